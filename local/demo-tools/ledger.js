@@ -1,0 +1,47 @@
+import fs from "node:fs";
+import path from "node:path";
+
+/** A file of JSON lines. A line is on disk when `append` returns. */
+export class Ledger {
+  constructor(file) {
+    this.file = file;
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+  }
+
+  append(line) {
+    const text = `${JSON.stringify({ at: Date.now(), ...line })}\n`;
+    const handle = fs.openSync(this.file, "a+");
+    try {
+      // A crash may have left half a line. It stays half a line, on a line of its own.
+      fs.writeSync(handle, this.#endsTorn(handle) ? `\n${text}` : text);
+      fs.fsyncSync(handle);
+    } finally {
+      fs.closeSync(handle);
+    }
+  }
+
+  #endsTorn(handle) {
+    const { size } = fs.fstatSync(handle);
+    if (size === 0) return false;
+    const last = Buffer.alloc(1);
+    fs.readSync(handle, last, 0, 1, size - 1);
+    return last.toString() !== "\n";
+  }
+
+  lines() {
+    if (!fs.existsSync(this.file)) return [];
+    return fs.readFileSync(this.file, "utf8").split("\n").flatMap(parseLine);
+  }
+
+  remove() {
+    fs.rmSync(this.file, { force: true });
+  }
+}
+
+function parseLine(text) {
+  try {
+    return text === "" ? [] : [JSON.parse(text)];
+  } catch {
+    return [];
+  }
+}

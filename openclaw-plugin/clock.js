@@ -1,0 +1,2 @@
+/** The only clock of the plugin. Tests replace `now`. */
+export const clock = { now: () => Date.now() };

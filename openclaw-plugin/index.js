@@ -1,0 +1,46 @@
+import { toolName } from "./canonical.js";
+import { fence } from "./fence.js";
+import { Journal } from "./journal.js";
+import { registerRoutes } from "./routes.js";
+
+const ID = "miniprogram-journal";
+const CANARY = "miniprogram_canary";
+const DAY_MS = 86_400_000;
+// The last hook to run: a call that another plugin blocks leaves no trace here and spends no ticket.
+const LAST = { priority: -1_000_000 };
+// Agent runs are served by a second registration in the mode `discovery`. A hook that is absent there guards nothing.
+const MODES = ["full", "discovery", "tool-discovery", undefined];
+
+const canary = {
+  name: CANARY,
+  description: "Does nothing. Proves that guarded tools cannot be called around the journal.",
+  parameters: { type: "object", additionalProperties: false, properties: {} },
+  execute: async () => ({ content: [{ type: "text", text: '{"canary":true}' }], details: { canary: true } }),
+};
+
+/** One journal for all registrations of this process. */
+function sharedJournal(api, { db, retentionDays = 30, resultCapBytes = 65_536 }) {
+  return (globalThis[Symbol.for(`${ID}.v1`)] ??= new Journal({
+    file: db, retentionMs: retentionDays * DAY_MS, resultCap: resultCapBytes,
+    log: (message) => api.logger?.warn?.(`${ID}: ${message}`),
+  }));
+}
+
+export default {
+  id: ID,
+  name: "Mini Program journal",
+  description: "Runs a write tool at most once per key, keeps its outcome, and keeps writes out of agent runs",
+  register(api) {
+    if (!MODES.includes(api.registrationMode)) return;
+    const config = api.pluginConfig ?? {};
+    const guard = new Set([...(config.guard ?? []), CANARY].map(toolName));
+    const reads = new Set((config.reads ?? []).map(toolName).filter((name) => !guard.has(name)));
+    const journal = sharedJournal(api, config);
+    api.on("before_tool_call", fence(journal, { guard, reads }), LAST);
+    api.registerTool(canary);
+    if (api.registrationMode !== undefined && api.registrationMode !== "full") return;
+    const { port } = api.config?.gateway ?? {};
+    registerRoutes(api, journal, { plugin: ID, gateway: api.runtime?.version, guard, reads, port });
+    journal.pruneHourly();
+  },
+};

@@ -1,0 +1,64 @@
+import { randomUUID } from "node:crypto";
+import { digestOf, isObject, toolName } from "./canonical.js";
+import { clock } from "./clock.js";
+import { callTool } from "./loopback.js";
+
+const KEY = /^[a-z0-9][a-z0-9._-]{0,159}$/;
+const TOOL = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,127}$/;
+const STATUS = { started: 202, interrupted: 410, finished: 200, refused: 200, revoked: 200 };
+
+export const isKey = (value) => typeof value === "string" && KEY.test(value);
+export const failure = (status, type, more = {}) => ({ status, body: { error: { type, ...more } } });
+const answer = (status, entry) => ({ status, body: { entry } });
+
+/** Claims the key on disk, then runs the tool, then keeps what came of it. */
+export async function invoke(journal, input, { authorization, port }) {
+  const call = parse(input);
+  if (!call) return failure(400, "invalid_request");
+  if (!journal.confirm(call)) return failure(412, "other_journal");
+  const row = journal.find(call.key);
+  if (row) return replay(journal, row, call);
+  if (call.notAfter <= clock.now()) {
+    return answer(200, journal.entry(journal.claim({ ...call, state: "revoked" }), false));
+  }
+  const claimed = journal.claim({ ...call, state: "started" });
+  const work = run(journal, claimed, call, { authorization, port });
+  return call.wait ? await work : answer(202, journal.entry(claimed, false));
+}
+
+function parse(input) {
+  const { key, tool, args = {}, not_after: notAfter = Infinity, wait = true, journal, sequence } = input;
+  if (!isKey(key) || typeof tool !== "string" || !TOOL.test(tool)) return null;
+  if (!isObject(args) || typeof wait !== "boolean") return null;
+  if (notAfter !== Infinity && !Number.isSafeInteger(notAfter)) return null;
+  try {
+    return { key, tool, args, digest: digestOf(args), notAfter, wait, journal, sequence };
+  } catch {
+    return null;
+  }
+}
+
+/** A row without a digest was revoked before anybody named a call, or forgotten: it has nothing to compare with. */
+function replay(journal, row, { tool, digest }) {
+  if (row.digest !== null && (row.tool !== tool || row.digest !== digest)) return failure(422, "key_reused");
+  const entry = journal.entry(row, true);
+  return answer(STATUS[entry.state], entry);
+}
+
+async function run(journal, claimed, { key, tool, args, digest }, { authorization, port }) {
+  const ticket = `${key}~${randomUUID()}`;
+  journal.tickets.set(ticket, { tool: toolName(tool), digest });
+  const outcome = await callTool({ port, authorization, tool, args, ticket, cap: journal.resultCap });
+  journal.tickets.delete(ticket);
+  if (outcome.verdict === "not_started") return giveBack(journal, key, outcome);
+  const row = outcome.verdict === "lost"
+    ? journal.abandon(claimed)
+    : journal.finish(claimed, { ...outcome, state: outcome.verdict });
+  const entry = journal.entry(row, false);
+  return answer(STATUS[entry.state], entry);
+}
+
+function giveBack(journal, key, { status = null, retryAfter }) {
+  journal.release(key);
+  return { ...failure(503, "not_started", { status }), headers: retryAfter && { "retry-after": retryAfter } };
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { clock } from "./clock.js";
+import { Store } from "./store.js";
+
+const RETRY_MS = { first: 100, most: 5000 };
+const PRUNE_EVERY_MS = 3_600_000;
+const PROPOSAL_ARGS_CAP = 32 * 1024;
+
+/** The file cannot be opened, read or written. Whoever sees this runs nothing. */
+export class Unavailable extends Error {}
+
+/** What one gateway process knows: the file, the calls that run now, and the outcomes it could not write yet. */
+export class Journal {
+  boot = randomUUID();
+  running = new Set();
+  tickets = new Map();
+  #unwritten = new Map();
+  #retry = { ms: RETRY_MS.first, timer: undefined };
+  #known = { journal: null, sequence: null };
+  #opened;
+  #pruning;
+
+  constructor({ file, retentionMs, resultCap, log }) {
+    Object.assign(this, { file, retentionMs, resultCap, log });
+  }
+
+  /** Opening is tried again at each use, so that a file that was locked at start heals without a restart. */
+  #store(work) {
+    try {
+      this.#opened ??= new Store(this.file);
+      return work(this.#opened);
+    } catch (error) {
+      throw new Unavailable(String(error?.message ?? error), { cause: error });
+    }
+  }
+
+  #commit(work) {
+    return this.#store((store) => store.commit(work));
+  }
+
+  identity() {
+    try {
+      this.#known = this.#store((store) => store.identity());
+    } catch {
+      // The last values that were read stand: they were durable when they were read.
+    }
+    return { protocol: 1, journal: this.#known.journal, boot: this.boot, sequence: this.#known.sequence };
+  }
+
+  synchronous() {
+    return this.#store((store) => store.synchronous());
+  }
+
+  /**
+   * Whether this is the journal that the caller means. A sequence that the caller has seen and this file has not
+   * means that the file is a restored snapshot: it takes a new id before anybody is told.
+   */
+  confirm({ journal, sequence }) {
+    const own = this.#store((store) => store.identity());
+    if (journal === undefined) return true;
+    if (journal !== own.journal) return false;
+    if (sequence === undefined || sequence <= own.sequence) return true;
+    this.#store((store) => store.rotate());
+    return false;
+  }
+
+  /** The row of a key as it stands, memory included; undefined when nobody holds the key. */
+  find(key) {
+    if (this.#unwritten.get(key)?.release) this.#write(key);
+    const row = this.#store((store) => store.call(key));
+    const outcome = this.#unwritten.get(key);
+    if (!row || !outcome) return row;
+    return { ...row, ...outcome, result: row.forgotten ? null : outcome.result };
+  }
+
+  /** Takes a free key, on disk when this returns. A key that is claimed as `revoked` never runs. */
+  claim({ key, tool = null, digest = null, state }) {
+    const now = clock.now();
+    const row = { key, tool, digest, state, boot: this.boot, started_ms: now, ended_ms: state === "started" ? null : now };
+    this.#commit((sql) => sql.claim.run(row));
+    if (state === "started") this.running.add(key);
+    return { ...row, status: null, result: null, truncated: 0 };
+  }
+
+  /** Keeps what came of a call. The answer is the row as it is now, also while the file cannot be written. */
+  finish(row, { state, status, result, truncated }) {
+    const outcome = { state, status, result, truncated: truncated ? 1 : 0, ended_ms: clock.now() };
+    this.#settle(row.key, outcome);
+    return { ...row, ...outcome };
+  }
+
+  /** Gives a key back that was claimed for a call which the gateway did not start. */
+  release(key) {
+    this.#settle(key, { release: true });
+  }
+
+  /** A call that ended without an answer: its row stays `started` and reads as `interrupted`. */
+  abandon(row) {
+    this.running.delete(row.key);
+    return row;
+  }
+
+  #settle(key, outcome) {
+    this.running.delete(key);
+    this.#unwritten.set(key, outcome);
+    try {
+      this.#write(key);
+    } catch (error) {
+      this.log?.(`an outcome could not be written and will be tried again: ${error.message}`);
+      this.#retryLater();
+    }
+  }
+
+  #write(key) {
+    const { release, ...outcome } = this.#unwritten.get(key);
+    this.#commit((sql) => (release ? sql.release.run(key) : sql.finish.run({ key, ...outcome })));
+    this.#unwritten.delete(key);
+  }
+
+  #retryLater() {
+    this.#retry.timer ??= setTimeout(() => {
+      this.#retry.timer = undefined;
+      try {
+        for (const key of this.#unwritten.keys()) this.#write(key);
+        this.#retry.ms = RETRY_MS.first;
+      } catch {
+        this.#retry.ms = Math.min(this.#retry.ms * 2, RETRY_MS.most);
+        this.#retryLater();
+      }
+    }, this.#retry.ms).unref();
+  }
+
+  forget(keys) {
+    return this.#commit((sql) => keys.reduce((count, key) => count + Number(sql.forget.run(key).changes), 0));
+  }
+
+  propose({ run, session, call, tool, digest, args, decision }) {
+    const kept = args.length <= PROPOSAL_ARGS_CAP ? args : null;
+    this.#commit((sql) =>
+      sql.propose.run({ run, session, call, tool, digest, args: kept, decision, at: clock.now() }),
+    );
+  }
+
+  /** What a caller reads of a row. */
+  entry(row, replayed) {
+    const { key, tool, status, started_ms, ended_ms } = row;
+    const lost = row.state === "started" && !this.running.has(key);
+    return {
+      key, tool, state: lost ? "interrupted" : row.state, status, result: row.result ? JSON.parse(row.result) : null,
+      truncated: row.truncated === 1, replayed, started_ms, ended_ms,
+    };
+  }
+
+  /** Never touches a call without an outcome, however old. */
+  prune() {
+    try {
+      if (this.#store((store) => store.prune(clock.now() - this.retentionMs))) setImmediate(() => this.prune());
+    } catch (error) {
+      this.log?.(`pruning has to wait: ${error.message}`);
+    }
+  }
+
+  pruneHourly() {
+    this.prune();
+    this.#pruning ??= setInterval(() => this.prune(), PRUNE_EVERY_MS).unref();
+  }
+}

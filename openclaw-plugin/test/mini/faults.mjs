@@ -1,0 +1,55 @@
+import { DRAINING, sendJson, sendText, UNAUTHORIZED } from "./http.mjs";
+
+const DEFAULT_PATH = "/miniprogram/v1/invoke";
+const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status"]);
+
+/** Faults that a test has ordered for the next requests to a path, in the order in which it ordered them. */
+export class Faults {
+  #ordered = [];
+
+  order({ action, status, count = 1, path = DEFAULT_PATH }) {
+    if (!ACTIONS.has(action)) throw new Error(`unknown action: ${action}`);
+    if (action === "status" && !Number.isInteger(status)) throw new Error("an action of `status` needs a status");
+    this.#ordered.push({ action, status, left: count, path });
+  }
+
+  #take(path) {
+    const at = this.#ordered.findIndex((fault) => fault.path === path);
+    if (at < 0) return undefined;
+    const fault = this.#ordered[at];
+    fault.left -= 1;
+    if (fault.left <= 0) this.#ordered.splice(at, 1);
+    return fault;
+  }
+
+  /** True when the request has been dealt with and must not be handled. */
+  strikes(path, req, res) {
+    const fault = this.#take(path);
+    if (!fault) return false;
+    if (fault.action === "reset_after") {
+      loseAnswer(req, res);
+      return false;
+    }
+    if (fault.action === "reset_before") req.socket.resetAndDestroy();
+    if (fault.action === "status") answer(res, fault.status);
+    return true;
+  }
+}
+
+/** The handler does all of its work, and the connection breaks in the moment in which it would answer. */
+function loseAnswer(req, res) {
+  res.writeHead = () => res;
+  res.end = () => {
+    req.socket.resetAndDestroy();
+    return res;
+  };
+}
+
+/** Answers as the gateway itself would with that status. */
+function answer(res, status) {
+  if (status === 404) return sendText(res, 404, "Not Found");
+  if (status === 401) return sendJson(res, 401, UNAUTHORIZED);
+  if (status === 503) return sendJson(res, 503, DRAINING);
+  const headers = status === 429 ? { "retry-after": "1" } : {};
+  return sendJson(res, status, { error: { message: `ordered by a test: ${status}`, type: "ordered" } }, headers);
+}

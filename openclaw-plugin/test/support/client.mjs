@@ -1,0 +1,68 @@
+import { randomUUID } from "node:crypto";
+import fs from "node:fs";
+
+const BASE = "/miniprogram/v1";
+const POLL_MS = 10;
+
+/** Polls until `probe` returns something truthy. A condition that never comes true is a failure, not a hang. */
+export async function until(what, probe, timeoutMs = 10_000) {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** A worker's view of a gateway, real or not, and of the ledger that shows which tools really ran. */
+export class Client {
+  constructor({ token, ledger }) {
+    Object.assign(this, { token, ledger });
+  }
+
+  /** `{status, headers, body}`; the body is parsed when it is JSON. */
+  async request(method, path, body, { token = this.token, signal, headers = {} } = {}) {
+    const sent = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+    const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
+      method, signal, body: sent, headers: { authorization: `Bearer ${token}`, ...headers },
+    });
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.includes("json");
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+  }
+
+  invoke = (call, options) => this.request("POST", `${BASE}/invoke`, call, options);
+  outcome = (key, more) => this.request("POST", `${BASE}/outcome`, { key, ...more });
+  revoke = (key, more) => this.request("POST", `${BASE}/revoke`, { key, ...more });
+  forget = (...keys) => this.request("POST", `${BASE}/forget`, { keys });
+  health = () => this.request("GET", `${BASE}/health`);
+  direct = (call) => this.request("POST", "/tools/invoke", call);
+
+  append = (key, more) => this.invoke({ key, tool: "ledger_append", args: { note: key }, ...more });
+  sleep = (key, ms, more) => this.invoke({ key, tool: "ledger_sleep", args: { ms, note: key }, ...more });
+
+  /** A key that no other test uses. */
+  key = () => `u.${randomUUID()}.0.0.0`;
+
+  lines() {
+    const text = fs.existsSync(this.ledger) ? fs.readFileSync(this.ledger, "utf8") : "";
+    return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  }
+
+  /** What the tool calls of a key did to the world, oldest first. */
+  effects(key) {
+    const isOfKey = (id) => id === `http-direct-operator-${key}` || id.startsWith(`http-direct-operator-${key}~`);
+    return this.lines().filter((line) => isOfKey(line.toolCallId)).map((line) => line.op);
+  }
+
+  started = (key) => until(`the tool of ${key} has started`, () => this.effects(key).length > 0);
+
+  ended(key, timeoutMs) {
+    const probe = async () => {
+      const { entry } = (await this.outcome(key)).body;
+      return entry?.state !== "started" && entry;
+    };
+    return until(`the call of ${key} has ended`, probe, timeoutMs);
+  }
+}

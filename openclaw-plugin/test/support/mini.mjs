@@ -1,0 +1,66 @@
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import readline from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Client } from "./client.mjs";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ROOT = path.resolve(HERE, "../../..");
+const PROGRAM = path.resolve(HERE, "../mini-gateway.mjs");
+
+export function temporaryFolder(name) {
+  const parent = path.join(ROOT, ".local/tmp");
+  fs.mkdirSync(parent, { recursive: true });
+  return fs.mkdtempSync(path.join(parent, `${name}-`));
+}
+
+/** A mini gateway of a test's own, with a folder of its own. Both are gone when the test is over. */
+export class Mini extends Client {
+  static async start(t, { args = [], db, shell, arrange } = {}) {
+    const folder = temporaryFolder("mini");
+    const mini = new Mini({ token: "t", ledger: path.join(folder, "ledger.jsonl") });
+    Object.assign(mini, { folder, db: db ?? path.join(folder, "journal.db"), args, shell });
+    t.after(() => mini.#cleanUp());
+    await arrange?.(mini);
+    await mini.boot();
+    return mini;
+  }
+
+  async boot() {
+    const args = [PROGRAM, "--token", this.token, "--db", this.db, "--ledger", this.ledger, ...this.args];
+    const command = this.shell ? ["bash", ["-c", `${this.shell}; exec "$@"`, "-", process.execPath, ...args]]
+      : [process.execPath, args];
+    this.child = spawn(...command, { stdio: ["pipe", "pipe", "pipe"] });
+    this.child.stderr.setEncoding("utf8").on("data", (text) => (this.log = (this.log ?? "") + text));
+    this.exited = new Promise((resolve) => this.child.once("exit", (code, signal) => resolve({ code, signal })));
+    const ready = new Promise((resolve) => {
+      readline.createInterface({ input: this.child.stdout }).once("line", resolve);
+    });
+    const line = await Promise.race([ready, this.exited]);
+    if (typeof line !== "string") throw new Error(`the mini gateway did not start: ${this.log}`);
+    this.port = Number(line.split(" ")[1]);
+  }
+
+  /** Like a power cut: nothing is flushed, nobody is told. */
+  async kill() {
+    this.child.kill("SIGKILL");
+    await this.exited;
+  }
+
+  async restart() {
+    await this.kill();
+    await this.boot();
+  }
+
+  async control(name, body = {}) {
+    const { status, body: answer } = await this.request("POST", `/_test/${name}`, body);
+    if (status !== 200) throw new Error(`control ${name}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
+
+  async #cleanUp() {
+    if (this.child) await this.kill();
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}

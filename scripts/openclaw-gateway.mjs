@@ -1,0 +1,184 @@
+// Starts the real OpenClaw gateway with the journal and the demo tools, and stops it when nobody needs it any more.
+//
+//   .local/openclaw/bin/node scripts/openclaw-gateway.mjs --port N --ledger FILE --db FILE --guard a,b --reads c,d
+//     [--dir DIR] [--no-journal] [--model-url URL]
+//
+// Prints one JSON line per event: starting, ready, exited. The gateway lives until standard input closes, this process
+// gets SIGTERM or SIGINT, or it dies by itself. Everything it writes is in DIR; the token is in DIR/gateway.token.
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+const NODE = path.join(ROOT, ".local/openclaw/bin/node");
+const OPENCLAW = path.join(ROOT, ".local/openclaw/app/node_modules/openclaw/openclaw.mjs");
+const START_LIMIT_MS = 180_000;
+const STOP_LIMIT_MS = 15_000;
+const PROGRESS_MS = 10_000;
+const POLL_MS = 100;
+const LOG_TAIL = 20;
+
+const { values: options } = parseArgs({
+  options: {
+    dir: { type: "string", default: path.join(ROOT, ".local/openclaw/run") },
+    port: { type: "string" },
+    ledger: { type: "string" },
+    db: { type: "string" },
+    guard: { type: "string", default: "" },
+    reads: { type: "string", default: "" },
+    "no-journal": { type: "boolean", default: false },
+    "model-url": { type: "string" },
+  },
+});
+const DIR = path.resolve(options.dir);
+const PORT = Number(options.port);
+const LOG = path.join(DIR, "gateway.log");
+const list = (text) => text.split(",").filter(Boolean);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+
+function refuse(sentence) {
+  process.stderr.write(`openclaw-gateway: ${sentence}\n`);
+  process.exit(1);
+}
+
+function token() {
+  const file = path.join(DIR, "gateway.token");
+  if (!fs.existsSync(file)) fs.writeFileSync(file, randomBytes(24).toString("hex"), { mode: 0o600 });
+  return fs.readFileSync(file, "utf8").trim();
+}
+
+function pluginConfig() {
+  const demo = { file: path.resolve(options.ledger) };
+  const paths = [path.join(ROOT, "local/demo-tools")];
+  const entries = { "ledger-demo": { enabled: true, config: demo } };
+  if (!options["no-journal"]) {
+    const config = { db: path.resolve(options.db), guard: list(options.guard), reads: list(options.reads) };
+    paths.push(path.join(ROOT, "openclaw-plugin"));
+    entries["miniprogram-journal"] = { enabled: true, config };
+  }
+  return { allow: Object.keys(entries), load: { paths }, entries };
+}
+
+/** Agents need a model that the caller names; without one only tools can be called. */
+function modelConfig(url) {
+  if (!url) return {};
+  const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+  const model = { id: "model", name: "Model", reasoning: false, input: ["text"], cost };
+  const limits = { contextWindow: 128_000, maxTokens: 4096 };
+  const provider = { baseUrl: url, apiKey: "none", api: "openai-completions", models: [{ ...model, ...limits }] };
+  return { models: { mode: "replace", providers: { local: provider } } };
+}
+
+function config() {
+  const url = options["model-url"];
+  const primary = url && { model: { primary: "local/model" } };
+  const workspace = path.join(DIR, "workspace");
+  return {
+    gateway: {
+      mode: "local", port: PORT, bind: "loopback", auth: { mode: "token", token: token() }, controlUi: { enabled: false },
+      ...(url && { http: { endpoints: { chatCompletions: { enabled: true } } } }),
+    },
+    discovery: { mdns: { mode: "off" } },
+    update: { checkOnStart: false },
+    logging: { file: path.join(DIR, "tmp/openclaw.log") },
+    tools: { toolSearch: false },
+    agents: { defaults: { workspace, skipBootstrap: true, heartbeat: { every: "0m" }, ...primary } },
+    ...modelConfig(url),
+    plugins: pluginConfig(),
+  };
+}
+
+function environment(file) {
+  const { LANG, TZ, USER, PATH = "" } = process.env;
+  return {
+    ...(LANG && { LANG }), ...(TZ && { TZ }), ...(USER && { USER }),
+    PATH: `${path.dirname(NODE)}${path.delimiter}${PATH}`,
+    HOME: path.join(DIR, "home"), TMPDIR: path.join(DIR, "tmp"), NO_COLOR: "1",
+    OPENCLAW_STATE_DIR: path.join(DIR, "state"), OPENCLAW_CONFIG_PATH: file,
+    OPENCLAW_DISABLE_BONJOUR: "1", OPENCLAW_NO_AUTO_UPDATE: "1", OPENCLAW_SKIP_CHANNELS: "1", OPENCLAW_NO_RESPAWN: "1",
+  };
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const probe = net.createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
+}
+
+function start() {
+  for (const name of ["home", "state", "tmp", "workspace"]) {
+    fs.mkdirSync(path.join(DIR, name), { recursive: true, mode: 0o700 });
+  }
+  const file = path.join(DIR, "state/openclaw.json");
+  fs.writeFileSync(file, JSON.stringify(config(), null, 2), { mode: 0o600 });
+  const log = fs.openSync(LOG, "w", 0o600);
+  const watch = path.join(ROOT, "scripts/stop-with-parent.mjs");
+  const args = ["--import", watch, OPENCLAW, "gateway", "run"];
+  const gateway = spawn(NODE, args, { cwd: DIR, env: environment(file), stdio: ["ignore", log, log] });
+  fs.closeSync(log);
+  return gateway;
+}
+
+async function isReady() {
+  try {
+    return (await fetch(`http://127.0.0.1:${PORT}/readyz`, { signal: AbortSignal.timeout(5000) })).status === 200;
+  } catch {
+    return false;
+  }
+}
+
+function refuseWithLog(sentence) {
+  const tail = fs.readFileSync(LOG, "utf8").trimEnd().split("\n").slice(-LOG_TAIL).join("\n");
+  process.stderr.write(`${tail}\n`);
+  refuse(`${sentence}; the lines above are the end of ${LOG}`);
+}
+
+async function check() {
+  if (!(PORT > 0 && PORT < 65_536)) refuse("--port must be a port number");
+  if (!options.ledger) refuse("--ledger must name a file");
+  if (!options.db && !options["no-journal"]) refuse("--db must name a file, or say --no-journal");
+  if (!fs.existsSync(NODE) || !fs.existsSync(OPENCLAW)) {
+    refuse("OpenClaw is not installed; run scripts/install-openclaw.sh first");
+  }
+  if (!(await isFree(PORT))) refuse(`port ${PORT} is taken; choose another one with --port`);
+}
+
+await check();
+const startedAt = Date.now();
+const seconds = () => Math.round((Date.now() - startedAt) / 100) / 10;
+const gateway = start();
+let exit;
+let stopping = false;
+const exited = new Promise((resolve) => gateway.once("exit", (code, signal) => resolve((exit = { code, signal }))));
+
+function stop() {
+  if (stopping) return;
+  stopping = true;
+  gateway.kill("SIGTERM");
+  setTimeout(() => gateway.kill("SIGKILL"), STOP_LIMIT_MS).unref();
+}
+
+process.stdin.on("close", stop).resume();
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, stop);
+process.stdout.on("error", stop);
+
+tell({ event: "starting", pid: gateway.pid });
+const progress = setInterval(() => process.stderr.write(`openclaw-gateway: starting, ${seconds()} s\n`), PROGRESS_MS);
+let ready = false;
+while (!exit && !stopping && !(ready = await isReady()) && Date.now() - startedAt < START_LIMIT_MS) await pause(POLL_MS);
+clearInterval(progress);
+if (ready) tell({ event: "ready", port: PORT, seconds: seconds() });
+const tooLate = !ready && !exit && !stopping;
+if (tooLate) stop();
+const { code, signal } = await exited;
+tell({ event: "exited", code, signal });
+if (tooLate) refuseWithLog(`the gateway was not ready after ${START_LIMIT_MS / 1000} s`);
+if (!ready && !stopping) refuseWithLog("the gateway ended before it was ready");
+process.exit(stopping ? 0 : 1);
