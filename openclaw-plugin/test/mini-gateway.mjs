@@ -43,6 +43,7 @@ function isAuthorized(req, res) {
   return false;
 }
 
+/** What a test may order under `/_test`. */
 const CONTROLS = {
   "/_test/clock": ({ offset_ms: offset }) => {
     clock.now = () => Date.now() + offset;
@@ -50,6 +51,10 @@ const CONTROLS = {
   },
   "/_test/next": (order) => {
     faults.order(order);
+    return {};
+  },
+  "/_test/release": (order) => {
+    faults.release(order);
     return {};
   },
   "/_test/drain": ({ on }) => {

@@ -6,6 +6,7 @@ const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status"]);
 /** Faults that a test has ordered for the next requests to a path, in the order in which it ordered them. */
 export class Faults {
   #ordered = [];
+  #hanging = [];
 
   order({ action, status, count = 1, path = DEFAULT_PATH }) {
     if (!ACTIONS.has(action)) throw new Error(`unknown action: ${action}`);
@@ -32,7 +33,13 @@ export class Faults {
     }
     if (fault.action === "reset_before") req.socket.resetAndDestroy();
     if (fault.action === "status") answer(res, fault.status);
+    if (fault.action === "hang") this.#hanging.push(res);
     return true;
+  }
+
+  /** Answers everything that hangs. */
+  release({ status }) {
+    for (const res of this.#hanging.splice(0)) answer(res, status);
   }
 }
 

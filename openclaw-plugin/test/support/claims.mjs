@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "./client.mjs";
 
 /**
  * What holds on every gateway. Each claim gets a client and needs no restart, so that the same code judges the real
@@ -61,7 +62,7 @@ export const claims = {
     const sent = await gateway.sleep(key, 300, { wait: false });
     assert.equal(sent.status, 202);
     assert.deepEqual([sent.body.entry.state, sent.body.entry.replayed], ["started", false]);
-    const entry = await gateway.ended(key);
+    const entry = await gateway.concluded(key);
     assert.deepEqual([entry.state, entry.status], ["finished", 200]);
     assert.equal(entry.result.result.details.slept, true);
   },
@@ -74,7 +75,7 @@ export const claims = {
     await gateway.started(key);
     hangUp.abort();
     await assert.rejects(lost, { name: "AbortError" });
-    assert.equal((await gateway.ended(key)).state, "finished");
+    assert.equal((await gateway.concluded(key)).state, "finished");
     assert.equal((await gateway.invoke(call)).body.entry.result.result.details.slept, true);
     assert.deepEqual(gateway.effects(key), ["sleep_start", "sleep_end"]);
   },
@@ -123,7 +124,7 @@ export const claims = {
     assert.equal((await gateway.revoke(runs)).body.entry.state, "started");
     assert.equal((await gateway.revoke(ran)).body.entry.state, "finished");
     assert.equal((await gateway.revoke(refused)).body.entry.state, "refused");
-    assert.equal((await gateway.ended(runs)).state, "finished");
+    assert.equal((await gateway.concluded(runs)).state, "finished");
   },
 
   async "a call that comes too late takes its key and does not run"(gateway) {
@@ -150,7 +151,7 @@ export const claims = {
     const key = gateway.key();
     await gateway.sleep(key, 300, { wait: false });
     assert.equal((await gateway.forget(key)).body.forgotten, 1);
-    const entry = await gateway.ended(key);
+    const entry = await gateway.concluded(key);
     assert.deepEqual([entry.state, entry.status, entry.result], ["finished", 200, null]);
   },
 
@@ -233,7 +234,7 @@ export const claims = {
       const call = { tool: "ledger_sleep", args: { ms: 400, note: key }, idempotencyKey };
       assert.equal((await gateway.direct(call)).status, 403);
     }
-    await gateway.ended(key);
+    await gateway.concluded(key);
     assert.deepEqual(gateway.effects(key), ["sleep_start", "sleep_end"]);
   },
 
@@ -279,5 +280,36 @@ export const claims = {
     assert.equal(first.body.entry.result.result.details.written, true);
     assert.equal(second.body.entry.result.result.details.written, false);
     assert.equal(gateway.lines().filter((line) => line.toolCallId.includes(key)).length, 1);
+  },
+
+  async "while the journal cannot be written nothing runs, and later the same key does"(gateway) {
+    const key = gateway.key();
+    await gateway.whileLocked(async () => {
+      for (const { status, body } of [await gateway.append(key), await gateway.revoke(key), await gateway.forget(key)]) {
+        assert.deepEqual([status, body.ok, body.error.type], [503, false, "journal_unavailable"]);
+        assert.match(body.journal, /^[0-9a-f-]{36}$/);
+      }
+      assert.equal((await gateway.outcome(key)).body.entry, null);
+      assert.deepEqual(gateway.effects(key), []);
+    });
+    assert.equal((await gateway.append(key)).body.entry.state, "finished");
+    assert.deepEqual(gateway.effects(key), ["append"]);
+  },
+
+  async "an outcome that cannot be written is answered from memory and written later"(gateway) {
+    const key = gateway.key();
+    const sql = "SELECT state, status, result FROM calls WHERE key = ?";
+    const call = gateway.sleep(key, 200);
+    await gateway.started(key);
+    await gateway.whileLocked(async () => {
+      const { status, body } = await call;
+      assert.deepEqual([status, body.entry.state, body.entry.status], [200, "finished", 200]);
+      const { entry } = (await gateway.outcome(key)).body;
+      assert.deepEqual(entry, { ...body.entry, replayed: true });
+      assert.equal(gateway.rows(sql, key)[0].state, "started");
+    });
+    await until("the outcome is on disk", () => gateway.rows(sql, key)[0].state === "finished");
+    assert.equal(JSON.parse(gateway.rows(sql, key)[0].result).ok, true);
+    assert.deepEqual(gateway.effects(key), ["sleep_start", "sleep_end"]);
   },
 };

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 
 const BASE = "/miniprogram/v1";
 const POLL_MS = 10;
@@ -17,8 +18,8 @@ export async function until(what, probe, timeoutMs = 10_000) {
 
 /** A worker's view of a gateway, real or not, and of the ledger that shows which tools really ran. */
 export class Client {
-  constructor({ token, ledger }) {
-    Object.assign(this, { token, ledger });
+  constructor({ token, ledger, db }) {
+    Object.assign(this, { token, ledger, db });
   }
 
   /** `{status, headers, body}`; the body is parsed when it is JSON. */
@@ -56,9 +57,46 @@ export class Client {
     return this.lines().filter((line) => isOfKey(line.toolCallId)).map((line) => line.op);
   }
 
+  /** Rows of the journal's file, read behind the journal's back. */
+  rows(sql, ...values) {
+    const file = new DatabaseSync(this.db, { readOnly: true });
+    try {
+      return file.prepare(sql).all(...values);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** A backup of the journal's file as it is now. */
+  snapshot() {
+    const copy = `${this.db}.snapshot`;
+    fs.rmSync(copy, { force: true });
+    const file = new DatabaseSync(this.db);
+    file.prepare("VACUUM INTO ?").run(copy);
+    file.close();
+  }
+
+  /** Puts the backup in the place of the file. The gateway must be down. */
+  restoreSnapshot() {
+    for (const suffix of ["-wal", "-shm"]) fs.rmSync(this.db + suffix, { force: true });
+    fs.copyFileSync(`${this.db}.snapshot`, this.db);
+  }
+
+  /** Runs `work` while somebody else holds the write lock of the journal's file. */
+  async whileLocked(work) {
+    const file = new DatabaseSync(this.db);
+    file.exec("BEGIN IMMEDIATE");
+    try {
+      return await work();
+    } finally {
+      file.exec("ROLLBACK");
+      file.close();
+    }
+  }
+
   started = (key) => until(`the tool of ${key} has started`, () => this.effects(key).length > 0);
 
-  ended(key, timeoutMs) {
+  concluded(key, timeoutMs) {
     const probe = async () => {
       const { entry } = (await this.outcome(key)).body;
       return entry?.state !== "started" && entry;

@@ -17,10 +17,11 @@ export function temporaryFolder(name) {
 
 /** A mini gateway of a test's own, with a folder of its own. Both are gone when the test is over. */
 export class Mini extends Client {
-  static async start(t, { args = [], db, shell, arrange } = {}) {
+  static async start(t, { args = [], db = "journal.db", shell, arrange } = {}) {
     const folder = temporaryFolder("mini");
-    const mini = new Mini({ token: "t", ledger: path.join(folder, "ledger.jsonl") });
-    Object.assign(mini, { folder, db: db ?? path.join(folder, "journal.db"), args, shell });
+    const inFolder = (file) => path.join(folder, file);
+    const mini = new Mini({ token: "t", ledger: inFolder("ledger.jsonl"), db: inFolder(db) });
+    Object.assign(mini, { folder, args, shell });
     t.after(() => mini.#cleanUp());
     await arrange?.(mini);
     await mini.boot();
@@ -51,6 +52,12 @@ export class Mini extends Client {
   async restart() {
     await this.kill();
     await this.boot();
+  }
+
+  /** As a supervisor stops it: it drains. */
+  terminate() {
+    this.child.kill("SIGTERM");
+    return this.exited;
   }
 
   async control(name, body = {}) {

@@ -1,0 +1,158 @@
+// Against the real gateway: .local/openclaw/bin/node --test openclaw-plugin/test/live/*.test.mjs (about four minutes)
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { after, test } from "node:test";
+import { bareClaims } from "../support/bare-claims.mjs";
+import { claims } from "../support/claims.mjs";
+import { until } from "../support/client.mjs";
+import { Live, startModel } from "../support/live.mjs";
+
+const PROPOSALS = "SELECT run, call, tool, args, decision FROM proposals WHERE session = ?";
+const model = await startModel({ after });
+const gateway = await Live.create({ after }, { modelUrl: model });
+
+/** What every journal call was answered until the gateway was ready. */
+async function answersWhileStarting() {
+  const seen = new Set();
+  let ready = false;
+  const start = gateway.ready().then(() => (ready = true));
+  await until("the gateway is ready", async () => {
+    const { status } = await gateway.health().catch(() => ({ status: "refused" }));
+    seen.add(status);
+    return ready && status === 200;
+  }, 200_000);
+  await start;
+  return seen;
+}
+
+test("a gateway that starts never answers that the journal is absent", async () => {
+  await gateway.launch();
+  const seen = await answersWhileStarting();
+  assert.ok(seen.has("refused") && seen.has(200));
+  for (const status of seen) assert.ok(["refused", 200, 503].includes(status), `answered ${status}`);
+});
+
+for (const [name, claim] of Object.entries(claims)) test(name, () => claim(gateway));
+
+test("a write in an agent run does not run and becomes a proposal", async () => {
+  const session = "agent:main:wx:veto";
+  const { status, reply } = await gateway.turn('[[tool:ledger_append {"note":"from a model"}]]', session);
+  assert.equal(status, 200);
+  assert.match(reply, /miniprogram-journal: proposal_recorded/);
+  assert.equal(gateway.lines().filter((line) => line.note === "from a model").length, 0);
+  const [row, ...others] = gateway.rows(PROPOSALS, session);
+  assert.deepEqual(others, []);
+  assert.deepEqual([row.tool, row.args, row.decision], ["ledger_append", '{"note":"from a model"}', "proposed"]);
+  assert.ok(row.run && row.call);
+});
+
+test("a listed read passes in an agent run and is recorded", async () => {
+  const session = "agent:main:wx:read";
+  const { status, reply } = await gateway.turn('[[tool:ledger_read {"limit":1}]]', session);
+  assert.equal(status, 200);
+  assert.match(reply, /^tool said: .*"total"/s);
+  assert.deepEqual(gateway.rows(PROPOSALS, session).map(({ tool, decision }) => [tool, decision]),
+    [["ledger_read", "allowed"]]);
+});
+
+test("neither a core tool nor the canary runs inside an agent run", async () => {
+  const target = `${gateway.folder}/written-by-a-model`;
+  const command = JSON.stringify({ command: `touch ${target}` });
+  for (const [tool, args] of [["exec", command], ["miniprogram_canary", "{}"], ["session_status", "{}"]]) {
+    const session = `agent:main:wx:core-${tool.replaceAll("_", "-")}`;
+    const { reply } = await gateway.turn(`[[tool:${tool} ${args}]]`, session);
+    assert.match(reply, /miniprogram-journal: proposal_recorded/, tool);
+    assert.deepEqual(gateway.rows(PROPOSALS, session).map((row) => [row.tool, row.decision]), [[tool, "proposed"]]);
+  }
+  assert.ok(!fs.existsSync(target));
+});
+
+test("a turn without tools is not in the fence's way", async () => {
+  const { status, reply } = await gateway.turn("[[say:good morning]]", "agent:main:wx:say");
+  assert.deepEqual([status, reply], [200, "good morning"]);
+});
+
+test("after a power cut what ran is known, what was running is interrupted, and nothing runs twice", async () => {
+  const [done, waited, sent, revoked] = [gateway.key(), gateway.key(), gateway.key(), gateway.key()];
+  const before = (await gateway.append(done)).body;
+  await gateway.revoke(revoked);
+  const lost = assert.rejects(gateway.sleep(waited, 60_000));
+  const { sequence } = (await gateway.sleep(sent, 60_000, { wait: false })).body;
+  await Promise.all([gateway.started(waited), gateway.started(sent)]);
+  await gateway.kill();
+  await lost;
+  await gateway.start();
+  const expected = { journal: before.journal, sequence };
+  const after = await gateway.append(done, expected);
+  assert.equal(after.status, 200);
+  assert.deepEqual(after.body.entry, { ...before.entry, replayed: true });
+  assert.notEqual(after.body.boot, before.boot);
+  for (const key of [waited, sent]) {
+    const { status, body } = await gateway.sleep(key, 60_000, expected);
+    assert.deepEqual([status, body.entry.state, body.entry.replayed], [410, "interrupted", true]);
+    assert.equal((await gateway.outcome(key)).body.entry.state, "interrupted");
+    assert.deepEqual(gateway.effects(key), ["sleep_start"]);
+  }
+  assert.equal((await gateway.append(revoked)).body.entry.state, "revoked");
+  assert.deepEqual(gateway.effects(done), ["append"]);
+  assert.deepEqual(gateway.effects(revoked), []);
+});
+
+test("a gateway that is told to stop finishes what runs, starts nothing, and remembers", async () => {
+  const [waited, sent, late] = [gateway.key(), gateway.key(), gateway.key()];
+  const answer = gateway.sleep(waited, 3000);
+  await gateway.sleep(sent, 3000, { wait: false });
+  await Promise.all([gateway.started(waited), gateway.started(sent)]);
+  gateway.script.stdin.end();
+  const refusal = await until("the gateway is draining", async () => {
+    const { status, body } = await gateway.append(late, { not_after: 1 });
+    return status !== 200 && { status, body };
+  });
+  assert.equal(refusal.status, 503);
+  assert.equal((await answer).body.entry.state, "finished");
+  assert.equal((await gateway.over()).code, 0);
+  await gateway.start();
+  for (const key of [waited, sent]) {
+    const { entry } = (await gateway.outcome(key)).body;
+    assert.deepEqual([entry.state, entry.status], ["finished", 200]);
+    assert.deepEqual(gateway.effects(key), ["sleep_start", "sleep_end"]);
+  }
+  assert.deepEqual(gateway.effects(late), []);
+});
+
+test("a restored snapshot becomes another journal before it answers", async () => {
+  const key = gateway.key();
+  gateway.snapshot();
+  const { journal, sequence } = (await gateway.append(key)).body;
+  await gateway.stop();
+  gateway.restoreSnapshot();
+  await gateway.start();
+  assert.equal((await gateway.health()).body.journal, journal);
+  const { status, body } = await gateway.append(key, { journal, sequence });
+  assert.deepEqual([status, body.error.type], [412, "other_journal"]);
+  assert.notEqual(body.journal, journal);
+  assert.equal((await gateway.append(key, { journal, sequence: 0 })).status, 412);
+  assert.equal((await gateway.outcome(key, { journal: body.journal, sequence: body.sequence })).body.entry, null);
+  assert.deepEqual(gateway.effects(key), ["append"]);
+});
+
+test("a journal that cannot be opened shuts every guarded tool", async () => {
+  await gateway.stop();
+  await gateway.start("--db", `${gateway.ledger}/journal.db`);
+  const key = gateway.key();
+  const health = await gateway.health();
+  assert.deepEqual([health.status, health.body.error.type], [503, "journal_unavailable"]);
+  assert.deepEqual([health.body.journal, health.body.sequence], [null, null]);
+  assert.equal((await gateway.append(key)).status, 503);
+  assert.equal((await gateway.direct({ tool: "ledger_append", args: { note: "x" }, idempotencyKey: key })).status, 403);
+  assert.deepEqual(gateway.effects(key), []);
+  const { reply } = await gateway.turn("[[tool:ledger_read {}]]", "agent:main:wx:no-journal");
+  assert.match(reply, /miniprogram-journal: journal_unavailable/);
+});
+
+test("the gateway starts without the journal", async () => {
+  await gateway.stop();
+  await gateway.start("--no-journal");
+});
+
+for (const [name, claim] of Object.entries(bareClaims)) test(name, () => claim(gateway));

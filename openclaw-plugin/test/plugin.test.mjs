@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { mock, test } from "node:test";
+import demo, { stableId } from "../../local/demo-tools/index.js";
+import { canonical, digestOf } from "../canonical.js";
+import { fence } from "../fence.js";
+import { Journal } from "../journal.js";
+import plugin from "../index.js";
+import { temporaryFolder } from "./support/mini.mjs";
+
+const HOUR_MS = 3_600_000;
+const DIRECT = "http-direct-operator-";
+
+function folder(t) {
+  const made = temporaryFolder("plugin");
+  t.after(() => fs.rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+function journalIn(t) {
+  const file = path.join(folder(t), "journal.db");
+  return new Journal({ file, retentionMs: 24 * HOUR_MS, resultCap: 1000 });
+}
+
+test("the canonical form sorts names, keeps order of lists and writes numbers one way", () => {
+  assert.equal(canonical({ b: [2, 1], a: { d: null, c: 1e2 }, "\u20ac": "\u20ac" }), '{"a":{"c":100,"d":null},"b":[2,1],"€":"€"}');
+  assert.equal(digestOf({ a: 1, b: 2 }), digestOf({ b: 2, a: 1 }));
+  assert.notEqual(digestOf({ a: "1" }), digestOf({ a: 1 }));
+});
+
+test("a ticket is good for one tool, one set of arguments and one call", (t) => {
+  const journal = journalIn(t);
+  const decide = fence(journal, { guard: new Set(["pay"]), reads: new Set() });
+  const args = { amount: 1 };
+  const ticket = () => journal.tickets.set("k~1", { tool: "pay", digest: digestOf(args) });
+  const call = { toolName: "pay", params: args, toolCallId: `${DIRECT}k~1` };
+  const isBlocked = (event) => decide(event, {})?.block === true;
+  assert.ok(isBlocked(call));
+  ticket();
+  assert.ok(!isBlocked(call));
+  assert.ok(isBlocked(call), "used twice");
+  for (const wrong of [{ params: { amount: 2 } }, { toolName: "PAY ", params: {} }, { toolCallId: "rpc-delegated-k~1" }]) {
+    ticket();
+    assert.ok(isBlocked({ ...call, ...wrong }), JSON.stringify(wrong));
+  }
+  assert.ok(!isBlocked({ ...call, toolName: "another" }));
+});
+
+test("both registrations of a process share one journal", (t) => {
+  const apis = ["full", "discovery"].map((registrationMode) => {
+    const seen = { hooks: [], routes: [], tools: [] };
+    plugin.register({
+      registrationMode, pluginConfig: { db: path.join(folder(t), "journal.db"), guard: ["pay"] }, config: {},
+      on: (name, handler, { priority }) => seen.hooks.push({ name, handler, priority }),
+      registerTool: ({ name }) => seen.tools.push(name),
+      registerHttpRoute: ({ path: route, auth }) => seen.routes.push(`${auth} ${route}`),
+    });
+    return seen;
+  });
+  const [full, discovery] = apis;
+  for (const { hooks, tools } of apis) {
+    assert.deepEqual(hooks.map(({ name }) => name), ["before_tool_call"]);
+    assert.ok(hooks[0].priority < -100_000);
+    assert.deepEqual(tools, ["miniprogram_canary"]);
+  }
+  assert.equal(full.routes.length, 5);
+  assert.ok(full.routes.every((route) => route.startsWith("gateway /miniprogram/v1/")));
+  assert.deepEqual(discovery.routes, []);
+  const { tickets } = globalThis[Symbol.for("miniprogram-journal.v1")];
+  tickets.set("k~1", { tool: "pay", digest: digestOf({}) });
+  const call = { toolName: "pay", params: {}, toolCallId: `${DIRECT}k~1` };
+  assert.equal(discovery.hooks[0].handler(call, {}), undefined);
+  assert.equal(full.hooks[0].handler(call, {}).block, true);
+});
+
+test("other registrations register nothing", () => {
+  const fail = () => assert.fail("registered");
+  plugin.register({ registrationMode: "cli-metadata", on: fail, registerTool: fail, registerHttpRoute: fail });
+});
+
+test("what passes the retention is pruned every hour", (t) => {
+  mock.timers.enable({ apis: ["setInterval", "Date"], now: Date.now() });
+  t.after(() => mock.timers.reset());
+  const journal = journalIn(t);
+  const [done, running] = ["done", "running"].map((key) => journal.claim({ key, state: "started" }));
+  journal.finish(done, { state: "finished", status: 200, result: null, truncated: false });
+  journal.pruneHourly();
+  mock.timers.tick(24 * HOUR_MS);
+  assert.ok(journal.find(done.key));
+  mock.timers.tick(HOUR_MS);
+  assert.equal(journal.find(done.key), undefined);
+  assert.ok(journal.find(running.key));
+});
+
+test("a demo call is the same call under every ticket and number", () => {
+  const ids = ["u.r.0.0.0~t1", "u.r.0.0.1~t2", "u.r.0.0.7"].map((id) => stableId(DIRECT + id));
+  assert.deepEqual(new Set(ids), new Set(["u.r.0.0"]));
+  assert.notEqual(stableId(`${DIRECT}u.r.1.0.0~t`), "u.r.0.0");
+});
+
+test("a torn last line of the ledger costs that line only", async (t) => {
+  const file = path.join(folder(t), "ledger.jsonl");
+  const tools = new Map();
+  demo.register({ pluginConfig: { file }, registerTool: (tool) => tools.set(tool.name, tool) });
+  await tools.get("ledger_append").execute("one", { note: "1" });
+  fs.appendFileSync(file, '{"at":1,"op":"app');
+  await tools.get("ledger_append").execute("two", { note: "2" });
+  const { details } = await tools.get("ledger_read").execute("read", {});
+  assert.deepEqual(details.lines.map(({ note }) => note), ["1", "2"]);
+});

@@ -1,0 +1,80 @@
+//! The AWS clients, built by hand from what the Lambda environment holds, or from what a laptop's engines need.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::{SdkConfig, region::Region};
+
+/// Where AWS is, and as whom.
+#[derive(Debug, Clone)]
+pub struct AwsSettings {
+    /// The region.
+    pub region: String,
+    /// Another address than the region's own DynamoDB.
+    pub dynamodb_endpoint: Option<String>,
+    /// Another address than the region's own SQS.
+    pub sqs_endpoint: Option<String>,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// Another HTTP client than the default: plain HTTP on a laptop, faults in a test.
+    pub http_client: Option<SharedHttpClient>,
+}
+
+impl AwsSettings {
+    /// Settings for engines on loopback, which check no credentials.
+    pub fn loopback(dynamodb: &str, sqs: &str) -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            dynamodb_endpoint: Some(dynamodb.to_owned()),
+            sqs_endpoint: Some(sqs.to_owned()),
+            credentials: Credentials::new("local", "local", None, None, "loopback"),
+            http_client: None,
+        }
+    }
+
+    /// A DynamoDB client.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk_config(self.dynamodb_endpoint.as_deref()))
+    }
+
+    /// An SQS client.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk_config(self.sqs_endpoint.as_deref()))
+    }
+
+    fn sdk_config(&self, endpoint: Option<&str>) -> SdkConfig {
+        // Three attempts of at most a second, and four seconds in all: shorter than any function's deadline, so that an
+        // answer that never comes is our own 503 and not the platform's timeout.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_millis(500))
+            .operation_attempt_timeout(Duration::from_millis(1500))
+            .operation_timeout(Duration::from_secs(4))
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(3)
+            .with_initial_backoff(Duration::from_millis(50))
+            .with_max_backoff(Duration::from_millis(500));
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                self.credentials.clone(),
+            ))
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .time_source(aws_smithy_async::time::SystemTimeSource::new())
+            .timeout_config(timeouts)
+            .retry_config(retries);
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        if let Some(client) = &self.http_client {
+            config = config.http_client(client.clone());
+        }
+        config.build()
+    }
+}

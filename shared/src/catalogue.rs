@@ -1,0 +1,269 @@
+//! The catalogue: every tool that a Mini Program may reach. A tool that is not here does not exist for the service.
+//!
+//! `policy/tools.toml` and `policy/schemas/*.json` are built into each function, so that a deployed version has exactly one
+//! catalogue and [`Catalogue::version`] names it in every audit record.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use include_dir::{Dir, include_dir};
+use jsonschema::Validator;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+
+static POLICY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../policy");
+
+/// What a tool does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolEffect {
+    /// Changes nothing: may be repeated.
+    Read,
+    /// Changes something: runs at most once per step.
+    Write,
+    /// Changes something that cannot be undone: shut in this version.
+    Destructive,
+}
+
+/// One entry of the catalogue.
+#[derive(Debug)]
+pub struct Tool {
+    /// What it is and how it is run.
+    pub entry: ToolEntry,
+    /// The JSON Schema of its arguments, as published.
+    pub schema: Value,
+    validator: Validator,
+}
+
+/// The settings of one tool, as `policy/tools.toml` spells them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolEntry {
+    /// The name at the gateway and in the API.
+    pub name: String,
+    /// A few words for people.
+    pub title: String,
+    /// What it does to the world.
+    pub effect: ToolEffect,
+    /// A write whose repetition under the same stable key has no second effect.
+    #[serde(default)]
+    pub idempotent: bool,
+    /// Whether a user may run this write without anybody's approval. Reads need none.
+    #[serde(default)]
+    pub run_unapproved: bool,
+    /// How long one call may run before its outcome counts as unknown, in seconds.
+    pub timeout_s: u32,
+    /// How often a call may be dispatched.
+    pub attempts: u32,
+    /// How long a call usually takes, in milliseconds: under 300 the worker waits for it, else it comes back.
+    pub expected_ms: u64,
+    /// How long after submission a call may still start, in seconds.
+    #[serde(default = "default_not_after_s")]
+    pub not_after_s: u32,
+    /// File in `policy/schemas` with the JSON Schema of the arguments.
+    pub schema: String,
+    /// Arguments that the schema accepts, for documentation and tests.
+    pub example: toml::Table,
+}
+
+const fn default_not_after_s() -> u32 {
+    900
+}
+
+impl ToolEntry {
+    /// Usual duration of a call.
+    pub fn expected(&self) -> Duration {
+        Duration::from_millis(self.expected_ms)
+    }
+
+    /// Longest duration of a call.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s.into())
+    }
+
+    /// Time to start after submission.
+    pub fn start_within(&self) -> Duration {
+        Duration::from_secs(self.not_after_s.into())
+    }
+
+    /// Whether a call may be dispatched again, under another `n`, after it died or failed.
+    pub fn repeatable(&self) -> bool {
+        self.effect == ToolEffect::Read || self.idempotent
+    }
+}
+
+/// A fault in arguments: where, and what the schema wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArgumentFault {
+    /// JSON pointer (RFC 6901) to the faulty place, from the arguments' root.
+    pub pointer: String,
+    /// What is wrong there. Never quotes the value.
+    pub message: String,
+}
+
+impl Tool {
+    /// Checks arguments against the schema; every fault is named, up to 20.
+    pub fn validate(&self, arguments: &Value) -> Result<(), Vec<ArgumentFault>> {
+        let faults: Vec<ArgumentFault> = self
+            .validator
+            .iter_errors(arguments)
+            .take(20)
+            .map(|e| ArgumentFault { pointer: e.instance_path().to_string(), message: e.masked().to_string() })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// The example of the entry as JSON.
+    pub fn example(&self) -> Value {
+        serde_json::to_value(&self.entry.example).unwrap_or(Value::Null)
+    }
+}
+
+/// Every tool by name, and the version of the whole.
+#[derive(Debug)]
+pub struct Catalogue {
+    tools: BTreeMap<String, Tool>,
+    version: String,
+}
+
+/// Why a catalogue cannot be used. A function with a bad catalogue refuses to start.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueFault {
+    /// The file is not the TOML that is expected.
+    #[error("policy/tools.toml cannot be read")]
+    Toml(#[source] toml::de::Error),
+    /// An entry contradicts itself.
+    #[error("policy/tools.toml: tool {tool}: {problem}")]
+    Entry {
+        /// Which tool.
+        tool: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    tool: Vec<ToolEntry>,
+}
+
+impl Catalogue {
+    /// The catalogue that was built in.
+    pub fn built_in() -> Result<Self, CatalogueFault> {
+        let text = POLICY.get_file("tools.toml").and_then(|f| f.contents_utf8()).unwrap_or_default();
+        Self::parse(text, |name| POLICY.get_file(format!("schemas/{name}")).map(|f| f.contents().to_vec()))
+    }
+
+    /// Parses a catalogue; `schema` returns the bytes of a schema file.
+    pub fn parse(text: &str, schema: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Self, CatalogueFault> {
+        let file: File = toml::from_str(text).map_err(CatalogueFault::Toml)?;
+        let mut tools = BTreeMap::new();
+        let mut hashed = text.as_bytes().to_vec();
+        for entry in file.tool {
+            let name = entry.name.clone();
+            let fault = |problem: String| CatalogueFault::Entry { tool: name.clone(), problem };
+            check_entry(&entry).map_err(|problem| fault(problem.to_owned()))?;
+            let bytes = schema(&entry.schema).ok_or_else(|| fault(format!("schemas/{} is missing", entry.schema)))?;
+            hashed.extend_from_slice(&bytes);
+            let schema: Value = serde_json::from_slice(&bytes)
+                .map_err(|e| fault(format!("schemas/{} is not JSON: {e}", entry.schema)))?;
+            let validator = jsonschema::draft202012::new(&schema)
+                .map_err(|e| fault(format!("schemas/{} is no JSON Schema: {e}", entry.schema)))?;
+            let tool = Tool { entry, schema, validator };
+            tool.validate(&tool.example())
+                .map_err(|faults| fault(format!("its example does not fit its schema: {faults:?}")))?;
+            if tools.insert(name.clone(), tool).is_some() {
+                return Err(fault("listed twice".to_owned()));
+            }
+        }
+        let version = Digest::sha256(&hashed).to_string();
+        Ok(Self { tools, version: version[..12].to_owned() })
+    }
+
+    /// Looks a tool up.
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// Every tool, by name.
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.values()
+    }
+
+    /// A short digest of the catalogue's files.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+fn check_entry(entry: &ToolEntry) -> Result<(), &'static str> {
+    if entry.name.is_empty() || !entry.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+        return Err("the name may hold letters, digits, `_`, `-` and `.`");
+    }
+    if entry.effect != ToolEffect::Write && (entry.idempotent || entry.run_unapproved) {
+        return Err("`idempotent` and `run_unapproved` are for writes only");
+    }
+    if !(1..=10).contains(&entry.attempts) {
+        return Err("`attempts` must be 1 to 10");
+    }
+    if !(1..=3600).contains(&entry.timeout_s) || !(1..=86_400).contains(&entry.not_after_s) {
+        return Err("`timeout_s` must be 1 to 3600 and `not_after_s` 1 to 86400");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"required":["note"],
+        "properties":{"note":{"type":"string","maxLength":3}}}"#;
+
+    fn parse(entry: &str) -> Result<Catalogue, CatalogueFault> {
+        Catalogue::parse(entry, |name| (name == "s.json").then(|| SCHEMA.as_bytes().to_vec()))
+    }
+
+    const GOOD: &str = "[[tool]]\nname='t'\ntitle='T'\neffect='write'\ntimeout_s=5\nattempts=2\nexpected_ms=10\n\
+                        schema='s.json'\nexample={note='x'}\n";
+
+    #[test]
+    fn the_built_in_catalogue_is_sound() {
+        let catalogue = Catalogue::built_in().unwrap();
+        assert!(catalogue.get("ledger_append").is_some());
+        assert!(catalogue.get("exec").is_none());
+    }
+
+    #[test]
+    fn a_catalogue_that_contradicts_itself_is_refused_with_the_tools_name() {
+        for (change, with) in [
+            ("'write'", "'read'\nidempotent=true"),
+            ("attempts=2", "attempts=0"),
+            ("s.json", "none.json"),
+            ("note='x'", "note='far too long'"),
+            ("name='t'", "name='t t'"),
+        ] {
+            let text = parse(&GOOD.replace(change, with)).unwrap_err().to_string();
+            assert!(text.contains("tool t"), "{change}: {text}");
+        }
+        assert!(parse(&GOOD.replace("title", "titel")).is_err());
+        assert!(parse(&(GOOD.to_owned() + GOOD)).unwrap_err().to_string().contains("twice"));
+    }
+
+    #[test]
+    fn faults_in_arguments_carry_a_pointer_and_never_the_value() {
+        let catalogue = parse(GOOD).unwrap();
+        let tool = catalogue.get("t").unwrap();
+        let faults = tool.validate(&serde_json::json!({"note":"secret-value","x":"secret-value"})).unwrap_err();
+        assert!(faults.iter().any(|f| f.pointer == "/note"), "{faults:?}");
+        assert!(!format!("{faults:?}").contains("secret-value"), "{faults:?}");
+    }
+
+    #[test]
+    fn any_change_changes_the_version() {
+        let other = GOOD.replace("attempts=2", "attempts=3");
+        assert_ne!(parse(GOOD).unwrap().version(), parse(&other).unwrap().version());
+    }
+}

@@ -1,0 +1,306 @@
+//! The environment, read once at start. The only reader of environment variables.
+//!
+//! A missing or unreadable value stops the function with the variable's name. There is no fallback to anything fake.
+
+use std::{path::PathBuf, time::Duration};
+
+use aws_credential_types::Credentials;
+
+use crate::{admission::Limits, aws::AwsSettings, rate_limit::Rate, session::Audience};
+
+/// A variable that stops the start.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// It is not there.
+    #[error("the environment variable {0} is needed")]
+    Missing(&'static str),
+    /// It cannot be read.
+    #[error("the environment variable {name} must be {expected}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+/// Looks variables up.
+pub struct Env<'a>(Box<dyn Fn(&str) -> Option<String> + 'a>);
+
+impl std::fmt::Debug for Env<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Env")
+    }
+}
+
+impl<'a> Env<'a> {
+    /// The process's own environment.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+    pub fn process() -> Self {
+        Self(Box::new(|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
+    }
+
+    /// Any other.
+    pub fn from_fn(lookup: impl Fn(&str) -> Option<String> + 'a) -> Self {
+        Self(Box::new(lookup))
+    }
+
+    fn text(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.0(name).ok_or(ConfigError::Missing(name))
+    }
+
+    fn number(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
+        match self.0(name) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| ConfigError::Invalid { name, expected: "a whole number" }),
+        }
+    }
+
+    fn switch(&self, name: &'static str, default: bool) -> Result<bool, ConfigError> {
+        match self.0(name).as_deref() {
+            None => Ok(default),
+            Some("on") => Ok(true),
+            Some("off") => Ok(false),
+            Some(_) => Err(ConfigError::Invalid { name, expected: "on or off" }),
+        }
+    }
+
+    fn url(&self, name: &'static str) -> Result<String, ConfigError> {
+        let text = self.text(name)?;
+        let parsed = reqwest::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        parsed.map(|_| text.trim_end_matches('/').to_owned()).ok_or(ConfigError::Invalid { name, expected: "an http or https URL" })
+    }
+
+    fn seconds(&self, name: &'static str, default: u64) -> Result<Duration, ConfigError> {
+        self.number(name, default).map(Duration::from_secs)
+    }
+}
+
+/// What every function that touches the table needs.
+#[derive(Debug, Clone)]
+pub struct TableConfig {
+    /// Where AWS is.
+    pub aws: AwsSettings,
+    /// The table's name.
+    pub table: String,
+    /// How long records outlive their job. Longer than the age window of request ids.
+    pub retention: Duration,
+}
+
+impl TableConfig {
+    /// `TABLE_NAME`, `RETENTION_DAYS`, and the standard `AWS_*`.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        let days = env.number("RETENTION_DAYS", 30)?;
+        if !(2..=3650).contains(&days) {
+            return Err(ConfigError::Invalid { name: "RETENTION_DAYS", expected: "2 to 3650" });
+        }
+        Ok(Self {
+            aws: AwsSettings {
+                region: env.text("AWS_REGION")?,
+                dynamodb_endpoint: env.0("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| env.0("AWS_ENDPOINT_URL")),
+                sqs_endpoint: env.0("AWS_ENDPOINT_URL_SQS").or_else(|| env.0("AWS_ENDPOINT_URL")),
+                credentials: Credentials::new(
+                    env.text("AWS_ACCESS_KEY_ID")?,
+                    env.text("AWS_SECRET_ACCESS_KEY")?,
+                    env.0("AWS_SESSION_TOKEN"),
+                    None,
+                    "environment",
+                ),
+                http_client: None,
+            },
+            table: env.text("TABLE_NAME")?,
+            retention: Duration::from_secs(days * 86_400),
+        })
+    }
+}
+
+/// What every function that rings needs.
+#[derive(Debug, Clone)]
+pub struct QueueConfig {
+    /// The queue's address.
+    pub url: String,
+    /// Whether messages carry their user as message group.
+    pub fair: bool,
+}
+
+impl QueueConfig {
+    /// `QUEUE_URL`, `FAIR_QUEUE`.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        Ok(Self { url: env.text("QUEUE_URL")?, fair: env.switch("FAIR_QUEUE", true)? })
+    }
+}
+
+/// `SESSION_ISSUER`, `SESSION_AUDIENCE`.
+fn audience(env: &Env<'_>) -> Result<Audience, ConfigError> {
+    Ok(Audience { issuer: env.text("SESSION_ISSUER")?, audience: env.text("SESSION_AUDIENCE")? })
+}
+
+/// edge-auth's configuration.
+#[derive(Debug, Clone)]
+pub struct EdgeAuthConfig {
+    /// The table.
+    pub table: TableConfig,
+    /// The queue.
+    pub queue: QueueConfig,
+    /// Where the secrets are.
+    pub secrets_file: PathBuf,
+    /// Who issues sessions.
+    pub audience: Audience,
+    /// How long a session lasts.
+    pub session_lifetime: Duration,
+    /// WeChat's API.
+    pub wechat_base_url: String,
+    /// The Mini Program's id.
+    pub wechat_app_id: String,
+    /// Limits of one user.
+    pub limits: Limits,
+    /// Logins from one address.
+    pub login_rate: Rate,
+}
+
+impl EdgeAuthConfig {
+    /// From the environment.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        let rate = |interval, default_ms, burst, default_burst| -> Result<Rate, ConfigError> {
+            let burst = u32::try_from(env.number(burst, default_burst)?).unwrap_or(u32::MAX);
+            Ok(Rate::new(Duration::from_millis(env.number(interval, default_ms)?), burst))
+        };
+        Ok(Self {
+            table: TableConfig::from_env(env)?,
+            queue: QueueConfig::from_env(env)?,
+            secrets_file: env.text("SECRETS_FILE")?.into(),
+            audience: audience(env)?,
+            session_lifetime: env.seconds("SESSION_LIFETIME_S", 7200)?,
+            wechat_base_url: env.url("WECHAT_BASE_URL")?,
+            wechat_app_id: env.text("WECHAT_APP_ID")?,
+            limits: Limits {
+                submissions: rate("SUBMIT_INTERVAL_MS", 500, "SUBMIT_BURST", 20)?,
+                in_flight: usize::try_from(env.number("MAX_IN_FLIGHT", 16)?).unwrap_or(usize::MAX),
+            },
+            login_rate: rate("LOGIN_INTERVAL_MS", 2000, "LOGIN_BURST", 60)?,
+        })
+    }
+}
+
+/// status's configuration.
+#[derive(Debug, Clone)]
+pub struct StatusConfig {
+    /// The table.
+    pub table: TableConfig,
+    /// Where the secrets are.
+    pub secrets_file: PathBuf,
+    /// Who issues sessions.
+    pub audience: Audience,
+    /// The longest poll. A held poll on Lambda costs as much as 25 short ones, so it is short there.
+    pub long_poll_cap: Duration,
+}
+
+impl StatusConfig {
+    /// From the environment.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: TableConfig::from_env(env)?,
+            secrets_file: env.text("SECRETS_FILE")?.into(),
+            audience: audience(env)?,
+            long_poll_cap: env.seconds("LONG_POLL_MAX_S", 3)?,
+        })
+    }
+}
+
+/// The worker's configuration.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// The table.
+    pub table: TableConfig,
+    /// The queue.
+    pub queue: QueueConfig,
+    /// Where the secrets are.
+    pub secrets_file: PathBuf,
+    /// The gateway.
+    pub openclaw_base_url: String,
+    /// Whether writes may go to a gateway without a journal, where any doubt ends as `unknown`.
+    pub unjournaled_writes: bool,
+    /// How many jobs of one batch run at once.
+    pub concurrency: usize,
+}
+
+impl WorkerConfig {
+    /// From the environment.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: TableConfig::from_env(env)?,
+            queue: QueueConfig::from_env(env)?,
+            secrets_file: env.text("SECRETS_FILE")?.into(),
+            openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
+            unjournaled_writes: env.switch("UNJOURNALED_WRITES", false)?,
+            concurrency: usize::try_from(env.number("WORKER_CONCURRENCY", 4)?).unwrap_or(1).max(1),
+        })
+    }
+}
+
+/// sweep's configuration.
+#[derive(Debug, Clone)]
+pub struct SweepConfig {
+    /// The table.
+    pub table: TableConfig,
+    /// The queue.
+    pub queue: QueueConfig,
+    /// The gateway, asked for its health without a credential.
+    pub openclaw_base_url: String,
+    /// How many jobs one run rings at most.
+    pub rings_per_run: usize,
+}
+
+impl SweepConfig {
+    /// From the environment.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: TableConfig::from_env(env)?,
+            queue: QueueConfig::from_env(env)?,
+            openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
+            rings_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 500)?).unwrap_or(500),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(change: &'static str, value: Option<&'static str>) -> Result<EdgeAuthConfig, ConfigError> {
+        EdgeAuthConfig::from_env(&Env::from_fn(move |name| {
+            if name == change {
+                return value.map(str::to_owned);
+            }
+            Some(match name {
+                "AWS_REGION" => "eu-west-1",
+                "WECHAT_BASE_URL" => "https://api.weixin.qq.com",
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "TABLE_NAME" | "QUEUE_URL" | "SECRETS_FILE"
+                | "SESSION_ISSUER" | "SESSION_AUDIENCE" | "WECHAT_APP_ID" => "x",
+                _ => return None,
+            }
+            .to_owned())
+        }))
+    }
+
+    #[test]
+    fn a_missing_variable_stops_the_start_with_its_name() {
+        assert!(config("", None).is_ok());
+        for name in ["TABLE_NAME", "QUEUE_URL", "SECRETS_FILE", "WECHAT_APP_ID", "WECHAT_BASE_URL", "AWS_REGION"] {
+            assert_eq!(config(name, None).unwrap_err(), ConfigError::Missing(name));
+        }
+    }
+
+    #[test]
+    fn an_unreadable_variable_stops_the_start_with_its_name() {
+        for (name, value) in [
+            ("WECHAT_BASE_URL", "ftp://x"),
+            ("MAX_IN_FLIGHT", "many"),
+            ("FAIR_QUEUE", "yes"),
+            ("RETENTION_DAYS", "1"),
+        ] {
+            let text = config(name, Some(value)).unwrap_err().to_string();
+            assert!(text.contains(name), "{text}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A place in a list: opaque, and bound to the user it was given to.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{digest::DigestKey, request_id::RequestId, user_id::UserId};
+
+/// The place after one job in its owner's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last job that was shown.
+    pub after: RequestId,
+}
+
+/// Forged, foreign, truncated, or from another version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one that this list gave out")]
+pub struct BadCursor;
+
+const VERSION: &str = "1";
+
+impl Cursor {
+    /// The text that the client hands back.
+    pub fn encode(self, user: UserId, key: &DigestKey) -> String {
+        let place = format!("{VERSION}.{}", self.after);
+        let seal = key.digest(&[b"cursor", user.to_string().as_bytes(), place.as_bytes()]);
+        URL_SAFE_NO_PAD.encode(format!("{place}.{seal}"))
+    }
+
+    /// Reads it back, for the same user only.
+    pub fn decode(text: &str, user: UserId, key: &DigestKey) -> Result<Self, BadCursor> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadCursor)?;
+        let text = String::from_utf8(bytes).map_err(|_| BadCursor)?;
+        let mut parts = text.split('.');
+        let (Some(VERSION), Some(after), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(BadCursor);
+        };
+        let cursor = Self { after: after.parse().map_err(|_| BadCursor)? };
+        // Compared by making it again. The seal guards no secret: a query never leaves the caller's partition anyway.
+        if cursor.encode(user, key) == URL_SAFE_NO_PAD.encode(&text) { Ok(cursor) } else { Err(BadCursor) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_user_it_was_given_to_can_use_it_and_only_whole() {
+        let (alice, bob) = (UserId::from_random([1; 16]), UserId::from_random([2; 16]));
+        let key = DigestKey::from_random([9; 32]);
+        let cursor = Cursor { after: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap() };
+        let text = cursor.encode(alice, &key);
+        assert_eq!(Cursor::decode(&text, alice, &key), Ok(cursor));
+        assert_eq!(Cursor::decode(&text, bob, &key), Err(BadCursor));
+        assert_eq!(Cursor::decode(&text, alice, &DigestKey::from_random([8; 32])), Err(BadCursor));
+        for cut in 0..text.len() {
+            assert_eq!(Cursor::decode(&text[..cut], alice, &key), Err(BadCursor), "cut at {cut}");
+        }
+        for place in 0..text.len() {
+            let mut forged = text.clone().into_bytes();
+            forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(Cursor::decode(&forged, alice, &key), Err(BadCursor), "changed at {place}");
+        }
+    }
+}

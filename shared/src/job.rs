@@ -1,0 +1,474 @@
+//! A job's life: its states, the events that move it, and [`Job::apply`], the only place where a state changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::AuditHead,
+    catalogue::ToolEffect,
+    digest::Digest,
+    intent::Intent,
+    request_id::RequestId,
+    step::{Step, StepOutcome},
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+/// The version of the stored form. An item with a higher one is left for a newer function.
+pub const SCHEMA_VERSION: u32 = 1;
+/// No job has more steps.
+pub const MAX_STEPS: usize = 20;
+
+/// Where a job is in its life. Each state says who moves it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Recorded, rung or about to be. Left by a worker's claim, a cancel, or `not_after`.
+    Queued,
+    /// One worker holds the lease. Left by that worker, or by another's claim once the lease is over.
+    Running,
+    /// The call is out and journaled, due again at `check_at`. Left by a claim.
+    Waiting,
+    /// Due again at `check_at`. Left by a claim, a cancel, or `not_after`.
+    Retrying,
+    /// Over: every step ran and succeeded.
+    Succeeded,
+    /// Over: a step failed.
+    Failed,
+    /// Over: policy or the gateway would not run a step.
+    Refused,
+    /// Over: cancelled before the step at the cursor ran.
+    Cancelled,
+    /// Over: `not_after` passed before the step at the cursor ran.
+    Expired,
+    /// Over: a write was sent, its result cannot be proven, and it will not be sent again.
+    Unknown,
+}
+
+impl JobState {
+    /// Every state, for tests and documentation.
+    pub const ALL: [Self; 10] = [
+        Self::Queued,
+        Self::Running,
+        Self::Waiting,
+        Self::Retrying,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Refused,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Unknown,
+    ];
+
+    /// The stored name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Retrying => "retrying",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Parses the stored name; `None` for a state that only a newer function knows.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether a terminal status is readable: from here on it never changes (invariant 2).
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Queued | Self::Running | Self::Waiting | Self::Retrying => false,
+            Self::Succeeded | Self::Failed | Self::Refused | Self::Cancelled | Self::Expired | Self::Unknown => true,
+        }
+    }
+}
+
+/// What a job that is over did to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: a new request is safe.
+    NotRun,
+    /// A write ran, at least in part.
+    Ran,
+    /// A write may have run.
+    Unknown,
+}
+
+/// A worker's exclusive right to a running job. `rev` is the fence; this only says when others may take over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Random, one per claim: by it the holder knows a newer `rev` as still its own (a cancel bumps `rev` too).
+    #[serde(rename = "o")]
+    pub owner: String,
+    /// From here on another worker may claim. Later than the function's own deadline (invariant 5).
+    #[serde(rename = "x")]
+    pub expires_at: Timestamp,
+}
+
+/// What was learnt about an `unknown` job after it was over. Written once, beside the status (invariant 2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Who knows.
+    pub by: ResolvedBy,
+    /// Whether the write ran.
+    pub happened: bool,
+    /// When it was learnt.
+    pub at: Timestamp,
+}
+
+/// Who resolved an unknown job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolvedBy {
+    /// The gateway's journal, asked once more.
+    Journal,
+}
+
+/// Where the result of the last step is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResultRef {
+    /// Small: canonical JSON, here, so that a poll reads one item.
+    #[serde(rename = "i")]
+    Inline(String),
+    /// In a record of its own, named by its digest.
+    #[serde(rename = "s")]
+    Stored(Digest),
+    /// Over the cap: the tool ran, its result was not kept.
+    #[serde(rename = "o")]
+    Omitted,
+}
+
+/// A job: the state item of the table, under 1 kB. The only commit point: a record that its head does not reach does not
+/// exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Whose.
+    #[serde(rename = "u")]
+    pub user_id: UserId,
+    /// Which.
+    #[serde(rename = "id")]
+    pub request_id: RequestId,
+    /// Where in its life.
+    #[serde(rename = "st")]
+    pub state: JobState,
+    /// Invariant 3, *fence*: bumped by every write, a condition of every write, and the `ETag`.
+    pub rev: u64,
+    /// What was asked for, in order.
+    #[serde(rename = "sp")]
+    pub steps: Vec<Step>,
+    /// The next step.
+    #[serde(rename = "cu")]
+    pub cursor: usize,
+    /// Names the payload, and is what a repeated submission is compared with.
+    #[serde(rename = "fp")]
+    pub fingerprint: Digest,
+    /// The end of the audit chain.
+    #[serde(rename = "au")]
+    pub audit: AuditHead,
+    /// When it was accepted.
+    #[serde(rename = "ca")]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[serde(rename = "ua")]
+    pub updated_at: Timestamp,
+    /// Nothing starts after this.
+    #[serde(rename = "na")]
+    pub not_after: Timestamp,
+    /// When it is due again.
+    #[serde(rename = "ck", default, skip_serializing_if = "Option::is_none")]
+    pub check_at: Option<Timestamp>,
+    /// While running.
+    #[serde(rename = "ls", default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The user asked to stop while a call was or may have been out.
+    #[serde(rename = "cq", default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// Why it ended without success: a stable code.
+    #[serde(rename = "er", default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it did to the world, once over without success.
+    #[serde(rename = "ef", default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// What the last step returned.
+    #[serde(rename = "rs", default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultRef>,
+    /// What was learnt later.
+    #[serde(rename = "re", default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+    /// When the sweeper looks at it, while it is in the `open_jobs` index.
+    #[serde(rename = "sweep_at", default, skip_serializing_if = "Option::is_none")]
+    pub sweep_at: Option<Timestamp>,
+    /// How often the sweeper rang it: drives backoff only.
+    #[serde(rename = "sw", default, skip_serializing_if = "Option::is_none")]
+    pub sweeps: Option<u32>,
+    /// The client's `traceparent`, to be carried to the gateway.
+    #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+}
+
+/// What happens to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEvent {
+    /// A worker takes it until `lease`.
+    Claimed {
+        /// Its right.
+        lease: Lease,
+    },
+    /// The intent of the step at the cursor, before its call leaves.
+    Intended(Intent),
+    /// The call is out; look again at `check_at`.
+    Parked {
+        /// When.
+        check_at: Timestamp,
+        /// How it left, for a read, whose intent is recorded only now.
+        intent: Option<Intent>,
+    },
+    /// Not now; again at `check_at`.
+    PutBack {
+        /// When.
+        check_at: Timestamp,
+        /// What happened to the attempt.
+        attempt: Attempt,
+    },
+    /// The step at the cursor ended.
+    StepEnded {
+        /// How.
+        outcome: StepOutcome,
+        /// Why, when it did not succeed: a stable code.
+        error: Option<String>,
+        /// What it returned.
+        result: Option<ResultRef>,
+        /// The state that the job ends in, when this step ends it without success.
+        ends_as: JobState,
+    },
+    /// The user asks to stop.
+    CancelRequested,
+    /// The sweeper found it overdue and will look again at `sweep_at`, or, for an unknown job, never.
+    Swept {
+        /// When.
+        sweep_at: Option<Timestamp>,
+    },
+    /// Something was learnt about an unknown job.
+    Resolved(Resolution),
+}
+
+/// What became of an attempt that was put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The gateway did not start it: does not count.
+    NotStarted,
+    /// It died or failed, and the tool may be repeated: counts, and the next one has another `n`.
+    Repeatable,
+}
+
+/// An event that does not fit the state. The job is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event} does not fit a job that is {}", state.name())]
+pub struct TransitionError {
+    /// The state it met.
+    pub state: JobState,
+    /// The event's name.
+    pub event: &'static str,
+}
+
+impl Job {
+    /// The step at the cursor; `None` only once every step is done.
+    pub fn step(&self) -> Option<&Step> {
+        self.steps.get(self.cursor)
+    }
+
+    /// Whether a worker may claim it now.
+    pub fn claimable(&self, now: Timestamp) -> bool {
+        let due = self.check_at.is_none_or(|at| at <= now);
+        match self.state {
+            JobState::Queued => true,
+            JobState::Waiting | JobState::Retrying => due,
+            JobState::Running => self.lease.as_ref().is_none_or(|lease| lease.expires_at <= now),
+            JobState::Succeeded
+            | JobState::Failed
+            | JobState::Refused
+            | JobState::Cancelled
+            | JobState::Expired
+            | JobState::Unknown => false,
+        }
+    }
+
+    /// The only place where a state changes. Pure: returns the job as it will be, to be committed on condition that the
+    /// stored one still has this `state` and `rev`.
+    pub fn apply(&self, event: JobEvent, now: Timestamp) -> Result<Self, TransitionError> {
+        let mut next = self.clone();
+        next.rev += 1;
+        next.updated_at = now;
+        match event {
+            JobEvent::Claimed { lease } => next.claim(lease, now)?,
+            JobEvent::Intended(intent) => {
+                next.expect("intended", &[JobState::Running])?;
+                next.at_cursor(|step| step.intent = Some(intent));
+            }
+            JobEvent::Parked { check_at, intent } => {
+                next.leave_running("parked", JobState::Waiting, check_at)?;
+                next.at_cursor(|step| {
+                    step.checks += 1;
+                    step.not_started = 0;
+                    step.intent = intent.or(step.intent.take());
+                });
+            }
+            JobEvent::PutBack { check_at, attempt } => {
+                next.leave_running("put back", JobState::Retrying, check_at)?;
+                next.at_cursor(|step| step.put_back(attempt));
+            }
+            JobEvent::StepEnded { outcome, error, result, ends_as } => next.end_step(outcome, error, result, ends_as)?,
+            JobEvent::CancelRequested => next.cancel()?,
+            JobEvent::Swept { sweep_at } => {
+                next.expect("swept", &[
+                    JobState::Queued,
+                    JobState::Running,
+                    JobState::Waiting,
+                    JobState::Retrying,
+                    JobState::Unknown,
+                ])?;
+                // A terminal status never changes, and neither does the time that it carries.
+                if self.state.is_over() {
+                    next.updated_at = self.updated_at;
+                }
+                next.sweep_at = sweep_at;
+                next.sweeps = Some(self.sweeps.unwrap_or(0) + 1);
+            }
+            JobEvent::Resolved(resolution) => {
+                next.expect("resolved", &[JobState::Unknown])?;
+                if self.resolution.is_some() {
+                    return Err(TransitionError { state: self.state, event: "resolved twice" });
+                }
+                next.updated_at = self.updated_at;
+                next.resolution = Some(resolution);
+                next.sweep_at = None;
+            }
+        }
+        Ok(next)
+    }
+
+    fn claim(&mut self, lease: Lease, now: Timestamp) -> Result<(), TransitionError> {
+        if !self.claimable(now) {
+            return Err(TransitionError { state: self.state, event: "claimed" });
+        }
+        // A return from waiting is not a new attempt; everything else that gets here dispatches, or crashed before it.
+        let counts = self.state != JobState::Waiting;
+        self.state = JobState::Running;
+        self.lease = Some(lease);
+        self.check_at = None;
+        self.at_cursor(|step| step.attempts += u32::from(counts));
+        Ok(())
+    }
+
+    fn leave_running(&mut self, event: &'static str, to: JobState, at: Timestamp) -> Result<(), TransitionError> {
+        self.expect(event, &[JobState::Running])?;
+        self.state = to;
+        self.lease = None;
+        self.check_at = Some(at);
+        Ok(())
+    }
+
+    fn end_step(
+        &mut self,
+        outcome: StepOutcome,
+        error: Option<String>,
+        result: Option<ResultRef>,
+        ends_as: JobState,
+    ) -> Result<(), TransitionError> {
+        self.expect("step ended", &[JobState::Running])?;
+        self.at_cursor(|step| step.outcome = Some(outcome));
+        self.error = error;
+        self.result = result;
+        if outcome == StepOutcome::Succeeded {
+            self.cursor += 1;
+            if self.cursor < self.steps.len() && !self.cancel_requested {
+                return Ok(());
+            }
+            let done = self.cursor == self.steps.len();
+            self.end(if done { JobState::Succeeded } else { JobState::Cancelled });
+            return Ok(());
+        }
+        if !ends_as.is_over() || ends_as == JobState::Succeeded {
+            return Err(TransitionError { state: ends_as, event: "a step without success ends its job" });
+        }
+        self.end(ends_as);
+        Ok(())
+    }
+
+    fn cancel(&mut self) -> Result<(), TransitionError> {
+        let out = self.step().is_some_and(|step| step.intent.is_some());
+        match self.state {
+            JobState::Queued | JobState::Retrying if !out => {
+                self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
+                self.end(JobState::Cancelled);
+                Ok(())
+            }
+            JobState::Queued | JobState::Retrying | JobState::Running | JobState::Waiting => {
+                self.cancel_requested = true;
+                Ok(())
+            }
+            JobState::Succeeded
+            | JobState::Failed
+            | JobState::Refused
+            | JobState::Cancelled
+            | JobState::Expired
+            | JobState::Unknown => Err(TransitionError { state: self.state, event: "cancelled" }),
+        }
+    }
+
+    fn end(&mut self, state: JobState) {
+        self.state = state;
+        self.lease = None;
+        self.check_at = None;
+        self.effect = (state != JobState::Succeeded).then(|| self.effect_on_the_world());
+        // An unknown job stays in the index, so that the sweeper has its outcome asked for again.
+        if state != JobState::Unknown {
+            self.sweep_at = None;
+            self.sweeps = None;
+        }
+    }
+
+    /// What the writes among the steps did, taken together.
+    fn effect_on_the_world(&self) -> Effect {
+        self.steps.iter().filter(|step| step.effect != ToolEffect::Read).fold(Effect::NotRun, |so_far, step| {
+            match (so_far, step.outcome) {
+                (_, Some(StepOutcome::Unknown)) | (Effect::Unknown, _) => Effect::Unknown,
+                (_, Some(StepOutcome::Succeeded | StepOutcome::Failed)) => Effect::Ran,
+                (before, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) => before,
+            }
+        })
+    }
+
+    fn expect(&self, event: &'static str, states: &[JobState]) -> Result<(), TransitionError> {
+        if states.contains(&self.state) { Ok(()) } else { Err(TransitionError { state: self.state, event }) }
+    }
+
+    fn at_cursor(&mut self, change: impl FnOnce(&mut Step)) {
+        if let Some(step) = self.steps.get_mut(self.cursor) {
+            change(step);
+        }
+    }
+}
+
+impl Step {
+    fn put_back(&mut self, attempt: Attempt) {
+        match attempt {
+            Attempt::NotStarted => {
+                self.attempts = self.attempts.saturating_sub(1);
+                self.not_started += 1;
+            }
+            Attempt::Repeatable => {
+                self.n += 1;
+                self.intent = None;
+                self.not_started = 0;
+            }
+        }
+    }
+}

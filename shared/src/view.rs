@@ -1,0 +1,163 @@
+//! What clients see of a job, and how soon they should look again.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    job::{Effect, Job, JobState, Resolution},
+    request_id::RequestId,
+    step::{Step, StepOutcome},
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+/// The public shape of a job. `openapi.yaml` is its contract.
+#[derive(Debug, Serialize)]
+pub struct JobView {
+    /// The job's name.
+    pub request_id: RequestId,
+    /// `queued`, `running`, `retrying`, or one of the six ends.
+    pub status: &'static str,
+    /// Only when it is over without success: whether a new request is safe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// The next step.
+    pub cursor: usize,
+    /// The steps.
+    pub steps: Vec<StepView>,
+    /// What the last step returned. `{"omitted":"too_large"}` when it was over the cap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why it ended without success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorView>,
+    /// What was learnt about an unknown job later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<ResolutionView>,
+    /// A cancel was asked for while a call was out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// How long to wait before the next look; absent once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_poll_ms: Option<u64>,
+    /// For the operator: names user and job, says nothing about either.
+    pub support_code: String,
+    /// Nothing starts after this.
+    pub not_after: String,
+    /// When it was accepted.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+}
+
+/// The public shape of a step.
+#[derive(Debug, Serialize)]
+pub struct StepView {
+    /// The tool.
+    pub tool: String,
+    /// How it ended; absent while it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<StepOutcome>,
+}
+
+/// The public shape of a job's error.
+#[derive(Debug, Serialize)]
+pub struct ErrorView {
+    /// Stable.
+    pub code: String,
+    /// For people.
+    pub message: &'static str,
+}
+
+/// The public shape of a resolution.
+#[derive(Debug, Serialize)]
+pub struct ResolutionView {
+    /// `journal` or `operator`.
+    pub by: crate::job::ResolvedBy,
+    /// Whether the write ran.
+    pub happened: bool,
+    /// When it was learnt.
+    pub at: String,
+}
+
+/// The public name of a state: that a call is out is nobody's business but ours.
+pub const fn status(state: JobState) -> &'static str {
+    match state {
+        JobState::Waiting => JobState::Running.name(),
+        JobState::Queued
+        | JobState::Running
+        | JobState::Retrying
+        | JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Cancelled
+        | JobState::Expired
+        | JobState::Unknown => state.name(),
+    }
+}
+
+/// How soon to look again: quick at first, slow for old jobs, never once it is over.
+pub fn next_poll_ms(job: &Job, now: Timestamp) -> Option<u64> {
+    if job.state.is_over() {
+        return None;
+    }
+    Some(match now.since(job.created_at).as_millis() {
+        0..=1_999 => 500,
+        2_000..=9_999 => 1_000,
+        10_000..=59_999 => 2_000,
+        _ => 5_000,
+    })
+}
+
+/// Names user and job in one token for the operator.
+pub fn support_code(user: UserId, request: RequestId) -> String {
+    let bytes: Vec<u8> = [user.to_string(), request.to_string()]
+        .iter()
+        .filter_map(|id| uuid::Uuid::try_parse(id).ok())
+        .flat_map(uuid::Uuid::into_bytes)
+        .collect();
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The message for people that goes with a job's error code.
+fn message(code: &str) -> &'static str {
+    match code {
+        "tool_failed" => "The tool ran and reported a failure.",
+        "tool_unavailable" => "The gateway does not offer this tool.",
+        "tool_blocked" => "The gateway refused this call.",
+        "gateway_request_rejected" => "The gateway could not read the call.",
+        "attempts_exhausted" => "Every attempt ended without an answer, and none is left.",
+        "not_after_passed" => "It could not be started before its deadline, and nothing was sent.",
+        "cancelled" => "It was cancelled before anything was sent.",
+        "outcome_unknown" => "It was sent, its result cannot be proven, and it will not be sent again.",
+        "payload_missing" => "What was asked for is no longer stored.",
+        _ => "Policy does not permit this call.",
+    }
+}
+
+impl JobView {
+    /// The view of a job whose result, when it is stored apart, is `stored_result`.
+    pub fn new(job: &Job, result: Option<Value>, now: Timestamp) -> Self {
+        Self {
+            request_id: job.request_id,
+            status: status(job.state),
+            effect: job.effect,
+            cursor: job.cursor,
+            steps: job.steps.iter().map(|Step { tool, outcome, .. }| StepView { tool: tool.clone(), outcome: *outcome }).collect(),
+            result,
+            error: job.error.clone().map(|code| ErrorView { message: message(&code), code }),
+            resolution: job.resolution.as_ref().map(|Resolution { by, happened, at }| ResolutionView {
+                by: *by,
+                happened: *happened,
+                at: at.to_string(),
+            }),
+            cancel_requested: job.cancel_requested && !job.state.is_over(),
+            next_poll_ms: next_poll_ms(job, now),
+            support_code: support_code(job.user_id, job.request_id),
+            not_after: job.not_after.to_string(),
+            created_at: job.created_at.to_string(),
+            updated_at: job.updated_at.to_string(),
+        }
+    }
+}
