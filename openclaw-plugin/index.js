@@ -37,7 +37,8 @@ export default {
     const reads = new Set((config.reads ?? []).map(toolName).filter((name) => !guard.has(name)));
     const journal = sharedJournal(api, config);
     api.on("before_tool_call", fence(journal, { guard, reads }), LAST);
-    api.registerTool(canary);
+    // Optional: only a caller that names it is offered it, so no model ever is.
+    api.registerTool(canary, { optional: true });
     if (api.registrationMode !== undefined && api.registrationMode !== "full") return;
     const { port } = api.config?.gateway ?? {};
     registerRoutes(api, journal, { plugin: ID, gateway: api.runtime?.version, guard, reads, port });

@@ -76,7 +76,8 @@ export class Journal {
   /** Takes a free key, on disk when this returns. A key that is claimed as `revoked` never runs. */
   claim({ key, tool = null, digest = null, state }) {
     const now = clock.now();
-    const row = { key, tool, digest, state, boot: this.boot, started_ms: now, ended_ms: state === "started" ? null : now };
+    const ended = state === "started" ? null : now;
+    const row = { key, tool, digest, state, boot: this.boot, started_ms: now, ended_ms: ended };
     this.#commit((sql) => sql.claim.run(row));
     if (state === "started") this.running.add(key);
     return { ...row, status: null, result: null, truncated: 0 };

@@ -7,8 +7,8 @@ const REFUSED_TYPES = { 400: ["invalid_request", "invalid_request_error"], 403: 
 
 /**
  * Calls the gateway's own POST /tools/invoke, so that its policy decides. Resolves to
- * `{verdict: "not_started" | "refused" | "finished" | "lost", …}` and never rejects. Not tied to any caller's connection,
- * no time limit, and a connection of its own: a pooled one that dies looks like a lost answer.
+ * `{verdict: "not_started" | "refused" | "finished" | "lost", …}` and never rejects. Not tied to any caller's
+ * connection, no time limit, and a connection of its own: a pooled one that dies looks like a lost answer.
  */
 export function callTool(call) {
   // Only what is thrown before the request goes out rejects here.

@@ -61,17 +61,18 @@ function pluginConfig() {
     paths.push(path.join(ROOT, "openclaw-plugin"));
     entries["miniprogram-journal"] = { enabled: true, config };
   }
-  return { allow: Object.keys(entries), load: { paths }, entries };
+  return { allow: Object.keys(entries), load: { paths }, slots: { memory: "none" }, entries };
 }
 
 /** Agents need a model that the caller names; without one only tools can be called. */
 function modelConfig(url) {
-  if (!url) return {};
+  const catalogRefresh = { enabled: false };
+  if (!url) return { models: { catalogRefresh } };
   const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
   const model = { id: "model", name: "Model", reasoning: false, input: ["text"], cost };
   const limits = { contextWindow: 128_000, maxTokens: 4096 };
   const provider = { baseUrl: url, apiKey: "none", api: "openai-completions", models: [{ ...model, ...limits }] };
-  return { models: { mode: "replace", providers: { local: provider } } };
+  return { models: { mode: "replace", catalogRefresh, providers: { local: provider } } };
 }
 
 function config() {
@@ -80,7 +81,8 @@ function config() {
   const workspace = path.join(DIR, "workspace");
   return {
     gateway: {
-      mode: "local", port: PORT, bind: "loopback", auth: { mode: "token", token: token() }, controlUi: { enabled: false },
+      mode: "local", port: PORT, bind: "loopback", auth: { mode: "token", token: token() },
+      controlUi: { enabled: false },
       ...(url && { http: { endpoints: { chatCompletions: { enabled: true } } } }),
     },
     discovery: { mdns: { mode: "off" } },
@@ -172,7 +174,11 @@ process.stdout.on("error", stop);
 tell({ event: "starting", pid: gateway.pid });
 const progress = setInterval(() => process.stderr.write(`openclaw-gateway: starting, ${seconds()} s\n`), PROGRESS_MS);
 let ready = false;
-while (!exit && !stopping && !(ready = await isReady()) && Date.now() - startedAt < START_LIMIT_MS) await pause(POLL_MS);
+while (!exit && !stopping && Date.now() - startedAt < START_LIMIT_MS) {
+  ready = await isReady();
+  if (ready) break;
+  await pause(POLL_MS);
+}
 clearInterval(progress);
 if (ready) tell({ event: "ready", port: PORT, seconds: seconds() });
 const tooLate = !ready && !exit && !stopping;

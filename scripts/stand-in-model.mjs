@@ -33,12 +33,10 @@ function lastTurn(messages) {
 }
 
 function reply({ text, results }) {
-  if (results.length > 0) return { message: { role: "assistant", content: `tool said: ${results.at(-1)}` }, end: "stop" };
+  const say = (content) => ({ message: { role: "assistant", content }, end: "stop" });
+  if (results.length > 0) return say(`tool said: ${results.at(-1)}`);
   const tool = /\[\[tool:(\w+)\s*(\{.*?\})?\]\]/s.exec(text);
-  if (!tool) {
-    const said = /\[\[say:(.*?)\]\]/s.exec(text);
-    return { message: { role: "assistant", content: said ? said[1] : `echo: ${text}` }, end: "stop" };
-  }
+  if (!tool) return say(/\[\[say:(.*?)\]\]/s.exec(text)?.[1] ?? `echo: ${text}`);
   calls += 1;
   const call = { name: tool[1], arguments: tool[2] ?? "{}" };
   const toolCall = { index: 0, id: `call_${Date.now()}_${calls}`, type: "function", function: call };
@@ -57,7 +55,8 @@ function send(res, { model, stream }, { message, end }) {
     const choices = [{ index: 0, message, finish_reason: end }];
     return sendJson(res, 200, { ...base, object: "chat.completion", choices, usage });
   }
-  const chunk = (choices, more) => `data: ${JSON.stringify({ ...base, object: "chat.completion.chunk", choices, ...more })}\n\n`;
+  const part = { ...base, object: "chat.completion.chunk" };
+  const chunk = (choices, more) => `data: ${JSON.stringify({ ...part, choices, ...more })}\n\n`;
   res.writeHead(200, { "content-type": "text/event-stream" });
   res.write(chunk([{ index: 0, delta: message, finish_reason: null }]));
   res.write(chunk([{ index: 0, delta: {}, finish_reason: end }]));
@@ -80,7 +79,8 @@ async function complete(req, res) {
 }
 
 const server = http.createServer((req, res) => {
-  if (req.method === "POST") return complete(req, res).catch((error) => sendJson(res, 400, { error: { message: error.message } }));
+  const fail = ({ message }) => sendJson(res, 400, { error: { message } });
+  if (req.method === "POST") return complete(req, res).catch(fail);
   if (req.url === "/requests") return sendJson(res, 200, requests);
   return sendJson(res, 200, { object: "list", data: [{ id: "model", object: "model" }] });
 });

@@ -33,7 +33,8 @@ test("a ticket of the route opens nothing inside an agent run", async (t) => {
   await gateway.sleep(key, 300, { wait: false });
   await gateway.started(key);
   const call = gateway.lines()[0].toolCallId;
-  const { blocked } = await gateway.control("run", { ...run, call, tool: "ledger_sleep", args: { ms: 300, note: key } });
+  const stolen = { ...run, call, tool: "ledger_sleep", args: { ms: 300, note: key } };
+  const { blocked } = await gateway.control("run", stolen);
   assert.equal(blocked, true);
   await gateway.concluded(key);
 });

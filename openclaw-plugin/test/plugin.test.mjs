@@ -24,7 +24,8 @@ function journalIn(t) {
 }
 
 test("the canonical form sorts names, keeps order of lists and writes numbers one way", () => {
-  assert.equal(canonical({ b: [2, 1], a: { d: null, c: 1e2 }, "\u20ac": "\u20ac" }), '{"a":{"c":100,"d":null},"b":[2,1],"€":"€"}');
+  const value = { b: [2, 1], a: { d: null, c: 1e2 }, "\u20ac": "\u20ac" };
+  assert.equal(canonical(value), '{"a":{"c":100,"d":null},"b":[2,1],"€":"€"}');
   assert.equal(digestOf({ a: 1, b: 2 }), digestOf({ b: 2, a: 1 }));
   assert.notEqual(digestOf({ a: "1" }), digestOf({ a: 1 }));
 });
@@ -40,7 +41,8 @@ test("a ticket is good for one tool, one set of arguments and one call", (t) => 
   ticket();
   assert.ok(!isBlocked(call));
   assert.ok(isBlocked(call), "used twice");
-  for (const wrong of [{ params: { amount: 2 } }, { toolName: "PAY ", params: {} }, { toolCallId: "rpc-delegated-k~1" }]) {
+  const otherName = { toolName: "PAY ", params: {} };
+  for (const wrong of [{ params: { amount: 2 } }, otherName, { toolCallId: "rpc-delegated-k~1" }]) {
     ticket();
     assert.ok(isBlocked({ ...call, ...wrong }), JSON.stringify(wrong));
   }

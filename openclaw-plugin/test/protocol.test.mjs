@@ -1,6 +1,5 @@
 import { after, test } from "node:test";
-import { bareClaims } from "./support/bare-claims.mjs";
-import { claims } from "./support/claims.mjs";
+import { bareClaims, claims } from "./support/claims/index.mjs";
 import { Mini } from "./support/mini.mjs";
 
 const gateway = await Mini.start({ after });

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, test } from "node:test";
-import { bareClaims } from "../support/bare-claims.mjs";
-import { claims } from "../support/claims.mjs";
+import { bareClaims, claims } from "../support/claims/index.mjs";
 import { until } from "../support/client.mjs";
 import { Live, startModel } from "../support/live.mjs";
 
@@ -55,16 +54,23 @@ test("a listed read passes in an agent run and is recorded", async () => {
     [["ledger_read", "allowed"]]);
 });
 
-test("neither a core tool nor the canary runs inside an agent run", async () => {
+test("a core tool does not run inside an agent run", async () => {
   const target = `${gateway.folder}/written-by-a-model`;
   const command = JSON.stringify({ command: `touch ${target}` });
-  for (const [tool, args] of [["exec", command], ["miniprogram_canary", "{}"], ["session_status", "{}"]]) {
+  for (const [tool, args] of [["exec", command], ["session_status", "{}"]]) {
     const session = `agent:main:wx:core-${tool.replaceAll("_", "-")}`;
     const { reply } = await gateway.turn(`[[tool:${tool} ${args}]]`, session);
     assert.match(reply, /miniprogram-journal: proposal_recorded/, tool);
     assert.deepEqual(gateway.rows(PROPOSALS, session).map((row) => [row.tool, row.decision]), [[tool, "proposed"]]);
   }
   assert.ok(!fs.existsSync(target));
+});
+
+test("a model is offered the demo tools and not the canary", async () => {
+  await gateway.turn("[[say:which tools?]]", "agent:main:wx:tools");
+  const { tools } = (await (await fetch(`${model}/requests`)).json()).at(-1);
+  assert.ok(tools.includes("ledger_append"));
+  assert.ok(!tools.includes("miniprogram_canary"));
 });
 
 test("a turn without tools is not in the fence's way", async () => {

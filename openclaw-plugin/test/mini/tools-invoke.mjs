@@ -3,6 +3,7 @@ import { readText, sendJson, sendText } from "./http.mjs";
 const BODY_CAP = 2 * 1024 * 1024;
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 const named = (value) => (typeof value === "string" ? value.trim() : "");
+const invalid = (message) => ({ error: { message, type: "invalid_request_error" } });
 const fault = (status, type, message, more = {}) => [status, { ok: false, error: { type, message, ...more } }];
 
 /** `POST /tools/invoke` as the gateway answers it. `isAuthorized` is asked after the method, as there. */
@@ -12,12 +13,12 @@ export async function toolsInvoke(registry, req, res, isAuthorized) {
   const hangUp = new AbortController();
   res.once("close", () => res.writableFinished || hangUp.abort(new Error("HTTP client disconnected")));
   const text = await readText(req, BODY_CAP);
-  if (text === null) return sendJson(res, 413, { error: { message: "Payload too large", type: "invalid_request_error" } });
+  if (text === null) return sendJson(res, 413, invalid("Payload too large"));
   let body;
   try {
     body = text === "" ? {} : JSON.parse(text);
   } catch (error) {
-    return sendJson(res, 400, { error: { message: error.message, type: "invalid_request_error" } });
+    return sendJson(res, 400, invalid(error.message));
   }
   const [status, answer] = await invokeTool(registry, body ?? {}, hangUp.signal);
   // Nobody is there to read the answer of an aborted call, and the gateway writes none.
@@ -52,10 +53,11 @@ async function execute(tool, toolCallId, params, signal) {
 }
 
 /** A tool call inside an agent run: what the model would get as the tool's result. */
-export async function callInRun(registry, { tool: toolName, args: params = {}, run: runId, session: sessionKey, call }) {
+export async function callInRun(registry, { tool: toolName, args: params = {}, run: runId, session, call }) {
   const toolCallId = call ?? `call_${Date.now()}`;
   const event = { toolName, params, toolCallId, runId };
-  const reason = await registry.blockReason(event, { toolName, agentId: "main", sessionKey, runId, toolCallId });
+  const context = { toolName, agentId: "main", sessionKey: session, runId, toolCallId };
+  const reason = await registry.blockReason(event, context);
   if (reason) return { blocked: true, reason };
   return { blocked: false, result: await registry.tools.get(toolName).execute(toolCallId, params) };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "./client.mjs";
+import { until } from "../client.mjs";
 
 const append = (note) => ({ tool: "ledger_append", args: { note } });
 
