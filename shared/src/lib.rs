@@ -31,6 +31,7 @@ pub mod view;
 
 // edges
 pub mod aws;
+pub mod bearer;
 pub mod clock;
 pub mod config;
 pub mod http;
