@@ -4,7 +4,8 @@
 //     [--dir DIR] [--no-journal] [--model-url URL]
 //
 // Prints one JSON line per event: starting, ready, exited. The gateway lives until standard input closes, this process
-// gets SIGTERM or SIGINT, or it dies by itself. Everything it writes is in DIR; the token is in DIR/gateway.token.
+// gets SIGTERM or SIGINT, or it dies by itself. Everything is written in DIR, but for empty lock files that OpenClaw
+// keeps in /tmp whatever it is told. The token is in DIR/gateway.token, the log in DIR/gateway.log.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -100,7 +101,7 @@ function environment(file) {
   return {
     ...(LANG && { LANG }), ...(TZ && { TZ }), ...(USER && { USER }),
     PATH: `${path.dirname(NODE)}${path.delimiter}${PATH}`,
-    HOME: path.join(DIR, "home"), TMPDIR: path.join(DIR, "tmp"), NO_COLOR: "1",
+    HOME: path.join(DIR, "home"), TMPDIR: path.join(DIR, "tmp"), NO_COLOR: "1", STOP_WITH_PARENT: String(process.pid),
     OPENCLAW_STATE_DIR: path.join(DIR, "state"), OPENCLAW_CONFIG_PATH: file,
     OPENCLAW_DISABLE_BONJOUR: "1", OPENCLAW_NO_AUTO_UPDATE: "1", OPENCLAW_SKIP_CHANNELS: "1", OPENCLAW_NO_RESPAWN: "1",
   };
@@ -152,10 +153,18 @@ async function check() {
   if (!(await isFree(PORT))) refuse(`port ${PORT} is taken; choose another one with --port`);
 }
 
+function startOrRefuse() {
+  try {
+    return start();
+  } catch (error) {
+    return refuse(`nothing can be written in ${DIR}: ${error.message}`);
+  }
+}
+
 await check();
 const startedAt = Date.now();
 const seconds = () => Math.round((Date.now() - startedAt) / 100) / 10;
-const gateway = start();
+const gateway = startOrRefuse();
 let exit;
 let stopping = false;
 const exited = new Promise((resolve) => gateway.once("exit", (code, signal) => resolve((exit = { code, signal }))));

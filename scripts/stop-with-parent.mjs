@@ -3,7 +3,9 @@ import { isMainThread } from "node:worker_threads";
 
 const CHECK_MS = 500;
 const GRACE_MS = 15_000;
-const parent = process.ppid;
+// The parent may be gone before this line runs, so it has left its id. The gateway's own children have another parent.
+const parent = Number(process.env.STOP_WITH_PARENT ?? process.ppid);
+delete process.env.STOP_WITH_PARENT;
 
 function check() {
   if (process.ppid === parent) return;

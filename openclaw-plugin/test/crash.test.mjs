@@ -114,10 +114,10 @@ test("a gateway that is told to stop finishes what runs and starts nothing", asy
   await Promise.all([gateway.started(waited), gateway.started(sent)]);
   const exit = gateway.terminate();
   const refusal = await until("it drains", async () => {
-    const { status } = await gateway.append(late, { not_after: 1 });
-    return status !== 200 && status;
+    const { status, headers } = await gateway.append(late, { not_after: 1 });
+    return status !== 200 && { status, retryAfter: headers.get("retry-after") };
   });
-  assert.equal(refusal, 503);
+  assert.deepEqual(refusal, { status: 503, retryAfter: "1" });
   assert.equal((await answer).body.entry.state, "finished");
   assert.deepEqual(await exit, { code: 0, signal: null });
   await gateway.boot();

@@ -8,7 +8,7 @@ import http from "node:http";
 import { parseArgs } from "node:util";
 import { clock } from "../clock.js";
 import { Faults } from "./mini/faults.mjs";
-import { DRAINING, readText, sendJson, sendText, UNAUTHORIZED } from "./mini/http.mjs";
+import { readText, sendDraining, sendJson, sendText, UNAUTHORIZED } from "./mini/http.mjs";
 import { loadPlugins } from "./mini/plugins.mjs";
 import { callInRun, toolsInvoke } from "./mini/tools-invoke.mjs";
 
@@ -84,7 +84,7 @@ function probe(path, res) {
 async function handle(path, req, res) {
   const handler = plugins.direct.routes.get(path);
   if (path !== "/tools/invoke" && !handler) return sendText(res, 404, "Not Found");
-  if (draining) return sendJson(res, 503, DRAINING);
+  if (draining) return sendDraining(res);
   if (!handler) return toolsInvoke(plugins.direct, req, res, () => isAuthorized(req, res));
   return isAuthorized(req, res) ? handler(req, res) : undefined;
 }

@@ -111,10 +111,10 @@ test("a gateway that is told to stop finishes what runs, starts nothing, and rem
   await Promise.all([gateway.started(waited), gateway.started(sent)]);
   gateway.script.stdin.end();
   const refusal = await until("the gateway is draining", async () => {
-    const { status, body } = await gateway.append(late, { not_after: 1 });
-    return status !== 200 && { status, body };
+    const { status, headers, body } = await gateway.append(late, { not_after: 1 });
+    return status !== 200 && { status, retryAfter: headers.get("retry-after"), code: body.error.code };
   });
-  assert.equal(refusal.status, 503);
+  assert.deepEqual(refusal, { status: 503, retryAfter: "1", code: "gateway_unavailable" });
   assert.equal((await answer).body.entry.state, "finished");
   assert.equal((await gateway.over()).code, 0);
   await gateway.start();

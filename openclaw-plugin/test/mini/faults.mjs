@@ -1,4 +1,4 @@
-import { DRAINING, sendJson, sendText, UNAUTHORIZED } from "./http.mjs";
+import { sendDraining, sendJson, sendText, UNAUTHORIZED } from "./http.mjs";
 
 const DEFAULT_PATH = "/miniprogram/v1/invoke";
 const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status"]);
@@ -56,7 +56,7 @@ function loseAnswer(req, res) {
 function answer(res, status) {
   if (status === 404) return sendText(res, 404, "Not Found");
   if (status === 401) return sendJson(res, 401, UNAUTHORIZED);
-  if (status === 503) return sendJson(res, 503, DRAINING);
+  if (status === 503) return sendDraining(res);
   const headers = status === 429 ? { "retry-after": "1" } : {};
   return sendJson(res, status, { error: { message: `ordered by a test: ${status}`, type: "ordered" } }, headers);
 }

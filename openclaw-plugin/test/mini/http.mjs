@@ -10,12 +10,16 @@ export function sendText(res, status, body, headers = {}) {
 
 export const UNAUTHORIZED = { error: { message: "Unauthorized", type: "unauthorized" } };
 
-export const DRAINING = {
+const DRAINING = {
   error: {
     message: "Gateway is temporarily unavailable while suspending or restarting", type: "service_unavailable",
     code: "gateway_unavailable",
   },
 };
+
+export function sendDraining(res) {
+  sendJson(res, 503, DRAINING, { "retry-after": "1" });
+}
 
 /** The text of a request's body, or null when it is longer than `cap`. */
 export async function readText(req, cap = Infinity) {

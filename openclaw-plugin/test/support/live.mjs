@@ -10,7 +10,7 @@ import { temporaryFolder } from "./mini.mjs";
 const SCRIPTS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts");
 const GUARD = "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_delete";
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve) => {
     const probe = net.createServer().listen(0, "127.0.0.1", () => {
       const { port } = probe.address();
