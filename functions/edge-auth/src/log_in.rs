@@ -1,0 +1,194 @@
+//! `POST /v1/sessions`: a code from `wx.login` in, a session out.
+//!
+//! The address is charged before WeChat is asked, so that nobody spends the app's quota there with made-up codes.
+
+use std::{net::IpAddr, time::Duration};
+
+use lambda_http::{Request, RequestExt, request::RequestContext};
+use serde::Deserialize;
+use serde_json::json;
+use shared::{
+    digest::{Digest, DigestKey},
+    http::{self, Answer, ApiError, Code},
+    rate_limit::RateDecision,
+    user_id::UserId,
+    wechat::{LoginCode, WechatError},
+};
+
+use crate::{EdgeAuth, body};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogIn {
+    code: LoginCode,
+}
+
+/// The secrets have an empty list of login keys.
+#[derive(Debug, thiserror::Error)]
+#[error("the secrets list no login key")]
+struct NoLoginKey;
+
+/// Logs a user in. A new user is one whose openid no listed key knows.
+pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request) -> Result<Answer, ApiError> {
+    let code = parse(request)?;
+    let keys = edge.keys()?;
+    let current = keys.logins.first().ok_or_else(|| ApiError::new(Code::Internal).because(NoLoginKey))?;
+    charge_address(edge, &address_digest(current, source_ip(request))).await?;
+
+    let app_id = edge.config.wechat_app_id.as_str();
+    let openid = match edge.wechat.code_to_session(app_id, &keys.app_secret, &code).await {
+        Ok(openid) => openid,
+        Err(error) => {
+            if let WechatError::Misconfigured { errcode } = &error {
+                tracing::error!(errcode, "WeChat refuses this service's configuration: nobody can log in");
+                // Perhaps the app secret has been changed, and what we hold is the old one.
+                edge.secrets.expire();
+            }
+            return Err(refusal(error));
+        }
+    };
+
+    let login = |key: &DigestKey| key.digest(&[b"login", app_id.as_bytes(), openid.expose().as_bytes()]);
+    let logins: Vec<Digest> = keys.logins.iter().map(login).collect();
+    let fresh = UserId::from_random(edge.world.bytes());
+    let user_id = edge.table.find_or_create_login(&logins, fresh).await.map_err(ApiError::unavailable)?;
+    let now = edge.world.now();
+    let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
+    // Sessions that began at not-before are dead, and this login is later than the revocation that it has just read.
+    let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
+    let (token, session) = keys
+        .signer
+        .mint(user_id, began_at, edge.config.session_lifetime)
+        .map_err(|error| ApiError::new(Code::Internal).because(error))?;
+    Ok(http::created(&json!({
+        "token": token,
+        "token_type": "Bearer",
+        "expires_at": session.expires_at.to_string(),
+        "user_id": user_id,
+    })))
+}
+
+fn parse(request: &Request) -> Result<LoginCode, ApiError> {
+    // serde's own message would quote the body.
+    let expected = r#"expected {"code": …} with 1 to 128 visible ASCII characters"#;
+    let body: LogIn = serde_json::from_value(body::read_json(request)?)
+        .map_err(|_| ApiError::new(Code::BodyInvalid).detail(expected))?;
+    Ok(body.code)
+}
+
+async fn charge_address(edge: &EdgeAuth, address: &Digest) -> Result<(), ApiError> {
+    let (now, nonce) = (edge.world.now(), edge.world.nonce());
+    let charged = edge.table.charge_address(address, edge.config.login_rate, now, &nonce).await;
+    match charged.map_err(ApiError::unavailable)? {
+        RateDecision::Pass(_) => Ok(()),
+        RateDecision::Wait(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
+    }
+}
+
+/// The address that the gateway saw. Headers that name another one are not believed.
+fn source_ip(request: &Request) -> Option<IpAddr> {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Names an address without telling it. One household has a whole /64 of IPv6, so that counts as one address; requests
+/// without an address share one.
+fn address_digest(key: &DigestKey, address: Option<IpAddr>) -> Digest {
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => key.digest(&[b"address", &address.octets()]),
+        Some(IpAddr::V6(address)) => key.digest(&[b"address", &address.octets()[..8]]),
+        None => key.digest(&[b"address"]),
+    }
+}
+
+/// What a client can do about it.
+fn refusal(error: WechatError) -> ApiError {
+    let (code, retry_after_s) = match &error {
+        WechatError::CodeRejected { .. } => (Code::LoginCodeRejected, None),
+        WechatError::Blocked => (Code::LoginBlocked, None),
+        WechatError::Limited => (Code::LoginLimited, Some(60)),
+        WechatError::Misconfigured { .. } => (Code::Internal, None),
+        WechatError::Busy
+        | WechatError::Unreachable(_)
+        | WechatError::Unintelligible { .. }
+        | WechatError::Other { .. } => (Code::WechatUnavailable, Some(1)),
+    };
+    let answer = ApiError::new(code).because(error);
+    match retry_after_s {
+        Some(seconds) => answer.retry_after(Duration::from_secs(seconds)),
+        None => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+
+    #[test]
+    fn a_body_is_a_code_and_nothing_else() {
+        let parse = |body: &str| {
+            let mut request = Request::new(Body::from(body));
+            request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            parse(&request).err()
+        };
+        assert!(parse(r#"{"code":"0a1B2c3D"}"#).is_none());
+        for body in [
+            "{}",
+            "[]",
+            "null",
+            r#""0a1B2c3D""#,
+            r#"{"code":null}"#,
+            r#"{"code":7}"#,
+            r#"{"code":""}"#,
+            r#"{"code":"a b"}"#,
+            r#"{"Code":"0a1B2c3D"}"#,
+            r#"{"code":"0a1B2c3D","openid":"o"}"#,
+        ] {
+            let error = parse(body).expect(body);
+            assert_eq!(error.code, Code::BodyInvalid, "{body}");
+            assert!(!format!("{:?}", error.into_answer().body()).contains("0a1B2c3D"), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_ipv4_or_a_64_of_ipv6() {
+        let key = DigestKey::from_random([7; 32]);
+        let digest = |text: &str| address_digest(&key, text.parse().ok());
+        for (one, other, same) in [
+            ("203.0.113.9", "203.0.113.9", true),
+            ("203.0.113.9", "203.0.113.10", false),
+            ("203.0.113.9", "::ffff:203.0.113.9", true),
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+            ("", "not an address", true),
+            ("", "203.0.113.9", false),
+            ("", "::", false),
+        ] {
+            assert_eq!(digest(one) == digest(other), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_of_wechat_has_its_code_and_its_wait() {
+        let unintelligible = WechatError::Unintelligible { reason: "too long", status: 200 };
+        for (error, code, wait) in [
+            (WechatError::CodeRejected { errcode: 40029 }, Code::LoginCodeRejected, None),
+            (WechatError::Blocked, Code::LoginBlocked, None),
+            (WechatError::Limited, Code::LoginLimited, Some("60")),
+            (WechatError::Misconfigured { errcode: 40125 }, Code::Internal, None),
+            (WechatError::Busy, Code::WechatUnavailable, Some("1")),
+            (WechatError::Other { errcode: 48001 }, Code::WechatUnavailable, Some("1")),
+            (unintelligible, Code::WechatUnavailable, Some("1")),
+        ] {
+            let text = error.to_string();
+            let refusal = refusal(error);
+            assert_eq!(refusal.code, code, "{text}");
+            assert_eq!(refusal.inside(), Some(text));
+            let answer = refusal.into_answer();
+            assert_eq!(answer.headers().get("retry-after").map(|value| value.to_str().unwrap()), wait);
+        }
+    }
+}
