@@ -27,7 +27,8 @@ export async function invoke(journal, input, { authorization, port }) {
 }
 
 function parse(input) {
-  const { key, tool, args = {}, not_after: notAfter = Infinity, wait = true, journal, sequence } = input;
+  const { key, tool, journal, sequence } = input;
+  const { args = {}, not_after: notAfter = Infinity, wait = true } = input;
   if (!isKey(key) || typeof tool !== "string" || !TOOL.test(tool)) return null;
   if (!isObject(args) || typeof wait !== "boolean") return null;
   if (notAfter !== Infinity && !Number.isSafeInteger(notAfter)) return null;

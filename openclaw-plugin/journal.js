@@ -137,9 +137,9 @@ export class Journal {
 
   propose({ run, session, call, tool, digest, args, decision }) {
     const kept = args.length <= PROPOSAL_ARGS_CAP ? args : null;
-    this.#commit((sql) =>
-      sql.propose.run({ run, session, call, tool, digest, args: kept, decision, at: clock.now() }),
-    );
+    const row = { run, session, call, tool, digest, args: kept, decision, at: clock.now() };
+    // A restored file that agent runs fill up again must not reach the sequence that its callers have seen.
+    this.#store((store) => store.record((sql) => sql.propose.run(row)));
   }
 
   /** What a caller reads of a row. */

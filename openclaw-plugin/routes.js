@@ -97,6 +97,8 @@ function parseInput(text) {
     return null;
   }
   if (!isObject(input)) return null;
+  // Null is how many callers write "absent".
+  for (const name of Object.keys(input)) if (input[name] === null) delete input[name];
   const { journal, sequence } = input;
   if (journal !== undefined && typeof journal !== "string") return null;
   if (sequence !== undefined && !(Number.isSafeInteger(sequence) && sequence >= 0)) return null;

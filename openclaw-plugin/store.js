@@ -67,7 +67,7 @@ export class Store {
   }
 
   #create() {
-    this.#transaction(() => {
+    this.record(() => {
       this.db.exec(SCHEMA);
       const insert = this.db.prepare("INSERT INTO meta(name, value) VALUES(?, ?)");
       insert.run("journal", randomUUID());
@@ -76,10 +76,11 @@ export class Store {
     });
   }
 
-  #transaction(work) {
+  /** On disk when it returns. Does not count: only what callers cause may move the sequence. */
+  record(work) {
     this.db.exec("BEGIN IMMEDIATE");
     try {
-      const result = work();
+      const result = work(this.sql);
       this.db.exec("COMMIT");
       return result;
     } catch (error) {
@@ -89,11 +90,11 @@ export class Store {
     }
   }
 
-  /** Commits `work` together with the next sequence number: what was answered once can never be smaller on disk. */
+  /** Writes `work` together with the next sequence number: what was answered once can never be smaller on disk. */
   commit(work) {
-    return this.#transaction(() => {
-      this.sql.bump.run();
-      return work(this.sql);
+    return this.record((sql) => {
+      sql.bump.run();
+      return work(sql);
     });
   }
 
@@ -117,7 +118,7 @@ export class Store {
         "EXISTS(SELECT 1 FROM proposals WHERE at_ms < :t) AS due",
     );
     if (!due.get({ t: cutoff }).due) return false;
-    this.commit((sql) => [sql.pruneCalls.run(cutoff), sql.pruneProposals.run(cutoff)]);
+    this.record((sql) => [sql.pruneCalls.run(cutoff), sql.pruneProposals.run(cutoff)]);
     return true;
   }
 

@@ -64,3 +64,17 @@ test("large arguments of a proposal are known by their digest only", async (t) =
   assert.equal(row.args, null);
   assert.match(row.digest, /^[0-9a-f]{64}$/);
 });
+
+test("agent runs do not move the sequence, or they would hide that a snapshot was restored", async (t) => {
+  const gateway = await Mini.start(t);
+  const { journal } = (await gateway.health()).body;
+  gateway.snapshot();
+  await gateway.append(gateway.key());
+  const { sequence } = (await gateway.health()).body;
+  await gateway.kill();
+  gateway.restoreSnapshot();
+  await gateway.boot();
+  for (let call = 0; call < 5; call += 1) await gateway.control("run", { ...run, tool: "ledger_append" });
+  assert.equal(gateway.rows("SELECT * FROM proposals").length, 5);
+  assert.equal((await gateway.outcome(gateway.key(), { journal, sequence })).status, 412);
+});

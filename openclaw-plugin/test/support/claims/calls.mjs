@@ -106,6 +106,14 @@ export const calls = {
     assert.equal(gateway.lines().filter((line) => line.toolCallId.includes(key)).length, 1);
   },
 
+  async "null means absent"(gateway) {
+    const key = gateway.key();
+    const absent = { args: null, not_after: null, wait: null, journal: null, sequence: null };
+    const { status, body } = await gateway.invoke({ key, tool: "ledger_read", ...absent });
+    assert.deepEqual([status, body.entry.state], [200, "finished"]);
+    assert.equal((await gateway.outcome(key, absent)).body.entry.state, "finished");
+  },
+
   async "a request that makes no sense is refused before anything is claimed"(gateway) {
     const key = gateway.key();
     const good = { key, tool: "ledger_append", args: { note: "x" } };
