@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::BehaviorVersion;
+use aws_sdk_dynamodb::{
+    config::BehaviorVersion,
+    error::{ProvideErrorMetadata, SdkError},
+};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
@@ -76,5 +79,22 @@ impl AwsSettings {
             config = config.http_client(client.clone());
         }
         config.build()
+    }
+}
+
+/// Why a call failed, without a word of what was sent or answered: the SDK's own text quotes both.
+pub fn cause<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    let kind = match error {
+        SdkError::ConstructionFailure(_) => "the request could not be built",
+        SdkError::TimeoutError(_) => "timed out",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "timed out",
+        SdkError::DispatchFailure(_) => "could not be reached",
+        SdkError::ResponseError(_) => "the answer could not be read",
+        SdkError::ServiceError(_) => "refused",
+        _ => "failed",
+    };
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some(code) => format!("{kind} ({code})"),
+        None => kind.to_owned(),
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use crate::{
     http::{ApiError, Code},
     session::{Session, SessionVerifier},
+    table::Table,
     timestamp::Timestamp,
 };
 
@@ -17,6 +18,15 @@ const MAX_TOKEN_LEN: usize = 2048;
 pub fn authenticate(headers: &HeaderMap, verifier: &SessionVerifier, now: Timestamp) -> Result<Session, ApiError> {
     let token = token(headers).map_err(no_session)?;
     verifier.verify(token, now).map_err(|fault| no_session(&fault.to_string()))
+}
+
+/// Whether the session of a request is still alive: the user exists, and has not revoked it.
+pub async fn alive(session: &Session, table: &Table) -> Result<(), ApiError> {
+    match table.user(session.user_id).await.map_err(ApiError::unavailable)? {
+        None => Err(no_session("no_user")),
+        Some(user) if user.revokes(session.began_at) => Err(no_session("revoked")),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The one answer to a request without a live session. The reason is for the log.

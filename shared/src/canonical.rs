@@ -108,7 +108,11 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
-        if value.unsigned_abs() > MAX_SAFE { Err(self.refuse(JsonFault::Number)) } else { Ok(Value::Number(value.into())) }
+        if value.unsigned_abs() > MAX_SAFE {
+            Err(self.refuse(JsonFault::Number))
+        } else {
+            Ok(Value::Number(value.into()))
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact as a double, which is its point")]

@@ -200,7 +200,9 @@ impl Catalogue {
 }
 
 fn check_entry(entry: &ToolEntry) -> Result<(), &'static str> {
-    if entry.name.is_empty() || !entry.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) {
+    if entry.name.is_empty()
+        || !entry.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    {
         return Err("the name may hold letters, digits, `_`, `-` and `.`");
     }
     if entry.effect != ToolEffect::Write && (entry.idempotent || entry.run_unapproved) {

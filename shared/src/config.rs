@@ -68,7 +68,9 @@ impl<'a> Env<'a> {
     fn url(&self, name: &'static str) -> Result<String, ConfigError> {
         let text = self.text(name)?;
         let parsed = reqwest::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        parsed.map(|_| text.trim_end_matches('/').to_owned()).ok_or(ConfigError::Invalid { name, expected: "an http or https URL" })
+        parsed
+            .map(|_| text.trim_end_matches('/').to_owned())
+            .ok_or(ConfigError::Invalid { name, expected: "an http or https URL" })
     }
 
     fn seconds(&self, name: &'static str, default: u64) -> Result<Duration, ConfigError> {
@@ -272,14 +274,22 @@ mod tests {
             if name == change {
                 return value.map(str::to_owned);
             }
-            Some(match name {
-                "AWS_REGION" => "eu-west-1",
-                "WECHAT_BASE_URL" => "https://api.weixin.qq.com",
-                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "TABLE_NAME" | "QUEUE_URL" | "SECRETS_FILE"
-                | "SESSION_ISSUER" | "SESSION_AUDIENCE" | "WECHAT_APP_ID" => "x",
-                _ => return None,
-            }
-            .to_owned())
+            Some(
+                match name {
+                    "AWS_REGION" => "eu-west-1",
+                    "WECHAT_BASE_URL" => "https://api.weixin.qq.com",
+                    "AWS_ACCESS_KEY_ID"
+                    | "AWS_SECRET_ACCESS_KEY"
+                    | "TABLE_NAME"
+                    | "QUEUE_URL"
+                    | "SECRETS_FILE"
+                    | "SESSION_ISSUER"
+                    | "SESSION_AUDIENCE"
+                    | "WECHAT_APP_ID" => "x",
+                    _ => return None,
+                }
+                .to_owned(),
+            )
         }))
     }
 
@@ -293,12 +303,9 @@ mod tests {
 
     #[test]
     fn an_unreadable_variable_stops_the_start_with_its_name() {
-        for (name, value) in [
-            ("WECHAT_BASE_URL", "ftp://x"),
-            ("MAX_IN_FLIGHT", "many"),
-            ("FAIR_QUEUE", "yes"),
-            ("RETENTION_DAYS", "1"),
-        ] {
+        for (name, value) in
+            [("WECHAT_BASE_URL", "ftp://x"), ("MAX_IN_FLIGHT", "many"), ("FAIR_QUEUE", "yes"), ("RETENTION_DAYS", "1")]
+        {
             let text = config(name, Some(value)).unwrap_err().to_string();
             assert!(text.contains(name), "{text}");
         }

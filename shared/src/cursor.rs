@@ -31,7 +31,8 @@ impl Cursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadCursor)?;
         let text = String::from_utf8(bytes).map_err(|_| BadCursor)?;
         let mut parts = text.split('.');
-        let (Some(VERSION), Some(after), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(VERSION), Some(after), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(BadCursor);
         };
         let cursor = Self { after: after.parse().map_err(|_| BadCursor)? };

@@ -261,7 +261,8 @@ mod tests {
     #[test]
     fn a_server_error_tells_nothing_of_the_inside() {
         for code in Code::ALL.iter().filter(|code| code.status().is_server_error()) {
-            let error = ApiError::new(*code).detail("secret").with("secret", "secret").because(std::io::Error::other("secret"));
+            let error =
+                ApiError::new(*code).detail("secret").with("secret", "secret").because(std::io::Error::other("secret"));
             assert_eq!(error.inside().as_deref(), Some("secret"));
             assert!(!body(&error.into_answer()).to_string().contains("secret"), "{code:?}");
         }

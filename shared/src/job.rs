@@ -1,5 +1,7 @@
 //! A job's life: its states, the events that move it, and [`Job::apply`], the only place where a state changes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,8 +17,10 @@ use crate::{
 
 /// The version of the stored form. An item with a higher one is left for a newer function.
 pub const SCHEMA_VERSION: u32 = 1;
-/// No job has more steps.
-pub const MAX_STEPS: usize = 20;
+/// How long after its time the sweeper gives a bell to arrive.
+pub const SWEEP_GRACE: Duration = Duration::from_secs(60);
+/// When the outcome of an unknown job is asked for again, for the first time.
+const FIRST_RESOLUTION: Duration = Duration::from_secs(60);
 
 /// Where a job is in its life. Each state says who moves it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -227,7 +231,7 @@ pub enum JobEvent {
     Parked {
         /// When.
         check_at: Timestamp,
-        /// How it left, for a read, whose intent is recorded only now.
+        /// How it left: a read's intent is recorded only now.
         intent: Option<Intent>,
     },
     /// Not now; again at `check_at`.
@@ -262,7 +266,7 @@ pub enum JobEvent {
 /// What became of an attempt that was put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// The gateway did not start it: does not count.
+    /// The only call that was sent under its intent is proven not to have started: does not count, and the intent is gone.
     NotStarted,
     /// It died or failed, and the tool may be repeated: counts, and the next one has another `n`.
     Repeatable,
@@ -317,23 +321,22 @@ impl Job {
                 next.at_cursor(|step| {
                     step.checks += 1;
                     step.not_started = 0;
-                    step.intent = intent.or(step.intent.take());
+                    step.intent = intent.or_else(|| step.intent.take());
                 });
             }
             JobEvent::PutBack { check_at, attempt } => {
                 next.leave_running("put back", JobState::Retrying, check_at)?;
                 next.at_cursor(|step| step.put_back(attempt));
             }
-            JobEvent::StepEnded { outcome, error, result, ends_as } => next.end_step(outcome, error, result, ends_as)?,
+            JobEvent::StepEnded { outcome, error, result, ends_as } => {
+                next.end_step(outcome, error, result, ends_as)?
+            }
             JobEvent::CancelRequested => next.cancel()?,
             JobEvent::Swept { sweep_at } => {
-                next.expect("swept", &[
-                    JobState::Queued,
-                    JobState::Running,
-                    JobState::Waiting,
-                    JobState::Retrying,
-                    JobState::Unknown,
-                ])?;
+                next.expect(
+                    "swept",
+                    &[JobState::Queued, JobState::Running, JobState::Waiting, JobState::Retrying, JobState::Unknown],
+                )?;
                 // A terminal status never changes, and neither does the time that it carries.
                 if self.state.is_over() {
                     next.updated_at = self.updated_at;
@@ -372,6 +375,10 @@ impl Job {
         self.state = to;
         self.lease = None;
         self.check_at = Some(at);
+        // The sweeper looks after the bell has had its chance. Moved only when it must be: it is the key of an index.
+        if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(SWEEP_GRACE)) {
+            self.sweep_at = Some(at.plus(SWEEP_GRACE));
+        }
         Ok(())
     }
 
@@ -412,6 +419,8 @@ impl Job {
             }
             JobState::Queued | JobState::Retrying | JobState::Running | JobState::Waiting => {
                 self.cancel_requested = true;
+                // Due at once, so that the next ring acts on it.
+                self.check_at = self.check_at.map(|at| at.min(self.updated_at));
                 Ok(())
             }
             JobState::Succeeded
@@ -429,10 +438,8 @@ impl Job {
         self.check_at = None;
         self.effect = (state != JobState::Succeeded).then(|| self.effect_on_the_world());
         // An unknown job stays in the index, so that the sweeper has its outcome asked for again.
-        if state != JobState::Unknown {
-            self.sweep_at = None;
-            self.sweeps = None;
-        }
+        self.sweep_at = (state == JobState::Unknown).then(|| self.updated_at.plus(FIRST_RESOLUTION));
+        self.sweeps = None;
     }
 
     /// What the writes among the steps did, taken together.
@@ -463,6 +470,7 @@ impl Step {
             Attempt::NotStarted => {
                 self.attempts = self.attempts.saturating_sub(1);
                 self.not_started += 1;
+                self.intent = None;
             }
             Attempt::Repeatable => {
                 self.n += 1;

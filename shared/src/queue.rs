@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::{Deserialize, Serialize};
 
-use crate::{request_id::RequestId, trace::TraceParent, user_id::UserId};
+use crate::{aws, request_id::RequestId, trace::TraceParent, user_id::UserId};
 
 /// SQS delays no message longer.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -56,7 +55,7 @@ impl Queue {
             .send()
             .await
             .map(drop)
-            .map_err(|e| QueueError(DisplayErrorContext(&e).to_string()))
+            .map_err(|e| QueueError(aws::cause(&e)))
     }
 }
 

@@ -110,6 +110,10 @@ impl SessionVerifier {
         if header.alg != Algorithm::EdDSA {
             return Err(SessionFault::Algorithm);
         }
+        // An extension that the token calls critical is one that we do not know (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(SessionFault::Type);
+        }
         if header.typ.as_deref() != Some(TOKEN_TYPE) {
             return Err(SessionFault::Type);
         }
@@ -130,7 +134,9 @@ impl SessionVerifier {
             })?
             .claims;
         let skew = SKEW.as_secs().cast_signed();
-        if now.seconds_floor() >= claims.exp.saturating_add(skew) || now.seconds_floor().saturating_add(skew) < claims.nbf {
+        if now.seconds_floor() >= claims.exp.saturating_add(skew)
+            || now.seconds_floor().saturating_add(skew) < claims.nbf
+        {
             return Err(SessionFault::Expired);
         }
         Ok(Session {
@@ -144,12 +150,18 @@ impl SessionVerifier {
 impl SessionSigner {
     /// From a `kid` and the PKCS #8 PEM of its private key.
     pub fn new(kid: &str, private_pem: &str, audience: Audience) -> Result<Self, BadSessionKey> {
-        let key = EncodingKey::from_ed_pem(private_pem.as_bytes()).map_err(|_| BadSessionKey { kid: kid.to_owned() })?;
+        let key =
+            EncodingKey::from_ed_pem(private_pem.as_bytes()).map_err(|_| BadSessionKey { kid: kid.to_owned() })?;
         Ok(Self { kid: kid.to_owned(), key, audience })
     }
 
     /// Mints a session that begins at `began_at` and lasts for `lifetime`.
-    pub fn mint(&self, user_id: UserId, began_at: Timestamp, lifetime: Duration) -> Result<(String, Session), BadSessionKey> {
+    pub fn mint(
+        &self,
+        user_id: UserId,
+        began_at: Timestamp,
+        lifetime: Duration,
+    ) -> Result<(String, Session), BadSessionKey> {
         let expires_at = Timestamp::from_millis(began_at.plus(lifetime).seconds_ceil() * 1000);
         let claims = Claims {
             iss: self.audience.issuer.clone(),

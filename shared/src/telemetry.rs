@@ -1,1 +1,83 @@
-//! telemetry
+//! Logs: one JSON line where a thing is decided, under one set of field names. Never a token, secret, openid, session key,
+//! argument or result text (invariant 12); ids are random and may appear.
+
+use std::time::Instant;
+
+use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+use crate::{
+    http::{Answer, ApiError},
+    request_id::RequestId,
+    trace::TraceParent,
+};
+
+/// Every field name that a log line may carry. A test captures a whole flow and knows no others.
+pub const FIELDS: &[&str] = &[
+    "function",
+    "route",
+    "status",
+    "code",
+    "reason",
+    "request_id",
+    "user_id",
+    "trace_id",
+    "tool",
+    "state",
+    "outcome",
+    "attempt",
+    "duration_ms",
+    "error",
+    "message",
+    "rung",
+    "skipped",
+    "records",
+    "failed",
+    "errcode",
+    "rid",
+    "journal",
+    "boot",
+    "record",
+];
+
+/// Sends JSON lines to standard output, as Lambda collects them. `RUST_LOG` is read by the filter; `info` is the default.
+pub fn start() {
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    let lines =
+        fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false);
+    // A second start, in a test process, keeps the first.
+    let _already_started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+/// What one line about one request says, beside its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Which function answers.
+    pub function: &'static str,
+    /// Method and path with placeholders: the name that route, file and test share.
+    pub route: &'static str,
+    /// The job, when the path or the headers name one.
+    pub request_id: Option<RequestId>,
+    /// The client's `traceparent`.
+    pub trace: Option<&'a TraceParent>,
+    /// When it came in.
+    pub began: Instant,
+}
+
+/// Turns what a use case came to into the answer, and writes the one line about it. A failure is logged here and nowhere
+/// else.
+pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
+    let Asked { function, route, request_id, trace, began } = asked;
+    let request_id = request_id.map(|id| id.to_string());
+    let trace_id = trace.map(TraceParent::trace_id);
+    let code = outcome.as_ref().err().map(|error| error.code.text());
+    let error = outcome.as_ref().err().and_then(ApiError::inside);
+    let answer = outcome.unwrap_or_else(ApiError::into_answer);
+    let status = answer.status().as_u16();
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if answer.status().is_server_error() {
+        tracing::error!(function, route, status, code, error, request_id, trace_id, duration_ms, "answered");
+    } else {
+        tracing::info!(function, route, status, code, error, request_id, trace_id, duration_ms, "answered");
+    }
+    answer
+}

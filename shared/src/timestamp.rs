@@ -101,9 +101,15 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for bad in
-            [json!("yesterday"), json!("2026-11-22T10:00:00"), json!(-5), json!(1.5), json!(true), json!(null), json!(i64::MAX)]
-        {
+        for bad in [
+            json!("yesterday"),
+            json!("2026-11-22T10:00:00"),
+            json!(-5),
+            json!(1.5),
+            json!(true),
+            json!(null),
+            json!(i64::MAX),
+        ] {
             assert_eq!(Timestamp::parse(&bad), Err(NotATime), "{bad}");
         }
     }

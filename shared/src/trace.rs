@@ -9,9 +9,8 @@ pub struct TraceParent(String);
 impl TraceParent {
     /// Parses a header value; `None` when it is not version 00 or all zero.
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = |part: &str, len: usize| {
-            part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
+        let hex =
+            |part: &str, len: usize| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let parts: Vec<&str> = text.trim().split('-').collect();
         let [version, trace, span, flags] = parts[..] else { return None };
         let shaped = version == "00" && hex(trace, 32) && hex(span, 16) && hex(flags, 2);

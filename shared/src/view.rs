@@ -144,7 +144,11 @@ impl JobView {
             status: status(job.state),
             effect: job.effect,
             cursor: job.cursor,
-            steps: job.steps.iter().map(|Step { tool, outcome, .. }| StepView { tool: tool.clone(), outcome: *outcome }).collect(),
+            steps: job
+                .steps
+                .iter()
+                .map(|Step { tool, outcome, .. }| StepView { tool: tool.clone(), outcome: *outcome })
+                .collect(),
             result,
             error: job.error.clone().map(|code| ErrorView { message: message(&code), code }),
             resolution: job.resolution.as_ref().map(|Resolution { by, happened, at }| ResolutionView {

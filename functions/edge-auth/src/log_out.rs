@@ -12,12 +12,7 @@ use crate::EdgeAuth;
 pub(crate) async fn log_out(edge: &EdgeAuth, request: &Request) -> Result<Answer, ApiError> {
     let now = edge.world.now();
     let session = bearer::authenticate(request.headers(), &edge.keys()?.verifier, now)?;
-    let user = edge.table.user(session.user_id).await.map_err(ApiError::unavailable)?;
-    match user {
-        None => return Err(bearer::no_session("no_user")),
-        Some(user) if user.revokes(session.began_at) => return Err(bearer::no_session("revoked")),
-        Some(_) => {}
-    }
+    bearer::alive(&session, &edge.table).await?;
     // A session may have begun a little ahead of this clock. It dies nevertheless.
     let until = now.max(session.began_at);
     edge.table.revoke_sessions(session.user_id, until).await.map_err(ApiError::unavailable)?;

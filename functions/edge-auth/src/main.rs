@@ -1,1 +1,28 @@
-fn main() {}
+//! edge-auth as a Lambda function.
+
+use std::process::ExitCode;
+
+use edge_auth::EdgeAuth;
+use lambda_http::{Error, Request, service_fn};
+use shared::{
+    clock::World,
+    config::{EdgeAuthConfig, Env},
+    telemetry,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    telemetry::start();
+    match start().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(function = "edge-auth", error = %error, "the function cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> Result<(), Error> {
+    let edge = EdgeAuth::new(EdgeAuthConfig::from_env(&Env::process())?, World::system())?;
+    lambda_http::run(service_fn(|request: Request| async { Ok::<_, Error>(edge.handle(request).await) })).await
+}

@@ -1,20 +1,92 @@
-//! worker: runs jobs.
+//! worker: runs jobs. A message only rings; what is to be done stands in the table.
+//!
+//! For each message: read the job, claim it under a lease, and take the step at the cursor on by one answer of the gateway
+//! ([`run_job`]). No function sits out a slow call: it is sent, the job is parked, and a bell is rung for later.
+
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use shared::{clock::World, config::WorkerConfig, timestamp::Timestamp};
+use shared::{
+    catalogue::{Catalogue, CatalogueFault},
+    clock::World,
+    config::WorkerConfig,
+    openclaw::{Gateway, GatewayClientError},
+    queue::Queue,
+    secrets::{Secrets, WorkerSecrets},
+    table::Table,
+    timestamp::Timestamp,
+};
+
+mod batch;
+mod call;
+mod commit;
+mod journal_view;
+mod resolve;
+mod run_job;
+mod verdict;
+
+/// Invariant 5, *lease outlives work*: HTTP timeout < function deadline < lease expiry. The lease is longer than the
+/// deadline by this, for clocks that differ.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// Work stops this long before the deadline.
+pub const STOP_BEFORE: Duration = Duration::from_secs(2);
+/// With less time left than this, nothing new is begun.
+pub const LEAST_TIME: Duration = Duration::from_secs(6);
 
 /// The function, wired.
 #[derive(Debug)]
-pub struct Worker {}
+pub struct Worker {
+    config: WorkerConfig,
+    world: World,
+    table: Table,
+    queue: Queue,
+    gateway: Gateway,
+    catalogue: Catalogue,
+    secrets: Secrets<WorkerSecrets>,
+    view: journal_view::Cache,
+}
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalogue contradicts itself.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueFault),
+    /// No HTTP client.
+    #[error(transparent)]
+    Client(#[from] GatewayClientError),
+}
 
 impl Worker {
-    /// Wires it.
-    pub fn new(_config: WorkerConfig, _world: World) -> Self {
-        Self {}
+    /// Wires it; builds every client once.
+    pub fn new(config: WorkerConfig, world: World) -> Result<Self, StartError> {
+        let catalogue = Catalogue::built_in()?;
+        Self::with_catalogue(config, world, catalogue)
     }
 
-    /// Handles one batch; done with all that it starts before `deadline`.
-    pub async fn handle_batch(&self, _event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-        SqsBatchResponse::default()
+    /// Wires it with another catalogue than the one built in: what a newer deployment would have.
+    pub fn with_catalogue(config: WorkerConfig, world: World, catalogue: Catalogue) -> Result<Self, StartError> {
+        let table = &config.table;
+        Ok(Self {
+            table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
+            queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
+            gateway: Gateway::new(&config.openclaw_base_url)?,
+            secrets: Secrets::file(config.secrets_file.clone()),
+            view: journal_view::Cache::default(),
+            catalogue,
+            config,
+            world,
+        })
+    }
+
+    /// Handles one batch; done with all that it starts before `deadline`. What could not be decided is reported as failed
+    /// and comes back after the visibility timeout.
+    pub async fn handle_batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        batch::handle(self, event, deadline).await
+    }
+
+    /// The table, for whoever counts what it costs.
+    pub fn table(&self) -> &Table {
+        &self.table
     }
 }

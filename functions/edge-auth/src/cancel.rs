@@ -1,0 +1,72 @@
+//! `POST /v1/jobs/{request_id}/cancel`: 200 when nothing was sent and nothing will be, 202 when a call is out.
+
+use lambda_http::Request;
+use shared::{
+    audit::{Actor, AuditContext, AuditEvent, AuditRecord},
+    bearer,
+    http::{self as answers, Answer, ApiError, Code},
+    job::{Job, JobEvent, JobState},
+    request_id::RequestId,
+    table::{Commit, Stored},
+    view::JobView,
+};
+
+use crate::{EdgeAuth, submit::ring};
+
+/// A worker may write in between; after this many lost races the client is asked to repeat.
+const TRIES: usize = 5;
+
+pub(crate) async fn cancel(edge: &EdgeAuth, request: &Request, id: Option<RequestId>) -> Result<Answer, ApiError> {
+    let session = bearer::authenticate(request.headers(), &edge.keys()?.verifier, edge.world.now())?;
+    bearer::alive(&session, &edge.table).await?;
+    let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    for _ in 0..TRIES {
+        let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
+            None => return Err(ApiError::new(Code::NotFound)),
+            Some(Stored::Newer) => return Err(ApiError::new(Code::Unavailable)),
+            Some(Stored::Job(job)) => job,
+        };
+        if job.state == JobState::Cancelled || job.cancel_requested {
+            return answer(edge, &job).await;
+        }
+        if job.state.is_over() {
+            return Err(ApiError::new(Code::JobOver).with("job_status", job.state.name()));
+        }
+        if let Some(cancelled) = ask(edge, &job).await? {
+            if cancelled.claimable(edge.world.now()) {
+                ring(edge, &cancelled).await;
+            }
+            return answer(edge, &cancelled).await;
+        }
+    }
+    Err(ApiError::new(Code::Unavailable).retry_after(std::time::Duration::from_secs(1)))
+}
+
+/// The job as it is after the cancel; `None` when somebody was quicker.
+async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
+    let now = edge.world.now();
+    let mut after = job
+        .apply(JobEvent::CancelRequested, now)
+        .map_err(|_| ApiError::new(Code::JobOver).with("job_status", job.state.name()))?;
+    let context = AuditContext {
+        request_id: job.request_id,
+        at: now,
+        actor: Actor::User,
+        step: job.cursor,
+        tool: job.step().map_or("", |step| step.tool.as_str()),
+        policy_version: edge.catalogue.version(),
+    };
+    let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
+    let record = AuditRecord::after(job.audit, context, event);
+    after.audit = edge.table.put_audit(job.user_id, &record, now).await.map_err(ApiError::unavailable)?;
+    match edge.table.commit(job, &after, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
+        Commit::Done => Ok(Some(after)),
+        Commit::Lost(_) => Ok(None),
+    }
+}
+
+async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
+    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
+    let view = JobView::new(job, result, edge.world.now());
+    Ok(if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) })
+}

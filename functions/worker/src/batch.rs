@@ -1,0 +1,67 @@
+//! One batch of messages: each is decided by itself, and one that cannot be decoded blocks no other.
+
+use std::time::Instant;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::{StreamExt, stream};
+use shared::{queue::Bell, timestamp::Timestamp};
+
+use crate::{LEAST_TIME, Worker, run_job};
+
+pub(crate) async fn handle(worker: &Worker, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    let failed: Vec<BatchItemFailure> = stream::iter(event.records)
+        .map(|message| async move {
+            let id = message.message_id.clone().unwrap_or_default();
+            if decided(worker, message, deadline).await {
+                return None;
+            }
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            Some(failure)
+        })
+        .buffer_unordered(worker.config.concurrency)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failed;
+    response
+}
+
+/// Whether the message did its work. If not, it comes back, and at last lands in the dead-letter queue.
+async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> bool {
+    let Some(bell) = message.body.as_deref().and_then(|body| serde_json::from_str::<Bell>(body).ok()) else {
+        tracing::error!(function = "worker", code = "message_undecodable", "a message names no job");
+        return false;
+    };
+    // Invariant 5: remaining time zero means expired.
+    if deadline.since(worker.world.now()) < LEAST_TIME {
+        return false;
+    }
+    let began = began();
+    let ended = run_job::run(worker, &bell, deadline).await;
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let trace_id = bell.traceparent.as_deref().and_then(shared::trace::TraceParent::parse);
+    let trace_id = trace_id.as_ref().map(shared::trace::TraceParent::trace_id);
+    match ended {
+        Ok(outcome) => {
+            tracing::info!(
+                function = "worker", request_id = %bell.request_id, user_id = %bell.user_id, trace_id, duration_ms,
+                outcome = outcome.name(), "rung"
+            );
+            true
+        }
+        Err(error) => {
+            tracing::error!(
+                function = "worker", request_id = %bell.request_id, user_id = %bell.user_id, trace_id, duration_ms,
+                error = %error, "a message could not be decided"
+            );
+            false
+        }
+    }
+}
+
+/// A monotonic start, for a duration in a log line only.
+fn began() -> Instant {
+    Instant::now()
+}

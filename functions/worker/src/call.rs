@@ -1,0 +1,301 @@
+//! The step at the cursor: what may be sent, recorded before it is sent, and what the gateway answered.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    audit::AuditEvent,
+    canonical,
+    catalogue::{Tool, ToolEffect},
+    intent::{Intent, Via},
+    job::JobEvent,
+    openclaw::{
+        CallAnswer,
+        journal::{Expected, JournalAnswer, JournaledCall},
+    },
+    policy::{self, PolicyDecision},
+    secrets::WorkerSecrets,
+};
+
+use crate::{
+    STOP_BEFORE, Worker,
+    commit::RunError,
+    journal_view::JournalView,
+    run_job::AtCursor,
+    verdict::{self, Ending, Facts, Verdict},
+};
+
+/// A call that usually ends sooner is waited for; a longer one is sent, and its job comes back.
+const WAIT_FOR: Duration = Duration::from_millis(300);
+/// How long a short call is waited for before it is treated like a long one.
+const WAIT_AT_MOST: Duration = Duration::from_millis(1500);
+/// How long an answer may take that the journal gives at once.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// The cursor, with its job as last committed, and what to do; `None` when the lease is lost.
+type TakenOn<'a> = Option<(AtCursor<'a>, Verdict)>;
+
+impl Worker {
+    pub(crate) async fn take_on<'a>(&self, cursor: AtCursor<'a>) -> Result<TakenOn<'a>, RunError> {
+        let token = self.token()?;
+        let Some(step) = cursor.job.step() else { return Ok(None) };
+        // A step that has an intent is never decided again, only asked for its outcome.
+        match step.intent.clone() {
+            Some(intent) => {
+                let verdict = self.ask_again(&cursor, &token, &intent).await?;
+                Ok(Some((cursor, verdict)))
+            }
+            None => self.begin(cursor, &token).await,
+        }
+    }
+
+    /// Nothing was sent yet, or, for a read, nothing that matters.
+    async fn begin<'a>(&self, cursor: AtCursor<'a>, token: &Arc<WorkerSecrets>) -> Result<TakenOn<'a>, RunError> {
+        let tool = match self.permitted(&cursor) {
+            Ok(tool) => tool,
+            Err(ending) => return Ok(Some((cursor, Verdict::End(ending)))),
+        };
+        let view = self.journal_view(&token.openclaw.token).await?;
+        let via = match (view, tool.entry.effect) {
+            (JournalView::Present { id, .. }, ToolEffect::Read) => Via::Journal(id),
+            (JournalView::Present { id, fence_proven: true, .. }, _) => Via::Journal(id),
+            (JournalView::Absent, ToolEffect::Read) => Via::Direct,
+            (JournalView::Absent, _) if self.config.unjournaled_writes => Via::Direct,
+            (view, _) => {
+                let wait = self.not_ready(&view);
+                let verdict = self.judge(&cursor, tool, &Via::Direct, true, CallAnswer::NotStarted(wait));
+                return Ok(Some((cursor, verdict)));
+            }
+        };
+        match tool.entry.effect {
+            ToolEffect::Read => self.send_read(cursor, token, tool, via).await.map(Some),
+            ToolEffect::Write | ToolEffect::Destructive => self.send_write(cursor, token, tool, via).await,
+        }
+    }
+
+    /// Invariant 9, *default deny*, for the second time, about what will be sent.
+    fn permitted(&self, cursor: &AtCursor<'_>) -> Result<&Tool, Ending> {
+        let (job, step) = (&cursor.job, cursor.job.step());
+        if job.cancel_requested {
+            return Err(Ending::cancelled());
+        }
+        if self.world.now() >= job.not_after {
+            return Err(Ending::expired());
+        }
+        if let PolicyDecision::Deny(reason) = policy::decide(&self.catalogue, &cursor.call.tool) {
+            return Err(Ending::refused(reason.code()));
+        }
+        let tool = self.catalogue.get(&cursor.call.tool).ok_or_else(|| Ending::refused("tool_unknown"))?;
+        if tool.validate(&cursor.call.arguments).is_err() {
+            return Err(Ending::refused("arguments_invalid"));
+        }
+        // The edge took it for a read, so nothing was recorded for it that a write needs; or the other way round.
+        if step.is_some_and(|step| step.effect != tool.entry.effect) {
+            return Err(Ending::refused("tool_changed"));
+        }
+        if step.is_some_and(|step| step.attempts > tool.entry.attempts) {
+            return Err(Ending::failed_unsent("attempts_exhausted"));
+        }
+        Ok(tool)
+    }
+
+    /// A read: no intent goes before it, since repeating it does no harm. It is recorded when the job is parked.
+    async fn send_read<'a>(
+        &self,
+        mut cursor: AtCursor<'a>,
+        token: &Arc<WorkerSecrets>,
+        tool: &Tool,
+        via: Via,
+    ) -> Result<(AtCursor<'a>, Verdict), RunError> {
+        let answer = self.dispatch(&cursor, token, tool, &via).await?;
+        let verdict = self.judge(&cursor, tool, &via, true, answer);
+        if let (Verdict::Park(_), Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
+            step.intent = Some(Intent { via, recorded_at: self.world.now() });
+        }
+        Ok((cursor, verdict))
+    }
+
+    /// Invariant 4, *intent first*: a write leaves only after its intent and its audit record are durable.
+    async fn send_write<'a>(
+        &self,
+        cursor: AtCursor<'a>,
+        token: &Arc<WorkerSecrets>,
+        tool: &Tool,
+        via: Via,
+    ) -> Result<TakenOn<'a>, RunError> {
+        let journal = match &via {
+            Via::Journal(id) => Some(id.clone()),
+            Via::Direct => None,
+        };
+        let audit = AuditEvent::Intended {
+            decision: "run".to_owned(),
+            key: cursor.key().to_string(),
+            arguments_digest: cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments)),
+            journal: journal.as_ref().map(|id| id.journal.clone()),
+            boot: journal.map(|id| id.boot),
+        };
+        let intent = Intent { via: via.clone(), recorded_at: self.world.now() };
+        let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), Some(audit)).await? else {
+            return Ok(None);
+        };
+        let cursor = AtCursor { job, ..cursor };
+        // Both may have changed while the intent was written. The journal checks `not_after` once more.
+        if cursor.job.cancel_requested {
+            return Ok(Some((cursor, Verdict::End(Ending::cancelled()))));
+        }
+        if self.world.now() >= cursor.job.not_after {
+            return Ok(Some((cursor, Verdict::End(Ending::expired()))));
+        }
+        let answer = self.dispatch(&cursor, token, tool, &via).await?;
+        let verdict = self.judge(&cursor, tool, &via, true, answer);
+        Ok(Some((cursor, verdict)))
+    }
+
+    /// The outcome of a call that was sent, or may have been.
+    async fn ask_again(
+        &self,
+        cursor: &AtCursor<'_>,
+        token: &Arc<WorkerSecrets>,
+        intent: &Intent,
+    ) -> Result<Verdict, RunError> {
+        let Some(tool) = self.catalogue.get(&cursor.call.tool) else {
+            // Gone from the catalogue since: nothing may be sent for it any more, and its rules are gone too.
+            return Ok(Verdict::End(Ending::unknown()));
+        };
+        // Without a journal there is nobody to ask.
+        let Via::Journal(id) = &intent.via else {
+            return Ok(self.judge(cursor, tool, &intent.via, false, CallAnswer::Lost));
+        };
+        let give_up = cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
+        let sequence = self.sequence_of(token, &id.journal).await?;
+        let expected = Expected { journal: &id.journal, sequence };
+        let key = cursor.key().to_string();
+        let token = &token.openclaw.token;
+        let answer = if give_up {
+            // Proves that it did not run and never will, or tells what became of it.
+            self.gateway.revoke(token, expected, &key, AT_ONCE).await
+        } else {
+            let call = Self::journaled(cursor, false);
+            self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), AT_ONCE).await
+        };
+        Ok(self.judge(cursor, tool, &intent.via, false, self.take_note(answer)))
+    }
+
+    /// Sends a call for the first time under its key. An answer that is lost on the way is asked for once more at once.
+    async fn dispatch(
+        &self,
+        cursor: &AtCursor<'_>,
+        token: &Arc<WorkerSecrets>,
+        tool: &Tool,
+        via: &Via,
+    ) -> Result<CallAnswer, RunError> {
+        let key = cursor.key().to_string();
+        let left = cursor.deadline.since(self.world.now()).saturating_sub(STOP_BEFORE);
+        let Via::Journal(id) = via else {
+            // The gateway aborts the tool when we hang up, so we wait as long as we may.
+            let call = (cursor.call.tool.as_str(), &cursor.call.arguments);
+            let timeout = tool.entry.timeout().min(left);
+            let answer =
+                self.gateway.call_directly(&token.openclaw.token, call, &key, cursor.trace.as_ref(), timeout).await;
+            return Ok(self.note_unauthorized(answer));
+        };
+        let sequence = self.sequence_of(token, &id.journal).await?;
+        let expected = Expected { journal: &id.journal, sequence };
+        let wait = tool.entry.expected() < WAIT_FOR;
+        let timeout = if wait { WAIT_AT_MOST } else { AT_ONCE }.min(left);
+        let trace = cursor.trace.as_ref();
+        let answer = self
+            .gateway
+            .invoke(&token.openclaw.token, expected, &key, Self::journaled(cursor, wait), trace, timeout)
+            .await;
+        let answer = self.take_note(answer);
+        if answer != CallAnswer::Lost {
+            return Ok(answer);
+        }
+        let again = Self::journaled(cursor, false);
+        let answer = self.gateway.invoke(&token.openclaw.token, expected, &key, again, trace, AT_ONCE.min(left)).await;
+        Ok(match self.take_note(answer) {
+            // These prove only that the second sending did not start it. The first one may have.
+            CallAnswer::NotStarted(_)
+            | CallAnswer::OtherJournal
+            | CallAnswer::Unauthorized
+            | CallAnswer::JournalAbsent
+            | CallAnswer::Unreadable => CallAnswer::Lost,
+            answer => answer,
+        })
+    }
+
+    fn journaled<'a>(cursor: &'a AtCursor<'_>, wait: bool) -> JournaledCall<'a> {
+        JournaledCall {
+            tool: &cursor.call.tool,
+            arguments: &cursor.call.arguments,
+            not_after: cursor.job.not_after,
+            wait,
+        }
+    }
+
+    fn judge(
+        &self,
+        cursor: &AtCursor<'_>,
+        tool: &Tool,
+        via: &Via,
+        first_dispatch: bool,
+        answer: CallAnswer,
+    ) -> Verdict {
+        let now = self.world.now();
+        let Some(step) = cursor.job.step() else { return Verdict::End(Ending::unknown()) };
+        let sent_at = step.intent.as_ref().map_or(now, |intent| intent.recorded_at);
+        let random = self.world.number();
+        verdict::after(
+            answer,
+            &Facts { job: &cursor.job, step, entry: &tool.entry, via, sent_at, first_dispatch, now, random },
+        )
+    }
+
+    /// The highest sequence ever seen of that journal.
+    pub(crate) async fn sequence_of(&self, token: &Arc<WorkerSecrets>, journal: &str) -> Result<u64, RunError> {
+        Ok(match self.journal_view(&token.openclaw.token).await? {
+            JournalView::Present { id, sequence, .. } if id.journal == journal => sequence,
+            _ => 0,
+        })
+    }
+
+    pub(crate) fn token(&self) -> Result<Arc<WorkerSecrets>, RunError> {
+        Ok(self.secrets.get(&self.world, Ok)?)
+    }
+
+    /// Remembers who answered, and how far the journal has come.
+    pub(crate) fn take_note(&self, answer: JournalAnswer) -> CallAnswer {
+        if let Some(seen) = &answer.seen {
+            self.view.saw(seen);
+        }
+        if matches!(answer.call, CallAnswer::OtherJournal | CallAnswer::JournalAbsent) {
+            self.view.expire();
+        }
+        self.note_unauthorized(answer.call)
+    }
+
+    /// One forced refresh of the secret; the job itself comes back after a pause, which is the breaker.
+    fn note_unauthorized(&self, answer: CallAnswer) -> CallAnswer {
+        if answer == CallAnswer::Unauthorized {
+            tracing::error!(code = "gateway_unauthorized", "the gateway does not accept the token");
+            self.secrets.expire();
+            self.view.expire();
+        }
+        answer
+    }
+
+    /// Why nothing can be sent now, and when to try again.
+    fn not_ready(&self, view: &JournalView) -> Option<Duration> {
+        match view {
+            JournalView::Unauthorized => {
+                self.note_unauthorized(CallAnswer::Unauthorized);
+                Some(Duration::from_secs(15))
+            }
+            JournalView::Absent => {
+                tracing::error!(code = "journal_absent", "writes wait: the gateway has no journal");
+                Some(Duration::from_secs(15))
+            }
+            JournalView::Present { .. } | JournalView::NotReady => None,
+        }
+    }
+}

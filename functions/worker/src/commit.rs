@@ -1,0 +1,90 @@
+//! Committing a change of a job this worker holds, with its audit record.
+
+use shared::{
+    audit::{Actor, AuditContext, AuditEvent, AuditRecord},
+    job::{Job, JobEvent, JobState, TransitionError},
+    queue::QueueError,
+    secrets::SecretsError,
+    table::{Commit, Stored, TableError},
+};
+
+use crate::Worker;
+
+/// Why a message could not be decided. Each leaves the job as it is; the message comes back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+}
+
+/// The job as it is after a commit; `None` when somebody else has it now, and nothing was changed.
+pub(crate) type Committed = Option<Job>;
+
+/// Others write to a running job too (a cancel sets its flag), which bumps `rev` without taking the lease. So a lost
+/// commit is tried again on the new revision as long as the lease is still ours; after this many it is left to a bell.
+const TRIES: usize = 4;
+
+impl Worker {
+    /// Applies an event and commits it, with `audit` as the record that the new head names.
+    pub(crate) async fn commit(
+        &self,
+        job: &Job,
+        event: JobEvent,
+        audit: Option<AuditEvent>,
+    ) -> Result<Committed, RunError> {
+        let owner = job.lease.as_ref().map(|lease| lease.owner.clone());
+        let mut before = job.clone();
+        for _ in 0..TRIES {
+            let now = self.world.now();
+            let mut after = before.apply(event.clone(), now)?;
+            if let Some(audit) = &audit {
+                let record =
+                    AuditRecord::after(before.audit, self.audit_context(&before, now), audit.clone().seen_in(&after));
+                // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
+                after.audit = self.table.put_audit(before.user_id, &record, now).await?;
+            }
+            match self.table.commit(&before, &after, &self.world.nonce()).await? {
+                Commit::Done => return Ok(Some(after)),
+                Commit::Lost(Some(Stored::Job(current)))
+                    if current.state == JobState::Running
+                        && current.lease.as_ref().map(|lease| &lease.owner) == owner.as_ref() =>
+                {
+                    before = *current;
+                }
+                Commit::Lost(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    fn audit_context<'a>(&'a self, job: &'a Job, at: shared::timestamp::Timestamp) -> AuditContext<'a> {
+        AuditContext {
+            request_id: job.request_id,
+            at,
+            actor: Actor::Worker,
+            step: job.cursor,
+            tool: job.step().map_or("", |step| step.tool.as_str()),
+            policy_version: self.catalogue.version(),
+        }
+    }
+}
+
+/// Fills in what only the job after the event tells.
+trait SeenIn {
+    fn seen_in(self, after: &Job) -> Self;
+}
+
+impl SeenIn for AuditEvent {
+    fn seen_in(mut self, after: &Job) -> Self {
+        if let Self::Ended { status, .. } = &mut self {
+            after.state.name().clone_into(status);
+        }
+        self
+    }
+}

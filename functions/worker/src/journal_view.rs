@@ -1,0 +1,143 @@
+//! Which journal the gateway has now, how far it has come, and whether its fence is proven: what must be known before an
+//! intent names it.
+
+use std::{sync::Mutex, time::Duration};
+
+use secrecy::SecretString;
+use serde_json::json;
+use shared::{
+    intent::JournalId,
+    openclaw::{
+        CallAnswer, JournalSeen, Refusal,
+        journal::{Expected, JournalHealth, JournaledCall},
+    },
+    table::Fence,
+    timestamp::Timestamp,
+};
+
+use crate::{Worker, commit::RunError};
+
+/// How long a view may be used without asking again.
+const MAX_AGE: Duration = Duration::from_secs(10);
+/// How often the highest sequence is written down. In between, a snapshot taken and restored goes unnoticed only if it is
+/// younger than this.
+const SEE_EVERY: Duration = Duration::from_secs(60);
+/// How long a trial of the fence may take, and how long a broken one keeps writes shut before the next trial.
+const TRIAL: Duration = Duration::from_secs(30);
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+const CANARY: &str = "miniprogram_canary";
+
+/// What is known of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JournalView {
+    /// It has this journal; the highest sequence ever seen of it; whether writes may go.
+    Present { id: JournalId, sequence: u64, fence_proven: bool },
+    /// It has none.
+    Absent,
+    /// It does not say now.
+    NotReady,
+    /// It does not accept our token.
+    Unauthorized,
+}
+
+/// The last view and when it was had.
+#[derive(Debug, Default)]
+pub(crate) struct Cache(Mutex<Option<(Timestamp, JournalView)>>);
+
+impl Cache {
+    fn get(&self, now: Timestamp) -> Option<JournalView> {
+        let cached = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        cached.as_ref().filter(|(at, _)| now.since(*at) < MAX_AGE && *at <= now).map(|(_, view)| view.clone())
+    }
+
+    fn put(&self, now: Timestamp, view: JournalView) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((now, view));
+    }
+
+    /// Forgets: somebody answered as another.
+    pub(crate) fn expire(&self) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+    }
+
+    /// Raises the sequence that the next call will name.
+    pub(crate) fn saw(&self, seen: &JournalSeen) {
+        let mut cached = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match cached.as_mut() {
+            Some((_, JournalView::Present { id, sequence, .. })) if *id == seen.id => {
+                *sequence = seen.sequence.max(*sequence)
+            }
+            Some((_, JournalView::Present { .. })) => *cached = None,
+            _ => {}
+        }
+    }
+}
+
+impl Worker {
+    /// The view, from the cache or asked for.
+    pub(crate) async fn journal_view(&self, token: &SecretString) -> Result<JournalView, RunError> {
+        let now = self.world.now();
+        if let Some(view) = self.view.get(now) {
+            return Ok(view);
+        }
+        let health = self.gateway.journal_health(token, ASK_TIMEOUT).await;
+        let view = match health {
+            JournalHealth::Present(seen) => self.present(token, seen).await?,
+            JournalHealth::Absent => JournalView::Absent,
+            JournalHealth::NotReady => JournalView::NotReady,
+            JournalHealth::Unauthorized => JournalView::Unauthorized,
+        };
+        // A view by which writes cannot go is not kept: the next job asks again.
+        if matches!(view, JournalView::Present { fence_proven: true, .. } | JournalView::Absent) {
+            self.view.put(now, view.clone());
+        }
+        Ok(view)
+    }
+
+    async fn present(&self, token: &SecretString, seen: JournalSeen) -> Result<JournalView, RunError> {
+        let now = self.world.now();
+        let stored = self.table.gateway_seen().await?;
+        let known = stored.as_ref().filter(|stored| stored.id.journal == seen.id.journal);
+        // The highest of both goes into every call: a journal that has fallen behind it takes a new id by itself.
+        let sequence = known.map_or(0, |known| known.sequence).max(seen.sequence);
+        if seen.sequence < sequence {
+            tracing::error!(journal = %seen.id.journal, code = "journal_restored", "the journal has lost what it knew");
+        }
+        let stale = known.is_none_or(|known| known.id != seen.id || now.since(known.seen_at) > SEE_EVERY);
+        if stale {
+            self.table.see_gateway(&seen.id, sequence, now).await?;
+        }
+        let fence = stored.filter(|stored| stored.id == seen.id).map_or(Fence::Untested, |stored| stored.fence);
+        let fence_proven = match fence {
+            Fence::Proven => true,
+            Fence::Testing(until) | Fence::Broken(until) if until > now => false,
+            Fence::Untested | Fence::Testing(_) | Fence::Broken(_) => self.try_fence(token, &seen).await?,
+        };
+        Ok(JournalView::Present { id: seen.id, sequence, fence_proven })
+    }
+
+    /// Proves the fence once per boot, by one holder: a guarded tool called around the journal must be refused, and through
+    /// the journal it must run. The tool is the journal's own canary and does nothing.
+    async fn try_fence(&self, token: &SecretString, seen: &JournalSeen) -> Result<bool, RunError> {
+        let now = self.world.now();
+        if !self.table.hold_canary(&seen.id.boot, now, now.plus(TRIAL), &self.world.nonce()).await? {
+            return Ok(false);
+        }
+        let key = format!("canary.{}", seen.id.boot);
+        let nothing = json!({});
+        let around = self.gateway.call_directly(token, (CANARY, &nothing), &key, None, ASK_TIMEOUT).await;
+        let call = JournaledCall { tool: CANARY, arguments: &nothing, not_after: now.plus(TRIAL), wait: true };
+        let expected = Expected { journal: &seen.id.journal, sequence: seen.sequence };
+        let through = self.gateway.invoke(token, expected, &key, call, None, ASK_TIMEOUT).await.call;
+        let refused = around == CallAnswer::Refused(Refusal::Blocked);
+        let ran = matches!(through, CallAnswer::Ended(shared::openclaw::ToolEnd::Succeeded(_)));
+        // An answer that proves nothing either way leaves the trial to the next holder.
+        let conclusive = matches!(around, CallAnswer::Refused(_) | CallAnswer::Ended(_));
+        if conclusive {
+            self.table.settle_canary(&seen.id.boot, refused && ran, self.world.now().plus(TRIAL)).await?;
+        }
+        if !(refused && ran) {
+            tracing::error!(boot = %seen.id.boot, code = "fence_not_proven", "writes are shut until the fence is proven");
+        }
+        Ok(refused && ran)
+    }
+}

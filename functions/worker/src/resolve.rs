@@ -1,0 +1,42 @@
+//! An unknown job, asked about once more. Its status never changes; what is learnt goes beside it.
+
+use std::time::Duration;
+
+use shared::{
+    audit::AuditEvent,
+    intent::{CallKey, Via},
+    job::{Job, JobEvent, Resolution, ResolvedBy},
+    openclaw::{CallAnswer, journal::Expected},
+};
+
+use crate::{Worker, commit::RunError, run_job::Rung};
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
+    let Some(step) = job.step() else { return Ok(Rung::NothingToDo) };
+    let Some(Via::Journal(id)) = step.intent.as_ref().map(|intent| &intent.via) else { return Ok(Rung::NothingToDo) };
+    let token = worker.token()?;
+    let sequence = worker.sequence_of(&token, &id.journal).await?;
+    let expected = Expected { journal: &id.journal, sequence };
+    let key = CallKey { user_id: job.user_id, request_id: job.request_id, step: job.cursor, round: 0, n: step.n };
+    // Revoking proves a negative and reads a positive: a key that never arrived can then never run.
+    let answer = worker.gateway.revoke(&token.openclaw.token, expected, &key.to_string(), TIMEOUT).await;
+    let happened = match worker.take_note(answer) {
+        CallAnswer::Ended(_) => true,
+        CallAnswer::Revoked | CallAnswer::Refused(_) => false,
+        // Nothing is learnt: it may have run, or nobody can be asked now. The sweeper asks again.
+        CallAnswer::StillRunning
+        | CallAnswer::Interrupted
+        | CallAnswer::NotStarted(_)
+        | CallAnswer::OtherJournal
+        | CallAnswer::KeyReused
+        | CallAnswer::JournalAbsent
+        | CallAnswer::Unauthorized
+        | CallAnswer::Unreadable
+        | CallAnswer::Lost => return Ok(Rung::NothingToDo),
+    };
+    let resolution = Resolution { by: ResolvedBy::Journal, happened, at: worker.world.now() };
+    let committed = worker.commit(job, JobEvent::Resolved(resolution), Some(AuditEvent::Resolved { happened })).await?;
+    Ok(if committed.is_some() { Rung::Over } else { Rung::LeaseLost })
+}

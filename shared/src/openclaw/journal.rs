@@ -1,0 +1,238 @@
+//! The journal's protocol, version 1 (`openclaw-plugin/README.md`): a durable claim per key before the tool runs, a readable
+//! outcome afterwards. Repeating a call under its key is always safe while the journal is the one that is named.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
+
+use super::{CallAnswer, Gateway, JournalSeen, NoAnswer, Raw, ToolEnd, tool_answer};
+use crate::{intent::JournalId, timestamp::Timestamp, trace::TraceParent};
+
+/// The protocol that this client speaks.
+const PROTOCOL: u64 = 1;
+
+/// Which journal a call is meant for.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Its id: another one answers 412 and runs nothing.
+    pub journal: &'a str,
+    /// The highest sequence that was ever seen of it: a lower one is a restored snapshot, and answers 412 as well.
+    pub sequence: u64,
+}
+
+/// One call through the journal.
+#[derive(Debug)]
+pub struct JournaledCall<'a> {
+    /// What to run.
+    pub tool: &'a str,
+    /// With what.
+    pub arguments: &'a Value,
+    /// Not to be started later.
+    pub not_after: Timestamp,
+    /// Whether to wait for the end, or only for the claim.
+    pub wait: bool,
+}
+
+/// An answer and who gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalAnswer {
+    /// What became of the call.
+    pub call: CallAnswer,
+    /// The journal, when the answer names it.
+    pub seen: Option<JournalSeen>,
+}
+
+/// What the journal's health call says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JournalHealth {
+    /// It is there.
+    Present(JournalSeen),
+    /// The gateway answers, and has no journal.
+    Absent,
+    /// The token is not accepted.
+    Unauthorized,
+    /// Not now.
+    NotReady,
+}
+
+impl Gateway {
+    /// Asks who the journal is.
+    pub async fn journal_health(&self, token: &SecretString, timeout: Duration) -> JournalHealth {
+        let request = self.http.get(self.url("health")).bearer_auth(token.expose_secret()).timeout(timeout);
+        match self.send(request).await {
+            Ok(raw) if raw.status == 200 => identity(&raw.body).map_or(JournalHealth::NotReady, JournalHealth::Present),
+            Ok(raw) if raw.status == 404 => JournalHealth::Absent,
+            Ok(raw) if raw.status == 401 => JournalHealth::Unauthorized,
+            Ok(_) | Err(_) => JournalHealth::NotReady,
+        }
+    }
+
+    /// Runs a call under its key, or finds out what became of it: the same request for both.
+    pub async fn invoke(
+        &self,
+        token: &SecretString,
+        expected: Expected<'_>,
+        key: &str,
+        call: JournaledCall<'_>,
+        trace: Option<&TraceParent>,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        let body = json!({
+            "journal": expected.journal, "sequence": expected.sequence, "key": key, "tool": call.tool,
+            "args": call.arguments, "not_after": call.not_after.millis(), "wait": call.wait,
+        });
+        self.ask("invoke", token, body, trace, timeout).await
+    }
+
+    /// Reads what became of a key. `StillRunning`, `Interrupted` and so on as for [`invoke`](Self::invoke);
+    /// `NotStarted` when the journal has no such key.
+    pub async fn outcome(
+        &self,
+        token: &SecretString,
+        expected: Expected<'_>,
+        key: &str,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "key": key });
+        self.ask("outcome", token, body, None, timeout).await
+    }
+
+    /// Claims a key as never to run, unless it has run. Only [`CallAnswer::Revoked`] proves that it did not.
+    pub async fn revoke(
+        &self,
+        token: &SecretString,
+        expected: Expected<'_>,
+        key: &str,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "key": key });
+        self.ask("revoke", token, body, None, timeout).await
+    }
+
+    async fn ask(
+        &self,
+        route: &str,
+        token: &SecretString,
+        body: Value,
+        trace: Option<&TraceParent>,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        let mut request =
+            self.http.post(self.url(route)).bearer_auth(token.expose_secret()).timeout(timeout).json(&body);
+        if let Some(trace) = trace {
+            request = request.header("traceparent", trace.to_string());
+        }
+        match self.send(request).await {
+            Ok(raw) => JournalAnswer { call: journal_answer(&raw), seen: identity(&raw.body) },
+            Err(NoAnswer::NotSent) => JournalAnswer { call: CallAnswer::NotStarted(None), seen: None },
+            Err(NoAnswer::Lost) => JournalAnswer { call: CallAnswer::Lost, seen: None },
+        }
+    }
+
+    fn url(&self, route: &str) -> String {
+        format!("{}/miniprogram/v1/{route}", self.base)
+    }
+}
+
+/// Who answered. An answer of another protocol names nobody, so no write is sent on its word.
+fn identity(body: &Value) -> Option<JournalSeen> {
+    let text = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    (body.get("protocol")?.as_u64()? == PROTOCOL).then_some(())?;
+    Some(JournalSeen {
+        id: JournalId { journal: text("journal")?, boot: text("boot")? },
+        sequence: body.get("sequence")?.as_u64()?,
+    })
+}
+
+fn journal_answer(raw: &Raw) -> CallAnswer {
+    let error = raw.body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    match (raw.status, raw.body.get("entry")) {
+        (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry),
+        // `outcome` knows no such key.
+        (200, Some(Value::Null)) => CallAnswer::NotStarted(None),
+        (412, _) => CallAnswer::OtherJournal,
+        (422, _) => CallAnswer::KeyReused,
+        (400, _) if error == "invalid_request" => CallAnswer::Unreadable,
+        (401, _) => CallAnswer::Unauthorized,
+        // A journal that is there never answers 404.
+        (404, _) => CallAnswer::JournalAbsent,
+        // Draining, starting, or a journal that cannot write: each refuses before it claims.
+        (503, _) => CallAnswer::NotStarted(raw.retry_after),
+        _ => CallAnswer::Lost,
+    }
+}
+
+fn entry_answer(entry: &Map<String, Value>) -> CallAnswer {
+    let status = entry.get("status").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok()).unwrap_or(0);
+    let truncated = entry.get("truncated").and_then(Value::as_bool) == Some(true);
+    let body = entry.get("result").unwrap_or(&Value::Null);
+    match entry.get("state").and_then(Value::as_str).unwrap_or_default() {
+        "started" => CallAnswer::StillRunning,
+        "interrupted" => CallAnswer::Interrupted,
+        "revoked" => CallAnswer::Revoked,
+        // The body was too large, or was forgotten since: the tool ran, and its status says how.
+        "finished" if status == 200 && (truncated || body.is_null()) => CallAnswer::Ended(ToolEnd::Succeeded(None)),
+        "finished" => match tool_answer(status, body) {
+            ended @ CallAnswer::Ended(_) => ended,
+            // Stored as finished, so it ran, whatever the status looks like.
+            _ => CallAnswer::Ended(ToolEnd::Reported(None)),
+        },
+        "refused" => match tool_answer(status, body) {
+            refused @ CallAnswer::Refused(_) => refused,
+            _ => CallAnswer::Refused(super::Refusal::Rejected),
+        },
+        _ => CallAnswer::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openclaw::Refusal;
+
+    fn answer(status: u16, body: Value) -> CallAnswer {
+        journal_answer(&Raw { status, retry_after: Some(Duration::from_secs(7)), body })
+    }
+
+    #[test]
+    fn each_answer_of_the_journal_means_one_thing() {
+        let entry =
+            |state: &str, status: u16, result: Value| json!({"entry":{"state":state,"status":status,"result":result}});
+        let fine = json!({"ok":true,"result":{"details":1}});
+        for (status, body, meaning) in [
+            (200, entry("finished", 200, fine), CallAnswer::Ended(ToolEnd::Succeeded(Some(json!({"details":1}))))),
+            (200, entry("finished", 200, Value::Null), CallAnswer::Ended(ToolEnd::Succeeded(None))),
+            (200, entry("finished", 500, Value::Null), CallAnswer::Ended(ToolEnd::Threw)),
+            (200, entry("finished", 403, Value::Null), CallAnswer::Ended(ToolEnd::Reported(None))),
+            (200, entry("refused", 404, Value::Null), CallAnswer::Refused(Refusal::Unavailable)),
+            (
+                200,
+                entry("refused", 403, json!({"error":{"type":"tool_call_blocked"}})),
+                CallAnswer::Refused(Refusal::Blocked),
+            ),
+            (200, entry("revoked", 0, Value::Null), CallAnswer::Revoked),
+            (202, entry("started", 0, Value::Null), CallAnswer::StillRunning),
+            (410, entry("interrupted", 0, Value::Null), CallAnswer::Interrupted),
+            (200, json!({"entry":null}), CallAnswer::NotStarted(None)),
+            (200, json!({}), CallAnswer::Lost),
+            (200, entry("a state of tomorrow", 0, Value::Null), CallAnswer::Lost),
+            (401, Value::Null, CallAnswer::Unauthorized),
+            (404, Value::Null, CallAnswer::JournalAbsent),
+            (412, json!({"error":{"type":"other_journal"}}), CallAnswer::OtherJournal),
+            (422, json!({"error":{"type":"key_reused"}}), CallAnswer::KeyReused),
+            (500, json!({"error":{"type":"journal_error"}}), CallAnswer::Lost),
+            (503, json!({"error":{"type":"not_started"}}), CallAnswer::NotStarted(Some(Duration::from_secs(7)))),
+        ] {
+            assert_eq!(answer(status, body.clone()), meaning, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn another_protocol_names_nobody() {
+        let body = |protocol: u64| json!({"protocol":protocol,"journal":"j","boot":"b","sequence":3});
+        assert!(identity(&body(1)).is_some());
+        assert_eq!(identity(&body(2)), None);
+        assert_eq!(identity(&json!({"journal":"j"})), None);
+    }
+}

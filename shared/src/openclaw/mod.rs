@@ -1,0 +1,217 @@
+//! The OpenClaw gateway, seen from here: its journal ([`journal`]), and, where there is none, its bare tool call
+//! ([`direct`]). Both speak one language, [`CallAnswer`].
+//!
+//! The gateway's own answer does not say whether a tool ran. What each status means for that was measured on the pinned
+//! version and is written beside each arm.
+
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::Value;
+
+use crate::intent::JournalId;
+
+pub mod direct;
+pub mod journal;
+
+/// The gateway closes idle connections after 5 s; a reset on reuse would look like an unknown outcome.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// No answer is read further.
+const ANSWER_CAP: usize = 1024 * 1024;
+
+/// The gateway at one address.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    http: Client,
+    base: String,
+}
+
+/// What became of a call, as far as an answer tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallAnswer {
+    /// The tool ran to an end.
+    Ended(ToolEnd),
+    /// The gateway would not run the tool. Final.
+    Refused(Refusal),
+    /// The call is out.
+    StillRunning,
+    /// The key is claimed as never to run.
+    Revoked,
+    /// The tool was running when the gateway died: it may have run.
+    Interrupted,
+    /// This dispatch did not start the tool. Says nothing about an earlier dispatch under the same key.
+    NotStarted(Option<Duration>),
+    /// The journal is not the one that was named, so this dispatch did not start the tool.
+    OtherJournal,
+    /// The key was claimed for another call.
+    KeyReused,
+    /// There is no journal.
+    JournalAbsent,
+    /// The token is not accepted, so this dispatch did not start the tool.
+    Unauthorized,
+    /// The gateway could not read the call, so this dispatch did not start the tool.
+    Unreadable,
+    /// No answer, or none that can be understood: anything may have happened.
+    Lost,
+}
+
+/// How a tool ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolEnd {
+    /// It said it was fine, and this. `None`: its result was over the journal's cap.
+    Succeeded(Option<Value>),
+    /// It ran, at least in part, and reported a failure of its own making: trying again will not help.
+    Reported(Option<Value>),
+    /// It threw: trying again may help.
+    Threw,
+}
+
+/// Why the gateway would not run a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Unknown there, or denied by the gateway's own policy: both look the same.
+    Unavailable,
+    /// A hook vetoed it, or it needs an approval that nobody can give.
+    Blocked,
+    /// Another refusal.
+    Rejected,
+}
+
+impl Refusal {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable => "tool_unavailable",
+            Self::Blocked => "tool_blocked",
+            Self::Rejected => "gateway_request_rejected",
+        }
+    }
+}
+
+/// A journal's identity and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalSeen {
+    /// Who.
+    pub id: JournalId,
+    /// Grows with every commit; falls only when a snapshot is restored.
+    pub sequence: u64,
+}
+
+/// A client that cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for the gateway cannot be built")]
+pub struct GatewayClientError(#[source] reqwest::Error);
+
+/// An answer, read whole.
+struct Raw {
+    status: u16,
+    retry_after: Option<Duration>,
+    /// `Null` when the body is no JSON.
+    body: Value,
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    /// No connection was made: nothing was sent.
+    NotSent,
+    /// Something may have been sent.
+    Lost,
+}
+
+impl Gateway {
+    /// The gateway at `base`.
+    pub fn new(base: &str) -> Result<Self, GatewayClientError> {
+        let http = Client::builder()
+            .pool_idle_timeout(POOL_IDLE)
+            .connect_timeout(Duration::from_secs(2))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(GatewayClientError)?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    /// Whether anything answers there. Needs no credential.
+    pub async fn reachable(&self, within: Duration) -> bool {
+        self.http.get(format!("{}/healthz", self.base)).timeout(within).send().await.is_ok()
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Raw, NoAnswer> {
+        let mut response =
+            request.send().await.map_err(|e| if e.is_connect() { NoAnswer::NotSent } else { NoAnswer::Lost })?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|_| NoAnswer::Lost)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ANSWER_CAP {
+                return Err(NoAnswer::Lost);
+            }
+        }
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok(Raw { status, retry_after: retry_after.map(Duration::from_secs), body })
+    }
+}
+
+/// What the gateway's tool layer says, by status and body (`POST /tools/invoke`). The journal stores exactly this pair.
+fn tool_answer(status: u16, body: &Value) -> CallAnswer {
+    let error = body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    match (status, error) {
+        (200, _) => {
+            let result = body.get("result").cloned();
+            let failed = result.as_ref().and_then(|r| r.get("isError")).and_then(Value::as_bool) == Some(true);
+            CallAnswer::Ended(if failed {
+                ToolEnd::Reported(result)
+            } else {
+                ToolEnd::Succeeded(Some(result.unwrap_or(Value::Null)))
+            })
+        }
+        // Only this one means that a hook stopped it before it ran.
+        (403, "tool_call_blocked") => CallAnswer::Refused(Refusal::Blocked),
+        // The tool itself threw, by name an input or an authorization error: it may have run in part.
+        (400 | 403, "tool_error") => CallAnswer::Ended(ToolEnd::Reported(None)),
+        (500, _) => CallAnswer::Ended(ToolEnd::Threw),
+        (404, _) => CallAnswer::Refused(Refusal::Unavailable),
+        (400, _) => CallAnswer::Unreadable,
+        (403 | 405 | 413 | 415, _) => CallAnswer::Refused(Refusal::Rejected),
+        (401, _) => CallAnswer::Unauthorized,
+        (408 | 429 | 503, _) => CallAnswer::NotStarted(None),
+        _ => CallAnswer::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_status_of_the_tool_layer_says_what_was_measured() {
+        let error = |kind: &str| json!({"ok":false,"error":{"type":kind,"message":"m"}});
+        let result = json!({"content":[{"type":"text","text":"x"}]});
+        for (status, body, answer) in [
+            (200, json!({"ok":true,"result":result}), CallAnswer::Ended(ToolEnd::Succeeded(Some(result.clone())))),
+            (
+                200,
+                json!({"ok":true,"result":{"isError":true}}),
+                CallAnswer::Ended(ToolEnd::Reported(Some(json!({"isError":true})))),
+            ),
+            (400, error("tool_error"), CallAnswer::Ended(ToolEnd::Reported(None))),
+            (400, error("invalid_request"), CallAnswer::Unreadable),
+            (401, json!({"error":{"type":"unauthorized"}}), CallAnswer::Unauthorized),
+            (403, error("tool_call_blocked"), CallAnswer::Refused(Refusal::Blocked)),
+            (403, error("tool_error"), CallAnswer::Ended(ToolEnd::Reported(None))),
+            (404, error("not_found"), CallAnswer::Refused(Refusal::Unavailable)),
+            (405, Value::Null, CallAnswer::Refused(Refusal::Rejected)),
+            (408, Value::Null, CallAnswer::NotStarted(None)),
+            (413, Value::Null, CallAnswer::Refused(Refusal::Rejected)),
+            (429, error("rate_limited"), CallAnswer::NotStarted(None)),
+            (500, error("tool_error"), CallAnswer::Ended(ToolEnd::Threw)),
+            (502, error("api_error"), CallAnswer::Lost),
+            (503, error("service_unavailable"), CallAnswer::NotStarted(None)),
+            (302, Value::Null, CallAnswer::Lost),
+        ] {
+            assert_eq!(tool_answer(status, &body), answer, "{status} {body}");
+        }
+    }
+}

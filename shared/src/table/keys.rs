@@ -1,0 +1,74 @@
+//! Every key of the table. No other file spells one.
+
+use crate::{digest::Digest, request_id::RequestId, user_id::UserId};
+
+/// The index of open jobs: hash `open_shard`, range `sweep_at`, present from accept to terminal.
+pub const OPEN_JOBS: &str = "open_jobs";
+/// How many shards the index has: one shard takes about 1,000 writes a second.
+pub const OPEN_SHARDS: u8 = 8;
+/// The partition of things that belong to no user.
+pub const CONTROL: &str = "CONTROL";
+/// Sort key of the gateway as last seen.
+pub const GATEWAY: &str = "GATEWAY";
+/// Sort key of the sweeper's heartbeat.
+pub const HEARTBEAT: &str = "HEARTBEAT";
+/// Sort key of the user item.
+pub const USER: &str = "USER";
+/// Prefix of the sort keys of jobs: listing jobs reads jobs only.
+pub const JOBS: &str = "J#";
+
+/// Partition of everything that one user owns (invariant 10: every lookup is by the caller's partition).
+pub fn user(user: UserId) -> String {
+    format!("U#{user}")
+}
+
+/// The user whose partition it is.
+pub fn parse_user(pk: &str) -> Option<UserId> {
+    pk.strip_prefix("U#")?.parse().ok()
+}
+
+/// Sort key of a job.
+pub fn job(id: RequestId) -> String {
+    format!("{JOBS}{id}")
+}
+
+/// The job whose sort key it is.
+pub fn parse_job(sk: &str) -> Option<RequestId> {
+    sk.strip_prefix(JOBS)?.parse().ok()
+}
+
+/// Sort key of a payload: under its fingerprint, so that two requests that race under one id do not share a record.
+pub fn payload(id: RequestId, fingerprint: Digest) -> String {
+    format!("IN#{id}#{fingerprint}")
+}
+
+/// Sort key of a result.
+pub fn result(id: RequestId, digest: Digest) -> String {
+    format!("OUT#{id}#{digest}")
+}
+
+/// Prefix of the sort keys of a job's audit records.
+pub fn audit_of(id: RequestId) -> String {
+    format!("A#{id}#")
+}
+
+/// Sort key of an audit record: by place, then by digest, so that a writer that lost its fence leaves a record that no
+/// head reaches, and never takes the place of one that a head does.
+pub fn audit(id: RequestId, seq: u64, digest: Digest) -> String {
+    format!("A#{id}#{seq:05}#{digest}")
+}
+
+/// Partition of a login: the keyed digest of app id and openid.
+pub fn login(digest: Digest) -> String {
+    format!("LOGIN#{digest}")
+}
+
+/// Partition of an address before login: its keyed digest.
+pub fn address(digest: Digest) -> String {
+    format!("ADDR#{digest}")
+}
+
+/// Shard of a job in the index of open jobs.
+pub fn shard(number: u8) -> String {
+    format!("OPEN#{}", number % OPEN_SHARDS)
+}

@@ -1,0 +1,169 @@
+//! Write-once records: payloads, results, audit records. Each is named by a digest in its key, so that a put that is
+//! refused because the record is there has found its own bytes.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use serde_json::{Value, json};
+
+use super::{Condition, Consumed, Item, Table, TableError, keys, number, text, text_of, unavailable};
+use crate::{
+    audit::{AuditHead, AuditRecord},
+    digest::{Digest, DigestKey},
+    job::{Job, ResultRef},
+    request_id::RequestId,
+    submission::Call,
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+/// What a job was asked to do, and the key of its digests.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// Random, this job's own.
+    pub digest_key: DigestKey,
+    /// The calls, in order.
+    pub calls: Vec<Call>,
+}
+
+impl Table {
+    /// Stores a payload under its fingerprint.
+    pub async fn put_payload(
+        &self,
+        user: UserId,
+        id: RequestId,
+        fingerprint: Digest,
+        payload: &Payload,
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        let calls = serde_json::to_string(&payload.calls).map_err(|_| TableError::Malformed("payload"))?;
+        let fields = [("key", String::from(payload.digest_key.clone())), ("calls", calls)];
+        self.put_record(user, keys::payload(id, fingerprint), fields, now).await
+    }
+
+    /// Reads a payload.
+    pub async fn payload(
+        &self,
+        user: UserId,
+        id: RequestId,
+        fingerprint: Digest,
+    ) -> Result<Option<Payload>, TableError> {
+        let Some(item) = self.get(keys::user(user), keys::payload(id, fingerprint)).await? else { return Ok(None) };
+        let malformed = || TableError::Malformed("payload");
+        let key = text_of(&item, "key").ok_or_else(malformed)?.to_owned();
+        let calls = text_of(&item, "calls").ok_or_else(malformed)?;
+        Ok(Some(Payload {
+            digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
+            calls: serde_json::from_str(calls).map_err(|_| malformed())?,
+        }))
+    }
+
+    /// Stores a result under its digest.
+    pub async fn put_result(
+        &self,
+        user: UserId,
+        id: RequestId,
+        digest: Digest,
+        canonical: String,
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        self.put_record(user, keys::result(id, digest), [("body", canonical)], now).await
+    }
+
+    /// Reads a result.
+    pub async fn result(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Value>, TableError> {
+        let Some(item) = self.get(keys::user(user), keys::result(id, digest)).await? else { return Ok(None) };
+        let body = text_of(&item, "body").ok_or(TableError::Malformed("result"))?;
+        serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("result"))
+    }
+
+    /// What a job returned, wherever it is kept. `{"omitted": …}` when it was not, or no longer is.
+    pub async fn result_of(&self, job: &Job) -> Result<Option<Value>, TableError> {
+        let omitted = |why: &str| Some(json!({ "omitted": why }));
+        match &job.result {
+            None => Ok(None),
+            Some(ResultRef::Inline(text)) => {
+                serde_json::from_str(text).map(Some).map_err(|_| TableError::Malformed("result"))
+            }
+            Some(ResultRef::Stored(digest)) => {
+                Ok(self.result(job.user_id, job.request_id, *digest).await?.or_else(|| omitted("not_stored")))
+            }
+            Some(ResultRef::Omitted) => Ok(omitted("too_large")),
+        }
+    }
+
+    /// Stores an audit record. It exists once a job's head reaches it.
+    pub async fn put_audit(&self, user: UserId, record: &AuditRecord, now: Timestamp) -> Result<AuditHead, TableError> {
+        let head = record.head();
+        let canonical = String::from_utf8(record.canonical()).map_err(|_| TableError::Malformed("audit record"))?;
+        let sk = keys::audit(record.request_id, record.seq, head.digest);
+        self.put_record(user, sk, [("rec", canonical)], now).await?;
+        Ok(head)
+    }
+
+    /// The chain that ends in `head`, in order. Shorter than `head.length` if records are missing.
+    pub async fn audit_chain(&self, user: UserId, id: RequestId, head: AuditHead) -> Result<Vec<Value>, TableError> {
+        let mut by_key: HashMap<String, Value> = HashMap::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(keys::user(user)))
+                .expression_attribute_values(":prefix", text(keys::audit_of(id)))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|e| unavailable("Query", e))?;
+            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+            for item in answer.items.unwrap_or_default() {
+                if let (Some(sk), Some(record)) = (text_of(&item, "sk"), text_of(&item, "rec")) {
+                    let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
+                    by_key.insert(sk.to_owned(), record);
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(walk_back(id, head, &mut by_key));
+            }
+        }
+    }
+
+    async fn put_record<const N: usize>(
+        &self,
+        user: UserId,
+        sk: String,
+        fields: [(&str, String); N],
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        let mut item: Item = fields.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+        item.insert("pk".to_owned(), text(keys::user(user)));
+        item.insert("sk".to_owned(), text(sk));
+        // A job may stay open for a day at the most after its acceptance and is kept for the retention after its end.
+        let until = now.plus(self.retention + RequestId::OLDEST * 2);
+        item.insert("ttl".to_owned(), number(until.seconds_ceil()));
+        // There is no such record yet. If there is, it has the same bytes, since its key names their digest.
+        self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
+    }
+}
+
+/// Follows `prev` from the head, so that records of writers that lost their fence are not seen.
+fn walk_back(id: RequestId, head: AuditHead, by_key: &mut HashMap<String, Value>) -> Vec<Value> {
+    let mut chain = Vec::new();
+    let mut digest = head.digest;
+    for seq in (1..=head.length).rev() {
+        let Some(record) = by_key.remove(&keys::audit(id, seq, digest)) else { break };
+        let prev = record.get("prev").and_then(Value::as_str).map(|text| Digest::try_from(text.to_owned()));
+        chain.push(record);
+        match prev {
+            Some(Ok(prev)) => digest = prev,
+            _ => break,
+        }
+    }
+    chain.reverse();
+    chain
+}

@@ -1,0 +1,202 @@
+//! Logins, users, and the limits that live in the user item.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
+use crate::{
+    admission::{self, Admission, Limits, UserState},
+    digest::Digest,
+    rate_limit::{Rate, RateDecision},
+    request_id::RequestId,
+    session::Session,
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+impl Table {
+    /// The user behind a login, or `fresh` if there is none. `logins` has one digest per listed key, the first is current.
+    pub async fn find_or_create_login(&self, logins: &[Digest], fresh: UserId) -> Result<UserId, TableError> {
+        let malformed = || TableError::Malformed("login");
+        let user_of = |item: &Item| text_of(item, "user").and_then(|id| id.parse().ok());
+        let mut known = None;
+        for (place, login) in logins.iter().enumerate() {
+            if let Some(item) = self.get(keys::login(*login), keys::USER.to_owned()).await? {
+                let user = user_of(&item).ok_or_else(malformed)?;
+                if place == 0 {
+                    return Ok(user);
+                }
+                known = Some(user);
+                break;
+            }
+        }
+        let current = logins.first().ok_or_else(malformed)?;
+        let user = known.unwrap_or(fresh);
+        let item = Item::from([
+            ("pk".to_owned(), text(keys::login(*current))),
+            ("sk".to_owned(), text(keys::USER)),
+            ("user".to_owned(), text(user)),
+        ]);
+        // Nobody has logged in under this digest yet: of two first logins at once, one makes the user.
+        match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
+            Written::Done => Ok(user),
+            Written::Refused(old) => old.as_ref().and_then(user_of).ok_or_else(malformed),
+        }
+    }
+
+    /// Makes the user item if it is missing, and returns it. A crash between login and user is healed by the next login.
+    pub async fn record_login(&self, user: UserId, openid: &str, now: Timestamp) -> Result<UserState, TableError> {
+        let update = "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)";
+        let values = Condition::none()
+            .value(":openid", text(openid))
+            .value(":now", number(now.millis()))
+            .value(":never", number(0));
+        match self.update((keys::user(user), keys::USER.to_owned()), update, values).await? {
+            Ok(item) => parse(item),
+            Err(_) => Err(TableError::Malformed("user")),
+        }
+    }
+
+    /// Kills every session that began up to now.
+    pub async fn revoke_sessions(&self, user: UserId, now: Timestamp) -> Result<(), TableError> {
+        // The user exists, and no later revocation is stored: not-before only moves forward.
+        let condition = Condition::new("attribute_exists(pk) AND nb < :now").value(":now", number(now.millis()));
+        self.update((keys::user(user), keys::USER.to_owned()), "SET nb = :now", condition).await.map(drop)
+    }
+
+    /// Reads a user, strongly.
+    pub async fn user(&self, user: UserId) -> Result<Option<UserState>, TableError> {
+        self.get(keys::user(user), keys::USER.to_owned()).await?.map(parse).transpose()
+    }
+
+    /// Charges one login to an address.
+    pub async fn charge_address(
+        &self,
+        address: &Digest,
+        rate: Rate,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<RateDecision, TableError> {
+        let key = || (keys::address(*address), keys::USER.to_owned());
+        let first = rate.decide(None, now);
+        let RateDecision::Pass(arrival) = first else { return Ok(first) };
+        let ttl = number(now.plus(rate.tolerance() + rate.interval() * 2).seconds_ceil());
+        // Nothing is ahead of now: the usual case, in one write.
+        let idle = Condition::new("attribute_not_exists(arr) OR arr <= :now")
+            .name("#ttl", "ttl")
+            .value(":now", number(now.millis()))
+            .value(":arrival", number(arrival.millis()))
+            .value(":nonce", text(nonce))
+            .value(":ttl", ttl.clone());
+        let set = "SET arr = :arrival, nonce = :nonce, #ttl = :ttl";
+        let old = match self.update(key(), set, idle).await? {
+            Ok(_) => return Ok(first),
+            Err(old) => old.unwrap_or_default(),
+        };
+        if text_of(&old, "nonce") == Some(nonce) {
+            return Ok(first);
+        }
+        let stored = number_of(&old, "arr").map(Timestamp::from_millis);
+        let second = rate.decide(stored, now);
+        let RateDecision::Pass(_) = second else { return Ok(second) };
+        // Whatever others have added since, the arrival time is still within the burst.
+        let burst = Condition::new("arr <= :latest")
+            .name("#ttl", "ttl")
+            .value(":latest", number(now.plus(rate.tolerance()).millis()))
+            .value(":interval", number(rate.interval().as_millis()))
+            .value(":nonce", text(nonce))
+            .value(":ttl", ttl);
+        match self.update(key(), "SET arr = arr + :interval, nonce = :nonce, #ttl = :ttl", burst).await? {
+            Ok(_) => Ok(second),
+            Err(old) if old.as_ref().and_then(|old| text_of(old, "nonce")) == Some(nonce) => Ok(second),
+            Err(_) => Ok(RateDecision::Wait(rate.interval())),
+        }
+    }
+
+    /// One conditional update that checks revocation, charges the rate and takes a place in flight; a second one when the
+    /// user is within a burst. [`Admission::Applied`] means admitted.
+    pub async fn admit(
+        &self,
+        session: &Session,
+        id: RequestId,
+        limits: &Limits,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<Admission, TableError> {
+        // The user exists; this session began after the last revocation; there is a place in flight, or this id has one;
+        // and nothing has arrived ahead of now.
+        let idle = admission_condition(
+            "attribute_exists(pk) AND nb < :began AND (attribute_not_exists(inf) OR contains(inf, :id) OR size(inf) < :cap) \
+             AND (attribute_not_exists(arr) OR arr <= :now)",
+            session,
+            id,
+            limits,
+            nonce,
+        )
+        .value(":now", number(now.millis()))
+        .value(":arrival", number(now.plus(limits.submissions.interval()).millis()));
+        let key = || (keys::user(session.user_id), keys::USER.to_owned());
+        let old = match self.update(key(), "SET arr = :arrival, nonce = :nonce ADD inf :ids", idle).await? {
+            Ok(_) => return Ok(Admission::Applied),
+            Err(old) => old.map(parse).transpose()?,
+        };
+        match admission::explain(old.as_ref(), id, session.began_at, limits, now, nonce) {
+            Admission::Burst => {}
+            other => return Ok(other),
+        }
+        // The same, except that the arrival time may lie ahead by the burst. It is added to, not set: no update is lost.
+        let burst = admission_condition(
+            "attribute_exists(pk) AND nb < :began AND (attribute_not_exists(inf) OR contains(inf, :id) OR size(inf) < :cap) \
+             AND arr <= :latest",
+            session,
+            id,
+            limits,
+            nonce,
+        )
+        .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
+        .value(":interval", number(limits.submissions.interval().as_millis()));
+        match self.update(key(), "SET arr = arr + :interval, nonce = :nonce ADD inf :ids", burst).await? {
+            Ok(_) => Ok(Admission::Applied),
+            Err(old) => {
+                let old = old.map(parse).transpose()?;
+                match admission::explain(old.as_ref(), id, session.began_at, limits, now, nonce) {
+                    // Others were quicker, twice: as good as over the rate.
+                    Admission::Burst => Ok(Admission::RateLimited(limits.submissions.interval())),
+                    other => Ok(other),
+                }
+            }
+        }
+    }
+
+    /// Drops ids from the set of jobs in flight. Idempotent, so it needs no condition but that the user exists.
+    pub async fn drop_in_flight(&self, user: UserId, over: &[RequestId]) -> Result<(), TableError> {
+        if over.is_empty() {
+            return Ok(());
+        }
+        // The user is still there: an erased one is not brought back.
+        let condition = Condition::new("attribute_exists(pk)").value(":over", id_set(over));
+        self.update((keys::user(user), keys::USER.to_owned()), "DELETE inf :over", condition).await.map(drop)
+    }
+}
+
+fn admission_condition<'a>(
+    text_of_condition: &'a str,
+    session: &Session,
+    id: RequestId,
+    limits: &Limits,
+    nonce: &str,
+) -> Condition<'a> {
+    Condition::new(text_of_condition)
+        .value(":began", number(session.began_at.millis()))
+        .value(":id", text(id))
+        .value(":ids", id_set(&[id]))
+        .value(":cap", number(limits.in_flight))
+        .value(":nonce", text(nonce))
+}
+
+fn id_set(ids: &[RequestId]) -> AttributeValue {
+    AttributeValue::Ss(ids.iter().map(ToString::to_string).collect())
+}
+
+fn parse(item: Item) -> Result<UserState, TableError> {
+    serde_dynamo::from_item(item).map_err(|_| TableError::Malformed("user"))
+}
