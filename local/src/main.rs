@@ -1,1 +1,8 @@
-fn main() {}
+//! The command line of the one-machine service.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    local::cli::main().await
+}

@@ -1,0 +1,142 @@
+//! The command line.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+mod audit;
+mod client;
+mod demo;
+mod engines;
+mod id;
+mod output;
+mod run;
+mod signals;
+
+/// Whatever ends a command early. Each is one sentence for the operator.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// OpenClaw for WeChat Mini Programs, on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "local", version)]
+struct Cli {
+    /// Which log lines go to standard error, as in `info` or `worker=debug,warn`
+    #[arg(long, global = true, default_value = "warn,dynoxide=error,rustack=error")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service until Ctrl-C
+    Run(RunArgs),
+    /// Run table, queue and WeChat stub alone on fixed ports, and print the environment for `cargo lambda watch`
+    Engines(EngineArgs),
+    /// Act as a Mini Program on a fresh service and a real gateway, check every answer, leave nothing running
+    Demo,
+    /// Work with audit chains
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Print a new request id
+    Id,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Check a saved answer of GET /v1/jobs/{id}/audit, and name the first record that is broken
+    Verify {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Let `dev-*` codes log in, through a WeChat stub; loopback only
+    #[arg(long, conflicts_with_all = ["wechat_app_id", "wechat_secret_file"])]
+    dev: bool,
+    /// Address to listen on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+    /// Port to listen on
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Where table, secrets and gateway state are kept, from the checkout's root
+    #[arg(long, default_value = ".local/data")]
+    data: PathBuf,
+    /// Where the demo tools write one line per effect, from the checkout's root
+    #[arg(long, default_value = ".local/openclaw/ledger.jsonl")]
+    ledger: PathBuf,
+    /// How many batches of jobs run at once
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: u16,
+    /// Seconds between two sweeps for overdue jobs
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    sweep_every: u64,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// The Mini Program's app id
+    #[arg(long, requires = "wechat_secret_file")]
+    wechat_app_id: Option<String>,
+    /// File with the Mini Program's app secret
+    #[arg(long, requires = "wechat_app_id")]
+    wechat_secret_file: Option<PathBuf>,
+    /// WeChat's API
+    #[arg(long, default_value = "https://api.weixin.qq.com")]
+    wechat_base_url: String,
+}
+
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// An OpenClaw gateway that already runs [default: start one with the demo tools]
+    #[arg(long, requires = "gateway_token_file")]
+    gateway_url: Option<String>,
+    /// File with that gateway's token
+    #[arg(long, requires = "gateway_url")]
+    gateway_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct EngineArgs {
+    /// The table's port
+    #[arg(long, default_value_t = 8000)]
+    table_port: u16,
+    /// The queue's port
+    #[arg(long, default_value_t = 9324)]
+    queue_port: u16,
+    /// The WeChat stub's port
+    #[arg(long, default_value_t = 9325)]
+    wechat_port: u16,
+    /// Where table and secrets are kept, from the checkout's root
+    #[arg(long, default_value = ".local/engines")]
+    data: PathBuf,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+/// Runs the command that the process was started with.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::log_to_stderr(&cli.log);
+    let done = match cli.command {
+        Command::Run(args) => run::run(args).await,
+        Command::Engines(args) => engines::run(args).await,
+        Command::Demo => demo::run().await,
+        Command::Audit { command: AuditCommand::Verify { file } } => audit::verify(&file),
+        Command::Id => id::print(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("local: {}", output::sentence(failure.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}

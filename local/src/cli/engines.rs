@@ -1,0 +1,48 @@
+//! `local engines`: table, queue and WeChat stub alone, for functions that `cargo lambda watch` runs.
+
+use shared::clock::World;
+
+use super::{EngineArgs, Failure, output::say, signals::Stop};
+use crate::{
+    configs::Deployment,
+    data::{DataDir, checkout, failed},
+    engines::{EngineOptions, Engines},
+    secrets::{self, Given},
+    wechat_stub::{DEV_APP_ID, WechatStub},
+};
+
+/// Where OpenClaw listens unless it is told otherwise.
+const OPENCLAW_DEFAULT: &str = "http://127.0.0.1:18789";
+
+/// Runs until told to stop.
+pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let data = DataDir::take(&checkout()?.join(&args.data))?;
+    let world = World::system();
+    let gateway_token = match &args.gateway.gateway_token_file {
+        Some(file) => std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned(),
+        None => "no-gateway".to_owned(),
+    };
+    let app_secret = secrets::install(&data.secrets_file(), &world, &Given { wechat_app_secret: None, gateway_token })?;
+    let options =
+        EngineOptions { table_file: Some(data.table_file()), table_port: args.table_port, queue_port: args.queue_port };
+    let engines = Engines::start(options).await?;
+    let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, world).await?;
+    let deployment = Deployment {
+        backend: engines.backend.clone(),
+        secrets_file: data.secrets_file(),
+        wechat_base_url: stub.base_url(),
+        wechat_app_id: DEV_APP_ID.to_owned(),
+        gateway_base_url: args.gateway.gateway_url.unwrap_or_else(|| OPENCLAW_DEFAULT.to_owned()),
+    };
+    for (name, value) in deployment.environment() {
+        say(format_args!("export {name}='{value}'"));
+    }
+    say(
+        "# Table, queue and WeChat stub are up; paste the lines above where `cargo lambda watch` runs. Ctrl-C stops them.",
+    );
+    stop.asked().await;
+    stub.stop().await;
+    engines.stop().await;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! `local run`: the service, and unless told otherwise a real gateway, until Ctrl-C.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{Failure, RunArgs, output::say, signals::Stop};
+use crate::{
+    data::{checkout, failed},
+    gateway::{Gateway, GatewayOptions, GatewayState},
+    service::{Claim, Login, Options, Service},
+};
+
+/// Pauses before starting a gateway again that ended by itself.
+const RESTART_PAUSES_S: [u64; 5] = [1, 2, 5, 15, 30];
+
+/// Runs until told to stop.
+pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let checkout = checkout()?;
+    let login = login(&args)?;
+    let bind = SocketAddr::from((args.bind, args.port));
+    let claim = Claim::take(bind, &checkout.join(&args.data), &login).await?;
+    let mut gateway = Source::open(&args, &checkout, &claim.data.path, &mut stop).await?;
+    let (gateway_base_url, gateway_token) = gateway.access()?;
+    let options = Options {
+        login,
+        workers: args.workers.into(),
+        sweep_every: Duration::from_secs(args.sweep_every),
+        bind,
+        ..Options::dev(claim.data.path.clone(), gateway_base_url, gateway_token)
+    };
+    let service = Service::start_with(claim, options).await?;
+    greet(&service, &gateway, args.dev, &checkout.join(&args.ledger));
+
+    gateway.keep_up(&mut stop).await?;
+    say("Stopping; press Ctrl-C again to stop at once.");
+    service.stop().await;
+    gateway.stop().await
+}
+
+fn login(args: &RunArgs) -> Result<Login, Failure> {
+    match (&args.wechat_app_id, &args.wechat_secret_file) {
+        _ if args.dev => Ok(Login::Dev),
+        (Some(app_id), Some(file)) => {
+            let app_secret = std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned();
+            if app_secret.is_empty() {
+                return Err(format!("{} is empty; it must hold the Mini Program's app secret", file.display()).into());
+            }
+            Ok(Login::Wechat { base_url: args.wechat_base_url.clone(), app_id: app_id.clone(), app_secret })
+        }
+        _ => Err("nobody could log in: give --wechat-app-id and --wechat-secret-file, or --dev to develop".into()),
+    }
+}
+
+/// The gateway that the service calls.
+enum Source {
+    /// Ours.
+    Started(Box<Gateway>),
+    /// The operator's.
+    Given { url: String, token_file: PathBuf },
+}
+
+impl Source {
+    async fn open(args: &RunArgs, checkout: &Path, data: &Path, stop: &mut Stop) -> Result<Self, Failure> {
+        if let (Some(url), Some(token_file)) = (&args.gateway.gateway_url, &args.gateway.gateway_token_file) {
+            return Ok(Self::Given { url: url.trim_end_matches('/').to_owned(), token_file: token_file.clone() });
+        }
+        eprintln!("Starting the OpenClaw gateway (10 to 60 s) ...");
+        let options = GatewayOptions {
+            ledger: checkout.join(&args.ledger),
+            progress: true,
+            ..GatewayOptions::within(checkout.to_owned(), data.join("gateway"))
+        };
+        tokio::select! {
+            started = Gateway::start(options) => Ok(Self::Started(Box::new(started?))),
+            // The start is dropped, and with it the pipe that keeps the gateway alive.
+            () = stop.asked() => Err("stopped before the gateway was ready".into()),
+        }
+    }
+
+    fn access(&self) -> Result<(String, String), Failure> {
+        match self {
+            Self::Started(gateway) => Ok((gateway.base_url(), gateway.token().to_owned())),
+            Self::Given { url, token_file } => {
+                let token = std::fs::read_to_string(token_file).map_err(failed(token_file, "read"))?;
+                Ok((url.clone(), token.trim().to_owned()))
+            }
+        }
+    }
+
+    /// Starts the gateway again whenever it ends by itself, until told to stop.
+    async fn keep_up(&mut self, stop: &mut Stop) -> Result<(), Failure> {
+        let Self::Started(gateway) = self else {
+            stop.asked().await;
+            return Ok(());
+        };
+        let mut pauses = RESTART_PAUSES_S.into_iter();
+        loop {
+            let mut state = gateway.state();
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                _ = state.wait_for(|state| *state == GatewayState::Exited) => {}
+            }
+            let pause = pauses
+                .next()
+                .ok_or("the gateway ends again and again; its log is gateway/gateway.log in the data directory")?;
+            eprintln!("The gateway ended by itself; starting it again in {pause} s.");
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_secs(pause)) => {}
+            }
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                restarted = gateway.restart() => match restarted {
+                    Ok(()) => { pauses = RESTART_PAUSES_S.into_iter(); eprintln!("The gateway is back."); }
+                    Err(error) => eprintln!("{error}"),
+                },
+            }
+        }
+    }
+
+    async fn stop(self) -> Result<(), Failure> {
+        match self {
+            Self::Started(gateway) => Ok(gateway.stop().await?),
+            Self::Given { .. } => Ok(()),
+        }
+    }
+}
+
+fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
+    let url = &service.base_url;
+    let program = program();
+    match gateway {
+        Source::Started(gateway) => {
+            say(format_args!("Ready on {url}, with an OpenClaw gateway on {}.", gateway.base_url()))
+        }
+        Source::Given { url: gateway, .. } => say(format_args!("Ready on {url}, with the OpenClaw gateway {gateway}.")),
+    }
+    if service.rung > 0 {
+        say(format_args!("{} jobs were open; they go on.", service.rung));
+    }
+    let code = if dev { "dev-alice" } else { "CODE_OF_WX_LOGIN" };
+    say(format_args!(
+        r#"
+Log in, submit, poll:
+
+  TOKEN=$(curl -s {url}/v1/sessions -H 'content-type: application/json' -d '{{"code":"{code}"}}' | sed 's/.*"token":"\([^"]*\)".*/\1/')
+  ID=$({program} id)
+  curl -s {url}/v1/jobs -H "authorization: Bearer $TOKEN" -H "idempotency-key: $ID" \
+    -H 'content-type: application/json' -d '{{"tool":"ledger_append","arguments":{{"note":"two coffees"}}}}'
+  curl -s "{url}/v1/jobs/$ID?wait=20" -H "authorization: Bearer $TOKEN"
+"#
+    ));
+    if let Source::Started(_) = gateway {
+        say(format_args!("Effects of the demo tools, one line each: {}", ledger.display()));
+    }
+    say("Ctrl-C stops everything.");
+}
+
+/// How this program was called, shortened to what works from the current directory.
+fn program() -> String {
+    let (Ok(program), Ok(here)) = (std::env::current_exe(), std::env::current_dir()) else { return "local".to_owned() };
+    program.strip_prefix(here).unwrap_or(&program).display().to_string()
+}

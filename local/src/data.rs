@@ -1,0 +1,90 @@
+//! Where files go: below the checkout's `.local`, and nowhere else. A data directory belongs to one process at a time.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// A directory or file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// No checkout around here.
+    #[error("this must run inside a checkout of the project: scripts/openclaw-gateway.mjs is nowhere above {0}")]
+    NoCheckout(PathBuf),
+    /// Somebody else has it.
+    #[error("the data directory {0} is in use by another process; stop it, or choose another one with --data")]
+    InUse(PathBuf),
+    /// Anything else.
+    #[error("{path} cannot be {done}: {cause}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// `read`, `written`.
+        done: &'static str,
+        /// Why not.
+        cause: std::io::Error,
+    },
+}
+
+/// Turns an I/O error into a sentence with the path in it.
+pub fn failed(path: &Path, done: &'static str) -> impl FnOnce(std::io::Error) -> DataError {
+    let path = path.to_owned();
+    move |cause| DataError::Io { path, done, cause }
+}
+
+/// The root of the checkout that the current directory is in.
+pub fn checkout() -> Result<PathBuf, DataError> {
+    let here = std::env::current_dir().map_err(failed(Path::new("."), "read"))?;
+    let is_root = |directory: &&Path| directory.join("scripts/openclaw-gateway.mjs").is_file();
+    here.ancestors().find(is_root).map(Path::to_owned).ok_or(DataError::NoCheckout(here))
+}
+
+/// A data directory that this process holds until it drops it.
+#[derive(Debug)]
+pub struct DataDir {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes it if need be and takes it.
+    pub fn take(path: &Path) -> Result<Self, DataError> {
+        fs::create_dir_all(path).map_err(failed(path, "made"))?;
+        let path = path.canonicalize().map_err(failed(path, "read"))?;
+        let lock = path.join("lock");
+        let file =
+            File::options().create(true).truncate(false).write(true).open(&lock).map_err(failed(&lock, "written"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(DataError::InUse(path)),
+            Err(fs::TryLockError::Error(cause)) => Err(failed(&lock, "locked")(cause)),
+        }
+    }
+
+    /// The table's SQLite file.
+    pub fn table_file(&self) -> PathBuf {
+        self.path.join("table.db")
+    }
+
+    /// The secrets document.
+    pub fn secrets_file(&self) -> PathBuf {
+        self.path.join("secrets.json")
+    }
+}
+
+/// Replaces a file that only its owner may read, whole or not at all.
+pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), DataError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let fresh = path.with_extension("new");
+    let write = || {
+        // A left-over of a crash would keep its mode.
+        let _ = fs::remove_file(&fresh);
+        let mut file = File::options().create_new(true).write(true).mode(0o600).open(&fresh)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().map_err(failed(path, "written"))
+}

@@ -1,0 +1,185 @@
+//! What API Gateway does in the cloud: takes HTTP, finds the function, hands it the same event, gives back its answer.
+//!
+//! A request becomes the JSON of an API Gateway event (payload 2.0) and is decoded by `lambda_http`, so that a function sees
+//! here what it sees there: the peer's address in the request context, text or base64 bodies, joined headers.
+
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use edge_auth::EdgeAuth;
+use http::{header, request::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use lambda_http::Body;
+use serde_json::{Map, Value, json};
+use shared::{
+    clock::World,
+    http::{Answer, ApiError, Code},
+};
+use status::Status;
+use tokio::net::TcpListener;
+
+use crate::{
+    listener::{self, Server},
+    routes::{self, Found, Function, Route},
+};
+
+/// API Gateway takes no larger body.
+pub const MAX_BODY: usize = 10 * 1024 * 1024;
+/// How much of a body that is too large is read and thrown away, so that the client gets to read the answer.
+const MAX_DRAIN: usize = 64 * 1024 * 1024;
+/// API Gateway waits no longer for a function.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The functions behind HTTP.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// Every client write.
+    pub edge_auth: Arc<EdgeAuth>,
+    /// Every client read.
+    pub status: Arc<Status>,
+    /// Clock and randomness.
+    pub world: World,
+}
+
+/// Serves the functions on a bound listener.
+pub fn serve(listener: TcpListener, functions: Functions) -> Server {
+    listener::serve(listener, move |peer| Connection { functions: functions.clone(), peer })
+}
+
+/// One client's connection.
+struct Connection {
+    functions: Functions,
+    peer: SocketAddr,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Connection {
+    type Response = http::Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let (functions, peer) = (self.functions.clone(), self.peer);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let answer = match read(body).await {
+                // A task of its own: it runs to its end when the client hangs up, as on Lambda, and a panic is one failed
+                // invocation.
+                Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })
+                    .await
+                    .unwrap_or_else(|_| ApiError::new(Code::Internal).into_answer()),
+                Err(error) => error.into_answer(),
+            };
+            Ok(answer.map(into_bytes))
+        })
+    }
+}
+
+fn into_bytes(body: Body) -> Full<Bytes> {
+    match body {
+        Body::Text(text) => Full::new(text.into()),
+        Body::Binary(bytes) => Full::new(bytes.into()),
+        _ => Full::default(),
+    }
+}
+
+/// Reads a body up to [`MAX_BODY`].
+async fn read(mut body: Incoming) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::new(Code::BodyNotJson).because(error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total += data.len();
+        if total <= MAX_BODY {
+            bytes.extend_from_slice(&data);
+        } else if total > MAX_DRAIN {
+            break;
+        }
+    }
+    if total > MAX_BODY { Err(ApiError::new(Code::BodyTooLarge)) } else { Ok(bytes) }
+}
+
+impl Functions {
+    /// Finds the function of a request and lets it answer.
+    async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Answer {
+        let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
+            Found::Route(route, open) => (route, open),
+            Found::OtherMethods(methods) => {
+                let mut answer = ApiError::new(Code::MethodNotAllowed).into_answer();
+                shared::http::set(&mut answer, header::ALLOW, &methods.join(", "));
+                return answer;
+            }
+            Found::Nothing => return ApiError::new(Code::NotFound).into_answer(),
+        };
+        let request =
+            match lambda_http::request::from_str(&event(&self.world, route, &open, &parts, body, peer).to_string()) {
+                Ok(request) => request,
+                Err(error) => return ApiError::new(Code::Internal).because(error).into_answer(),
+            };
+        let answer = async {
+            match route.function {
+                Function::EdgeAuth => self.edge_auth.handle(request).await,
+                Function::Status => self.status.handle(request).await,
+            }
+        };
+        let timed = tokio::time::timeout(TIME_LIMIT, answer).await;
+        timed.unwrap_or_else(|late| ApiError::unavailable(late).into_answer())
+    }
+}
+
+/// The event that API Gateway would send.
+fn event(world: &World, route: &Route, open: &[(&str, &str)], parts: &Parts, body: &[u8], peer: SocketAddr) -> Value {
+    let path = parts.uri.path();
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // A host that is no host would make no request at all.
+    let host = host.filter(|host| host.parse::<http::uri::Authority>().is_ok()).unwrap_or("localhost");
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let mut headers = headers(parts);
+    headers.insert("host".to_owned(), host.into());
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": format!("{} {}", route.method, route.path),
+        "rawPath": path,
+        "rawQueryString": parts.uri.query().unwrap_or_default(),
+        "headers": headers,
+        "pathParameters": open.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect::<Map<_, _>>(),
+        "requestContext": {
+            "accountId": "local", "apiId": "local", "stage": "$default",
+            "routeKey": format!("{} {}", route.method, route.path),
+            "domainName": host, "domainPrefix": "local",
+            "requestId": world.nonce(),
+            "timeEpoch": world.now().millis(),
+            "http": {
+                "method": route.method, "path": path, "protocol": "HTTP/1.1",
+                "sourceIp": peer.ip().to_string(), "userAgent": agent,
+            },
+        },
+        "isBase64Encoded": false,
+    });
+    if !body.is_empty() {
+        let text = std::str::from_utf8(body).ok().filter(|_| is_text(parts));
+        event["isBase64Encoded"] = text.is_none().into();
+        event["body"] = text.map_or_else(|| STANDARD.encode(body), str::to_owned).into();
+    }
+    event
+}
+
+/// Which bodies API Gateway passes on as text.
+fn is_text(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind.starts_with("text/")
+        || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
+}
+
+/// Headers as the event carries them: lower case, repeated ones joined by commas.
+fn headers(parts: &Parts) -> Map<String, Value> {
+    let mut joined = Map::new();
+    for name in parts.headers.keys() {
+        let values = parts.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        joined.insert(name.as_str().to_owned(), values.collect::<Vec<_>>().join(",").into());
+    }
+    joined
+}

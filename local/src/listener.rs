@@ -1,0 +1,122 @@
+//! Listening on a port: bind with a clear sentence when it is taken, serve HTTP/1, stop without cutting answers off.
+
+use std::{error::Error, net::SocketAddr, time::Duration};
+
+use hyper::{body::Incoming, server::conn::http1, service::Service};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// How long open connections may take to finish when a server stops.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// How long to wait before accepting again after a failed accept: the process may be out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A port that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else listens there.
+    #[error("port {port} is taken; choose another one with {flag}")]
+    Taken {
+        /// The port.
+        port: u16,
+        /// What changes it.
+        flag: &'static str,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}")]
+    Other {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Binds; `flag` is what the operator would change.
+pub async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => BindError::Taken { port: address.port(), flag },
+        _ => BindError::Other { address, source },
+    })
+}
+
+/// Where a fresh listener listens.
+pub fn address(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("a bound socket has an address")
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// `http://` and its address.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Accepts nothing more, lets open requests finish for a while, then cuts.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        let _ = tokio::time::timeout(STOP_LIMIT + Duration::from_secs(1), &mut self.task).await;
+        self.task.abort();
+    }
+}
+
+/// Serves until stopped. `service` makes the service of one connection, given its peer.
+pub fn serve<S, B>(listener: TcpListener, service: impl Fn(SocketAddr) -> S + Send + 'static) -> Server
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let address = address(&listener);
+    let (stop, stopped) = oneshot::channel();
+    Server { address, stop: Some(stop), task: tokio::spawn(accept(listener, service, stopped)) }
+}
+
+async fn accept<S, B>(
+    listener: TcpListener,
+    service: impl Fn(SocketAddr) -> S + Send + 'static,
+    mut stopped: oneshot::Receiver<()>,
+) where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopped => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service(peer)));
+        tokio::spawn(async move {
+            // A client that hangs up is its own business.
+            let _ = connection.await;
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(STOP_LIMIT, graceful.shutdown()).await;
+}

@@ -1,0 +1,38 @@
+//! What EventBridge does in the cloud: runs the sweep again and again.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::clock::World;
+use sweep::Sweep;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+
+/// How long one run may take.
+const DEADLINE: Duration = Duration::from_secs(50);
+
+/// A running schedule.
+#[derive(Debug)]
+pub struct Schedule(JoinHandle<()>);
+
+impl Schedule {
+    /// Sweeps now, and then `every` so often. A run that panics or fails is logged, and the next one comes all the same.
+    pub fn start(sweep: Arc<Sweep>, world: World, every: Duration) -> Self {
+        Self(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let (sweep, deadline) = (sweep.clone(), world.now().plus(DEADLINE));
+                match tokio::spawn(async move { sweep.run(deadline).await }).await {
+                    Ok(Ok(report)) => tracing::debug!(?report, "swept"),
+                    Ok(Err(error)) => tracing::warn!(%error, "the sweep failed"),
+                    Err(_) => tracing::error!("the sweep panicked"),
+                }
+            }
+        }))
+    }
+
+    /// Sweeps no more. Whatever a cut run left undone, the next one finds.
+    pub fn stop(self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,168 @@
+//! Makes the secrets document on the first start, and keeps it afterwards: sessions and cursors survive a restart.
+
+use std::{fs, path::Path};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use serde_json::{Value, json};
+use shared::clock::World;
+
+use crate::data::{DataError, failed, write_private};
+
+/// What the document takes from outside at every start.
+#[derive(Clone)]
+pub struct Given {
+    /// WeChat's app secret; absent only under `--dev`, where one is made up.
+    pub wechat_app_secret: Option<String>,
+    /// The gateway's token.
+    pub gateway_token: String,
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given([redacted])")
+    }
+}
+
+/// A document that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsFault {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// Not ours.
+    #[error("{0} is not a secrets document; move it away, and a new one will be made (which ends every session)")]
+    Shape(String),
+    /// Users of the stub must not become users of the real service.
+    #[error("this data directory was made {made} --dev; choose another one with --data")]
+    OtherMode {
+        /// `with` or `without`.
+        made: &'static str,
+    },
+    /// The Ed25519 key.
+    #[error("no session key can be made")]
+    Key,
+}
+
+/// Makes or updates the document, and returns the WeChat app secret that is in it.
+pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, SecretsFault> {
+    let dev = given.wechat_app_secret.is_none();
+    let mut document = match fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsFault::Shape(file.display().to_string()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => fresh(world, dev)?,
+        Err(error) => return Err(failed(file, "read")(error).into()),
+    };
+    if document["dev"] != dev {
+        return Err(SecretsFault::OtherMode { made: if dev { "without" } else { "with" } });
+    }
+    if let Some(secret) = &given.wechat_app_secret {
+        document["wechat"] = json!({"app_secret": secret});
+    }
+    document["openclaw"] = json!({"token": given.gateway_token});
+    let text = serde_json::to_vec_pretty(&document).expect("a JSON value serialises");
+    write_private(file, &text)?;
+    document["wechat"]["app_secret"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| SecretsFault::Shape(file.display().to_string()))
+}
+
+fn fresh(world: &World, dev: bool) -> Result<Value, SecretsFault> {
+    let random = || URL_SAFE_NO_PAD.encode(world.bytes::<32>());
+    let kid = format!("local-{}", world.nonce());
+    let pair = Ed25519KeyPair::from_seed_unchecked(&world.bytes::<32>()).map_err(|_| SecretsFault::Key)?;
+    let private = pair.to_pkcs8v1().map_err(|_| SecretsFault::Key)?;
+    Ok(json!({
+        "dev": dev,
+        "sessions": {
+            "active": kid,
+            "keys": [{
+                "kid": kid,
+                "public": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()),
+                "private_pem": pem(private.as_ref()),
+            }],
+        },
+        "logins": [random()],
+        "cursors": random(),
+        "wechat": {"app_secret": random()},
+        "openclaw": {"token": ""},
+    }))
+}
+
+/// PKCS #8 in the text form of RFC 7468.
+fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::{
+        secrets::{EdgeSecrets, StatusSecrets, WorkerSecrets},
+        session::Audience,
+    };
+    use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+    fn directory(name: &str) -> std::path::PathBuf {
+        let root = crate::data::checkout().unwrap().join(".local/tmp/local-secrets");
+        let path = root.join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn given(secret: Option<&str>, token: &str) -> Given {
+        Given { wechat_app_secret: secret.map(str::to_owned), gateway_token: token.to_owned() }
+    }
+
+    #[test]
+    fn what_is_made_is_what_the_functions_read() {
+        let file = directory("made").join("secrets.json");
+        let world = World::system();
+        install(&file, &world, &given(None, "token")).unwrap();
+        let bytes = fs::read(&file).unwrap();
+        let edge: EdgeSecrets = serde_json::from_slice(&bytes).unwrap();
+        let status: StatusSecrets = serde_json::from_slice(&bytes).unwrap();
+        let _: WorkerSecrets = serde_json::from_slice(&bytes).unwrap();
+        let audience = Audience { issuer: "i".to_owned(), audience: "a".to_owned() };
+        let user = shared::user_id::UserId::from_random(world.bytes());
+        let signer = edge.sessions.signer(&audience).unwrap();
+        let (token, session) = signer.mint(user, world.now(), Duration::from_secs(60)).unwrap();
+        assert_eq!(status.sessions.verifier(&audience).unwrap().verify(&token, world.now()), Ok(session));
+    }
+
+    #[test]
+    fn only_the_owner_may_read_it() {
+        let file = directory("mode").join("secrets.json");
+        for _ in 0..2 {
+            install(&file, &World::system(), &given(None, "token")).unwrap();
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_restart_keeps_keys_and_takes_the_new_token() {
+        let file = directory("restart").join("secrets.json");
+        let read = || -> Value { serde_json::from_slice(&fs::read(&file).unwrap()).unwrap() };
+        let secret = install(&file, &World::system(), &given(None, "one")).unwrap();
+        let before = read();
+        assert_eq!(install(&file, &World::system(), &given(None, "two")).unwrap(), secret);
+        let after = read();
+        assert_eq!(before["sessions"], after["sessions"]);
+        assert_eq!(before["logins"], after["logins"]);
+        assert_eq!(after["openclaw"]["token"], "two");
+    }
+
+    #[test]
+    fn users_of_the_stub_do_not_become_users_of_the_real_service() {
+        let file = directory("crossed").join("secrets.json");
+        install(&file, &World::system(), &given(None, "t")).unwrap();
+        let error = install(&file, &World::system(), &given(Some("real"), "t")).unwrap_err();
+        assert!(error.to_string().contains("with --dev"), "{error}");
+    }
+}

@@ -1,0 +1,223 @@
+//! The whole service in one process.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use edge_auth::EdgeAuth;
+use shared::{
+    clock::World,
+    queue::Queue,
+    table::{Table, TableError},
+};
+use status::Status;
+use sweep::Sweep;
+use tokio::net::TcpListener;
+use worker::Worker;
+
+use crate::{
+    configs::Deployment,
+    data::{DataDir, DataError},
+    engines::{EngineError, EngineOptions, Engines},
+    front::{self, Functions},
+    listener::{self, BindError, Server},
+    poller::Pollers,
+    ring,
+    schedule::Schedule,
+    secrets::{self, Given, SecretsFault},
+    wechat_stub::{DEV_APP_ID, WechatStub},
+};
+
+/// Who logs people in.
+#[derive(Clone)]
+pub enum Login {
+    /// The stub, with `dev-*` codes. Loopback only.
+    Dev,
+    /// WeChat.
+    Wechat {
+        /// Its API.
+        base_url: String,
+        /// The Mini Program's id.
+        app_id: String,
+        /// The Mini Program's secret.
+        app_secret: String,
+    },
+}
+
+/// How to start the service.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Where table and secrets are kept.
+    pub data: PathBuf,
+    /// Who logs people in.
+    pub login: Login,
+    /// The gateway's address.
+    pub gateway_base_url: String,
+    /// The gateway's token.
+    pub gateway_token: String,
+    /// How many batches run at once.
+    pub workers: usize,
+    /// How often the sweep runs.
+    pub sweep_every: Duration,
+    /// Clock and randomness.
+    pub world: World,
+}
+
+impl Options {
+    /// For development and tests: the stub, a free port on loopback, the system's clock.
+    pub fn dev(data: PathBuf, gateway_base_url: String, gateway_token: String) -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data,
+            login: Login::Dev,
+            gateway_base_url,
+            gateway_token,
+            workers: 4,
+            sweep_every: Duration::from_secs(10),
+            world: World::system(),
+        }
+    }
+}
+
+/// A service that cannot start. Each is one sentence for whoever started it.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// `--dev` where others could reach it.
+    #[error("--dev lets anybody log in as anybody, so it binds loopback only; leave --bind out, or leave --dev out")]
+    DevBeyondLoopback,
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The secrets document.
+    #[error(transparent)]
+    Secrets(#[from] SecretsFault),
+    /// Table or queue.
+    #[error(transparent)]
+    Engines(#[from] EngineError),
+    /// The port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A function that refuses its configuration.
+    #[error("{function} cannot start")]
+    Function {
+        /// Which.
+        function: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Reading open jobs.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// What can be refused at once: taken before anything slow is started.
+#[derive(Debug)]
+pub struct Claim {
+    listener: TcpListener,
+    /// The data directory.
+    pub data: DataDir,
+}
+
+impl Claim {
+    /// Takes port and data directory, and refuses development login where others could reach it.
+    pub async fn take(bind: SocketAddr, data: &Path, login: &Login) -> Result<Self, ServiceError> {
+        match login {
+            Login::Dev if !bind.ip().is_loopback() => return Err(ServiceError::DevBeyondLoopback),
+            Login::Dev | Login::Wechat { .. } => {}
+        }
+        let data = DataDir::take(data)?;
+        Ok(Self { listener: listener::bind(bind, "--port").await?, data })
+    }
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Service {
+    /// Where it answers.
+    pub base_url: String,
+    /// How it was wired, for tests that look behind it.
+    pub deployment: Deployment,
+    /// How many open jobs were rung at the start.
+    pub rung: usize,
+    front: Server,
+    pollers: Pollers,
+    schedule: Schedule,
+    stub: Option<WechatStub>,
+    engines: Engines,
+    // Last: the directory is free when everything above has stopped.
+    _data: DataDir,
+}
+
+impl Service {
+    /// Starts everything, and rings every open job.
+    pub async fn start(options: Options) -> Result<Self, ServiceError> {
+        let claim = Claim::take(options.bind, &options.data, &options.login).await?;
+        Self::start_with(claim, options).await
+    }
+
+    /// Starts everything on what was claimed before, and rings every open job.
+    pub async fn start_with(claim: Claim, options: Options) -> Result<Self, ServiceError> {
+        let Claim { listener, data } = claim;
+        let Options { login, gateway_base_url, gateway_token, world, .. } = options;
+        let given_secret = match &login {
+            Login::Dev => None,
+            Login::Wechat { app_secret, .. } => Some(app_secret.clone()),
+        };
+        let given = Given { wechat_app_secret: given_secret, gateway_token };
+        let app_secret = secrets::install(&data.secrets_file(), &world, &given)?;
+        let (stub, wechat_base_url, wechat_app_id) = match login {
+            Login::Wechat { base_url, app_id, .. } => (None, base_url, app_id),
+            Login::Dev => {
+                let stub = WechatStub::start(DEV_APP_ID, &app_secret, 0, world.clone()).await?;
+                let base_url = stub.base_url();
+                (Some(stub), base_url, DEV_APP_ID.to_owned())
+            }
+        };
+        let table_file = Some(data.table_file());
+        let engines = Engines::start(EngineOptions { table_file, ..EngineOptions::default() }).await?;
+        let secrets_file = data.secrets_file();
+        let backend = engines.backend.clone();
+        let deployment = Deployment { backend, secrets_file, wechat_base_url, wechat_app_id, gateway_base_url };
+
+        let rung = ring_open_jobs(&deployment, &world).await?;
+        let worker = Arc::new(Worker::new(deployment.worker(), world.clone()).map_err(refused("worker"))?);
+        let pollers = Pollers::start(&deployment.backend, &worker, &world, options.workers);
+        let sweep = Arc::new(Sweep::new(deployment.sweep(), world.clone()));
+        let schedule = Schedule::start(sweep, world.clone(), options.sweep_every);
+        let functions = Functions {
+            edge_auth: Arc::new(EdgeAuth::new(deployment.edge_auth(), world.clone()).map_err(refused("edge-auth"))?),
+            status: Arc::new(Status::new(deployment.status(), world.clone())),
+            world,
+        };
+        let front = front::serve(listener, functions);
+        let base_url = front.base_url();
+        Ok(Self { base_url, deployment, rung, front, pollers, schedule, stub, engines, _data: data })
+    }
+
+    /// Takes no more requests, finishes what runs, and stops.
+    pub async fn stop(self) {
+        self.front.stop().await;
+        self.schedule.stop();
+        self.pollers.stop().await;
+        if let Some(stub) = self.stub {
+            stub.stop().await;
+        }
+        self.engines.stop().await;
+    }
+}
+
+fn refused<E: std::error::Error + Send + Sync + 'static>(function: &'static str) -> impl FnOnce(E) -> ServiceError {
+    move |error| ServiceError::Function { function, source: error.into() }
+}
+
+async fn ring_open_jobs(deployment: &Deployment, world: &World) -> Result<usize, TableError> {
+    let config = deployment.sweep();
+    let table = Table::new(config.table.aws.dynamodb(), config.table.table, config.table.retention);
+    let queue = Queue::new(config.table.aws.sqs(), config.queue.url, config.queue.fair);
+    ring::ring_open_jobs(&table, &queue, world).await
+}
