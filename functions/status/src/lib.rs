@@ -1,20 +1,164 @@
-//! status: every client read.
+//! status: every client read. One file per use case; this one routes, finds out who asks, and logs.
+//!
+//! It reads the table and nothing else, and holds public keys only.
+
+use std::time::{Duration, Instant};
 
 use lambda_http::Request;
-use shared::{clock::World, config::StatusConfig, http::Answer};
+use shared::{
+    bearer,
+    catalogue::{Catalogue, CatalogueFault},
+    clock::World,
+    config::StatusConfig,
+    digest::DigestKey,
+    http::{self, Answer, ApiError, Code},
+    job::Job,
+    request_id::RequestId,
+    secrets::{Secrets, StatusSecrets},
+    session::{Session, SessionVerifier},
+    table::{Stored, Table, TableError},
+    user_id::UserId,
+};
+
+mod audit;
+mod etag;
+mod get_job;
+mod health;
+mod list_jobs;
+mod log;
+mod query;
+mod routes;
+mod tools;
+
+use log::Asked;
+use routes::Route;
 
 /// The function, wired.
 #[derive(Debug)]
-pub struct Status {}
+pub struct Status {
+    config: StatusConfig,
+    world: World,
+    table: Table,
+    catalogue: Catalogue,
+    secrets: Secrets<StatusKeys>,
+}
+
+/// What is made of the secrets.
+struct StatusKeys {
+    verifier: SessionVerifier,
+    cursors: DigestKey,
+}
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalogue contradicts itself.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueFault),
+}
+
+/// A newer function wrote the job.
+#[derive(Debug, thiserror::Error)]
+#[error("the job was written by a newer version")]
+struct NewerJob;
 
 impl Status {
-    /// Wires it.
-    pub fn new(_config: StatusConfig, _world: World) -> Self {
-        Self {}
+    /// Wires it; builds every client once.
+    pub fn new(config: StatusConfig, world: World) -> Result<Self, StartError> {
+        let table = &config.table;
+        Ok(Self {
+            table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
+            catalogue: Catalogue::built_in()?,
+            secrets: Secrets::file(config.secrets_file.clone()),
+            config,
+            world,
+        })
     }
 
     /// Answers one request.
-    pub async fn handle(&self, _request: Request) -> Answer {
-        shared::http::no_content()
+    pub async fn handle(&self, request: Request) -> Answer {
+        let began = Instant::now();
+        let mut asked = Asked::default();
+        let answered = self.answer(&request, &mut asked).await;
+        log::line(&asked, &answered, began.elapsed());
+        answered.unwrap_or_else(|error| {
+            let allow = (error.code == Code::MethodNotAllowed).then_some(asked.route).flatten();
+            let mut answer = error.into_answer();
+            if let Some(route) = allow {
+                http::set(&mut answer, ::http::header::ALLOW, route.allow());
+            }
+            answer
+        })
+    }
+
+    /// The table, for whoever counts what it costs.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    async fn answer(&self, request: &Request, asked: &mut Asked) -> Result<Answer, ApiError> {
+        let (route, id) = routes::find(request.uri().path()).ok_or_else(|| ApiError::new(Code::NotFound))?;
+        asked.route = Some(route);
+        if request.method() != ::http::Method::GET {
+            return Err(ApiError::new(Code::MethodNotAllowed));
+        }
+        match route {
+            Route::Live => return Ok(health::live()),
+            Route::Ready => return Ok(health::ready(self).await),
+            Route::Jobs | Route::Job | Route::Audit | Route::Tools => {}
+        }
+        let session = self.authenticate(request).await?;
+        asked.user_id = Some(session.user_id);
+        if route == Route::Jobs {
+            return list_jobs::list_jobs(self, request, session.user_id).await;
+        }
+        if route == Route::Tools {
+            return Ok(tools::tools(&self.catalogue));
+        }
+        // An id that is none is an id that nobody has.
+        let id: RequestId = id.parse().map_err(|_| ApiError::new(Code::NotFound))?;
+        asked.request_id = Some(id);
+        if route == Route::Audit {
+            return audit::audit(self, session.user_id, id).await;
+        }
+        get_job::get_job(self, request, session.user_id, id).await
+    }
+
+    /// Who asks: a session that verifies, of a user who exists and has not ended it.
+    async fn authenticate(&self, request: &Request) -> Result<Session, ApiError> {
+        let session = bearer::authenticate(request.headers(), &self.keys()?.verifier, self.world.now())?;
+        match self.table.user(session.user_id).await.map_err(table_fault)? {
+            None => Err(bearer::no_session("no_user")),
+            Some(user) if user.revokes(session.began_at) => Err(bearer::no_session("revoked")),
+            Some(_) => Ok(session),
+        }
+    }
+
+    fn keys(&self) -> Result<std::sync::Arc<StatusKeys>, ApiError> {
+        let make = |secrets: StatusSecrets| {
+            let verifier = secrets.sessions.verifier(&self.config.audience)?;
+            Ok(StatusKeys { verifier, cursors: secrets.cursors })
+        };
+        self.secrets.get(&self.world, make).map_err(|error| ApiError::new(Code::Internal).because(error))
+    }
+
+    /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.
+    async fn own_job(&self, user: UserId, id: RequestId) -> Result<Job, ApiError> {
+        match self.table.job(user, id).await.map_err(table_fault)? {
+            Some(Stored::Job(job)) => Ok(*job),
+            // During a deployment: the next request may meet a function that can read it.
+            Some(Stored::Newer) => {
+                Err(ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1)).because(NewerJob))
+            }
+            None => Err(ApiError::new(Code::NotFound)),
+        }
+    }
+}
+
+/// A table that does not answer passes; an item of the wrong shape does not.
+fn table_fault(error: TableError) -> ApiError {
+    match error {
+        TableError::Unavailable { .. } => ApiError::unavailable(error),
+        TableError::Malformed(_) => ApiError::new(Code::Internal).because(error),
     }
 }

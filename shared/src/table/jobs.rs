@@ -39,6 +39,9 @@ pub enum Commit {
     Lost(Option<Stored>),
 }
 
+/// How many entries of the index one query reads.
+const OVERDUE_PAGE: i32 = 1000;
+
 impl Table {
     /// Reads a job of this user, strongly.
     pub async fn job(&self, user: UserId, id: RequestId) -> Result<Option<Stored>, TableError> {
@@ -108,32 +111,41 @@ impl Table {
         Ok((jobs, next))
     }
 
-    /// Jobs of one shard of the `open_jobs` index whose time has come, oldest first. The index lags: read each strongly.
+    /// Jobs of one shard of the `open_jobs` index whose time has come, oldest first, up to `limit` of them, however many
+    /// pages that takes. The index lags: read each strongly.
     pub async fn overdue(
         &self,
         shard: u8,
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(UserId, RequestId)>, TableError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(keys::OPEN_JOBS)
-            .key_condition_expression("open_shard = :shard AND sweep_at <= :until")
-            .expression_attribute_values(":shard", text(keys::shard(shard)))
-            .expression_attribute_values(":until", number(until.millis()))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| unavailable("Query", e))?;
-        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
-        let ids = answer.items.unwrap_or_default();
-        Ok(ids
-            .iter()
-            .filter_map(|item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?)))
-            .collect())
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        while found.len() < limit {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name(keys::OPEN_JOBS)
+                .key_condition_expression("open_shard = :shard AND sweep_at <= :until")
+                .expression_attribute_values(":shard", text(keys::shard(shard)))
+                .expression_attribute_values(":until", number(until.millis()))
+                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(OVERDUE_PAGE))
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|e| unavailable("Query", e))?;
+            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+            let id =
+                |item: &Item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?));
+            found.extend(answer.items.unwrap_or_default().iter().filter_map(id));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// The item of a job. Size matters: it is billed whole, rounded up to 1 kB, at each write.

@@ -1,0 +1,55 @@
+//! `GET /v1/jobs/{id}/audit`: the audit chain of one's own job, with all that is needed to verify it offline.
+
+use serde::Serialize;
+use serde_json::Value;
+use shared::{
+    digest::Digest,
+    http::{self, Answer, ApiError, Code},
+    request_id::RequestId,
+    user_id::UserId,
+};
+
+use crate::{Status, table_fault};
+
+#[derive(Serialize)]
+struct Chain {
+    request_id: RequestId,
+    /// The canonical values that were digested.
+    records: Vec<Value>,
+    head: Head,
+    /// Opens the digests of arguments and results. Gone with the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest_key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Head {
+    length: u64,
+    digest: Digest,
+}
+
+/// Records that a head reaches are missing.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit chain should have {expected} records, {found} are there")]
+struct ChainTooShort {
+    expected: u64,
+    found: usize,
+}
+
+/// The chain. One that has lost records is an error here, never a shorter chain.
+pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Result<Answer, ApiError> {
+    let job = status.own_job(user, id).await?;
+    let (chain, payload) =
+        tokio::join!(status.table.audit_chain(user, id, job.audit), status.table.payload(user, id, job.fingerprint));
+    let (records, payload) = (chain.map_err(table_fault)?, payload.map_err(table_fault)?);
+    if records.len() as u64 != job.audit.length {
+        let fault = ChainTooShort { expected: job.audit.length, found: records.len() };
+        return Err(ApiError::new(Code::Internal).because(fault));
+    }
+    Ok(http::ok(&Chain {
+        request_id: id,
+        records,
+        head: Head { length: job.audit.length, digest: job.audit.digest },
+        digest_key: payload.map(|payload| payload.digest_key.into()),
+    }))
+}

@@ -1,0 +1,124 @@
+//! `GET /v1/jobs/{id}`: one job, at once or as soon as there is news.
+
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderName, header::ETAG};
+use lambda_http::Request;
+use serde_json::{Value, json};
+use shared::{
+    http::{self, Answer, ApiError, Code},
+    job::{Job, ResultRef},
+    request_id::RequestId,
+    table::TableError,
+    user_id::UserId,
+    view::{self, JobView},
+};
+
+use crate::{Status, etag, query, table_fault};
+
+const NEXT_POLL_MS: HeaderName = HeaderName::from_static("next-poll-ms");
+/// Between the first two looks of a held poll.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Between any two.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One job of this user.
+pub(crate) async fn get_job(
+    status: &Status,
+    request: &Request,
+    user: UserId,
+    id: RequestId,
+) -> Result<Answer, ApiError> {
+    let wait = query::wait(request)?.min(status.config.long_poll_cap);
+    let job = watch(status, user, id, request.headers(), wait).await?;
+    let now = status.world.now();
+    let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
+        http::not_modified()
+    } else {
+        http::ok(&JobView::new(&job, result(status, &job).await?, now))
+    };
+    http::set(&mut answer, ETAG, &etag::of(job.rev));
+    if let Some(wait) = view::next_poll_ms(&job, now) {
+        http::set(&mut answer, NEXT_POLL_MS, &wait.to_string());
+    }
+    Ok(answer)
+}
+
+/// The job once it is over, or another revision than the client has, or than it was at first, or after `wait`.
+async fn watch(
+    status: &Status,
+    user: UserId,
+    id: RequestId,
+    headers: &HeaderMap,
+    wait: Duration,
+) -> Result<Job, ApiError> {
+    let mut job = status.own_job(user, id).await?;
+    let first_rev = job.rev;
+    let mut pauses = Pauses::within(wait);
+    loop {
+        let news = job.state.is_over() || job.rev != first_rev || etag::known(headers, job.rev) == Some(false);
+        let Some(pause) = (!news).then(|| pauses.next()).flatten() else { return Ok(job) };
+        tokio::time::sleep(pause).await;
+        job = status.own_job(user, id).await?;
+    }
+}
+
+/// The pauses of a held poll: they grow, and add up to its length. The clock that jobs are dated by is not asked, since it
+/// may be set back.
+struct Pauses {
+    left: Duration,
+    next: Duration,
+}
+
+impl Pauses {
+    const fn within(wait: Duration) -> Self {
+        Self { left: wait, next: FIRST_PAUSE }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.next.min(self.left);
+        self.left -= pause;
+        self.next = (self.next * 3 / 2).min(LONGEST_PAUSE);
+        (!pause.is_zero()).then_some(pause)
+    }
+}
+
+/// What the last step returned, read if it is in a record of its own.
+async fn result(status: &Status, job: &Job) -> Result<Option<Value>, ApiError> {
+    let Some(ResultRef::Stored(digest)) = &job.result else { return result_at_hand(job) };
+    let stored = status.table.result(job.user_id, job.request_id, *digest).await.map_err(table_fault)?;
+    Ok(Some(stored.unwrap_or_else(|| json!({ "omitted": "not_stored" }))))
+}
+
+/// What the last step returned, as far as the job item tells. A tool may have returned `null`.
+pub(crate) fn result_at_hand(job: &Job) -> Result<Option<Value>, ApiError> {
+    match &job.result {
+        None | Some(ResultRef::Stored(_)) => Ok(None),
+        Some(ResultRef::Omitted) => Ok(Some(json!({ "omitted": "too_large" }))),
+        Some(ResultRef::Inline(text)) => serde_json::from_str(text)
+            .map(Some)
+            .map_err(|_| ApiError::new(Code::Internal).because(TableError::Malformed("result"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_add_up_to_the_wait() {
+        for seconds in [0, 1, 3, 20] {
+            let wait = Duration::from_secs(seconds);
+            let pauses: Vec<Duration> = Pauses::within(wait).collect();
+            assert_eq!(pauses.iter().sum::<Duration>(), wait);
+            assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE));
+            assert!(pauses.iter().rev().skip(1).rev().is_sorted());
+        }
+        let first: Vec<Duration> = Pauses::within(Duration::from_secs(20)).take(5).collect();
+        assert_eq!(first, [200, 300, 450, 675, 1000].map(Duration::from_millis));
+    }
+}

@@ -1,0 +1,145 @@
+//! `GET /healthz` and `GET /readyz`. Whoever asks need not log in, so neither tells an identity of the gateway.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use shared::{
+    http::{self, Answer},
+    table::{Fence, GatewaySeen, Heartbeat, TableError},
+    timestamp::Timestamp,
+};
+
+use crate::Status;
+
+/// The sweeper beats once a minute; two lost beats in a row are an accident, three are not.
+const STALE_AFTER: Duration = Duration::from_secs(180);
+
+#[derive(Debug, Serialize)]
+struct Readiness<'a> {
+    ready: bool,
+    failing: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat: Option<HeartbeatView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<GatewayView>,
+    policy_version: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct HeartbeatView {
+    at: String,
+    age_s: u64,
+}
+
+/// The gateway as the sweeper and the workers last saw it.
+#[derive(Debug, Serialize)]
+struct GatewayView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reachable: Option<bool>,
+    journal: &'static str,
+    fence: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen_at: Option<String>,
+}
+
+/// This process answers.
+pub(crate) fn live() -> Answer {
+    http::ok(&json!({ "status": "live" }))
+}
+
+/// Whether the service as a whole does its work, and what is wrong if it does not.
+pub(crate) async fn ready(status: &Status) -> Answer {
+    let (beat, seen) = tokio::join!(status.table.heartbeat(), status.table.gateway_seen());
+    let readiness = judge(beat, seen, status.catalogue.version(), status.world.now());
+    if readiness.ready { http::ok(&readiness) } else { http::not_ready(&readiness) }
+}
+
+fn judge(
+    beat: Result<Option<Heartbeat>, TableError>,
+    seen: Result<Option<GatewaySeen>, TableError>,
+    policy_version: &str,
+    now: Timestamp,
+) -> Readiness<'_> {
+    let (beat, seen) = match (beat, seen) {
+        (Ok(beat), Ok(seen)) => (beat, seen),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(function = "status", error = %error, "readiness is not known");
+            return Readiness { ready: false, failing: vec!["table"], heartbeat: None, gateway: None, policy_version };
+        }
+    };
+    let fence = seen.as_ref().map_or(Fence::Untested, |seen| seen.fence);
+    let mut failing = Vec::new();
+    match &beat {
+        None => failing.push("heartbeat_missing"),
+        Some(beat) if now.since(beat.at) > STALE_AFTER => failing.push("heartbeat_stale"),
+        Some(_) => {}
+    }
+    if beat.is_some_and(|beat| !beat.gateway_reachable) {
+        failing.push("gateway_unreachable");
+    }
+    if matches!(fence, Fence::Broken(_)) {
+        failing.push("fence_broken");
+    }
+    Readiness {
+        ready: failing.is_empty(),
+        failing,
+        heartbeat: beat.map(|beat| HeartbeatView { at: beat.at.to_string(), age_s: now.since(beat.at).as_secs() }),
+        gateway: Some(GatewayView {
+            reachable: beat.map(|beat| beat.gateway_reachable),
+            journal: if seen.is_some() { "present" } else { "never_seen" },
+            fence: match fence {
+                Fence::Untested => "untested",
+                Fence::Testing(_) => "testing",
+                Fence::Proven => "proven",
+                Fence::Broken(_) => "broken",
+            },
+            seen_at: seen.map(|seen| seen.seen_at.to_string()),
+        }),
+        policy_version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::intent::JournalId;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    fn beat(age_ms: u64, gateway_reachable: bool) -> Option<Heartbeat> {
+        Some(Heartbeat { at: NOW.minus(Duration::from_millis(age_ms)), gateway_reachable, overdue: 0 })
+    }
+
+    fn seen(fence: Fence) -> Option<GatewaySeen> {
+        let id = JournalId { journal: "secret-journal".into(), boot: "secret-boot".into() };
+        Some(GatewaySeen { id, sequence: 7, seen_at: NOW, fence })
+    }
+
+    fn failing(beat: Option<Heartbeat>, seen: Option<GatewaySeen>) -> Vec<&'static str> {
+        let readiness = judge(Ok(beat), Ok(seen), "p", NOW);
+        assert_eq!(readiness.ready, readiness.failing.is_empty());
+        assert!(!serde_json::to_string(&readiness).unwrap().contains("secret"));
+        readiness.failing
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_named() {
+        let ready: Vec<&str> = vec![];
+        assert_eq!(failing(beat(180_000, true), seen(Fence::Proven)), ready);
+        assert_eq!(failing(beat(0, true), seen(Fence::Untested)), ready);
+        assert_eq!(failing(beat(0, true), seen(Fence::Testing(NOW))), ready);
+        assert_eq!(failing(beat(0, true), None), ready);
+        assert_eq!(failing(None, None), ["heartbeat_missing"]);
+        assert_eq!(failing(beat(180_001, true), None), ["heartbeat_stale"]);
+        assert_eq!(failing(beat(0, false), None), ["gateway_unreachable"]);
+        assert_eq!(failing(beat(180_001, false), seen(Fence::Broken(NOW))).len(), 3);
+    }
+
+    #[test]
+    fn a_table_that_does_not_answer_is_all_that_is_known() {
+        let readiness = judge(Ok(beat(0, true)), Err(TableError::Malformed("gateway")), "p", NOW);
+        assert_eq!(readiness.failing, ["table"]);
+        assert!(!readiness.ready && readiness.gateway.is_none());
+    }
+}

@@ -1,0 +1,41 @@
+//! `GET /v1/jobs`: a user's jobs, newest first, page by page.
+
+use lambda_http::Request;
+use serde::Serialize;
+use shared::{
+    cursor::Cursor,
+    http::{self, Answer, ApiError, Code},
+    user_id::UserId,
+    view::JobView,
+};
+
+use crate::{Status, get_job::result_at_hand, query, table_fault};
+
+#[derive(Serialize)]
+struct Page {
+    jobs: Vec<JobView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// One page. A result that has a record of its own is not in it: it is read with its job.
+pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) -> Result<Answer, ApiError> {
+    let limit = query::limit(request)?;
+    let keys = status.keys()?;
+    let after = query::once(request, "cursor")?
+        .map(|text| Cursor::decode(text, user, &keys.cursors))
+        .transpose()
+        .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?
+        .map(|cursor| cursor.after);
+    // One more than is shown tells whether there is another page.
+    let (mut jobs, mut next) = status.table.jobs_of(user, after, limit + 1).await.map_err(table_fault)?;
+    if jobs.len() > limit {
+        jobs.truncate(limit);
+        next = jobs.last().map(|job| job.request_id);
+    }
+    let now = status.world.now();
+    let jobs =
+        jobs.iter().map(|job| Ok(JobView::new(job, result_at_hand(job)?, now))).collect::<Result<_, ApiError>>()?;
+    let next_cursor = next.map(|after| Cursor { after }.encode(user, &keys.cursors));
+    Ok(http::ok(&Page { jobs, next_cursor }))
+}
