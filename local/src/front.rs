@@ -103,7 +103,7 @@ async fn read(mut body: Incoming) -> Result<Vec<u8>, ApiError> {
 
 impl Functions {
     /// Finds the function of a request and lets it answer.
-    async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Answer {
+    pub async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Answer {
         let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
             Found::Route(route, open) => (route, open),
             Found::OtherMethods(methods) => {
@@ -182,4 +182,51 @@ fn headers(parts: &Parts) -> Map<String, Value> {
         joined.insert(name.as_str().to_owned(), values.collect::<Vec<_>>().join(",").into());
     }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::{RequestExt, request::RequestContext};
+
+    const ROUTE: Route = Route { method: "POST", path: "/v1/jobs", function: Function::EdgeAuth };
+
+    fn seen(request: http::request::Builder, body: &[u8]) -> lambda_http::Request {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let peer = "192.0.2.7:4711".parse().unwrap();
+        let event = event(&World::system(), &ROUTE, &[("request_id", "some")], &parts, body, peer);
+        lambda_http::request::from_str(&event.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_function_finds_the_peer_where_api_gateway_puts_it() {
+        let request = seen(http::Request::post("/v1/jobs?wait=3&x=%20y"), b"");
+        let RequestContext::ApiGatewayV2(context) = request.request_context() else { panic!("another context") };
+        assert_eq!(context.http.source_ip.as_deref(), Some("192.0.2.7"));
+        assert_eq!(request.uri().path(), "/v1/jobs");
+        assert_eq!(request.uri().query(), Some("wait=3&x=%20y"));
+        assert_eq!(request.query_string_parameters().first("x"), Some(" y"));
+        assert_eq!(request.path_parameters().first("request_id"), Some("some"));
+        assert_eq!(request.body(), &Body::Empty);
+    }
+
+    #[test]
+    fn headers_and_bodies_arrive_as_they_do_in_the_cloud() {
+        let request = http::Request::post("/v1/jobs").header("x-a", "1").header("x-a", "2").header("host", "ex.test");
+        let text = "{\"n\":\"\u{e9}\"}";
+        let json = seen(request.header("content-type", "application/json; charset=utf-8"), text.as_bytes());
+        assert_eq!(json.body(), &Body::Text(text.to_owned()));
+        assert_eq!(json.headers()["x-a"], "1,2");
+        assert_eq!(json.uri().host(), Some("ex.test"));
+        let bytes = seen(http::Request::post("/v1/jobs").header("content-type", "application/json"), b"\xff{");
+        assert_eq!(bytes.body(), &Body::Binary(b"\xff{".to_vec()));
+    }
+
+    #[test]
+    fn a_host_that_is_none_does_not_end_the_request() {
+        for host in ["", "a b", "ex.test/../x", "[::1"] {
+            let request = seen(http::Request::post("/v1/jobs").header("host", host), b"");
+            assert_eq!(request.uri().path(), "/v1/jobs", "{host}");
+        }
+    }
 }

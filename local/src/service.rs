@@ -187,11 +187,11 @@ impl Service {
         let rung = ring_open_jobs(&deployment, &world).await?;
         let worker = Arc::new(Worker::new(deployment.worker(), world.clone()).map_err(refused("worker"))?);
         let pollers = Pollers::start(&deployment.backend, &worker, &world, options.workers);
-        let sweep = Arc::new(Sweep::new(deployment.sweep(), world.clone()));
+        let sweep = Arc::new(Sweep::new(deployment.sweep(), world.clone()).map_err(refused("sweep"))?);
         let schedule = Schedule::start(sweep, world.clone(), options.sweep_every);
         let functions = Functions {
             edge_auth: Arc::new(EdgeAuth::new(deployment.edge_auth(), world.clone()).map_err(refused("edge-auth"))?),
-            status: Arc::new(Status::new(deployment.status(), world.clone())),
+            status: Arc::new(Status::new(deployment.status(), world.clone()).map_err(refused("status"))?),
             world,
         };
         let front = front::serve(listener, functions);

@@ -1,0 +1,38 @@
+# Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
+.DEFAULT_GOAL := help
+.PHONY: help demo run engines test fmt lint openclaw build
+PORT ?= 8787
+ARGS ?=
+LOCAL := target/debug/local
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: ## A real gateway, the service, and a Mini Program that checks every answer; leaves nothing running
+	@scripts/prepare.sh
+	@$(LOCAL) demo
+
+run: ## The service on http://127.0.0.1:8787 until Ctrl-C (PORT= and ARGS= are passed on)
+	@scripts/prepare.sh
+	@exec $(LOCAL) run --dev --port $(PORT) $(ARGS)
+
+engines: ## Table and queue alone, with the environment for `cargo lambda watch`
+	@scripts/prepare.sh --without-openclaw
+	@exec $(LOCAL) engines $(ARGS)
+
+test: ## Format check, lints, every test, the real gateway included
+	@scripts/test.sh
+
+fmt: ## Format the Rust code
+	cargo fmt --all
+
+lint: ## Lints only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+openclaw: ## Install the pinned Node and OpenClaw under .local/openclaw
+	@scripts/need.sh npm
+	@scripts/install-openclaw.sh
+
+build: ## Build everything
+	cargo build --workspace

@@ -1,0 +1,129 @@
+//! The command line, as a process.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+use shared::{
+    audit::{Actor, AuditContext, AuditEvent, AuditHead, AuditRecord},
+    aws::AwsSettings,
+    timestamp::Timestamp,
+};
+
+use super::directory;
+
+fn local(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_local")).args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// One sentence on standard error, and exit code 1.
+fn refusal(args: &[&str]) -> String {
+    let (code, out, err) = local(args);
+    assert_eq!((code, out.as_str(), err.lines().count()), (Some(1), "", 1), "{err}");
+    err
+}
+
+#[test]
+fn a_start_that_must_not_be_is_refused_in_one_sentence() {
+    let data = directory("refused");
+    let data = data.to_str().unwrap();
+    assert!(refusal(&["run", "--data", data, "--dev", "--bind", "0.0.0.0"]).contains("loopback only"));
+    assert!(refusal(&["run", "--data", data]).contains("--wechat-secret-file"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let sentence = refusal(&["run", "--dev", "--data", data, "--port", &port]);
+    assert!(sentence.contains(&format!("port {port} is taken")), "{sentence}");
+    let sentence = refusal(&["engines", "--data", data, "--table-port", &port]);
+    assert!(sentence.contains("--table-port"), "{sentence}");
+}
+
+/// `local engines` on free ports.
+struct Running {
+    process: Child,
+    aws: AwsSettings,
+}
+
+fn engines(data: &Path) -> Running {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["engines", "--table-port", "0", "--queue-port", "0", "--wechat-port", "0", "--data"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let exports: Vec<String> = lines.take_while(|line| line.starts_with("export ")).collect();
+    let value = |name: &str| {
+        let prefix = format!("export {name}='");
+        let found = exports.iter().find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
+        found.unwrap_or_else(|| panic!("{name} in {exports:?}")).to_owned()
+    };
+    let aws = AwsSettings::loopback(&value("AWS_ENDPOINT_URL_DYNAMODB"), &value("AWS_ENDPOINT_URL_SQS"));
+    assert!(Path::new(&value("SECRETS_FILE")).is_file());
+    Running { process, aws }
+}
+
+impl Running {
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
+    let data = directory("killed");
+    let engines_before = engines(&data);
+    let table = engines_before.aws.dynamodb();
+    for place in 0..50 {
+        let put = table.put_item().table_name(local::backend::TABLE).item("pk", AttributeValue::S("p".to_owned()));
+        put.item("sk", AttributeValue::S(place.to_string())).send().await.unwrap();
+    }
+    engines_before.kill();
+    let engines_after = engines(&data);
+    let query = engines_after.aws.dynamodb().query().table_name(local::backend::TABLE);
+    let query =
+        query.key_condition_expression("pk = :p").expression_attribute_values(":p", AttributeValue::S("p".to_owned()));
+    assert_eq!(query.consistent_read(true).send().await.unwrap().count(), 50);
+    engines_after.kill();
+}
+
+#[test]
+fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
+    let id = "019a8f3c-7e10-7abc-9def-0123456789ab";
+    let (mut head, mut records) = (AuditHead::EMPTY, Vec::new());
+    for millis in 0..3 {
+        let context = AuditContext {
+            request_id: id.parse().unwrap(),
+            at: Timestamp::from_millis(1_795_341_600_000 + millis),
+            actor: Actor::Worker,
+            step: 0,
+            tool: "t",
+            policy_version: "p",
+        };
+        let record = AuditRecord::after(head, context, AuditEvent::Resolved { happened: true });
+        head = record.head();
+        records.push(serde_json::to_value(record).unwrap());
+    }
+    let file = directory("audit").join("audit.json");
+    let verify = |records: &[serde_json::Value], request_id: &str| {
+        let head = json!({"length": head.length, "digest": head.digest});
+        std::fs::write(&file, json!({"request_id": request_id, "records": records, "head": head}).to_string()).unwrap();
+        local(&["audit", "verify", file.to_str().unwrap()])
+    };
+    let (code, out, _) = verify(&records, id);
+    assert_eq!((code, out), (Some(0), format!("ok: 3 records of job {id}\n")));
+    let (code, _, err) = verify(&records, "019a8f3c-7e10-7abc-9def-0123456789ac");
+    assert!(code == Some(1) && err.contains("record 1 belongs to another job"), "{err}");
+    records[1]["tool"] = json!("other");
+    let (code, _, err) = verify(&records, id);
+    assert!(code == Some(1) && err.contains("record 3"), "{err}");
+    std::fs::write(&file, "{}").unwrap();
+    assert!(refusal(&["audit", "verify", file.to_str().unwrap()]).contains("is not an audit answer"));
+    assert!(refusal(&["audit", "verify", "no-such-file"]).contains("no-such-file cannot be read"));
+}

@@ -1,0 +1,22 @@
+//! What stands for the platform on one machine.
+
+mod cli;
+mod connector;
+mod front;
+mod poller;
+mod stub;
+
+use std::path::PathBuf;
+
+/// An empty directory below the checkout's `.local`.
+fn directory(name: &str) -> PathBuf {
+    let path = local::data::checkout().unwrap().join(".local/tmp/local-it").join(name);
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// An HTTP client that lets no proxy in between.
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
