@@ -2,9 +2,13 @@
 //!
 //! It reads the table and nothing else, and holds public keys only.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use lambda_http::Request;
+use ::http::{Method, StatusCode, header::ALLOW};
+use lambda_http::{Request, RequestExt};
 use shared::{
     bearer,
     catalogue::{Catalogue, CatalogueFault},
@@ -81,14 +85,11 @@ impl Status {
         let mut asked = Asked::default();
         let answered = self.answer(&request, &mut asked).await;
         log::line(&asked, &answered, began.elapsed());
-        answered.unwrap_or_else(|error| {
-            let allow = (error.code == Code::MethodNotAllowed).then_some(asked.route).flatten();
-            let mut answer = error.into_answer();
-            if let Some(route) = allow {
-                http::set(&mut answer, ::http::header::ALLOW, route.allow());
-            }
-            answer
-        })
+        let mut answer = answered.unwrap_or_else(ApiError::into_answer);
+        if let (StatusCode::METHOD_NOT_ALLOWED, Some((route, _))) = (answer.status(), routes::find(path(&request))) {
+            http::set(&mut answer, ALLOW, route.allow());
+        }
+        answer
     }
 
     /// The table, for whoever counts what it costs.
@@ -97,11 +98,11 @@ impl Status {
     }
 
     async fn answer(&self, request: &Request, asked: &mut Asked) -> Result<Answer, ApiError> {
-        let (route, id) = routes::find(request.uri().path()).ok_or_else(|| ApiError::new(Code::NotFound))?;
-        asked.route = Some(route);
-        if request.method() != ::http::Method::GET {
+        let (route, id) = routes::find(path(request)).ok_or_else(|| ApiError::new(Code::NotFound))?;
+        if request.method() != Method::GET {
             return Err(ApiError::new(Code::MethodNotAllowed));
         }
+        asked.route = Some(route);
         match route {
             Route::Live => return Ok(health::live()),
             Route::Ready => return Ok(health::ready(self).await),
@@ -134,12 +135,12 @@ impl Status {
         }
     }
 
-    fn keys(&self) -> Result<std::sync::Arc<StatusKeys>, ApiError> {
+    fn keys(&self) -> Result<Arc<StatusKeys>, ApiError> {
         let make = |secrets: StatusSecrets| {
             let verifier = secrets.sessions.verifier(&self.config.audience)?;
             Ok(StatusKeys { verifier, cursors: secrets.cursors })
         };
-        self.secrets.get(&self.world, make).map_err(|error| ApiError::new(Code::Internal).because(error))
+        self.secrets.get(&self.world, make).map_err(ApiError::unavailable)
     }
 
     /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.
@@ -153,6 +154,12 @@ impl Status {
             None => Err(ApiError::new(Code::NotFound)),
         }
     }
+}
+
+/// The path as it was sent; the URI's has been through a parser that takes `..` for a step up.
+fn path(request: &Request) -> &str {
+    let raw = request.raw_http_path();
+    if raw.is_empty() { request.uri().path() } else { raw }
 }
 
 /// A table that does not answer passes; an item of the wrong shape does not.

@@ -21,7 +21,7 @@ pub(crate) struct Asked {
 /// Our fault is an error, the client's is information, and a read that went well is worth a line only to who looks for it.
 pub(crate) fn line(asked: &Asked, answered: &Result<Answer, ApiError>, took: Duration) {
     // The raw path is the client's text, and the query may hold a cursor.
-    let route = asked.route.map(Route::template);
+    let route = asked.route.map_or("other", Route::name);
     let request_id = asked.request_id.map(tracing::field::display);
     let user_id = asked.user_id.map(tracing::field::display);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

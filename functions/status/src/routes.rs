@@ -18,15 +18,15 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// The path as the contract spells it, for logs.
-    pub(crate) const fn template(self) -> &'static str {
+    /// Method and path with placeholders, for logs: the name that route, file and test share.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Jobs => "/v1/jobs",
-            Self::Job => "/v1/jobs/{id}",
-            Self::Audit => "/v1/jobs/{id}/audit",
-            Self::Tools => "/v1/tools",
-            Self::Live => "/healthz",
-            Self::Ready => "/readyz",
+            Self::Jobs => "GET /v1/jobs",
+            Self::Job => "GET /v1/jobs/{request_id}",
+            Self::Audit => "GET /v1/jobs/{request_id}/audit",
+            Self::Tools => "GET /v1/tools",
+            Self::Live => "GET /healthz",
+            Self::Ready => "GET /readyz",
         }
     }
 
@@ -64,10 +64,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_route_is_found_by_its_own_template() {
+    fn each_route_is_found_under_its_own_name() {
         for route in [Route::Jobs, Route::Job, Route::Audit, Route::Tools, Route::Live, Route::Ready] {
-            let path = route.template().replace("{id}", "some-id");
-            let open = if route.template().contains("{id}") { "some-id" } else { "" };
+            let path = route.name().replace("GET ", "").replace("{request_id}", "some-id");
+            let open = if route.name().contains("{request_id}") { "some-id" } else { "" };
             assert_eq!(find(&path), Some((route, open)));
         }
     }
