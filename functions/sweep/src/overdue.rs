@@ -85,7 +85,13 @@ async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
             match sweep_one(sweep, user, id).await {
                 Ok(true) => tally.report.rung += 1,
                 Ok(false) => tally.report.skipped += 1,
-                Err(fault) => tally.fail(fault),
+                Err(fault) => {
+                    tracing::warn!(
+                        function = "sweep", request_id = %id, user_id = %user, error = %fault,
+                        "a job could not be swept"
+                    );
+                    tally.fail(fault);
+                }
             }
         }
     }
