@@ -1,1 +1,16 @@
-//! integration-tests
+//! The service, whole, in one process, entered by its front door: its HTTP handlers and its queue.
+//!
+//! Table and queue are the embedded engines without a socket, the clock is set by hand, and faults are injected into the
+//! SDK's HTTP client. The gateway is the real journal plugin in a small gateway, or the real gateway.
+
+pub mod app;
+pub mod client;
+pub mod clock;
+pub mod delays;
+pub mod faults;
+pub mod mini_gateway;
+
+pub use app::{App, Setup};
+pub use client::{Client, Reply};
+pub use faults::{Fault, Faults};
+pub use mini_gateway::MiniGateway;

@@ -1,0 +1,206 @@
+//! Invariant 1, *one effect*, and 13, *always ends*: whatever happens to any one request between the service and its table
+//! and queue, for each kind of tool.
+
+use integration_tests::{App, Client, Fault};
+use serde_json::{Value, json};
+
+/// What must hold of a job at its end, whatever happened.
+fn check(job: &Value, effects: usize, idempotent: bool, story: &str) {
+    let status = job["status"].as_str().unwrap();
+    match status {
+        "succeeded" => assert!(effects == 1, "{story}: {effects} effects: {job}"),
+        "unknown" => assert!(effects <= 1, "{story}: {effects} effects: {job}"),
+        _ => {
+            assert_eq!(effects, usize::from(job["effect"] == "ran"), "{story}: {job}");
+        }
+    }
+    assert!(effects <= 1 || idempotent, "{story}: {effects} effects");
+}
+
+async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u64, bool)>) -> (Value, usize, usize) {
+    let id = app.new_id();
+    // The gateway's view is cached; a worker that has just started asks for it, so that those requests are hit too.
+    app.new_worker(None);
+    if let Some((fault, place, lasting)) = fault {
+        // A lasting loss hits every attempt that the SDK makes.
+        app.faults.plan(move |_, n| (n == place || (lasting && n > place && n < place + 3)).then_some(fault));
+    } else {
+        app.faults.none();
+    }
+    let arguments = if tool == "ledger_read" { json!({}) } else { json!({"note":"n"}) };
+    let submitted = tokio::select! {
+        reply = alice.submit(&id, tool, arguments.clone()) => reply.status.as_u16(),
+        () = app.faults.killed() => 0,
+    };
+    if submitted != 202 {
+        // The phone repeats a request that was not answered, or was answered by 503.
+        assert!([0, 200, 503].contains(&submitted), "{submitted}");
+        let again = alice.submit(&id, tool, arguments).await;
+        assert!([200, 202].contains(&again.status.as_u16()), "{}", again.body);
+    }
+    let before = app.faults.seen().len();
+    let job = app.finish(alice, &id).await;
+    app.faults.none();
+    // Late copies of everything change nothing.
+    app.ring(alice, &id).await;
+    app.sweep().await;
+    while app.deliver().await {}
+    assert_eq!(alice.job(&id).await["status"], job["status"]);
+    (job, app.effects(&id), before)
+}
+
+async fn every_place(tool: &'static str) {
+    let mut app = App::start().await;
+    let mut alice = app.login("alice").await;
+    let (job, effects, _) = one(&mut app, &alice, tool, None).await;
+    assert_eq!(job["status"], "succeeded");
+    check_tool(tool, &job, effects, "no fault");
+    let places = 26;
+    let (mut runs, mut ends) = (0, std::collections::BTreeMap::<String, usize>::new());
+    for place in 0..places {
+        for fault in Fault::ALL {
+            for lasting in [false, true] {
+                if lasting && !matches!(fault, Fault::LostBefore | Fault::LostAfter) {
+                    continue;
+                }
+                if runs % 10 == 0 {
+                    // The clock has moved on: a new session.
+                    app.faults.none();
+                    alice = app.login("alice").await;
+                }
+                let (job, effects, _) = one(&mut app, &alice, tool, Some((fault, place, lasting))).await;
+                check_tool(tool, &job, effects, &format!("{tool}, {fault:?} at request {place}, lasting: {lasting}"));
+                *ends.entry(job["status"].as_str().unwrap().to_owned()).or_default() += 1;
+                runs += 1;
+            }
+        }
+    }
+    println!("{tool}: {runs} runs ended {ends:?}");
+    // With the gateway and its journal well, nothing needs to end as unknown: whoever comes next can ask.
+    assert_eq!(ends.keys().collect::<Vec<_>>(), ["succeeded"], "{ends:?}");
+    app.stop().await;
+}
+
+fn check_tool(tool: &str, job: &Value, effects: usize, story: &str) {
+    match tool {
+        "ledger_read" => assert_eq!((&job["status"], effects), (&json!("succeeded"), 0), "{story}"),
+        _ => check(job, effects, false, story),
+    }
+}
+
+#[tokio::test]
+async fn a_fault_at_any_request_leaves_one_effect_of_a_write() {
+    every_place("ledger_append").await;
+}
+
+#[tokio::test]
+async fn a_fault_at_any_request_leaves_one_effect_of_an_idempotent_write() {
+    every_place("ledger_append_once").await;
+}
+
+#[tokio::test]
+async fn a_fault_at_any_request_leaves_a_read_answered() {
+    every_place("ledger_read").await;
+}
+
+#[tokio::test]
+async fn a_late_worker_cannot_overwrite_a_newer_answer() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let messages = app.receive().await;
+    // The first worker hangs in its last write: the outcome is on its way and does not arrive.
+    let puts = std::sync::atomic::AtomicUsize::new(0);
+    app.faults.plan(move |operation, _| {
+        let put = operation == "PutItem" && puts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 4;
+        put.then_some(Fault::KilledBefore)
+    });
+    let before = app.stored(&alice, &id).await;
+    app.hand_over(&messages).await;
+    app.faults.none();
+    let stuck = app.stored(&alice, &id).await;
+    assert_eq!(stuck.state, shared::job::JobState::Running, "{stuck:?}");
+    // Its lease ends, another worker finishes.
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(job["status"], "succeeded");
+    let over = app.stored(&alice, &id).await;
+    // Now the first one's write arrives after all, from each state that it may have read.
+    for late in [before, stuck] {
+        let mut after = late.clone();
+        after.rev += 1;
+        after.state = shared::job::JobState::Failed;
+        let commit = app.table.commit(&late, &after, "late").await.unwrap();
+        assert!(matches!(commit, shared::table::Commit::Lost(_)), "{commit:?}");
+    }
+    assert_eq!(app.stored(&alice, &id).await, over);
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_bell_is_rung_by_the_sweeper() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
+    app.faults.none();
+    assert!(!app.deliver().await, "nothing was rung");
+    app.advance(std::time::Duration::from_secs(61)).await;
+    assert_eq!(app.sweep().await.rung, 1);
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_clients_retry_heals_a_lost_bell_at_once() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.faults.none();
+    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 200);
+    assert!(app.deliver().await);
+    assert_eq!(alice.job(&id).await["status"], "succeeded");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_answer_is_503_and_the_same_key_completes_the_job() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    for down in ["GetItem", "UpdateItem", "PutItem"] {
+        let id = app.new_id();
+        app.faults.plan(move |operation, _| (operation == down).then_some(Fault::LostBefore));
+        let reply = alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        assert_eq!(reply.verdict(), (503, "unavailable"), "{down}: {}", reply.body);
+        assert_eq!(reply.header("retry-after"), "1");
+        app.faults.none();
+        assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202, "{down}");
+        assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+        assert_eq!(app.effects(&id), 1);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_audit_record_that_cannot_be_written_stops_the_write() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    // The claim is a worker's first put; its second is the record of the intent.
+    let puts = std::sync::atomic::AtomicUsize::new(0);
+    app.faults.plan(move |operation, _| {
+        let second = operation == "PutItem" && puts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 1;
+        second.then_some(Fault::LostBefore)
+    });
+    app.deliver().await;
+    assert_eq!(app.effects(&id), 0, "no audit, no call");
+    app.faults.none();
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}

@@ -1,0 +1,290 @@
+//! What the gateway may do to a call, with its journal, with another one, and without any.
+
+use std::time::Duration;
+
+use integration_tests::{App, Setup, app::AFTER_A_CRASH};
+use serde_json::json;
+
+const INVOKE: &str = "/miniprogram/v1/invoke";
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_asked_for_again() {
+    for action in ["reset_before", "reset_after", "hang"] {
+        for count in [1, 2, 5] {
+            let mut app = App::start().await;
+            let alice = app.login("alice").await;
+            app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+            app.gateway().next(INVOKE, action, None, count).await;
+            let id = app.new_id();
+            alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+            let job = app.finish(&alice, &id).await;
+            assert_eq!(job["status"], "succeeded", "{action} x {count}: {job}");
+            assert_eq!(app.effects(&id), 1, "{action} x {count}");
+            app.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_did_not_start_is_sent_again_without_counting() {
+    for status in [503, 401, 404] {
+        let mut app = App::start().await;
+        let alice = app.login("alice").await;
+        app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+        app.gateway().next(INVOKE, "status", Some(status), 3).await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let job = app.finish(&alice, &id).await;
+        assert_eq!(job["status"], "succeeded", "{status}: {job}");
+        assert_eq!(app.effects(&id), 1);
+        assert_eq!(app.stored(&alice, &id).await.steps[0].attempts, 1, "{status}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_down_delays_and_one_that_stays_down_expires() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    app.gateway().kill().await;
+    app.gateway = None;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("not_run")), "{job}");
+    assert_eq!(job["error"]["code"], "not_after_passed");
+}
+
+#[tokio::test]
+async fn a_gateway_that_drains_delays() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.gateway().drain(true).await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    for _ in 0..4 {
+        app.deliver().await;
+        app.advance(Duration::from_secs(30)).await;
+    }
+    assert_eq!(alice.job(&id).await["status"], "retrying");
+    app.gateway().drain(false).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}
+
+/// A job whose tool is running when the gateway is killed. The tool has left its first line.
+async fn killed_in_a_call(app: &mut App) -> (integration_tests::Client, String) {
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_sleep", json!({"ms":20_000})).await;
+    app.deliver().await;
+    let patience = std::time::Instant::now();
+    while app.effects(&id) == 0 {
+        assert!(patience.elapsed().as_secs() < 10, "the tool does not start");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    app.gateway().kill().await;
+    (alice, id)
+}
+
+#[tokio::test]
+async fn a_write_that_was_running_when_the_gateway_died_is_unknown_and_never_sent_again() {
+    let mut app = App::start().await;
+    let (alice, id) = killed_in_a_call(&mut app).await;
+    app.gateway().restart().await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "{job}");
+    assert_eq!(job["error"]["code"], "outcome_unknown");
+    for _ in 0..3 {
+        app.advance(Duration::from_secs(7200)).await;
+        app.sweep().await;
+        app.ring(&alice, &id).await;
+        while app.deliver().await {}
+    }
+    assert_eq!(app.effects(&id), 1, "the line of its start, and no other");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_read_or_idempotent_write_whose_answer_is_doubtful_goes_again_under_another_n() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    for tool in ["ledger_read", "ledger_append_once"] {
+        let id = app.new_id();
+        let arguments = if tool == "ledger_read" { json!({}) } else { json!({"note":"n"}) };
+        // The journal's own call to the gateway breaks after the effect: the journal says 410.
+        app.gateway().next("/tools/invoke", "reset_after", None, 1).await;
+        alice.submit(&id, tool, arguments).await;
+        let job = app.finish(&alice, &id).await;
+        assert_eq!(job["status"], "succeeded", "{tool}: {job}");
+        assert_eq!(app.stored(&alice, &id).await.steps[0].n, 1, "{tool}");
+        assert!(app.effects(&id) <= 1, "{tool}");
+    }
+    let id = app.new_id();
+    app.gateway().next("/tools/invoke", "reset_after", None, 1).await;
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "unknown");
+    assert_eq!((app.stored(&alice, &id).await.steps[0].n, app.effects(&id)), (0, 1));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_journal_that_was_wiped_makes_what_was_sent_unknown_and_nothing_else() {
+    let mut app = App::start().await;
+    let (alice, sent) = killed_in_a_call(&mut app).await;
+    let fresh = app.new_id();
+    alice.submit(&fresh, "ledger_append", json!({"note":"n"})).await;
+    app.gateway().lose_journal().await;
+    assert_eq!(app.finish(&alice, &sent).await["status"], "unknown");
+    assert_eq!(app.finish(&alice, &fresh).await["status"], "succeeded");
+    assert_eq!((app.effects(&sent), app.effects(&fresh)), (1, 1));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_restored_snapshot_of_the_journal_is_another_journal() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"before"})).await;
+    app.gateway().snapshot_journal().await;
+    // After the snapshot: a call whose outcome the worker has not heard of, and the high-water mark.
+    let id = app.new_id();
+    alice.submit(&id, "ledger_sleep", json!({"ms":1500})).await;
+    app.deliver().await;
+    tokio::time::sleep(Duration::from_millis(1800)).await;
+    app.clock.advance(Duration::from_secs(70));
+    app.run(&alice, "ledger_append", json!({"note":"after"})).await;
+    app.gateway().restore_snapshot().await;
+    app.new_worker(None);
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(app.effects(&id), 2, "its start and its end, once: {job}");
+    assert!(["unknown", "succeeded"].contains(&job["status"].as_str().unwrap()), "{job}");
+    // And new work goes on under the journal's new name.
+    assert_eq!(app.run(&alice, "ledger_append", json!({"note":"new"})).await["status"], "succeeded");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_journal_reads_run_and_writes_wait_until_they_expire() {
+    let mut app = App::with(Setup { journal: false, ..Setup::default() }).await;
+    let alice = app.login("alice").await;
+    assert_eq!(app.run(&alice, "ledger_read", json!({})).await["status"], "succeeded");
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("not_run")), "{job}");
+    assert_eq!(app.effects(&id), 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_journal_a_write_that_the_operator_allows_is_unknown_after_any_doubt() {
+    let mut app = App::with(Setup { journal: false, unjournaled_writes: true, ..Setup::default() }).await;
+    let alice = app.login("alice").await;
+    assert_eq!(app.run(&alice, "ledger_append", json!({"note":"n"})).await["status"], "succeeded");
+    for (action, effects) in [("reset_after", 1), ("reset_before", 0)] {
+        app.gateway().next("/tools/invoke", action, None, 1).await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let job = app.finish(&alice, &id).await;
+        assert_eq!((&job["status"], app.effects(&id)), (&json!("unknown"), effects), "{action}: {job}");
+    }
+    // Draining is no doubt: nothing was started.
+    app.gateway().next("/tools/invoke", "status", Some(503), 1).await;
+    assert_eq!(app.run(&alice, "ledger_append", json!({"note":"n"})).await["status"], "succeeded");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_intent_names_a_journal_is_never_sent_any_other_way() {
+    let mut app = App::with(Setup { unjournaled_writes: true, ..Setup::default() }).await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    let id = app.new_id();
+    app.gateway().next(INVOKE, "reset_before", None, 2).await;
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.deliver().await;
+    assert!(app.journaled(&alice, &id).await);
+    app.gateway().restart_with_journal(false).await;
+    for _ in 0..5 {
+        app.advance(AFTER_A_CRASH).await;
+        app.ring(&alice, &id).await;
+        while app.deliver().await {}
+    }
+    assert_eq!(app.effects(&id), 0);
+    app.gateway().restart_with_journal(true).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_that_becomes_known_stands_beside_the_status() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    for (action, happened) in [("reset_after", true), ("reset_before", false)] {
+        // The gateway is gone for so long that the worker gives up.
+        app.gateway().next(INVOKE, action, None, 1).await;
+        app.gateway().next(INVOKE, "status", Some(503), 1000).await;
+        app.gateway().next("/miniprogram/v1/revoke", "status", Some(503), 1000).await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let job = app.finish(&alice, &id).await;
+        assert_eq!(job["status"], "unknown", "{job}");
+        assert!(job.get("resolution").is_none());
+        app.gateway().restart().await;
+        app.advance(Duration::from_secs(60)).await;
+        for _ in 0..3 {
+            app.advance(Duration::from_secs(3600)).await;
+            app.sweep().await;
+            while app.deliver().await {}
+        }
+        let alice = app.login("alice").await;
+        let job = alice.job(&id).await;
+        assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "one answer");
+        assert_eq!(job["resolution"]["happened"], happened, "{action}: {job}");
+        assert_eq!(app.effects(&id), usize::from(happened));
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn writes_are_shut_until_the_fence_is_proven_and_it_is_proven_once_per_boot() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    // A gateway that lets a guarded tool through: the canary comes back with 200.
+    app.gateway().next("/tools/invoke", "status", Some(200), 1).await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.deliver().await;
+    assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("retrying"), 0));
+    assert_eq!(app.run(&alice, "ledger_read", json!({})).await["status"], "succeeded", "reads go on");
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(job["status"], "succeeded", "after the ban the next trial proves it: {job}");
+    let before = app.gateway().counts().await["/tools/invoke"].as_u64().unwrap();
+    for _ in 0..5 {
+        app.new_worker(None);
+        app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    }
+    let after = app.gateway().counts().await["/tools/invoke"].as_u64().unwrap();
+    assert_eq!(after - before, 5, "five calls, no further canary");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_tool_past_its_timeout_is_unknown_until_it_ends() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    let id = app.new_id();
+    // The journal's own call hangs: to everyone else the tool is still running.
+    app.gateway().next("/tools/invoke", "hang", None, 1).await;
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(job["status"], "unknown", "{job}");
+    app.stop().await;
+}

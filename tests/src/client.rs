@@ -1,0 +1,98 @@
+//! A Mini Program, as the service sees it.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Request, StatusCode};
+use lambda_http::Body;
+use local::front::Functions;
+use serde_json::{Value, json};
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; `Null` when there is none.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The stable code of an error, or "" for none.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Status and code, as tests compare them.
+    pub fn verdict(&self) -> (u16, &str) {
+        (self.status.as_u16(), self.code())
+    }
+
+    /// A header as text, or "" for none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// A user with a session.
+#[derive(Debug, Clone)]
+pub struct Client {
+    functions: Functions,
+    /// The session.
+    pub token: String,
+    /// The user's id.
+    pub user_id: String,
+}
+
+impl Client {
+    /// With a token that was had somewhere.
+    pub fn new(functions: Functions, token: &str, user_id: &str) -> Self {
+        Self { functions, token: token.to_owned(), user_id: user_id.to_owned() }
+    }
+
+    /// Sends anything.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        if !self.token.is_empty() {
+            request = request.header("authorization", format!("Bearer {}", self.token));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).expect("a test sends well-formed requests").into_parts();
+        let peer = SocketAddr::from(([203, 0, 113, 9], 50_000));
+        let (parts, answer) = self.functions.answer(parts, body, peer).await.into_parts();
+        let body = match answer {
+            Body::Text(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], b"").await
+    }
+
+    /// Submits a whole body.
+    pub async fn submit_body(&self, id: &str, body: &Value) -> Reply {
+        let headers = [("idempotency-key", id), ("content-type", "application/json")];
+        self.send("POST", "/v1/jobs", &headers, body.to_string().as_bytes()).await
+    }
+
+    /// Submits a tool call.
+    pub async fn submit(&self, id: &str, tool: &str, arguments: Value) -> Reply {
+        self.submit_body(id, &json!({ "tool": tool, "arguments": arguments })).await
+    }
+
+    /// Looks at a job.
+    pub async fn job(&self, id: &str) -> Value {
+        self.get(&format!("/v1/jobs/{id}")).await.body
+    }
+
+    /// Cancels a job.
+    pub async fn cancel(&self, id: &str) -> Reply {
+        self.send("POST", &format!("/v1/jobs/{id}/cancel"), &[], b"").await
+    }
+}

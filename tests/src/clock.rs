@@ -1,0 +1,38 @@
+//! A clock that is set by hand.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use shared::{
+    clock::{Clock, System},
+    timestamp::Timestamp,
+};
+
+/// The real time, shifted by as much as the test has advanced it. Clones share the shift.
+#[derive(Debug, Clone, Default)]
+pub struct ManualClock {
+    ahead_ms: Arc<AtomicI64>,
+}
+
+impl ManualClock {
+    /// Moves it forward.
+    pub fn advance(&self, by: Duration) {
+        self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).expect("a test advances by less"), Ordering::SeqCst);
+    }
+
+    /// How far it is ahead of the real time, in milliseconds.
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms.load(Ordering::SeqCst)
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(System.now().millis() + self.ahead_ms())
+    }
+}

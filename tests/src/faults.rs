@@ -1,0 +1,144 @@
+//! Faults in the SDK's HTTP client: an answer lost before or after the effect, a request that arrives twice, a process that
+//! is killed just before or just after a request.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use tokio::sync::Notify;
+
+/// What happens to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It never arrives.
+    LostBefore,
+    /// It arrives and takes effect; the answer is lost. The SDK repeats it.
+    LostAfter,
+    /// It arrives twice.
+    Twice,
+    /// The process is killed before it leaves.
+    KilledBefore,
+    /// It arrives and takes effect, and the process is killed before the answer.
+    KilledAfter,
+}
+
+impl Fault {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::LostBefore, Self::LostAfter, Self::Twice, Self::KilledBefore, Self::KilledAfter];
+}
+
+type Plan = Box<dyn Fn(&str, u64) -> Option<Fault> + Send + Sync>;
+
+/// What is planned, and how many requests there were. Clones share both.
+#[derive(Clone, Default)]
+pub struct Faults {
+    plan: Arc<Mutex<Option<Plan>>>,
+    count: Arc<AtomicU64>,
+    seen: Arc<Mutex<Vec<String>>>,
+    killed: Arc<Notify>,
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faults")
+    }
+}
+
+impl Faults {
+    /// From now on, asks `plan` for each request: its operation, such as `PutItem`, and its number from 0.
+    pub fn plan(&self, plan: impl Fn(&str, u64) -> Option<Fault> + Send + Sync + 'static) {
+        self.count.store(0, Ordering::SeqCst);
+        self.seen.lock().expect("no panic holds it").clear();
+        *self.plan.lock().expect("no panic holds it") = Some(Box::new(plan));
+    }
+
+    /// From now on, nothing goes wrong.
+    pub fn none(&self) {
+        self.plan(|_, _| None);
+    }
+
+    /// The operations since the plan was made.
+    pub fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("no panic holds it").clone()
+    }
+
+    /// Waits until the process is to be killed. Whoever runs a handler drops it then.
+    pub async fn killed(&self) {
+        self.killed.notified().await;
+    }
+
+    /// An HTTP client that suffers them.
+    pub fn client(&self, inner: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(Faulty { inner, faults: self.clone() })
+    }
+
+    fn next(&self, operation: &str) -> Option<Fault> {
+        let number = self.count.fetch_add(1, Ordering::SeqCst);
+        self.seen.lock().expect("no panic holds it").push(operation.to_owned());
+        self.plan.lock().expect("no panic holds it").as_ref().and_then(|plan| plan(operation, number))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Faulty<I> {
+    inner: I,
+    faults: Faults,
+}
+
+impl HttpClient for Faulty<SharedHttpClient> {
+    fn http_connector(&self, s: &HttpConnectorSettings, c: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Faulty { inner: self.inner.http_connector(s, c), faults: self.faults.clone() })
+    }
+}
+
+impl HttpConnector for Faulty<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = operation(&request);
+        let fault = self.faults.next(&operation);
+        let inner = self.inner.clone();
+        let killed = self.faults.killed.clone();
+        let lost = || ConnectorError::io(format!("injected into {operation}: {fault:?}").into());
+        match fault {
+            None => inner.call(request),
+            Some(Fault::LostBefore) => HttpConnectorFuture::ready(Err(lost())),
+            Some(Fault::LostAfter) => {
+                let error = lost();
+                HttpConnectorFuture::new(async move {
+                    inner.call(request).await?;
+                    Err(error)
+                })
+            }
+            Some(Fault::Twice) => HttpConnectorFuture::new(async move {
+                if let Some(copy) = request.try_clone() {
+                    inner.call(copy).await?;
+                }
+                inner.call(request).await
+            }),
+            Some(Fault::KilledBefore) => HttpConnectorFuture::new(async move {
+                killed.notify_one();
+                std::future::pending().await
+            }),
+            Some(Fault::KilledAfter) => HttpConnectorFuture::new(async move {
+                inner.call(request).await?;
+                killed.notify_one();
+                std::future::pending().await
+            }),
+        }
+    }
+}
+
+/// The operation that a request names, such as `PutItem`.
+pub fn operation(request: &HttpRequest) -> String {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    target.rsplit('.').next().unwrap_or_default().to_owned()
+}

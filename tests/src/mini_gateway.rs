@@ -1,0 +1,172 @@
+//! The real journal plugin and the demo tools in a small gateway (`openclaw-plugin/test/mini-gateway.mjs`): starts in a
+//! tenth of a second, is killed for real, and takes orders to misbehave.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use shared::catalogue::{Catalogue, ToolEffect};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// A running one. Dies with the test.
+#[derive(Debug)]
+pub struct MiniGateway {
+    child: Child,
+    port: u16,
+    dir: PathBuf,
+    journal: bool,
+    http: reqwest::Client,
+}
+
+/// Its token.
+pub const TOKEN: &str = "test-token-of-the-mini-gateway";
+
+impl MiniGateway {
+    /// Starts one whose files are in `dir`.
+    pub async fn start(dir: &Path, journal: bool) -> Self {
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client");
+        let (child, port) = spawn(dir, journal, 0).await;
+        Self { child, port, dir: dir.to_owned(), journal, http }
+    }
+
+    /// Where it answers.
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// `SIGKILL`.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it was running");
+    }
+
+    /// Starts again on the same port with the same files.
+    pub async fn restart(&mut self) {
+        let _already_dead = self.child.kill().await;
+        let (child, _) = spawn(&self.dir, self.journal, self.port).await;
+        self.child = child;
+    }
+
+    /// Starts again with or without its journal.
+    pub async fn restart_with_journal(&mut self, journal: bool) {
+        self.journal = journal;
+        self.restart().await;
+    }
+
+    /// Kills it, destroys its journal, starts again.
+    pub async fn lose_journal(&mut self) {
+        self.kill().await;
+        for suffix in ["", "-wal", "-shm"] {
+            let _may_be_absent = std::fs::remove_file(self.dir.join(format!("journal.db{suffix}")));
+        }
+        self.restart().await;
+    }
+
+    /// Copies the journal aside, consistently, while it is stopped; then starts again.
+    pub async fn snapshot_journal(&mut self) {
+        self.kill().await;
+        for suffix in ["", "-wal", "-shm"] {
+            let (from, to) = (format!("journal.db{suffix}"), format!("snapshot.db{suffix}"));
+            let _may_be_absent = std::fs::copy(self.dir.join(from), self.dir.join(to));
+        }
+        self.restart().await;
+    }
+
+    /// Puts the copy back.
+    pub async fn restore_snapshot(&mut self) {
+        self.kill().await;
+        for suffix in ["", "-wal", "-shm"] {
+            let (from, to) = (self.dir.join(format!("snapshot.db{suffix}")), self.dir.join(format!("journal.db{suffix}")));
+            let _may_be_absent = std::fs::remove_file(&to);
+            let _may_be_absent = std::fs::copy(from, to);
+        }
+        self.restart().await;
+    }
+
+    /// Orders a misbehaviour for the next `count` requests to a path.
+    pub async fn next(&self, path: &str, action: &str, status: Option<u16>, count: u32) {
+        let mut order = json!({ "path": path, "action": action, "count": count });
+        if let Some(status) = status {
+            order["status"] = status.into();
+        }
+        self.control("next", &order).await;
+    }
+
+    /// Drains, or stops draining.
+    pub async fn drain(&self, on: bool) {
+        self.control("drain", &json!({ "on": on })).await;
+    }
+
+    /// Shifts its clock.
+    pub async fn shift_clock(&self, offset_ms: i64) {
+        self.control("clock", &json!({ "offset_ms": offset_ms })).await;
+    }
+
+    /// How many requests each path has had since the start.
+    pub async fn counts(&self) -> Value {
+        self.control("stats", &json!({})).await["counts"].clone()
+    }
+
+    async fn control(&self, what: &str, order: &Value) -> Value {
+        let url = format!("{}/_test/{what}", self.base_url());
+        let answer = self.http.post(url).bearer_auth(TOKEN).json(order).timeout(Duration::from_secs(10)).send().await;
+        answer.expect("it takes orders").json().await.expect("it answers in JSON")
+    }
+
+    /// Every effect that a tool had, in order.
+    pub fn ledger(&self) -> Vec<Value> {
+        ledger(&self.dir.join("ledger.jsonl"))
+    }
+}
+
+/// The lines of a ledger.
+pub fn ledger(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The checkout's root.
+pub fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
+}
+
+async fn spawn(dir: &Path, journal: bool, port: u16) -> (Child, u16) {
+    let root = checkout();
+    let node = root.join(".local/openclaw/bin/node");
+    assert!(node.exists(), "Node 24 is not installed: run `make openclaw` first");
+    let catalogue = Catalogue::built_in().expect("the built-in catalogue is sound");
+    let names = |read: bool| {
+        let tools = catalogue.tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == read);
+        tools.map(|tool| tool.entry.name.clone()).collect::<Vec<_>>().join(",")
+    };
+    let mut command = Command::new(node);
+    command
+        .arg(root.join("openclaw-plugin/test/mini-gateway.mjs"))
+        .args(["--port", &port.to_string(), "--token", TOKEN])
+        .arg("--db")
+        .arg(dir.join("journal.db"))
+        .arg("--ledger")
+        .arg(dir.join("ledger.jsonl"))
+        .args(["--guard", &names(false), "--reads", &names(true)]);
+    if !journal {
+        command.arg("--no-journal");
+    }
+    // A port that was just given up may still be taken for a moment.
+    for _ in 0..50 {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().expect("node starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(port) = line.strip_prefix("ready ").and_then(|port| port.parse().ok()) {
+                return (child, port);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the mini gateway does not come up");
+}
