@@ -140,7 +140,7 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
         Source::Given { url: gateway, .. } => say(format_args!("Ready on {url}, with the OpenClaw gateway {gateway}.")),
     }
     if service.rung > 0 {
-        say(format_args!("{} jobs were open; they go on.", service.rung));
+        say(format_args!("Open jobs that go on from before: {}.", service.rung));
     }
     let code = if dev { "dev-alice" } else { "CODE_OF_WX_LOGIN" };
     say(format_args!(
