@@ -7,28 +7,44 @@ scripts/need.sh cargo gcc
 [ "${1:-}" = --without-openclaw ] || scripts/need.sh npm python3
 mkdir -p .local
 log=.local/build.log
+install='' build=''
 
-install=
+# Each job gets a process group, so that ending it ends what it has started.
+set -m
+end() { for job in $install $build; do kill -- "-$job" 2>/dev/null || true; done; }
+trap 'end; exit 130' INT TERM
+
 if [ "${1:-}" != --without-openclaw ]; then
   scripts/install-openclaw.sh &
   install=$!
 fi
-stop_all() { kill $install "${build:-}" 2>/dev/null || true; }
-trap 'stop_all; exit 130' INT TERM
-
 cargo build --workspace --locked >"$log" 2>&1 &
 build=$!
+
+check_install() {
+  if [ -n "$install" ] && ! kill -0 "$install" 2>/dev/null; then
+    # It has said itself what went wrong.
+    wait "$install" || { end; exit 1; }
+    install=
+  fi
+}
+first=''
+[ -x target/debug/local ] || first=' (about 6 minutes the first time, on two cores)'
 seconds=0
 while kill -0 "$build" 2>/dev/null; do
   sleep 1
   seconds=$((seconds + 1))
-  [ "$seconds" -ne 3 ] || echo "  building (6 minutes the first time on two cores) ..."
+  check_install
+  [ "$seconds" -ne 3 ] || echo "  building$first ..."
   [ $((seconds % 15)) -ne 0 ] || echo "  building: $seconds s, $(grep -c Compiling "$log" || true) crates begun"
 done
 if ! wait "$build"; then
   tail -n 40 "$log" >&2
-  stop_all
+  end
   echo "make: the build failed; the lines above are the end of $log" >&2
   exit 1
 fi
-[ -z "$install" ] || wait "$install"
+while [ -n "$install" ]; do
+  sleep 0.2
+  check_install
+done
