@@ -159,6 +159,30 @@ impl Gateway {
         Ok(())
     }
 
+    /// Whether it was started with its journal.
+    pub fn has_journal(&self) -> bool {
+        self.options.journal.is_some()
+    }
+
+    /// Starts it again, with or without its journal.
+    pub async fn restart_with_journal(&mut self, journal: bool) -> Result<(), GatewayError> {
+        self.options.journal = journal.then(|| self.journal_file());
+        self.restart().await
+    }
+
+    /// Destroys the journal's file, as a lost disk would. Only while the gateway is down.
+    pub fn wipe_journal(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = self.journal_file().into_os_string();
+            file.push(suffix);
+            let _may_be_absent = std::fs::remove_file(file);
+        }
+    }
+
+    fn journal_file(&self) -> PathBuf {
+        self.options.journal.clone().unwrap_or_else(|| self.options.dir.join("journal.db"))
+    }
+
     /// Stops it and waits until it is gone.
     pub async fn stop(mut self) -> Result<(), GatewayError> {
         self.process.stop().await

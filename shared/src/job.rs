@@ -233,6 +233,8 @@ pub enum JobEvent {
         check_at: Timestamp,
         /// How it left: a read's intent is recorded only now.
         intent: Option<Intent>,
+        /// The journal was seen to have it running.
+        running: bool,
     },
     /// Not now; again at `check_at`.
     PutBack {
@@ -316,11 +318,14 @@ impl Job {
                 next.expect("intended", &[JobState::Running])?;
                 next.at_cursor(|step| step.intent = Some(intent));
             }
-            JobEvent::Parked { check_at, intent } => {
+            JobEvent::Parked { check_at, intent, running } => {
                 next.leave_running("parked", JobState::Waiting, check_at)?;
                 next.at_cursor(|step| {
                     step.checks += 1;
                     step.not_started = 0;
+                    if running && step.running_since.is_none() {
+                        step.running_since = Some(now);
+                    }
                     step.intent = intent.or_else(|| step.intent.take());
                 });
             }
@@ -475,6 +480,7 @@ impl Step {
             Attempt::Repeatable => {
                 self.n += 1;
                 self.intent = None;
+                self.running_since = None;
                 self.not_started = 0;
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{catalogue::ToolEffect, intent::Intent};
+use crate::{catalogue::ToolEffect, intent::Intent, timestamp::Timestamp};
 
 /// A step, as the job item holds it. The arguments are not here but in the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Step {
     /// What was sent, or may have been.
     #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// When the journal was first seen to have the call running. From then on a journal without it has lost its memory.
+    #[serde(rename = "rn", default, skip_serializing_if = "Option::is_none")]
+    pub running_since: Option<Timestamp>,
     /// Whether the tool is known to have run to an end.
     #[serde(rename = "ok", default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<StepOutcome>,
@@ -57,6 +60,16 @@ fn is_zero(n: &u32) -> bool {
 impl Step {
     /// A step that nothing has happened to yet.
     pub fn new(tool: String, effect: ToolEffect) -> Self {
-        Self { tool, effect, attempts: 0, not_started: 0, checks: 0, n: 0, intent: None, outcome: None }
+        Self {
+            tool,
+            effect,
+            attempts: 0,
+            not_started: 0,
+            checks: 0,
+            n: 0,
+            intent: None,
+            running_since: None,
+            outcome: None,
+        }
     }
 }

@@ -1,1 +1,121 @@
-//! audit
+//! The audit chain: a record for each decision, intent and outcome, which nobody can change unseen.
+
+use integration_tests::App;
+use serde_json::{Value, json};
+use shared::{
+    audit::{AuditHead, verify},
+    canonical,
+    digest::DigestKey,
+};
+
+fn head(answer: &Value) -> AuditHead {
+    AuditHead {
+        length: answer["head"]["length"].as_u64().unwrap(),
+        digest: answer["head"]["digest"].as_str().unwrap().to_owned().try_into().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_write_has_its_decision_its_intent_and_its_outcome_in_the_chain() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let job = app.run(&alice, "ledger_append", json!({"note":"two coffees"})).await;
+    let id = job["request_id"].as_str().unwrap();
+    let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
+    let records = answer["records"].as_array().unwrap().clone();
+    let events: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["accepted", "intended", "ended"]);
+    assert_eq!(verify(&records, head(&answer)), Ok(()));
+    // The owner can check what was sent, by the job's own key; nobody can read it from the digests.
+    let key: DigestKey = answer["digest_key"].as_str().unwrap().to_owned().try_into().unwrap();
+    let arguments = key.digest_bytes(&canonical::canonical(&json!({"note":"two coffees"}))).to_string();
+    assert_eq!(records[1]["arguments_digest"], arguments);
+    assert_eq!(records[2]["arguments_digest"], arguments);
+    assert_eq!(records[2]["result_digest"], key.digest_bytes(&canonical::canonical(&job["result"])).to_string());
+    assert!(!answer.to_string().contains("coffees"));
+    assert!(records[1]["journal"].is_string() && records[1]["boot"].is_string());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_missing_or_moved_record_is_named() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    let answer = alice.get(&format!("/v1/jobs/{}/audit", job["request_id"].as_str().unwrap())).await.body;
+    let records = answer["records"].as_array().unwrap().clone();
+    let broken = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut records = records.clone();
+        change(&mut records);
+        verify(&records, head(&answer)).unwrap_err().to_string()
+    };
+    assert!(broken(&|r| r[1]["tool"] = json!("other")).starts_with("record 3"));
+    assert!(broken(&|r| drop(r.remove(0))).starts_with("record 1"));
+    assert!(broken(&|r| drop(r.pop())).contains("record 2"));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    // Each of these workers dies right after it has put a record: of its intent, then of the outcome.
+    for place in [6, 5, 7] {
+        app.new_worker(None);
+        app.faults.plan(move |_, n| (n == place).then_some(integration_tests::Fault::KilledAfter));
+        app.deliver().await;
+        app.faults.none();
+        app.clock.advance(std::time::Duration::from_secs(61));
+        app.ring(&alice, &id).await;
+    }
+    app.finish(&alice, &id).await;
+    let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
+    let records = answer["records"].as_array().unwrap();
+    assert_eq!(verify(records, head(&answer)), Ok(()));
+    assert_eq!(records.iter().filter(|record| record["event"] == "intended").count(), 1, "{answer}");
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancel_stands_in_the_chain_as_the_users() {
+    let app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    alice.cancel(&id).await;
+    let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
+    let last = answer["records"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (&last["event"], &last["actor"], &last["status"]),
+        (&json!("cancel_requested"), &json!("user"), &json!("cancelled"))
+    );
+    assert_eq!(verify(answer["records"].as_array().unwrap(), head(&answer)), Ok(()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_lost_a_record_in_the_table_is_never_answered_as_whole() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    let id = job["request_id"].as_str().unwrap();
+    let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+    let table = &app.deployment.backend.table;
+    let query =
+        app.aws.dynamodb().query().table_name(table).key_condition_expression("pk = :p AND begins_with(sk, :s)");
+    let records = query
+        .expression_attribute_values(":p", text(format!("U#{}", alice.user_id)))
+        .expression_attribute_values(":s", text(format!("A#{id}#")))
+        .send()
+        .await
+        .unwrap()
+        .items
+        .unwrap();
+    let delete = app.aws.dynamodb().delete_item().table_name(table).key("pk", records[1]["pk"].clone());
+    delete.key("sk", records[1]["sk"].clone()).send().await.unwrap();
+    assert_eq!(alice.get(&format!("/v1/jobs/{id}/audit")).await.verdict(), (500, "internal"));
+    app.stop().await;
+}

@@ -1,7 +1,7 @@
 //! Invariant 1, *one effect*, and 13, *always ends*: whatever happens to any one request between the service and its table
 //! and queue, for each kind of tool.
 
-use integration_tests::{App, Client, Fault};
+use integration_tests::{App, Client, Fault, Setup};
 use serde_json::{Value, json};
 
 /// What must hold of a job at its end, whatever happened.
@@ -50,7 +50,10 @@ async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u6
 }
 
 async fn every_place(tool: &'static str) {
-    let mut app = App::start().await;
+    let unlimited = |edge: &mut shared::config::EdgeAuthConfig| {
+        edge.limits.submissions = shared::rate_limit::Rate::new(std::time::Duration::from_millis(1), 1000);
+    };
+    let mut app = App::with(Setup { edge: unlimited, ..Setup::default() }).await;
     let mut alice = app.login("alice").await;
     let (job, effects, _) = one(&mut app, &alice, tool, None).await;
     assert_eq!(job["status"], "succeeded");

@@ -227,6 +227,7 @@ async fn an_unknown_outcome_that_becomes_known_stands_beside_the_status() {
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for (action, happened) in [("reset_after", true), ("reset_before", false)] {
+        let alice = app.login("alice").await;
         // The gateway is gone for so long that the worker gives up.
         app.gateway().next(INVOKE, action, None, 1).await;
         app.gateway().next(INVOKE, "status", Some(503), 1000).await;

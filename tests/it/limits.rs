@@ -1,1 +1,153 @@
-//! limits
+//! Invariant 11, *bounded*: rate, jobs in flight, deadlines, attempts.
+
+use std::time::Duration;
+
+use integration_tests::{App, Fault, Setup};
+use serde_json::json;
+use shared::{admission::Limits, rate_limit::Rate};
+
+async fn strict() -> App {
+    App::with(Setup {
+        edge: |edge| edge.limits = Limits { submissions: Rate::new(Duration::from_secs(2), 3), in_flight: 4 },
+        ..Setup::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn over_the_rate_is_429_with_the_exact_wait_and_a_replay_costs_nothing() {
+    let mut app = strict().await;
+    let (alice, bob) = (app.login("alice").await, app.login("bob").await);
+    let first = app.new_id();
+    assert_eq!(alice.submit(&first, "ledger_read", json!({})).await.status, 202);
+    for _ in 0..10 {
+        assert_eq!(alice.submit(&first, "ledger_read", json!({})).await.status, 200);
+    }
+    for _ in 0..2 {
+        assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    }
+    let refused = app.new_id();
+    let reply = alice.submit(&refused, "ledger_read", json!({})).await;
+    assert_eq!(reply.verdict(), (429, "rate_limited"));
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=2).contains(&wait), "{wait}");
+    assert_eq!(alice.get(&format!("/v1/jobs/{refused}")).await.status, 404, "nothing is stored");
+    assert_eq!(bob.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "nobody else pays");
+    app.advance(Duration::from_secs(wait)).await;
+    assert_eq!(alice.submit(&refused, "ledger_read", json!({})).await.status, 202, "waiting as told is enough");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_open_jobs_are_429_until_one_ends() {
+    let mut app = strict().await;
+    let alice = app.login("alice").await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let id = app.new_id();
+        assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+        app.advance(Duration::from_secs(5)).await;
+        ids.push(id);
+    }
+    let late = app.new_id();
+    assert_eq!(alice.submit(&late, "ledger_read", json!({})).await.verdict(), (429, "in_flight_full"));
+    assert_eq!(alice.get(&format!("/v1/jobs/{late}")).await.status, 404, "nothing is stored");
+    assert_eq!(alice.submit(&ids[0], "ledger_read", json!({})).await.status, 200, "a replay is no new job");
+    app.finish(&alice, &ids[0]).await;
+    app.advance(Duration::from_secs(5)).await;
+    assert_eq!(alice.submit(&late, "ledger_read", json!({})).await.status, 202);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
+    let mut app = strict().await;
+    let alice = app.login("alice").await;
+    for _ in 0..8 {
+        // The user is charged, and the process dies before the job is recorded.
+        app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::KilledBefore));
+        let id = app.new_id();
+        tokio::select! {
+            reply = alice.submit(&id, "ledger_read", json!({})) => panic!("{}", reply.body),
+            () = app.faults.killed() => {}
+        }
+        app.faults.none();
+        app.advance(Duration::from_secs(5)).await;
+    }
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn sixteen_at_once_never_pass_more_than_the_burst() {
+    let app = strict().await;
+    let alice = app.login("alice").await;
+    let submissions: Vec<_> = (0..16)
+        .map(|_| {
+            let (alice, id) = (alice.clone(), app.new_id());
+            tokio::spawn(async move { alice.submit(&id, "ledger_read", json!({})).await.status.as_u16() })
+        })
+        .collect();
+    let mut passed = 0;
+    for submission in submissions {
+        match submission.await.unwrap() {
+            202 => passed += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    assert!((1..=3).contains(&passed), "{passed}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_could_not_start_in_time_expires_and_sent_nothing() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    let not_after = shared::clock::Clock::now(&app.clock).plus(Duration::from_secs(30)).to_string();
+    let body = json!({"tool":"ledger_append","arguments":{"note":"n"},"not_after":not_after});
+    assert_eq!(alice.submit_body(&id, &body).await.status, 202);
+    app.advance(Duration::from_secs(31)).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["effect"], app.effects(&id)), (&json!("expired"), &json!("not_run"), 0));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_each_time_before_sending_uses_its_attempts_up() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    for _ in 0..5 {
+        // Reads the job, claims it, dies.
+        app.faults.plan(|operation, n| (operation == "GetItem" && n > 0).then_some(Fault::KilledBefore));
+        while app.deliver().await {}
+        app.faults.none();
+        app.clock.advance(Duration::from_secs(61));
+        app.ring(&alice, &id).await;
+    }
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(job["error"]["code"], "attempts_exhausted", "{job}");
+    assert_eq!((&job["status"], &job["effect"], app.effects(&id)), (&json!("failed"), &json!("not_run"), 0));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_without_time_begins_nothing() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let messages = app.receive().await;
+    let now = shared::clock::Clock::now(&app.clock);
+    for left in [Duration::ZERO, Duration::from_secs(5)] {
+        let event = local::poller::event(&messages);
+        let done = app.worker.handle_batch(event, now.plus(left)).await;
+        assert_eq!(done.batch_item_failures.len(), 1, "{left:?}: it comes back");
+    }
+    assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("queued"), 0));
+    app.hand_over(&messages).await;
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}

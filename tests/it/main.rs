@@ -9,7 +9,6 @@ mod flows;
 mod gateway_faults;
 mod limits;
 mod login;
-mod logs;
 mod status;
 mod sweeping;
 mod versions;

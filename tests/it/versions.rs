@@ -1,1 +1,91 @@
-//! versions
+//! Two versions of the functions at once: what an old one does not understand, it leaves alone.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use integration_tests::{App, Client};
+use serde_json::json;
+use shared::catalogue::Catalogue;
+
+async fn set(app: &App, alice: &Client, id: &str, attribute: &str, value: AttributeValue) {
+    let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
+    update
+        .key("pk", AttributeValue::S(format!("U#{}", alice.user_id)))
+        .key("sk", AttributeValue::S(format!("J#{id}")))
+        .update_expression("SET #a = :v")
+        .expression_attribute_names("#a", attribute)
+        .expression_attribute_values(":v", value)
+        .send()
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    for (attribute, value, back) in [
+        ("st", AttributeValue::S("awaiting_approval".into()), AttributeValue::S("queued".into())),
+        ("v", AttributeValue::N("99".into()), AttributeValue::N("1".into())),
+    ] {
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        set(&app, &alice, &id, attribute, value).await;
+        assert!(app.deliver().await);
+        assert!(!app.deliver().await, "the message is acknowledged, not sent to the dead-letter queue");
+        assert_eq!(app.effects(&id), 0);
+        app.clock.advance(std::time::Duration::from_secs(61));
+        assert_eq!(app.sweep().await.rung, 1, "it is rung again, for whoever understands it");
+        assert_eq!(alice.cancel(&id).await.verdict(), (503, "unavailable"));
+        set(&app, &alice, &id, attribute, back).await;
+        assert_eq!(app.finish(&alice, &id).await["status"], "succeeded", "{attribute}");
+    }
+    app.stop().await;
+}
+
+fn catalogue(change: impl Fn(String) -> String) -> Catalogue {
+    let root = integration_tests::mini_gateway::checkout().join("policy");
+    let text = change(std::fs::read_to_string(root.join("tools.toml")).unwrap());
+    Catalogue::parse(&text, |name| std::fs::read(root.join("schemas").join(name)).ok()).unwrap()
+}
+
+#[tokio::test]
+async fn the_worker_decides_again_by_its_own_catalogue_before_anything_is_sent() {
+    for (story, change, code) in [
+        ("the write was closed", ("run_unapproved = true", ""), "approval_needed"),
+        ("the tool was taken out", ("name = \"ledger_append\"", "name = \"ledger_other\""), "tool_unknown"),
+        (
+            "its schema became stricter",
+            ("schema = \"note.json\"\nexample = { note = \"two coffees\" }", "schema = \"nothing.json\"\nexample = {}"),
+            "arguments_invalid",
+        ),
+    ] {
+        let mut app = App::start().await;
+        let alice = app.login("alice").await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        app.new_worker(Some(catalogue(|text| text.replace(change.0, change.1))));
+        let job = app.finish(&alice, &id).await;
+        assert_eq!(
+            (job["status"].as_str(), job["error"]["code"].as_str()),
+            (Some("refused"), Some(code)),
+            "{story}: {job}"
+        );
+        assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0), "{story}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_has_an_intent_is_never_decided_again() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    let id = app.new_id();
+    app.gateway().next("/miniprogram/v1/invoke", "reset_after", None, 1).await;
+    app.gateway().next("/miniprogram/v1/invoke", "reset_before", None, 1).await;
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.deliver().await;
+    app.new_worker(Some(catalogue(|text| text.replace("run_unapproved = true", ""))));
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((job["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1), "it ran, and that is told: {job}");
+    app.stop().await;
+}

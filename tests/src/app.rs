@@ -4,7 +4,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::types::Message;
 use edge_auth::EdgeAuth;
-use local::{backend::Backend, configs::Deployment, connector::InProcess, front::Functions, poller, wechat_stub::WechatStub};
+use local::{
+    backend::Backend, configs::Deployment, connector::InProcess, front::Functions, poller, wechat_stub::WechatStub,
+};
 use serde_json::{Value, json};
 use shared::{
     aws::AwsSettings,
@@ -289,6 +291,21 @@ impl App {
             }
         }
         panic!("the job does not end: {}", client.job(id).await);
+    }
+
+    /// Delivers as messages become due, by the real clock, until the job is over; then returns it.
+    pub async fn finish_in_real_time(&mut self, client: &Client, id: &str, patience: Duration) -> Value {
+        let began = std::time::Instant::now();
+        loop {
+            self.advance(Duration::ZERO).await;
+            while self.deliver().await {}
+            let job = client.job(id).await;
+            if job["next_poll_ms"].is_null() && job["status"].is_string() {
+                return job;
+            }
+            assert!(began.elapsed() < patience, "the job does not end: {job}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Submits, and brings the job to its end.

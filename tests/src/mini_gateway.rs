@@ -81,7 +81,8 @@ impl MiniGateway {
     pub async fn restore_snapshot(&mut self) {
         self.kill().await;
         for suffix in ["", "-wal", "-shm"] {
-            let (from, to) = (self.dir.join(format!("snapshot.db{suffix}")), self.dir.join(format!("journal.db{suffix}")));
+            let (from, to) =
+                (self.dir.join(format!("snapshot.db{suffix}")), self.dir.join(format!("journal.db{suffix}")));
             let _may_be_absent = std::fs::remove_file(&to);
             let _may_be_absent = std::fs::copy(from, to);
         }
@@ -158,8 +159,13 @@ async fn spawn(dir: &Path, journal: bool, port: u16) -> (Child, u16) {
     }
     // A port that was just given up may still be taken for a moment.
     for _ in 0..50 {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().expect("node starts");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             if let Some(port) = line.strip_prefix("ready ").and_then(|port| port.parse().ok()) {

@@ -23,6 +23,6 @@ async fn main() -> ExitCode {
 }
 
 async fn start() -> Result<(), Error> {
-    let edge = EdgeAuth::new(EdgeAuthConfig::from_env(&Env::process())?, World::system())?;
-    lambda_http::run(service_fn(|request: Request| async { Ok::<_, Error>(edge.handle(request).await) })).await
+    let edge = &EdgeAuth::new(EdgeAuthConfig::from_env(&Env::process())?, World::system())?;
+    lambda_http::run(service_fn(|request: Request| async move { Ok::<_, Error>(edge.handle(request).await) })).await
 }

@@ -108,7 +108,7 @@ impl Worker {
     ) -> Result<(AtCursor<'a>, Verdict), RunError> {
         let answer = self.dispatch(&cursor, token, tool, &via).await?;
         let verdict = self.judge(&cursor, tool, &via, true, answer);
-        if let (Verdict::Park(_), Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
+        if let (Verdict::Park { .. }, Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
             step.intent = Some(Intent { via, recorded_at: self.world.now() });
         }
         Ok((cursor, verdict))
@@ -165,6 +165,7 @@ impl Worker {
         let Via::Journal(id) = &intent.via else {
             return Ok(self.judge(cursor, tool, &intent.via, false, CallAnswer::Lost));
         };
+        let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
         let give_up = cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
         let sequence = self.sequence_of(token, &id.journal).await?;
         let expected = Expected { journal: &id.journal, sequence };
@@ -173,6 +174,9 @@ impl Worker {
         let answer = if give_up {
             // Proves that it did not run and never will, or tells what became of it.
             self.gateway.revoke(token, expected, &key, AT_ONCE).await
+        } else if running {
+            // It was there. A journal that no longer has it must not start it again.
+            self.gateway.outcome(token, expected, &key, AT_ONCE).await
         } else {
             let call = Self::journaled(cursor, false);
             self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), AT_ONCE).await
@@ -251,12 +255,15 @@ impl Worker {
         )
     }
 
-    /// The highest sequence ever seen of that journal.
+    /// The highest sequence ever seen of that journal: never less than what the table says, whatever the gateway says now.
     pub(crate) async fn sequence_of(&self, token: &Arc<WorkerSecrets>, journal: &str) -> Result<u64, RunError> {
-        Ok(match self.journal_view(&token.openclaw.token).await? {
-            JournalView::Present { id, sequence, .. } if id.journal == journal => sequence,
-            _ => 0,
-        })
+        if let JournalView::Present { id, sequence, .. } = self.journal_view(&token.openclaw.token).await?
+            && id.journal == journal
+        {
+            return Ok(sequence);
+        }
+        let seen = self.table.gateway_seen().await?;
+        Ok(seen.filter(|seen| seen.id.journal == journal).map_or(0, |seen| seen.sequence))
     }
 
     pub(crate) fn token(&self) -> Result<Arc<WorkerSecrets>, RunError> {

@@ -101,6 +101,10 @@ impl Worker {
         let sequence = known.map_or(0, |known| known.sequence).max(seen.sequence);
         if seen.sequence < sequence {
             tracing::error!(journal = %seen.id.journal, code = "journal_restored", "the journal has lost what it knew");
+            // Being told so, it takes another id before it does anything else. Who asks next meets the new one.
+            let expected = Expected { journal: &seen.id.journal, sequence };
+            let _told = self.gateway.outcome(token, expected, "journal.restored", ASK_TIMEOUT).await;
+            return Ok(JournalView::NotReady);
         }
         let stale = known.is_none_or(|known| known.id != seen.id || now.since(known.seen_at) > SEE_EVERY);
         if stale {

@@ -25,8 +25,8 @@ async fn main() -> ExitCode {
 }
 
 async fn start() -> Result<(), Error> {
-    let worker = Worker::new(WorkerConfig::from_env(&Env::process())?, World::system())?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
+    let worker = &Worker::new(WorkerConfig::from_env(&Env::process())?, World::system())?;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let deadline = Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(0));
         Ok::<_, Error>(worker.handle_batch(event.payload, deadline).await)
     }))

@@ -24,10 +24,13 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     let answer = worker.gateway.revoke(&token.openclaw.token, expected, &key.to_string(), TIMEOUT).await;
     let happened = match worker.take_note(answer) {
         CallAnswer::Ended(_) => true,
+        // A key that was seen running and is free now proves that the journal has lost its memory, and nothing else.
+        CallAnswer::Revoked if step.running_since.is_some() => return Ok(Rung::NothingToDo),
         CallAnswer::Revoked | CallAnswer::Refused(_) => false,
         // Nothing is learnt: it may have run, or nobody can be asked now. The sweeper asks again.
         CallAnswer::StillRunning
         | CallAnswer::Interrupted
+        | CallAnswer::NoSuchKey
         | CallAnswer::NotStarted(_)
         | CallAnswer::OtherJournal
         | CallAnswer::KeyReused

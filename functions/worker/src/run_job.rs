@@ -109,9 +109,9 @@ async fn carry_out(worker: &Worker, cursor: &AtCursor<'_>, verdict: Verdict) -> 
     let now = worker.world.now();
     let (event, wait) = match verdict {
         Verdict::End(ending) => return over(end(worker, cursor, ending).await?),
-        Verdict::Park(wait) => {
+        Verdict::Park { wait, running } => {
             let intent = cursor.job.step().and_then(|step| step.intent.clone());
-            (JobEvent::Parked { check_at: now.plus(wait), intent }, wait)
+            (JobEvent::Parked { check_at: now.plus(wait), intent, running }, wait)
         }
         Verdict::PutBack(wait, attempt) => (JobEvent::PutBack { check_at: now.plus(wait), attempt }, wait),
     };

@@ -21,8 +21,13 @@ const GRACE: Duration = Duration::from_secs(900);
 pub(crate) enum Verdict {
     /// The step ended.
     End(Ending),
-    /// The call is out, or may be: look again after this long.
-    Park(Duration),
+    /// The call is out, or may be: look again.
+    Park {
+        /// After this long.
+        wait: Duration,
+        /// The journal has it running.
+        running: bool,
+    },
     /// Nothing is out: again after this long.
     PutBack(Duration, Attempt),
 }
@@ -89,6 +94,10 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
         CallAnswer::Ended(ToolEnd::Reported(result)) => Verdict::End(Ending::failed("tool_failed", result)),
         CallAnswer::Ended(ToolEnd::Threw) => facts.again_or(Ending::failed("tool_failed", None)),
         CallAnswer::Refused(refusal) => Verdict::End(Ending::refused(refusal.code())),
+        // A key that was seen running cannot be free to be revoked: the journal has lost its memory.
+        CallAnswer::Revoked | CallAnswer::NoSuchKey if facts.step.running_since.is_some() => {
+            facts.again_or(facts.unprovable())
+        }
         CallAnswer::Revoked => Verdict::End(facts.not_run()),
         CallAnswer::StillRunning => facts.still_running(),
         CallAnswer::Interrupted => facts.again_or(facts.unprovable()),
@@ -99,7 +108,8 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
         CallAnswer::Unauthorized | CallAnswer::JournalAbsent if facts.first_dispatch => {
             facts.not_started(Some(Duration::from_secs(15)))
         }
-        CallAnswer::NotStarted(_)
+        CallAnswer::NoSuchKey
+        | CallAnswer::NotStarted(_)
         | CallAnswer::Unauthorized
         | CallAnswer::JournalAbsent
         | CallAnswer::Unreadable
@@ -141,10 +151,11 @@ impl Facts<'_> {
     }
 
     fn still_running(&self) -> Verdict {
-        if self.now >= self.sent_at.plus(self.entry.timeout()) {
+        let since = self.step.running_since.unwrap_or(self.now);
+        if self.now >= since.plus(self.entry.timeout()) {
             return self.again_or(self.unprovable());
         }
-        Verdict::Park(self.next_check())
+        Verdict::Park { wait: self.next_check(), running: true }
     }
 
     /// Nothing new is known about a call that is or may be out. Through a journal it can be asked again; without one, never.
@@ -153,7 +164,7 @@ impl Facts<'_> {
         match self.via {
             Via::Direct => self.again_or(self.unprovable()),
             Via::Journal(_) if self.now >= give_up_at => self.again_or(self.unprovable()),
-            Via::Journal(_) => Verdict::Park(self.next_check()),
+            Via::Journal(_) => Verdict::Park { wait: self.next_check(), running: false },
         }
     }
 
@@ -181,16 +192,25 @@ mod tests {
         attempts: u32,
         late: Duration,
         cancel: bool,
+        running: bool,
     }
 
-    const CASE: Case =
-        Case { tool: "ledger_append", first: false, direct: false, attempts: 1, late: Duration::ZERO, cancel: false };
+    const CASE: Case = Case {
+        tool: "ledger_append",
+        first: false,
+        direct: false,
+        attempts: 1,
+        late: Duration::ZERO,
+        cancel: false,
+        running: false,
+    };
 
     fn decide(answer: CallAnswer, case: &Case) -> Verdict {
         let catalogue = Catalogue::built_in().unwrap();
         let entry = &catalogue.get(case.tool).unwrap().entry;
         let mut step = Step::new(case.tool.into(), entry.effect);
         step.attempts = case.attempts;
+        step.running_since = case.running.then_some(NOW);
         let job = Job {
             user_id: UserId::from_random([1; 16]),
             request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
@@ -291,7 +311,7 @@ mod tests {
     fn a_call_that_may_be_out_is_asked_for_until_it_cannot_matter_any_more() {
         for answer in no_news() {
             let soon = decide(answer.clone(), &CASE);
-            assert!(matches!(soon, Verdict::Park(_)), "{answer:?}: {soon:?}");
+            assert!(matches!(soon, Verdict::Park { running: false, .. }), "{answer:?}: {soon:?}");
             let late = Case { late: Duration::from_secs(1801), ..CASE };
             assert_eq!(decide(answer.clone(), &late), Verdict::End(Ending::unknown()), "{answer:?}");
             let direct = Case { direct: true, ..CASE };
@@ -301,8 +321,13 @@ mod tests {
 
     #[test]
     fn a_tool_past_its_timeout_is_unknown() {
-        assert!(matches!(decide(CallAnswer::StillRunning, &CASE), Verdict::Park(_)));
+        let parked = |verdict| matches!(verdict, Verdict::Park { running: true, .. });
         let late = Case { late: Duration::from_secs(30), ..CASE };
+        assert!(parked(decide(CallAnswer::StillRunning, &CASE)));
+        assert!(parked(decide(CallAnswer::StillRunning, &late)), "sent long ago, but it may have begun just now");
+        let seen = Case { running: true, ..CASE };
+        assert!(parked(decide(CallAnswer::StillRunning, &seen)));
+        let late = Case { running: true, ..late };
         assert_eq!(decide(CallAnswer::StillRunning, &late), Verdict::End(Ending::unknown()));
     }
 
@@ -310,6 +335,14 @@ mod tests {
     fn a_revoked_key_did_not_run() {
         assert_eq!(decide(CallAnswer::Revoked, &CASE), Verdict::End(Ending::expired()));
         assert_eq!(decide(CallAnswer::Revoked, &Case { cancel: true, ..CASE }), Verdict::End(Ending::cancelled()));
+    }
+
+    #[test]
+    fn a_key_that_was_seen_running_and_is_gone_is_unknown() {
+        for answer in [CallAnswer::Revoked, CallAnswer::NoSuchKey] {
+            let seen = Case { running: true, ..CASE };
+            assert_eq!(decide(answer.clone(), &seen), Verdict::End(Ending::unknown()), "{answer:?}");
+        }
     }
 
     #[test]

@@ -85,8 +85,8 @@ impl Gateway {
         self.ask("invoke", token, body, trace, timeout).await
     }
 
-    /// Reads what became of a key. `StillRunning`, `Interrupted` and so on as for [`invoke`](Self::invoke);
-    /// `NotStarted` when the journal has no such key.
+    /// Reads what became of a key, and never starts anything. Answers as [`invoke`](Self::invoke) does, and
+    /// [`CallAnswer::NoSuchKey`].
     pub async fn outcome(
         &self,
         token: &SecretString,
@@ -150,7 +150,7 @@ fn journal_answer(raw: &Raw) -> CallAnswer {
     match (raw.status, raw.body.get("entry")) {
         (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry),
         // `outcome` knows no such key.
-        (200, Some(Value::Null)) => CallAnswer::NotStarted(None),
+        (200, Some(Value::Null)) => CallAnswer::NoSuchKey,
         (412, _) => CallAnswer::OtherJournal,
         (422, _) => CallAnswer::KeyReused,
         (400, _) if error == "invalid_request" => CallAnswer::Unreadable,
@@ -214,7 +214,7 @@ mod tests {
             (200, entry("revoked", 0, Value::Null), CallAnswer::Revoked),
             (202, entry("started", 0, Value::Null), CallAnswer::StillRunning),
             (410, entry("interrupted", 0, Value::Null), CallAnswer::Interrupted),
-            (200, json!({"entry":null}), CallAnswer::NotStarted(None)),
+            (200, json!({"entry":null}), CallAnswer::NoSuchKey),
             (200, json!({}), CallAnswer::Lost),
             (200, entry("a state of tomorrow", 0, Value::Null), CallAnswer::Lost),
             (401, Value::Null, CallAnswer::Unauthorized),

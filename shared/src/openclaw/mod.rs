@@ -37,6 +37,8 @@ pub enum CallAnswer {
     StillRunning,
     /// The key is claimed as never to run.
     Revoked,
+    /// The journal does not know the key. Whoever has seen it there knows that the journal has lost its memory.
+    NoSuchKey,
     /// The tool was running when the gateway died: it may have run.
     Interrupted,
     /// This dispatch did not start the tool. Says nothing about an earlier dispatch under the same key.

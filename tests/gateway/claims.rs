@@ -1,0 +1,235 @@
+//! What the embedded flows claim, on the real thing.
+
+use std::time::Duration;
+
+use integration_tests::{App, Client, Setup};
+use serde_json::{Value, json};
+
+use crate::real::{Real, finish, with_gateway};
+
+async fn submit(app: &App, client: &Client, tool: &str, arguments: Value) -> String {
+    let id = app.new_id();
+    let reply = client.submit(&id, tool, arguments).await;
+    assert_eq!(reply.status, 202, "{}", reply.body);
+    id
+}
+
+async fn run(app: &mut App, client: &Client, tool: &str, arguments: Value) -> (Value, String) {
+    let id = submit(app, client, tool, arguments).await;
+    (finish(app, client, &id).await, id)
+}
+
+#[test]
+fn every_kind_of_tool_runs_and_ends_as_it_should() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let (job, id) = run(&mut app, &alice, "ledger_append", json!({"note":"on the real gateway"})).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
+        assert_eq!(job["result"]["details"]["written"], true, "{job}");
+        let (job, id) = run(&mut app, &alice, "ledger_append_once", json!({"note":"once"})).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
+        let (job, _) = run(&mut app, &alice, "ledger_read", json!({"limit":5})).await;
+        assert!(job["status"] == "succeeded" && job["result"].to_string().contains("real gateway"), "{job}");
+        let (job, id) = run(&mut app, &alice, "ledger_sleep", json!({"ms":1200})).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 2), "{job}");
+        for kind in ["throw", "input", "result"] {
+            let (job, id) = run(&mut app, &alice, "ledger_fail", json!({"kind":kind})).await;
+            assert_eq!((&job["status"], &job["effect"]), (&json!("failed"), &json!("ran")), "{kind}: {job}");
+            assert_eq!(real.effects(&id), 1, "{kind}");
+            assert!(!job.to_string().contains("secret-detail"), "{job}");
+        }
+        app.stop().await;
+    });
+}
+
+#[test]
+fn eight_submissions_and_eight_bells_at_once_are_one_effect() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let id = app.new_id();
+        let submissions: Vec<_> = (0..8)
+            .map(|_| {
+                let (alice, id) = (alice.clone(), id.clone());
+                tokio::spawn(
+                    async move { alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status.as_u16() },
+                )
+            })
+            .collect();
+        for submission in submissions {
+            assert!([200, 202].contains(&submission.await.expect("no panic")));
+        }
+        for _ in 0..8 {
+            app.ring(&alice, &id).await;
+        }
+        let job = finish(&mut app, &alice, &id).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
+        app.stop().await;
+    });
+}
+
+/// A job whose tool is running.
+async fn running(real: &mut Real, app: &mut App, alice: &Client) -> String {
+    let id = submit(app, alice, "ledger_sleep", json!({"ms":20_000})).await;
+    app.deliver().await;
+    real.begun(&id).await;
+    id
+}
+
+#[test]
+fn a_gateway_that_is_killed_in_a_call_leaves_it_unknown_and_runs_it_no_more() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let id = running(real, &mut app, &alice).await;
+        real.gateway().kill().await.expect("it was running");
+        let meanwhile = submit(&app, &alice, "ledger_append", json!({"note":"while it was down"})).await;
+        app.deliver().await;
+        assert_eq!(alice.job(&meanwhile).await["status"], "retrying");
+        real.ensure(true).await;
+        let job = finish(&mut app, &alice, &id).await;
+        assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "{job}");
+        let job = finish(&mut app, &alice, &meanwhile).await;
+        assert_eq!((&job["status"], real.effects(&meanwhile)), (&json!("succeeded"), 1), "{job}");
+        for _ in 0..3 {
+            app.clock.advance(Duration::from_secs(600));
+            app.sweep().await;
+            while app.deliver().await {}
+        }
+        assert_eq!(real.effects(&id), 1, "the line of its start, and no other");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_gateway_that_is_killed_right_after_a_call_remembers_it() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let id = submit(&app, &alice, "ledger_sleep", json!({"ms":1000})).await;
+        app.deliver().await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(real.effects(&id), 2, "it has ended, and the service does not know yet");
+        real.gateway().kill().await.expect("it was running");
+        real.ensure(true).await;
+        let job = finish(&mut app, &alice, &id).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 2), "{job}");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_gateway_that_drains_finishes_what_runs_and_what_is_new_waits_for_the_next() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let (_, _) = run(&mut app, &alice, "ledger_append", json!({"note":"warm"})).await;
+        let slow = submit(&app, &alice, "ledger_sleep", json!({"ms":4000})).await;
+        app.deliver().await;
+        real.begun(&slow).await;
+        real.signal("TERM").await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let new = submit(&app, &alice, "ledger_append", json!({"note":"while draining"})).await;
+        app.deliver().await;
+        assert_eq!((alice.job(&new).await["status"].as_str(), real.effects(&new)), (Some("retrying"), 0));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        real.ensure(true).await;
+        let job = finish(&mut app, &alice, &slow).await;
+        assert_eq!((&job["status"], real.effects(&slow)), (&json!("succeeded"), 2), "{job}");
+        let job = finish(&mut app, &alice, &new).await;
+        assert_eq!((&job["status"], real.effects(&new)), (&json!("succeeded"), 1), "{job}");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_gateway_that_hangs_delays_and_loses_nothing() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        run(&mut app, &alice, "ledger_append", json!({"note":"warm"})).await;
+        real.signal("STOP").await;
+        let id = submit(&app, &alice, "ledger_append", json!({"note":"into the void"})).await;
+        app.deliver().await;
+        assert_eq!(alice.job(&id).await["status"], "running", "it may be out");
+        real.signal("CONT").await;
+        let job = finish(&mut app, &alice, &id).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_that_is_killed_in_a_call_is_followed_by_one_that_asks() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        run(&mut app, &alice, "ledger_append", json!({"note":"warm"})).await;
+        for millis in [5, 15, 25, 40, 60, 100] {
+            let id = submit(&app, &alice, "ledger_append", json!({"note":"n"})).await;
+            let messages = app.receive().await;
+            let deadline = shared::clock::Clock::now(&app.clock).plus(Duration::from_secs(30));
+            let batch = app.worker.handle_batch(local::poller::event(&messages), deadline);
+            let _killed_or_done = tokio::time::timeout(Duration::from_millis(millis), batch).await;
+            app.clock.advance(Duration::from_secs(61));
+            app.ring(&alice, &id).await;
+            let job = finish(&mut app, &alice, &id).await;
+            assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "after {millis} ms: {job}");
+        }
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_journal_that_was_wiped_makes_what_was_out_unknown_and_nothing_else() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let out = running(real, &mut app, &alice).await;
+        let fresh = submit(&app, &alice, "ledger_append", json!({"note":"not sent yet"})).await;
+        real.gateway().kill().await.expect("it was running");
+        real.gateway().wipe_journal();
+        real.ensure(true).await;
+        let job = finish(&mut app, &alice, &out).await;
+        assert_eq!((&job["status"], real.effects(&out)), (&json!("unknown"), 1), "{job}");
+        let job = finish(&mut app, &alice, &fresh).await;
+        assert_eq!((&job["status"], real.effects(&fresh)), (&json!("succeeded"), 1), "{job}");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn without_a_journal_reads_run_writes_wait_and_allowed_writes_are_honest() {
+    with_gateway(async |real| {
+        real.ensure(false).await;
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let (job, _) = run(&mut app, &alice, "ledger_read", json!({"limit":1})).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+        let shut = submit(&app, &alice, "ledger_append", json!({"note":"n"})).await;
+        app.deliver().await;
+        assert_eq!((alice.job(&shut).await["status"].as_str(), real.effects(&shut)), (Some("retrying"), 0));
+        app.stop().await;
+
+        let mut app = real.app(Setup { unjournaled_writes: true, ..Setup::default() }).await;
+        let alice = app.login("alice").await;
+        let (job, id) = run(&mut app, &alice, "ledger_append", json!({"note":"n"})).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
+        // Killed in the call: nobody remembers, so nobody knows.
+        let id = submit(&app, &alice, "ledger_sleep", json!({"ms":20_000})).await;
+        let (delivered, ()) = tokio::join!(app.deliver(), async {
+            real.begun(&id).await;
+            real.gateway().kill().await.expect("it was running");
+        });
+        assert!(delivered);
+        let job = finish(&mut app, &alice, &id).await;
+        assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "{job}");
+        real.ensure(true).await;
+        app.clock.advance(Duration::from_secs(600));
+        app.sweep().await;
+        while app.deliver().await {}
+        assert_eq!(real.effects(&id), 1, "the line of its start, and no other");
+        app.stop().await;
+    });
+}
