@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the workspace and, at the same time, installs OpenClaw: one waits for the processor, the other for the network.
+# Builds `local` and, at the same time, installs OpenClaw: one waits for the processor, the other for the network.
 # Says what is going on; shows a log only when something fails. `--without-openclaw` builds only.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,7 +18,8 @@ if [ "${1:-}" != --without-openclaw ]; then
   scripts/install-openclaw.sh &
   install=$!
 fi
-cargo build --workspace --locked >"$log" 2>&1 &
+# `--workspace` keeps the features, and so the artefacts, of a build of everything.
+cargo build --workspace --bin local --locked >"$log" 2>&1 &
 build=$!
 
 check_install() {

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -51,7 +52,8 @@ pub struct DataDir {
 impl DataDir {
     /// Makes it if need be and takes it.
     pub fn take(path: &Path) -> Result<Self, DataError> {
-        fs::create_dir_all(path).map_err(failed(path, "made"))?;
+        // What we make is for the owner's eyes; a directory that is there keeps its mode.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))?;
         let path = path.canonicalize().map_err(failed(path, "read"))?;
         let lock = path.join("lock");
         let file =
@@ -76,7 +78,6 @@ impl DataDir {
 
 /// Replaces a file that only its owner may read, whole or not at all.
 pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), DataError> {
-    use std::os::unix::fs::OpenOptionsExt;
     let fresh = path.with_extension("new");
     let write = || {
         // A left-over of a crash would keep its mode.

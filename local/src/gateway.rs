@@ -19,6 +19,8 @@ use tokio::{
     sync::watch,
 };
 
+use crate::orphan;
+
 /// The script gives up earlier.
 const START_LIMIT: Duration = Duration::from_secs(240);
 /// The script kills the gateway earlier.
@@ -143,8 +145,7 @@ impl Gateway {
     pub async fn kill(&mut self) -> Result<(), GatewayError> {
         let state = *self.process.state.borrow();
         if let GatewayState::Started(pid) | GatewayState::Ready(pid) = state {
-            // The shell's own `kill`: no other program need be installed.
-            Command::new("/bin/sh").args(["-c", "kill -9 \"$0\"", &pid.to_string()]).status().await?;
+            orphan::kill(pid).await?;
         }
         let gone = self.process.state.wait_for(|state| *state == GatewayState::Exited);
         let _ = tokio::time::timeout(STOP_LIMIT, gone).await;
@@ -198,6 +199,7 @@ impl Process {
         for file in [Some(&options.ledger), options.journal.as_ref()].into_iter().flatten() {
             file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         }
+        orphan::wait_until_gone(&options.dir).await?;
         let (reads, guarded) = tools()?;
         let mut command = Command::new(node);
         command.arg(options.checkout.join("scripts/openclaw-gateway.mjs"));
@@ -216,7 +218,7 @@ impl Process {
             tokio::spawn(follow_errors(errors, sentence.clone(), options.progress));
         }
         if let Some(events) = script.stdout.take() {
-            tokio::spawn(follow_events(events, told));
+            tokio::spawn(follow_events(events, told, options.dir.clone()));
         }
         let mut process = Self { _stdin: script.stdin.take(), script, state, sentence };
         process.until_ready().await?;
@@ -253,13 +255,14 @@ fn tools() -> Result<(String, String), CatalogueFault> {
     Ok((names(true), names(false)))
 }
 
-async fn follow_events(events: impl AsyncRead + Unpin, told: watch::Sender<GatewayState>) {
+async fn follow_events(events: impl AsyncRead + Unpin, told: watch::Sender<GatewayState>, directory: PathBuf) {
     let mut lines = BufReader::new(events).lines();
     let mut pid = 0;
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
             Ok(Event::Starting { pid: started }) => {
                 pid = started;
+                orphan::remember(&directory, pid);
                 told.send_replace(GatewayState::Started(pid));
             }
             Ok(Event::Ready {}) => {

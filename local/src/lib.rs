@@ -13,6 +13,7 @@ pub mod engines;
 pub mod front;
 pub mod gateway;
 pub mod listener;
+mod orphan;
 pub mod poller;
 pub mod ring;
 pub mod routes;

@@ -117,14 +117,12 @@ impl<W: Batches> Poller<W> {
         let event = event(&messages);
         let worker = self.worker.clone();
         // A task of its own: a panic is a failed batch, not the end of the process.
-        let mut batch = tokio::spawn(async move { worker.handle(event, deadline).await });
-        let response = match tokio::time::timeout(BATCH_DEADLINE, &mut batch).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) => return tracing::error!("the worker panicked; its messages will come back"),
-            Err(_) => {
-                batch.abort();
-                return tracing::error!("the worker passed its deadline; its messages will come back");
-            }
+        let mut batch = JoinSet::new();
+        batch.spawn(async move { worker.handle(event, deadline).await });
+        let response = match tokio::time::timeout(BATCH_DEADLINE, batch.join_next()).await {
+            Ok(Some(Ok(response))) => response,
+            Ok(Some(Err(_)) | None) => return tracing::error!("the worker panicked; its messages will come back"),
+            Err(_) => return tracing::error!("the worker passed its deadline; its messages will come back"),
         };
         let done = messages.iter().filter(|message| {
             !response

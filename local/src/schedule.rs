@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use shared::clock::World;
 use sweep::Sweep;
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::MissedTickBehavior,
+};
 
 /// How long one run may take.
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -22,10 +25,14 @@ impl Schedule {
             loop {
                 ticks.tick().await;
                 let (sweep, deadline) = (sweep.clone(), world.now().plus(DEADLINE));
-                match tokio::spawn(async move { sweep.run(deadline).await }).await {
-                    Ok(Ok(report)) => tracing::debug!(?report, "swept"),
-                    Ok(Err(error)) => tracing::warn!(%error, "the sweep failed"),
-                    Err(_) => tracing::error!("the sweep panicked"),
+                // A task of its own, which ends with this one.
+                let mut run = JoinSet::new();
+                run.spawn(async move { sweep.run(deadline).await });
+                match run.join_next().await {
+                    Some(Ok(Ok(report))) => tracing::debug!(?report, "swept"),
+                    Some(Ok(Err(error))) => tracing::warn!(%error, "the sweep failed"),
+                    Some(Err(_)) => tracing::error!("the sweep panicked"),
+                    None => {}
                 }
             }
         }))
