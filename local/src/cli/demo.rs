@@ -1,9 +1,6 @@
 //! `local demo`: a fresh service, a real gateway, and a Mini Program that checks every answer it gets.
 
-use std::{
-    fmt::Display,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, path::Path};
 
 use serde_json::{Value, json};
 use shared::clock::World;
@@ -18,7 +15,7 @@ use super::{
     signals::Stop,
 };
 use crate::{
-    data::{checkout, failed},
+    data::{DataDir, checkout},
     gateway::{Gateway, GatewayOptions},
     service::{Options, Service},
 };
@@ -30,9 +27,10 @@ const AT_ONCE: usize = 8;
 pub(super) async fn run() -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let checkout = checkout()?;
-    let directory = fresh_directory(&checkout)?;
+    let held = fresh_directory(&checkout)?;
+    let directory = &held.path;
     let started = tokio::select! {
-        started = start(&checkout, &directory) => started,
+        started = start(&checkout, directory) => started,
         () = stop.asked() => Err("stopped before the service was ready".into()),
     };
     let (gateway, service) = started?;
@@ -42,24 +40,23 @@ pub(super) async fn run() -> Result<(), Failure> {
     };
     service.stop().await;
     gateway.stop().await?;
+    say(format_args!("\nData, ledger and gateway log of this run: {}", directory.display()));
     shown?;
-    say("\nEverything was as claimed. Nothing is left running.");
-    say(format_args!("Data, ledger and gateway log of this run: {}", directory.display()));
+    say("Everything was as claimed. Nothing is left running.");
     Ok(())
 }
 
-/// A directory of this run's own. The one before is removed: nothing refers to it.
-fn fresh_directory(checkout: &Path) -> Result<PathBuf, Failure> {
+/// A directory of this run's own. Those of earlier runs are removed: nothing refers to them.
+fn fresh_directory(checkout: &Path) -> Result<DataDir, Failure> {
     let all = checkout.join(".local/demo");
-    let directory = all.join(World::system().now().millis().to_string());
-    std::fs::create_dir_all(&directory).map_err(failed(&directory, "made"))?;
-    for old in std::fs::read_dir(&all)?.flatten().filter(|old| old.path() != directory) {
-        // One that another demo is still using is left alone.
-        if crate::data::DataDir::take(&old.path().join("data")).is_ok() {
+    let fresh = DataDir::take(&all.join(World::system().now().millis().to_string()))?;
+    for old in std::fs::read_dir(&all)?.flatten().filter(|old| old.path() != fresh.path) {
+        // One that another demo still holds is left alone.
+        if DataDir::take(&old.path()).is_ok() {
             let _ = std::fs::remove_dir_all(old.path());
         }
     }
-    Ok(directory)
+    Ok(fresh)
 }
 
 async fn start(checkout: &Path, directory: &Path) -> Result<(Gateway, Service), Failure> {
@@ -160,7 +157,8 @@ async fn submit_and_wait(transcript: &mut Transcript, client: &Client, gateway: 
     transcript.step("Poll until it is over: GET /v1/jobs/{id}?wait=10");
     let reply = client.until_over(&id).await?;
     succeeded(&reply)?;
-    Transcript::shows(format_args!("result {}", reply.body["result"]));
+    let result = &reply.body["result"];
+    Transcript::shows(format_args!("result {}", result.get("details").unwrap_or(result)));
     effects(gateway, "two coffees", 1)?;
     Ok(id)
 }
