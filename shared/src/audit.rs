@@ -73,8 +73,9 @@ pub enum AuditEvent {
         /// The key of the call, when there was one.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<String>,
-        /// HMAC of the canonical arguments.
-        arguments_digest: Digest,
+        /// HMAC of the canonical arguments; absent when they were no longer stored.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        arguments_digest: Option<Digest>,
         /// HMAC of the canonical result.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         result_digest: Option<Digest>,

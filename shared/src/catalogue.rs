@@ -87,6 +87,23 @@ impl ToolEntry {
         Duration::from_secs(self.not_after_s.into())
     }
 
+    /// What is left of a tool that the catalogue does not list any more: nothing of it is sent again or waited for.
+    pub fn gone(name: &str, effect: ToolEffect) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: String::new(),
+            effect,
+            idempotent: false,
+            run_unapproved: false,
+            timeout_s: 3600,
+            attempts: 0,
+            expected_ms: 0,
+            not_after_s: 0,
+            schema: String::new(),
+            example: toml::Table::new(),
+        }
+    }
+
     /// Whether a call may be dispatched again, under another `n`, after it died or failed.
     pub fn repeatable(&self) -> bool {
         self.effect == ToolEffect::Read || self.idempotent

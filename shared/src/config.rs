@@ -24,8 +24,11 @@ pub enum ConfigError {
     },
 }
 
+/// What finds a variable by its name.
+type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// Looks variables up.
-pub struct Env<'a>(Box<dyn Fn(&str) -> Option<String> + 'a>);
+pub struct Env<'a>(Box<Lookup<'a>>);
 
 impl std::fmt::Debug for Env<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -57,6 +57,9 @@ pub struct Intent {
     /// When it was recorded.
     #[serde(rename = "t")]
     pub recorded_at: Timestamp,
+    /// How far the journal was known to have come. One that has come less far since is a restored snapshot.
+    #[serde(rename = "q", default)]
+    pub sequence: u64,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     audit::AuditHead,
     catalogue::ToolEffect,
     digest::Digest,
-    intent::Intent,
+    intent::{Intent, Via},
     request_id::RequestId,
     step::{Step, StepOutcome},
     timestamp::Timestamp,
@@ -19,6 +19,8 @@ use crate::{
 pub const SCHEMA_VERSION: u32 = 1;
 /// How long after its time the sweeper gives a bell to arrive.
 pub const SWEEP_GRACE: Duration = Duration::from_secs(60);
+/// The least time that a bell has before the sweeper looks.
+const BELL_CHANCE: Duration = Duration::from_secs(10);
 /// When the outcome of an unknown job is asked for again, for the first time.
 const FIRST_RESOLUTION: Duration = Duration::from_secs(60);
 
@@ -381,7 +383,7 @@ impl Job {
         self.lease = None;
         self.check_at = Some(at);
         // The sweeper looks after the bell has had its chance. Moved only when it must be: it is the key of an index.
-        if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(SWEEP_GRACE)) {
+        if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(BELL_CHANCE)) {
             self.sweep_at = Some(at.plus(SWEEP_GRACE));
         }
         Ok(())
@@ -419,6 +421,7 @@ impl Job {
         match self.state {
             JobState::Queued | JobState::Retrying if !out => {
                 self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
+                self.error = Some("cancelled".to_owned());
                 self.end(JobState::Cancelled);
                 Ok(())
             }
@@ -442,8 +445,10 @@ impl Job {
         self.lease = None;
         self.check_at = None;
         self.effect = (state != JobState::Succeeded).then(|| self.effect_on_the_world());
-        // An unknown job stays in the index, so that the sweeper has its outcome asked for again.
-        self.sweep_at = (state == JobState::Unknown).then(|| self.updated_at.plus(FIRST_RESOLUTION));
+        // An unknown job stays in the index, so that the sweeper has its outcome asked for again, if there is anybody to ask.
+        let via = self.step().and_then(|step| step.intent.as_ref()).map(|intent| &intent.via);
+        let may_be_resolved = state == JobState::Unknown && via.is_some_and(|via| *via != Via::Direct);
+        self.sweep_at = may_be_resolved.then(|| self.updated_at.plus(FIRST_RESOLUTION));
         self.sweeps = None;
     }
 
@@ -452,6 +457,8 @@ impl Job {
         self.steps.iter().filter(|step| step.effect != ToolEffect::Read).fold(Effect::NotRun, |so_far, step| {
             match (so_far, step.outcome) {
                 (_, Some(StepOutcome::Unknown)) | (Effect::Unknown, _) => Effect::Unknown,
+                // An earlier repetition died or failed, so it may have run; that this one did not says nothing about it.
+                (_, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) if step.n > 0 => Effect::Unknown,
                 (_, Some(StepOutcome::Succeeded | StepOutcome::Failed)) => Effect::Ran,
                 (before, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) => before,
             }
@@ -476,12 +483,14 @@ impl Step {
                 self.attempts = self.attempts.saturating_sub(1);
                 self.not_started += 1;
                 self.intent = None;
+                self.running_since = None;
             }
             Attempt::Repeatable => {
                 self.n += 1;
                 self.intent = None;
                 self.running_since = None;
                 self.not_started = 0;
+                self.checks = 0;
             }
         }
     }

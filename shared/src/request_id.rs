@@ -68,7 +68,7 @@ impl RequestId {
         }
     }
 
-    /// The first byte of the random part: spreads jobs over index shards.
+    /// The last byte, which is random: spreads jobs over index shards.
     pub fn spread(self) -> u8 {
         self.0.as_bytes()[15]
     }

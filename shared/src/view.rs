@@ -128,9 +128,11 @@ fn message(code: &str) -> &'static str {
         "tool_blocked" => "The gateway refused this call.",
         "gateway_request_rejected" => "The gateway could not read the call.",
         "attempts_exhausted" => "Every attempt ended without an answer, and none is left.",
-        "not_after_passed" => "It could not be started before its deadline, and nothing was sent.",
-        "cancelled" => "It was cancelled before anything was sent.",
+        "not_after_passed" => "Its deadline passed before it could be started.",
+        "cancelled" => "It was cancelled.",
         "outcome_unknown" => "It was sent, its result cannot be proven, and it will not be sent again.",
+        "arguments_invalid" => "The arguments no longer fit the tool's schema.",
+        "tool_changed" => "The tool has changed since this was accepted.",
         "payload_missing" => "What was asked for is no longer stored.",
         _ => "Policy does not permit this call.",
     }

@@ -1,4 +1,5 @@
 //! Which tokens are sessions, and which are not, for which reason.
+#![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! The WeChat client against a server on this machine that misbehaves as WeChat and the network do.
+#![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::{
     error::Error,

@@ -134,7 +134,7 @@ fn a_gateway_that_drains_finishes_what_runs_and_what_is_new_waits_for_the_next()
         app.deliver().await;
         assert_eq!((alice.job(&new).await["status"].as_str(), real.effects(&new)), (Some("retrying"), 0));
         tokio::time::sleep(Duration::from_secs(5)).await;
-        real.ensure(true).await;
+        real.gateway().restart().await.expect("the gateway comes up again");
         let job = finish(&mut app, &alice, &slow).await;
         assert_eq!((&job["status"], real.effects(&slow)), (&json!("succeeded"), 2), "{job}");
         let job = finish(&mut app, &alice, &new).await;

@@ -1,6 +1,12 @@
 //! The whole service against the real OpenClaw gateway, started once for the suite. Run with `--test-threads=1`: some of
 //! these kill it.
-#![allow(missing_docs, reason = "a test binary has no readers of its items")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "in a test an unwrap is a failure, a print is a number to publish, and nobody reads the items from outside"
+)]
 
 mod claims;
 mod load;

@@ -1,14 +1,25 @@
 //! Flows through the front door, on embedded engines, with a manual clock and injected faults.
-#![allow(missing_docs, reason = "a test binary has no readers of its items")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "in a test an unwrap is a failure, a print is a number to publish, and nobody reads the items from outside"
+)]
 
 mod audit;
 mod bad_input;
 mod cancel;
+mod chaos;
+mod cost;
 mod crashes;
+mod events;
 mod flows;
 mod gateway_faults;
+mod honesty;
 mod limits;
 mod login;
+mod openapi;
 mod status;
 mod sweeping;
 mod versions;

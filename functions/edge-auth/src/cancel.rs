@@ -23,7 +23,9 @@ pub(crate) async fn cancel(edge: &EdgeAuth, request: &Request, id: Option<Reques
     for _ in 0..TRIES {
         let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
             None => return Err(ApiError::new(Code::NotFound)),
-            Some(Stored::Newer) => return Err(ApiError::new(Code::Unavailable)),
+            Some(Stored::Newer) => {
+                return Err(ApiError::new(Code::Unavailable).retry_after(std::time::Duration::from_secs(1)));
+            }
             Some(Stored::Job(job)) => job,
         };
         if job.state == JobState::Cancelled || job.cancel_requested {

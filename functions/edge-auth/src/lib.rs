@@ -133,7 +133,7 @@ impl EdgeAuth {
 fn route(request: &Request) -> Result<Route, Code> {
     let path = lambda_http::RequestExt::raw_http_path(request);
     let path = if path.is_empty() { request.uri().path() } else { path };
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match (parts.as_slice(), request.method()) {
         (["v1", "sessions"], &Method::POST) => Ok(Route::LogIn),
         (["v1", "sessions"], &Method::DELETE) => Ok(Route::LogOut),

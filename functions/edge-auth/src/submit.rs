@@ -73,7 +73,9 @@ pub(crate) async fn submit(
 /// Invariant 6, *same id, same request*: the same payload gets the stored job, another one is refused. A job that is due
 /// rings again, so that a client's retry heals a bell that was lost.
 async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Answer, ApiError> {
-    let Stored::Job(job) = stored else { return Err(ApiError::new(Code::Unavailable)) };
+    let Stored::Job(job) = stored else {
+        return Err(ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1)));
+    };
     let payload =
         edge.table.payload(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;
     // A payload that was erased can be compared with nothing; what is left of its job is told.

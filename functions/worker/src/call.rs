@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use shared::{
     audit::AuditEvent,
     canonical,
-    catalogue::{Tool, ToolEffect},
+    catalogue::{Tool, ToolEffect, ToolEntry},
     intent::{Intent, Via},
     job::JobEvent,
     openclaw::{
@@ -36,24 +36,24 @@ type TakenOn<'a> = Option<(AtCursor<'a>, Verdict)>;
 
 impl Worker {
     pub(crate) async fn take_on<'a>(&self, cursor: AtCursor<'a>) -> Result<TakenOn<'a>, RunError> {
-        let token = self.token()?;
         let Some(step) = cursor.job.step() else { return Ok(None) };
         // A step that has an intent is never decided again, only asked for its outcome.
         match step.intent.clone() {
             Some(intent) => {
-                let verdict = self.ask_again(&cursor, &token, &intent).await?;
+                let verdict = self.ask_again(&cursor, &self.token()?, &intent).await?;
                 Ok(Some((cursor, verdict)))
             }
-            None => self.begin(cursor, &token).await,
+            None => self.begin(cursor).await,
         }
     }
 
     /// Nothing was sent yet, or, for a read, nothing that matters.
-    async fn begin<'a>(&self, cursor: AtCursor<'a>, token: &Arc<WorkerSecrets>) -> Result<TakenOn<'a>, RunError> {
+    async fn begin<'a>(&self, cursor: AtCursor<'a>) -> Result<TakenOn<'a>, RunError> {
         let tool = match self.permitted(&cursor) {
             Ok(tool) => tool,
             Err(ending) => return Ok(Some((cursor, Verdict::End(ending)))),
         };
+        let token = &self.token()?;
         let view = self.journal_view(&token.openclaw.token).await?;
         let via = match (view, tool.entry.effect) {
             (JournalView::Present { id, .. }, ToolEffect::Read) => Via::Journal(id),
@@ -62,7 +62,7 @@ impl Worker {
             (JournalView::Absent, _) if self.config.unjournaled_writes => Via::Direct,
             (view, _) => {
                 let wait = self.not_ready(&view);
-                let verdict = self.judge(&cursor, tool, &Via::Direct, true, CallAnswer::NotStarted(wait));
+                let verdict = self.judge(&cursor, &tool.entry, &Via::Direct, true, CallAnswer::NotStarted(wait));
                 return Ok(Some((cursor, verdict)));
             }
         };
@@ -107,9 +107,9 @@ impl Worker {
         via: Via,
     ) -> Result<(AtCursor<'a>, Verdict), RunError> {
         let answer = self.dispatch(&cursor, token, tool, &via).await?;
-        let verdict = self.judge(&cursor, tool, &via, true, answer);
+        let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
         if let (Verdict::Park { .. }, Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
-            step.intent = Some(Intent { via, recorded_at: self.world.now() });
+            step.intent = Some(Intent { via, recorded_at: self.world.now(), sequence: 0 });
         }
         Ok((cursor, verdict))
     }
@@ -133,7 +133,11 @@ impl Worker {
             journal: journal.as_ref().map(|id| id.journal.clone()),
             boot: journal.map(|id| id.boot),
         };
-        let intent = Intent { via: via.clone(), recorded_at: self.world.now() };
+        let sequence = match &via {
+            Via::Journal(id) => self.sequence_of(token, &id.journal).await?,
+            Via::Direct => 0,
+        };
+        let intent = Intent { via: via.clone(), recorded_at: self.world.now(), sequence };
         let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), Some(audit)).await? else {
             return Ok(None);
         };
@@ -146,7 +150,7 @@ impl Worker {
             return Ok(Some((cursor, Verdict::End(Ending::expired()))));
         }
         let answer = self.dispatch(&cursor, token, tool, &via).await?;
-        let verdict = self.judge(&cursor, tool, &via, true, answer);
+        let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
         Ok(Some((cursor, verdict)))
     }
 
@@ -157,31 +161,32 @@ impl Worker {
         token: &Arc<WorkerSecrets>,
         intent: &Intent,
     ) -> Result<Verdict, RunError> {
-        let Some(tool) = self.catalogue.get(&cursor.call.tool) else {
-            // Gone from the catalogue since: nothing may be sent for it any more, and its rules are gone too.
-            return Ok(Verdict::End(Ending::unknown()));
-        };
+        // A tool that has gone from the catalogue since is only asked for; nothing is sent for it any more.
+        let gone = ToolEntry::gone(&cursor.call.tool, cursor.job.step().map_or(ToolEffect::Write, |step| step.effect));
+        let tool = self.catalogue.get(&cursor.call.tool);
+        let entry = tool.map_or(&gone, |tool| &tool.entry);
         // Without a journal there is nobody to ask.
         let Via::Journal(id) = &intent.via else {
-            return Ok(self.judge(cursor, tool, &intent.via, false, CallAnswer::Lost));
+            return Ok(self.judge(cursor, entry, &intent.via, false, CallAnswer::Lost));
         };
         let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
-        let give_up = cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
-        let sequence = self.sequence_of(token, &id.journal).await?;
+        let give_up = tool.is_none() || cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
+        let sequence = self.sequence_of(token, &id.journal).await?.max(intent.sequence);
         let expected = Expected { journal: &id.journal, sequence };
         let key = cursor.key().to_string();
         let token = &token.openclaw.token;
+        let timeout = AT_ONCE.min(self.time_left(cursor));
         let answer = if give_up {
             // Proves that it did not run and never will, or tells what became of it.
-            self.gateway.revoke(token, expected, &key, AT_ONCE).await
+            self.gateway.revoke(token, expected, &key, timeout).await
         } else if running {
             // It was there. A journal that no longer has it must not start it again.
-            self.gateway.outcome(token, expected, &key, AT_ONCE).await
+            self.gateway.outcome(token, expected, &key, timeout).await
         } else {
             let call = Self::journaled(cursor, false);
             self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), AT_ONCE).await
         };
-        Ok(self.judge(cursor, tool, &intent.via, false, self.take_note(answer)))
+        Ok(self.judge(cursor, entry, &intent.via, false, self.take_note(answer)))
     }
 
     /// Sends a call for the first time under its key. An answer that is lost on the way is asked for once more at once.
@@ -193,7 +198,7 @@ impl Worker {
         via: &Via,
     ) -> Result<CallAnswer, RunError> {
         let key = cursor.key().to_string();
-        let left = cursor.deadline.since(self.world.now()).saturating_sub(STOP_BEFORE);
+        let left = self.time_left(cursor);
         let Via::Journal(id) = via else {
             // The gateway aborts the tool when we hang up, so we wait as long as we may.
             let call = (cursor.call.tool.as_str(), &cursor.call.arguments);
@@ -216,7 +221,10 @@ impl Worker {
             return Ok(answer);
         }
         let again = Self::journaled(cursor, false);
-        let answer = self.gateway.invoke(&token.openclaw.token, expected, &key, again, trace, AT_ONCE.min(left)).await;
+        let answer = self
+            .gateway
+            .invoke(&token.openclaw.token, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor)))
+            .await;
         Ok(match self.take_note(answer) {
             // These prove only that the second sending did not start it. The first one may have.
             CallAnswer::NotStarted(_)
@@ -226,6 +234,11 @@ impl Worker {
             | CallAnswer::Unreadable => CallAnswer::Lost,
             answer => answer,
         })
+    }
+
+    /// Invariant 5: every call ends before the function does.
+    fn time_left(&self, cursor: &AtCursor<'_>) -> Duration {
+        cursor.deadline.since(self.world.now()).saturating_sub(STOP_BEFORE)
     }
 
     fn journaled<'a>(cursor: &'a AtCursor<'_>, wait: bool) -> JournaledCall<'a> {
@@ -240,7 +253,7 @@ impl Worker {
     fn judge(
         &self,
         cursor: &AtCursor<'_>,
-        tool: &Tool,
+        entry: &ToolEntry,
         via: &Via,
         first_dispatch: bool,
         answer: CallAnswer,
@@ -249,10 +262,7 @@ impl Worker {
         let Some(step) = cursor.job.step() else { return Verdict::End(Ending::unknown()) };
         let sent_at = step.intent.as_ref().map_or(now, |intent| intent.recorded_at);
         let random = self.world.number();
-        verdict::after(
-            answer,
-            &Facts { job: &cursor.job, step, entry: &tool.entry, via, sent_at, first_dispatch, now, random },
-        )
+        verdict::after(answer, &Facts { job: &cursor.job, step, entry, via, sent_at, first_dispatch, now, random })
     }
 
     /// The highest sequence ever seen of that journal: never less than what the table says, whatever the gateway says now.
@@ -262,8 +272,7 @@ impl Worker {
         {
             return Ok(sequence);
         }
-        let seen = self.table.gateway_seen().await?;
-        Ok(seen.filter(|seen| seen.id.journal == journal).map_or(0, |seen| seen.sequence))
+        Ok(self.table.gateway_seen(journal).await?.map_or(0, |seen| seen.sequence))
     }
 
     pub(crate) fn token(&self) -> Result<Arc<WorkerSecrets>, RunError> {

@@ -4,12 +4,11 @@
 use std::{sync::Mutex, time::Duration};
 
 use secrecy::SecretString;
-use serde_json::json;
 use shared::{
     intent::JournalId,
     openclaw::{
-        CallAnswer, JournalSeen, Refusal,
-        journal::{Expected, JournalHealth, JournaledCall},
+        JournalSeen,
+        journal::{Expected, JournalHealth},
     },
     table::Fence,
     timestamp::Timestamp,
@@ -25,7 +24,6 @@ const SEE_EVERY: Duration = Duration::from_secs(60);
 /// How long a trial of the fence may take, and how long a broken one keeps writes shut before the next trial.
 const TRIAL: Duration = Duration::from_secs(30);
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
-const CANARY: &str = "miniprogram_canary";
 
 /// What is known of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,10 +93,9 @@ impl Worker {
 
     async fn present(&self, token: &SecretString, seen: JournalSeen) -> Result<JournalView, RunError> {
         let now = self.world.now();
-        let stored = self.table.gateway_seen().await?;
-        let known = stored.as_ref().filter(|stored| stored.id.journal == seen.id.journal);
+        let known = self.table.gateway_seen(&seen.id.journal).await?;
         // The highest of both goes into every call: a journal that has fallen behind it takes a new id by itself.
-        let sequence = known.map_or(0, |known| known.sequence).max(seen.sequence);
+        let sequence = known.as_ref().map_or(0, |known| known.sequence).max(seen.sequence);
         if seen.sequence < sequence {
             tracing::error!(journal = %seen.id.journal, code = "journal_restored", "the journal has lost what it knew");
             // Being told so, it takes another id before it does anything else. Who asks next meets the new one.
@@ -106,42 +103,36 @@ impl Worker {
             let _told = self.gateway.outcome(token, expected, "journal.restored", ASK_TIMEOUT).await;
             return Ok(JournalView::NotReady);
         }
-        let stale = known.is_none_or(|known| known.id != seen.id || now.since(known.seen_at) > SEE_EVERY);
+        let stale = known.as_ref().is_none_or(|known| known.id != seen.id || now.since(known.seen_at) > SEE_EVERY);
         if stale {
             self.table.see_gateway(&seen.id, sequence, now).await?;
         }
-        let fence = stored.filter(|stored| stored.id == seen.id).map_or(Fence::Untested, |stored| stored.fence);
+        let fence = known.filter(|known| known.id == seen.id).map_or(Fence::Untested, |known| known.fence);
         let fence_proven = match fence {
             Fence::Proven => true,
             Fence::Testing(until) | Fence::Broken(until) if until > now => false,
-            Fence::Untested | Fence::Testing(_) | Fence::Broken(_) => self.try_fence(token, &seen).await?,
+            Fence::Untested | Fence::Testing(_) | Fence::Broken(_) => self.try_fence(token, &seen, sequence).await?,
         };
         Ok(JournalView::Present { id: seen.id, sequence, fence_proven })
     }
 
     /// Proves the fence once per boot, by one holder: a guarded tool called around the journal must be refused, and through
     /// the journal it must run. The tool is the journal's own canary and does nothing.
-    async fn try_fence(&self, token: &SecretString, seen: &JournalSeen) -> Result<bool, RunError> {
+    async fn try_fence(&self, token: &SecretString, seen: &JournalSeen, sequence: u64) -> Result<bool, RunError> {
         let now = self.world.now();
-        if !self.table.hold_canary(&seen.id.boot, now, now.plus(TRIAL), &self.world.nonce()).await? {
+        if !self.table.hold_canary(&seen.id, now, now.plus(TRIAL), &self.world.nonce()).await? {
             return Ok(false);
         }
-        let key = format!("canary.{}", seen.id.boot);
-        let nothing = json!({});
-        let around = self.gateway.call_directly(token, (CANARY, &nothing), &key, None, ASK_TIMEOUT).await;
-        let call = JournaledCall { tool: CANARY, arguments: &nothing, not_after: now.plus(TRIAL), wait: true };
-        let expected = Expected { journal: &seen.id.journal, sequence: seen.sequence };
-        let through = self.gateway.invoke(token, expected, &key, call, None, ASK_TIMEOUT).await.call;
-        let refused = around == CallAnswer::Refused(Refusal::Blocked);
-        let ran = matches!(through, CallAnswer::Ended(shared::openclaw::ToolEnd::Succeeded(_)));
-        // An answer that proves nothing either way leaves the trial to the next holder.
-        let conclusive = matches!(around, CallAnswer::Refused(_) | CallAnswer::Ended(_));
-        if conclusive {
-            self.table.settle_canary(&seen.id.boot, refused && ran, self.world.now().plus(TRIAL)).await?;
+        let expected = Expected { journal: &seen.id.journal, sequence };
+        let holds = self.gateway.fence_holds(token, expected, ASK_TIMEOUT).await;
+        match holds {
+            Some(holds) => self.table.settle_canary(&seen.id, holds, self.world.now().plus(TRIAL)).await?,
+            // A trial that came to nothing is the next holder's: this one's time is over at once.
+            None => self.table.release_canary(&seen.id, self.world.now()).await?,
         }
-        if !(refused && ran) {
+        if holds != Some(true) {
             tracing::error!(boot = %seen.id.boot, code = "fence_not_proven", "writes are shut until the fence is proven");
         }
-        Ok(refused && ran)
+        Ok(holds == Some(true))
     }
 }

@@ -146,7 +146,7 @@ async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<C
         status: String::new(),
         code: ending.code.map(str::to_owned),
         key: called.then(|| cursor.key().to_string()),
-        arguments_digest: cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments)),
+        arguments_digest: Some(cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments))),
         result_digest,
     };
     let error = ending.code.map(str::to_owned);
@@ -179,7 +179,15 @@ async fn without_payload(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         result: None,
         ends_as: ending.ends_as,
     };
-    over(worker.commit(job, event, None).await?)
+    let audit = AuditEvent::Ended {
+        outcome: outcome_name(ending.outcome).to_owned(),
+        status: String::new(),
+        code: ending.code.map(str::to_owned),
+        key: None,
+        arguments_digest: None,
+        result_digest: None,
+    };
+    over(worker.commit(job, event, Some(audit)).await?)
 }
 
 pub(crate) const fn outcome_name(outcome: StepOutcome) -> &'static str {

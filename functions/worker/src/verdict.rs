@@ -99,6 +99,7 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
             facts.again_or(facts.unprovable())
         }
         CallAnswer::Revoked => Verdict::End(facts.not_run()),
+        CallAnswer::Released => facts.not_started(None),
         CallAnswer::StillRunning => facts.still_running(),
         CallAnswer::Interrupted => facts.again_or(facts.unprovable()),
         CallAnswer::OtherJournal | CallAnswer::KeyReused if facts.first_dispatch => facts.not_started(None),

@@ -110,6 +110,20 @@ impl Gateway {
         self.ask("revoke", token, body, None, timeout).await
     }
 
+    /// Has the journal try its own fence: a guarded tool, called around it, must be refused, and through it must run.
+    /// `None` when the trial came to nothing.
+    pub async fn fence_holds(&self, token: &SecretString, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
+        let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
+        let request =
+            self.http.post(self.url("canary")).bearer_auth(token.expose_secret()).timeout(timeout).json(&body);
+        let raw = self.send(request).await.ok().filter(|raw| raw.status == 200)?;
+        match raw.body.get("fence").and_then(Value::as_str) {
+            Some("holds") => Some(true),
+            Some("broken") => Some(false),
+            _ => None,
+        }
+    }
+
     async fn ask(
         &self,
         route: &str,
@@ -171,6 +185,7 @@ fn entry_answer(entry: &Map<String, Value>) -> CallAnswer {
         "started" => CallAnswer::StillRunning,
         "interrupted" => CallAnswer::Interrupted,
         "revoked" => CallAnswer::Revoked,
+        "released" => CallAnswer::Released,
         // The body was too large, or was forgotten since: the tool ran, and its status says how.
         "finished" if status == 200 && (truncated || body.is_null()) => CallAnswer::Ended(ToolEnd::Succeeded(None)),
         "finished" => match tool_answer(status, body) {
@@ -212,6 +227,7 @@ mod tests {
                 CallAnswer::Refused(Refusal::Blocked),
             ),
             (200, entry("revoked", 0, Value::Null), CallAnswer::Revoked),
+            (200, entry("released", 0, Value::Null), CallAnswer::Released),
             (202, entry("started", 0, Value::Null), CallAnswer::StillRunning),
             (410, entry("interrupted", 0, Value::Null), CallAnswer::Interrupted),
             (200, json!({"entry":null}), CallAnswer::NoSuchKey),

@@ -43,6 +43,8 @@ pub enum CallAnswer {
     Interrupted,
     /// This dispatch did not start the tool. Says nothing about an earlier dispatch under the same key.
     NotStarted(Option<Duration>),
+    /// The journal had the call and gave it back: nothing has run under this key, and nothing runs.
+    Released,
     /// The journal is not the one that was named, so this dispatch did not start the tool.
     OtherJournal,
     /// The key was claimed for another call.

@@ -1,6 +1,8 @@
 //! What belongs to no user: the gateway as last seen, the proof of its fence, the sweeper's heartbeat.
 
-use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+use super::{Condition, Consumed, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
 use crate::{intent::JournalId, timestamp::Timestamp};
 
 /// The gateway's journal, as some worker last saw it.
@@ -41,28 +43,48 @@ pub struct Heartbeat {
 }
 
 impl Table {
-    /// The gateway as last seen.
-    pub async fn gateway_seen(&self) -> Result<Option<GatewaySeen>, TableError> {
-        let item = self.get(keys::CONTROL.to_owned(), keys::GATEWAY.to_owned()).await?;
+    /// This journal, as last seen.
+    pub async fn gateway_seen(&self, journal: &str) -> Result<Option<GatewaySeen>, TableError> {
+        let item = self.get(keys::CONTROL.to_owned(), keys::gateway(journal)).await?;
         Ok(item.as_ref().and_then(parse_gateway))
+    }
+
+    /// The journal that was seen last, whichever it was. Each has an item of its own, so that one that comes back is met
+    /// with what was known of it.
+    pub async fn last_gateway(&self) -> Result<Option<GatewaySeen>, TableError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(keys::CONTROL))
+            .expression_attribute_values(":prefix", text(keys::gateway("")))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| unavailable("Query", e))?;
+        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+        let seen = answer.items.unwrap_or_default();
+        Ok(seen.iter().filter_map(parse_gateway).max_by_key(|seen| seen.seen_at))
     }
 
     /// Notes that this journal was seen at this sequence.
     pub async fn see_gateway(&self, id: &JournalId, sequence: u64, now: Timestamp) -> Result<(), TableError> {
-        // Nothing is noted yet, or another journal is, or this one with no higher sequence: the highest is never lost.
-        let condition = Condition::new("attribute_not_exists(journal) OR journal <> :journal OR seq <= :seq")
+        // Nothing is noted yet, or no higher sequence: the highest is never lost.
+        let condition = Condition::new("attribute_not_exists(seq) OR seq <= :seq")
             .value(":journal", text(&id.journal))
             .value(":boot", text(&id.boot))
             .value(":seq", number(sequence))
             .value(":now", number(now.millis()));
         let update = "SET journal = :journal, boot = :boot, seq = :seq, seen_at = :now";
-        self.update(gateway_key(), update, condition).await.map(drop)
+        self.update(gateway_key(id), update, condition).await.map(drop)
     }
 
     /// Takes the right to try the fence of this boot; false when it is tried, proven or found broken already.
     pub async fn hold_canary(
         &self,
-        boot: &str,
+        id: &JournalId,
         now: Timestamp,
         until: Timestamp,
         nonce: &str,
@@ -71,27 +93,36 @@ impl Table {
         let condition = Condition::new(
             "attribute_not_exists(fence_boot) OR fence_boot <> :boot OR (fence <> :proven AND fence_until <= :now)",
         )
-        .value(":boot", text(boot))
+        .value(":boot", text(&id.boot))
         .value(":proven", text("proven"))
         .value(":now", number(now.millis()))
         .value(":testing", text("testing"))
         .value(":until", number(until.millis()))
         .value(":nonce", text(nonce));
         let update = "SET fence_boot = :boot, fence = :testing, fence_until = :until, nonce = :nonce";
-        match self.update(gateway_key(), update, condition).await? {
+        match self.update(gateway_key(id), update, condition).await? {
             Ok(_) => Ok(true),
             Err(old) => Ok(old.as_ref().and_then(|old| text_of(old, "nonce")) == Some(nonce)),
         }
     }
 
     /// Notes how the trial ended.
-    pub async fn settle_canary(&self, boot: &str, holds: bool, until: Timestamp) -> Result<(), TableError> {
+    pub async fn settle_canary(&self, id: &JournalId, holds: bool, until: Timestamp) -> Result<(), TableError> {
+        self.end_trial(id, if holds { "proven" } else { "broken" }, until).await
+    }
+
+    /// Gives the right to try back: the trial came to nothing.
+    pub async fn release_canary(&self, id: &JournalId, now: Timestamp) -> Result<(), TableError> {
+        self.end_trial(id, "testing", now).await
+    }
+
+    async fn end_trial(&self, id: &JournalId, fence: &str, until: Timestamp) -> Result<(), TableError> {
         // The trial was about this boot: the gateway has not been started again meanwhile.
         let condition = Condition::new("fence_boot = :boot")
-            .value(":boot", text(boot))
-            .value(":fence", text(if holds { "proven" } else { "broken" }))
+            .value(":boot", text(&id.boot))
+            .value(":fence", text(fence))
             .value(":until", number(until.millis()));
-        self.update(gateway_key(), "SET fence = :fence, fence_until = :until", condition).await.map(drop)
+        self.update(gateway_key(id), "SET fence = :fence, fence_until = :until", condition).await.map(drop)
     }
 
     /// Writes the sweeper's heartbeat.
@@ -119,8 +150,8 @@ impl Table {
     }
 }
 
-fn gateway_key() -> (String, String) {
-    (keys::CONTROL.to_owned(), keys::GATEWAY.to_owned())
+fn gateway_key(id: &JournalId) -> (String, String) {
+    (keys::CONTROL.to_owned(), keys::gateway(&id.journal))
 }
 
 fn parse_gateway(item: &Item) -> Option<GatewaySeen> {

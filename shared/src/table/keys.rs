@@ -8,8 +8,6 @@ pub const OPEN_JOBS: &str = "open_jobs";
 pub const OPEN_SHARDS: u8 = 8;
 /// The partition of things that belong to no user.
 pub const CONTROL: &str = "CONTROL";
-/// Sort key of the gateway as last seen.
-pub const GATEWAY: &str = "GATEWAY";
 /// Sort key of the sweeper's heartbeat.
 pub const HEARTBEAT: &str = "HEARTBEAT";
 /// Sort key of the user item.
@@ -25,6 +23,11 @@ pub fn user(user: UserId) -> String {
 /// The user whose partition it is.
 pub fn parse_user(pk: &str) -> Option<UserId> {
     pk.strip_prefix("U#")?.parse().ok()
+}
+
+/// Sort key of a gateway's journal as last seen.
+pub fn gateway(journal: &str) -> String {
+    format!("GATEWAY#{journal}")
 }
 
 /// Sort key of a job.

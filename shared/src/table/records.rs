@@ -143,8 +143,8 @@ impl Table {
         let mut item: Item = fields.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
         item.insert("pk".to_owned(), text(keys::user(user)));
         item.insert("sk".to_owned(), text(sk));
-        // A job may stay open for a day at the most after its acceptance and is kept for the retention after its end.
-        let until = now.plus(self.retention + RequestId::OLDEST * 2);
+        // A job is kept for the retention after its end, and its records must outlive it however long an outage held it up.
+        let until = now.plus(self.retention * 2);
         item.insert("ttl".to_owned(), number(until.seconds_ceil()));
         // There is no such record yet. If there is, it has the same bytes, since its key names their digest.
         self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)

@@ -1,0 +1,123 @@
+//! Everything at once: random faults between service, table and queue, random misbehaviour of the gateway, two workers that
+//! get the same messages. The seed of a failing run stands in its message.
+
+use std::time::Duration;
+
+use integration_tests::{App, Fault, Setup};
+use serde_json::json;
+
+/// SplitMix64: the same seed, the same run of decisions.
+#[derive(Clone)]
+struct Dice(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(std::sync::Arc::new(std::sync::atomic::AtomicU64::new(seed)))
+    }
+
+    fn roll(&self, sides: u64) -> u64 {
+        let step = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut z = self.0.fetch_add(step, std::sync::atomic::Ordering::SeqCst).wrapping_add(step);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+}
+
+const TOOLS: [&str; 4] = ["ledger_append", "ledger_append_once", "ledger_read", "ledger_fail"];
+
+async fn one_run(app: &mut App, seed: u64) -> String {
+    let dice = Dice::new(seed);
+    let tool = TOOLS[usize::try_from(dice.roll(4)).unwrap()];
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    let arguments = match tool {
+        "ledger_read" => json!({}),
+        "ledger_fail" => json!({"kind":"throw"}),
+        _ => json!({"note":"n"}),
+    };
+    let faulty = dice.clone();
+    app.faults.plan(move |_, _| match faulty.roll(12) {
+        0 => Some(Fault::LostBefore),
+        1 => Some(Fault::LostAfter),
+        2 => Some(Fault::Twice),
+        3 if faulty.roll(3) == 0 => Some(Fault::KilledBefore),
+        4 if faulty.roll(3) == 0 => Some(Fault::KilledAfter),
+        _ => None,
+    });
+    let mut accepted = false;
+    let mut killed = false;
+    for round in 0..12 {
+        if !accepted {
+            accepted = tokio::select! {
+                reply = alice.submit(&id, tool, arguments.clone()) => [200, 202].contains(&reply.status.as_u16()),
+                () = app.faults.killed() => false,
+            };
+        }
+        let path = ["/miniprogram/v1/invoke", "/tools/invoke"][usize::try_from(dice.roll(2)).unwrap()];
+        match dice.roll(8) {
+            0 => app.gateway().next(path, "reset_before", None, 1).await,
+            1 => app.gateway().next(path, "reset_after", None, 1).await,
+            2 => app.gateway().next(path, "status", Some(503), 1).await,
+            3 if round > 2 && !killed => {
+                killed = true;
+                app.gateway().restart().await;
+            }
+            _ => {}
+        }
+        if dice.roll(4) == 0 {
+            app.ring(&alice, &id).await;
+        }
+        app.deliver().await;
+        app.advance(Duration::from_secs([1, 5, 20, 61][usize::try_from(dice.roll(4)).unwrap()])).await;
+        if dice.roll(3) == 0 {
+            app.sweep().await;
+        }
+        if dice.roll(10) == 0 && accepted {
+            tokio::select! { _ = alice.cancel(&id) => {}, () = app.faults.killed() => {} }
+        }
+        if dice.roll(10) == 0 {
+            app.delays.lose_all();
+        }
+    }
+    app.faults.none();
+    if !accepted {
+        assert!([200, 202].contains(&alice.submit(&id, tool, arguments).await.status.as_u16()), "seed {seed}");
+    }
+    // Faults have stopped: it ends.
+    app.advance(Duration::from_secs(61)).await;
+    app.sweep().await;
+    let job = app.finish(&alice, &id).await;
+    let effects = app.effects(&id);
+    let status = job["status"].as_str().unwrap().to_owned();
+    let story = format!("seed {seed}, {tool}, {effects} effects: {job}");
+    assert!(effects <= 1, "{story}");
+    match (status.as_str(), tool) {
+        (_, "ledger_read") => assert_eq!(effects, 0, "{story}"),
+        ("succeeded", _) => assert_eq!(effects, 1, "{story}"),
+        ("failed", _) if job["effect"] == "ran" => assert_eq!(effects, 1, "{story}"),
+        ("unknown", _) => {}
+        // An earlier repetition may have run, so it is not denied.
+        (_, "ledger_append_once") if job["effect"] == "unknown" => {}
+        _ => assert_eq!((effects, &job["effect"]), (0, &json!("not_run")), "{story}"),
+    }
+    let audit = alice.get(&format!("/v1/jobs/{id}/audit")).await;
+    assert_eq!(audit.status, 200, "{story}");
+    format!("{tool} {status}")
+}
+
+#[tokio::test]
+async fn whatever_happens_there_is_one_effect_at_most_and_an_honest_answer() {
+    let unlimited = |edge: &mut shared::config::EdgeAuthConfig| {
+        edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000);
+    };
+    let mut ends = std::collections::BTreeMap::<String, usize>::new();
+    for block in 0..6_u64 {
+        let mut app = App::with(Setup { edge: unlimited, ..Setup::default() }).await;
+        for seed in block * 20..(block + 1) * 20 {
+            *ends.entry(one_run(&mut app, seed).await).or_default() += 1;
+        }
+        app.stop().await;
+    }
+    println!("CHAOS 120 runs: {ends:?}");
+}

@@ -1,0 +1,113 @@
+//! Repetitions of idempotent writes, calls that were given back, and snapshots: what was once told wrong.
+
+use std::time::Duration;
+
+use integration_tests::App;
+use serde_json::json;
+
+const INVOKE: &str = "/miniprogram/v1/invoke";
+
+/// An idempotent write whose first call ran and died on the way back.
+async fn repeated(app: &mut App) -> (integration_tests::Client, String) {
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    let id = app.new_id();
+    app.gateway().next("/tools/invoke", "reset_after", None, 1).await;
+    alice.submit(&id, "ledger_append_once", json!({"note":"n"})).await;
+    app.deliver().await;
+    assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("retrying"), 1));
+    (alice, id)
+}
+
+#[tokio::test]
+async fn a_repetition_that_is_cancelled_does_not_claim_that_nothing_ran() {
+    let mut app = App::start().await;
+    let (alice, id) = repeated(&mut app).await;
+    let reply = alice.cancel(&id).await;
+    assert_eq!((&reply.body["status"], &reply.body["effect"]), (&json!("cancelled"), &json!("unknown")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_repetition_that_expires_does_not_claim_that_nothing_ran() {
+    let mut app = App::start().await;
+    let (alice, id) = repeated(&mut app).await;
+    app.advance(Duration::from_secs(2000)).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("unknown")), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_last_repetition_proves_nothing_about_the_ones_before() {
+    let mut app = App::start().await;
+    let (alice, id) = repeated(&mut app).await;
+    app.gateway().next(INVOKE, "reset_before", None, 1).await;
+    app.gateway().next(INVOKE, "status", Some(503), 1000).await;
+    app.gateway().next("/miniprogram/v1/revoke", "status", Some(503), 1000).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "unknown");
+    app.gateway().restart().await;
+    for _ in 0..3 {
+        app.advance(Duration::from_secs(3600)).await;
+        app.sweep().await;
+        while app.deliver().await {}
+    }
+    let alice = app.login("alice").await;
+    assert!(alice.job(&id).await.get("resolution").is_none(), "one effect, and it is not denied");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_back_after_its_claim_is_sent_again() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    let id = app.new_id();
+    app.gateway().next("/tools/invoke", "status", Some(503), 1).await;
+    alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_journal_that_comes_back_is_met_with_what_was_known_of_it() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"first journal"})).await;
+    app.gateway().snapshot_journal().await;
+    let out = app.new_id();
+    app.advance(Duration::from_secs(70)).await;
+    app.run(&alice, "ledger_append", json!({"note":"seen further"})).await;
+    // This call is claimed by the first journal, and its answer is lost.
+    app.gateway().next(INVOKE, "reset_after", None, 2).await;
+    alice.submit(&out, "ledger_append", json!({"note":"n"})).await;
+    app.deliver().await;
+    assert_eq!(app.effects(&out), 1);
+    // Another journal for a while, then the first one's snapshot.
+    app.gateway().lose_journal().await;
+    app.new_worker(None);
+    app.run(&alice, "ledger_append", json!({"note":"second journal"})).await;
+    app.gateway().restore_snapshot().await;
+    app.new_worker(None);
+    let job = app.finish(&alice, &out).await;
+    assert_eq!((&job["status"], app.effects(&out)), (&json!("unknown"), 1), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
+    app.deliver().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let root = integration_tests::mini_gateway::checkout().join("policy");
+    let text = std::fs::read_to_string(root.join("tools.toml")).unwrap().replace("\"ledger_sleep\"", "\"ledger_nap\"");
+    let schema = |name: &str| std::fs::read(root.join("schemas").join(name)).ok();
+    app.new_worker(Some(shared::catalogue::Catalogue::parse(&text, schema).unwrap()));
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
+    app.stop().await;
+}
