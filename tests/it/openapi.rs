@@ -136,3 +136,27 @@ async fn every_answer_of_a_flow_fits_the_document() {
     check(&document, "DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
     app.stop().await;
 }
+
+#[test]
+fn cargo_lambda_routes_as_the_service_does() {
+    let file = integration_tests::mini_gateway::checkout().join("Cargo.toml");
+    let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    for route in local::routes::ROUTES {
+        let function = match route.function {
+            local::routes::Function::EdgeAuth => "edge-auth",
+            local::routes::Function::Status => "status",
+        };
+        let found = match &router[route.path] {
+            toml::Value::String(name) => name.clone(),
+            toml::Value::Array(list) => {
+                let one = list.iter().find(|one| one["method"].as_str() == Some(route.method)).unwrap();
+                one["function"].as_str().unwrap().to_owned()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, function, "{} {}", route.method, route.path);
+    }
+    let paths: BTreeSet<&str> = local::routes::ROUTES.iter().map(|route| route.path).collect();
+    assert_eq!(router.keys().map(String::as_str).collect::<BTreeSet<_>>(), paths);
+}
