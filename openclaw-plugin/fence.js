@@ -3,7 +3,10 @@ import { canonical, digestOf, toolName } from "./canonical.js";
 // The gateway builds this id for a call of POST /tools/invoke; calls over its other doors have other prefixes.
 const DIRECT_CALL = "http-direct-operator-";
 
-const block = (reason) => ({ block: true, blockReason: `miniprogram-journal: ${reason}` });
+const OURS = "miniprogram-journal: ";
+export const TICKET_REQUIRED = `${OURS}ticket_required`;
+
+const block = (blockReason) => ({ block: true, blockReason });
 
 /** The `before_tool_call` hook: no guarded tool without a ticket of our route, no write inside an agent run. */
 export function fence(journal, { guard, reads }) {
@@ -12,7 +15,7 @@ export function fence(journal, { guard, reads }) {
     const run = context?.runId ?? event.runId;
     if (run) return decideInRun(journal, reads, { run, tool, event, context });
     if (!guard.has(tool)) return undefined;
-    return takeTicket(journal, tool, event) ? undefined : block("ticket_required");
+    return takeTicket(journal, tool, event) ? undefined : block(TICKET_REQUIRED);
   };
 }
 
@@ -34,7 +37,7 @@ function decideInRun(journal, reads, { run, tool, event, context }) {
       args: canonical(event.params), decision: isRead ? "allowed" : "proposed",
     });
   } catch {
-    return block("journal_unavailable");
+    return block(`${OURS}journal_unavailable`);
   }
-  return isRead ? undefined : block("proposal_recorded, this call did not run");
+  return isRead ? undefined : block(`${OURS}proposal_recorded, this call did not run`);
 }

@@ -1,22 +1,15 @@
+import { CANARY, canaryTool } from "./canary.js";
 import { toolName } from "./canonical.js";
 import { fence } from "./fence.js";
 import { Journal } from "./journal.js";
 import { registerRoutes } from "./routes.js";
 
 const ID = "miniprogram-journal";
-const CANARY = "miniprogram_canary";
 const DAY_MS = 86_400_000;
 // The last hook to run: a call that another plugin blocks leaves no trace here and spends no ticket.
 const LAST = { priority: -1_000_000 };
 // Agent runs are served by a second registration in the mode `discovery`. A hook that is absent there guards nothing.
 const MODES = ["full", "discovery", "tool-discovery", undefined];
-
-const canary = {
-  name: CANARY,
-  description: "Does nothing. Proves that guarded tools cannot be called around the journal.",
-  parameters: { type: "object", additionalProperties: false, properties: {} },
-  execute: async () => ({ content: [{ type: "text", text: '{"canary":true}' }], details: { canary: true } }),
-};
 
 /** One journal for all registrations of this process. */
 function sharedJournal(api, { db, retentionDays = 30, resultCapBytes = 65_536 }) {
@@ -38,7 +31,7 @@ export default {
     const journal = sharedJournal(api, config);
     api.on("before_tool_call", fence(journal, { guard, reads }), LAST);
     // Optional: only a caller that names it is offered it, so no model ever is.
-    api.registerTool(canary, { optional: true });
+    api.registerTool(canaryTool, { optional: true });
     if (api.registrationMode !== undefined && api.registrationMode !== "full") return;
     const { port } = api.config?.gateway ?? {};
     registerRoutes(api, journal, { plugin: ID, gateway: api.runtime?.version, guard, reads, port });

@@ -5,24 +5,25 @@ import { callTool } from "./loopback.js";
 
 const KEY = /^[a-z0-9][a-z0-9._-]{0,159}$/;
 const TOOL = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,127}$/;
-const STATUS = { started: 202, interrupted: 410, finished: 200, refused: 200, revoked: 200 };
+const STATUS = { started: 202, interrupted: 410, finished: 200, refused: 200, revoked: 200, released: 200 };
 
 export const isKey = (value) => typeof value === "string" && KEY.test(value);
 export const failure = (status, type, more = {}) => ({ status, body: { error: { type, ...more } } });
 const answer = (status, entry) => ({ status, body: { entry } });
 
 /** Claims the key on disk, then runs the tool, then keeps what came of it. */
-export async function invoke(journal, input, { authorization, port }) {
+export async function invoke(journal, input, target) {
   const call = parse(input);
   if (!call) return failure(400, "invalid_request");
   if (!journal.confirm(call)) return failure(412, "other_journal");
   const row = journal.find(call.key);
-  if (row) return replay(journal, row, call);
+  const standing = row && replay(journal, row, call);
+  if (standing) return standing;
   if (call.notAfter <= clock.now()) {
-    return answer(200, journal.entry(journal.claim({ ...call, state: "revoked" }), false));
+    return answer(200, journal.entry(journal.claim({ ...call, state: "revoked" }, row), false));
   }
-  const claimed = journal.claim({ ...call, state: "started" });
-  const work = run(journal, claimed, call, { authorization, port });
+  const claimed = journal.claim({ ...call, state: "started" }, row);
+  const work = run(journal, claimed, call, target);
   return call.wait ? await work : answer(202, journal.entry(claimed, false));
 }
 
@@ -39,19 +40,34 @@ function parse(input) {
   }
 }
 
-/** A row without a digest was revoked before anybody named a call, or forgotten: it has nothing to compare with. */
+/**
+ * What a key that is taken answers; undefined when its call was given back and may be claimed again. A row without a
+ * digest was revoked before anybody named a call, or forgotten: it has nothing to compare with, and never runs again.
+ */
 function replay(journal, row, { tool, digest }) {
-  if (row.digest !== null && (row.tool !== tool || row.digest !== digest)) return failure(422, "key_reused");
+  if (row.digest !== null) {
+    if (row.tool !== tool || row.digest !== digest) return failure(422, "key_reused");
+    if (row.state === "released") return undefined;
+  }
   const entry = journal.entry(row, true);
   return answer(STATUS[entry.state], entry);
 }
 
-async function run(journal, claimed, { key, tool, args, digest }, { authorization, port }) {
+/** The only way past the fence. `target` is the gateway's port, and the authorization of whoever asks. */
+export async function callWithTicket(journal, { key, tool, args, digest }, target) {
   const ticket = `${key}~${randomUUID()}`;
   journal.tickets.set(ticket, { tool: toolName(tool), digest });
-  const outcome = await callTool({ port, authorization, tool, args, ticket, cap: journal.resultCap });
+  const outcome = await callTool({ ...target, tool, args, ticket, cap: journal.resultCap });
   journal.tickets.delete(ticket);
-  if (outcome.verdict === "not_started") return giveBack(journal, key, outcome);
+  return outcome;
+}
+
+async function run(journal, claimed, call, target) {
+  const outcome = await callWithTicket(journal, call, target);
+  if (outcome.verdict === "not_started") {
+    journal.release(claimed);
+    return notStarted(outcome);
+  }
   const row = outcome.verdict === "lost"
     ? journal.abandon(claimed)
     : journal.finish(claimed, { ...outcome, state: outcome.verdict });
@@ -59,7 +75,6 @@ async function run(journal, claimed, { key, tool, args, digest }, { authorizatio
   return answer(STATUS[entry.state], entry);
 }
 
-function giveBack(journal, key, { status = null, retryAfter }) {
-  journal.release(key);
+export function notStarted({ status = null, retryAfter }) {
   return { ...failure(503, "not_started", { status }), headers: retryAfter && { "retry-after": retryAfter } };
 }

@@ -66,21 +66,31 @@ export class Journal {
 
   /** The row of a key as it stands, memory included; undefined when nobody holds the key. */
   find(key) {
-    if (this.#unwritten.get(key)?.release) this.#write(key);
     const row = this.#store((store) => store.call(key));
     const outcome = this.#unwritten.get(key);
     if (!row || !outcome) return row;
     return { ...row, ...outcome, result: row.forgotten ? null : outcome.result };
   }
 
-  /** Takes a free key, on disk when this returns. A key that is claimed as `revoked` never runs. */
-  claim({ key, tool = null, digest = null, state }) {
+  /**
+   * Takes a key that is free, or the one whose `released` row is given, on disk when this returns. A key that is
+   * claimed as `revoked` never runs.
+   */
+  claim({ key, tool = null, digest = null, state }, released) {
     const now = clock.now();
-    const ended = state === "started" ? null : now;
-    const row = { key, tool, digest, state, boot: this.boot, started_ms: now, ended_ms: ended };
-    this.#commit((sql) => sql.claim.run(row));
+    const claim = { key, state, boot: this.boot, started_ms: now, ended_ms: state === "started" ? null : now };
+    if (released) this.#reclaim(claim);
+    else this.#commit((sql) => sql.claim.run({ ...claim, tool, digest }));
     if (state === "started") this.running.add(key);
-    return { ...row, status: null, result: null, truncated: 0 };
+    return { ...(released ?? { tool, digest }), ...claim, status: null, result: null, truncated: 0 };
+  }
+
+  /** The release of the last claim comes first: written later, it would give back this one. */
+  #reclaim(claim) {
+    if (this.#unwritten.has(claim.key)) this.#write(claim.key);
+    this.#commit((sql) => {
+      if (sql.reclaim.run(claim).changes !== 1) throw new Error("the key is not released");
+    });
   }
 
   /** Keeps what came of a call. The answer is the row as it is now, also while the file cannot be written. */
@@ -91,8 +101,8 @@ export class Journal {
   }
 
   /** Gives a key back that was claimed for a call which the gateway did not start. */
-  release(key) {
-    this.#settle(key, { release: true });
+  release(row) {
+    return this.finish(row, { state: "released", status: null, result: null, truncated: false });
   }
 
   /** A call that ended without an answer: its row stays `started` and reads as `interrupted`. */
@@ -113,8 +123,7 @@ export class Journal {
   }
 
   #write(key) {
-    const { release, ...outcome } = this.#unwritten.get(key);
-    this.#commit((sql) => (release ? sql.release.run(key) : sql.finish.run({ key, ...outcome })));
+    this.#commit((sql) => sql.finish.run({ key, ...this.#unwritten.get(key) }));
     this.#unwritten.delete(key);
   }
 

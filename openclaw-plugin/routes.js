@@ -1,3 +1,4 @@
+import { tryFence } from "./canary.js";
 import { isObject } from "./canonical.js";
 import { failure, invoke, isKey } from "./invoke.js";
 import { Unavailable } from "./journal.js";
@@ -18,6 +19,7 @@ export function registerRoutes(api, journal, settings) {
   route("outcome", "POST", (input) => outcome(journal, input));
   route("revoke", "POST", (input) => revoke(journal, input));
   route("forget", "POST", (input) => forget(journal, input));
+  route("canary", "POST", (input, req) => tryFence(journal, input, caller(req, settings.port)));
 }
 
 /** The port on which the caller came in is the gateway's, whatever the configuration said at start. */
@@ -38,13 +40,14 @@ function outcome(journal, input) {
   return { status: 200, body: { entry: row ? journal.entry(row, true) : null } };
 }
 
-/** Takes a free key so that it can never run; a key that is taken is answered as it is. */
+/** Takes a key that is free or was given back, so that it can never run; any other is answered as it is. */
 function revoke(journal, input) {
   if (!isKey(input.key)) return failure(400, "invalid_request");
   if (!journal.confirm(input)) return failure(412, "other_journal");
   const row = journal.find(input.key);
-  const kept = row ?? journal.claim({ key: input.key, state: "revoked" });
-  return { status: 200, body: { entry: journal.entry(kept, row !== undefined) } };
+  const isOpen = row === undefined || row.state === "released";
+  const kept = isOpen ? journal.claim({ key: input.key, state: "revoked" }, row) : row;
+  return { status: 200, body: { entry: journal.entry(kept, !isOpen) } };
 }
 
 function forget(journal, input) {

@@ -28,9 +28,10 @@ const SQL = {
   call: "SELECT * FROM calls WHERE key = ?",
   claim: `INSERT INTO calls(key, tool, digest, state, boot, started_ms, ended_ms)
     VALUES(:key, :tool, :digest, :state, :boot, :started_ms, :ended_ms)`,
+  reclaim: `UPDATE calls SET state = :state, boot = :boot, started_ms = :started_ms, ended_ms = :ended_ms
+    WHERE key = :key AND state = 'released'`,
   finish: `UPDATE calls SET state = :state, status = :status, truncated = :truncated, ended_ms = :ended_ms,
     result = CASE forgotten WHEN 1 THEN NULL ELSE :result END WHERE key = :key AND state = 'started'`,
-  release: "DELETE FROM calls WHERE key = ? AND state = 'started'",
   forget: "UPDATE calls SET result = NULL, digest = NULL, forgotten = 1 WHERE key = ?",
   propose: `INSERT INTO proposals(run, session, call, tool, digest, args, decision, at_ms)
     VALUES(:run, :session, :call, :tool, :digest, :args, :decision, :at)`,

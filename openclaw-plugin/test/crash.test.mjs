@@ -75,7 +75,7 @@ test("an outcome that could not be written before a power cut is interrupted", a
 });
 
 test("a restored snapshot becomes another journal before it answers, for every route", async (t) => {
-  for (const ask of ["append", "outcome", "revoke"]) {
+  for (const route of ["invoke", "outcome", "revoke", "forget", "canary"]) {
     const gateway = await Mini.start(t);
     gateway.snapshot();
     const key = gateway.key();
@@ -83,12 +83,16 @@ test("a restored snapshot becomes another journal before it answers, for every r
     await gateway.kill();
     gateway.restoreSnapshot();
     await gateway.boot();
-    const { status, body } = await gateway[ask](key, { journal, sequence });
-    assert.deepEqual([status, body.error.type], [412, "other_journal"], ask);
+    const ask = (seen) => {
+      const call = { key, keys: [key], tool: "ledger_append", args: { note: key }, journal, sequence: seen };
+      return gateway.request("POST", `/miniprogram/v1/${route}`, call);
+    };
+    const { status, body } = await ask(sequence);
+    assert.deepEqual([status, body.error.type], [412, "other_journal"], route);
     assert.notEqual(body.journal, journal);
     await gateway.restart();
     assert.equal((await gateway.health()).body.journal, body.journal);
-    assert.equal((await gateway[ask](key, { journal, sequence: 0 })).status, 412, ask);
+    assert.equal((await ask(0)).status, 412, route);
     assert.deepEqual(gateway.effects(key), ["append"]);
   }
 });

@@ -11,7 +11,9 @@ const DAY_MS = 86_400_000;
 /** A gateway whose journal is shut: every guarded tool is blocked, on every way in. */
 async function assertShut(gateway) {
   const key = gateway.key();
-  for (const { status, body } of [await gateway.append(key), await gateway.outcome(key), await gateway.revoke(key)]) {
+  const { append, outcome, revoke, forget, canary } = gateway;
+  const answers = [await append(key), await outcome(key), await revoke(key), await forget(key), await canary()];
+  for (const { status, body } of answers) {
     assert.deepEqual([status, body.ok, body.error.type], [503, false, "journal_unavailable"]);
   }
   assert.equal((await gateway.health()).status, 503);
@@ -124,8 +126,10 @@ test("what is forgotten cannot be found in the file", async (t) => {
 
 test("what ended before the retention is pruned at start, and what never ended is not", async (t) => {
   const gateway = await Mini.start(t);
-  const [old, recent, revoked, cut] = [gateway.key(), gateway.key(), gateway.key(), gateway.key()];
+  const [old, recent, revoked, released, cut] = Array.from({ length: 5 }, () => gateway.key());
   await gateway.append(old);
+  await gateway.control("next", { action: "status", status: 503, path: "/tools/invoke" });
+  assert.equal((await gateway.append(released)).status, 503);
   await gateway.append(recent);
   await gateway.revoke(revoked);
   await gateway.control("run", { tool: "ledger_append", run: "r", session: "old" });
@@ -144,4 +148,5 @@ test("what ended before the retention is pruned at start, and what never ended i
   assert.deepEqual(left, [recent, cut].sort());
   await until("proposals pruned", () => gateway.rows("SELECT * FROM proposals").length === 0);
   assert.equal((await gateway.outcome(cut)).body.entry.state, "interrupted");
+  assert.equal((await gateway.outcome(released)).body.entry, null);
 });

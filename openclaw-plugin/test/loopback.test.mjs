@@ -4,6 +4,14 @@ import { until } from "./support/client.mjs";
 import { Mini } from "./support/mini.mjs";
 
 const TOOLS = "/tools/invoke";
+const ROWS = "SELECT state, digest, boot FROM calls WHERE key = ?";
+
+/** Sends a call that the gateway does not start, and returns the entry that it leaves. */
+async function releasedCall(gateway, key) {
+  await gateway.control("next", { action: "status", status: 503, path: TOOLS });
+  assert.equal((await gateway.append(key, { wait: false })).status, 202);
+  return gateway.released(key);
+}
 
 test("a call that the gateway did not start gives its key back", async (t) => {
   const gateway = await Mini.start(t);
@@ -13,20 +21,120 @@ test("a call that the gateway did not start gives its key back", async (t) => {
     const answer = await gateway.append(key);
     assert.deepEqual([answer.status, answer.body.error], [503, { type: "not_started", status }]);
     assert.equal(answer.headers.get("retry-after"), retryAfter);
-    assert.equal((await gateway.outcome(key)).body.entry, null);
+    assert.equal((await gateway.outcome(key)).body.entry.state, "released");
     await gateway.restart();
+    assert.equal((await gateway.outcome(key)).body.entry.state, "released");
     assert.equal((await gateway.append(key)).body.entry.state, "finished");
     assert.deepEqual(gateway.effects(key), ["append"]);
   }
 });
 
-test("a call that was sent and not started leaves no row", async (t) => {
+test("a call that was sent and not started is released, and says so", async (t) => {
+  const gateway = await Mini.start(t);
+  const key = gateway.key();
+  const { started_ms: started, ended_ms: ended, ...entry } = await releasedCall(gateway, key);
+  assert.deepEqual(entry, {
+    key, tool: "ledger_append", state: "released", status: null, result: null, truncated: false, replayed: true,
+  });
+  assert.ok(started <= ended);
+  assert.deepEqual(gateway.effects(key), []);
+});
+
+test("a released key that is sent again runs once, as a call of its own", async (t) => {
+  const gateway = await Mini.start(t);
+  const key = gateway.key();
+  await releasedCall(gateway, key);
+  await gateway.restart();
+  await gateway.control("clock", { offset_ms: 60_000 });
+  const { sequence } = await gateway.health().then(({ body }) => body);
+  const { status, body } = await gateway.append(key);
+  assert.deepEqual([status, body.entry.state, body.entry.replayed], [200, "finished", false]);
+  assert.equal(body.sequence, sequence + 2);
+  assert.ok(body.entry.started_ms > Date.now() + 30_000 && body.entry.ended_ms >= body.entry.started_ms);
+  assert.equal(gateway.rows(ROWS, key)[0].boot, body.boot);
+  assert.deepEqual((await gateway.append(key)).body.entry, { ...body.entry, replayed: true });
+  assert.deepEqual(gateway.effects(key), ["append"]);
+});
+
+test("a released key may be released again and again", async (t) => {
+  const gateway = await Mini.start(t);
+  const key = gateway.key();
+  for (let round = 0; round < 3; round += 1) await releasedCall(gateway, key);
+  assert.equal((await gateway.append(key)).body.entry.state, "finished");
+  assert.deepEqual(gateway.effects(key), ["append"]);
+});
+
+test("a released key that is claimed again and cut off is interrupted", async (t) => {
   const gateway = await Mini.start(t);
   const key = gateway.key();
   await gateway.control("next", { action: "status", status: 503, path: TOOLS });
-  assert.equal((await gateway.append(key, { wait: false })).status, 202);
-  await until("the row is gone", async () => (await gateway.outcome(key)).body.entry === null);
-  assert.equal((await gateway.append(key)).body.entry.replayed, false);
+  assert.equal((await gateway.sleep(key, 60_000)).status, 503);
+  const again = await gateway.sleep(key, 60_000, { wait: false });
+  assert.deepEqual([again.status, again.body.entry.ended_ms], [202, null]);
+  await gateway.started(key);
+  await gateway.restart();
+  const { status, body } = await gateway.sleep(key, 60_000);
+  assert.deepEqual([status, body.entry.state, body.entry.ended_ms], [410, "interrupted", null]);
+  assert.deepEqual(gateway.effects(key), ["sleep_start"]);
+});
+
+test("eight callers who claim a released key again cause one effect", async (t) => {
+  const gateway = await Mini.start(t);
+  const key = gateway.key();
+  await gateway.control("next", { action: "status", status: 503, path: TOOLS });
+  assert.equal((await gateway.sleep(key, 200)).status, 503);
+  const answers = await Promise.all(Array.from({ length: 8 }, () => gateway.sleep(key, 200)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(7).fill(202)]);
+  assert.deepEqual(gateway.effects(key), ["sleep_start", "sleep_end"]);
+});
+
+test("a released key still belongs to its tool and arguments", async (t) => {
+  const gateway = await Mini.start(t);
+  const key = gateway.key();
+  await releasedCall(gateway, key);
+  for (const other of [{ tool: "ledger_append_once" }, { args: { note: "other" } }, { args: {}, not_after: 1 }]) {
+    const { status, body } = await gateway.append(key, other);
+    assert.deepEqual([status, body.error.type], [422, "key_reused"]);
+  }
+  assert.equal((await gateway.outcome(key)).body.entry.state, "released");
+  assert.deepEqual(gateway.effects(key), []);
+});
+
+test("a released key can be revoked, by name or by a call that comes too late", async (t) => {
+  const gateway = await Mini.start(t);
+  for (const take of [(key) => gateway.revoke(key), (key) => gateway.append(key, { not_after: 1 })]) {
+    const key = gateway.key();
+    await releasedCall(gateway, key);
+    const { status, body } = await take(key);
+    assert.deepEqual([status, body.entry.state, body.entry.replayed], [200, "revoked", false]);
+    await gateway.restart();
+    for (const { body: late } of [await gateway.append(key), await gateway.revoke(key), await gateway.outcome(key)]) {
+      assert.deepEqual(late.entry, { ...body.entry, replayed: true });
+    }
+    assert.deepEqual(gateway.effects(key), []);
+  }
+});
+
+test("a released key that is forgotten never runs, whether it was forgotten before or after", async (t) => {
+  const gateway = await Mini.start(t);
+  const [before, after] = [gateway.key(), gateway.key()];
+  await releasedCall(gateway, after);
+  assert.equal((await gateway.forget(after)).body.forgotten, 1);
+  await gateway.control("next", { action: "hang", path: TOOLS });
+  await gateway.append(before, { wait: false });
+  await gateway.hanging(1);
+  assert.equal((await gateway.forget(before)).body.forgotten, 1);
+  await gateway.control("release", { status: 503 });
+  await gateway.released(before);
+  for (const key of [before, after]) {
+    assert.deepEqual(gateway.rows(ROWS, key).map(({ state, digest }) => [state, digest]), [["released", null]]);
+    for (const more of [{}, { args: { note: "other" } }, { not_after: 1 }]) {
+      const { status, body } = await gateway.append(key, more);
+      assert.deepEqual([status, body.entry.state, body.entry.replayed], [200, "released", true]);
+    }
+    assert.equal((await gateway.revoke(key)).body.entry.state, "revoked");
+    assert.deepEqual(gateway.effects(key), []);
+  }
 });
 
 test("a key that cannot be given back yet blocks its call until it can", async (t) => {
@@ -35,7 +143,7 @@ test("a key that cannot be given back yet blocks its call until it can", async (
   // The loopback call is answered in the moment in which the file is locked, so the claim stays on disk.
   await gateway.control("next", { action: "hang", path: TOOLS });
   assert.equal((await gateway.append(key, { wait: false })).status, 202);
-  await until("the loopback call hangs", async () => (await gateway.control("stats")).counts[TOOLS] === 1);
+  await gateway.hanging(1);
   await gateway.whileLocked(async () => {
     await gateway.control("release", { status: 503 });
     const blocked = await until("the claim is to be given back", async () => {
@@ -43,10 +151,32 @@ test("a key that cannot be given back yet blocks its call until it can", async (
       return status !== 202 && body;
     });
     assert.equal(blocked.error.type, "journal_unavailable");
+    assert.equal((await gateway.revoke(key)).body.error.type, "journal_unavailable");
+    assert.equal((await gateway.outcome(key)).body.entry.state, "released");
+    assert.equal(gateway.rows(ROWS, key)[0].state, "started");
   });
   assert.deepEqual(gateway.effects(key), []);
   assert.equal((await gateway.append(key)).body.entry.replayed, false);
   assert.deepEqual(gateway.effects(key), ["append"]);
+});
+
+test("a release that could not be written is written later, or lost with its process", async (t) => {
+  const gateway = await Mini.start(t);
+  for (const cut of [false, true]) {
+    const key = gateway.key();
+    await gateway.control("next", { action: "hang", path: TOOLS });
+    await gateway.append(key, { wait: false });
+    await gateway.hanging(1);
+    await gateway.whileLocked(async () => {
+      await gateway.control("release", { status: 503 });
+      await gateway.released(key);
+      if (cut) await gateway.kill();
+    });
+    if (cut) await gateway.boot();
+    else await until("the release is on disk", () => gateway.rows(ROWS, key)[0].state === "released");
+    assert.equal((await gateway.outcome(key)).body.entry.state, cut ? "interrupted" : "released");
+    assert.deepEqual(gateway.effects(key), []);
+  }
 });
 
 test("a loopback call that dies is interrupted, whether or not the tool ran", async (t) => {

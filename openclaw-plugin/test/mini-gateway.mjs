@@ -62,7 +62,7 @@ const CONTROLS = {
     return {};
   },
   "/_test/run": (call) => callInRun(plugins.runs, call),
-  "/_test/stats": () => ({ counts }),
+  "/_test/stats": () => ({ counts, hanging: faults.hanging }),
 };
 
 async function control(path, req, res) {

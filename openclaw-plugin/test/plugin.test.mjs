@@ -66,7 +66,7 @@ test("both registrations of a process share one journal", (t) => {
     assert.ok(hooks[0].priority < -100_000);
     assert.deepEqual(tools, ["miniprogram_canary"]);
   }
-  assert.equal(full.routes.length, 5);
+  assert.equal(full.routes.length, 6);
   assert.ok(full.routes.every((route) => route.startsWith("gateway /miniprogram/v1/")));
   assert.deepEqual(discovery.routes, []);
   const { tickets } = globalThis[Symbol.for("miniprogram-journal.v1")];

@@ -37,6 +37,10 @@ export class Faults {
     return true;
   }
 
+  get hanging() {
+    return this.#hanging.length;
+  }
+
   /** Answers everything that hangs. */
   release({ status }) {
     for (const res of this.#hanging.splice(0)) answer(res, status);

@@ -37,6 +37,7 @@ export class Client {
   outcome = (key, more) => this.request("POST", `${BASE}/outcome`, { key, ...more });
   revoke = (key, more) => this.request("POST", `${BASE}/revoke`, { key, ...more });
   forget = (...keys) => this.request("POST", `${BASE}/forget`, { keys });
+  canary = (more = {}) => this.request("POST", `${BASE}/canary`, more);
   health = () => this.request("GET", `${BASE}/health`);
   direct = (call) => this.request("POST", "/tools/invoke", call);
 
@@ -95,6 +96,11 @@ export class Client {
   }
 
   started = (key) => until(`the tool of ${key} has started`, () => this.effects(key).length > 0);
+
+  released = (key) => until(`the call of ${key} was given back`, async () => {
+    const { entry } = (await this.outcome(key)).body;
+    return entry?.state === "released" && entry;
+  });
 
   concluded(key, timeoutMs) {
     const probe = async () => {

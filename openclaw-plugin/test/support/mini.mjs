@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
 import { fileURLToPath } from "node:url";
-import { Client } from "./client.mjs";
+import { Client, until } from "./client.mjs";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../../..");
@@ -65,6 +65,8 @@ export class Mini extends Client {
     if (status !== 200) throw new Error(`control ${name}: ${JSON.stringify(answer)}`);
     return answer;
   }
+
+  hanging = (count) => until(`${count} requests hang`, async () => (await this.control("stats")).hanging === count);
 
   async #cleanUp() {
     if (this.child) await this.kill();

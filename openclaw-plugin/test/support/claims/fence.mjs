@@ -33,6 +33,17 @@ export const fence = {
     assert.equal(body.entry.result.result.details.canary, true);
   },
 
+  async "the fence proves itself, and leaves no trace in the journal"(gateway) {
+    const before = (await gateway.health()).body;
+    const { status, body } = await gateway.canary({ journal: before.journal, sequence: before.sequence });
+    const { protocol, journal, boot, sequence } = before;
+    assert.deepEqual([status, body], [200, { ok: true, protocol, journal, boot, sequence, fence: "holds" }]);
+    const together = await Promise.all(Array.from({ length: 4 }, () => gateway.canary()));
+    assert.deepEqual(together.map((answer) => answer.body.fence), Array(4).fill("holds"));
+    assert.equal((await gateway.health()).body.sequence, sequence);
+    assert.equal((await gateway.request("GET", "/miniprogram/v1/canary")).status, 405);
+  },
+
   async "a read may be called directly and through the route"(gateway) {
     const direct = await gateway.direct({ tool: "ledger_read", args: { limit: 1 } });
     const { status, body } = await gateway.invoke({ key: gateway.key(), tool: "ledger_read", args: { limit: 1 } });
@@ -54,7 +65,7 @@ export const fence = {
   },
 
   async "no route answers a stranger"(gateway) {
-    for (const name of ["invoke", "outcome", "revoke", "forget"]) {
+    for (const name of ["invoke", "outcome", "revoke", "forget", "canary"]) {
       const answer = await gateway.request("POST", `/miniprogram/v1/${name}`, { key: "k" }, { token: "wrong" });
       assert.equal(answer.status, 401, name);
     }

@@ -65,6 +65,7 @@ export const keys = {
       await gateway.append(key, { journal: "another" }),
       await gateway.outcome(key, { journal: "another" }),
       await gateway.revoke(key, { journal: "another" }),
+      await gateway.canary({ journal: "another" }),
     ];
     for (const { status, body } of answers) {
       assert.deepEqual([status, body.error.type, body.journal, body.boot], [412, "other_journal", journal, boot]);

@@ -1,0 +1,37 @@
+import { digestOf } from "./canonical.js";
+import { TICKET_REQUIRED } from "./fence.js";
+import { callWithTicket, failure, notStarted } from "./invoke.js";
+import { callTool } from "./loopback.js";
+
+// Enough for the gateway's refusal; whatever is longer is not ours.
+const REFUSAL_CAP = 16 * 1024;
+
+export const CANARY = "miniprogram_canary";
+
+export const canaryTool = {
+  name: CANARY,
+  description: "Does nothing. Proves that guarded tools cannot be called around the journal.",
+  parameters: { type: "object", additionalProperties: false, properties: {} },
+  execute: async () => ({ content: [{ type: "text", text: '{"canary":true}' }], details: { canary: true } }),
+};
+
+const verdict = (fence) => ({ status: 200, body: { fence } });
+
+/** Tries the fence from both sides: the canary must be blocked by it without a ticket, and must run with one. */
+export async function tryFence(journal, input, target) {
+  if (!journal.confirm(input)) return failure(412, "other_journal");
+  const around = await callTool({ ...target, tool: CANARY, args: {}, cap: REFUSAL_CAP });
+  if (around.verdict === "not_started") return notStarted(around);
+  if (around.status === 200) return verdict("broken");
+  if (!isBlockedByFence(around)) return verdict("unproven");
+  const call = { key: `canary.${journal.boot}`, tool: CANARY, args: {}, digest: digestOf({}) };
+  const through = await callWithTicket(journal, call, target);
+  return verdict(through.status === 200 ? "holds" : "unproven");
+}
+
+/** A block by anybody else proves nothing: it may be gone tomorrow. */
+function isBlockedByFence({ status, result }) {
+  if (status !== 403 || !result) return false;
+  const { error } = JSON.parse(result);
+  return error?.type === "tool_call_blocked" && String(error.message).startsWith(TICKET_REQUIRED);
+}
