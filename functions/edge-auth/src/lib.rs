@@ -90,8 +90,14 @@ impl EdgeAuth {
     pub async fn handle(&self, request: Request) -> Answer {
         let began = began();
         let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
-        let asked =
-            |route, request_id| Asked { function: "edge-auth", route, request_id, trace: trace.as_ref(), began };
+        let asked = |route, request_id| Asked {
+            function: "edge-auth",
+            route,
+            request_id,
+            user_id: None,
+            trace: trace.as_ref(),
+            began,
+        };
         match route(&request) {
             Ok(Route::LogIn) => {
                 telemetry::answer(asked("POST /v1/sessions", None), log_in::log_in(self, &request).await)

@@ -13,13 +13,7 @@ use shared::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::start();
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(function = "edge-auth", error = %error, "the function cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    telemetry::ended("edge-auth", start().await)
 }
 
 async fn start() -> Result<(), Error> {

@@ -21,6 +21,8 @@ use shared::{
     secrets::{Secrets, StatusSecrets},
     session::{Session, SessionVerifier},
     table::{Stored, Table, TableError},
+    telemetry::{self, Asked},
+    trace::TraceParent,
     user_id::UserId,
 };
 
@@ -29,12 +31,10 @@ mod etag;
 mod get_job;
 mod health;
 mod list_jobs;
-mod log;
 mod query;
 mod routes;
 mod tools;
 
-use log::Asked;
 use routes::Route;
 
 /// The function, wired.
@@ -82,10 +82,11 @@ impl Status {
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Answer {
         let began = Instant::now();
-        let mut asked = Asked::default();
+        let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
+        let mut asked =
+            Asked { function: "status", route: "other", request_id: None, user_id: None, trace: trace.as_ref(), began };
         let answered = self.answer(&request, &mut asked).await;
-        log::line(&asked, &answered, began.elapsed());
-        let mut answer = answered.unwrap_or_else(ApiError::into_answer);
+        let mut answer = telemetry::answer(asked, answered);
         if let (StatusCode::METHOD_NOT_ALLOWED, Some((route, _))) = (answer.status(), routes::find(path(&request))) {
             http::set(&mut answer, ALLOW, route.allow());
         }
@@ -97,12 +98,12 @@ impl Status {
         &self.table
     }
 
-    async fn answer(&self, request: &Request, asked: &mut Asked) -> Result<Answer, ApiError> {
+    async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
         let (route, id) = routes::find(path(request)).ok_or_else(|| ApiError::new(Code::NotFound))?;
         if request.method() != Method::GET {
             return Err(ApiError::new(Code::MethodNotAllowed));
         }
-        asked.route = Some(route);
+        asked.route = route.name();
         match route {
             Route::Live => return Ok(health::live()),
             Route::Ready => return Ok(health::ready(self).await),
@@ -128,11 +129,8 @@ impl Status {
     /// Who asks: a session that verifies, of a user who exists and has not ended it.
     async fn authenticate(&self, request: &Request) -> Result<Session, ApiError> {
         let session = bearer::authenticate(request.headers(), &self.keys()?.verifier, self.world.now())?;
-        match self.table.user(session.user_id).await.map_err(table_fault)? {
-            None => Err(bearer::no_session("no_user")),
-            Some(user) if user.revokes(session.began_at) => Err(bearer::no_session("revoked")),
-            Some(_) => Ok(session),
-        }
+        bearer::alive(&session, &self.table).await?;
+        Ok(session)
     }
 
     fn keys(&self) -> Result<Arc<StatusKeys>, ApiError> {

@@ -13,13 +13,7 @@ use status::Status;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::start();
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(function = "status", error = %error, "the function cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    telemetry::ended("status", start().await)
 }
 
 async fn start() -> Result<(), Error> {

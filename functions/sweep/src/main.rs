@@ -15,13 +15,7 @@ use sweep::Sweep;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::start();
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(function = "sweep", error = %error, "the function cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    telemetry::ended("sweep", start().await)
 }
 
 async fn start() -> Result<(), Error> {

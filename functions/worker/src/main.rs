@@ -15,13 +15,7 @@ use worker::Worker;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::start();
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(function = "worker", error = %error, "the function cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    telemetry::ended("worker", start().await)
 }
 
 async fn start() -> Result<(), Error> {
