@@ -91,8 +91,11 @@ impl App {
         let world = World::new(Arc::new(clock.clone()), Arc::new(System));
         let dir = mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string());
         std::fs::create_dir_all(&dir).expect("the checkout is writable");
-        let engines = InProcess::memory();
-        let backend = Backend::create(engines.settings()).await.expect("the engines take a table and two queues");
+        let engines = match second_engine().await {
+            Some(settings) => settings,
+            None => InProcess::memory().settings(),
+        };
+        let backend = Backend::create(engines).await.expect("the engines take a table and two queues");
         let (gateway, base_url, token) = match &setup.gateway {
             Some((base_url, token)) => (None, base_url.clone(), token.clone()),
             None => {
@@ -343,6 +346,18 @@ impl App {
         self.wechat.stop().await;
         let _best_effort = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Another engine than the embedded ones, emptied: the one at `SECOND_ENGINE_URL`, where `make test` runs the same flows a
+/// second time, one by one.
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
+async fn second_engine() -> Option<AwsSettings> {
+    let url = std::env::var("SECOND_ENGINE_URL").ok()?;
+    let reset = reqwest::Client::new().post(format!("{url}/_ministack/reset")).send().await;
+    reset.expect("the second engine answers").error_for_status().expect("it takes a reset");
+    let mut settings = AwsSettings::loopback(&url, &url);
+    settings.http_client = Some(aws_smithy_http_client::Builder::new().build_http());
+    Some(settings)
 }
 
 /// Lines of a ledger that a job's calls have written.

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::{
     Client,
+    error::ProvideErrorMetadata,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
         ScalarAttributeType, TimeToLiveSpecification,
@@ -40,16 +41,16 @@ pub async fn create(client: &Client, name: &str) -> Result<(), TableError> {
         .await;
     match created {
         Ok(_) => {}
-        Err(e) if e.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => return Ok(()),
+        Err(e) if e.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
         Err(e) => return Err(unavailable("CreateTable", e)),
     }
     let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build().expect("both are set");
-    client
-        .update_time_to_live()
-        .table_name(name)
-        .time_to_live_specification(ttl)
-        .send()
-        .await
-        .map(drop)
-        .map_err(|e| unavailable("UpdateTimeToLive", e))
+    // Always, since a kill between the two calls would leave the table without it for good.
+    let set = client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await;
+    match set {
+        Err(e) if e.code() == Some("ValidationException") && e.message().is_some_and(|m| m.contains("already")) => {
+            Ok(())
+        }
+        set => set.map(drop).map_err(|e| unavailable("UpdateTimeToLive", e)),
+    }
 }
