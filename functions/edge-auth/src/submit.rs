@@ -16,7 +16,7 @@ use shared::{
     catalogue::Tool,
     digest::DigestKey,
     http::{self as answers, Answer, ApiError, Code},
-    job::{Job, JobState, SWEEP_GRACE},
+    job::{Job, NewJob},
     policy::{self, DenyReason, PolicyDecision},
     queue::Bell,
     request_id::{BadRequestId, IdAge, RequestId},
@@ -188,8 +188,6 @@ async fn record(
     let fingerprint = submission.fingerprint(&digest_key);
     let retry = submission.clone();
     let payload = Payload { digest_key, calls: submission.into_calls() };
-    let put = edge.table.put_payload(session.user_id, id, fingerprint, &payload, now).await;
-    put.map_err(ApiError::unavailable)?;
     let steps: Vec<Step> = payload
         .calls
         .iter()
@@ -200,35 +198,19 @@ async fn record(
         at: now,
         actor: Actor::User,
         step: 0,
-        tool: &payload.calls[0].tool,
+        tool: steps.first().map_or("", |step| step.tool.as_str()),
         policy_version: edge.catalogue.version(),
     };
     let event = AuditEvent::Accepted { decision: "run".to_owned(), submission_digest: fingerprint };
     let record = AuditRecord::after(AuditHead::EMPTY, context, event);
-    let audit = edge.table.put_audit(session.user_id, &record, now).await.map_err(ApiError::unavailable)?;
-    let job = Job {
-        user_id: session.user_id,
-        request_id: id,
-        state: JobState::Queued,
-        rev: 1,
-        steps,
-        cursor: 0,
-        fingerprint,
-        audit,
-        created_at: now,
-        updated_at: now,
-        not_after,
-        check_at: None,
-        lease: None,
-        cancel_requested: false,
-        error: None,
-        effect: None,
-        result: None,
-        resolution: None,
-        sweep_at: Some(now.plus(SWEEP_GRACE)),
-        sweeps: None,
-        trace: trace.map(ToString::to_string),
-    };
+    // Neither exists until the job names it, so they may go together.
+    let (user, table) = (session.user_id, &edge.table);
+    let puts =
+        tokio::try_join!(table.put_payload(user, id, fingerprint, &payload, now), table.put_audit(user, &record, now));
+    let ((), audit) = puts.map_err(ApiError::unavailable)?;
+    let trace = trace.map(ToString::to_string);
+    let new = NewJob { user_id: user, request_id: id, steps, fingerprint, audit, not_after, trace };
+    let job = Job::accepted(new, now);
     match edge.table.create_job(&job, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
         Created::Exists(stored) => replay(edge, &stored, &retry).await,
         Created::New => {

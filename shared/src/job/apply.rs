@@ -1,223 +1,19 @@
-//! A job's life: its states, the events that move it, and [`Job::apply`], the only place where a state changes.
+//! What happens to a job, and what becomes of it. Pure: time comes in, the job as it will be comes out.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::{Effect, Job, JobState, Lease, Resolution, ResultRef, SWEEP_GRACE};
 use crate::{
-    audit::AuditHead,
     catalogue::ToolEffect,
-    digest::Digest,
     intent::{Intent, Via},
-    request_id::RequestId,
     step::{Step, StepOutcome},
     timestamp::Timestamp,
-    user_id::UserId,
 };
 
-/// The version of the stored form. An item with a higher one is left for a newer function.
-pub const SCHEMA_VERSION: u32 = 1;
-/// How long after its time the sweeper gives a bell to arrive.
-pub const SWEEP_GRACE: Duration = Duration::from_secs(60);
 /// The least time that a bell has before the sweeper looks.
 const BELL_CHANCE: Duration = Duration::from_secs(10);
 /// When the outcome of an unknown job is asked for again, for the first time.
 const FIRST_RESOLUTION: Duration = Duration::from_secs(60);
-
-/// Where a job is in its life. Each state says who moves it on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobState {
-    /// Recorded, rung or about to be. Left by a worker's claim, a cancel, or `not_after`.
-    Queued,
-    /// One worker holds the lease. Left by that worker, or by another's claim once the lease is over.
-    Running,
-    /// The call is out and journaled, due again at `check_at`. Left by a claim.
-    Waiting,
-    /// Due again at `check_at`. Left by a claim, a cancel, or `not_after`.
-    Retrying,
-    /// Over: every step ran and succeeded.
-    Succeeded,
-    /// Over: a step failed.
-    Failed,
-    /// Over: policy or the gateway would not run a step.
-    Refused,
-    /// Over: cancelled before the step at the cursor ran.
-    Cancelled,
-    /// Over: `not_after` passed before the step at the cursor ran.
-    Expired,
-    /// Over: a write was sent, its result cannot be proven, and it will not be sent again.
-    Unknown,
-}
-
-impl JobState {
-    /// Every state, for tests and documentation.
-    pub const ALL: [Self; 10] = [
-        Self::Queued,
-        Self::Running,
-        Self::Waiting,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Refused,
-        Self::Cancelled,
-        Self::Expired,
-        Self::Unknown,
-    ];
-
-    /// The stored name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Retrying => "retrying",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Parses the stored name; `None` for a state that only a newer function knows.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-
-    /// Whether a terminal status is readable: from here on it never changes (invariant 2).
-    pub const fn is_over(self) -> bool {
-        match self {
-            Self::Queued | Self::Running | Self::Waiting | Self::Retrying => false,
-            Self::Succeeded | Self::Failed | Self::Refused | Self::Cancelled | Self::Expired | Self::Unknown => true,
-        }
-    }
-}
-
-/// What a job that is over did to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Nothing: a new request is safe.
-    NotRun,
-    /// A write ran, at least in part.
-    Ran,
-    /// A write may have run.
-    Unknown,
-}
-
-/// A worker's exclusive right to a running job. `rev` is the fence; this only says when others may take over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// Random, one per claim: by it the holder knows a newer `rev` as still its own (a cancel bumps `rev` too).
-    #[serde(rename = "o")]
-    pub owner: String,
-    /// From here on another worker may claim. Later than the function's own deadline (invariant 5).
-    #[serde(rename = "x")]
-    pub expires_at: Timestamp,
-}
-
-/// What was learnt about an `unknown` job after it was over. Written once, beside the status (invariant 2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resolution {
-    /// Who knows.
-    pub by: ResolvedBy,
-    /// Whether the write ran.
-    pub happened: bool,
-    /// When it was learnt.
-    pub at: Timestamp,
-}
-
-/// Who resolved an unknown job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResolvedBy {
-    /// The gateway's journal, asked once more.
-    Journal,
-}
-
-/// Where the result of the last step is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ResultRef {
-    /// Small: canonical JSON, here, so that a poll reads one item.
-    #[serde(rename = "i")]
-    Inline(String),
-    /// In a record of its own, named by its digest.
-    #[serde(rename = "s")]
-    Stored(Digest),
-    /// Over the cap: the tool ran, its result was not kept.
-    #[serde(rename = "o")]
-    Omitted,
-}
-
-/// A job: the state item of the table, under 1 kB. The only commit point: a record that its head does not reach does not
-/// exist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
-    /// Whose.
-    #[serde(rename = "u")]
-    pub user_id: UserId,
-    /// Which.
-    #[serde(rename = "id")]
-    pub request_id: RequestId,
-    /// Where in its life.
-    #[serde(rename = "st")]
-    pub state: JobState,
-    /// Invariant 3, *fence*: bumped by every write, a condition of every write, and the `ETag`.
-    pub rev: u64,
-    /// What was asked for, in order.
-    #[serde(rename = "sp")]
-    pub steps: Vec<Step>,
-    /// The next step.
-    #[serde(rename = "cu")]
-    pub cursor: usize,
-    /// Names the payload, and is what a repeated submission is compared with.
-    #[serde(rename = "fp")]
-    pub fingerprint: Digest,
-    /// The end of the audit chain.
-    #[serde(rename = "au")]
-    pub audit: AuditHead,
-    /// When it was accepted.
-    #[serde(rename = "ca")]
-    pub created_at: Timestamp,
-    /// When it last changed.
-    #[serde(rename = "ua")]
-    pub updated_at: Timestamp,
-    /// Nothing starts after this.
-    #[serde(rename = "na")]
-    pub not_after: Timestamp,
-    /// When it is due again.
-    #[serde(rename = "ck", default, skip_serializing_if = "Option::is_none")]
-    pub check_at: Option<Timestamp>,
-    /// While running.
-    #[serde(rename = "ls", default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Lease>,
-    /// The user asked to stop while a call was or may have been out.
-    #[serde(rename = "cq", default, skip_serializing_if = "std::ops::Not::not")]
-    pub cancel_requested: bool,
-    /// Why it ended without success: a stable code.
-    #[serde(rename = "er", default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// What it did to the world, once over without success.
-    #[serde(rename = "ef", default, skip_serializing_if = "Option::is_none")]
-    pub effect: Option<Effect>,
-    /// What the last step returned.
-    #[serde(rename = "rs", default, skip_serializing_if = "Option::is_none")]
-    pub result: Option<ResultRef>,
-    /// What was learnt later.
-    #[serde(rename = "re", default, skip_serializing_if = "Option::is_none")]
-    pub resolution: Option<Resolution>,
-    /// When the sweeper looks at it, while it is in the `open_jobs` index.
-    #[serde(rename = "sweep_at", default, skip_serializing_if = "Option::is_none")]
-    pub sweep_at: Option<Timestamp>,
-    /// How often the sweeper rang it: drives backoff only.
-    #[serde(rename = "sw", default, skip_serializing_if = "Option::is_none")]
-    pub sweeps: Option<u32>,
-    /// The client's `traceparent`, to be carried to the gateway.
-    #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
-    pub trace: Option<String>,
-}
 
 /// What happens to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,11 +83,6 @@ pub struct TransitionError {
 }
 
 impl Job {
-    /// The step at the cursor; `None` only once every step is done.
-    pub fn step(&self) -> Option<&Step> {
-        self.steps.get(self.cursor)
-    }
-
     /// Whether a worker may claim it now.
     pub fn claimable(&self, now: Timestamp) -> bool {
         let due = self.check_at.is_none_or(|at| at <= now);

@@ -1,0 +1,197 @@
+//! A job's life: its states ([`JobState`]), the events that move it ([`JobEvent`]), and [`Job::apply`], the only place where
+//! a state changes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::AuditHead, digest::Digest, request_id::RequestId, step::Step, timestamp::Timestamp, user_id::UserId,
+};
+
+mod apply;
+mod state;
+
+pub use apply::{Attempt, JobEvent, TransitionError};
+pub use state::JobState;
+
+/// The version of the stored form. An item with a higher one is left for a newer function.
+pub const SCHEMA_VERSION: u32 = 1;
+/// How long after its time the sweeper gives a bell to arrive.
+pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(60);
+/// What a job that is over did to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: a new request is safe.
+    NotRun,
+    /// A write ran, at least in part.
+    Ran,
+    /// A write may have run.
+    Unknown,
+}
+
+/// A worker's exclusive right to a running job. `rev` is the fence; this only says when others may take over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Random, one per claim: by it the holder knows a newer `rev` as still its own (a cancel bumps `rev` too).
+    #[serde(rename = "o")]
+    pub owner: String,
+    /// From here on another worker may claim. Later than the function's own deadline (invariant 5).
+    #[serde(rename = "x")]
+    pub expires_at: Timestamp,
+}
+
+/// What was learnt about an `unknown` job after it was over. Written once, beside the status (invariant 2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Who knows.
+    pub by: ResolvedBy,
+    /// Whether the write ran.
+    pub happened: bool,
+    /// When it was learnt.
+    pub at: Timestamp,
+}
+
+/// Who resolved an unknown job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolvedBy {
+    /// The gateway's journal, asked once more.
+    Journal,
+}
+
+/// Where the result of the last step is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResultRef {
+    /// Small: canonical JSON, here, so that a poll reads one item.
+    #[serde(rename = "i")]
+    Inline(String),
+    /// In a record of its own, named by its digest.
+    #[serde(rename = "s")]
+    Stored(Digest),
+    /// Over the cap: the tool ran, its result was not kept.
+    #[serde(rename = "o")]
+    Omitted,
+}
+
+/// A job: the state item of the table, under 1 kB. The only commit point: a record that its head does not reach does not
+/// exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Whose.
+    #[serde(rename = "u")]
+    pub user_id: UserId,
+    /// Which.
+    #[serde(rename = "id")]
+    pub request_id: RequestId,
+    /// Where in its life.
+    #[serde(rename = "st")]
+    pub state: JobState,
+    /// Invariant 3, *fence*: bumped by every write, a condition of every write, and the `ETag`.
+    pub rev: u64,
+    /// What was asked for, in order.
+    #[serde(rename = "sp")]
+    pub steps: Vec<Step>,
+    /// The next step.
+    #[serde(rename = "cu")]
+    pub cursor: usize,
+    /// Names the payload, and is what a repeated submission is compared with.
+    #[serde(rename = "fp")]
+    pub fingerprint: Digest,
+    /// The end of the audit chain.
+    #[serde(rename = "au")]
+    pub audit: AuditHead,
+    /// When it was accepted.
+    #[serde(rename = "ca")]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[serde(rename = "ua")]
+    pub updated_at: Timestamp,
+    /// Nothing starts after this.
+    #[serde(rename = "na")]
+    pub not_after: Timestamp,
+    /// When it is due again.
+    #[serde(rename = "ck", default, skip_serializing_if = "Option::is_none")]
+    pub check_at: Option<Timestamp>,
+    /// While running.
+    #[serde(rename = "ls", default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The user asked to stop while a call was or may have been out.
+    #[serde(rename = "cq", default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_requested: bool,
+    /// Why it ended without success: a stable code.
+    #[serde(rename = "er", default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it did to the world, once over without success.
+    #[serde(rename = "ef", default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// What the last step returned.
+    #[serde(rename = "rs", default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultRef>,
+    /// What was learnt later.
+    #[serde(rename = "re", default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+    /// When the sweeper looks at it, while it is in the `open_jobs` index.
+    #[serde(rename = "sweep_at", default, skip_serializing_if = "Option::is_none")]
+    pub sweep_at: Option<Timestamp>,
+    /// How often the sweeper rang it: drives backoff only.
+    #[serde(rename = "sw", default, skip_serializing_if = "Option::is_none")]
+    pub sweeps: Option<u32>,
+    /// The client's `traceparent`, to be carried to the gateway.
+    #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+}
+
+/// What a job is accepted with.
+#[derive(Debug)]
+pub struct NewJob {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which.
+    pub request_id: RequestId,
+    /// What was asked for, in order.
+    pub steps: Vec<Step>,
+    /// Of what was asked for.
+    pub fingerprint: Digest,
+    /// The chain with its first record.
+    pub audit: AuditHead,
+    /// Nothing starts after this.
+    pub not_after: Timestamp,
+    /// The client's `traceparent`.
+    pub trace: Option<String>,
+}
+
+impl Job {
+    /// A job as it is recorded: queued, and in the index of open jobs.
+    pub fn accepted(new: NewJob, now: Timestamp) -> Self {
+        Self {
+            user_id: new.user_id,
+            request_id: new.request_id,
+            state: JobState::Queued,
+            rev: 1,
+            steps: new.steps,
+            cursor: 0,
+            fingerprint: new.fingerprint,
+            audit: new.audit,
+            created_at: now,
+            updated_at: now,
+            not_after: new.not_after,
+            check_at: None,
+            lease: None,
+            cancel_requested: false,
+            error: None,
+            effect: None,
+            result: None,
+            resolution: None,
+            sweep_at: Some(now.plus(SWEEP_GRACE)),
+            sweeps: None,
+            trace: new.trace,
+        }
+    }
+
+    /// The step at the cursor; `None` only once every step is done.
+    pub fn step(&self) -> Option<&Step> {
+        self.steps.get(self.cursor)
+    }
+}
