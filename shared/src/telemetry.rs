@@ -40,9 +40,26 @@ pub const FIELDS: &[&str] = &[
     "record",
 ];
 
+/// Libraries that log bodies and headers at debug and trace.
+const QUOTING: [&str; 8] = [
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "aws_smithy_http_client",
+    "aws_sdk_dynamodb",
+    "aws_sdk_sqs",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+];
+
 /// Sends JSON lines to standard output, as Lambda collects them. `RUST_LOG` is read by the filter; `info` is the default.
 pub fn start() {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    // Below info, these quote what is sent and answered, whatever the environment asks for.
+    let filter = QUOTING.iter().fold(filter, |filter, library| {
+        let clamp = format!("{library}=info").parse().expect("a target and a level are a directive");
+        filter.add_directive(clamp)
+    });
     let lines =
         fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false);
     // A second start, in a test process, keeps the first.

@@ -42,11 +42,13 @@ impl Timestamp {
     }
 
     /// Reads what a client may send: RFC 3339 with an offset, epoch seconds, or epoch milliseconds.
+    #[expect(clippy::cast_possible_truncation, reason = "below 10^15 a whole double is exact")]
     pub fn parse(value: &Value) -> Result<Self, NotATime> {
         let millis = match value {
             Value::String(text) => text.parse::<jiff::Timestamp>().map_err(|_| NotATime)?.as_millisecond(),
             Value::Number(number) => {
-                let number = number.as_i64().ok_or(NotATime)?;
+                let whole = |f: f64| (f.fract() == 0.0 && f.abs() < 1e15).then_some(f as i64);
+                let number = number.as_i64().or_else(|| number.as_f64().and_then(whole)).ok_or(NotATime)?;
                 if number < SECONDS_BELOW { number.checked_mul(1000).ok_or(NotATime)? } else { number }
             }
             _ => return Err(NotATime),
@@ -93,6 +95,7 @@ mod tests {
             json!("2026-11-22T18:00:00.000+08:00"),
             json!(1_795_341_600),
             json!(1_795_341_600_000_i64),
+            json!(1_795_341_600.0),
         ] {
             let parsed = Timestamp::parse(&spelling).unwrap();
             assert_eq!(parsed.to_string(), "2026-11-22T10:00:00.000Z", "{spelling}");

@@ -174,3 +174,27 @@ async fn users_do_not_see_each_other() {
     assert_eq!(app.finish(&bob, &id).await["steps"][0]["tool"], "ledger_read");
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_job_of_a_ulid_is_found_again_by_the_id_that_the_service_made_of_it() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let uuid: uuid::Uuid = app.new_id().parse().unwrap();
+    let mut bits = uuid.as_u128();
+    let mut ulid = String::new();
+    for _ in 0..26 {
+        ulid.insert(0, char::from(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[usize::try_from(bits & 31).unwrap()]));
+        bits >>= 5;
+    }
+    // Another version than 7, as most ULIDs have.
+    ulid.replace_range(10..11, "1");
+    let accepted = alice.submit(&ulid, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.body);
+    let id = accepted.body["request_id"].as_str().unwrap().to_owned();
+    for spelling in [&id, &ulid, &ulid.to_lowercase()] {
+        assert_eq!(alice.submit(spelling, "ledger_append", json!({"note":"n"})).await.status, 200, "{spelling}");
+    }
+    app.finish(&alice, &id).await;
+    assert_eq!(app.effects(&id), 1);
+    app.stop().await;
+}

@@ -111,3 +111,22 @@ async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
     app.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_proxy_answers_after_it_has_passed_a_call_on_does_not_make_it_not_run() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    for status in [503, 404, 401, 429, 502] {
+        let id = app.new_id();
+        app.gateway().next(INVOKE, "status_after", Some(status), 1).await;
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        app.deliver().await;
+        assert_eq!(app.effects(&id), 1, "{status}");
+        let cancelled = alice.cancel(&id).await;
+        assert_ne!(cancelled.body["effect"], "not_run", "{status}: {}", cancelled.body);
+        let job = app.finish(&alice, &id).await;
+        assert_eq!((job["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1), "{status}: {job}");
+    }
+    app.stop().await;
+}

@@ -151,3 +151,44 @@ async fn a_worker_without_time_begins_nothing() {
     assert_eq!(app.effects(&id), 1);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn identical_requests_that_race_are_one_job_and_its_replays_whatever_the_rate() {
+    let app = strict().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    let racing: Vec<_> = (0..20)
+        .map(|_| {
+            let (alice, id) = (alice.clone(), id.clone());
+            tokio::spawn(async move { alice.submit(&id, "ledger_read", json!({})).await.status.as_u16() })
+        })
+        .collect();
+    let mut accepted = 0;
+    for one in racing {
+        match one.await.unwrap() {
+            202 => accepted += 1,
+            // Before the job is there, one that is over the rate can only be told to come back.
+            status => assert!([200, 429].contains(&status), "{status}"),
+        }
+    }
+    assert_eq!(accepted, 1);
+    assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 200);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn asking_again_and_again_with_a_full_set_meets_the_rate() {
+    let mut app = strict().await;
+    let alice = app.login("alice").await;
+    for _ in 0..4 {
+        assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+        app.advance(Duration::from_secs(5)).await;
+    }
+    let mut codes = Vec::new();
+    for _ in 0..8 {
+        codes.push(alice.submit(&app.new_id(), "ledger_read", json!({})).await.code().to_owned());
+    }
+    assert_eq!(codes[0], "in_flight_full");
+    assert!(codes.contains(&"rate_limited".to_owned()), "{codes:?}");
+    app.stop().await;
+}

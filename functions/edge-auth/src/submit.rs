@@ -19,6 +19,7 @@ use shared::{
     job::{Job, NewJob},
     policy::{self, DenyReason, PolicyDecision},
     queue::Bell,
+    rate_limit::RateDecision,
     request_id::{BadRequestId, IdAge, RequestId},
     session::Session,
     step::Step,
@@ -34,7 +35,8 @@ use crate::{EdgeAuth, body};
 /// How far ahead `not_after` may lie.
 const NOT_AFTER_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
-/// The `Idempotency-Key` header. Two of them are none.
+/// The `Idempotency-Key` header. Two of them are none. A known job may be named in any spelling, also by the UUID that the
+/// service made of a ULID; only a new one needs a time in its id ([`names_a_new_job`]).
 pub(crate) fn request_id(request: &Request) -> Result<RequestId, Code> {
     let mut values = request.headers().get_all("idempotency-key").iter();
     let value = values.next().ok_or(Code::KeyMissing)?;
@@ -42,9 +44,14 @@ pub(crate) fn request_id(request: &Request) -> Result<RequestId, Code> {
     if values.next().is_some() {
         return Err(Code::KeyMalformed);
     }
-    RequestId::parse_key(text).map_err(|fault| match fault {
-        BadRequestId::Malformed | BadRequestId::WrongVersion => Code::KeyMalformed,
-    })
+    let text = text.trim().trim_matches('"');
+    text.parse().map_err(|_| Code::KeyMalformed)
+}
+
+fn names_a_new_job(request: &Request) -> Result<(), ApiError> {
+    let text = request.headers().get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let refused = |fault: BadRequestId| ApiError::new(Code::KeyMalformed).detail(fault.to_string());
+    RequestId::parse_key(text).map(drop).map_err(refused)
 }
 
 pub(crate) async fn submit(
@@ -63,10 +70,17 @@ pub(crate) async fn submit(
         bearer::alive(&session, &edge.table).await?;
         return replay(edge, &stored, &submission).await;
     }
+    names_a_new_job(request)?;
     check_age(id, now)?;
     let tool = permitted(edge, &submission)?;
     let not_after = check_not_after(&submission, tool, now)?;
-    admit(edge, &session, id).await?;
+    if let Err(refusal) = admit(edge, &session, id).await {
+        // Identical requests that race are charged each; the ones that lose are replays all the same.
+        return match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
+            Some(stored) if refusal.code != Code::NoSession => replay(edge, &stored, &submission).await,
+            Some(_) | None => Err(refusal),
+        };
+    }
     record(edge, &session, id, submission, not_after, trace).await
 }
 
@@ -143,6 +157,12 @@ async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> Result<(), 
             Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
             Admission::FullUnlessHealed if !healed => {
                 healed = true;
+                // Looking through the set is the dearest thing that a submission can ask for, so it is charged by itself.
+                let charged =
+                    edge.table.charge_user(session.user_id, limits.submissions, now, &edge.world.nonce()).await;
+                if let RateDecision::Wait(wait) = charged.map_err(ApiError::unavailable)? {
+                    return Err(ApiError::new(Code::RateLimited).retry_after(wait));
+                }
                 if heal(edge, session).await? == 0 {
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
                 }

@@ -184,9 +184,18 @@ impl Worker {
             self.gateway.outcome(token, expected, &key, timeout).await
         } else {
             let call = Self::journaled(cursor, false);
-            self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), AT_ONCE).await
+            self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), timeout).await
         };
-        Ok(self.judge(cursor, entry, &intent.via, false, self.take_note(answer)))
+        let answer = match self.take_note(answer) {
+            // The journal had the call and gave it back. The key stays the same, so it goes again at once.
+            CallAnswer::Released if !give_up => {
+                let (call, timeout) = (Self::journaled(cursor, false), AT_ONCE.min(self.time_left(cursor)));
+                let again = self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), timeout).await;
+                self.take_note(again)
+            }
+            answer => answer,
+        };
+        Ok(self.judge(cursor, entry, &intent.via, false, answer))
     }
 
     /// Sends a call for the first time under its key. An answer that is lost on the way is asked for once more at once.
@@ -228,6 +237,7 @@ impl Worker {
         Ok(match self.take_note(answer) {
             // These prove only that the second sending did not start it. The first one may have.
             CallAnswer::NotStarted(_)
+            | CallAnswer::Unavailable(_)
             | CallAnswer::OtherJournal
             | CallAnswer::Unauthorized
             | CallAnswer::JournalAbsent

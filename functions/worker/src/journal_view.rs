@@ -23,7 +23,7 @@ const MAX_AGE: Duration = Duration::from_secs(10);
 const SEE_EVERY: Duration = Duration::from_secs(60);
 /// How long a trial of the fence may take, and how long a broken one keeps writes shut before the next trial.
 const TRIAL: Duration = Duration::from_secs(30);
-const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is known of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]

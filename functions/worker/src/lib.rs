@@ -31,7 +31,7 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Work stops this long before the deadline.
 pub const STOP_BEFORE: Duration = Duration::from_secs(2);
 /// With less time left than this, nothing new is begun.
-pub const LEAST_TIME: Duration = Duration::from_secs(6);
+pub const LEAST_TIME: Duration = Duration::from_secs(12);
 
 /// The function, wired.
 #[derive(Debug)]

@@ -37,6 +37,7 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         | CallAnswer::NoSuchKey
         | CallAnswer::NotStarted(_)
         | CallAnswer::Released
+        | CallAnswer::Unavailable(_)
         | CallAnswer::OtherJournal
         | CallAnswer::KeyReused
         | CallAnswer::JournalAbsent

@@ -99,17 +99,20 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
             facts.again_or(facts.unprovable())
         }
         CallAnswer::Revoked => Verdict::End(facts.not_run()),
-        CallAnswer::Released => facts.not_started(None),
         CallAnswer::StillRunning => facts.still_running(),
         CallAnswer::Interrupted => facts.again_or(facts.unprovable()),
         CallAnswer::OtherJournal | CallAnswer::KeyReused if facts.first_dispatch => facts.not_started(None),
         CallAnswer::OtherJournal | CallAnswer::KeyReused => facts.again_or(facts.unprovable()),
         CallAnswer::Unreadable if facts.first_dispatch => Verdict::End(Ending::refused("gateway_request_rejected")),
         CallAnswer::NotStarted(wait) if facts.first_dispatch => facts.not_started(wait),
-        CallAnswer::Unauthorized | CallAnswer::JournalAbsent if facts.first_dispatch => {
+        // A read that may have run has done no harm: it simply goes again.
+        CallAnswer::Unavailable(wait) if facts.entry.effect == ToolEffect::Read => facts.not_started(wait),
+        CallAnswer::Unauthorized | CallAnswer::JournalAbsent if facts.entry.effect == ToolEffect::Read => {
             facts.not_started(Some(Duration::from_secs(15)))
         }
         CallAnswer::NoSuchKey
+        | CallAnswer::Released
+        | CallAnswer::Unavailable(_)
         | CallAnswer::NotStarted(_)
         | CallAnswer::Unauthorized
         | CallAnswer::JournalAbsent
@@ -186,6 +189,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
+    #[derive(Clone, Copy)]
     struct Case {
         tool: &'static str,
         first: bool,
@@ -293,12 +297,7 @@ mod tests {
     #[test]
     fn a_first_dispatch_that_did_not_start_is_put_back_without_counting() {
         let first = Case { first: true, ..CASE };
-        for answer in [
-            CallAnswer::NotStarted(Some(Duration::from_secs(9))),
-            CallAnswer::Unauthorized,
-            CallAnswer::JournalAbsent,
-            CallAnswer::OtherJournal,
-        ] {
+        for answer in [CallAnswer::NotStarted(Some(Duration::from_secs(9))), CallAnswer::OtherJournal] {
             let verdict = decide(answer.clone(), &first);
             assert!(matches!(verdict, Verdict::PutBack(_, Attempt::NotStarted)), "{answer:?}: {verdict:?}");
         }
@@ -306,6 +305,17 @@ mod tests {
             decide(CallAnswer::NotStarted(Some(Duration::from_secs(9))), &first),
             Verdict::PutBack(Duration::from_secs(9), Attempt::NotStarted)
         );
+    }
+
+    #[test]
+    fn what_somebody_on_the_way_says_proves_nothing_about_a_write() {
+        let first = Case { first: true, ..CASE };
+        for answer in [CallAnswer::Unavailable(None), CallAnswer::Unauthorized, CallAnswer::JournalAbsent] {
+            let verdict = decide(answer.clone(), &first);
+            assert!(matches!(verdict, Verdict::Park { running: false, .. }), "{answer:?}: {verdict:?}");
+            let read = Case { tool: "ledger_read", ..first };
+            assert!(matches!(decide(answer, &read), Verdict::PutBack(_, Attempt::NotStarted)));
+        }
     }
 
     #[test]

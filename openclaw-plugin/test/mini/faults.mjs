@@ -1,7 +1,7 @@
 import { sendDraining, sendJson, sendText, UNAUTHORIZED } from "./http.mjs";
 
 const DEFAULT_PATH = "/miniprogram/v1/invoke";
-const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status"]);
+const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status", "status_after"]);
 
 /** Faults that a test has ordered for the next requests to a path, in the order in which it ordered them. */
 export class Faults {
@@ -10,7 +10,7 @@ export class Faults {
 
   order({ action, status, count = 1, path = DEFAULT_PATH }) {
     if (!ACTIONS.has(action)) throw new Error(`unknown action: ${action}`);
-    if (action === "status" && !Number.isInteger(status)) throw new Error("an action of `status` needs a status");
+    if (action.startsWith("status") && !Number.isInteger(status)) throw new Error("an action of `status` needs a status");
     this.#ordered.push({ action, status, left: count, path });
   }
 
@@ -29,6 +29,10 @@ export class Faults {
     if (!fault) return false;
     if (fault.action === "reset_after") {
       loseAnswer(req, res);
+      return false;
+    }
+    if (fault.action === "status_after") {
+      replaceAnswer(res, fault.status);
       return false;
     }
     if (fault.action === "reset_before") req.socket.resetAndDestroy();
@@ -52,6 +56,18 @@ function loseAnswer(req, res) {
   res.writeHead = () => res;
   res.end = () => {
     req.socket.resetAndDestroy();
+    return res;
+  };
+}
+
+/** The handler does all of its work, and somebody on the way answers in its place. */
+function replaceAnswer(res, status) {
+  const { writeHead, end } = res;
+  res.writeHead = () => res;
+  res.end = () => {
+    Object.assign(res, { writeHead, end });
+    for (const name of res.getHeaderNames()) res.removeHeader(name);
+    answer(res, status);
     return res;
   };
 }

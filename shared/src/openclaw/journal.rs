@@ -161,18 +161,22 @@ fn identity(body: &Value) -> Option<JournalSeen> {
 
 fn journal_answer(raw: &Raw) -> CallAnswer {
     let error = raw.body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    // Only what names the journal was said by it.
+    let signed = raw.body.get("protocol").and_then(Value::as_u64) == Some(PROTOCOL);
     match (raw.status, raw.body.get("entry")) {
         (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry),
         // `outcome` knows no such key.
         (200, Some(Value::Null)) => CallAnswer::NoSuchKey,
-        (412, _) => CallAnswer::OtherJournal,
-        (422, _) => CallAnswer::KeyReused,
-        (400, _) if error == "invalid_request" => CallAnswer::Unreadable,
+        (412, _) if signed => CallAnswer::OtherJournal,
+        (422, _) if signed => CallAnswer::KeyReused,
+        (400, _) if signed && error == "invalid_request" => CallAnswer::Unreadable,
+        // The gateway did not start the tool, or the journal cannot write and refuses before it claims.
+        (503, _) if error == "not_started" || error == "journal_unavailable" => CallAnswer::NotStarted(raw.retry_after),
+        // From here on the journal does not speak: a gateway that drains or starts, or a proxy before or after passing on.
+        (503, _) => CallAnswer::Unavailable(raw.retry_after),
         (401, _) => CallAnswer::Unauthorized,
         // A journal that is there never answers 404.
         (404, _) => CallAnswer::JournalAbsent,
-        // Draining, starting, or a journal that cannot write: each refuses before it claims.
-        (503, _) => CallAnswer::NotStarted(raw.retry_after),
         _ => CallAnswer::Lost,
     }
 }
@@ -235,10 +239,12 @@ mod tests {
             (200, entry("a state of tomorrow", 0, Value::Null), CallAnswer::Lost),
             (401, Value::Null, CallAnswer::Unauthorized),
             (404, Value::Null, CallAnswer::JournalAbsent),
-            (412, json!({"error":{"type":"other_journal"}}), CallAnswer::OtherJournal),
-            (422, json!({"error":{"type":"key_reused"}}), CallAnswer::KeyReused),
+            (412, json!({"protocol":1,"error":{"type":"other_journal"}}), CallAnswer::OtherJournal),
+            (412, Value::Null, CallAnswer::Lost),
+            (422, json!({"protocol":1,"error":{"type":"key_reused"}}), CallAnswer::KeyReused),
             (500, json!({"error":{"type":"journal_error"}}), CallAnswer::Lost),
             (503, json!({"error":{"type":"not_started"}}), CallAnswer::NotStarted(Some(Duration::from_secs(7)))),
+            (503, Value::Null, CallAnswer::Unavailable(Some(Duration::from_secs(7)))),
         ] {
             assert_eq!(answer(status, body.clone()), meaning, "{status} {body}");
         }

@@ -41,17 +41,20 @@ pub enum CallAnswer {
     NoSuchKey,
     /// The tool was running when the gateway died: it may have run.
     Interrupted,
-    /// This dispatch did not start the tool. Says nothing about an earlier dispatch under the same key.
+    /// This dispatch did not start the tool: no connection was made, or the one that would have started it says so. Says
+    /// nothing about an earlier dispatch under the same key.
     NotStarted(Option<Duration>),
+    /// Somebody on the way says that it is not available now. Whether the call had been passed on before, nobody says.
+    Unavailable(Option<Duration>),
     /// The journal had the call and gave it back: nothing has run under this key, and nothing runs.
     Released,
     /// The journal is not the one that was named, so this dispatch did not start the tool.
     OtherJournal,
     /// The key was claimed for another call.
     KeyReused,
-    /// There is no journal.
+    /// There is no journal, says whoever answers there.
     JournalAbsent,
-    /// The token is not accepted, so this dispatch did not start the tool.
+    /// The token is not accepted, says whoever answers there.
     Unauthorized,
     /// The gateway could not read the call, so this dispatch did not start the tool.
     Unreadable,
@@ -179,7 +182,9 @@ fn tool_answer(status: u16, body: &Value) -> CallAnswer {
         (400, _) => CallAnswer::Unreadable,
         (403 | 405 | 413 | 415, _) => CallAnswer::Refused(Refusal::Rejected),
         (401, _) => CallAnswer::Unauthorized,
-        (408 | 429 | 503, _) => CallAnswer::NotStarted(None),
+        // The gateway's own words for "before I looked for the tool". Without them it may be a proxy that speaks, after it
+        // has passed the call on.
+        (429, "rate_limited") | (503, "service_unavailable" | "unavailable") => CallAnswer::NotStarted(None),
         _ => CallAnswer::Lost,
     }
 }
@@ -207,12 +212,14 @@ mod tests {
             (403, error("tool_error"), CallAnswer::Ended(ToolEnd::Reported(None))),
             (404, error("not_found"), CallAnswer::Refused(Refusal::Unavailable)),
             (405, Value::Null, CallAnswer::Refused(Refusal::Rejected)),
-            (408, Value::Null, CallAnswer::NotStarted(None)),
+            (408, Value::Null, CallAnswer::Lost),
             (413, Value::Null, CallAnswer::Refused(Refusal::Rejected)),
             (429, error("rate_limited"), CallAnswer::NotStarted(None)),
             (500, error("tool_error"), CallAnswer::Ended(ToolEnd::Threw)),
             (502, error("api_error"), CallAnswer::Lost),
             (503, error("service_unavailable"), CallAnswer::NotStarted(None)),
+            (503, Value::Null, CallAnswer::Lost),
+            (429, Value::Null, CallAnswer::Lost),
             (302, Value::Null, CallAnswer::Lost),
         ] {
             assert_eq!(tool_answer(status, &body), answer, "{status} {body}");

@@ -76,19 +76,45 @@ impl Table {
         now: Timestamp,
         nonce: &str,
     ) -> Result<RateDecision, TableError> {
-        let key = || (keys::address(*address), keys::USER.to_owned());
+        let forget_at = now.plus(rate.tolerance() + rate.interval() * 2).seconds_ceil();
+        self.charge((keys::address(*address), keys::USER.to_owned()), rate, now, nonce, Some(forget_at)).await
+    }
+
+    /// Charges one submission to a user without taking a place in flight.
+    pub async fn charge_user(
+        &self,
+        user: UserId,
+        rate: Rate,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<RateDecision, TableError> {
+        self.charge((keys::user(user), keys::USER.to_owned()), rate, now, nonce, None).await
+    }
+
+    async fn charge(
+        &self,
+        key: (String, String),
+        rate: Rate,
+        now: Timestamp,
+        nonce: &str,
+        forget_at: Option<i64>,
+    ) -> Result<RateDecision, TableError> {
         let first = rate.decide(None, now);
         let RateDecision::Pass(arrival) = first else { return Ok(first) };
-        let ttl = number(now.plus(rate.tolerance() + rate.interval() * 2).seconds_ceil());
+        let with = |condition: Condition<'static>| {
+            let condition = condition.value(":nonce", text(nonce));
+            match forget_at {
+                Some(at) => condition.name("#ttl", "ttl").value(":ttl", number(at)),
+                None => condition,
+            }
+        };
+        let ttl = if forget_at.is_some() { ", #ttl = :ttl" } else { "" };
         // Nothing is ahead of now: the usual case, in one write.
-        let idle = Condition::new("attribute_not_exists(arr) OR arr <= :now")
-            .name("#ttl", "ttl")
+        let idle = with(Condition::new("attribute_not_exists(arr) OR arr <= :now"))
             .value(":now", number(now.millis()))
-            .value(":arrival", number(arrival.millis()))
-            .value(":nonce", text(nonce))
-            .value(":ttl", ttl.clone());
-        let set = "SET arr = :arrival, nonce = :nonce, #ttl = :ttl";
-        let old = match self.update(key(), set, idle).await? {
+            .value(":arrival", number(arrival.millis()));
+        let set = format!("SET arr = :arrival, nonce = :nonce{ttl}");
+        let old = match self.update(key.clone(), &set, idle).await? {
             Ok(_) => return Ok(first),
             Err(old) => old.unwrap_or_default(),
         };
@@ -99,13 +125,11 @@ impl Table {
         let second = rate.decide(stored, now);
         let RateDecision::Pass(_) = second else { return Ok(second) };
         // Whatever others have added since, the arrival time is still within the burst.
-        let burst = Condition::new("arr <= :latest")
-            .name("#ttl", "ttl")
+        let burst = with(Condition::new("arr <= :latest"))
             .value(":latest", number(now.plus(rate.tolerance()).millis()))
-            .value(":interval", number(rate.interval().as_millis()))
-            .value(":nonce", text(nonce))
-            .value(":ttl", ttl);
-        match self.update(key(), "SET arr = arr + :interval, nonce = :nonce, #ttl = :ttl", burst).await? {
+            .value(":interval", number(rate.interval().as_millis()));
+        let add = format!("SET arr = arr + :interval, nonce = :nonce{ttl}");
+        match self.update(key, &add, burst).await? {
             Ok(_) => Ok(second),
             Err(old) if old.as_ref().and_then(|old| text_of(old, "nonce")) == Some(nonce) => Ok(second),
             Err(_) => Ok(RateDecision::Wait(rate.interval())),
