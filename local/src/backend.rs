@@ -1,8 +1,10 @@
 //! Table and queues, made on any engine that speaks the protocols.
 
-use aws_sdk_dynamodb::error::DisplayErrorContext;
-use aws_sdk_sqs::types::QueueAttributeName;
-use shared::aws::AwsSettings;
+use aws_sdk_sqs::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::QueueAttributeName,
+};
+use shared::aws::{AwsSettings, cause};
 
 /// The table's name. Streams need eleven characters or more.
 pub const TABLE: &str = "openclaw-miniprogram";
@@ -38,8 +40,8 @@ pub struct BackendError {
     detail: String,
 }
 
-fn failed<E: std::error::Error>(what: &'static str) -> impl FnOnce(E) -> BackendError {
-    move |error| BackendError { what, detail: DisplayErrorContext(&error).to_string() }
+fn failed<E: ProvideErrorMetadata, R>(what: &'static str) -> impl FnOnce(SdkError<E, R>) -> BackendError {
+    move |error| BackendError { what, detail: cause(&error) }
 }
 
 impl Backend {

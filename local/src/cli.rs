@@ -24,8 +24,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Parser)]
 #[command(name = "local", version)]
 struct Cli {
-    /// Which log lines go to standard error, as in `info` or `worker=debug,warn`
-    #[arg(long, global = true, default_value = "warn,dynoxide=error,rustack=error")]
+    /// Which log lines go to standard error, as in `info` or `worker=debug,warn`; libraries say no more than `info`
+    #[arg(long, global = true, default_value = "warn")]
     log: String,
     #[command(subcommand)]
     command: Command,

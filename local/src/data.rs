@@ -3,9 +3,12 @@
 use std::{
     fs::{self, File},
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
+
+/// The name of the table's SQLite file.
+pub const TABLE_FILE: &str = "table.db";
 
 /// A directory or file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +70,33 @@ impl DataDir {
 
     /// The table's SQLite file.
     pub fn table_file(&self) -> PathBuf {
-        self.path.join("table.db")
+        self.path.join(TABLE_FILE)
     }
 
     /// The secrets document.
     pub fn secrets_file(&self) -> PathBuf {
         self.path.join("secrets.json")
     }
+}
+
+/// Makes an SQLite file, if it is missing, and takes it and what SQLite keeps beside it from everybody but their owner.
+/// SQLite gives the files that it makes later the mode of this one.
+pub fn keep_table_private(table: &Path) -> Result<(), DataError> {
+    File::options().create(true).append(true).mode(0o600).open(table).map_err(failed(table, "written"))?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = table.as_os_str().to_owned();
+        name.push(suffix);
+        let file = PathBuf::from(name);
+        let shared = match fs::metadata(&file) {
+            Ok(metadata) => metadata.permissions().mode() & 0o077 != 0,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => false,
+            Err(cause) => return Err(failed(&file, "read")(cause)),
+        };
+        if shared {
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(failed(&file, "made private"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Replaces a file that only its owner may read, whole or not at all.

@@ -18,6 +18,7 @@ use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{
     backend::{Backend, BackendError},
+    data::{DataError, keep_table_private},
     listener::{self, BindError, Server},
 };
 
@@ -51,6 +52,9 @@ pub enum EngineError {
         /// What SQLite says.
         detail: String,
     },
+    /// The same, before SQLite sees it.
+    #[error(transparent)]
+    File(#[from] DataError),
     /// Threads.
     #[error("the engines' threads cannot be started")]
     Threads(#[source] std::io::Error),
@@ -118,7 +122,10 @@ impl Engines {
 fn open(file: Option<&std::path::Path>) -> Result<Database, EngineError> {
     let opened = match file {
         None => Database::memory(),
-        Some(file) => Database::new(&file.to_string_lossy()),
+        Some(file) => {
+            keep_table_private(file)?;
+            Database::new(&file.to_string_lossy())
+        }
     };
     let file = || file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
     opened.map_err(|error| EngineError::Table { file: file(), detail: error.to_string() })

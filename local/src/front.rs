@@ -10,7 +10,7 @@ use bytes::Bytes;
 use edge_auth::EdgeAuth;
 use http::{header, request::Parts};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Incoming};
 use lambda_http::Body;
 use serde_json::{Map, Value, json};
 use shared::{
@@ -25,12 +25,19 @@ use crate::{
     routes::{self, Found, Function, Route},
 };
 
-/// API Gateway takes no larger body.
-pub const MAX_BODY: usize = 10 * 1024 * 1024;
+/// The most that is kept of a body before anybody looks at it. Functions take less and say so themselves; API Gateway takes
+/// more, but does not keep it in this process.
+pub const MAX_BODY: usize = 128 * 1024;
 /// How much of a body that is too large is read and thrown away, so that the client gets to read the answer.
-const MAX_DRAIN: usize = 64 * 1024 * 1024;
+const MAX_DRAIN: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIME_LIMIT: Duration = Duration::from_secs(15);
 /// API Gateway waits no longer for a function.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The host of every event. `lambda_http` makes a URL of it and panics when that is none, so the client's is not used;
+/// nobody reads it.
+const HOST: &str = "localhost";
 
 /// The functions behind HTTP.
 #[derive(Debug, Clone)]
@@ -63,13 +70,18 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
         let (functions, peer) = (self.functions.clone(), self.peer);
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let answer = match read(body).await {
+            let answer = match read(body, BODY_TIME_LIMIT).await {
                 // A task of its own: it runs to its end when the client hangs up, as on Lambda, and a panic is one failed
                 // invocation.
                 Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })
                     .await
                     .unwrap_or_else(|_| ApiError::new(Code::Internal).into_answer()),
-                Err(error) => error.into_answer(),
+                // What is left of the body is not waited for.
+                Err(error) => {
+                    let mut answer = error.into_answer();
+                    shared::http::set(&mut answer, header::CONNECTION, "close");
+                    answer
+                }
             };
             Ok(answer.map(into_bytes))
         })
@@ -84,8 +96,20 @@ fn into_bytes(body: Body) -> Full<Bytes> {
     }
 }
 
-/// Reads a body up to [`MAX_BODY`].
-async fn read(mut body: Incoming) -> Result<Vec<u8>, ApiError> {
+/// Reads a body up to [`MAX_BODY`], for no longer than `limit`.
+async fn read<B>(body: B, limit: Duration) -> Result<Vec<u8>, ApiError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    tokio::time::timeout(limit, read_all(body)).await.unwrap_or_else(|late| Err(ApiError::unavailable(late)))
+}
+
+async fn read_all<B>(mut body: B) -> Result<Vec<u8>, ApiError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
     let mut bytes = Vec::new();
     let mut total = 0;
     while let Some(frame) = body.frame().await {
@@ -132,12 +156,9 @@ impl Functions {
 /// The event that API Gateway would send.
 fn event(world: &World, route: &Route, open: &[(&str, &str)], parts: &Parts, body: &[u8], peer: SocketAddr) -> Value {
     let path = parts.uri.path();
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    // A host that is no host would make no request at all.
-    let host = host.filter(|host| host.parse::<http::uri::Authority>().is_ok()).unwrap_or("localhost");
     let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let mut headers = headers(parts);
-    headers.insert("host".to_owned(), host.into());
+    headers.insert("host".to_owned(), HOST.into());
     let mut event = json!({
         "version": "2.0",
         "routeKey": format!("{} {}", route.method, route.path),
@@ -148,7 +169,7 @@ fn event(world: &World, route: &Route, open: &[(&str, &str)], parts: &Parts, bod
         "requestContext": {
             "accountId": "local", "apiId": "local", "stage": "$default",
             "routeKey": format!("{} {}", route.method, route.path),
-            "domainName": host, "domainPrefix": "local",
+            "domainName": HOST, "domainPrefix": "local",
             "requestId": world.nonce(),
             "timeEpoch": world.now().millis(),
             "http": {
@@ -174,10 +195,11 @@ fn is_text(parts: &Parts) -> bool {
         || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
 }
 
-/// Headers as the event carries them: lower case, repeated ones joined by commas.
+/// Headers as the event carries them: lower case, repeated ones joined by commas. What a proxy says of the request is left
+/// out: nobody here believes it, and `lambda_http` would make a URL of it.
 fn headers(parts: &Parts) -> Map<String, Value> {
     let mut joined = Map::new();
-    for name in parts.headers.keys() {
+    for name in parts.headers.keys().filter(|name| !name.as_str().starts_with("x-forwarded-")) {
         let values = parts.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         joined.insert(name.as_str().to_owned(), values.collect::<Vec<_>>().join(",").into());
     }
@@ -217,16 +239,50 @@ mod tests {
         let json = seen(request.header("content-type", "application/json; charset=utf-8"), text.as_bytes());
         assert_eq!(json.body(), &Body::Text(text.to_owned()));
         assert_eq!(json.headers()["x-a"], "1,2");
-        assert_eq!(json.uri().host(), Some("ex.test"));
         let bytes = seen(http::Request::post("/v1/jobs").header("content-type", "application/json"), b"\xff{");
         assert_eq!(bytes.body(), &Body::Binary(b"\xff{".to_vec()));
     }
 
     #[test]
-    fn a_host_that_is_none_does_not_end_the_request() {
-        for host in ["", "a b", "ex.test/../x", "[::1"] {
+    fn neither_a_host_nor_a_proxys_headers_reach_the_event() {
+        for host in ["", "a b", "ex.test/../x", "[::1", "a:99999", "%", "ex.test"] {
             let request = seen(http::Request::post("/v1/jobs").header("host", host), b"");
-            assert_eq!(request.uri().path(), "/v1/jobs", "{host}");
+            assert_eq!(request.uri(), "https://localhost/v1/jobs", "{host}");
         }
+        for scheme in ["https, http", "", " ", "1", "file"] {
+            let request = http::Request::post("/v1/jobs").header("x-forwarded-proto", scheme);
+            let request = seen(request.header("X-Forwarded-For", "192.0.2.8").header("x-forwarded-host", "a b"), b"");
+            assert_eq!(request.uri(), "https://localhost/v1/jobs", "{scheme}");
+            assert_eq!(request.headers().len(), 1, "{:?}", request.headers());
+        }
+    }
+
+    /// A body of `frames` frames, after which nothing more comes.
+    struct Stalled {
+        frames: usize,
+        size: usize,
+    }
+
+    impl HttpBody for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+            let Some(left) = self.frames.checked_sub(1) else { return std::task::Poll::Pending };
+            self.frames = left;
+            std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(vec![b' '; self.size].into()))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stalls_is_given_up_and_one_without_end_is_not_read_to_it() {
+        let code = |stalled| async { read(stalled, Duration::from_millis(50)).await.map_err(|error| error.code) };
+        assert_eq!(code(Stalled { frames: 2, size: 10 }).await, Err(Code::Unavailable));
+        assert_eq!(code(Stalled { frames: 9, size: MAX_BODY }).await, Err(Code::BodyTooLarge));
+        let whole = read(Full::new(Bytes::from(vec![b' '; MAX_BODY])), BODY_TIME_LIMIT).await;
+        assert_eq!(whole.unwrap().len(), MAX_BODY);
     }
 }

@@ -6,10 +6,9 @@ use std::{sync::Arc, time::Duration};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::{
     config::timeout::TimeoutConfig,
-    error::DisplayErrorContext,
     types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName},
 };
-use shared::{clock::World, timestamp::Timestamp};
+use shared::{aws, clock::World, timestamp::Timestamp};
 use tokio::{sync::watch, task::JoinSet};
 use worker::Worker;
 
@@ -108,7 +107,7 @@ impl<W: Batches> Poller<W> {
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .customize()
             .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts));
-        let received = receive.send().await.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        let received = receive.send().await.map_err(|error| aws::cause(&error))?;
         Ok(received.messages.unwrap_or_default())
     }
 
@@ -145,7 +144,7 @@ impl<W: Batches> Poller<W> {
         let delete = self.sqs.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
         if let Err(error) = delete.send().await {
             // They come back and find nothing to do.
-            tracing::warn!(error = %DisplayErrorContext(&error), "messages could not be deleted");
+            tracing::warn!(error = aws::cause(&error), "messages could not be deleted");
         }
     }
 }

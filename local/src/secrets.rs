@@ -10,7 +10,7 @@ use base64::{
 use serde_json::{Value, json};
 use shared::clock::World;
 
-use crate::data::{DataError, failed, write_private};
+use crate::data::{DataError, TABLE_FILE, failed, write_private};
 
 /// What the document takes from outside at every start.
 #[derive(Clone)]
@@ -34,8 +34,17 @@ pub enum SecretsFault {
     #[error(transparent)]
     File(#[from] DataError),
     /// Not ours.
-    #[error("{0} is not a secrets document; move it away, and a new one will be made (which ends every session)")]
+    #[error(
+        "{0} is not a secrets document; put back the one that was there, or choose another data directory with --data \
+         (its login keys tell who is who: a new document would make every user another one, without their jobs)"
+    )]
     Shape(String),
+    /// The table is there, and the keys that tell who is who in it are not.
+    #[error(
+        "{0} is missing, but the table beside it is not; put it back, or choose another data directory with --data \
+         (new login keys would make every user another one, and a request that is sent again could run again)"
+    )]
+    Lost(String),
     /// Users of the stub must not become users of the real service.
     #[error("this data directory was made {made} --dev; choose another one with --data")]
     OtherMode {
@@ -52,7 +61,14 @@ pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, Secr
     let dev = given.wechat_app_secret.is_none();
     let mut document = match fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsFault::Shape(file.display().to_string()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => fresh(world, dev)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let table = file.with_file_name(TABLE_FILE);
+            // Where one cannot look, there may be one.
+            if table.try_exists().map_err(failed(&table, "read"))? {
+                return Err(SecretsFault::Lost(file.display().to_string()));
+            }
+            fresh(world, dev)?
+        }
         Err(error) => return Err(failed(file, "read")(error).into()),
     };
     if document["dev"] != dev {
@@ -156,6 +172,17 @@ mod tests {
         assert_eq!(before["sessions"], after["sessions"]);
         assert_eq!(before["logins"], after["logins"]);
         assert_eq!(after["openclaw"]["token"], "two");
+    }
+
+    #[test]
+    fn keys_that_were_lost_are_not_made_anew_beside_a_table() {
+        let file = directory("lost").join("secrets.json");
+        install(&file, &World::system(), &given(None, "t")).unwrap();
+        fs::write(file.with_file_name("table.db"), "").unwrap();
+        install(&file, &World::system(), &given(None, "t")).unwrap();
+        fs::remove_file(&file).unwrap();
+        let error = install(&file, &World::system(), &given(None, "t")).unwrap_err().to_string();
+        assert!(error.contains("put it back") && !error.contains('\n') && !file.exists(), "{error}");
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt::Display, io::Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, Targets},
+    prelude::*,
+};
 
 /// One line on standard output. A reader that has gone is no reason to fail.
 pub(super) fn say(line: impl Display) {
@@ -27,6 +31,47 @@ pub(super) fn sentence(error: &dyn Error) -> String {
 /// Sends log lines to standard error.
 pub(super) fn log_to_stderr(filter: &str) {
     let filter = EnvFilter::builder().parse_lossy(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // A second start, in a test process, keeps the first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(filter).with(ceiling()).try_init();
+}
+
+/// The most that is logged, whatever was asked for: below `info`, libraries quote requests and answers, and with them
+/// openids, arguments and digest keys. Ours do not at any level.
+fn ceiling() -> Targets {
+    let ours = ["edge_auth", "worker", "status", "sweep", "shared", "local"];
+    Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_targets(ours.map(|name| (name, LevelFilter::TRACE)))
+        .with_targets(["dynoxide", "rustack"].map(|engine| (engine, LevelFilter::ERROR)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn no_library_is_logged_below_info_whatever_is_asked_for() {
+        let ceiling = ceiling();
+        for library in [
+            "aws_sdk_dynamodb::operation",
+            "aws_sdk_sqs",
+            "aws_smithy_runtime::client::orchestrator",
+            "aws_smithy_runtime_api",
+            "aws_smithy_http_client",
+            "aws_sigv4::http_request",
+            "hyper::proto",
+            "hyper_util::client",
+            "reqwest::connect",
+        ] {
+            assert!(ceiling.would_enable(library, &Level::INFO), "{library}");
+            assert!(!ceiling.would_enable(library, &Level::DEBUG), "{library}");
+        }
+        for engine in ["dynoxide::server", "rustack_sqs_core::provider", "rustack_sqs_http"] {
+            assert!(ceiling.would_enable(engine, &Level::ERROR), "{engine}");
+            assert!(!ceiling.would_enable(engine, &Level::WARN), "{engine}");
+        }
+        assert!(ceiling.would_enable("worker::call", &Level::TRACE));
+    }
 }

@@ -42,10 +42,10 @@ async fn every_route_reaches_a_function_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_what_api_gateway_takes_is_413_and_the_client_can_read_it() {
+async fn a_body_that_is_too_large_is_413_before_anything_else_and_the_client_can_read_it() {
     let service = start("too-large").await;
     let url = format!("{}/v1/sessions", service.base_url);
-    let answer = http().post(url).body(vec![b' '; 11 * 1024 * 1024]).send().await.unwrap();
+    let answer = http().post(url).body(vec![b' '; 1024 * 1024]).send().await.unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(json(answer).await["code"], "body_too_large");
     service.stop().await;
@@ -77,6 +77,34 @@ async fn an_open_job_and_its_session_survive_a_restart_and_the_job_is_rung_again
 async fn development_login_does_not_start_where_others_could_reach_it() {
     let options = Options { bind: ([0, 0, 0, 0], 0).into(), ..options("beyond") };
     assert!(matches!(Service::start(options).await, Err(ServiceError::DevBeyondLoopback)));
+}
+
+#[tokio::test]
+async fn only_the_owner_may_read_the_table_also_one_that_others_could() {
+    use std::os::unix::fs::PermissionsExt;
+    let options = options("modes");
+    for _ in 0..2 {
+        let service = Service::start(options.clone()).await.unwrap();
+        let mut seen = 0;
+        for entry in std::fs::read_dir(&options.data).unwrap().map(Result::unwrap) {
+            if entry.file_name().to_str().unwrap().starts_with("table.db") {
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= 2, "table.db and its write-ahead log");
+        service.stop().await;
+        std::fs::set_permissions(options.data.join("table.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_table_whose_secrets_are_lost_is_not_served_with_new_ones() {
+    let options = options("lost-secrets");
+    Service::start(options.clone()).await.unwrap().stop().await;
+    std::fs::remove_file(options.data.join("secrets.json")).unwrap();
+    let refusal = Service::start(options).await.unwrap_err().to_string();
+    assert!(refusal.contains("secrets.json is missing"), "{refusal}");
 }
 
 #[tokio::test]
