@@ -3,7 +3,12 @@
 
 use std::{fmt::Display, process::ExitCode, time::Instant};
 
-use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, Targets},
+    fmt,
+    prelude::*,
+};
 
 use crate::{
     http::{Answer, ApiError},
@@ -55,15 +60,14 @@ const QUOTING: [&str; 8] = [
 /// Sends JSON lines to standard output, as Lambda collects them. `RUST_LOG` is read by the filter; `info` is the default.
 pub fn start() {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    // Below info, these quote what is sent and answered, whatever the environment asks for.
-    let filter = QUOTING.iter().fold(filter, |filter, library| {
-        let clamp = format!("{library}=info").parse().expect("a target and a level are a directive");
-        filter.add_directive(clamp)
-    });
+    // Below info, these quote what is sent and answered. A ceiling, so that no directive of the environment lifts it.
+    let ceiling = Targets::new().with_default(LevelFilter::TRACE);
+    let ceiling = QUOTING.iter().fold(ceiling, |all, library| all.with_target(*library, LevelFilter::INFO));
     let lines =
         fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false);
+    let lines = lines.with_filter(filter).with_filter(ceiling);
     // A second start, in a test process, keeps the first.
-    let _already_started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _already_started = tracing_subscriber::registry().with(lines).try_init();
 }
 
 /// The exit code of a function's process; a start that failed is one line and a non-zero exit.
