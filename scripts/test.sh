@@ -53,7 +53,7 @@ if [ -z "$gateway" ]; then
 elif [ ! -x "$node" ]; then
   skip "Rust, real gateway" "OpenClaw is not installed under .local"
 else
-  part "Rust, real gateway" cargo test --workspace --locked --test gateway -- --test-threads=1
+  part "Rust, real gateway" cargo test --workspace --locked --test gateway -- --test-threads=1 --show-output
 fi
 node_tests "journal" openclaw-plugin/test/*.test.mjs
 node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
