@@ -192,3 +192,18 @@ async fn asking_again_and_again_with_a_full_set_meets_the_rate() {
     assert!(codes.contains(&"rate_limited".to_owned()), "{codes:?}");
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_bell_carries_its_user_as_message_group_so_that_one_users_flood_delays_only_that_user() {
+    for fair in [true, false] {
+        let fair_queue: fn(&mut shared::config::EdgeAuthConfig) =
+            if fair { |edge| edge.queue.fair = true } else { |_| {} };
+        let app = App::with(Setup { edge: fair_queue, ..Setup::default() }).await;
+        let alice = app.login("alice").await;
+        // The embedded queue refuses groups; what is sent is what counts here, and the sweeper would ring.
+        assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+        let expected = fair.then(|| alice.user_id.clone());
+        assert_eq!(app.delays.groups().first(), Some(&expected), "fair: {fair}");
+        app.stop().await;
+    }
+}

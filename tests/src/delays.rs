@@ -22,6 +22,7 @@ use crate::{clock::ManualClock, faults::operation};
 pub struct Delays {
     clock: ManualClock,
     held: Arc<Mutex<Vec<(Timestamp, String)>>>,
+    groups: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl fmt::Debug for Delays {
@@ -33,7 +34,7 @@ impl fmt::Debug for Delays {
 impl Delays {
     /// By this clock.
     pub fn new(clock: ManualClock) -> Self {
-        Self { clock, held: Arc::default() }
+        Self { clock, held: Arc::default(), groups: Arc::default() }
     }
 
     /// Bodies that are due now.
@@ -50,6 +51,11 @@ impl Delays {
     pub fn next(&self) -> Option<Duration> {
         let now = self.clock.now();
         self.held.lock().expect("no panic holds it").iter().map(|(at, _)| at.since(now)).min()
+    }
+
+    /// The message group of every message that was sent.
+    pub fn groups(&self) -> Vec<Option<String>> {
+        self.groups.lock().expect("no panic holds it").clone()
     }
 
     /// Forgets everything that is held: a queue that loses messages.
@@ -82,6 +88,8 @@ impl HttpConnector for Delaying<SharedHttpConnector> {
         }
         let sent: serde_json::Value =
             serde_json::from_slice(request.body().bytes().unwrap_or_default()).expect("the SDK sends JSON");
+        let group = sent["MessageGroupId"].as_str().map(str::to_owned);
+        self.delays.groups.lock().expect("no panic holds it").push(group);
         let delay = sent["DelaySeconds"].as_u64().unwrap_or(0);
         assert!(delay <= 900, "SQS refuses a delay of {delay} s");
         if delay == 0 {
