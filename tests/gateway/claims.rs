@@ -132,7 +132,8 @@ fn a_gateway_that_drains_finishes_what_runs_and_what_is_new_waits_for_the_next()
         tokio::time::sleep(Duration::from_millis(300)).await;
         let new = submit(&app, &alice, "ledger_append", json!({"note":"while draining"})).await;
         app.deliver().await;
-        assert_eq!((alice.job(&new).await["status"].as_str(), real.effects(&new)), (Some("retrying"), 0));
+        // A bare 503 could as well come from a proxy that has passed the call on, so it counts as perhaps out.
+        assert_eq!((alice.job(&new).await["status"].as_str(), real.effects(&new)), (Some("running"), 0));
         tokio::time::sleep(Duration::from_secs(5)).await;
         real.gateway().restart().await.expect("the gateway comes up again");
         let job = finish(&mut app, &alice, &slow).await;
