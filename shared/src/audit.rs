@@ -262,6 +262,15 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_another_job_has_no_place_in_a_chain_however_well_it_is_linked() {
+        let (mut records, _) = chain(2);
+        let mut foreign: AuditRecord = serde_json::from_value(records[1].clone()).unwrap();
+        foreign.request_id = "019a8f3c-7e10-7abc-9def-0123456789ac".parse().unwrap();
+        records[1] = serde_json::to_value(&foreign).unwrap();
+        assert_eq!(verify(&records, foreign.head()), Err(ChainFault::Misplaced { place: 2 }));
+    }
+
+    #[test]
     fn records_survive_a_round_trip_of_an_old_reader() {
         let (records, _) = chain(1);
         let record: AuditRecord = serde_json::from_value(records[0].clone()).unwrap();

@@ -17,6 +17,7 @@ mod events;
 mod flows;
 mod gateway_faults;
 mod honesty;
+mod invariants;
 mod limits;
 mod login;
 mod openapi;

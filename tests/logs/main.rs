@@ -62,7 +62,12 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     app.log_in_with("dev-html").await;
     app.faults.plan(|operation, _| (operation == "GetItem").then_some(integration_tests::Fault::LostBefore));
     alice.submit(&app.new_id(), "ledger_append", json!({"note":secret_argument})).await;
+    // A table that refuses a write and quotes it, and a message that is none: neither is repeated in a line.
+    app.faults.plan(|operation, _| (operation == "PutItem").then_some(integration_tests::Fault::Quoted));
+    alice.submit(&app.new_id(), "ledger_append", json!({"note":secret_argument})).await;
     app.faults.none();
+    app.put_on_queue(&format!(r#"{{"note":"{secret_argument}"}}"#)).await;
+    app.deliver().await;
     alice.get("/v1/jobs").await;
     alice.send("DELETE", "/v1/sessions", &[], b"").await;
     app.sweep().await;

@@ -7,13 +7,14 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
     },
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
@@ -32,10 +33,14 @@ pub enum Fault {
     KilledBefore,
     /// It arrives and takes effect, and the process is killed before the answer.
     KilledAfter,
+    /// It arrives after a moment, in which others go ahead.
+    Late,
+    /// The service refuses it, and quotes what was sent, as DynamoDB does.
+    Quoted,
 }
 
 impl Fault {
-    /// Every kind.
+    /// Every kind that a process may meet at any request, and must get over.
     pub const ALL: [Self; 5] = [Self::LostBefore, Self::LostAfter, Self::Twice, Self::KilledBefore, Self::KilledAfter];
 }
 
@@ -135,6 +140,19 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
                 killed.notify_one();
                 std::future::pending().await
             }),
+            Some(Fault::Late) => HttpConnectorFuture::new(async move {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                inner.call(request).await
+            }),
+            Some(Fault::Quoted) => {
+                let sent = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+                let refusal = serde_json::json!({
+                    "__type": "com.amazon.coral.validate#ValidationException",
+                    "message": format!("One or more parameter values were invalid: {sent}"),
+                });
+                let status = 400.try_into().expect("400 is a status");
+                HttpConnectorFuture::ready(Ok(HttpResponse::new(status, refusal.to_string().into())))
+            }
         }
     }
 }

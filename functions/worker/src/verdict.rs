@@ -323,6 +323,8 @@ mod tests {
         for answer in no_news() {
             let soon = decide(answer.clone(), &CASE);
             assert!(matches!(soon, Verdict::Park { running: false, .. }), "{answer:?}: {soon:?}");
+            let overdue = decide(answer.clone(), &Case { late: Duration::from_secs(1799), ..CASE });
+            assert!(matches!(overdue, Verdict::Park { .. }), "it may still be told: {answer:?}: {overdue:?}");
             let late = Case { late: Duration::from_secs(1801), ..CASE };
             assert_eq!(decide(answer.clone(), &late), Verdict::End(Ending::unknown()), "{answer:?}");
             let direct = Case { direct: true, ..CASE };

@@ -286,3 +286,6 @@ impl Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
