@@ -13,7 +13,6 @@ use shared::{
 };
 
 mod overdue;
-mod ring_all;
 
 use overdue::Tally;
 
@@ -103,12 +102,6 @@ impl Sweep {
             }
         }
         ended
-    }
-
-    /// Rings every open job once, for the time at which it is due, and says how many there were. For a queue that forgets
-    /// its messages when it restarts; writes nothing.
-    pub async fn ring_all_open(&self) -> Result<usize, SweepError> {
-        ring_all::run(self).await
     }
 
     /// The table, for whoever counts what it costs.
