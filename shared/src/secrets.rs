@@ -160,7 +160,7 @@ impl<T> Secrets<T> {
 
     /// What `make` turns the parsed document into: from the cache, or read anew. A document that cannot be read now leaves
     /// the last good one in use.
-    pub fn get<D: DeserializeOwned>(
+    pub async fn get<D: DeserializeOwned>(
         &self,
         world: &World,
         make: impl FnOnce(D) -> Result<T, SecretsError>,

@@ -17,7 +17,7 @@ use crate::{EdgeAuth, submit::ring};
 const TRIES: usize = 5;
 
 pub(crate) async fn cancel(edge: &EdgeAuth, request: &Request, id: Option<RequestId>) -> Result<Answer, ApiError> {
-    let session = bearer::authenticate(request.headers(), &edge.keys()?.verifier, edge.world.now())?;
+    let session = bearer::authenticate(request.headers(), &edge.keys().await?.verifier, edge.world.now())?;
     bearer::alive(&session, &edge.table).await?;
     let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
     for _ in 0..TRIES {

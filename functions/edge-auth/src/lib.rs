@@ -123,7 +123,7 @@ impl EdgeAuth {
         &self.table
     }
 
-    fn keys(&self) -> Result<Arc<EdgeKeys>, ApiError> {
+    async fn keys(&self) -> Result<Arc<EdgeKeys>, ApiError> {
         let make = |secrets: EdgeSecrets| {
             Ok(EdgeKeys {
                 signer: secrets.sessions.signer(&self.config.audience)?,
@@ -132,7 +132,7 @@ impl EdgeAuth {
                 app_secret: secrets.wechat.app_secret,
             })
         };
-        self.secrets.get(&self.world, make).map_err(ApiError::unavailable)
+        self.secrets.get(&self.world, make).await.map_err(ApiError::unavailable)
     }
 }
 

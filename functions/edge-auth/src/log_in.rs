@@ -31,7 +31,7 @@ struct NoLoginKey;
 /// Logs a user in. A new user is one whose openid no listed key knows.
 pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request) -> Result<Answer, ApiError> {
     let code = parse(request)?;
-    let keys = edge.keys()?;
+    let keys = edge.keys().await?;
     let current = keys.logins.first().ok_or_else(|| ApiError::new(Code::Internal).because(NoLoginKey))?;
     charge_address(edge, &address_digest(current, source_ip(request))).await?;
 

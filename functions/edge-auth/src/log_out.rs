@@ -11,7 +11,7 @@ use crate::EdgeAuth;
 /// Logs a user out. A session that is dead already may not do it: a stolen old token would end the sessions after it.
 pub(crate) async fn log_out(edge: &EdgeAuth, request: &Request) -> Result<Answer, ApiError> {
     let now = edge.world.now();
-    let session = bearer::authenticate(request.headers(), &edge.keys()?.verifier, now)?;
+    let session = bearer::authenticate(request.headers(), &edge.keys().await?.verifier, now)?;
     bearer::alive(&session, &edge.table).await?;
     // A session may have begun a little ahead of this clock. It dies nevertheless.
     let until = now.max(session.began_at);

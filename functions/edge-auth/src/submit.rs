@@ -61,7 +61,7 @@ pub(crate) async fn submit(
     trace: Option<&TraceParent>,
 ) -> Result<Answer, ApiError> {
     let now = edge.world.now();
-    let session = bearer::authenticate(request.headers(), &edge.keys()?.verifier, now)?;
+    let session = bearer::authenticate(request.headers(), &edge.keys().await?.verifier, now)?;
     let id = id.map_err(ApiError::new)?;
     let value = body::read_json(request)?;
     let submission =

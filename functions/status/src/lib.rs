@@ -128,17 +128,17 @@ impl Status {
 
     /// Who asks: a session that verifies, of a user who exists and has not ended it.
     async fn authenticate(&self, request: &Request) -> Result<Session, ApiError> {
-        let session = bearer::authenticate(request.headers(), &self.keys()?.verifier, self.world.now())?;
+        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.world.now())?;
         bearer::alive(&session, &self.table).await?;
         Ok(session)
     }
 
-    fn keys(&self) -> Result<Arc<StatusKeys>, ApiError> {
+    async fn keys(&self) -> Result<Arc<StatusKeys>, ApiError> {
         let make = |secrets: StatusSecrets| {
             let verifier = secrets.sessions.verifier(&self.config.audience)?;
             Ok(StatusKeys { verifier, cursors: secrets.cursors })
         };
-        self.secrets.get(&self.world, make).map_err(ApiError::unavailable)
+        self.secrets.get(&self.world, make).await.map_err(ApiError::unavailable)
     }
 
     /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.

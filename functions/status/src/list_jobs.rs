@@ -21,7 +21,7 @@ struct Page {
 /// One page. A result that has a record of its own is not in it: it is read with its job.
 pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) -> Result<Answer, ApiError> {
     let limit = query::limit(request)?;
-    let keys = status.keys()?;
+    let keys = status.keys().await?;
     let after = query::once(request, "cursor")?
         .map(|text| Cursor::decode(text, user, &keys.cursors))
         .transpose()

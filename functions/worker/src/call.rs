@@ -40,7 +40,7 @@ impl Worker {
         // A step that has an intent is never decided again, only asked for its outcome.
         match step.intent.clone() {
             Some(intent) => {
-                let verdict = self.ask_again(&cursor, &self.token()?, &intent).await?;
+                let verdict = self.ask_again(&cursor, &self.token().await?, &intent).await?;
                 Ok(Some((cursor, verdict)))
             }
             None => self.begin(cursor).await,
@@ -53,7 +53,7 @@ impl Worker {
             Ok(tool) => tool,
             Err(ending) => return Ok(Some((cursor, Verdict::End(ending)))),
         };
-        let token = &self.token()?;
+        let token = &self.token().await?;
         let view = self.journal_view(&token.openclaw.token).await?;
         let via = match (view, tool.entry.effect) {
             (JournalView::Present { id, .. }, ToolEffect::Read) => Via::Journal(id),
@@ -285,8 +285,8 @@ impl Worker {
         Ok(self.table.gateway_seen(journal).await?.map_or(0, |seen| seen.sequence))
     }
 
-    pub(crate) fn token(&self) -> Result<Arc<WorkerSecrets>, RunError> {
-        Ok(self.secrets.get(&self.world, Ok)?)
+    pub(crate) async fn token(&self) -> Result<Arc<WorkerSecrets>, RunError> {
+        Ok(self.secrets.get(&self.world, Ok).await?)
     }
 
     /// Remembers who answered, and how far the journal has come.

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     let Some(step) = job.step() else { return Ok(Rung::NothingToDo) };
     let Some(Via::Journal(id)) = step.intent.as_ref().map(|intent| &intent.via) else { return Ok(Rung::NothingToDo) };
-    let token = worker.token()?;
+    let token = worker.token().await?;
     let known = step.intent.as_ref().map_or(0, |intent| intent.sequence);
     let sequence = worker.sequence_of(&token, &id.journal).await?.max(known);
     let expected = Expected { journal: &id.journal, sequence };
