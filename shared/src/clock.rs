@@ -1,10 +1,14 @@
-//! The only clock and the only source of randomness. Two implementations of each run: the system's, and a test's.
+//! The only clock and the only source of randomness. Two implementations of each run: the system's, and a test's. What is
+//! measured goes the same way, so that it carries the same time.
 
 use std::{fmt::Debug, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::timestamp::Timestamp;
+use crate::{
+    metrics::{Dimension, Measurement, Meter, Metric},
+    timestamp::Timestamp,
+};
 
 /// Tells the time.
 pub trait Clock: Debug + Send + Sync {
@@ -36,11 +40,12 @@ impl Random for System {
     }
 }
 
-/// Clock and randomness, as everything below takes them.
+/// Clock, randomness and meter, as everything below takes them.
 #[derive(Debug, Clone)]
 pub struct World {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    meter: Meter,
 }
 
 impl World {
@@ -49,9 +54,25 @@ impl World {
         Self::new(Arc::new(System), Arc::new(System))
     }
 
-    /// Any other.
+    /// Any other. Measures nothing.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random }
+        Self { clock, random, meter: Meter::none() }
+    }
+
+    /// The same one, with this meter.
+    #[must_use]
+    pub fn metered(self, meter: Meter) -> Self {
+        Self { meter, ..self }
+    }
+
+    /// Measures now: all values at once, split by these dimensions.
+    pub fn measure(&self, values: &[(Metric, f64)], dimensions: &[(Dimension, &str)]) {
+        self.meter.take(Measurement { at: self.now(), values, dimensions });
+    }
+
+    /// Counts one thing that is split by nothing.
+    pub fn count(&self, metric: Metric) {
+        self.measure(&[(metric, 1.0)], &[]);
     }
 
     /// Now.

@@ -35,6 +35,7 @@ pub mod bearer;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod metrics;
 pub mod openclaw;
 pub mod queue;
 pub mod secrets;

@@ -1,0 +1,90 @@
+//! CloudWatch's embedded metric format: one JSON line per measurement, from which CloudWatch makes the metrics.
+//!
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use std::io::Write;
+
+use serde_json::{Map, Number, Value, json};
+
+use super::{Measurement, Metric, Sink};
+
+/// One document has no more values of a metric, and a directive no more metrics.
+const AT_MOST: usize = 100;
+
+/// The documents of one measurement: one, unless it has more values than a document may have.
+pub fn documents(namespace: &str, measurement: Measurement<'_>) -> impl Iterator<Item = Value> {
+    let chunks = measurement.values.chunks(AT_MOST);
+    chunks.filter_map(move |values| document(namespace, Measurement { values, ..measurement }))
+}
+
+/// `None` when nothing in it can be published.
+fn document(namespace: &str, measurement: Measurement<'_>) -> Option<Value> {
+    let mut top = Map::new();
+    let mut directives: Vec<(Vec<&[_]>, Vec<Metric>)> = Vec::new();
+    for (metric, value) in measurement.values {
+        let sets: Vec<_> = metric.dimension_sets().iter().copied().filter(|set| measurement.has(set)).collect();
+        let Some(value) = number(*value).filter(|_| !sets.is_empty()) else { continue };
+        match top.get_mut(metric.name()) {
+            None => _ = top.insert(metric.name().to_owned(), value),
+            Some(Value::Array(several)) => several.push(value),
+            Some(one) => *one = Value::Array(vec![one.take(), value]),
+        }
+        for dimension in sets.iter().flat_map(|set| set.iter()) {
+            let value = measurement.dimension(*dimension).unwrap_or_default();
+            top.insert(dimension.name().to_owned(), value.into());
+        }
+        match directives.iter_mut().find(|(known, _)| *known == sets) {
+            None => directives.push((sets, vec![*metric])),
+            Some((_, metrics)) if !metrics.contains(metric) => metrics.push(*metric),
+            Some(_) => {}
+        }
+    }
+    let directives: Vec<Value> = directives
+        .into_iter()
+        .map(|(sets, metrics)| {
+            let names = |set: &&[super::Dimension]| set.iter().map(|dimension| dimension.name()).collect::<Vec<_>>();
+            let metric = |metric: Metric| json!({ "Name": metric.name(), "Unit": metric.unit().name() });
+            json!({
+                "Namespace": namespace,
+                "Dimensions": sets.iter().map(names).collect::<Vec<_>>(),
+                "Metrics": metrics.into_iter().map(metric).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    if directives.is_empty() {
+        return None;
+    }
+    top.insert("_aws".to_owned(), json!({ "Timestamp": measurement.at.millis(), "CloudWatchMetrics": directives }));
+    Some(Value::Object(top))
+}
+
+/// A number as JSON can say it, whole ones without a fraction.
+#[expect(clippy::cast_possible_truncation, reason = "below 2^53 a whole double is exact")]
+fn number(value: f64) -> Option<Value> {
+    let whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+    let number = if whole { Some(Number::from(value as i64)) } else { Number::from_f64(value) };
+    number.map(Value::Number)
+}
+
+/// Writes each document as one line to standard output, where Lambda collects it beside the log lines.
+#[derive(Debug)]
+pub struct ToStandardOutput {
+    namespace: String,
+}
+
+impl ToStandardOutput {
+    /// In this namespace.
+    pub fn new(namespace: String) -> Self {
+        Self { namespace }
+    }
+}
+
+impl Sink for ToStandardOutput {
+    fn take(&self, measurement: Measurement<'_>) {
+        for document in documents(&self.namespace, measurement) {
+            let line = format!("{document}\n");
+            // One write: a line is never cut in two by another one. Standard output that is gone is nobody's to repair.
+            let _measured = std::io::stdout().lock().write_all(line.as_bytes());
+        }
+    }
+}

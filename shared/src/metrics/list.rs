@@ -1,0 +1,165 @@
+//! Every metric: its name, what kind of number it is, its unit, and the sets of dimensions that it is published under.
+
+/// What a metric can be split by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dimension {
+    /// A function of ours.
+    Function,
+    /// Method and path with placeholders.
+    Route,
+    /// The stable code of an error.
+    Code,
+    /// How a login went.
+    Outcome,
+    /// A job's state.
+    State,
+    /// A tool of the catalogue.
+    Tool,
+    /// Why policy refused.
+    Reason,
+    /// The gateway's HTTP status, or why there is none.
+    Status,
+}
+
+impl Dimension {
+    /// Every dimension.
+    pub const ALL: [Self; 8] =
+        [Self::Function, Self::Route, Self::Code, Self::Outcome, Self::State, Self::Tool, Self::Reason, Self::Status];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Route => "route",
+            Self::Code => "code",
+            Self::Outcome => "outcome",
+            Self::State => "state",
+            Self::Tool => "tool",
+            Self::Reason => "reason",
+            Self::Status => "status",
+        }
+    }
+}
+
+/// What kind of number a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Things that happened: added up.
+    Counter,
+    /// Sizes and durations: looked at by percentiles.
+    Distribution,
+    /// A state of affairs: the last one counts.
+    Gauge,
+}
+
+impl Kind {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Distribution => "distribution",
+            Self::Gauge => "gauge",
+        }
+    }
+}
+
+/// A unit, by CloudWatch's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Milliseconds.
+    Milliseconds,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// None.
+    None,
+}
+
+impl Unit {
+    /// CloudWatch's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
+            Self::Bytes => "Bytes",
+            Self::None => "None",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($name:ident = $text:literal $kind:ident $unit:ident [$([$($dimension:ident),*]),+] $help:literal;)*) => {
+        /// Something that is measured.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Metric { $(#[doc = $help] $name,)* }
+
+        impl Metric {
+            /// Every metric.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str { match self { $(Self::$name => $text,)* } }
+
+            /// What kind of number it is.
+            pub const fn kind(self) -> Kind { match self { $(Self::$name => Kind::$kind,)* } }
+
+            /// Its unit.
+            pub const fn unit(self) -> Unit { match self { $(Self::$name => Unit::$unit,)* } }
+
+            /// The sets of dimensions that it is published under. The first one has every dimension of the others.
+            pub const fn dimension_sets(self) -> &'static [&'static [Dimension]] {
+                match self { $(Self::$name => &[$(&[$(Dimension::$dimension),*]),+],)* }
+            }
+
+            /// When it is measured.
+            pub const fn help(self) -> &'static str { match self { $(Self::$name => $help,)* } }
+        }
+    };
+}
+
+metrics! {
+    Requests = "requests" Counter Count [[Function, Route], [Function]] "each answered request";
+    RequestErrors = "request_errors" Counter Count [[Function, Route], [Function]] "the same requests: 1 for a 5xx, else 0";
+    RequestDuration = "request_duration_ms" Distribution Milliseconds [[Function, Route], [Function]]
+        "the same requests: from event to answer";
+    Rejections = "rejections" Counter Count [[Code], []] "each 4xx answer";
+    RateLimited = "rate_limited" Counter Count [[]] "each 429 answer";
+    PayloadBytes = "payload_bytes" Distribution Bytes [[]] "each request with a body: its size, over the cap or not";
+    Logins = "logins" Counter Count [[Outcome]] "each login: `ok`, `refused`, `unavailable`, `misconfigured`";
+    JobsAccepted = "jobs_accepted" Counter Count [[]] "each new job";
+    JobsReplayed = "jobs_replayed" Counter Count [[]] "each repeated submission that got the stored job";
+    JobsFinished = "jobs_finished" Counter Count [[State], []] "each job that became terminal, once";
+    JobDuration = "job_duration_ms" Distribution Milliseconds [[]] "the same jobs: from accept to terminal";
+    JobAttempts = "job_attempts" Distribution Count [[]] "the same jobs: attempts used";
+    ClaimDelay = "claim_delay_ms" Distribution Milliseconds [[]] "each claim: how late after the job was due";
+    LeaseLost = "lease_lost" Counter Count [[]] "each commit that another writer was quicker than";
+    ToolCalls = "tool_calls" Counter Count [[Tool], []] "each step whose outcome became known, or `unknown`";
+    ToolFailures = "tool_failures" Counter Count [[Tool], []]
+        "the same steps: 1 unless it succeeded, was refused or never ran";
+    ToolDuration = "tool_duration_ms" Distribution Milliseconds [[Tool], []]
+        "the same steps, if sent: from sending to the known outcome";
+    PolicyRefusals = "policy_refusals" Counter Count [[Reason], []] "each refusal by policy, at the edge or by the worker";
+    GatewayAnswers = "gateway_answers" Counter Count [[Status], []]
+        "each call of the gateway: HTTP status, or `unreachable`, `timeout`";
+    GatewayFailures = "gateway_failures" Counter Count [[]]
+        "the same calls: 1 for 5xx, 401, 403, unreachable or timeout, else 0";
+    GatewayRestarts = "gateway_restarts" Counter Count [[]] "each new boot id of a journal that was seen before";
+    GatewayReady = "gateway_ready" Gauge None [[]] "each sweep: 1 if the gateway answered its health check, else 0";
+    RingFailures = "ring_failures" Counter Count [[]] "each bell that could not be put on the queue";
+    UndecodableMessages = "undecodable_messages" Counter Count [[]] "each queue message that names no job";
+    AuditWriteFailures = "audit_write_failures" Counter Count [[]] "each audit record that could not be written";
+    SweepRuns = "sweep_runs" Counter Count [[]] "each sweep: the service's heartbeat, and the sign that logs arrive";
+    SweepFailures = "sweep_failures" Counter Count [[]] "each sweep: 1 if it could not be finished, else 0";
+    OpenJobs = "open_jobs" Gauge Count [[]] "each sweep: jobs that are not over";
+    OverdueJobs = "overdue_jobs" Gauge Count [[]] "each sweep: open jobs that should have been taken on and were not";
+    OverdueAge = "overdue_age_s" Gauge Seconds [[]]
+        "each sweep: how long the oldest of them has been overdue, 0 without one";
+    ColdStarts = "cold_starts" Counter Count [[Function]] "each process that starts: `function` is `local` on one host";
+    SecretAge = "secret_age_s" Gauge Seconds [[Function]] "each refresh: since this version of the secret was made";
+    SecretRefreshFailures = "secret_refresh_failures" Counter Count [[Function]]
+        "each refresh: 1 if the secret could not be read, else 0";
+}
