@@ -25,6 +25,9 @@ pub struct UserState {
     /// Jobs that were open when last looked at. Adding is idempotent, so is removing.
     #[serde(rename = "inf", default)]
     pub in_flight: BTreeSet<String>,
+    /// When a place in flight was last taken.
+    #[serde(rename = "adm", default)]
+    pub last_admission: Option<Timestamp>,
     /// Of the last conditional write.
     #[serde(rename = "nonce", default)]
     pub nonce: String,
@@ -97,7 +100,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn user() -> UserState {
-        UserState { not_before: epoch(), arrival: None, in_flight: BTreeSet::new(), nonce: "other".into() }
+        let in_flight = BTreeSet::new();
+        UserState { not_before: epoch(), arrival: None, in_flight, last_admission: None, nonce: "other".into() }
     }
 
     fn explain_for(user: Option<&UserState>) -> Admission {

@@ -63,7 +63,7 @@ async fn too_many_open_jobs_are_429_until_one_ends() {
 async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
     let mut app = strict().await;
     let alice = app.login("alice").await;
-    for _ in 0..8 {
+    for _ in 0..4 {
         // The user is charged, and the process dies before the job is recorded.
         app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::KilledBefore));
         let id = app.new_id();
@@ -74,7 +74,43 @@ async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
         app.faults.none();
         app.advance(Duration::from_secs(5)).await;
     }
+    // As far as anybody can tell, these four are still being recorded; after a minute none of them can be.
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.verdict(), (429, "in_flight_full"));
+    app.advance(Duration::from_secs(60)).await;
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn sixteen_that_race_get_no_more_than_the_places_there_are() {
+    let mut app = App::with(Setup {
+        edge: |edge| edge.limits = Limits { submissions: Rate::new(Duration::from_millis(1), 1000), in_flight: 4 },
+        ..Setup::default()
+    })
+    .await;
+    let alice = app.login("alice").await;
+    // Each job takes a while to be recorded, so that the others meet places that are taken by no job yet.
+    app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::Late));
+    let submissions: Vec<_> = (0..16)
+        .map(|_| {
+            let (alice, id) = (alice.clone(), app.new_id());
+            tokio::spawn(async move { (alice.submit(&id, "ledger_read", json!({})).await, id) })
+        })
+        .collect();
+    let mut accepted = Vec::new();
+    for submission in submissions {
+        let (reply, id) = submission.await.unwrap();
+        match reply.status.as_u16() {
+            202 => accepted.push(id),
+            _ => assert_eq!(reply.verdict(), (429, "in_flight_full")),
+        }
+    }
+    app.faults.none();
+    assert_eq!(accepted.len(), 4);
+    for id in &accepted {
+        app.finish(&alice, id).await;
+    }
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "they are free again");
     app.stop().await;
 }
 

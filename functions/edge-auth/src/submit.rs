@@ -34,6 +34,8 @@ use crate::{EdgeAuth, body};
 
 /// How far ahead `not_after` may lie.
 const NOT_AFTER_AT_MOST: Duration = Duration::from_secs(24 * 3600);
+/// After how long an admitted submission has recorded its job, or never will: no request lives longer than 30 s.
+const RECORDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The `Idempotency-Key` header. Two of them are none. A known job may be named in any spelling, also by the UUID that the
 /// service made of a ULID; only a new one needs a time in its id ([`names_a_new_job`]).
@@ -177,22 +179,26 @@ async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> Result<(), 
 }
 
 /// Drops from the set in flight what is over, or was never recorded. So no worker has to touch the user item, and a crash
-/// cannot make the set drift.
+/// cannot make the set drift. What has no job yet may be on its way: it stays until the last admission is so long ago that
+/// nothing can be.
 async fn heal(edge: &EdgeAuth, session: &Session) -> Result<usize, ApiError> {
-    let user = edge.table.user(session.user_id).await.map_err(ApiError::unavailable)?;
-    let mut over = Vec::new();
-    for id in user.into_iter().flat_map(|user| user.in_flight).filter_map(|id| id.parse::<RequestId>().ok()) {
-        let open = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
-            Some(Stored::Job(job)) => !job.state.is_over(),
-            Some(Stored::Newer) => true,
-            None => false,
-        };
-        if !open {
-            over.push(id);
+    let (user_id, now) = (session.user_id, edge.world.now());
+    let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };
+    let (mut over, mut unrecorded) = (Vec::new(), Vec::new());
+    for id in user.in_flight.iter().filter_map(|id| id.parse::<RequestId>().ok()) {
+        match edge.table.job(user_id, id).await.map_err(ApiError::unavailable)? {
+            Some(Stored::Job(job)) if job.state.is_over() => over.push(id),
+            Some(Stored::Job(_) | Stored::Newer) => {}
+            None => unrecorded.push(id),
         }
     }
-    edge.table.drop_in_flight(session.user_id, &over).await.map_err(ApiError::unavailable)?;
-    Ok(over.len())
+    edge.table.drop_in_flight(user_id, &over).await.map_err(ApiError::unavailable)?;
+    let mut dropped = over.len();
+    if user.last_admission.is_none_or(|at| at.plus(RECORDED_WITHIN) <= now) {
+        let gone = edge.table.drop_unrecorded(user_id, &unrecorded, user.last_admission).await;
+        dropped += if gone.map_err(ApiError::unavailable)? { unrecorded.len() } else { 0 };
+    }
+    Ok(dropped)
 }
 
 async fn record(

@@ -154,12 +154,11 @@ impl Table {
             session,
             id,
             limits,
-            nonce,
+            (now, nonce),
         )
-        .value(":now", number(now.millis()))
         .value(":arrival", number(now.plus(limits.submissions.interval()).millis()));
         let key = || (keys::user(session.user_id), keys::USER.to_owned());
-        let old = match self.update(key(), "SET arr = :arrival, nonce = :nonce ADD inf :ids", idle).await? {
+        let old = match self.update(key(), "SET arr = :arrival, adm = :now, nonce = :nonce ADD inf :ids", idle).await? {
             Ok(_) => return Ok(Admission::Applied),
             Err(old) => old.map(parse).transpose()?,
         };
@@ -174,11 +173,11 @@ impl Table {
             session,
             id,
             limits,
-            nonce,
+            (now, nonce),
         )
         .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
         .value(":interval", number(limits.submissions.interval().as_millis()));
-        match self.update(key(), "SET arr = arr + :interval, nonce = :nonce ADD inf :ids", burst).await? {
+        match self.update(key(), "SET arr = arr + :interval, adm = :now, nonce = :nonce ADD inf :ids", burst).await? {
             Ok(_) => Ok(Admission::Applied),
             Err(old) => {
                 let old = old.map(parse).transpose()?;
@@ -191,14 +190,41 @@ impl Table {
         }
     }
 
-    /// Drops ids from the set of jobs in flight. Idempotent, so it needs no condition but that the user exists.
+    /// Drops ids from the set of jobs in flight, because their jobs are over. Idempotent, so it needs no condition but that
+    /// the user exists.
     pub async fn drop_in_flight(&self, user: UserId, over: &[RequestId]) -> Result<(), TableError> {
-        if over.is_empty() {
-            return Ok(());
-        }
         // The user is still there: an erased one is not brought back.
-        let condition = Condition::new("attribute_exists(pk)").value(":over", id_set(over));
-        self.update((keys::user(user), keys::USER.to_owned()), "DELETE inf :over", condition).await.map(drop)
+        self.drop_from_set(user, over, Condition::new("attribute_exists(pk)")).await.map(drop)
+    }
+
+    /// Drops ids that were never recorded, unless somebody was admitted since `last_admission`: perhaps under one of them.
+    /// Returns whether it did.
+    pub async fn drop_unrecorded(
+        &self,
+        user: UserId,
+        unrecorded: &[RequestId],
+        last_admission: Option<Timestamp>,
+    ) -> Result<bool, TableError> {
+        let condition = match last_admission {
+            // Nobody was admitted after the look at the set.
+            Some(at) => Condition::new("adm = :seen").value(":seen", number(at.millis())),
+            None => Condition::new("attribute_exists(pk) AND attribute_not_exists(adm)"),
+        };
+        self.drop_from_set(user, unrecorded, condition).await
+    }
+
+    async fn drop_from_set(
+        &self,
+        user: UserId,
+        ids: &[RequestId],
+        condition: Condition<'static>,
+    ) -> Result<bool, TableError> {
+        if ids.is_empty() {
+            return Ok(false);
+        }
+        let condition = condition.value(":ids", id_set(ids));
+        let dropped = self.update((keys::user(user), keys::USER.to_owned()), "DELETE inf :ids", condition).await?;
+        Ok(dropped.is_ok())
     }
 }
 
@@ -207,10 +233,11 @@ fn admission_condition<'a>(
     session: &Session,
     id: RequestId,
     limits: &Limits,
-    nonce: &str,
+    (now, nonce): (Timestamp, &str),
 ) -> Condition<'a> {
     Condition::new(text_of_condition)
         .value(":began", number(session.began_at.millis()))
+        .value(":now", number(now.millis()))
         .value(":id", text(id))
         .value(":ids", id_set(&[id]))
         .value(":cap", number(limits.in_flight))

@@ -1,0 +1,73 @@
+//! Invariant 11, *bounded*.
+
+use std::time::Duration;
+
+use integration_tests::{App, Fault, Setup, app::AFTER_A_CRASH};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_result_over_the_cap_is_not_kept_by_a_gateway_without_a_journal_either() {
+    let mut app = App::with(Setup {
+        journal: false,
+        unjournaled_writes: true,
+        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000),
+        ..Setup::default()
+    })
+    .await;
+    let alice = app.login("alice").await;
+    for _ in 0..40 {
+        app.run(&alice, "ledger_append", json!({"note":"x".repeat(1900)})).await;
+        app.advance(Duration::from_millis(10)).await;
+    }
+    let job = app.run(&alice, "ledger_read", json!({})).await;
+    assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &json!({"omitted":"too_large"})));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn sixteen_that_race_get_no_more_than_the_burst() {
+    let app = App::with(Setup {
+        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_secs(2), 3),
+        ..Setup::default()
+    })
+    .await;
+    let alice = app.login("alice").await;
+    // All of them reach the user item before any of them is charged.
+    app.faults.plan(|_, _| Some(Fault::Late));
+    let submissions = (0..16).map(|_| {
+        let (alice, id) = (alice.clone(), app.new_id());
+        tokio::spawn(async move { alice.submit(&id, "ledger_read", json!({})).await.status.as_u16() })
+    });
+    let mut statuses = Vec::new();
+    for submission in submissions.collect::<Vec<_>>() {
+        statuses.push(submission.await.unwrap());
+    }
+    app.faults.none();
+    assert!(statuses.iter().all(|status| [202, 429].contains(status)), "{statuses:?}");
+    let passed = statuses.iter().filter(|status| **status == 202).count();
+    assert!((1..=3).contains(&passed), "{statuses:?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
+    let mut app = App::with(Setup {
+        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000),
+        ..Setup::default()
+    })
+    .await;
+    let mut config = app.deployment.sweep();
+    config.rings_per_run = 2;
+    app.sweep = sweep::Sweep::new(config, app.functions.world.clone()).unwrap();
+    let alice = app.login("alice").await;
+    for _ in 0..8 {
+        assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    }
+    drop(app.receive().await);
+    app.clock.advance(AFTER_A_CRASH);
+    for _ in 0..4 {
+        assert_eq!(app.sweep().await.rung, 2);
+    }
+    assert_eq!(app.sweep().await.rung, 0, "each was rung once");
+    app.stop().await;
+}

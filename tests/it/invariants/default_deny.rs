@@ -1,0 +1,40 @@
+//! Invariant 9, *default deny*.
+
+use std::time::Duration;
+
+use integration_tests::App;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_intent() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let root = integration_tests::mini_gateway::checkout().join("policy");
+    let text = std::fs::read_to_string(root.join("tools.toml")).unwrap();
+    let changed = text.replacen("effect = \"write\"\nrun_unapproved = true", "effect = \"read\"", 1);
+    assert_ne!(text, changed);
+    let schema = |name: &str| std::fs::read(root.join("schemas").join(name)).ok();
+    app.new_worker(Some(shared::catalogue::Catalogue::parse(&changed, schema).unwrap()));
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("tool_changed")), "{job}");
+    assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_starts_no_job() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    alice.send("DELETE", "/v1/sessions", &[], b"").await;
+    let id = app.new_id();
+    // Once with nothing ahead in the rate, once within its burst: two different updates decide.
+    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.verdict(), (401, "no_session"));
+    app.advance(Duration::from_secs(1)).await;
+    let again = app.login("alice").await;
+    assert_eq!(again.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.verdict(), (401, "no_session"));
+    assert_eq!(again.get(&format!("/v1/jobs/{id}")).await.status, 404, "nothing is stored");
+    app.stop().await;
+}

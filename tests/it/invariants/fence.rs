@@ -1,0 +1,81 @@
+//! Invariant 3, *fence*.
+
+use std::{sync::atomic, time::Duration};
+
+use integration_tests::{App, Client, Fault, app::AFTER_A_CRASH};
+use serde_json::json;
+use shared::{clock::Clock, job::JobState, table::Commit};
+
+use super::{INVOKE, claim_and_die};
+
+/// A job that another worker has taken over from one that died: as the first one left it, and as it is now.
+async fn taken_over(app: &mut App) -> (Client, String, shared::job::Job, shared::job::Job) {
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    claim_and_die(app).await;
+    let first = app.stored(&alice, &id).await;
+    app.advance(AFTER_A_CRASH).await;
+    app.ring(&alice, &id).await;
+    claim_and_die(app).await;
+    let second = app.stored(&alice, &id).await;
+    assert_eq!((first.state, second.state), (JobState::Running, JobState::Running));
+    (alice, id, first, second)
+}
+
+#[tokio::test]
+async fn a_late_write_is_refused_even_when_the_state_is_the_same() {
+    let mut app = App::start().await;
+    let (_, _, first, second) = taken_over(&mut app).await;
+    assert!(second.rev > first.rev, "each write has a revision of its own");
+    let mut late = first.clone();
+    late.rev += 1;
+    let commit = app.table.commit(&first, &late, "late").await.unwrap();
+    assert!(matches!(commit, Commit::Lost(_)), "{commit:?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_changes_nothing_when_its_answer_comes_at_last() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.gateway().next(INVOKE, "hang", None, 1).await;
+    let before = app.gateway().counts().await[INVOKE].clone();
+    let messages = app.receive().await;
+    let (slow, deadline) = (app.worker.clone(), app.clock.now().plus(Duration::from_secs(30)));
+    let slow = tokio::spawn(async move { slow.handle_batch(local::poller::event(&messages), deadline).await });
+    while app.gateway().counts().await[INVOKE] == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It waits for the gateway, its lease runs out, and another worker claims the job.
+    app.advance(AFTER_A_CRASH).await;
+    app.new_worker(None);
+    app.ring(&alice, &id).await;
+    claim_and_die(&mut app).await;
+    let held = app.stored(&alice, &id).await;
+    assert_eq!(held.state, JobState::Running);
+    slow.await.unwrap();
+    assert_eq!(app.stored(&alice, &id).await, held, "the job is the other worker's");
+    assert_eq!((app.finish(&alice, &id).await["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_the_workers_own_all_the_same() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let puts = atomic::AtomicUsize::new(0);
+    app.faults.plan(move |operation, _| {
+        let claim = operation == "PutItem" && puts.fetch_add(1, atomic::Ordering::SeqCst) == 0;
+        claim.then_some(Fault::LostAfter)
+    });
+    app.deliver().await;
+    app.faults.none();
+    assert_eq!(alice.job(&id).await["status"], "succeeded", "by the first bell, without waiting for the lease to end");
+    app.stop().await;
+}

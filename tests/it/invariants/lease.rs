@@ -1,0 +1,50 @@
+//! Invariant 5, *lease outlives work*.
+
+use std::time::Duration;
+
+use integration_tests::{App, Setup};
+use serde_json::json;
+use shared::clock::Clock;
+
+use super::claim_and_die;
+
+#[tokio::test]
+async fn a_worker_that_still_has_time_is_not_replaced() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    claim_and_die(&mut app).await;
+    let held = app.stored(&alice, &id).await;
+    // The function's deadline is 30 s; until then, and a little longer, nobody knows that it is dead.
+    for seconds in [15, 15, 3] {
+        app.advance(Duration::from_secs(seconds)).await;
+        app.ring(&alice, &id).await;
+        app.deliver().await;
+        assert_eq!(app.stored(&alice, &id).await, held);
+    }
+    app.advance(Duration::from_secs(3)).await;
+    app.ring(&alice, &id).await;
+    app.deliver().await;
+    assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_ends_before_the_function_must() {
+    let mut app = App::with(Setup { journal: false, unjournaled_writes: true, ..Setup::default() }).await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_read", json!({})).await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.gateway().next("/tools/invoke", "hang", None, 1).await;
+    let messages = app.receive().await;
+    let began = std::time::Instant::now();
+    let deadline = app.clock.now().plus(Duration::from_secs(14));
+    let done = app.worker.handle_batch(local::poller::event(&messages), deadline).await;
+    // With room for a slow machine, and far less than the 30 s that the tool may take.
+    assert!(began.elapsed() < Duration::from_secs(22), "the function has 14 s: {:?}", began.elapsed());
+    assert!(done.batch_item_failures.is_empty());
+    assert_eq!(alice.job(&id).await["status"], "unknown");
+    app.stop().await;
+}

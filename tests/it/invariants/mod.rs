@@ -1,0 +1,25 @@
+//! The invariants of `docs/invariants.md`, where no other flow would notice that one is broken: each test here was written
+//! after a deliberate break that every other test had let pass. One file for each invariant.
+
+mod always_ends;
+mod bounded;
+mod default_deny;
+mod fence;
+mod intent_first;
+mod lease;
+mod logical_keys;
+mod one_answer;
+mod one_effect;
+mod same_request;
+
+use integration_tests::{App, Fault};
+
+/// The journal's way in.
+const INVOKE: &str = "/miniprogram/v1/invoke";
+
+/// A worker that claims what is on the queue, and dies.
+async fn claim_and_die(app: &mut App) {
+    app.faults.plan(|operation, n| (operation == "GetItem" && n > 0).then_some(Fault::KilledBefore));
+    assert!(app.deliver().await, "it was rung");
+    app.faults.none();
+}
