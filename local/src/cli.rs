@@ -15,6 +15,7 @@ mod engines;
 mod id;
 mod output;
 mod run;
+mod secrets;
 mod signals;
 
 /// Whatever ends a command early. Each is one sentence for the operator.
@@ -43,6 +44,11 @@ enum Command {
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
+    },
+    /// Make, put and rotate the documents of secrets
+    Secrets {
+        #[command(subcommand)]
+        command: secrets::SecretsCommand,
     },
     /// Print a new request id
     Id,
@@ -130,6 +136,7 @@ pub async fn main() -> ExitCode {
         Command::Engines(args) => engines::run(args).await,
         Command::Demo => demo::run().await,
         Command::Audit { command: AuditCommand::Verify { file } } => audit::verify(&file),
+        Command::Secrets { command } => secrets::run(command).await,
         Command::Id => id::print(),
     };
     match done {

@@ -6,6 +6,7 @@ use shared::{
     admission::Limits,
     config::{EdgeAuthConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig, WorkerConfig},
     rate_limit::Rate,
+    secrets::SecretSource,
     session::Audience,
 };
 
@@ -58,7 +59,7 @@ impl Deployment {
         EdgeAuthConfig {
             table: self.table(),
             queue: self.queue(),
-            secrets_file: self.secrets_file.clone(),
+            secrets: SecretSource::File(self.secrets_file.clone()),
             audience: Self::audience(),
             session_lifetime: Duration::from_secs(7200),
             wechat_base_url: self.wechat_base_url.clone(),
@@ -72,7 +73,7 @@ impl Deployment {
     pub fn status(&self) -> StatusConfig {
         StatusConfig {
             table: self.table(),
-            secrets_file: self.secrets_file.clone(),
+            secrets: SecretSource::File(self.secrets_file.clone()),
             audience: Self::audience(),
             long_poll_cap: Duration::from_secs(LONG_POLL_S),
         }
@@ -83,7 +84,7 @@ impl Deployment {
         WorkerConfig {
             table: self.table(),
             queue: self.queue(),
-            secrets_file: self.secrets_file.clone(),
+            secrets: SecretSource::File(self.secrets_file.clone()),
             openclaw_base_url: self.gateway_base_url.clone(),
             unjournaled_writes: false,
             concurrency: 4,

@@ -10,7 +10,10 @@ use base64::{
 use serde_json::{Value, json};
 use shared::clock::World;
 
-use crate::data::{DataError, TABLE_FILE, failed, write_private};
+use crate::{
+    data::{DataError, TABLE_FILE, failed, write_private},
+    rotation::{Documents, Holder},
+};
 
 /// What the document takes from outside at every start.
 #[derive(Clone)]
@@ -39,6 +42,12 @@ pub enum SecretsFault {
          (its login keys tell who is who: a new document would make every user another one, without their jobs)"
     )]
     Shape(String),
+    /// Of an earlier version.
+    #[error(
+        "{0} was made by an earlier version and cannot be read by this one; choose another data directory with --data, or \
+         delete this one with its users and jobs"
+    )]
+    Outdated(String),
     /// The table is there, and the keys that tell who is who in it are not.
     #[error(
         "{0} is missing, but the table beside it is not; put it back, or choose another data directory with --data \
@@ -71,41 +80,80 @@ pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, Secr
         }
         Err(error) => return Err(failed(file, "read")(error).into()),
     };
+    // Earlier versions kept one value where there is a list now.
+    if document["cursors"].is_string() {
+        return Err(SecretsFault::Outdated(file.display().to_string()));
+    }
     if document["dev"] != dev {
         return Err(SecretsFault::OtherMode { made: if dev { "without" } else { "with" } });
     }
     if let Some(secret) = &given.wechat_app_secret {
-        document["wechat"] = json!({"app_secret": secret});
+        accept(&mut document["wechat"]["app_secrets"], secret);
     }
-    document["openclaw"] = json!({"token": given.gateway_token});
+    accept(&mut document["openclaw"]["tokens"], &given.gateway_token);
     let text = serde_json::to_vec_pretty(&document).expect("a JSON value serialises");
     write_private(file, &text)?;
-    document["wechat"]["app_secret"]
-        .as_str()
+    document
+        .pointer("/wechat/app_secrets/0")
+        .and_then(Value::as_str)
         .map(str::to_owned)
         .ok_or_else(|| SecretsFault::Shape(file.display().to_string()))
 }
 
+/// All parts in one document, as one host keeps them.
 fn fresh(world: &World, dev: bool) -> Result<Value, SecretsFault> {
-    let random = || URL_SAFE_NO_PAD.encode(world.bytes::<32>());
-    let kid = format!("local-{}", world.nonce());
+    let key = session_key(world)?;
+    Ok(json!({
+        "dev": dev,
+        "sessions": {"active": key["kid"], "keys": [key]},
+        "logins": [random_key(world)],
+        "cursors": [random_key(world)],
+        "wechat": {"app_secrets": [random_key(world)]},
+        "openclaw": {"tokens": []},
+    }))
+}
+
+/// One document per function, as Secrets Manager keeps them.
+pub fn documents(world: &World, wechat_app_secret: &str, gateway_token: &str) -> Result<Documents, SecretsFault> {
+    let key = session_key(world)?;
+    let public = json!({"kid": key["kid"], "public": key["public"]});
+    Ok(Documents::from([
+        (
+            Holder::EdgeAuth,
+            json!({
+                "sessions": {"active": key["kid"], "keys": [key]},
+                "logins": [random_key(world)],
+                "wechat": {"app_secrets": [wechat_app_secret]},
+            }),
+        ),
+        (Holder::Status, json!({"sessions": {"keys": [public]}, "cursors": [random_key(world)]})),
+        (Holder::Worker, json!({"openclaw": {"tokens": [gateway_token]}})),
+    ]))
+}
+
+/// 32 random bytes, as a login key or a cursor key.
+pub fn random_key(world: &World) -> String {
+    URL_SAFE_NO_PAD.encode(world.bytes::<32>())
+}
+
+/// A new session key, both halves.
+pub fn session_key(world: &World) -> Result<Value, SecretsFault> {
+    let kid = format!("k-{}", world.nonce());
     let pair = Ed25519KeyPair::from_seed_unchecked(&world.bytes::<32>()).map_err(|_| SecretsFault::Key)?;
     let private = pair.to_pkcs8v1().map_err(|_| SecretsFault::Key)?;
     Ok(json!({
-        "dev": dev,
-        "sessions": {
-            "active": kid,
-            "keys": [{
-                "kid": kid,
-                "public": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()),
-                "private_pem": pem(private.as_ref()),
-            }],
-        },
-        "logins": [random()],
-        "cursors": random(),
-        "wechat": {"app_secret": random()},
-        "openclaw": {"token": ""},
+        "kid": kid,
+        "public": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()),
+        "private_pem": pem(private.as_ref()),
     }))
+}
+
+/// A value that is listed stays where it is, beside what else is listed; any other takes the place of all.
+fn accept(list: &mut Value, given: &str) {
+    let listed = list.as_array().is_some_and(|all| all.iter().any(|value| value == given));
+    if !listed {
+        *list = json!([given]);
+    }
 }
 
 /// PKCS #8 in the text form of RFC 7468.
@@ -171,7 +219,29 @@ mod tests {
         let after = read();
         assert_eq!(before["sessions"], after["sessions"]);
         assert_eq!(before["logins"], after["logins"]);
-        assert_eq!(after["openclaw"]["token"], "two");
+        assert_eq!(after["openclaw"]["tokens"], json!(["two"]));
+    }
+
+    #[test]
+    fn a_restart_in_the_middle_of_a_rotation_keeps_both_values() {
+        let file = directory("rotating").join("secrets.json");
+        install(&file, &World::system(), &given(None, "one")).unwrap();
+        let mut document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        document["openclaw"]["tokens"] = json!(["one", "two"]);
+        fs::write(&file, document.to_string()).unwrap();
+        for token in ["one", "two"] {
+            install(&file, &World::system(), &given(None, token)).unwrap();
+            let after: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            assert_eq!(after["openclaw"]["tokens"], json!(["one", "two"]), "started with {token}");
+        }
+    }
+
+    #[test]
+    fn a_data_directory_of_an_earlier_version_stops_the_start_with_a_sentence() {
+        let file = directory("earlier").join("secrets.json");
+        fs::write(&file, r#"{"dev":true,"cursors":"k","wechat":{"app_secret":"s"},"openclaw":{"token":"t"}}"#).unwrap();
+        let error = install(&file, &World::system(), &given(None, "t")).unwrap_err().to_string();
+        assert!(error.contains("earlier version") && error.contains("--data"), "{error}");
     }
 
     #[test]

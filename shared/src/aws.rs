@@ -20,6 +20,8 @@ pub struct AwsSettings {
     pub dynamodb_endpoint: Option<String>,
     /// Another address than the region's own SQS.
     pub sqs_endpoint: Option<String>,
+    /// Another address than the region's own Secrets Manager.
+    pub secrets_manager_endpoint: Option<String>,
     /// Who we are.
     pub credentials: Credentials,
     /// Another HTTP client than the default: plain HTTP on a laptop, faults in a test.
@@ -33,6 +35,8 @@ impl AwsSettings {
             region: "us-east-1".to_owned(),
             dynamodb_endpoint: Some(dynamodb.to_owned()),
             sqs_endpoint: Some(sqs.to_owned()),
+            // On one host, secrets are a file.
+            secrets_manager_endpoint: None,
             credentials: Credentials::new("local", "local", None, None, "loopback"),
             http_client: None,
         }
@@ -46,6 +50,11 @@ impl AwsSettings {
     /// An SQS client.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.sdk_config(self.sqs_endpoint.as_deref()))
+    }
+
+    /// A Secrets Manager client.
+    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.sdk_config(self.secrets_manager_endpoint.as_deref()))
     }
 
     fn sdk_config(&self, endpoint: Option<&str>) -> SdkConfig {

@@ -2,11 +2,11 @@
 //!
 //! A missing or unreadable value stops the function with the variable's name. There is no fallback to anything fake.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
-use crate::{admission::Limits, aws::AwsSettings, rate_limit::Rate, session::Audience};
+use crate::{admission::Limits, aws::AwsSettings, rate_limit::Rate, secrets::SecretSource, session::Audience};
 
 /// A variable that stops the start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub enum ConfigError {
     /// It is not there.
     #[error("the environment variable {0} is needed")]
     Missing(&'static str),
+    /// None of two is there, or both are.
+    #[error("exactly one of the environment variables {0} and {1} is needed")]
+    OneOf(&'static str, &'static str),
     /// It cannot be read.
     #[error("the environment variable {name} must be {expected}")]
     Invalid {
@@ -81,6 +84,20 @@ impl<'a> Env<'a> {
     }
 }
 
+/// The namespace of CloudWatch's metrics, `METRICS_NAMESPACE`. Without one nothing is measured.
+pub fn metrics_namespace(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
+    let legal = |text: &String| {
+        let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
+        text.len() <= 255 && text.bytes().all(of_a_name) && !text.starts_with("AWS/") && !text.starts_with(':')
+    };
+    let expected = "up to 255 of the letters, digits and .-_/#: that CloudWatch takes, and not begin with AWS/";
+    match env.0("METRICS_NAMESPACE") {
+        None => Ok(None),
+        Some(text) if legal(&text) => Ok(Some(text)),
+        Some(_) => Err(ConfigError::Invalid { name: "METRICS_NAMESPACE", expected }),
+    }
+}
+
 /// What every function that touches the table needs.
 #[derive(Debug, Clone)]
 pub struct TableConfig {
@@ -100,22 +117,39 @@ impl TableConfig {
             return Err(ConfigError::Invalid { name: "RETENTION_DAYS", expected: "2 to 3650" });
         }
         Ok(Self {
-            aws: AwsSettings {
-                region: env.text("AWS_REGION")?,
-                dynamodb_endpoint: env.0("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| env.0("AWS_ENDPOINT_URL")),
-                sqs_endpoint: env.0("AWS_ENDPOINT_URL_SQS").or_else(|| env.0("AWS_ENDPOINT_URL")),
-                credentials: Credentials::new(
-                    env.text("AWS_ACCESS_KEY_ID")?,
-                    env.text("AWS_SECRET_ACCESS_KEY")?,
-                    env.0("AWS_SESSION_TOKEN"),
-                    None,
-                    "environment",
-                ),
-                http_client: None,
-            },
+            aws: aws(env)?,
             table: env.text("TABLE_NAME")?,
             retention: Duration::from_secs(days * 86_400),
         })
+    }
+}
+
+/// The standard `AWS_*`.
+pub fn aws(env: &Env<'_>) -> Result<AwsSettings, ConfigError> {
+    let endpoint = |name: &str| env.0(name).or_else(|| env.0("AWS_ENDPOINT_URL"));
+    Ok(AwsSettings {
+        region: env.text("AWS_REGION")?,
+        dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
+        sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
+        secrets_manager_endpoint: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        credentials: Credentials::new(
+            env.text("AWS_ACCESS_KEY_ID")?,
+            env.text("AWS_SECRET_ACCESS_KEY")?,
+            env.0("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        ),
+        http_client: None,
+    })
+}
+
+/// `SECRETS_FILE` on one host, `SECRET_ID` in the cloud.
+fn secrets(env: &Env<'_>) -> Result<SecretSource, ConfigError> {
+    let (file, id) = ("SECRETS_FILE", "SECRET_ID");
+    match (env.0(file), env.0(id)) {
+        (Some(path), None) => Ok(SecretSource::File(path.into())),
+        (None, Some(id)) => Ok(SecretSource::Manager(id)),
+        (None, None) | (Some(_), Some(_)) => Err(ConfigError::OneOf(file, id)),
     }
 }
 
@@ -148,7 +182,7 @@ pub struct EdgeAuthConfig {
     /// The queue.
     pub queue: QueueConfig,
     /// Where the secrets are.
-    pub secrets_file: PathBuf,
+    pub secrets: SecretSource,
     /// Who issues sessions.
     pub audience: Audience,
     /// How long a session lasts.
@@ -173,7 +207,7 @@ impl EdgeAuthConfig {
         Ok(Self {
             table: TableConfig::from_env(env)?,
             queue: QueueConfig::from_env(env)?,
-            secrets_file: env.text("SECRETS_FILE")?.into(),
+            secrets: secrets(env)?,
             audience: audience(env)?,
             session_lifetime: env.seconds("SESSION_LIFETIME_S", 7200)?,
             wechat_base_url: env.url("WECHAT_BASE_URL")?,
@@ -193,7 +227,7 @@ pub struct StatusConfig {
     /// The table.
     pub table: TableConfig,
     /// Where the secrets are.
-    pub secrets_file: PathBuf,
+    pub secrets: SecretSource,
     /// Who issues sessions.
     pub audience: Audience,
     /// The longest poll. A held poll on Lambda costs as much as 25 short ones, so it is short there.
@@ -205,7 +239,7 @@ impl StatusConfig {
     pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             table: TableConfig::from_env(env)?,
-            secrets_file: env.text("SECRETS_FILE")?.into(),
+            secrets: secrets(env)?,
             audience: audience(env)?,
             long_poll_cap: env.seconds("LONG_POLL_MAX_S", 3)?,
         })
@@ -220,7 +254,7 @@ pub struct WorkerConfig {
     /// The queue.
     pub queue: QueueConfig,
     /// Where the secrets are.
-    pub secrets_file: PathBuf,
+    pub secrets: SecretSource,
     /// The gateway.
     pub openclaw_base_url: String,
     /// Whether writes may go to a gateway without a journal, where any doubt ends as `unknown`.
@@ -235,7 +269,7 @@ impl WorkerConfig {
         Ok(Self {
             table: TableConfig::from_env(env)?,
             queue: QueueConfig::from_env(env)?,
-            secrets_file: env.text("SECRETS_FILE")?.into(),
+            secrets: secrets(env)?,
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
             unjournaled_writes: env.switch("UNJOURNALED_WRITES", false)?,
             concurrency: usize::try_from(env.number("WORKER_CONCURRENCY", 4)?).unwrap_or(1).max(1),
@@ -299,8 +333,34 @@ mod tests {
     #[test]
     fn a_missing_variable_stops_the_start_with_its_name() {
         assert!(config("", None).is_ok());
-        for name in ["TABLE_NAME", "QUEUE_URL", "SECRETS_FILE", "WECHAT_APP_ID", "WECHAT_BASE_URL", "AWS_REGION"] {
+        for name in ["TABLE_NAME", "QUEUE_URL", "WECHAT_APP_ID", "WECHAT_BASE_URL", "AWS_REGION"] {
             assert_eq!(config(name, None).unwrap_err(), ConfigError::Missing(name));
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_a_file_or_from_secrets_manager_and_the_error_names_both() {
+        assert_eq!(config("", None).unwrap().secrets, SecretSource::File("x".into()));
+        let one_of = ConfigError::OneOf("SECRETS_FILE", "SECRET_ID");
+        assert_eq!(config("SECRETS_FILE", None).unwrap_err(), one_of);
+        assert_eq!(config("SECRET_ID", Some("stack/edge-auth")).unwrap_err(), one_of, "both");
+        let text = one_of.to_string();
+        assert!(text.contains("SECRETS_FILE") && text.contains("SECRET_ID"), "{text}");
+        let only_id = secrets(&Env::from_fn(|name| (name == "SECRET_ID").then(|| "stack/edge-auth".to_owned())));
+        assert_eq!(only_id, Ok(SecretSource::Manager("stack/edge-auth".to_owned())));
+    }
+
+    #[test]
+    fn a_namespace_is_one_that_cloudwatch_takes() {
+        let read = |text: &'static str| {
+            metrics_namespace(&Env::from_fn(move |name| {
+                (name == "METRICS_NAMESPACE" && !text.is_empty()).then(|| text.to_owned())
+            }))
+        };
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("openclaw-prod"), Ok(Some("openclaw-prod".to_owned())));
+        for bad in ["AWS/Lambda", "a b", ":a", "a\nb"] {
+            assert!(read(bad).unwrap_err().to_string().contains("METRICS_NAMESPACE"), "{bad}");
         }
     }
 

@@ -26,8 +26,12 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(format!("{place}.{seal}"))
     }
 
-    /// Reads it back, for the same user only.
-    pub fn decode(text: &str, user: UserId, key: &DigestKey) -> Result<Self, BadCursor> {
+    /// Reads it back, for the same user only. `keys` are those that a seal may have been made with.
+    pub fn decode<'a>(
+        text: &str,
+        user: UserId,
+        keys: impl IntoIterator<Item = &'a DigestKey>,
+    ) -> Result<Self, BadCursor> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadCursor)?;
         let text = String::from_utf8(bytes).map_err(|_| BadCursor)?;
         let mut parts = text.split('.');
@@ -37,7 +41,8 @@ impl Cursor {
         };
         let cursor = Self { after: after.parse().map_err(|_| BadCursor)? };
         // Compared by making it again. The seal guards no secret: a query never leaves the caller's partition anyway.
-        if cursor.encode(user, key) == URL_SAFE_NO_PAD.encode(&text) { Ok(cursor) } else { Err(BadCursor) }
+        let given = URL_SAFE_NO_PAD.encode(&text);
+        if keys.into_iter().any(|key| cursor.encode(user, key) == given) { Ok(cursor) } else { Err(BadCursor) }
     }
 }
 
@@ -51,17 +56,19 @@ mod tests {
         let key = DigestKey::from_random([9; 32]);
         let cursor = Cursor { after: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap() };
         let text = cursor.encode(alice, &key);
-        assert_eq!(Cursor::decode(&text, alice, &key), Ok(cursor));
-        assert_eq!(Cursor::decode(&text, bob, &key), Err(BadCursor));
-        assert_eq!(Cursor::decode(&text, alice, &DigestKey::from_random([8; 32])), Err(BadCursor));
+        assert_eq!(Cursor::decode(&text, alice, [&key]), Ok(cursor));
+        assert_eq!(Cursor::decode(&text, bob, [&key]), Err(BadCursor));
+        assert_eq!(Cursor::decode(&text, alice, [&DigestKey::from_random([8; 32])]), Err(BadCursor));
+        let fresh = DigestKey::from_random([8; 32]);
+        assert_eq!(Cursor::decode(&text, alice, [&fresh, &key]), Ok(cursor), "while both are listed");
         for cut in 0..text.len() {
-            assert_eq!(Cursor::decode(&text[..cut], alice, &key), Err(BadCursor), "cut at {cut}");
+            assert_eq!(Cursor::decode(&text[..cut], alice, [&key]), Err(BadCursor), "cut at {cut}");
         }
         for place in 0..text.len() {
             let mut forged = text.clone().into_bytes();
             forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
             let forged = String::from_utf8(forged).unwrap();
-            assert_eq!(Cursor::decode(&forged, alice, &key), Err(BadCursor), "changed at {place}");
+            assert_eq!(Cursor::decode(&forged, alice, [&key]), Err(BadCursor), "changed at {place}");
         }
     }
 }

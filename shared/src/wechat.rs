@@ -15,7 +15,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::{backoff::Backoff, clock::World};
+use crate::{
+    backoff::Backoff,
+    clock::World,
+    digest::{Digest, DigestKey},
+};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,7 +66,17 @@ impl fmt::Debug for LoginCode {
 pub struct OpenId(String);
 
 impl OpenId {
-    /// The text, for the keyed digest of the login item and for messages to the user.
+    /// As the user item has it.
+    pub fn stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The keyed digest that the login item of this person in this Mini Program is found under.
+    pub fn login(&self, app_id: &str, key: &DigestKey) -> Digest {
+        key.digest(&[b"login", app_id.as_bytes(), self.0.as_bytes()])
+    }
+
+    /// The text, for messages to the user.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -136,6 +150,11 @@ impl WechatError {
     /// reqwest's errors print the URL, which holds the secret and the code.
     fn from_transport(error: reqwest::Error) -> Self {
         Self::Unreachable(error.without_url())
+    }
+
+    /// Whether another app secret may be taken: this one is wrong, or frozen.
+    pub fn refuses_the_secret(&self) -> bool {
+        matches!(self, Self::Misconfigured { errcode: 40125 | 40243 })
     }
 
     /// Whether the code surely was not used up.

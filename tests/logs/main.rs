@@ -82,7 +82,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
         ("login code", "dev-alice-in-the-logs".to_owned()),
         ("gateway token", integration_tests::mini_gateway::TOKEN.to_owned()),
     ];
-    forbidden.push(("app secret", document["wechat"]["app_secret"].as_str().unwrap().to_owned()));
+    forbidden.push(("app secret", document["wechat"]["app_secrets"][0].as_str().unwrap().to_owned()));
     forbidden.push(("login key", document["logins"][0].as_str().unwrap().to_owned()));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let ours = ["edge_auth", "worker", "status", "sweep", "shared"];

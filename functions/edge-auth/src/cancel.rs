@@ -6,8 +6,10 @@ use shared::{
     bearer,
     http::{self as answers, Answer, ApiError, Code},
     job::{Job, JobEvent, JobState},
+    metrics::{self, Metric},
     request_id::RequestId,
     table::{Commit, Stored},
+    telemetry::Asked,
     view::JobView,
 };
 
@@ -16,8 +18,13 @@ use crate::{EdgeAuth, submit::ring};
 /// A worker may write in between; after this many lost races the client is asked to repeat.
 const TRIES: usize = 5;
 
-pub(crate) async fn cancel(edge: &EdgeAuth, request: &Request, id: Option<RequestId>) -> Result<Answer, ApiError> {
-    let session = bearer::authenticate(request.headers(), &edge.keys().await?.verifier, edge.world.now())?;
+pub(crate) async fn cancel(
+    edge: &EdgeAuth,
+    request: &Request,
+    id: Option<RequestId>,
+    asked: &mut Asked<'_>,
+) -> Result<Answer, ApiError> {
+    let session = edge.session(request, asked).await?;
     bearer::alive(&session, &edge.table).await?;
     let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
     for _ in 0..TRIES {
@@ -60,9 +67,13 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     };
     let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
     let record = AuditRecord::after(job.audit, context, event);
-    after.audit = edge.table.put_audit(job.user_id, &record, now).await.map_err(ApiError::unavailable)?;
+    let put = edge.table.put_audit(job.user_id, &record, now).await;
+    after.audit = put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures)).map_err(ApiError::unavailable)?;
     match edge.table.commit(job, &after, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
-        Commit::Done => Ok(Some(after)),
+        Commit::Done => {
+            metrics::finished(&edge.world, &edge.catalogue, job, &after, None);
+            Ok(Some(after))
+        }
         Commit::Lost(_) => Ok(None),
     }
 }

@@ -9,15 +9,17 @@ use http::Method;
 use lambda_http::Request;
 use secrecy::SecretString;
 use shared::{
+    bearer,
     catalogue::{Catalogue, CatalogueFault},
     clock::World,
     config::EdgeAuthConfig,
     digest::DigestKey,
     http::{Answer, ApiError, Code},
+    metrics::OTHER,
     queue::Queue,
     request_id::RequestId,
-    secrets::{EdgeSecrets, Secrets},
-    session::{SessionSigner, SessionVerifier},
+    secrets::{EdgeSecrets, Listed, Secrets, SecretsError},
+    session::{Session, SessionSigner, SessionVerifier},
     table::Table,
     telemetry::{self, Asked},
     trace::TraceParent,
@@ -47,8 +49,8 @@ pub struct EdgeAuth {
 struct EdgeKeys {
     signer: SessionSigner,
     verifier: SessionVerifier,
-    logins: Vec<DigestKey>,
-    app_secret: SecretString,
+    logins: Listed<DigestKey>,
+    app_secrets: Listed<SecretString>,
 }
 
 /// Why the function cannot start.
@@ -70,6 +72,18 @@ enum Route {
     Cancel(Option<RequestId>),
 }
 
+impl Route {
+    /// Method and path with placeholders.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::LogIn => "POST /v1/sessions",
+            Self::LogOut => "DELETE /v1/sessions",
+            Self::Submit => "POST /v1/jobs",
+            Self::Cancel(_) => "POST /v1/jobs/{request_id}/cancel",
+        }
+    }
+}
+
 impl EdgeAuth {
     /// Wires it; builds every client once.
     pub fn new(config: EdgeAuthConfig, world: World) -> Result<Self, StartError> {
@@ -79,7 +93,7 @@ impl EdgeAuth {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             wechat: WechatClient::new(&config.wechat_base_url, world.clone())?,
-            secrets: Secrets::file(config.secrets_file.clone()),
+            secrets: Secrets::new("edge-auth", config.secrets.clone(), &table.aws),
             catalogue,
             config,
             world,
@@ -88,34 +102,40 @@ impl EdgeAuth {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Answer {
-        let began = began();
         let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
-        let asked = |route, request_id| Asked {
+        let mut asked = Asked {
             function: "edge-auth",
-            route,
-            request_id,
+            route: OTHER,
+            request_id: None,
             user_id: None,
             trace: trace.as_ref(),
-            began,
+            payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
+            began: began(),
+            world: &self.world,
         };
-        match route(&request) {
-            Ok(Route::LogIn) => {
-                telemetry::answer(asked("POST /v1/sessions", None), log_in::log_in(self, &request).await)
+        let outcome = self.answer(&request, &mut asked).await;
+        telemetry::answer(asked, outcome)
+    }
+
+    async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+        let route = route(request).map_err(ApiError::new)?;
+        asked.route = route.name();
+        match route {
+            Route::LogIn => log_in::log_in(self, request, asked).await,
+            Route::LogOut => log_out::log_out(self, request, asked).await,
+            Route::Submit => submit::submit(self, request, asked).await,
+            Route::Cancel(id) => {
+                asked.request_id = id;
+                cancel::cancel(self, request, id, asked).await
             }
-            Ok(Route::LogOut) => {
-                telemetry::answer(asked("DELETE /v1/sessions", None), log_out::log_out(self, &request).await)
-            }
-            Ok(Route::Submit) => {
-                let id = submit::request_id(&request);
-                let outcome = submit::submit(self, &request, &id, trace.as_ref()).await;
-                telemetry::answer(asked("POST /v1/jobs", id.ok()), outcome)
-            }
-            Ok(Route::Cancel(id)) => {
-                let outcome = cancel::cancel(self, &request, id).await;
-                telemetry::answer(asked("POST /v1/jobs/{request_id}/cancel", id), outcome)
-            }
-            Err(code) => telemetry::answer(asked("other", None), Err(ApiError::new(code))),
         }
+    }
+
+    /// The verified session of a request. From here on the line about the request says whose it is.
+    async fn session(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Session, ApiError> {
+        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.world.now())?;
+        asked.user_id = Some(session.user_id);
+        Ok(session)
     }
 
     /// The table, for whoever counts what it costs.
@@ -123,16 +143,25 @@ impl EdgeAuth {
         &self.table
     }
 
+    /// Reads the secrets, so that a function without them does not start.
+    pub async fn load_secrets(&self) -> Result<(), SecretsError> {
+        self.read_keys().await.map(drop)
+    }
+
     async fn keys(&self) -> Result<Arc<EdgeKeys>, ApiError> {
+        self.read_keys().await.map_err(ApiError::unavailable)
+    }
+
+    async fn read_keys(&self) -> Result<Arc<EdgeKeys>, SecretsError> {
         let make = |secrets: EdgeSecrets| {
             Ok(EdgeKeys {
                 signer: secrets.sessions.signer(&self.config.audience)?,
                 verifier: secrets.sessions.verifier(&self.config.audience)?,
                 logins: secrets.logins,
-                app_secret: secrets.wechat.app_secret,
+                app_secrets: secrets.wechat.app_secrets,
             })
         };
-        self.secrets.get(&self.world, make).await.map_err(ApiError::unavailable)
+        self.secrets.get(&self.world, make).await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The address is charged before WeChat is asked, so that nobody spends the app's quota there with made-up codes.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use lambda_http::{Request, RequestExt, request::RequestContext};
 use serde::Deserialize;
@@ -10,12 +10,14 @@ use serde_json::json;
 use shared::{
     digest::{Digest, DigestKey},
     http::{self, Answer, ApiError, Code},
+    metrics::{Dimension, Metric},
     rate_limit::RateDecision,
+    telemetry::Asked,
     user_id::UserId,
-    wechat::{LoginCode, WechatError},
+    wechat::{LoginCode, OpenId, WechatError},
 };
 
-use crate::{EdgeAuth, body};
+use crate::{EdgeAuth, EdgeKeys, body};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,35 +25,39 @@ struct LogIn {
     code: LoginCode,
 }
 
-/// The secrets have an empty list of login keys.
-#[derive(Debug, thiserror::Error)]
-#[error("the secrets list no login key")]
-struct NoLoginKey;
-
 /// Logs a user in. A new user is one whose openid no listed key knows.
-pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+    let outcome = new_session(edge, request, asked).await;
+    let name = match &outcome {
+        Ok(_) => "ok",
+        Err(error) if error.code == Code::Internal => "misconfigured",
+        Err(error) if error.code.status().is_server_error() => "unavailable",
+        Err(_) => "refused",
+    };
+    edge.world.measure(&[(Metric::Logins, 1.0)], &[(Dimension::Outcome, name)]);
+    outcome
+}
+
+async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
     let code = parse(request)?;
     let keys = edge.keys().await?;
-    let current = keys.logins.first().ok_or_else(|| ApiError::new(Code::Internal).because(NoLoginKey))?;
-    charge_address(edge, &address_digest(current, source_ip(request))).await?;
+    charge_address(edge, &address_digest(keys.logins.first(), source_ip(request))).await?;
 
-    let app_id = edge.config.wechat_app_id.as_str();
-    let openid = match edge.wechat.code_to_session(app_id, &keys.app_secret, &code).await {
+    let openid = match ask_wechat(edge, &keys, &code).await {
         Ok(openid) => openid,
         Err(error) => {
             if let WechatError::Misconfigured { errcode } = &error {
                 tracing::error!(errcode, "WeChat refuses this service's configuration: nobody can log in");
-                // Perhaps the app secret has been changed, and what we hold is the old one.
-                edge.secrets.expire();
             }
             return Err(refusal(error));
         }
     };
 
-    let login = |key: &DigestKey| key.digest(&[b"login", app_id.as_bytes(), openid.expose().as_bytes()]);
-    let logins: Vec<Digest> = keys.logins.iter().map(login).collect();
+    let app_id = edge.config.wechat_app_id.as_str();
+    let logins: Vec<Digest> = keys.logins.iter().map(|key| openid.login(app_id, key)).collect();
     let fresh = UserId::from_random(edge.world.bytes());
     let user_id = edge.table.find_or_create_login(&logins, fresh).await.map_err(ApiError::unavailable)?;
+    asked.user_id = Some(user_id);
     let now = edge.world.now();
     let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
     // Sessions that began at not-before are dead, and this login is later than the revocation that it has just read.
@@ -66,6 +72,34 @@ pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request) -> Result<Answer,
         "expires_at": session.expires_at.to_string(),
         "user_id": user_id,
     })))
+}
+
+/// WeChat takes one of the listed secrets, and looks at the secret before it looks at the code. When it takes none, ours may
+/// be out of date: they are read anew and shown once more.
+async fn ask_wechat(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &LoginCode) -> Result<OpenId, WechatError> {
+    let refused = match show_each_secret(edge, keys, code).await {
+        Err(error) if error.refuses_the_secret() => error,
+        answer => return answer,
+    };
+    edge.secrets.expire(&edge.world);
+    match edge.keys().await {
+        Ok(fresh) if !Arc::ptr_eq(&fresh, keys) => show_each_secret(edge, &fresh, code).await,
+        _ => Err(refused),
+    }
+}
+
+async fn show_each_secret(edge: &EdgeAuth, keys: &EdgeKeys, code: &LoginCode) -> Result<OpenId, WechatError> {
+    let app_id = edge.config.wechat_app_id.as_str();
+    let mut answer = edge.wechat.code_to_session(app_id, keys.app_secrets.first(), code).await;
+    for secret in keys.app_secrets.iter().skip(1) {
+        match &answer {
+            Err(error) if error.refuses_the_secret() => {
+                answer = edge.wechat.code_to_session(app_id, secret, code).await;
+            }
+            _ => break,
+        }
+    }
+    answer
 }
 
 fn parse(request: &Request) -> Result<LoginCode, ApiError> {

@@ -4,14 +4,15 @@ use lambda_http::Request;
 use shared::{
     bearer,
     http::{self, Answer, ApiError},
+    telemetry::Asked,
 };
 
 use crate::EdgeAuth;
 
 /// Logs a user out. A session that is dead already may not do it: a stolen old token would end the sessions after it.
-pub(crate) async fn log_out(edge: &EdgeAuth, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn log_out(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
     let now = edge.world.now();
-    let session = bearer::authenticate(request.headers(), &edge.keys().await?.verifier, now)?;
+    let session = edge.session(request, asked).await?;
     bearer::alive(&session, &edge.table).await?;
     // A session may have begun a little ahead of this clock. It dies nevertheless.
     let until = now.max(session.began_at);

@@ -17,6 +17,7 @@ use shared::{
     digest::DigestKey,
     http::{self as answers, Answer, ApiError, Code},
     job::{Job, NewJob},
+    metrics::{Dimension, Metric},
     policy::{self, DenyReason, PolicyDecision},
     queue::Bell,
     rate_limit::RateDecision,
@@ -25,6 +26,7 @@ use shared::{
     step::Step,
     submission::Submission,
     table::{Created, Payload, Stored},
+    telemetry::Asked,
     timestamp::Timestamp,
     trace::TraceParent,
     view::JobView,
@@ -39,7 +41,7 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The `Idempotency-Key` header. Two of them are none. A known job may be named in any spelling, also by the UUID that the
 /// service made of a ULID; only a new one needs a time in its id ([`names_a_new_job`]).
-pub(crate) fn request_id(request: &Request) -> Result<RequestId, Code> {
+fn request_id(request: &Request) -> Result<RequestId, Code> {
     let mut values = request.headers().get_all("idempotency-key").iter();
     let value = values.next().ok_or(Code::KeyMissing)?;
     let text = value.to_str().map_err(|_| Code::KeyMalformed)?;
@@ -56,14 +58,11 @@ fn names_a_new_job(request: &Request) -> Result<(), ApiError> {
     RequestId::parse_key(text).map(drop).map_err(refused)
 }
 
-pub(crate) async fn submit(
-    edge: &EdgeAuth,
-    request: &Request,
-    id: &Result<RequestId, Code>,
-    trace: Option<&TraceParent>,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
     let now = edge.world.now();
-    let session = bearer::authenticate(request.headers(), &edge.keys().await?.verifier, now)?;
+    let id = request_id(request);
+    asked.request_id = id.ok();
+    let session = edge.session(request, asked).await?;
     let id = id.map_err(ApiError::new)?;
     let value = body::read_json(request)?;
     let submission =
@@ -83,7 +82,7 @@ pub(crate) async fn submit(
             Some(_) | None => Err(refusal),
         };
     }
-    record(edge, &session, id, submission, not_after, trace).await
+    record(edge, &session, id, submission, not_after, asked.trace).await
 }
 
 /// Invariant 6, *same id, same request*: the same payload gets the stored job, another one is refused. A job that is due
@@ -106,6 +105,7 @@ async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Re
     let view = JobView::new(job, result, now);
     let mut answer = answers::ok(&view);
     answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");
+    edge.world.count(Metric::JobsReplayed);
     Ok(point_to(answer, job, &view))
 }
 
@@ -125,6 +125,7 @@ fn permitted<'a>(edge: &'a EdgeAuth, submission: &Submission) -> Result<&'a Tool
     for call in submission.calls() {
         if let PolicyDecision::Deny(reason) = policy::decide(&edge.catalogue, &call.tool) {
             tracing::info!(function = "edge-auth", reason = reason.code(), "refused by policy");
+            edge.world.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
             return Err(ApiError::new(match reason {
                 DenyReason::ToolUnknown => Code::ToolUnknown,
                 DenyReason::ApprovalNeeded => Code::ApprovalNeeded,
@@ -229,17 +230,20 @@ async fn record(
     };
     let event = AuditEvent::Accepted { decision: "run".to_owned(), submission_digest: fingerprint };
     let record = AuditRecord::after(AuditHead::EMPTY, context, event);
-    // Neither exists until the job names it, so they may go together.
+    // Neither exists until the job names it, so they may go together. Both are waited for: what became of the audit record is
+    // measured.
     let (user, table) = (session.user_id, &edge.table);
-    let puts =
-        tokio::try_join!(table.put_payload(user, id, fingerprint, &payload, now), table.put_audit(user, &record, now));
-    let ((), audit) = puts.map_err(ApiError::unavailable)?;
+    let (payload_put, audit_put) =
+        tokio::join!(table.put_payload(user, id, fingerprint, &payload, now), table.put_audit(user, &record, now));
+    let audit_put = audit_put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures));
+    let audit = payload_put.and(audit_put).map_err(ApiError::unavailable)?;
     let trace = trace.map(ToString::to_string);
     let new = NewJob { user_id: user, request_id: id, steps, fingerprint, audit, not_after, trace };
     let job = Job::accepted(new, now);
     match edge.table.create_job(&job, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
         Created::Exists(stored) => replay(edge, &stored, &retry).await,
         Created::New => {
+            edge.world.count(Metric::JobsAccepted);
             ring(edge, &job).await;
             let view = JobView::new(&job, None, now);
             Ok(point_to(answers::accepted(&view), &job, &view))
@@ -252,6 +256,7 @@ pub(crate) async fn ring(edge: &EdgeAuth, job: &Job) {
     let trace = job.trace.as_deref().and_then(TraceParent::parse);
     let bell = Bell::new(job.user_id, job.request_id, trace.as_ref());
     if let Err(error) = edge.queue.ring(&bell, Duration::ZERO).await {
+        edge.world.count(Metric::RingFailures);
         tracing::error!(
             function = "edge-auth", code = "not_rung", request_id = %job.request_id, error = %error,
             "the job is recorded, its bell was not rung"

@@ -17,8 +17,9 @@ use shared::{
     digest::DigestKey,
     http::{self, Answer, ApiError, Code},
     job::Job,
+    metrics::OTHER,
     request_id::RequestId,
-    secrets::{Secrets, StatusSecrets},
+    secrets::{Listed, Secrets, SecretsError, StatusSecrets},
     session::{Session, SessionVerifier},
     table::{Stored, Table, TableError},
     telemetry::{self, Asked},
@@ -50,7 +51,7 @@ pub struct Status {
 /// What is made of the secrets.
 struct StatusKeys {
     verifier: SessionVerifier,
-    cursors: DigestKey,
+    cursors: Listed<DigestKey>,
 }
 
 /// Why the function cannot start.
@@ -73,7 +74,7 @@ impl Status {
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             catalogue: Catalogue::built_in()?,
-            secrets: Secrets::file(config.secrets_file.clone()),
+            secrets: Secrets::new("status", config.secrets.clone(), &table.aws),
             config,
             world,
         })
@@ -83,8 +84,16 @@ impl Status {
     pub async fn handle(&self, request: Request) -> Answer {
         let began = Instant::now();
         let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
-        let mut asked =
-            Asked { function: "status", route: "other", request_id: None, user_id: None, trace: trace.as_ref(), began };
+        let mut asked = Asked {
+            function: "status",
+            route: OTHER,
+            request_id: None,
+            user_id: None,
+            trace: trace.as_ref(),
+            payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
+            began,
+            world: &self.world,
+        };
         let answered = self.answer(&request, &mut asked).await;
         let mut answer = telemetry::answer(asked, answered);
         if let (StatusCode::METHOD_NOT_ALLOWED, Some((route, _))) = (answer.status(), routes::find(path(&request))) {
@@ -133,12 +142,21 @@ impl Status {
         Ok(session)
     }
 
+    /// Reads the secrets, so that a function without them does not start.
+    pub async fn load_secrets(&self) -> Result<(), SecretsError> {
+        self.read_keys().await.map(drop)
+    }
+
     async fn keys(&self) -> Result<Arc<StatusKeys>, ApiError> {
+        self.read_keys().await.map_err(ApiError::unavailable)
+    }
+
+    async fn read_keys(&self) -> Result<Arc<StatusKeys>, SecretsError> {
         let make = |secrets: StatusSecrets| {
             let verifier = secrets.sessions.verifier(&self.config.audience)?;
             Ok(StatusKeys { verifier, cursors: secrets.cursors })
         };
-        self.secrets.get(&self.world, make).await.map_err(ApiError::unavailable)
+        self.secrets.get(&self.world, make).await
     }
 
     /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.

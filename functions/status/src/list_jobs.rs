@@ -23,7 +23,7 @@ pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) 
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
     let after = query::once(request, "cursor")?
-        .map(|text| Cursor::decode(text, user, &keys.cursors))
+        .map(|text| Cursor::decode(text, user, keys.cursors.iter()))
         .transpose()
         .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?
         .map(|cursor| cursor.after);
@@ -36,6 +36,6 @@ pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) 
     let now = status.world.now();
     let jobs =
         jobs.iter().map(|job| Ok(JobView::new(job, result_at_hand(job)?, now))).collect::<Result<_, ApiError>>()?;
-    let next_cursor = next.map(|after| Cursor { after }.encode(user, &keys.cursors));
+    let next_cursor = next.map(|after| Cursor { after }.encode(user, keys.cursors.first()));
     Ok(http::ok(&Page { jobs, next_cursor }))
 }

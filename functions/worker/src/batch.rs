@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::{StreamExt, stream};
-use shared::{queue::Bell, timestamp::Timestamp};
+use shared::{metrics::Metric, queue::Bell, timestamp::Timestamp};
 
 use crate::{LEAST_TIME, Worker, run_job};
 
@@ -31,6 +31,7 @@ pub(crate) async fn handle(worker: &Worker, event: SqsEvent, deadline: Timestamp
 /// Whether the message did its work. If not, it comes back, and at last lands in the dead-letter queue.
 async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> bool {
     let Some(bell) = message.body.as_deref().and_then(|body| serde_json::from_str::<Bell>(body).ok()) else {
+        worker.world.count(Metric::UndecodableMessages);
         tracing::error!(function = "worker", code = "message_undecodable", "a message names no job");
         return false;
     };

@@ -9,11 +9,11 @@ use shared::{
     intent::{Intent, Via},
     job::JobEvent,
     openclaw::{
-        CallAnswer,
+        CallAnswer, GatewayTokens,
         journal::{Expected, JournalAnswer, JournaledCall},
     },
     policy::{self, PolicyDecision},
-    secrets::WorkerSecrets,
+    secrets::{SecretsError, WorkerSecrets},
 };
 
 use crate::{
@@ -40,7 +40,8 @@ impl Worker {
         // A step that has an intent is never decided again, only asked for its outcome.
         match step.intent.clone() {
             Some(intent) => {
-                let verdict = self.ask_again(&cursor, &self.token().await?, &intent).await?;
+                let tokens = self.tokens().await?;
+                let verdict = self.ask_again(&cursor, &tokens, &intent).await?;
                 Ok(Some((cursor, verdict)))
             }
             None => self.begin(cursor).await,
@@ -53,8 +54,8 @@ impl Worker {
             Ok(tool) => tool,
             Err(ending) => return Ok(Some((cursor, Verdict::End(ending)))),
         };
-        let token = &self.token().await?;
-        let view = self.journal_view(&token.openclaw.token).await?;
+        let tokens = &self.tokens().await?;
+        let view = self.journal_view(tokens).await?;
         let via = match (view, tool.entry.effect) {
             (JournalView::Present { id, .. }, ToolEffect::Read) => Via::Journal(id),
             (JournalView::Present { id, fence_proven: true, .. }, _) => Via::Journal(id),
@@ -67,8 +68,8 @@ impl Worker {
             }
         };
         match tool.entry.effect {
-            ToolEffect::Read => self.send_read(cursor, token, tool, via).await.map(Some),
-            ToolEffect::Write | ToolEffect::Destructive => self.send_write(cursor, token, tool, via).await,
+            ToolEffect::Read => self.send_read(cursor, tokens, tool, via).await.map(Some),
+            ToolEffect::Write | ToolEffect::Destructive => self.send_write(cursor, tokens, tool, via).await,
         }
     }
 
@@ -102,11 +103,12 @@ impl Worker {
     async fn send_read<'a>(
         &self,
         mut cursor: AtCursor<'a>,
-        token: &Arc<WorkerSecrets>,
+        tokens: &GatewayTokens,
         tool: &Tool,
         via: Via,
     ) -> Result<(AtCursor<'a>, Verdict), RunError> {
-        let answer = self.dispatch(&cursor, token, tool, &via).await?;
+        cursor.sent_at = Some(self.world.now());
+        let answer = self.dispatch(&cursor, tokens, tool, &via).await?;
         let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
         if let (Verdict::Park { .. }, Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
             step.intent = Some(Intent { via, recorded_at: self.world.now(), sequence: 0 });
@@ -118,7 +120,7 @@ impl Worker {
     async fn send_write<'a>(
         &self,
         cursor: AtCursor<'a>,
-        token: &Arc<WorkerSecrets>,
+        tokens: &GatewayTokens,
         tool: &Tool,
         via: Via,
     ) -> Result<TakenOn<'a>, RunError> {
@@ -134,14 +136,14 @@ impl Worker {
             boot: journal.map(|id| id.boot),
         };
         let sequence = match &via {
-            Via::Journal(id) => self.sequence_of(token, &id.journal).await?,
+            Via::Journal(id) => self.sequence_of(tokens, &id.journal).await?,
             Via::Direct => 0,
         };
         let intent = Intent { via: via.clone(), recorded_at: self.world.now(), sequence };
         let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), Some(audit)).await? else {
             return Ok(None);
         };
-        let cursor = AtCursor { job, ..cursor };
+        let mut cursor = AtCursor { job, ..cursor };
         // Both may have changed while the intent was written. The journal checks `not_after` once more.
         if cursor.job.cancel_requested {
             return Ok(Some((cursor, Verdict::End(Ending::cancelled()))));
@@ -149,7 +151,8 @@ impl Worker {
         if self.world.now() >= cursor.job.not_after {
             return Ok(Some((cursor, Verdict::End(Ending::expired()))));
         }
-        let answer = self.dispatch(&cursor, token, tool, &via).await?;
+        cursor.sent_at = Some(self.world.now());
+        let answer = self.dispatch(&cursor, tokens, tool, &via).await?;
         let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
         Ok(Some((cursor, verdict)))
     }
@@ -158,7 +161,7 @@ impl Worker {
     async fn ask_again(
         &self,
         cursor: &AtCursor<'_>,
-        token: &Arc<WorkerSecrets>,
+        tokens: &GatewayTokens,
         intent: &Intent,
     ) -> Result<Verdict, RunError> {
         // A tool that has gone from the catalogue since is only asked for; nothing is sent for it any more.
@@ -171,26 +174,25 @@ impl Worker {
         };
         let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
         let give_up = tool.is_none() || cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
-        let sequence = self.sequence_of(token, &id.journal).await?.max(intent.sequence);
+        let sequence = self.sequence_of(tokens, &id.journal).await?.max(intent.sequence);
         let expected = Expected { journal: &id.journal, sequence };
         let key = cursor.key().to_string();
-        let token = &token.openclaw.token;
         let timeout = AT_ONCE.min(self.time_left(cursor));
         let answer = if give_up {
             // Proves that it did not run and never will, or tells what became of it.
-            self.gateway.revoke(token, expected, &key, timeout).await
+            self.gateway.revoke(tokens, expected, &key, timeout).await
         } else if running {
             // It was there. A journal that no longer has it must not start it again.
-            self.gateway.outcome(token, expected, &key, timeout).await
+            self.gateway.outcome(tokens, expected, &key, timeout).await
         } else {
             let call = Self::journaled(cursor, false);
-            self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), timeout).await
+            self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await
         };
         let answer = match self.take_note(answer) {
             // The journal had the call and gave it back. The key stays the same, so it goes again at once.
             CallAnswer::Released if !give_up => {
                 let (call, timeout) = (Self::journaled(cursor, false), AT_ONCE.min(self.time_left(cursor)));
-                let again = self.gateway.invoke(token, expected, &key, call, cursor.trace.as_ref(), timeout).await;
+                let again = self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await;
                 self.take_note(again)
             }
             answer => answer,
@@ -202,7 +204,7 @@ impl Worker {
     async fn dispatch(
         &self,
         cursor: &AtCursor<'_>,
-        token: &Arc<WorkerSecrets>,
+        tokens: &GatewayTokens,
         tool: &Tool,
         via: &Via,
     ) -> Result<CallAnswer, RunError> {
@@ -213,17 +215,17 @@ impl Worker {
             let call = (cursor.call.tool.as_str(), &cursor.call.arguments);
             let timeout = tool.entry.timeout().min(left);
             let answer =
-                self.gateway.call_directly(&token.openclaw.token, call, &key, cursor.trace.as_ref(), timeout).await;
+                self.gateway.call_directly(tokens, call, &key, cursor.trace.as_ref(), timeout).await;
             return Ok(self.note_unauthorized(answer));
         };
-        let sequence = self.sequence_of(token, &id.journal).await?;
+        let sequence = self.sequence_of(tokens, &id.journal).await?;
         let expected = Expected { journal: &id.journal, sequence };
         let wait = tool.entry.expected() < WAIT_FOR;
         let timeout = if wait { WAIT_AT_MOST } else { AT_ONCE }.min(left);
         let trace = cursor.trace.as_ref();
         let answer = self
             .gateway
-            .invoke(&token.openclaw.token, expected, &key, Self::journaled(cursor, wait), trace, timeout)
+            .invoke(tokens, expected, &key, Self::journaled(cursor, wait), trace, timeout)
             .await;
         let answer = self.take_note(answer);
         if answer != CallAnswer::Lost {
@@ -232,7 +234,7 @@ impl Worker {
         let again = Self::journaled(cursor, false);
         let answer = self
             .gateway
-            .invoke(&token.openclaw.token, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor)))
+            .invoke(tokens, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor)))
             .await;
         Ok(match self.take_note(answer) {
             // These prove only that the second sending did not start it. The first one may have.
@@ -276,8 +278,8 @@ impl Worker {
     }
 
     /// The highest sequence ever seen of that journal: never less than what the table says, whatever the gateway says now.
-    pub(crate) async fn sequence_of(&self, token: &Arc<WorkerSecrets>, journal: &str) -> Result<u64, RunError> {
-        if let JournalView::Present { id, sequence, .. } = self.journal_view(&token.openclaw.token).await?
+    pub(crate) async fn sequence_of(&self, tokens: &GatewayTokens, journal: &str) -> Result<u64, RunError> {
+        if let JournalView::Present { id, sequence, .. } = self.journal_view(tokens).await?
             && id.journal == journal
         {
             return Ok(sequence);
@@ -285,8 +287,12 @@ impl Worker {
         Ok(self.table.gateway_seen(journal).await?.map_or(0, |seen| seen.sequence))
     }
 
-    pub(crate) async fn token(&self) -> Result<Arc<WorkerSecrets>, RunError> {
-        Ok(self.secrets.get(&self.world, Ok).await?)
+    pub(crate) async fn tokens(&self) -> Result<Arc<GatewayTokens>, RunError> {
+        Ok(self.read_tokens().await?)
+    }
+
+    pub(crate) async fn read_tokens(&self) -> Result<Arc<GatewayTokens>, SecretsError> {
+        self.secrets.get(&self.world, |secrets: WorkerSecrets| Ok(secrets.tokens())).await
     }
 
     /// Remembers who answered, and how far the journal has come.
@@ -303,8 +309,8 @@ impl Worker {
     /// One forced refresh of the secret; the job itself comes back after a pause, which is the breaker.
     fn note_unauthorized(&self, answer: CallAnswer) -> CallAnswer {
         if answer == CallAnswer::Unauthorized {
-            tracing::error!(code = "gateway_unauthorized", "the gateway does not accept the token");
-            self.secrets.expire();
+            tracing::error!(function = "worker", code = "gateway_unauthorized", "the gateway accepts no listed token");
+            self.secrets.expire(&self.world);
             self.view.expire();
         }
         answer
@@ -318,7 +324,7 @@ impl Worker {
                 Some(Duration::from_secs(15))
             }
             JournalView::Absent => {
-                tracing::error!(code = "journal_absent", "writes wait: the gateway has no journal");
+                tracing::error!(function = "worker", code = "journal_absent", "writes wait: the gateway has no journal");
                 Some(Duration::from_secs(15))
             }
             JournalView::Present { .. } | JournalView::NotReady => None,

@@ -3,6 +3,7 @@
 use shared::{
     audit::{Actor, AuditContext, AuditEvent, AuditRecord},
     job::{Job, JobEvent, JobState, TransitionError},
+    metrics::Metric,
     queue::QueueError,
     secrets::SecretsError,
     table::{Commit, Stored, TableError},
@@ -47,7 +48,8 @@ impl Worker {
                 let record =
                     AuditRecord::after(before.audit, self.audit_context(&before, now), audit.clone().seen_in(&after));
                 // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
-                after.audit = self.table.put_audit(before.user_id, &record, now).await?;
+                let put = self.table.put_audit(before.user_id, &record, now).await;
+                after.audit = put.inspect_err(|_| self.world.count(Metric::AuditWriteFailures))?;
             }
             match self.table.commit(&before, &after, &self.world.nonce()).await? {
                 Commit::Done => return Ok(Some(after)),
@@ -57,9 +59,10 @@ impl Worker {
                 {
                     before = *current;
                 }
-                Commit::Lost(_) => return Ok(None),
+                Commit::Lost(_) => break,
             }
         }
+        self.world.count(Metric::LeaseLost);
         Ok(None)
     }
 

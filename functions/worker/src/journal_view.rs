@@ -3,11 +3,11 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use secrecy::SecretString;
 use shared::{
     intent::JournalId,
+    metrics::Metric,
     openclaw::{
-        JournalSeen,
+        GatewayTokens, JournalSeen,
         journal::{Expected, JournalHealth},
     },
     table::Fence,
@@ -72,14 +72,14 @@ impl Cache {
 
 impl Worker {
     /// The view, from the cache or asked for.
-    pub(crate) async fn journal_view(&self, token: &SecretString) -> Result<JournalView, RunError> {
+    pub(crate) async fn journal_view(&self, tokens: &GatewayTokens) -> Result<JournalView, RunError> {
         let now = self.world.now();
         if let Some(view) = self.view.get(now) {
             return Ok(view);
         }
-        let health = self.gateway.journal_health(token, ASK_TIMEOUT).await;
+        let health = self.gateway.journal_health(tokens, ASK_TIMEOUT).await;
         let view = match health {
-            JournalHealth::Present(seen) => self.present(token, seen).await?,
+            JournalHealth::Present(seen) => self.present(tokens, seen).await?,
             JournalHealth::Absent => JournalView::Absent,
             JournalHealth::NotReady => JournalView::NotReady,
             JournalHealth::Unauthorized => JournalView::Unauthorized,
@@ -91,47 +91,66 @@ impl Worker {
         Ok(view)
     }
 
-    async fn present(&self, token: &SecretString, seen: JournalSeen) -> Result<JournalView, RunError> {
+    async fn present(&self, tokens: &GatewayTokens, seen: JournalSeen) -> Result<JournalView, RunError> {
         let now = self.world.now();
         let known = self.table.gateway_seen(&seen.id.journal).await?;
         // The highest of both goes into every call: a journal that has fallen behind it takes a new id by itself.
         let sequence = known.as_ref().map_or(0, |known| known.sequence).max(seen.sequence);
         if seen.sequence < sequence {
-            tracing::error!(journal = %seen.id.journal, code = "journal_restored", "the journal has lost what it knew");
+            tracing::error!(
+                function = "worker", journal = %seen.id.journal, code = "journal_restored",
+                "the journal has lost what it knew"
+            );
             // Being told so, it takes another id before it does anything else. Who asks next meets the new one.
             let expected = Expected { journal: &seen.id.journal, sequence };
-            let _told = self.gateway.outcome(token, expected, "journal.restored", ASK_TIMEOUT).await;
+            let _told = self.gateway.outcome(tokens, expected, "journal.restored", ASK_TIMEOUT).await;
             return Ok(JournalView::NotReady);
         }
         let stale = known.as_ref().is_none_or(|known| known.id != seen.id || now.since(known.seen_at) > SEE_EVERY);
         if stale {
             self.table.see_gateway(&seen.id, sequence, now).await?;
         }
+        let restarted = known.as_ref().is_some_and(|known| known.id != seen.id);
         let fence = known.filter(|known| known.id == seen.id).map_or(Fence::Untested, |known| known.fence);
         let fence_proven = match fence {
             Fence::Proven => true,
             Fence::Testing(until) | Fence::Broken(until) if until > now => false,
-            Fence::Untested | Fence::Testing(_) | Fence::Broken(_) => self.try_fence(token, &seen, sequence).await?,
+            Fence::Untested | Fence::Testing(_) | Fence::Broken(_) => {
+                self.try_fence(tokens, &seen, sequence, restarted).await?
+            }
         };
         Ok(JournalView::Present { id: seen.id, sequence, fence_proven })
     }
 
     /// Proves the fence once per boot, by one holder: a guarded tool called around the journal must be refused, and through
-    /// the journal it must run. The tool is the journal's own canary and does nothing.
-    async fn try_fence(&self, token: &SecretString, seen: &JournalSeen, sequence: u64) -> Result<bool, RunError> {
+    /// the journal it must run. The tool is the journal's own canary and does nothing. As there is one holder per boot, it is
+    /// also who counts that the gateway has `restarted`.
+    async fn try_fence(
+        &self,
+        tokens: &GatewayTokens,
+        seen: &JournalSeen,
+        sequence: u64,
+        restarted: bool,
+    ) -> Result<bool, RunError> {
         let now = self.world.now();
         if !self.table.hold_canary(&seen.id, now, now.plus(TRIAL), &self.world.nonce()).await? {
             return Ok(false);
         }
+        if restarted {
+            self.world.count(Metric::GatewayRestarts);
+        }
         let expected = Expected { journal: &seen.id.journal, sequence };
-        let holds = self.gateway.fence_holds(token, expected, ASK_TIMEOUT).await;
+        let holds = self.gateway.fence_holds(tokens, expected, ASK_TIMEOUT).await;
         match holds {
             Some(holds) => self.table.settle_canary(&seen.id, holds, self.world.now().plus(TRIAL)).await?,
             // A trial that came to nothing is the next holder's: this one's time is over at once.
             None => self.table.release_canary(&seen.id, self.world.now()).await?,
         }
         if holds != Some(true) {
-            tracing::error!(boot = %seen.id.boot, code = "fence_not_proven", "writes are shut until the fence is proven");
+            tracing::error!(
+                function = "worker", boot = %seen.id.boot, code = "fence_not_proven",
+                "writes are shut until the fence is proven"
+            );
         }
         Ok(holds == Some(true))
     }

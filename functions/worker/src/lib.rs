@@ -10,9 +10,9 @@ use shared::{
     catalogue::{Catalogue, CatalogueFault},
     clock::World,
     config::WorkerConfig,
-    openclaw::{Gateway, GatewayClientError},
+    openclaw::{Gateway, GatewayClientError, GatewayTokens},
     queue::Queue,
-    secrets::{Secrets, WorkerSecrets},
+    secrets::{Secrets, SecretsError},
     table::Table,
     timestamp::Timestamp,
 };
@@ -42,7 +42,7 @@ pub struct Worker {
     queue: Queue,
     gateway: Gateway,
     catalogue: Catalogue,
-    secrets: Secrets<WorkerSecrets>,
+    secrets: Secrets<GatewayTokens>,
     view: journal_view::Cache,
 }
 
@@ -70,8 +70,8 @@ impl Worker {
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
-            gateway: Gateway::new(&config.openclaw_base_url)?,
-            secrets: Secrets::file(config.secrets_file.clone()),
+            gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
+            secrets: Secrets::new("worker", config.secrets.clone(), &table.aws),
             view: journal_view::Cache::default(),
             catalogue,
             config,
@@ -83,6 +83,11 @@ impl Worker {
     /// and comes back after the visibility timeout.
     pub async fn handle_batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         batch::handle(self, event, deadline).await
+    }
+
+    /// Reads the secrets, so that a function without them does not start.
+    pub async fn load_secrets(&self) -> Result<(), SecretsError> {
+        self.read_tokens().await.map(drop)
     }
 
     /// The table, for whoever counts what it costs.

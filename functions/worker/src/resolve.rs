@@ -16,13 +16,13 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     let Some(step) = job.step() else { return Ok(Rung::NothingToDo) };
     let Some(Via::Journal(id)) = step.intent.as_ref().map(|intent| &intent.via) else { return Ok(Rung::NothingToDo) };
-    let token = worker.token().await?;
+    let tokens = &worker.tokens().await?;
     let known = step.intent.as_ref().map_or(0, |intent| intent.sequence);
-    let sequence = worker.sequence_of(&token, &id.journal).await?.max(known);
+    let sequence = worker.sequence_of(tokens, &id.journal).await?.max(known);
     let expected = Expected { journal: &id.journal, sequence };
     let key = CallKey { user_id: job.user_id, request_id: job.request_id, step: job.cursor, round: 0, n: step.n };
     // Revoking proves a negative and reads a positive: a key that never arrived can then never run.
-    let answer = worker.gateway.revoke(&token.openclaw.token, expected, &key.to_string(), TIMEOUT).await;
+    let answer = worker.gateway.revoke(tokens, expected, &key.to_string(), TIMEOUT).await;
     let happened = match worker.take_note(answer) {
         CallAnswer::Ended(_) => true,
         // A key that was seen running and is free now proves that the journal has lost its memory, and nothing else. And

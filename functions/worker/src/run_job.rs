@@ -7,10 +7,11 @@ use shared::{
     digest::DigestKey,
     intent::CallKey,
     job::{Job, JobEvent, JobState, Lease, ResultRef},
+    metrics::{self, Metric},
     queue::Bell,
     step::StepOutcome,
     submission::Call,
-    table::Stored,
+    table::{Commit, Stored},
     timestamp::Timestamp,
     trace::TraceParent,
 };
@@ -61,6 +62,8 @@ pub(crate) struct AtCursor<'a> {
     pub(crate) digest_key: &'a DigestKey,
     pub(crate) trace: Option<TraceParent>,
     pub(crate) deadline: Timestamp,
+    /// When the call left, or may have.
+    pub(crate) sent_at: Option<Timestamp>,
 }
 
 impl AtCursor<'_> {
@@ -87,8 +90,11 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
     let lease = Lease { owner: worker.world.nonce(), expires_at: deadline.plus(LEASE_MARGIN) };
     let after = job.apply(JobEvent::Claimed { lease }, now)?;
     match worker.table.commit(&job, &after, &worker.world.nonce()).await? {
-        shared::table::Commit::Done => {}
-        shared::table::Commit::Lost(_) => return Ok(Rung::LeaseLost),
+        Commit::Done => worker.world.measure(&[(Metric::ClaimDelay, metrics::millis(now.since(job.due_at())))], &[]),
+        Commit::Lost(_) => {
+            worker.world.count(Metric::LeaseLost);
+            return Ok(Rung::LeaseLost);
+        }
     }
     let payload = worker.table.payload(after.user_id, after.request_id, after.fingerprint).await?;
     let Some((call, digest_key)) =
@@ -97,7 +103,8 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
         return without_payload(worker, &after).await;
     };
     let trace = after.trace.as_deref().or(bell.traceparent.as_deref()).and_then(TraceParent::parse);
-    let cursor = AtCursor { job: after, call, digest_key, trace, deadline };
+    let sent_at = after.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
+    let cursor = AtCursor { job: after, call, digest_key, trace, deadline, sent_at };
     match worker.take_on(cursor).await? {
         None => Ok(Rung::LeaseLost),
         Some((cursor, verdict)) => carry_out(worker, &cursor, verdict).await,
@@ -120,7 +127,7 @@ async fn carry_out(worker: &Worker, cursor: &AtCursor<'_>, verdict: Verdict) -> 
     }
     // Who sets a time rings once, before the old message is acknowledged.
     let bell = Bell::new(cursor.job.user_id, cursor.job.request_id, cursor.trace.as_ref());
-    worker.queue.ring(&bell, wait).await?;
+    worker.queue.ring(&bell, wait).await.inspect_err(|_| worker.world.count(Metric::RingFailures))?;
     Ok(Rung::Later)
 }
 
@@ -151,7 +158,11 @@ async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<C
     };
     let error = ending.code.map(str::to_owned);
     let event = JobEvent::StepEnded { outcome: ending.outcome, error, result, ends_as: ending.ends_as };
-    worker.commit(job, event, Some(audit)).await
+    let committed = worker.commit(job, event, Some(audit)).await?;
+    if let Some(after) = &committed {
+        metrics::finished(&worker.world, &worker.catalogue, job, after, cursor.sent_at);
+    }
+    Ok(committed)
 }
 
 fn text_of(value: &Value) -> String {
@@ -187,7 +198,12 @@ async fn without_payload(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         arguments_digest: None,
         result_digest: None,
     };
-    over(worker.commit(job, event, Some(audit)).await?)
+    let committed = worker.commit(job, event, Some(audit)).await?;
+    if let Some(after) = &committed {
+        let sent_at = job.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
+        metrics::finished(&worker.world, &worker.catalogue, job, after, sent_at);
+    }
+    over(committed)
 }
 
 pub(crate) const fn outcome_name(outcome: StepOutcome) -> &'static str {

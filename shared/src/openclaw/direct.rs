@@ -3,39 +3,33 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{CallAnswer, Gateway, NoAnswer, tool_answer};
+use super::{CallAnswer, Gateway, GatewayTokens, NoAnswer, tool_answer};
 use crate::trace::TraceParent;
 
 impl Gateway {
     /// Calls a tool. `key` only becomes part of the tool's call id.
     pub async fn call_directly(
         &self,
-        token: &SecretString,
+        tokens: &GatewayTokens,
         (tool, arguments): (&str, &Value),
         key: &str,
         trace: Option<&TraceParent>,
         timeout: Duration,
     ) -> CallAnswer {
         let body = json!({ "tool": tool, "args": arguments, "idempotencyKey": key });
-        let mut request = self
-            .http
-            .post(format!("{}/tools/invoke", self.base))
-            .bearer_auth(token.expose_secret())
-            .timeout(timeout)
-            .json(&body);
+        let mut request = self.http.post(format!("{}/tools/invoke", self.base)).json(&body);
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match self.send(request).await {
+        match self.send(tokens, timeout, request).await {
             Ok(raw) => match tool_answer(raw.status, &raw.body) {
                 CallAnswer::NotStarted(_) => CallAnswer::NotStarted(raw.retry_after),
                 answer => answer,
             },
             Err(NoAnswer::NotSent) => CallAnswer::NotStarted(None),
-            Err(NoAnswer::Lost) => CallAnswer::Lost,
+            Err(NoAnswer::Lost { .. }) => CallAnswer::Lost,
         }
     }
 }

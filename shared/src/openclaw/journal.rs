@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::{CallAnswer, Gateway, JournalSeen, NoAnswer, Raw, ToolEnd, tool_answer};
+use super::{CallAnswer, Gateway, GatewayTokens, JournalSeen, NoAnswer, Raw, ToolEnd, tool_answer};
 use crate::{intent::JournalId, timestamp::Timestamp, trace::TraceParent};
 
 /// The protocol that this client speaks.
@@ -58,9 +57,8 @@ pub enum JournalHealth {
 
 impl Gateway {
     /// Asks who the journal is.
-    pub async fn journal_health(&self, token: &SecretString, timeout: Duration) -> JournalHealth {
-        let request = self.http.get(self.url("health")).bearer_auth(token.expose_secret()).timeout(timeout);
-        match self.send(request).await {
+    pub async fn journal_health(&self, tokens: &GatewayTokens, timeout: Duration) -> JournalHealth {
+        match self.send(tokens, timeout, self.http.get(self.url("health"))).await {
             Ok(raw) if raw.status == 200 => identity(&raw.body).map_or(JournalHealth::NotReady, JournalHealth::Present),
             Ok(raw) if raw.status == 404 => JournalHealth::Absent,
             Ok(raw) if raw.status == 401 => JournalHealth::Unauthorized,
@@ -71,7 +69,7 @@ impl Gateway {
     /// Runs a call under its key, or finds out what became of it: the same request for both.
     pub async fn invoke(
         &self,
-        token: &SecretString,
+        tokens: &GatewayTokens,
         expected: Expected<'_>,
         key: &str,
         call: JournaledCall<'_>,
@@ -82,41 +80,40 @@ impl Gateway {
             "journal": expected.journal, "sequence": expected.sequence, "key": key, "tool": call.tool,
             "args": call.arguments, "not_after": call.not_after.millis(), "wait": call.wait,
         });
-        self.ask("invoke", token, body, trace, timeout).await
+        self.ask("invoke", tokens, body, trace, timeout).await
     }
 
     /// Reads what became of a key, and never starts anything. Answers as [`invoke`](Self::invoke) does, and
     /// [`CallAnswer::NoSuchKey`].
     pub async fn outcome(
         &self,
-        token: &SecretString,
+        tokens: &GatewayTokens,
         expected: Expected<'_>,
         key: &str,
         timeout: Duration,
     ) -> JournalAnswer {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "key": key });
-        self.ask("outcome", token, body, None, timeout).await
+        self.ask("outcome", tokens, body, None, timeout).await
     }
 
     /// Claims a key as never to run, unless it has run. Only [`CallAnswer::Revoked`] proves that it did not.
     pub async fn revoke(
         &self,
-        token: &SecretString,
+        tokens: &GatewayTokens,
         expected: Expected<'_>,
         key: &str,
         timeout: Duration,
     ) -> JournalAnswer {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "key": key });
-        self.ask("revoke", token, body, None, timeout).await
+        self.ask("revoke", tokens, body, None, timeout).await
     }
 
     /// Has the journal try its own fence: a guarded tool, called around it, must be refused, and through it must run.
     /// `None` when the trial came to nothing.
-    pub async fn fence_holds(&self, token: &SecretString, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
+    pub async fn fence_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
-        let request =
-            self.http.post(self.url("canary")).bearer_auth(token.expose_secret()).timeout(timeout).json(&body);
-        let raw = self.send(request).await.ok().filter(|raw| raw.status == 200)?;
+        let request = self.http.post(self.url("canary")).json(&body);
+        let raw = self.send(tokens, timeout, request).await.ok().filter(|raw| raw.status == 200)?;
         match raw.body.get("fence").and_then(Value::as_str) {
             Some("holds") => Some(true),
             Some("broken") => Some(false),
@@ -127,20 +124,19 @@ impl Gateway {
     async fn ask(
         &self,
         route: &str,
-        token: &SecretString,
+        tokens: &GatewayTokens,
         body: Value,
         trace: Option<&TraceParent>,
         timeout: Duration,
     ) -> JournalAnswer {
-        let mut request =
-            self.http.post(self.url(route)).bearer_auth(token.expose_secret()).timeout(timeout).json(&body);
+        let mut request = self.http.post(self.url(route)).json(&body);
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match self.send(request).await {
+        match self.send(tokens, timeout, request).await {
             Ok(raw) => JournalAnswer { call: journal_answer(&raw), seen: identity(&raw.body) },
             Err(NoAnswer::NotSent) => JournalAnswer { call: CallAnswer::NotStarted(None), seen: None },
-            Err(NoAnswer::Lost) => JournalAnswer { call: CallAnswer::Lost, seen: None },
+            Err(NoAnswer::Lost { .. }) => JournalAnswer { call: CallAnswer::Lost, seen: None },
         }
     }
 

@@ -9,10 +9,17 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::intent::JournalId;
+use crate::{
+    clock::World,
+    intent::JournalId,
+    metrics::{self, Dimension, Metric},
+};
 
 pub mod direct;
 pub mod journal;
+mod tokens;
+
+pub use tokens::GatewayTokens;
 
 /// The gateway closes idle connections after 5 s; a reset on reuse would look like an unknown outcome.
 const POOL_IDLE: Duration = Duration::from_secs(4);
@@ -24,6 +31,7 @@ const ANSWER_CAP: usize = 1024 * 1024;
 pub struct Gateway {
     http: Client,
     base: String,
+    world: World,
 }
 
 /// What became of a call, as far as an answer tells.
@@ -122,12 +130,21 @@ enum NoAnswer {
     /// No connection was made: nothing was sent.
     NotSent,
     /// Something may have been sent.
-    Lost,
+    Lost {
+        /// We gave up waiting.
+        timed_out: bool,
+    },
+}
+
+impl From<reqwest::Error> for NoAnswer {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() { Self::NotSent } else { Self::Lost { timed_out: error.is_timeout() } }
+    }
 }
 
 impl Gateway {
     /// The gateway at `base`.
-    pub fn new(base: &str) -> Result<Self, GatewayClientError> {
+    pub fn new(base: &str, world: World) -> Result<Self, GatewayClientError> {
         let http = Client::builder()
             .pool_idle_timeout(POOL_IDLE)
             .connect_timeout(Duration::from_secs(2))
@@ -135,7 +152,7 @@ impl Gateway {
             .no_proxy()
             .build()
             .map_err(GatewayClientError)?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), world })
     }
 
     /// Whether anything answers there. Needs no credential.
@@ -143,20 +160,58 @@ impl Gateway {
         self.http.get(format!("{}/healthz", self.base)).timeout(within).send().await.is_ok()
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Raw, NoAnswer> {
-        let mut response =
-            request.send().await.map_err(|e| if e.is_connect() { NoAnswer::NotSent } else { NoAnswer::Lost })?;
+    async fn send_once(request: reqwest::RequestBuilder) -> Result<Raw, NoAnswer> {
+        let mut response = request.send().await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| NoAnswer::Lost)? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| NoAnswer::Lost { timed_out: e.is_timeout() })? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > ANSWER_CAP {
-                return Err(NoAnswer::Lost);
+                return Err(NoAnswer::Lost { timed_out: false });
             }
         }
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Ok(Raw { status, retry_after: retry_after.map(Duration::from_secs), body })
+    }
+
+    /// One call, whatever number of tokens it took.
+    fn measure(&self, answer: &Result<Raw, NoAnswer>) {
+        let (name, failed) = match answer {
+            Ok(raw) => (status_name(raw.status), matches!(raw.status, 401 | 403 | 500..)),
+            Err(NoAnswer::Lost { timed_out: true }) => ("timeout", true),
+            Err(NoAnswer::NotSent | NoAnswer::Lost { timed_out: false }) => ("unreachable", true),
+        };
+        let failed = f64::from(u8::from(failed));
+        let values = [(Metric::GatewayAnswers, 1.0), (Metric::GatewayFailures, failed)];
+        self.world.measure(&values, &[(Dimension::Status, name)]);
+    }
+}
+
+/// An answer's HTTP status as the value of a dimension: the ones that have a meaning here by number, others by class, so that
+/// whoever answers cannot make more time series than these.
+const fn status_name(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        202 => "202",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        410 => "410",
+        412 => "412",
+        413 => "413",
+        422 => "422",
+        429 => "429",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        201..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500..=599 => "5xx",
+        _ => metrics::OTHER,
     }
 }
 

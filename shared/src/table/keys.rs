@@ -15,14 +15,17 @@ pub const USER: &str = "USER";
 /// Prefix of the sort keys of jobs: listing jobs reads jobs only.
 pub const JOBS: &str = "J#";
 
+/// Prefix of the partitions of users.
+pub const USERS: &str = "U#";
+
 /// Partition of everything that one user owns (invariant 10: every lookup is by the caller's partition).
 pub fn user(user: UserId) -> String {
-    format!("U#{user}")
+    format!("{USERS}{user}")
 }
 
 /// The user whose partition it is.
 pub fn parse_user(pk: &str) -> Option<UserId> {
-    pk.strip_prefix("U#")?.parse().ok()
+    pk.strip_prefix(USERS)?.parse().ok()
 }
 
 /// Sort key of a gateway's journal as last seen.

@@ -1,5 +1,5 @@
 //! The one table. The job item is the only commit point: records that a change needs are put first, write-once; then one
-//! conditional put of the job names their digests. There are no transactions, so nothing is billed twice.
+//! conditional put of the job names their digests. A job needs no transaction, so nothing is billed twice.
 //!
 //! The SDK repeats a write whose answer was lost. So each conditional write stores a **nonce**, and a failed condition
 //! whose stored item carries my nonce is my own success.
@@ -26,12 +26,14 @@ use crate::aws;
 mod control;
 mod jobs;
 pub mod keys;
+mod logins;
 mod records;
 pub mod schema;
 mod users;
 
 pub use control::{Fence, GatewaySeen, Heartbeat};
 pub use jobs::{Commit, Created, Stored};
+pub use logins::KnownUser;
 pub use records::Payload;
 
 /// An item as DynamoDB gives it.

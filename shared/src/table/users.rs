@@ -1,8 +1,8 @@
-//! Logins, users, and the limits that live in the user item.
+//! Users, and the limits that live in the user item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
+use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use crate::{
     admission::{self, Admission, Limits, UserState},
     digest::Digest,
@@ -14,35 +14,6 @@ use crate::{
 };
 
 impl Table {
-    /// The user behind a login, or `fresh` if there is none. `logins` has one digest per listed key, the first is current.
-    pub async fn find_or_create_login(&self, logins: &[Digest], fresh: UserId) -> Result<UserId, TableError> {
-        let malformed = || TableError::Malformed("login");
-        let user_of = |item: &Item| text_of(item, "user").and_then(|id| id.parse().ok());
-        let mut known = None;
-        for (place, login) in logins.iter().enumerate() {
-            if let Some(item) = self.get(keys::login(*login), keys::USER.to_owned()).await? {
-                let user = user_of(&item).ok_or_else(malformed)?;
-                if place == 0 {
-                    return Ok(user);
-                }
-                known = Some(user);
-                break;
-            }
-        }
-        let current = logins.first().ok_or_else(malformed)?;
-        let user = known.unwrap_or(fresh);
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::login(*current))),
-            ("sk".to_owned(), text(keys::USER)),
-            ("user".to_owned(), text(user)),
-        ]);
-        // Nobody has logged in under this digest yet: of two first logins at once, one makes the user.
-        match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
-            Written::Done => Ok(user),
-            Written::Refused(old) => old.as_ref().and_then(user_of).ok_or_else(malformed),
-        }
-    }
-
     /// Makes the user item if it is missing, and returns it. A crash between login and user is healed by the next login.
     pub async fn record_login(&self, user: UserId, openid: &str, now: Timestamp) -> Result<UserState, TableError> {
         let update = "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)";

@@ -1,0 +1,236 @@
+//! `local secrets`: makes the documents of secrets, fills Secrets Manager with them, and rotates what they hold. Prints
+//! which step was taken and when the next one may be, and never a value.
+
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use shared::{
+    clock::World,
+    config::{self, Env},
+    table::Table,
+};
+
+use super::{Failure, output::say};
+use crate::{
+    data::failed,
+    rekey,
+    rotation::{self, Done, Holder, Kind, Phase, Request},
+    secret_store::SecretStore,
+    secrets,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretsCommand {
+    /// Make the three documents, one per function, in a directory
+    New(NewArgs),
+    /// Fill the secrets of a stack from that directory; they must exist, and not have another value
+    Put(PutArgs),
+    /// Take one step of a rotation; docs/rotation.md says which and when
+    Rotate(RotateArgs),
+    /// Write every user under the new login key, so that the old one can go
+    RekeyLogins(RekeyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// File with the Mini Program's app secret
+    #[arg(long)]
+    wechat_app_secret_file: PathBuf,
+    /// File with the gateway's token
+    #[arg(long)]
+    gateway_token_file: PathBuf,
+    /// Where to write edge-auth.json, status.json and worker.json, for their owner only
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PutArgs {
+    /// The directory with the three documents
+    #[arg(long)]
+    from: PathBuf,
+    #[command(flatten)]
+    manager: ManagerArgs,
+}
+
+/// The secrets of a stack. Region, credentials and endpoint come from the standard AWS_* environment.
+#[derive(Debug, Args)]
+struct ManagerArgs {
+    /// ARN or name of edge-auth's secret (the stack's output EdgeAuthSecretArn)
+    #[arg(long, value_name = "ARN")]
+    edge_auth_secret: Option<String>,
+    /// ARN or name of status's secret (the stack's output StatusSecretArn)
+    #[arg(long, value_name = "ARN")]
+    status_secret: Option<String>,
+    /// ARN or name of the worker's secret (the stack's output WorkerSecretArn)
+    #[arg(long, value_name = "ARN")]
+    worker_secret: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct StoreArgs {
+    /// Directory with the three documents, instead of secrets of a stack
+    #[arg(long, conflicts_with_all = ["file", "edge_auth_secret", "status_secret", "worker_secret"])]
+    dir: Option<PathBuf>,
+    /// One host's document (secrets.json in its data directory), instead of secrets of a stack
+    #[arg(long, conflicts_with_all = ["edge_auth_secret", "status_secret", "worker_secret"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    manager: ManagerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RotateArgs {
+    /// What
+    kind: Kind,
+    /// Which step
+    phase: Phase,
+    /// File with the new value, for `wechat add` and `gateway-token add`
+    #[arg(long)]
+    value_file: Option<PathBuf>,
+    /// SESSION_LIFETIME_S of the deployment
+    #[arg(long, default_value_t = 7200)]
+    session_lifetime_s: u64,
+    /// Do not wait: for a value that has leaked. docs/rotation.md says what breaks
+    #[arg(long)]
+    at_once: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RekeyArgs {
+    /// The table's name (the stack's output TableName)
+    #[arg(long)]
+    table: String,
+    /// The Mini Program's app id
+    #[arg(long)]
+    wechat_app_id: String,
+    /// Do not wait until every function has read the new key: for a key that has leaked
+    #[arg(long)]
+    at_once: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+impl ManagerArgs {
+    fn store(self) -> Result<SecretStore, Failure> {
+        let named = [
+            (Holder::EdgeAuth, self.edge_auth_secret),
+            (Holder::Status, self.status_secret),
+            (Holder::Worker, self.worker_secret),
+        ];
+        let ids = named.into_iter().filter_map(|(holder, id)| Some((holder, id?))).collect();
+        Ok(SecretStore::Manager { aws: config::aws(&Env::process())?, ids })
+    }
+}
+
+impl StoreArgs {
+    fn store(self) -> Result<SecretStore, Failure> {
+        match (self.dir, self.file) {
+            (Some(dir), _) => Ok(SecretStore::Directory(dir)),
+            (None, Some(file)) => Ok(SecretStore::File(file)),
+            (None, None) => self.manager.store(),
+        }
+    }
+}
+
+/// Runs one of the commands.
+pub(super) async fn run(command: SecretsCommand) -> Result<(), Failure> {
+    match command {
+        SecretsCommand::New(args) => new(&args).await,
+        SecretsCommand::Put(args) => put(args).await,
+        SecretsCommand::Rotate(args) => rotate(args).await,
+        SecretsCommand::RekeyLogins(args) => rekey(args).await,
+    }
+}
+
+async fn new(args: &NewArgs) -> Result<(), Failure> {
+    let (app_secret, token) = (value(&args.wechat_app_secret_file)?, value(&args.gateway_token_file)?);
+    let documents = secrets::documents(&World::system(), &app_secret, &token)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
+    SecretStore::Directory(args.out.clone()).fill(&documents).await?;
+    say(format_args!(
+        "Three documents are in {}. They are secrets: delete them once they are put.",
+        args.out.display()
+    ));
+    Ok(())
+}
+
+async fn put(args: PutArgs) -> Result<(), Failure> {
+    let documents = SecretStore::Directory(args.from).read(&Holder::ALL).await?;
+    args.manager.store()?.fill(&documents).await?;
+    say("The three secrets are filled. A function that could not start for want of them starts with its next request.");
+    Ok(())
+}
+
+async fn rotate(args: RotateArgs) -> Result<(), Failure> {
+    let (kind, phase) = (args.kind, args.phase);
+    let (world, store) = (World::system(), args.store.store()?);
+    let request = Request {
+        kind,
+        phase,
+        fresh: fresh(&world, kind, phase, args.value_file.as_deref())?,
+        session_lifetime: Duration::from_secs(args.session_lifetime_s),
+        at_once: args.at_once,
+        now: world.now(),
+    };
+    let before = store.read(kind.holders()).await?;
+    let mut after = before.clone();
+    let done = rotation::step(&mut after, &request)?;
+    for holder in phase.in_order(kind.holders()) {
+        match after.get(&holder) {
+            Some(document) if before.get(&holder) != Some(document) => store.write(holder, document).await?,
+            _ => {}
+        }
+    }
+    let state = match done {
+        Done::Changed => "done",
+        Done::Already => "was done before",
+    };
+    match rotation::next(&after, kind, request.session_lifetime) {
+        Some((step, at)) => say(format_args!("{}: {state}. Next is {step}, not before {at}.", kind.name())),
+        None => say(format_args!("{}: {state}. One value is listed; no step is open.", kind.name())),
+    }
+    Ok(())
+}
+
+async fn rekey(args: RekeyArgs) -> Result<(), Failure> {
+    let store = args.store.store()?;
+    let aws = config::aws(&Env::process())?;
+    // Nothing is written here that has an end.
+    let table = Table::new(aws.dynamodb(), args.table, Duration::ZERO);
+    let counted = rekey::run(&store, &table, &World::system(), &args.wechat_app_id, args.at_once).await?;
+    say(format_args!(
+        "{} users are known under the new login key, {} of them since now.",
+        counted.users, counted.written
+    ));
+    Ok(())
+}
+
+/// The new value of an `add`.
+fn fresh(world: &World, kind: Kind, phase: Phase, file: Option<&Path>) -> Result<Option<Value>, Failure> {
+    match (phase, kind, file) {
+        (Phase::Add, Kind::Wechat | Kind::GatewayToken, Some(file)) => Ok(Some(value(file)?.into())),
+        (Phase::Add, Kind::Wechat | Kind::GatewayToken, None) => Ok(None),
+        (_, _, Some(_)) => Err("--value-file goes with `wechat add` and `gateway-token add` only".into()),
+        (Phase::Add, Kind::SessionKeys, None) => Ok(Some(secrets::session_key(world)?)),
+        (Phase::Add, Kind::LoginKeys | Kind::CursorKeys, None) => Ok(Some(secrets::random_key(world).into())),
+        (Phase::Activate | Phase::Retire | Phase::Cancel, _, None) => Ok(None),
+    }
+}
+
+/// A value from a file, never from the command line: that is seen by everybody on the machine.
+fn value(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned();
+    if text.is_empty() {
+        return Err(format!("{} is empty; it must hold the value", file.display()).into());
+    }
+    Ok(text)
+}

@@ -1,0 +1,160 @@
+//! The documents: one per function, because a right to read a secret is a right to read all of it.
+//!
+//! Whatever can be rotated is a list. The first is used for what is new, every listed one is accepted. When a key came and
+//! when it went to the front is written beside the lists, under `rotation`; functions do not read that.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::{
+    digest::DigestKey,
+    openclaw::GatewayTokens,
+    session::{Audience, BadSessionKey, SessionSigner, SessionVerifier},
+};
+
+/// What edge-auth may know.
+#[derive(Debug, Deserialize)]
+pub struct EdgeSecrets {
+    /// Keys of sessions, private halves included.
+    pub sessions: SessionKeys,
+    /// Keys that turn an openid into the key of a login item.
+    pub logins: Listed<DigestKey>,
+    /// WeChat's app secrets.
+    pub wechat: WechatSecrets,
+}
+
+/// What status may know: public keys, and the keys that seal cursors.
+#[derive(Debug, Deserialize)]
+pub struct StatusSecrets {
+    /// Keys of sessions. Their private halves, if the document has them, are not parsed.
+    pub sessions: PublicSessionKeys,
+    /// Seal cursors.
+    pub cursors: Listed<DigestKey>,
+}
+
+/// What the worker may know.
+#[derive(Debug, Deserialize)]
+pub struct WorkerSecrets {
+    /// The gateway's tokens.
+    pub openclaw: OpenclawSecrets,
+}
+
+/// WeChat's part.
+#[derive(Debug, Deserialize)]
+pub struct WechatSecrets {
+    /// The app secrets. WeChat takes one of them.
+    pub app_secrets: Listed<SecretString>,
+}
+
+/// The gateway's part.
+#[derive(Debug, Deserialize)]
+pub struct OpenclawSecrets {
+    /// Full operator access to the gateway, which takes one of them.
+    pub tokens: Listed<SecretString>,
+}
+
+impl WorkerSecrets {
+    /// As the gateway's client takes them.
+    pub fn tokens(self) -> GatewayTokens {
+        GatewayTokens::new(self.openclaw.tokens)
+    }
+}
+
+/// At least one, the first before all others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Vec<T>")]
+pub struct Listed<T> {
+    first: T,
+    others: Vec<T>,
+}
+
+/// The list is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the list is empty")]
+pub struct EmptyList;
+
+impl<T> TryFrom<Vec<T>> for Listed<T> {
+    type Error = EmptyList;
+
+    fn try_from(all: Vec<T>) -> Result<Self, EmptyList> {
+        let mut all = all.into_iter();
+        let first = all.next().ok_or(EmptyList)?;
+        Ok(Self { first, others: all.collect() })
+    }
+}
+
+impl<T> From<T> for Listed<T> {
+    fn from(first: T) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+impl<T> Listed<T> {
+    /// The one for what is new.
+    pub fn first(&self) -> &T {
+        &self.first
+    }
+
+    /// Every one that is accepted, the first one first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+/// Session keys with their private halves.
+#[derive(Debug, Deserialize)]
+pub struct SessionKeys {
+    /// The `kid` that signs.
+    pub active: String,
+    /// Every key that is accepted.
+    pub keys: Vec<SessionKey>,
+}
+
+/// One session key.
+#[derive(Debug, Deserialize)]
+pub struct SessionKey {
+    /// Its id.
+    pub kid: String,
+    /// base64url of the 32-byte public key.
+    pub public: String,
+    /// PKCS #8 PEM. Absent for a key that is only still accepted.
+    pub private_pem: Option<SecretString>,
+}
+
+/// Session keys without their private halves.
+#[derive(Debug, Deserialize)]
+pub struct PublicSessionKeys {
+    /// Every key that is accepted.
+    pub keys: Vec<PublicSessionKey>,
+}
+
+/// One public session key.
+#[derive(Debug, Deserialize)]
+pub struct PublicSessionKey {
+    /// Its id.
+    pub kid: String,
+    /// base64url of the 32-byte public key.
+    pub public: String,
+}
+
+impl SessionKeys {
+    /// Who mints.
+    pub fn signer(&self, audience: &Audience) -> Result<SessionSigner, BadSessionKey> {
+        let active = || self.keys.iter().find(|key| key.kid == self.active);
+        let pem = active().and_then(|key| key.private_pem.as_ref());
+        let pem = pem.ok_or_else(|| BadSessionKey { kid: self.active.clone() })?;
+        SessionSigner::new(&self.active, pem.expose_secret(), audience.clone())
+    }
+
+    /// Who verifies.
+    pub fn verifier(&self, audience: &Audience) -> Result<SessionVerifier, BadSessionKey> {
+        SessionVerifier::new(self.keys.iter().map(|k| (k.kid.as_str(), k.public.as_str())), audience.clone())
+    }
+}
+
+impl PublicSessionKeys {
+    /// Who verifies.
+    pub fn verifier(&self, audience: &Audience) -> Result<SessionVerifier, BadSessionKey> {
+        SessionVerifier::new(self.keys.iter().map(|k| (k.kid.as_str(), k.public.as_str())), audience.clone())
+    }
+}
