@@ -142,12 +142,13 @@ impl Functions {
                 Ok(request) => request,
                 Err(error) => return ApiError::new(Code::Internal).because(error).into_answer(),
             };
-        let answer = async {
+        // In a box: the compiler gives up on a future of so many futures.
+        let answer = Box::pin(async {
             match route.function {
                 Function::EdgeAuth => self.edge_auth.handle(request).await,
                 Function::Status => self.status.handle(request).await,
             }
-        };
+        });
         let timed = tokio::time::timeout(TIME_LIMIT, answer).await;
         timed.unwrap_or_else(|late| ApiError::unavailable(late).into_answer())
     }

@@ -29,10 +29,14 @@ pub async fn alive(session: &Session, table: &Table) -> Result<(), ApiError> {
     }
 }
 
-/// The one answer to a request without a live session. The reason is for the log.
+/// Why a request has no live session.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Reason(String);
+
+/// The one answer to a request without a live session. The reason is for the line about the request.
 pub fn no_session(reason: &str) -> ApiError {
-    tracing::info!(reason, "no session");
-    ApiError::new(Code::NoSession)
+    ApiError::new(Code::NoSession).because(Reason(reason.to_owned()))
 }
 
 /// The token of the one `Authorization` header.

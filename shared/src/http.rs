@@ -196,6 +196,11 @@ fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Answer {
     answer
 }
 
+/// Whether a limit was met.
+pub fn is_over_limit(answer: &Answer) -> bool {
+    answer.status() == StatusCode::TOO_MANY_REQUESTS
+}
+
 /// Sets a header to a text that we made ourselves.
 pub fn set(answer: &mut Answer, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

@@ -1,17 +1,22 @@
 //! Logs: one JSON line where a thing is decided, under one set of field names. Never a token, secret, openid, session key,
-//! argument or result text (invariant 12); ids are random and may appear.
+//! argument or result text (invariant 12); ids are random and may appear. Each request is measured where its line is written.
 
 use std::{fmt::Display, process::ExitCode, time::Instant};
 
+use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer,
     filter::{LevelFilter, Targets},
-    fmt,
+    fmt::{self, MakeWriter, time::FormatTime},
     prelude::*,
+    registry::LookupSpan,
 };
 
 use crate::{
-    http::{Answer, ApiError},
+    clock::World,
+    config::{self, ConfigError, Env},
+    http::{Answer, ApiError, is_over_limit},
+    metrics::{self, Dimension, Meter, Metric},
     request_id::RequestId,
     trace::TraceParent,
     user_id::UserId,
@@ -63,15 +68,39 @@ pub fn start() {
     // Below info, these quote what is sent and answered. A ceiling, so that no directive of the environment lifts it.
     let ceiling = Targets::new().with_default(LevelFilter::TRACE);
     let ceiling = QUOTING.iter().fold(ceiling, |all, library| all.with_target(*library, LevelFilter::INFO));
-    let lines =
-        fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_target(false);
-    let lines = lines.with_filter(filter).with_filter(ceiling);
+    let lines = lines(std::io::stdout, fmt::time::SystemTime).with_filter(filter).with_filter(ceiling);
     // A second start, in a test process, keeps the first.
     let _already_started = tracing_subscriber::registry().with(lines).try_init();
 }
 
+/// Each event as one flat JSON object on a line of its own.
+pub fn lines<S, W>(writer: W, timer: impl FormatTime + Send + Sync + 'static) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let json = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    json.with_target(false).with_timer(timer).with_writer(writer)
+}
+
+/// A function's whole process: starts logs and meter, counts the start, and serves until the platform ends it.
+pub async fn run<E: Display + From<ConfigError>>(
+    function: &'static str,
+    serve: impl AsyncFnOnce(&Env<'static>, World) -> Result<(), E>,
+) -> ExitCode {
+    start();
+    let env = Env::process();
+    let served = async {
+        let world = World::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
+        world.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
+        // In a box: the compiler gives up on a future of so many futures.
+        Box::pin(serve(&env, world)).await
+    };
+    ended(function, served.await)
+}
+
 /// The exit code of a function's process; a start that failed is one line and a non-zero exit.
-pub fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode {
+fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -94,14 +123,18 @@ pub struct Asked<'a> {
     pub user_id: Option<UserId>,
     /// The client's `traceparent`.
     pub trace: Option<&'a TraceParent>,
+    /// How large its body is, when it has one.
+    pub payload_bytes: Option<usize>,
     /// When it came in.
     pub began: Instant,
+    /// Where it is measured.
+    pub world: &'a World,
 }
 
 /// Turns what a use case came to into the answer, and writes the one line about it. A failure is logged here and nowhere
 /// else. A read that went well is worth a line only to who looks for it: there is one for every poll.
 pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
-    let Asked { function, route, trace, began, .. } = asked;
+    let Asked { function, route, trace, payload_bytes, .. } = asked;
     let request_id = asked.request_id.map(tracing::field::display);
     let user_id = asked.user_id.map(tracing::field::display);
     let trace_id = trace.map(TraceParent::trace_id);
@@ -109,7 +142,8 @@ pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
     let error = outcome.as_ref().err().and_then(ApiError::inside);
     let answer = outcome.unwrap_or_else(ApiError::into_answer);
     let status = answer.status().as_u16();
-    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = u64::try_from(asked.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    measure(&asked, &answer, code);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -121,6 +155,7 @@ pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
                 request_id,
                 user_id,
                 trace_id,
+                payload_bytes,
                 duration_ms,
                 "answered"
             )
@@ -134,4 +169,26 @@ pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
         line!(info);
     }
     answer
+}
+
+/// Measures one answered request, all of it at once.
+fn measure(asked: &Asked<'_>, answer: &Answer, code: Option<&'static str>) {
+    let status = answer.status();
+    let mut dimensions = vec![(Dimension::Function, asked.function), (Dimension::Route, asked.route)];
+    // Without a code it is no error of ours: a readiness probe that was told the truth.
+    let failed = f64::from(u8::from(code.is_some() && status.is_server_error()));
+    let mut values = vec![
+        (Metric::Requests, 1.0),
+        (Metric::RequestErrors, failed),
+        (Metric::RequestDuration, metrics::millis(asked.began.elapsed())),
+    ];
+    if let Some(code) = code.filter(|_| status.is_client_error()) {
+        values.push((Metric::Rejections, 1.0));
+        dimensions.push((Dimension::Code, code));
+    }
+    if is_over_limit(answer) {
+        values.push((Metric::RateLimited, 1.0));
+    }
+    values.extend(asked.payload_bytes.map(|bytes| (Metric::PayloadBytes, metrics::number(bytes))));
+    asked.world.measure(&values, &dimensions);
 }

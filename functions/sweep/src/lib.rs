@@ -6,6 +6,7 @@ use std::time::Instant;
 use shared::{
     clock::World,
     config::SweepConfig,
+    metrics::{self, Metric},
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
     table::{Table, TableError},
@@ -14,7 +15,7 @@ use shared::{
 
 mod overdue;
 
-use overdue::Tally;
+use overdue::{Seen, Tally};
 
 /// The function, wired.
 #[derive(Debug)]
@@ -70,6 +71,17 @@ pub enum Fault {
     Queue(#[from] QueueError),
 }
 
+/// The state of affairs, as a run found it.
+fn measured(tally: &Tally, seen: &Seen) -> Vec<(Metric, f64)> {
+    let mut values = vec![
+        (Metric::GatewayReady, f64::from(u8::from(seen.gateway_reachable))),
+        (Metric::OverdueJobs, metrics::number(tally.overdue)),
+        (Metric::OverdueAge, tally.oldest.as_secs_f64()),
+    ];
+    values.extend(seen.open.map(|open| (Metric::OpenJobs, metrics::number(open))));
+    values
+}
+
 impl Sweep {
     /// Wires it; builds every client once.
     pub fn new(config: SweepConfig, world: World) -> Result<Self, StartError> {
@@ -77,7 +89,7 @@ impl Sweep {
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
-            gateway: Gateway::new(&config.openclaw_base_url)?,
+            gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
             config,
             world,
         })
@@ -86,7 +98,8 @@ impl Sweep {
     /// One run; stops before `deadline`.
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
-        let (tally, beaten) = overdue::run(self, deadline).await;
+        let (tally, seen, beaten) = overdue::run(self, deadline).await;
+        let measured = measured(&tally, &seen);
         let Tally { report, failed, fault, .. } = tally;
         let ended = match (fault, beaten) {
             (Some(fault), _) => Err(SweepError::Incomplete { failed, fault }),
@@ -101,6 +114,9 @@ impl Sweep {
                 tracing::error!(function = "sweep", rung, skipped, failed, duration_ms, error = %error, "swept in part");
             }
         }
+        let failed = f64::from(u8::from(ended.is_err()));
+        let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, failed)];
+        self.world.measure(&[&runs[..], &measured[..]].concat(), &[]);
         ended
     }
 

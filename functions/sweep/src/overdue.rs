@@ -5,7 +5,8 @@ use std::time::Duration;
 use shared::{
     backoff::Backoff,
     job::{Job, JobEvent, JobState},
-    queue::Bell,
+    metrics::Metric,
+    queue::{Bell, QueueError},
     request_id::RequestId,
     table::{Commit, Heartbeat, Stored, TableError, keys},
     timestamp::Timestamp,
@@ -31,6 +32,18 @@ pub(crate) struct Tally {
     pub(crate) fault: Option<Fault>,
     /// Entries that the index gave.
     found: usize,
+    /// Open jobs that should have been taken on.
+    pub(crate) overdue: usize,
+    /// How long the first of them should have been.
+    pub(crate) oldest: Duration,
+}
+
+/// What a run saw, beside its jobs.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) gateway_reachable: bool,
+    /// Entries of the index; `None` when they could not be counted.
+    pub(crate) open: Option<usize>,
 }
 
 impl Tally {
@@ -52,13 +65,28 @@ enum Due {
 }
 
 /// Sweeps, and writes the heartbeat whatever came of it: it says that the sweeper runs.
-pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> (Tally, Result<(), TableError>) {
-    // Both at once: the gateway's patience is not taken from the time that is left at the end.
-    let (tally, gateway_reachable) =
-        tokio::join!(ring_overdue(sweep, deadline), sweep.gateway.reachable(GATEWAY_PATIENCE));
+pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> (Tally, Seen, Result<(), TableError>) {
+    // All at once: the gateway's patience is not taken from the time that is left at the end.
+    let (tally, gateway_reachable, open) =
+        tokio::join!(ring_overdue(sweep, deadline), sweep.gateway.reachable(GATEWAY_PATIENCE), count_open(sweep));
     let overdue = tally.found as u64;
     let beat = Heartbeat { at: sweep.world.now(), gateway_reachable, overdue };
-    (tally, sweep.table.beat(beat).await)
+    (tally, Seen { gateway_reachable, open }, sweep.table.beat(beat).await)
+}
+
+/// Only to be measured: a run without it is none the worse.
+async fn count_open(sweep: &Sweep) -> Option<usize> {
+    let mut open = 0;
+    for shard in 0..keys::OPEN_SHARDS {
+        match sweep.table.count_open(shard).await {
+            Ok(count) => open += count,
+            Err(error) => {
+                tracing::warn!(function = "sweep", error = %error, "the open jobs could not be counted");
+                return None;
+            }
+        }
+    }
+    Some(open)
 }
 
 async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
@@ -82,7 +110,7 @@ async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
             if tally.report.rung >= most || is_late(sweep, deadline) {
                 break;
             }
-            match sweep_one(sweep, user, id).await {
+            match sweep_one(sweep, user, id, &mut tally).await {
                 Ok(true) => tally.report.rung += 1,
                 Ok(false) => tally.report.skipped += 1,
                 Err(fault) => {
@@ -103,23 +131,27 @@ fn is_late(sweep: &Sweep, deadline: Timestamp) -> bool {
 }
 
 /// Whether the job was rung.
-async fn sweep_one(sweep: &Sweep, user: UserId, id: RequestId) -> Result<bool, Fault> {
+async fn sweep_one(sweep: &Sweep, user: UserId, id: RequestId, tally: &mut Tally) -> Result<bool, Fault> {
     let now = sweep.world.now();
     let mut bell = Bell::new(user, id, None);
     let job = match sweep.table.job(user, id).await? {
         None => return Ok(false),
         // A newer worker knows what to do with it; what may be written to it, only a newer sweeper knows.
         Some(Stored::Newer) => {
-            sweep.queue.ring(&bell, Duration::ZERO).await?;
+            ring(sweep, &bell).await?;
             return Ok(true);
         }
         Some(Stored::Job(job)) => job,
     };
-    let (sweep_at, ring) = match due(&job, now) {
+    let (sweep_at, rings) = match due(&job, now) {
         Due::Nothing => return Ok(false),
         Due::Ring(sweep_at) => (sweep_at, true),
         Due::Drop => (None, false),
     };
+    if rings && !job.state.is_over() {
+        tally.overdue += 1;
+        tally.oldest = tally.oldest.max(now.since(job.due_at()));
+    }
     // `due` asks for nothing that does not fit the state.
     let Ok(swept) = job.apply(JobEvent::Swept { sweep_at }, now) else { return Ok(false) };
     // Before the bell: a sweep that dies between the two is late by one backoff, one that cannot write does not ring each
@@ -127,11 +159,16 @@ async fn sweep_one(sweep: &Sweep, user: UserId, id: RequestId) -> Result<bool, F
     if let Commit::Lost(_) = sweep.table.commit(&job, &swept, &sweep.world.nonce()).await? {
         return Ok(false);
     }
-    if ring {
+    if rings {
         bell.traceparent.clone_from(&job.trace);
-        sweep.queue.ring(&bell, Duration::ZERO).await?;
+        ring(sweep, &bell).await?;
     }
-    Ok(ring)
+    Ok(rings)
+}
+
+async fn ring(sweep: &Sweep, bell: &Bell) -> Result<(), QueueError> {
+    let rung = sweep.queue.ring(bell, Duration::ZERO).await;
+    rung.inspect_err(|_| sweep.world.count(Metric::RingFailures))
 }
 
 /// Judges a job as the table has it, not the index.

@@ -190,6 +190,12 @@ impl Job {
         }
     }
 
+    /// From when on a worker should have taken it on: the end of a lease, the time it is due again, or its acceptance.
+    pub fn due_at(&self) -> Timestamp {
+        let lease_over = self.lease.as_ref().map(|lease| lease.expires_at);
+        lease_over.or(self.check_at).unwrap_or(self.created_at)
+    }
+
     /// The step at the cursor; `None` only once every step is done.
     pub fn step(&self) -> Option<&Step> {
         self.steps.get(self.cursor)

@@ -7,13 +7,15 @@
 //! A dimension's value is always a name from a list of our own: a route, a tool of the catalogue, a state, a code. What a
 //! client sends never becomes one, so the number of time series is bounded.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use crate::timestamp::Timestamp;
 
 pub mod emf;
+mod job;
 mod list;
 
+pub use job::finished;
 pub use list::{Dimension, Kind, Metric, Unit};
 
 /// The value of a dimension for which the list has no name of its own.
@@ -86,6 +88,17 @@ impl Meter {
             sink.take(measurement);
         }
     }
+}
+
+/// A duration in milliseconds, to a tenth.
+pub fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// A count or a size.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+pub fn number(count: usize) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]

@@ -1,0 +1,38 @@
+//! A job's progress, measured from what one committed change made of it: whoever commits counts, so a thing is counted once.
+
+use super::{Dimension, Metric, OTHER, millis};
+use crate::{catalogue::Catalogue, clock::World, job::Job, step::StepOutcome, timestamp::Timestamp};
+
+/// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
+/// brought them. `sent_at` is when the step's call left, if it did.
+pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job, sent_at: Option<Timestamp>) {
+    let mut values = Vec::new();
+    let mut dimensions = Vec::new();
+    let outcome = |job: &Job| job.steps.get(before.cursor).and_then(|step| step.outcome);
+    if let (None, Some(outcome)) = (outcome(before), outcome(after)) {
+        let name = before.step().and_then(|step| catalogue.get(&step.tool));
+        dimensions.push((Dimension::Tool, name.map_or(OTHER, |tool| tool.entry.name.as_str())));
+        let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Unknown);
+        values.extend([(Metric::ToolCalls, 1.0), (Metric::ToolFailures, f64::from(u8::from(failed)))]);
+        if let Some(sent_at) = sent_at.filter(|_| outcome != StepOutcome::NotRun) {
+            values.push((Metric::ToolDuration, millis(after.updated_at.since(sent_at))));
+        }
+        // The gateway's own refusals come after sending.
+        if outcome == StepOutcome::Refused && sent_at.is_none() {
+            values.push((Metric::PolicyRefusals, 1.0));
+            dimensions.push((Dimension::Reason, after.error.as_deref().unwrap_or(OTHER)));
+        }
+    }
+    if after.state.is_over() && !before.state.is_over() {
+        let attempts: u32 = after.steps.iter().map(|step| step.attempts).sum();
+        dimensions.push((Dimension::State, after.state.name()));
+        values.extend([
+            (Metric::JobsFinished, 1.0),
+            (Metric::JobDuration, millis(after.updated_at.since(after.created_at))),
+            (Metric::JobAttempts, f64::from(attempts)),
+        ]);
+    }
+    if !values.is_empty() {
+        world.measure(&values, &dimensions);
+    }
+}
