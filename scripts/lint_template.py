@@ -1,0 +1,186 @@
+"""Expands template.yaml for each stage, lints what comes out, and checks and prints what each function may do.
+
+Run by lint-template.sh, which installs what this imports. Ends with a sentence that names the fault."""
+
+import json
+import logging
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")  # the translator asks for one; nothing is called
+logging.disable(logging.WARNING)
+
+from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+TEMPLATE = pathlib.Path("template.yaml")
+PAGE = pathlib.Path("docs/roles.md")
+OUT = pathlib.Path(".local/template-lint")
+STAGES = ["test", "staging", "prod"]
+REGIONS = ["eu-west-1", "cn-north-1"]
+CANARY = {"staging", "prod"}
+# Statements that may name every resource, because IAM takes no other for these actions, and only under a condition.
+UNBOUND = {"Traces": "Traced", "Network": "InVpc"}
+
+
+def stop(sentence):
+    sys.exit(f"lint-template: {sentence}")
+
+
+class NoManagedPolicies:
+    """The translator asks for AWS's list of managed policies; no function here uses one."""
+
+    def load(self):
+        return {}
+
+
+def expand(stage):
+    template = yaml_parse(TEMPLATE.read_text())
+    # What `sam package` would put there.
+    template["Globals"]["Function"].pop("CodeUri", None)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    try:
+        return transform(template, {"Stage": stage}, NoManagedPolicies())
+    except InvalidDocumentException as fault:
+        stop(f"the SAM translator refuses {TEMPLATE} for stage {stage}: {'; '.join(c.message for c in fault.causes)}")
+
+
+def of_type(template, kind):
+    return {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"] == kind}
+
+
+def lint(files):
+    program = str(pathlib.Path(sys.executable).parent / "cfn-lint")
+    done = subprocess.run([program, *map(str, files), "--regions", *REGIONS], capture_output=True, text=True)
+    if done.returncode:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        first = (done.stdout.strip().splitlines() or ["no output"])[0]
+        stop(f"cfn-lint is not content with the expanded template: {first}")
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def statements(role):
+    """Each statement of a role, with the condition that it stands under."""
+    for policy in role.get("Policies", []):
+        for statement in listed(policy["PolicyDocument"]["Statement"]):
+            if "Fn::If" in statement:
+                yield statement["Fn::If"][1], statement["Fn::If"][0]
+            else:
+                yield statement, None
+
+
+def check_rights(stage, template):
+    roles = of_type(template, "AWS::IAM::Role")
+    owner = {}
+    for function, properties in of_type(template, "AWS::Lambda::Function").items():
+        role = properties["Role"].get("Fn::GetAtt", [None])[0]
+        if role not in roles:
+            stop(f"{function} has no role of the template")
+        if owner.setdefault(role, function) != function:
+            stop(f"{function} and {owner[role]} share the role {role}")
+        if roles[role].get("ManagedPolicyArns"):
+            stop(f"{role} has managed policies; their rights are not in the template")
+        for statement, condition in statements(roles[role]):
+            place = f"{role}, statement {statement.get('Sid', 'without a Sid')}"
+            if statement["Effect"] != "Allow":
+                stop(f"{place}: Effect is not Allow")
+            if "NotAction" in statement or "NotResource" in statement:
+                stop(f"{place}: grants all but something")
+            for action in listed(statement["Action"]):
+                if "*" in action:
+                    stop(f"{place}: the action {action} holds a *")
+            for resource in listed(statement["Resource"]):
+                text = rendered(resource)
+                if "*" in text and not (text == "*" and UNBOUND.get(statement.get("Sid")) == condition is not None):
+                    if not re.fullmatch(r"log-group:\$\{\w+\}:log-stream:\*", text):
+                        stop(f"{place}: the resource {text} holds a *")
+    groups = of_type(template, "AWS::CodeDeploy::DeploymentGroup")
+    if bool(groups) != (stage in CANARY) or (groups and len(groups) != len(owner)):
+        stop(f"stage {stage} has {len(groups)} deployment groups for {len(owner)} functions")
+
+
+def rendered(value):
+    """A resource as a reader would name it: without partition, region and account."""
+    if isinstance(value, str):
+        return re.sub(r"^arn:\$\{AWS::Partition\}:[a-z-]+:\$\{AWS::Region\}:\$\{AWS::AccountId\}:", "", value)
+    (kind, of), = value.items()
+    if kind == "Ref":
+        return of
+    if kind == "Fn::GetAtt":
+        return of[0] if of[1] == "Arn" else ".".join(of)
+    if kind == "Fn::If":
+        return f"{rendered(of[2])}, or {rendered(of[1])} if {of[0]}"
+    if kind == "Fn::Sub":
+        if isinstance(of, str):
+            return rendered(of)
+        text = rendered(of[0])
+        for name, inner in of[1].items():
+            text = text.replace("${%s}" % name, "${%s}" % rendered(inner))
+        return text
+    return json.dumps(value)
+
+
+def page(templates):
+    """docs/roles.md."""
+    prod = templates["prod"]
+    roles = of_type(prod, "AWS::IAM::Role")
+    lines = [
+        "# What each function may do", "",
+        "Written by `scripts/lint-template.sh --roles` from the expanded template; `make lint-template` fails when it is out of",
+        "date. The test target `template` runs the service and compares these rights with the calls that it really makes: none",
+        "is missing, and none is granted that is not used. Resources are named without partition, region and account.", "",
+        "No action holds a `*`. Three kinds of resource do, because IAM knows no narrower one: the streams below a function's own",
+        "log group; the traces of X-Ray, only with `Tracing=on`; the network interfaces of a function, only with `SubnetIds`.", "",
+    ]
+    for function, properties in of_type(prod, "AWS::Lambda::Function").items():
+        role = properties["Role"]["Fn::GetAtt"][0]
+        lines += [f"## {function}", "", f"{properties['Description']} Role `{role}`.", "",
+                  "| statement | actions | resource | when |", "|---|---|---|---|"]
+        for statement, condition in statements(roles[role]):
+            actions = ", ".join(f"`{action}`" for action in listed(statement["Action"]))
+            resources = ", ".join(f"`{rendered(one)}`" for one in listed(statement["Resource"]))
+            lines.append(f"| {statement['Sid']} | {actions} | {resources} | {f'`{condition}`' if condition else 'always'} |")
+        lines.append("")
+    lines += ["## Who may call a function", "", "| function | caller | of |", "|---|---|---|"]
+    for permission in of_type(prod, "AWS::Lambda::Permission").values():
+        target = permission["FunctionName"]["Ref"].replace("Aliaslive", ", alias `live`")
+        lines.append(f"| {target} | `{permission['Principal']}` | `{rendered(permission['SourceArn'])}` |")
+    lines.append("| Worker, alias `live` | Lambda's own event source | `Queue` |")
+    rest = {name: role for name, role in roles.items() if role.get("ManagedPolicyArns")}
+    lines += ["", "## Roles that are no function's", ""]
+    for name, role in rest.items():
+        service = role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
+        arns = ", ".join(f"`{rendered(one)}`" for one in role["ManagedPolicyArns"])
+        lines.append(f"- `{name}`, in the stages {' and '.join(sorted(CANARY))}: assumed by {', '.join(f'`{one}`' for one in listed(service))}"
+                     f" to shift traffic between versions; AWS's own policy {arns}.")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    templates, files = {}, []
+    for stage in STAGES:
+        templates[stage] = expand(stage)
+        files.append(OUT / f"expanded-{stage}.json")
+        files[-1].write_text(json.dumps(templates[stage], indent=1))
+    for stage, template in templates.items():
+        check_rights(stage, template)
+    lint(files)
+    text = page(templates)
+    if "--roles" in sys.argv[1:]:
+        PAGE.write_text(text)
+    elif not PAGE.exists() or PAGE.read_text() != text:
+        stop(f"{PAGE} is not what the expanded template grants; write it anew with scripts/lint-template.sh --roles")
+    print(text[text.index("## "):])
+    print(f"lint-template: {', '.join(STAGES)} expand, cfn-lint finds nothing in {', '.join(REGIONS)}, {PAGE} is true")
+
+
+main()
