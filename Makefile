@@ -1,8 +1,10 @@
 # Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run engines test fmt lint openclaw build
+.PHONY: help demo run engines test rehearse drill deploy fmt lint openclaw build lint-template
 PORT ?= 8787
 ARGS ?=
+STAGE ?= test
+PARAMETERS ?=
 LOCAL := target/debug/local
 
 help: ## Show this list
@@ -23,12 +25,24 @@ engines: ## Table and queue alone, with the environment for `cargo lambda watch`
 test: ## Format check, lints, every test, the real gateway included
 	@scripts/test.sh
 
+rehearse: ## Build, deploy, update, roll back, restore and delete the whole service, against an emulator of AWS
+	@scripts/rehearse.sh
+
+drill: ## Only the restore of a lost table, against an emulator of AWS
+	@scripts/rehearse.sh drill
+
+deploy: ## Deploy to AWS: make deploy STAGE=test PARAMETERS="OpenclawBaseUrl=https://... WechatAppId=wx..."
+	@scripts/deploy.sh $(STAGE) $(PARAMETERS)
+
 fmt: ## Format the Rust code
 	cargo fmt --all
 
 lint: ## Lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint-template: ## Expand template.yaml for each stage, lint it, print what each function may do
+	@scripts/lint-template.sh
 
 openclaw: ## Install the pinned Node and OpenClaw under .local/openclaw
 	@scripts/need.sh npm

@@ -31,6 +31,7 @@ node_tests() {
 
 part "install OpenClaw" scripts/install-openclaw.sh
 part "format" cargo fmt --all --check
+part "template" scripts/lint-template.sh
 part "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 mapfile -t targets < <(cargo metadata --no-deps --locked --format-version 1 | python3 -c '
 import json, sys
