@@ -4,13 +4,18 @@
 //! SDK's HTTP client. The gateway is the real journal plugin in a small gateway, or the real gateway.
 
 pub mod app;
+pub mod capture;
 pub mod client;
 pub mod clock;
+pub mod contract;
 pub mod delays;
 pub mod faults;
 pub mod mini_gateway;
+pub mod secrets_manager;
 
 pub use app::{App, Setup};
+pub use capture::Capture;
 pub use client::{Client, Reply};
+pub use contract::Contract;
 pub use faults::{Fault, Faults};
 pub use mini_gateway::MiniGateway;

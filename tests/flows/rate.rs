@@ -1,0 +1,61 @@
+//! More than one user may have.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::{
+    caller::{Caller, PATIENCE, new_id, wait_as_told},
+    target::flow,
+};
+
+/// Submissions that are sent at once.
+const WAVE: usize = 8;
+
+#[test]
+fn over_the_rate_is_429_for_that_user_alone_and_waiting_as_told_is_enough() {
+    flow(async |target| {
+        let (alice, bob) = (Caller::log_in(target, "greedy").await, Caller::log_in(target, "modest").await);
+        let read = json!({"limit": 1});
+        let (mut accepted, mut refused, began) = (Vec::new(), Vec::new(), Instant::now());
+        // Places in flight may run out before the rate does; asking goes on, and is charged.
+        while !refused.iter().any(|(_, code)| code == "rate_limited") {
+            assert!(began.elapsed() < PATIENCE, "the rate has no limit");
+            let wave: Vec<_> = (0..WAVE)
+                .map(|_| {
+                    let (alice, id, read) = (alice.clone(), new_id(), read.clone());
+                    tokio::spawn(async move { (alice.submit(&id, "ledger_read", read).await, id) })
+                })
+                .collect();
+            for one in wave {
+                let (reply, id) = one.await.unwrap();
+                if reply.status == 202 {
+                    accepted.push(id);
+                    continue;
+                }
+                assert!(["rate_limited", "in_flight_full"].contains(&reply.code()), "{}", reply.body);
+                assert_eq!(reply.status, 429);
+                let wait: u64 = reply.header("retry-after").parse().unwrap();
+                assert!((1..=2).contains(&wait), "{wait}");
+                refused.push((id, reply.code().to_owned()));
+            }
+        }
+        assert_eq!(bob.submit(&new_id(), "ledger_read", read.clone()).await.status, 202, "nobody else pays");
+        for (id, _) in &refused {
+            assert_eq!(alice.look(id).await.verdict(), (404, "not_found"), "nothing is stored");
+        }
+        let (late, began) = (&refused[0].0, Instant::now());
+        loop {
+            let reply = alice.submit(late, "ledger_read", read.clone()).await;
+            if reply.status == 202 {
+                break;
+            }
+            assert_eq!(reply.status, 429, "{}", reply.body);
+            assert!(began.elapsed() < PATIENCE, "the service does not recover");
+            wait_as_told(&reply).await;
+        }
+        for id in accepted.iter().chain([late]) {
+            assert_eq!(alice.until_over(id).await["status"], "succeeded");
+        }
+    });
+}
