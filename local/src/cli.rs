@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod audit;
 mod client;
+mod dead_letters;
 mod demo;
 mod engines;
 mod id;
@@ -17,6 +18,7 @@ mod output;
 mod run;
 mod secrets;
 mod signals;
+mod wechat_stub;
 
 /// Whatever ends a command early. Each is one sentence for the operator.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -50,16 +52,24 @@ enum Command {
         #[command(subcommand)]
         command: secrets::SecretsCommand,
     },
+    /// Look at messages that the worker could not handle, and put them back on the queue
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::DeadLettersCommand,
+    },
+    /// Run the WeChat stub alone, for a rehearsal; loopback only
+    WechatStub(wechat_stub::StubArgs),
     /// Print a new request id
     Id,
 }
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Check a saved answer of GET /v1/jobs/{id}/audit, and name the first record that is broken
+    /// Check saved answers of GET /v1/jobs/{id}/audit, and name the first record of each that is broken
     Verify {
-        /// The file
-        file: PathBuf,
+        /// A file with one answer, a directory of them (`*.json`), or `-` for standard input with one answer on each line
+        #[arg(required = true)]
+        answers: Vec<PathBuf>,
     },
 }
 
@@ -135,8 +145,10 @@ pub async fn main() -> ExitCode {
         Command::Run(args) => run::run(args).await,
         Command::Engines(args) => engines::run(args).await,
         Command::Demo => demo::run().await,
-        Command::Audit { command: AuditCommand::Verify { file } } => audit::verify(&file),
+        Command::Audit { command: AuditCommand::Verify { answers } } => audit::verify(&answers),
         Command::Secrets { command } => secrets::run(command).await,
+        Command::DeadLetters { command } => dead_letters::run(command).await,
+        Command::WechatStub(args) => wechat_stub::run(args).await,
         Command::Id => id::print(),
     };
     match done {

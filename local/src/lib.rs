@@ -9,6 +9,7 @@ pub mod cli;
 pub mod configs;
 pub mod connector;
 pub mod data;
+pub mod dead_letters;
 pub mod engines;
 pub mod front;
 pub mod gateway;

@@ -1,4 +1,4 @@
-//! WeChat's login API for development: `GET /sns/jscode2session`, on loopback, under `--dev` only.
+//! WeChat's login API for development: `GET /sns/jscode2session`, on loopback, under `--dev` and in rehearsals only.
 //!
 //! | code | answer |
 //! |---|---|
@@ -14,6 +14,7 @@ use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -31,6 +32,15 @@ use crate::listener::{self, BindError, Server};
 /// The app id that the stub knows under `--dev`.
 pub const DEV_APP_ID: &str = "wx00000000000000de";
 
+/// Which app secrets are right.
+#[derive(Clone)]
+pub enum AppSecrets {
+    /// This one.
+    One(String),
+    /// Those in a file, one on each line. It is read for every request, so that a secret can be reset as it can at WeChat.
+    File(PathBuf),
+}
+
 /// A running stub.
 #[derive(Debug)]
 pub struct WechatStub {
@@ -40,10 +50,18 @@ pub struct WechatStub {
 impl WechatStub {
     /// Starts it on `port`; 0 takes a free one.
     pub async fn start(app_id: &str, app_secret: &str, port: u16, world: World) -> Result<Self, BindError> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = listener::bind(address, "--wechat-port").await?;
-        let account =
-            Account { app_id: app_id.to_owned(), app_secret: app_secret.to_owned(), used: Arc::default(), world };
+        Self::with_secrets(app_id, AppSecrets::One(app_secret.to_owned()), (port, "--wechat-port"), world).await
+    }
+
+    /// The same with any secrets; beside the port stands the flag that changes it.
+    pub async fn with_secrets(
+        app_id: &str,
+        app_secrets: AppSecrets,
+        (port, flag): (u16, &'static str),
+        world: World,
+    ) -> Result<Self, BindError> {
+        let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), flag).await?;
+        let account = Account { app_id: app_id.to_owned(), app_secrets, used: Arc::default(), world };
         Ok(Self { server: listener::serve(listener, move |_| account.clone()) })
     }
 
@@ -61,7 +79,7 @@ impl WechatStub {
 #[derive(Clone)]
 struct Account {
     app_id: String,
-    app_secret: String,
+    app_secrets: AppSecrets,
     used: Arc<Mutex<HashSet<String>>>,
     world: World,
 }
@@ -111,6 +129,18 @@ fn respond(status: StatusCode, content_type: &'static str, body: String) -> Resp
     response
 }
 
+impl AppSecrets {
+    /// A file that cannot be read holds none.
+    fn hold(&self, secret: &str) -> bool {
+        match self {
+            Self::One(right) => secret == right,
+            Self::File(file) => {
+                std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|right| right.trim() == secret))
+            }
+        }
+    }
+}
+
 impl Account {
     /// The answer to a query string.
     fn reply(&self, query: &str) -> Reply {
@@ -133,7 +163,7 @@ impl Account {
         if app_id != self.app_id {
             return Reply::Errcode(40013, "invalid appid,");
         }
-        if secret != self.app_secret {
+        if !self.app_secrets.hold(secret) {
             return Reply::Errcode(40125, "invalid appsecret,");
         }
         self.code(code)
@@ -203,7 +233,12 @@ mod tests {
     use super::*;
 
     fn account() -> Account {
-        Account { app_id: "app".into(), app_secret: "s".into(), used: Arc::default(), world: World::system() }
+        Account {
+            app_id: "app".into(),
+            app_secrets: AppSecrets::One("s".into()),
+            used: Arc::default(),
+            world: World::system(),
+        }
     }
 
     fn errcode(reply: &Reply) -> i32 {

@@ -127,3 +127,79 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
     assert!(refusal(&["audit", "verify", file.to_str().unwrap()]).contains("is not an audit answer"));
     assert!(refusal(&["audit", "verify", "no-such-file"]).contains("no-such-file cannot be read"));
 }
+
+#[test]
+fn many_saved_chains_are_verified_at_once_and_each_broken_one_is_named() {
+    let directory = directory("audits");
+    let chain = |id: &str, said: bool| {
+        let context = AuditContext {
+            request_id: id.parse().unwrap(),
+            at: Timestamp::from_millis(1_795_341_600_000),
+            actor: Actor::Worker,
+            step: 0,
+            tool: "t",
+            policy_version: "p",
+        };
+        let record = AuditRecord::after(AuditHead::EMPTY, context, AuditEvent::Resolved { happened: true });
+        let head = record.head();
+        let mut record = serde_json::to_value(record).unwrap();
+        record["happened"] = said.into();
+        json!({"request_id": id, "records": [record], "head": {"length": 1, "digest": head.digest}}).to_string()
+    };
+    let ids = ["019a8f3c-7e10-7abc-9def-0123456789aa", "019a8f3c-7e10-7abc-9def-0123456789ab"];
+    let verify = |what: &str| local(&["audit", "verify", what]);
+    let directory = directory.to_str().unwrap();
+    assert!(verify(directory).2.contains("there is no audit answer to check"), "nothing is not a success");
+    for id in ids {
+        std::fs::write(format!("{directory}/{id}.json"), chain(id, true)).unwrap();
+    }
+    std::fs::write(format!("{directory}/notes.txt"), "no answer").unwrap();
+    let all = format!("ok: 1 records of job {}\nok: 1 records of job {}\n", ids[0], ids[1]);
+    assert_eq!(verify(directory), (Some(0), all.clone(), String::new()));
+    std::fs::write(format!("{directory}/{}.json", ids[1]), chain(ids[1], false)).unwrap();
+    let (code, out, err) = verify(directory);
+    assert_eq!((code, out.lines().count(), err.lines().count()), (Some(1), 1, 2), "{err}");
+    assert!(err.contains(&format!("{}: the chain does not end in its head: record 1", ids[1])), "{err}");
+    assert!(err.ends_with("local: 1 of 2 chains are broken\n"), "{err}");
+
+    for (second, code, last) in [(true, Some(0), ""), (false, Some(1), "local: 1 of 2 chains are broken\n")] {
+        let file = format!("{directory}/lines.jsonl");
+        std::fs::write(&file, format!("{}\n\n{}\n", chain(ids[0], true), chain(ids[1], second))).unwrap();
+        let lines = std::fs::File::open(&file).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_local")).args(["audit", "verify", "-"]).stdin(lines).output();
+        let output = output.unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), code, "{err}");
+        assert!(err.ends_with(last) && err.contains("line 3") != second, "{err}");
+    }
+}
+
+#[tokio::test]
+async fn the_wechat_stub_runs_alone_and_reads_its_secrets_anew_for_each_request() {
+    let directory = directory("stub");
+    let file = directory.join("secrets");
+    let start = |file: &Path| {
+        let arguments = ["wechat-stub", "--port", "0", "--app-id", "app", "--app-secret-file"];
+        Command::new(env!("CARGO_BIN_EXE_local")).args(arguments).arg(file).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    std::fs::write(&file, "\n").unwrap();
+    let empty = refusal(&["wechat-stub", "--port", "0", "--app-secret-file", file.to_str().unwrap()]);
+    assert!(empty.contains("is empty"), "{empty}");
+    std::fs::write(&file, "old\n").unwrap();
+    let mut stub = start(&file);
+    let mut line = String::new();
+    BufReader::new(stub.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.strip_prefix("Ready on ").unwrap().split(',').next().unwrap().to_owned();
+    let login = async |secret: &str| {
+        let url = format!("{url}/sns/jscode2session?appid=app&secret={secret}&js_code=dev-a");
+        let text = super::http().get(url).send().await.unwrap().text().await.unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["errcode"].clone()
+    };
+    assert_eq!((login("old").await, login("new").await), (json!(null), json!(40125)));
+    std::fs::write(&file, "old\nnew\n").unwrap();
+    assert_eq!((login("old").await, login("new").await), (json!(null), json!(null)));
+    std::fs::write(&file, "new\n").unwrap();
+    assert_eq!((login("old").await, login("new").await), (json!(40125), json!(null)));
+    stub.kill().unwrap();
+    stub.wait().unwrap();
+}

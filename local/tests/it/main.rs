@@ -4,6 +4,7 @@
 
 mod cli;
 mod connector;
+mod dead_letters;
 mod front;
 mod poller;
 mod stub;

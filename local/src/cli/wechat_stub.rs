@@ -1,0 +1,42 @@
+//! `local wechat-stub`: WeChat's login API as a process, for a deployment that is rehearsed on this machine.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shared::clock::World;
+
+use super::{Failure, output::say, signals::Stop};
+use crate::{
+    data::failed,
+    wechat_stub::{AppSecrets, DEV_APP_ID, WechatStub},
+};
+
+/// How to start the stub.
+#[derive(Debug, Args)]
+pub(super) struct StubArgs {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long)]
+    port: u16,
+    /// The app id that is right
+    #[arg(long, default_value = DEV_APP_ID)]
+    app_id: String,
+    /// File with the app secrets that are right, one on each line; read for every request
+    #[arg(long)]
+    app_secret_file: PathBuf,
+}
+
+/// Runs until told to stop.
+pub(super) async fn run(args: StubArgs) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let file = args.app_secret_file;
+    let text = std::fs::read_to_string(&file).map_err(failed(&file, "read"))?;
+    if text.trim().is_empty() {
+        return Err(format!("{} is empty; it must hold an app secret", file.display()).into());
+    }
+    let stub =
+        WechatStub::with_secrets(&args.app_id, AppSecrets::File(file), (args.port, "--port"), World::system()).await?;
+    say(format_args!("Ready on {}, with `dev-*` codes for the app {}. Ctrl-C stops it.", stub.base_url(), args.app_id));
+    stop.asked().await;
+    stub.stop().await;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Messages that the worker failed to handle so often that the queue put them aside.
+//!
+//! A message is a bell: it names a job and holds no work, so to send one again is safe, and to lose one loses nothing.
+//! Of its body nothing is told but the two ids.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aws_sdk_sqs::{
+    config::timeout::TimeoutConfig,
+    types::{Message, MessageSystemAttributeName},
+};
+use shared::{
+    aws::{self, AwsSettings},
+    queue::Bell,
+    timestamp::Timestamp,
+};
+
+/// For how long a look hides what it has found. A look that dies gives everything back after this.
+const HIDDEN_S: i32 = 120;
+/// SQS gives no more at once.
+const AT_ONCE: i32 = 10;
+/// How long an empty receive waits.
+const WAIT_S: i32 = 1;
+/// After how many empty receives in a row there is nothing more: one of them may have asked the wrong part of the queue.
+const EMPTY_RECEIVES: u32 = 2;
+
+/// The queue of dead letters.
+#[derive(Debug)]
+pub struct DeadLetters {
+    sqs: aws_sdk_sqs::Client,
+    url: String,
+}
+
+/// A queue that does not do as it is told.
+#[derive(Debug, thiserror::Error)]
+#[error("{queue} did not {done} a message: {detail}")]
+pub struct QueueFault {
+    queue: &'static str,
+    done: &'static str,
+    detail: String,
+}
+
+/// One dead letter.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// The queue's name for it.
+    pub id: String,
+    /// When it was first sent.
+    pub sent_at: Option<Timestamp>,
+    /// How often it was received, looks at dead letters included.
+    pub receives: u64,
+    /// What it names; none when it names nothing that the worker understands.
+    pub bell: Option<Bell>,
+    body: String,
+    group: Option<String>,
+    handle: String,
+}
+
+impl Letter {
+    fn new(message: Message) -> Self {
+        let attribute = |name| message.attributes.as_ref().and_then(|all| all.get(&name)).cloned();
+        let number = |name| attribute(name).and_then(|text| text.parse::<u64>().ok());
+        let body = message.body.unwrap_or_default();
+        let millis = number(MessageSystemAttributeName::SentTimestamp).and_then(|ms| i64::try_from(ms).ok());
+        Self {
+            sent_at: millis.map(Timestamp::from_millis),
+            receives: number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or_default(),
+            bell: serde_json::from_str(&body).ok(),
+            group: attribute(MessageSystemAttributeName::MessageGroupId),
+            id: message.message_id.unwrap_or_default(),
+            handle: message.receipt_handle.unwrap_or_default(),
+            body,
+        }
+    }
+}
+
+impl DeadLetters {
+    /// Those at `url`.
+    pub fn new(aws: &AwsSettings, url: String) -> Self {
+        Self { sqs: aws.sqs(), url }
+    }
+
+    /// Receives all there are, oldest first. They are hidden from other looks until they are [released](Self::release).
+    pub async fn receive_all(&self) -> Result<Vec<Letter>, QueueFault> {
+        // Longer than the wait, unlike every other call.
+        let limit = Duration::from_secs(10);
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit * 2).build();
+        let mut letters = BTreeMap::new();
+        let mut empty = 0;
+        while empty < EMPTY_RECEIVES {
+            let receive = self
+                .sqs
+                .receive_message()
+                .queue_url(&self.url)
+                .max_number_of_messages(AT_ONCE)
+                .wait_time_seconds(WAIT_S)
+                .visibility_timeout(HIDDEN_S)
+                .message_system_attribute_names(MessageSystemAttributeName::All)
+                .customize()
+                .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts.clone()));
+            let received = receive.send().await.map_err(|error| fault("give", aws::cause(&error)))?;
+            let messages = received.messages.unwrap_or_default();
+            empty = if messages.is_empty() { empty + 1 } else { 0 };
+            // A standard queue may give a message twice: the later handle counts.
+            letters.extend(messages.into_iter().map(Letter::new).map(|letter| (letter.id.clone(), letter)));
+        }
+        let mut letters: Vec<Letter> = letters.into_values().collect();
+        letters.sort_by_key(|letter| letter.sent_at);
+        Ok(letters)
+    }
+
+    /// Gives letters back, to be seen by the next look at once.
+    pub async fn release<'a>(&self, letters: impl IntoIterator<Item = &'a Letter>) -> Result<(), QueueFault> {
+        for letter in letters {
+            let visible = self.sqs.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.handle);
+            let shown = visible.visibility_timeout(0).send().await;
+            shown.map_err(|error| fault("give back", aws::cause(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// Sends a letter to `queue_url` as it was, and deletes it here once the queue has taken it. A letter that names no job
+    /// would come back here, so it is left.
+    pub async fn replay(&self, letter: &Letter, queue_url: &str) -> Result<(), QueueFault> {
+        if letter.bell.is_none() {
+            return Err(fault("replay", "it names no job".to_owned()));
+        }
+        let send = self.sqs.send_message().queue_url(queue_url).message_body(&letter.body);
+        let sent = send.set_message_group_id(letter.group.clone()).send().await;
+        sent.map_err(|error| QueueFault { queue: "the queue", done: "take", detail: aws::cause(&error) })?;
+        self.discard(letter).await
+    }
+
+    /// Deletes a letter.
+    pub async fn discard(&self, letter: &Letter) -> Result<(), QueueFault> {
+        let delete = self.sqs.delete_message().queue_url(&self.url).receipt_handle(&letter.handle);
+        delete.send().await.map(drop).map_err(|error| fault("delete", aws::cause(&error)))
+    }
+}
+
+fn fault(done: &'static str, detail: String) -> QueueFault {
+    QueueFault { queue: "the dead-letter queue", done, detail }
+}
