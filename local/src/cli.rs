@@ -84,6 +84,9 @@ struct RunArgs {
     /// Port to listen on
     #[arg(long, default_value_t = 8787)]
     port: u16,
+    /// Port on loopback where Prometheus reads /metrics [default: nowhere]
+    #[arg(long)]
+    metrics_port: Option<u16>,
     /// Where table, secrets and gateway state are kept, from the checkout's root
     #[arg(long, default_value = ".local/data")]
     data: PathBuf,

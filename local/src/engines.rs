@@ -150,7 +150,7 @@ async fn serve(database: Database, options: EngineOptions) -> Result<Served, Bin
             let _ = stopped.await;
         };
         if let Err(error) = dynoxide::server::serve_with_shutdown(table_listener, database, stop).await {
-            tracing::error!(error, "the table engine ended");
+            tracing::error!(function = "local", error, "the table engine ended");
         }
     });
     let handler = Arc::new(sqs_engine(listener::address(&queue_listener).port()));
@@ -164,7 +164,7 @@ async fn expire(database: Database) {
     loop {
         hourly.tick().await;
         if let Err(error) = database.sweep_ttl() {
-            tracing::warn!(%error, "expired items could not be deleted");
+            tracing::warn!(function = "local", %error, "expired items could not be deleted");
         }
     }
 }

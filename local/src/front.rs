@@ -3,7 +3,13 @@
 //! A request becomes the JSON of an API Gateway event (payload 2.0) and is decoded by `lambda_http`, so that a function sees
 //! here what it sees there: the peer's address in the request context, text or base64 bodies, joined headers.
 
-use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -16,6 +22,8 @@ use serde_json::{Map, Value, json};
 use shared::{
     clock::World,
     http::{Answer, ApiError, Code},
+    metrics::OTHER,
+    telemetry::{self, Asked},
 };
 use status::Status;
 use tokio::net::TcpListener;
@@ -69,16 +77,18 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let (functions, peer) = (self.functions.clone(), self.peer);
         Box::pin(async move {
+            let began = Instant::now();
             let (parts, body) = request.into_parts();
+            let at_the_front = functions.clone();
             let answer = match read(body, BODY_TIME_LIMIT).await {
                 // A task of its own: it runs to its end when the client hangs up, as on Lambda, and a panic is one failed
                 // invocation.
                 Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })
                     .await
-                    .unwrap_or_else(|_| ApiError::new(Code::Internal).into_answer()),
+                    .unwrap_or_else(|_| at_the_front.refuse(ApiError::new(Code::Internal), None, began)),
                 // What is left of the body is not waited for.
                 Err(error) => {
-                    let mut answer = error.into_answer();
+                    let mut answer = at_the_front.refuse(error, None, began);
                     shared::http::set(&mut answer, header::CONNECTION, "close");
                     answer
                 }
@@ -128,19 +138,20 @@ where
 impl Functions {
     /// Finds the function of a request and lets it answer.
     pub async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Answer {
+        let began = Instant::now();
         let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
             Found::Route(route, open) => (route, open),
             Found::OtherMethods(methods) => {
-                let mut answer = ApiError::new(Code::MethodNotAllowed).into_answer();
+                let mut answer = self.refuse(ApiError::new(Code::MethodNotAllowed), Some(body.len()), began);
                 shared::http::set(&mut answer, header::ALLOW, &methods.join(", "));
                 return answer;
             }
-            Found::Nothing => return ApiError::new(Code::NotFound).into_answer(),
+            Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };
         let request =
             match lambda_http::request::from_str(&event(&self.world, route, &open, &parts, body, peer).to_string()) {
                 Ok(request) => request,
-                Err(error) => return ApiError::new(Code::Internal).because(error).into_answer(),
+                Err(error) => return self.refuse(ApiError::new(Code::Internal).because(error), None, began),
             };
         // In a box: the compiler gives up on a future of so many futures.
         let answer = Box::pin(async {
@@ -150,7 +161,22 @@ impl Functions {
             }
         });
         let timed = tokio::time::timeout(TIME_LIMIT, answer).await;
-        timed.unwrap_or_else(|late| ApiError::unavailable(late).into_answer())
+        timed.unwrap_or_else(|late| self.refuse(ApiError::unavailable(late), None, began))
+    }
+
+    /// An answer that no function gave.
+    fn refuse(&self, error: ApiError, body: Option<usize>, began: Instant) -> Answer {
+        let asked = Asked {
+            function: "local",
+            route: OTHER,
+            request_id: None,
+            user_id: None,
+            trace: None,
+            payload_bytes: body.filter(|len| *len > 0),
+            began,
+            world: &self.world,
+        };
+        telemetry::answer(asked, Err(error))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod listener;
 mod orphan;
 pub mod poller;
+pub mod prometheus;
 pub mod ring;
 pub mod routes;
 pub mod schedule;

@@ -87,7 +87,7 @@ impl<W: Batches> Poller<W> {
                 Ok(messages) if messages.is_empty() => {}
                 Ok(messages) => self.batch(messages).await,
                 Err(error) => {
-                    tracing::warn!(error, "the queue did not answer");
+                    tracing::warn!(function = "local", error, "the queue did not answer");
                     tokio::time::sleep(RECEIVE_PAUSE).await;
                 }
             }
@@ -120,8 +120,15 @@ impl<W: Batches> Poller<W> {
         batch.spawn(async move { worker.handle(event, deadline).await });
         let response = match tokio::time::timeout(BATCH_DEADLINE, batch.join_next()).await {
             Ok(Some(Ok(response))) => response,
-            Ok(Some(Err(_)) | None) => return tracing::error!("the worker panicked; its messages will come back"),
-            Err(_) => return tracing::error!("the worker passed its deadline; its messages will come back"),
+            Ok(Some(Err(_)) | None) => {
+                return tracing::error!(function = "local", "the worker panicked; its messages will come back");
+            }
+            Err(_) => {
+                return tracing::error!(
+                    function = "local",
+                    "the worker passed its deadline; its messages will come back"
+                );
+            }
         };
         let done = messages.iter().filter(|message| {
             !response
@@ -144,7 +151,7 @@ impl<W: Batches> Poller<W> {
         let delete = self.sqs.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
         if let Err(error) = delete.send().await {
             // They come back and find nothing to do.
-            tracing::warn!(error = aws::cause(&error), "messages could not be deleted");
+            tracing::warn!(function = "local", error = aws::cause(&error), "messages could not be deleted");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::{
     clock::World,
     job::Job,
+    metrics::Metric,
     queue::{Bell, Queue},
     table::{Stored, Table, TableError, keys},
     timestamp::Timestamp,
@@ -29,7 +30,10 @@ pub async fn ring_open_jobs(table: &Table, queue: &Queue, world: &World) -> Resu
             bell.traceparent.clone_from(&job.trace);
             match queue.ring(&bell, due_in(&job, world.now())).await {
                 Ok(()) => rung += 1,
-                Err(error) => tracing::warn!(%error, "an open job could not be rung; the sweep will"),
+                Err(error) => {
+                    world.count(Metric::RingFailures);
+                    tracing::warn!(function = "local", %error, "an open job could not be rung; the sweep will");
+                }
             }
         }
     }

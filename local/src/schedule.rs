@@ -29,9 +29,9 @@ impl Schedule {
                 let mut run = JoinSet::new();
                 run.spawn(async move { sweep.run(deadline).await });
                 match run.join_next().await {
-                    Some(Ok(Ok(report))) => tracing::debug!(?report, "swept"),
-                    Some(Ok(Err(error))) => tracing::warn!(%error, "the sweep failed"),
-                    Some(Err(_)) => tracing::error!("the sweep panicked"),
+                    Some(Ok(Ok(_))) => {}
+                    Some(Ok(Err(error))) => tracing::warn!(function = "local", %error, "the sweep failed"),
+                    Some(Err(_)) => tracing::error!(function = "local", "the sweep panicked"),
                     None => {}
                 }
             }

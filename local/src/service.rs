@@ -1,7 +1,7 @@
 //! The whole service in one process.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -10,6 +10,7 @@ use std::{
 use edge_auth::EdgeAuth;
 use shared::{
     clock::World,
+    metrics::{Dimension, Meter, Metric},
     queue::Queue,
     table::{Table, TableError},
 };
@@ -25,6 +26,7 @@ use crate::{
     front::{self, Functions},
     listener::{self, BindError, Server},
     poller::Pollers,
+    prometheus::Exporter,
     ring,
     schedule::Schedule,
     secrets::{self, Given, SecretsFault},
@@ -64,6 +66,8 @@ pub struct Options {
     pub workers: usize,
     /// How often the sweep runs.
     pub sweep_every: Duration,
+    /// Where Prometheus reads what is measured, on loopback; port 0 takes a free one. Without it, nothing is measured.
+    pub metrics_port: Option<u16>,
     /// Clock and randomness.
     pub world: World,
 }
@@ -79,6 +83,7 @@ impl Options {
             gateway_token,
             workers: 4,
             sweep_every: Duration::from_secs(10),
+            metrics_port: None,
             world: World::system(),
         }
     }
@@ -102,6 +107,9 @@ pub enum ServiceError {
     /// The port.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Two metrics of one name.
+    #[error("the metrics cannot be exported")]
+    Metrics(#[from] ::prometheus::Error),
     /// A function that refuses its configuration.
     #[error("{function} cannot start")]
     Function {
@@ -145,6 +153,7 @@ pub struct Service {
     /// How many open jobs were rung at the start.
     pub rung: usize,
     front: Server,
+    metrics: Option<Server>,
     pollers: Pollers,
     schedule: Schedule,
     stub: Option<WechatStub>,
@@ -163,7 +172,9 @@ impl Service {
     /// Starts everything on what was claimed before, and rings every open job.
     pub async fn start_with(claim: Claim, options: Options) -> Result<Self, ServiceError> {
         let Claim { listener, data } = claim;
-        let Options { login, gateway_base_url, gateway_token, world, .. } = options;
+        let Options { login, gateway_base_url, gateway_token, world, metrics_port, .. } = options;
+        let (world, metrics) = metered(world, metrics_port).await?;
+        world.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, "local")]);
         let given_secret = match &login {
             Login::Dev => None,
             Login::Wechat { app_secret, .. } => Some(app_secret.clone()),
@@ -196,12 +207,20 @@ impl Service {
         };
         let front = front::serve(listener, functions);
         let base_url = front.base_url();
-        Ok(Self { base_url, deployment, rung, front, pollers, schedule, stub, engines, _data: data })
+        Ok(Self { base_url, deployment, rung, front, metrics, pollers, schedule, stub, engines, _data: data })
+    }
+
+    /// Where Prometheus reads what is measured.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.metrics.as_ref().map(|server| format!("{}/metrics", server.base_url()))
     }
 
     /// Takes no more requests, finishes what runs, and stops.
     pub async fn stop(self) {
         self.front.stop().await;
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
+        }
         self.schedule.stop();
         self.pollers.stop().await;
         if let Some(stub) = self.stub {
@@ -209,6 +228,15 @@ impl Service {
         }
         self.engines.stop().await;
     }
+}
+
+/// The same world, measuring for Prometheus if a port is given.
+async fn metered(world: World, port: Option<u16>) -> Result<(World, Option<Server>), ServiceError> {
+    let Some(port) = port else { return Ok((world, None)) };
+    let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--metrics-port").await?;
+    let exporter = Exporter::new()?;
+    let server = exporter.serve(listener);
+    Ok((world.metered(Meter::into_sink(exporter)), Some(server)))
 }
 
 fn refused<E: std::error::Error + Send + Sync + 'static>(function: &'static str) -> impl FnOnce(E) -> ServiceError {

@@ -32,22 +32,18 @@ pub const FIELDS: &[&str] = &[
     "request_id",
     "user_id",
     "trace_id",
-    "tool",
-    "state",
     "outcome",
-    "attempt",
+    "payload_bytes",
     "duration_ms",
     "error",
     "message",
     "rung",
     "skipped",
-    "records",
     "failed",
     "errcode",
     "rid",
     "journal",
     "boot",
-    "record",
 ];
 
 /// Libraries that log bodies and headers at debug and trace.

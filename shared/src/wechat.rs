@@ -251,7 +251,7 @@ impl WechatClient {
             (Some(errcode), _) if errcode != 0 => {
                 // WeChat's support finds a request again by its rid.
                 let rid = answer.errmsg.as_deref().and_then(rid).unwrap_or("none");
-                tracing::info!(errcode, rid, "WeChat refuses a login");
+                tracing::info!(function = "edge-auth", errcode, rid, "WeChat refuses a login");
                 Err(WechatError::from_errcode(errcode))
             }
             (_, Some(openid)) if is_visible_ascii(&openid) => Ok(OpenId(openid)),

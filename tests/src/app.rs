@@ -22,7 +22,7 @@ use sweep::Sweep;
 use uuid::Uuid;
 use worker::Worker;
 
-use crate::{Client, Faults, MiniGateway, Reply, clock::ManualClock, delays::Delays, mini_gateway};
+use crate::{Capture, Client, Faults, MiniGateway, Reply, clock::ManualClock, delays::Delays, mini_gateway};
 
 /// What an app is made of.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ impl Default for Setup {
 pub struct App {
     /// Its clock.
     pub clock: ManualClock,
+    /// What it has measured.
+    pub metrics: Capture,
     /// What goes wrong between it and table and queue.
     pub faults: Faults,
     /// Messages that are not due yet.
@@ -88,7 +90,8 @@ impl App {
     /// As set up.
     pub async fn with(setup: Setup) -> Self {
         let clock = ManualClock::default();
-        let world = World::new(Arc::new(clock.clone()), Arc::new(System));
+        let metrics = Capture::new(clock.clone());
+        let world = metrics.metered(World::new(Arc::new(clock.clone()), Arc::new(System)));
         let dir = mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string());
         std::fs::create_dir_all(&dir).expect("the checkout is writable");
         let engines = match second_engine().await {
@@ -137,6 +140,7 @@ impl App {
             sweep: Sweep::new(deployment.sweep(), world).expect("the sweeper starts"),
             table: Table::new(aws.dynamodb(), backend.table.clone(), Duration::from_secs(30 * 86_400)),
             clock,
+            metrics,
             faults,
             delays,
             gateway,
@@ -156,7 +160,7 @@ impl App {
 
     /// A worker that has just started, with nothing cached, and another catalogue if given.
     pub fn new_worker(&mut self, catalogue: Option<Catalogue>) {
-        let world = World::new(Arc::new(self.clock.clone()), Arc::new(System));
+        let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let config = self.deployment.worker();
         let worker = match catalogue {
             Some(catalogue) => Worker::with_catalogue(config, world, catalogue),

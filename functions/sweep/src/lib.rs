@@ -6,16 +6,17 @@ use std::time::Instant;
 use shared::{
     clock::World,
     config::SweepConfig,
-    metrics::{self, Metric},
+    metrics::Metric,
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
     table::{Table, TableError},
     timestamp::Timestamp,
 };
 
+mod open_jobs;
 mod overdue;
 
-use overdue::{Seen, Tally};
+use overdue::Tally;
 
 /// The function, wired.
 #[derive(Debug)]
@@ -71,17 +72,6 @@ pub enum Fault {
     Queue(#[from] QueueError),
 }
 
-/// The state of affairs, as a run found it.
-fn measured(tally: &Tally, seen: &Seen) -> Vec<(Metric, f64)> {
-    let mut values = vec![
-        (Metric::GatewayReady, f64::from(u8::from(seen.gateway_reachable))),
-        (Metric::OverdueJobs, metrics::number(tally.overdue)),
-        (Metric::OverdueAge, tally.oldest.as_secs_f64()),
-    ];
-    values.extend(seen.open.map(|open| (Metric::OpenJobs, metrics::number(open))));
-    values
-}
-
 impl Sweep {
     /// Wires it; builds every client once.
     pub fn new(config: SweepConfig, world: World) -> Result<Self, StartError> {
@@ -99,7 +89,7 @@ impl Sweep {
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
         let (tally, seen, beaten) = overdue::run(self, deadline).await;
-        let measured = measured(&tally, &seen);
+        let measured = seen.values(&tally.overdue);
         let Tally { report, failed, fault, .. } = tally;
         let ended = match (fault, beaten) {
             (Some(fault), _) => Err(SweepError::Incomplete { failed, fault }),

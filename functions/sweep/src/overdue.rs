@@ -13,7 +13,10 @@ use shared::{
     user_id::UserId,
 };
 
-use crate::{Fault, Sweep, SweepReport};
+use crate::{
+    Fault, Sweep, SweepReport,
+    open_jobs::{self, Overdue, Seen},
+};
 
 /// A run stops this long before its deadline.
 const STOP_BEFORE: Duration = Duration::from_secs(2);
@@ -32,18 +35,8 @@ pub(crate) struct Tally {
     pub(crate) fault: Option<Fault>,
     /// Entries that the index gave.
     found: usize,
-    /// Open jobs that should have been taken on.
-    pub(crate) overdue: usize,
-    /// How long the first of them should have been.
-    pub(crate) oldest: Duration,
-}
-
-/// What a run saw, beside its jobs.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    pub(crate) gateway_reachable: bool,
-    /// Entries of the index; `None` when they could not be counted.
-    pub(crate) open: Option<usize>,
+    /// Open jobs that were overdue, and for how long.
+    pub(crate) overdue: Overdue,
 }
 
 impl Tally {
@@ -66,27 +59,15 @@ enum Due {
 
 /// Sweeps, and writes the heartbeat whatever came of it: it says that the sweeper runs.
 pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> (Tally, Seen, Result<(), TableError>) {
-    // All at once: the gateway's patience is not taken from the time that is left at the end.
-    let (tally, gateway_reachable, open) =
-        tokio::join!(ring_overdue(sweep, deadline), sweep.gateway.reachable(GATEWAY_PATIENCE), count_open(sweep));
+    // Both at once: the gateway's patience is not taken from the time that is left at the end.
+    let (mut tally, gateway_reachable) =
+        tokio::join!(ring_overdue(sweep, deadline), sweep.gateway.reachable(GATEWAY_PATIENCE));
     let overdue = tally.found as u64;
     let beat = Heartbeat { at: sweep.world.now(), gateway_reachable, overdue };
-    (tally, Seen { gateway_reachable, open }, sweep.table.beat(beat).await)
-}
-
-/// Only to be measured: a run without it is none the worse.
-async fn count_open(sweep: &Sweep) -> Option<usize> {
-    let mut open = 0;
-    for shard in 0..keys::OPEN_SHARDS {
-        match sweep.table.count_open(shard).await {
-            Ok(count) => open += count,
-            Err(error) => {
-                tracing::warn!(function = "sweep", error = %error, "the open jobs could not be counted");
-                return None;
-            }
-        }
-    }
-    Some(open)
+    let beaten = sweep.table.beat(beat).await;
+    // What is only to be measured comes last.
+    let open = open_jobs::look(sweep, deadline, &mut tally.overdue).await;
+    (tally, Seen { gateway_reachable, open }, beaten)
 }
 
 async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
@@ -126,7 +107,7 @@ async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
     tally
 }
 
-fn is_late(sweep: &Sweep, deadline: Timestamp) -> bool {
+pub(crate) fn is_late(sweep: &Sweep, deadline: Timestamp) -> bool {
     deadline.since(sweep.world.now()) <= STOP_BEFORE
 }
 
@@ -149,8 +130,7 @@ async fn sweep_one(sweep: &Sweep, user: UserId, id: RequestId, tally: &mut Tally
         Due::Drop => (None, false),
     };
     if rings && !job.state.is_over() {
-        tally.overdue += 1;
-        tally.oldest = tally.oldest.max(now.since(job.due_at()));
+        tally.overdue.insert((user, id), now.since(job.due_at()));
     }
     // `due` asks for nothing that does not fit the state.
     let Ok(swept) = job.apply(JobEvent::Swept { sweep_at }, now) else { return Ok(false) };

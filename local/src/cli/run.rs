@@ -30,6 +30,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
         workers: args.workers.into(),
         sweep_every: Duration::from_secs(args.sweep_every),
         bind,
+        metrics_port: args.metrics_port,
         ..Options::dev(claim.data.path.clone(), gateway_base_url, gateway_token)
     };
     let service = Service::start_with(claim, options).await?;
@@ -138,6 +139,9 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
             say(format_args!("Ready on {url}, with an OpenClaw gateway on {}.", gateway.base_url()))
         }
         Source::Given { url: gateway, .. } => say(format_args!("Ready on {url}, with the OpenClaw gateway {gateway}.")),
+    }
+    if let Some(url) = service.metrics_url() {
+        say(format_args!("Prometheus reads {url}."));
     }
     if service.rung > 0 {
         say(format_args!("Open jobs that go on from before: {}.", service.rung));

@@ -1,6 +1,6 @@
 //! Jobs: read, create, commit, list, and find the overdue.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::{
     Condition, Consumed, Item, Table, TableError, Written, keys, number, number_of, text, text_of, unavailable,
@@ -41,8 +41,6 @@ pub enum Commit {
 
 /// How many entries of the index one query reads.
 const OVERDUE_PAGE: i32 = 1000;
-/// How many pages of a shard are counted: some 20,000 jobs.
-const COUNT_PAGES: usize = 4;
 
 impl Table {
     /// Reads a job of this user, strongly.
@@ -148,34 +146,6 @@ impl Table {
             }
         }
         Ok(found)
-    }
-
-    /// How many jobs a shard of the `open_jobs` index holds, counted up to [`COUNT_PAGES`] pages of a megabyte.
-    pub async fn count_open(&self, shard: u8) -> Result<usize, TableError> {
-        let mut count = 0;
-        let mut start: Option<Item> = None;
-        for _ in 0..COUNT_PAGES {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .index_name(keys::OPEN_JOBS)
-                .select(Select::Count)
-                .key_condition_expression("open_shard = :shard")
-                .expression_attribute_values(":shard", text(keys::shard(shard)))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
-            count += usize::try_from(answer.count).unwrap_or(0);
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(count)
     }
 
     /// The item of a job. Size matters: it is billed whole, rounded up to 1 kB, at each write.

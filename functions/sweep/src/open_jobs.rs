@@ -1,0 +1,92 @@
+//! How many jobs are open, and which of them are overdue: measured, and acted upon by nobody.
+//!
+//! The sweeper rings an overdue job ever more rarely, so what it rings in one run is not all that is overdue. Therefore the
+//! oldest open jobs are looked at in every run.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use shared::{
+    job::Job,
+    metrics::{self, Metric},
+    request_id::RequestId,
+    table::{Stored, TableError, keys},
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+use crate::{Sweep, overdue};
+
+/// How many entries of a shard are counted.
+const COUNTED_PER_SHARD: usize = 2500;
+/// How many of the oldest open jobs are looked at: one read unit each.
+const LOOKED_AT: usize = 32;
+/// How long after its time a bell may arrive, before its job counts as overdue.
+const GRACE: Duration = Duration::from_secs(60);
+/// Later than any time that a job may carry.
+const END_OF_TIME: Timestamp = Timestamp::from_millis(4_102_444_800_000);
+
+/// Overdue jobs, and for how long they have been.
+pub(crate) type Overdue = BTreeMap<(UserId, RequestId), Duration>;
+
+/// What a run saw, beside what is overdue.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) gateway_reachable: bool,
+    /// Entries of the index; `None` when they could not be counted.
+    pub(crate) open: Option<usize>,
+}
+
+impl Seen {
+    /// The state of affairs, as values to measure.
+    pub(crate) fn values(&self, overdue: &Overdue) -> Vec<(Metric, f64)> {
+        let oldest = overdue.values().max().copied().unwrap_or_default();
+        let mut values = vec![
+            (Metric::GatewayReady, f64::from(u8::from(self.gateway_reachable))),
+            (Metric::OverdueJobs, metrics::number(overdue.len())),
+            (Metric::OverdueAge, oldest.as_secs_f64()),
+        ];
+        values.extend(self.open.map(|open| (Metric::OpenJobs, metrics::number(open))));
+        values
+    }
+}
+
+/// Counts what is open, and adds what is overdue among the oldest. A run that cannot do it is none the worse.
+pub(crate) async fn look(sweep: &Sweep, deadline: Timestamp, overdue: &mut Overdue) -> Option<usize> {
+    match count(sweep, deadline, overdue).await {
+        Ok(open) => open,
+        Err(error) => {
+            tracing::warn!(function = "sweep", error = %error, "the open jobs could not be counted");
+            None
+        }
+    }
+}
+
+async fn count(sweep: &Sweep, deadline: Timestamp, overdue: &mut Overdue) -> Result<Option<usize>, TableError> {
+    let mut open = Vec::new();
+    for shard in 0..keys::OPEN_SHARDS {
+        if overdue::is_late(sweep, deadline) {
+            return Ok(None);
+        }
+        open.extend(sweep.table.overdue(shard, END_OF_TIME, COUNTED_PER_SHARD).await?);
+    }
+    // Request ids sort by the time in them.
+    open.sort_unstable_by_key(|(_, id)| *id);
+    for (user, id) in open.iter().take(LOOKED_AT).filter(|key| !overdue.contains_key(key)).copied().collect::<Vec<_>>()
+    {
+        if overdue::is_late(sweep, deadline) {
+            break;
+        }
+        if let Some(Stored::Job(job)) = sweep.table.job(user, id).await?
+            && let Some(late) = late(&job, sweep.world.now())
+        {
+            overdue.insert((user, id), late);
+        }
+    }
+    Ok(Some(open.len()))
+}
+
+/// How long a job has been overdue, if it is.
+fn late(job: &Job, now: Timestamp) -> Option<Duration> {
+    let late = now.since(job.due_at());
+    (!job.state.is_over() && late >= GRACE).then_some(late)
+}
