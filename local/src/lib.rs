@@ -21,6 +21,7 @@ pub mod ring;
 pub mod routes;
 pub mod schedule;
 pub mod rekey;
+pub mod rotate;
 pub mod rotation;
 pub mod secret_store;
 pub mod secrets;

@@ -119,7 +119,9 @@ impl Kind {
         match self {
             Self::SessionKeys => SPREAD + session_lifetime + SKEW,
             Self::CursorKeys => SPREAD + CURSOR_LIFETIME,
-            Self::LoginKeys | Self::Wechat | Self::GatewayToken => SPREAD,
+            // It is over when every user is known under the new key, and the wait came before that.
+            Self::LoginKeys => Duration::ZERO,
+            Self::Wechat | Self::GatewayToken => SPREAD,
         }
     }
 }

@@ -21,6 +21,8 @@ mod invariants;
 mod limits;
 mod login;
 mod openapi;
+mod rotation;
+mod secrets;
 mod status;
 mod sweeping;
 mod versions;

@@ -21,6 +21,7 @@ pub struct MiniGateway {
     port: u16,
     dir: PathBuf,
     journal: bool,
+    token: String,
     http: reqwest::Client,
 }
 
@@ -31,8 +32,8 @@ impl MiniGateway {
     /// Starts one whose files are in `dir`.
     pub async fn start(dir: &Path, journal: bool) -> Self {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client");
-        let (child, port) = spawn(dir, journal, 0).await;
-        Self { child, port, dir: dir.to_owned(), journal, http }
+        let (child, port) = spawn(dir, journal, 0, TOKEN).await;
+        Self { child, port, dir: dir.to_owned(), journal, token: TOKEN.to_owned(), http }
     }
 
     /// Where it answers.
@@ -48,13 +49,19 @@ impl MiniGateway {
     /// Starts again on the same port with the same files.
     pub async fn restart(&mut self) {
         let _already_dead = self.child.kill().await;
-        let (child, _) = spawn(&self.dir, self.journal, self.port).await;
+        let (child, _) = spawn(&self.dir, self.journal, self.port, &self.token).await;
         self.child = child;
     }
 
     /// Starts again with or without its journal.
     pub async fn restart_with_journal(&mut self, journal: bool) {
         self.journal = journal;
+        self.restart().await;
+    }
+
+    /// Starts again with another token, which is then the only one that it takes.
+    pub async fn restart_with_token(&mut self, token: &str) {
+        token.clone_into(&mut self.token);
         self.restart().await;
     }
 
@@ -115,7 +122,7 @@ impl MiniGateway {
 
     async fn control(&self, what: &str, order: &Value) -> Value {
         let url = format!("{}/_test/{what}", self.base_url());
-        let answer = self.http.post(url).bearer_auth(TOKEN).json(order).timeout(Duration::from_secs(10)).send().await;
+        let answer = self.http.post(url).bearer_auth(&self.token).json(order).timeout(Duration::from_secs(10)).send().await;
         answer.expect("it takes orders").json().await.expect("it answers in JSON")
     }
 
@@ -136,7 +143,7 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-async fn spawn(dir: &Path, journal: bool, port: u16) -> (Child, u16) {
+async fn spawn(dir: &Path, journal: bool, port: u16, token: &str) -> (Child, u16) {
     let root = checkout();
     let node = root.join(".local/openclaw/bin/node");
     assert!(node.exists(), "Node 24 is not installed: run `make openclaw` first");
@@ -148,7 +155,7 @@ async fn spawn(dir: &Path, journal: bool, port: u16) -> (Child, u16) {
     let mut command = Command::new(node);
     command
         .arg(root.join("openclaw-plugin/test/mini-gateway.mjs"))
-        .args(["--port", &port.to_string(), "--token", TOKEN])
+        .args(["--port", &port.to_string(), "--token", token])
         .arg("--db")
         .arg(dir.join("journal.db"))
         .arg("--ledger")

@@ -20,7 +20,7 @@ use super::{Failure, output::say};
 use crate::{
     data::failed,
     rekey,
-    rotation::{self, Done, Holder, Kind, Phase, Request},
+    rotation::{Done, Holder, Kind, Phase, Request},
     secret_store::SecretStore,
     secrets,
 };
@@ -181,20 +181,12 @@ async fn rotate(args: RotateArgs) -> Result<(), Failure> {
         at_once: args.at_once,
         now: world.now(),
     };
-    let before = store.read(kind.holders()).await?;
-    let mut after = before.clone();
-    let done = rotation::step(&mut after, &request)?;
-    for holder in phase.in_order(kind.holders()) {
-        match after.get(&holder) {
-            Some(document) if before.get(&holder) != Some(document) => store.write(holder, document).await?,
-            _ => {}
-        }
-    }
-    let state = match done {
+    let rotated = store.rotate(&request).await?;
+    let state = match rotated.done {
         Done::Changed => "done",
         Done::Already => "was done before",
     };
-    match rotation::next(&after, kind, request.session_lifetime) {
+    match rotated.next {
         Some((step, at)) => say(format_args!("{}: {state}. Next is {step}, not before {at}.", kind.name())),
         None => say(format_args!("{}: {state}. One value is listed; no step is open.", kind.name())),
     }

@@ -93,7 +93,8 @@ fn activate(documents: &mut Documents, request: &Request, mut since: Timestamp) 
 
 fn keep_active_only(documents: &mut Documents) -> Result<(), Refusal> {
     let active = active(edge_auth(documents)?)?;
-    for (holder, document) in documents {
+    for holder in KIND.holders() {
+        let Some(document) = documents.get_mut(holder) else { continue };
         keys(document, *holder)?.retain(|key| key["kid"] == *active);
         clear_mark(document, KIND);
     }

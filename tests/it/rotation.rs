@@ -1,0 +1,192 @@
+//! Every secret is rotated under load, in the order of docs/rotation.md, while several instances of each function hold
+//! documents of different ages. And careless rotations, which the same load notices.
+
+use std::time::Duration;
+
+use local::{
+    rekey,
+    rotate::RotateError,
+    rotation::{Done, Holder, Kind, Phase, Refusal, SPREAD},
+};
+use shared::{
+    digest::{Digest, DigestKey},
+    table::Table,
+    user_id::UserId,
+};
+
+mod fleet;
+use fleet::{Fleet, SESSION, SILENT};
+
+const STEP: Duration = Duration::from_secs(45);
+const NOTHING: [&str; 0] = [];
+
+/// How many values a kind lists in each of its documents, and nothing else of them.
+async fn listed(fleet: &Fleet, kind: Kind) -> Vec<usize> {
+    let pointer = match kind {
+        Kind::SessionKeys => "/sessions/keys",
+        Kind::LoginKeys => "/logins",
+        Kind::CursorKeys => "/cursors",
+        Kind::Wechat => "/wechat/app_secrets",
+        Kind::GatewayToken => "/openclaw/tokens",
+    };
+    let documents = fleet.store.read(kind.holders()).await.unwrap();
+    documents.values().map(|document| document.pointer(pointer).unwrap().as_array().unwrap().len()).collect()
+}
+
+/// Takes a step as early as it is permitted, and before that proves that it is not.
+async fn step_after(fleet: &mut Fleet, wait: Duration, step: Duration, kind: Kind, phase: Phase) {
+    let margin = Duration::from_secs(3);
+    assert_eq!(fleet.pass(wait.saturating_sub(margin), step).await, NOTHING, "{kind:?} before {phase:?}");
+    if wait > margin {
+        let early = fleet.step(kind, phase, None).await;
+        assert!(matches!(early, Err(RotateError::Refused(Refusal::TooEarly { .. }))), "{kind:?} {phase:?}: {early:?}");
+        // The clock of this test also runs by itself.
+        assert_eq!(fleet.pass(margin, margin).await, NOTHING);
+    }
+    assert_eq!(fleet.step(kind, phase, None).await.unwrap().done, Done::Changed, "{kind:?} {phase:?}");
+    assert_eq!(fleet.load().await, NOTHING, "{kind:?} at once after {phase:?}");
+}
+
+async fn rotates_without_a_failed_request(kind: Kind) {
+    let mut fleet = Fleet::start().await;
+    assert_eq!(fleet.pass(STEP * 3, STEP).await, NOTHING, "{kind:?} before");
+    let value = kind.is_given().then_some("the-second-value");
+    fleet.step(kind, Phase::Add, value).await.unwrap();
+    assert!(listed(&fleet, kind).await.iter().all(|count| *count == 2));
+    assert_eq!(fleet.load().await, NOTHING, "{kind:?} at once after add");
+    if let Some(value) = value {
+        assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING, "{kind:?} before the change outside");
+        fleet.change_outside(kind, value).await;
+        assert_eq!(fleet.load().await, NOTHING, "{kind:?} at once after the change outside");
+        assert_eq!(fleet.pass(STEP, STEP).await, NOTHING);
+    }
+    let waited = if value.is_some() { Duration::ZERO } else { SPREAD };
+    step_after(&mut fleet, waited, STEP, kind, Phase::Activate).await;
+    if kind == Kind::LoginKeys {
+        assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING);
+        rekey_logins(&fleet).await;
+        step_after(&mut fleet, Duration::ZERO, STEP, kind, Phase::Retire).await;
+    } else {
+        assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING, "{kind:?} while documents differ");
+        let rest = kind.outlived_by(SESSION).saturating_sub(SPREAD);
+        step_after(&mut fleet, rest, rest.max(STEP * 24) / 24, kind, Phase::Retire).await;
+    }
+    assert!(listed(&fleet, kind).await.iter().all(|count| *count == 1));
+    assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING, "{kind:?} after");
+    assert_eq!(fleet.log_in_everywhere(&[SILENT.to_owned()]).await, NOTHING, "{kind:?}: who was away is who they were");
+    assert_eq!(fleet.settle().await, NOTHING);
+    assert!(fleet.jobs() > 50, "there was load: {} jobs", fleet.jobs());
+    fleet.stop().await;
+}
+
+async fn rekey_logins(fleet: &Fleet) {
+    let world = shared::clock::World::new(
+        std::sync::Arc::new(fleet.app.clock.clone()),
+        std::sync::Arc::new(shared::clock::System),
+    );
+    let early = fleet.step(Kind::LoginKeys, Phase::Retire, None).await;
+    assert!(matches!(early, Err(RotateError::Refused(Refusal::NotRekeyed))), "{early:?}");
+    let foreign = rekey::run(&fleet.store, &fleet.app.table, &world, "wx-another", false).await;
+    assert!(matches!(foreign, Err(rekey::RekeyError::Strangers(_))), "{foreign:?}");
+    let done = rekey::run(&fleet.store, &fleet.app.table, &world, "wx-test", false).await.unwrap();
+    assert!(done.written > 0 && done.users > done.written, "{done:?}: some had logged in meanwhile, some had not");
+}
+
+#[tokio::test]
+async fn session_keys_rotate_without_a_failed_request() {
+    rotates_without_a_failed_request(Kind::SessionKeys).await;
+}
+
+#[tokio::test]
+async fn login_keys_rotate_and_everyone_stays_who_they_are() {
+    rotates_without_a_failed_request(Kind::LoginKeys).await;
+}
+
+#[tokio::test]
+async fn cursor_keys_rotate_and_cursors_stay_good() {
+    rotates_without_a_failed_request(Kind::CursorKeys).await;
+}
+
+#[tokio::test]
+async fn the_app_secret_rotates_without_a_failed_login() {
+    rotates_without_a_failed_request(Kind::Wechat).await;
+}
+
+#[tokio::test]
+async fn the_gateway_token_rotates_and_no_job_is_lost_or_run_twice() {
+    rotates_without_a_failed_request(Kind::GatewayToken).await;
+}
+
+#[tokio::test]
+async fn a_careless_rotation_of_session_or_cursor_keys_is_noticed_by_the_same_load() {
+    for (kind, what) in [(Kind::SessionKeys, "session of"), (Kind::CursorKeys, "cursor of")] {
+        let mut fleet = Fleet::start().await;
+        assert_eq!(fleet.pass(STEP * 3, STEP).await, NOTHING);
+        // Activated before every instance has read it.
+        fleet.step(kind, Phase::Add, None).await.unwrap();
+        fleet.step_when(kind, Phase::Activate, None, true).await.unwrap();
+        let faults = fleet.pass(SPREAD, STEP).await;
+        assert!(faults.iter().any(|fault| fault.contains(what)), "{kind:?}: {faults:?}");
+        fleet.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_key_that_is_replaced_at_once_makes_everybody_somebody_else() {
+    let mut fleet = Fleet::start().await;
+    assert_eq!(fleet.load().await, NOTHING);
+    let mut documents = fleet.store.read(&[Holder::EdgeAuth]).await.unwrap();
+    let document = documents.get_mut(&Holder::EdgeAuth).unwrap();
+    document["logins"] = serde_json::json!([String::from(DigestKey::from_random([7; 32]))]);
+    fleet.store.write(Holder::EdgeAuth, document).await.unwrap();
+    let faults = fleet.pass(SPREAD, STEP).await;
+    assert!(faults.iter().any(|fault| fault.contains("ann became somebody else")), "{faults:?}");
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_that_was_changed_outside_before_it_was_added_delays_until_it_is_added_and_loses_nothing() {
+    let mut fleet = Fleet::start().await;
+    assert_eq!(fleet.load().await, NOTHING);
+    for kind in [Kind::Wechat, Kind::GatewayToken] {
+        fleet.change_outside(kind, "a-new-value").await;
+    }
+    let faults = fleet.pass(STEP, STEP).await;
+    assert!(faults.iter().all(|fault| fault.contains("login of")), "{faults:?}");
+    assert!(!faults.is_empty(), "nobody can log in");
+    for kind in [Kind::Wechat, Kind::GatewayToken] {
+        fleet.step(kind, Phase::Add, Some("a-new-value")).await.unwrap();
+    }
+    // A refusal makes each instance read its secret at once, not after five minutes.
+    assert_eq!(fleet.pass(STEP, STEP).await, NOTHING);
+    assert_eq!(fleet.settle().await, NOTHING);
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn two_first_logins_at_functions_with_different_documents_make_one_user() {
+    let app = integration_tests::App::start().await;
+    let table = || {
+        let backend = &app.deployment.backend;
+        Table::new(backend.aws.dynamodb(), backend.table.clone(), Duration::from_secs(86_400))
+    };
+    // Both have looked before either writes.
+    app.faults.plan(|operation, _| {
+        matches!(operation, "PutItem" | "TransactWriteItems").then_some(integration_tests::Fault::Late)
+    });
+    let digest = |person: u8, key: u8| DigestKey::from_random([key; 32]).digest(&[&[person]]);
+    let (old, new) = (1, 2);
+    let documents: [&[u8]; 4] = [&[old], &[old, new], &[new, old], &[new]];
+    let mut person = 0;
+    for (one, other) in [(0, 0), (0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 3)] {
+        person += 1;
+        let logins = |which: usize| -> Vec<Digest> { documents[which].iter().map(|key| digest(person, *key)).collect() };
+        let (one, other) = (logins(one), logins(other));
+        let (first, second) = (UserId::from_random([person; 16]), UserId::from_random([person + 100; 16]));
+        let (a, b) = (table(), table());
+        let (a, b) = tokio::join!(a.find_or_create_login(&one, first), b.find_or_create_login(&other, second));
+        assert_eq!(a.unwrap(), b.unwrap(), "pair {person}");
+    }
+    app.faults.none();
+    app.stop().await;
+}
