@@ -11,6 +11,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 
+/// The longest that one operation takes, its repetitions included.
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// Where AWS is, and as whom.
 #[derive(Debug, Clone)]
 pub struct AwsSettings {
@@ -63,7 +66,7 @@ impl AwsSettings {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))
             .operation_attempt_timeout(Duration::from_millis(1500))
-            .operation_timeout(Duration::from_secs(4))
+            .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let retries = RetryConfig::standard()
             .with_max_attempts(3)

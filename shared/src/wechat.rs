@@ -24,7 +24,7 @@ use crate::{
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one login may take, a repeated request included.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than any idle timeout on the way, so that a pooled connection is not one that the other end has closed.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Answers are some 200 bytes long.

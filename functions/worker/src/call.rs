@@ -27,9 +27,9 @@ use crate::{
 /// A call that usually ends sooner is waited for; a longer one is sent, and its job comes back.
 const WAIT_FOR: Duration = Duration::from_millis(300);
 /// How long a short call is waited for before it is treated like a long one.
-const WAIT_AT_MOST: Duration = Duration::from_millis(1500);
+pub const WAIT_AT_MOST: Duration = Duration::from_millis(1500);
 /// How long an answer may take that the journal gives at once.
-const AT_ONCE: Duration = Duration::from_secs(3);
+pub const AT_ONCE: Duration = Duration::from_secs(3);
 
 /// The cursor, with its job as last committed, and what to do; `None` when the lease is lost.
 type TakenOn<'a> = Option<(AtCursor<'a>, Verdict)>;

@@ -25,6 +25,8 @@ mod resolve;
 mod run_job;
 mod verdict;
 
+pub use call::{AT_ONCE, WAIT_AT_MOST};
+
 /// Invariant 5, *lease outlives work*: HTTP timeout < function deadline < lease expiry. The lease is longer than the
 /// deadline by this, for clocks that differ.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);

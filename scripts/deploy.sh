@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# deploy.sh STAGE [Parameter=value...] [--built] [--check]: checks the template, builds, deploys, and waits until the
+# service is ready, or says in one sentence why it is not. --built deploys what the last build left; --check only checks.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts/deploy-tools.sh
+export PATH="$PWD/.local/deploy/sam/bin:$PWD/.local/deploy/cargo-lambda/bin:$PATH" SAM_CLI_TELEMETRY=0
+exec .local/deploy/sam/bin/python -B scripts/deploy/deploy.py "$@"

@@ -1,0 +1,83 @@
+"""Checks the template, builds, deploys, and waits until the service is ready. See scripts/deploy.sh."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+import ready
+from stack import CLOUD_ERRORS, ROOT, Failure, Stack, digest, parameters
+
+LOG = ROOT / ".local/deploy/deploy.log"
+ERROR = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: (.*)")
+REASON = re.compile(r"(?:CREATE|UPDATE)_FAILED\s+(\S+)\s+(\S+)\s+(.+)")
+
+
+def run(title, command, environment=None):
+    """Runs a command; its words go to the log, and on failure its last ones tell why."""
+    print(f"  {title} ...", flush=True)
+    with LOG.open("a") as log:
+        log.write(f"\n$ {' '.join(command)}\n")
+        log.flush()
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **(environment or {})}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        log.write(done.stdout)
+    if done.returncode:
+        raise Failure(f"{title} failed: {reason(done.stdout)}; read {LOG.relative_to(ROOT)}")
+    return done.stdout
+
+
+def reason(text):
+    """What a tool that ended badly said about it, as one line."""
+    told = ERROR.findall(text) or [" ".join(found) for found in REASON.findall(text)]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (told or errors[-1:] or lines[-1:] or ["it said nothing"])[0].rstrip(".")
+
+
+def build(stage, given):
+    # A misspelt parameter is not refused by SAM CLI, it is ignored.
+    known = set(re.findall(r"^  (\w+):", (ROOT / "template.yaml").read_text().split("\nParameters:\n")[1].split("\n\n")[0], re.M))
+    for name in given:
+        if name not in known:
+            raise Failure(f"the template has no parameter {name}; it has {', '.join(sorted(known - {'Release'}))}")
+    return ["--config-env", stage, "--parameter-overrides", *(f"{name}={value}" for name, value in given.items())]
+
+
+def deploy(stack, given, built):
+    options = build(stack.stage, given)
+    if not built:
+        if "lint-template:" in (ROOT / "Makefile").read_text():
+            run("checking the template", ["make", "lint-template"])
+        run("building the functions", ["sam", "build", *options])
+    # A version holds its settings, and SAM publishes one only if the template's text changes, not a parameter's value.
+    # So the release is named after all that may change without the text or the code changing.
+    template = (ROOT / ".aws-sam/build/template.yaml").read_text()
+    options.append(f"Release={digest(template, given)}")
+    run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="deploy.sh")
+    parser.add_argument("stage")
+    parser.add_argument("parameters", nargs="*", metavar="Name=value")
+    parser.add_argument("--built", action="store_true", help="deploy what the last build left")
+    parser.add_argument("--check", action="store_true", help="only check what is deployed")
+    arguments = parser.parse_args()
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        stack = Stack(arguments.stage)
+        if not arguments.check:
+            LOG.write_text("")
+            deploy(stack, {**stack.parameters, **parameters(arguments.parameters)}, arguments.built)
+        ready.check(stack)
+    except Failure as failure:
+        sys.exit(f"deploy: {failure}")
+    except CLOUD_ERRORS as error:
+        sys.exit(f"deploy: AWS did not do as asked: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""A deployed stack: what it is called, where it answers, which versions its functions run."""
+
+import hashlib
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import tomlkit
+from botocore.exceptions import BotoCoreError, ClientError
+
+ROOT = Path(__file__).resolve().parents[2]
+ALIAS = "live"
+FUNCTIONS = {"edge-auth": "EdgeAuthFunction", "worker": "WorkerFunction", "status": "StatusFunction", "sweep": "SweepFunction"}
+SECRETS = {"edge-auth": "EdgeAuthSecretArn", "status": "StatusSecretArn", "worker": "WorkerSecretArn"}
+# What the SDK says of AWS's own errors may go to the operator; it never holds a secret.
+CLOUD_ERRORS = (ClientError, BotoCoreError)
+
+
+class Failure(Exception):
+    """One sentence for the operator."""
+
+
+def settings(stage):
+    """What samconfig.toml says of a stage: the stack's name, its region if any, and its parameters."""
+    config = tomlkit.parse((ROOT / "samconfig.toml").read_text()).unwrap()
+    if stage not in config or stage == "version":
+        stages = ", ".join(name for name in config if name not in ("version", "default"))
+        raise Failure(f"samconfig.toml has no stage {stage}; it has {stages}")
+    merged = {}
+    for section in ("global", "deploy"):
+        for base in ("default", stage):
+            merged.update(config.get(base, {}).get(section, {}).get("parameters", {}))
+    if "stack_name" not in merged:
+        raise Failure(f"samconfig.toml names no stack for the stage {stage}")
+    given = merged.get("parameter_overrides", [])
+    pairs = given.split() if isinstance(given, str) else given
+    return merged["stack_name"], merged.get("region"), parameters(pairs)
+
+
+def parameters(pairs):
+    """Name=value, as a dictionary."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise Failure(f"{pair} is no parameter; write Name=value")
+    return {name: value.strip("\"'") for name, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def digest(*parts):
+    """Short, and another one whenever a part changes."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Stack:
+    """One stack, through the SDK's usual environment (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL...)."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.name, region, self.parameters = settings(stage)
+        self.session = boto3.Session(region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or region)
+        self._clients = {}
+
+    def client(self, service):
+        if service not in self._clients:
+            self._clients[service] = self.session.client(service)
+        return self._clients[service]
+
+    def outputs(self):
+        try:
+            stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                raise Failure(f"there is no stack {self.name}; deploy it first") from None
+            raise
+        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+
+    def deployed_parameters(self):
+        stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return {item["ParameterKey"]: item["ParameterValue"] for item in stacks[0].get("Parameters", [])}
+
+    def function(self, role):
+        return self.outputs()[FUNCTIONS[role]]
+
+    def url(self):
+        """Where the HTTP API answers. An emulator answers under its own address."""
+        url = self.outputs()["ApiUrl"]
+        endpoint = os.environ.get("AWS_ENDPOINT_URL")
+        return f"{endpoint.rstrip('/')}/_aws/execute-api/{url.split('//')[1].split('.')[0]}/$default" if endpoint else url
+
+    def versions(self, role):
+        """The published versions of a function, oldest first."""
+        pages = self.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=self.function(role))
+        found = [int(item["Version"]) for page in pages for item in page["Versions"] if item["Version"] != "$LATEST"]
+        return sorted(found)
+
+    def live(self, role):
+        """The version that the alias names."""
+        alias = self.client("lambda").get_alias(FunctionName=self.function(role), Name=ALIAS)
+        return int(alias["FunctionVersion"])
+
+    def move(self, role, version):
+        """Lets the alias name another version, all at once, whatever a canary was about to do."""
+        self.client("lambda").update_alias(
+            FunctionName=self.function(role), Name=ALIAS, FunctionVersion=str(version), RoutingConfig={"AdditionalVersionWeights": {}}
+        )
+
+    def differs(self, role):
+        """What of the function's newest settings the alias does not run: names, never values."""
+        name, client = self.function(role), self.client("lambda")
+        newest = client.get_function_configuration(FunctionName=name)
+        live = client.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
+        new, old = (config.get("Environment", {}).get("Variables", {}) for config in (newest, live))
+        found = sorted(key for key in new.keys() | old.keys() if new.get(key) != old.get(key))
+        return found + [key for key in ("CodeSha256", "MemorySize", "Timeout") if newest.get(key) != live.get(key)]
+
+
+def fetch(url, method="GET", headers=None, body=None, timeout=35):
+    """Status, headers, and the body as JSON where it is JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"content-type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({})) if "127.0.0.1" in url else urllib.request.build_opener()
+    try:
+        with opener.open(request, timeout=timeout) as answer:
+            status, found, raw = answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as answer:
+        status, found, raw = answer.code, answer.headers, answer.read()
+    try:
+        return status, found, json.loads(raw) if raw else None
+    except ValueError:
+        return status, found, raw.decode(errors="replace")
