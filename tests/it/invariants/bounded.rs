@@ -71,3 +71,23 @@ async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
     assert_eq!(app.sweep().await.rung, 0, "each was rung once");
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_place_is_not_taken_from_whoever_was_admitted_meanwhile() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let user = alice.user_id.parse().unwrap();
+    let ids = [app.new_id(), app.new_id()];
+    assert_eq!(alice.submit(&ids[0], "ledger_read", json!({})).await.status, 202);
+    // Somebody looks at the set, and acts upon it only after the next admission.
+    let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
+    app.advance(Duration::from_secs(61)).await;
+    assert_eq!(alice.submit(&ids[1], "ledger_read", json!({})).await.status, 202);
+    let both = ids.clone().map(|id| id.parse().unwrap());
+    assert!(!app.table.drop_unrecorded(user, &both, seen).await.unwrap());
+    assert_eq!(app.table.user(user).await.unwrap().unwrap().in_flight.len(), 2);
+    let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
+    assert!(app.table.drop_unrecorded(user, &both, seen).await.unwrap());
+    assert!(app.table.user(user).await.unwrap().unwrap().in_flight.is_empty());
+    app.stop().await;
+}
