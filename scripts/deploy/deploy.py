@@ -1,29 +1,29 @@
 """Checks the template, builds, deploys, and waits until the service is ready. See scripts/deploy.sh."""
 
 import argparse
-import os
 import re
 import subprocess
 import sys
+import time
 
 import ready
-from stack import CLOUD_ERRORS, ROOT, Failure, Stack, digest, parameters
+from stack import CLOUD_ERRORS, ROOT, Failure, Stack, parameters
 
 LOG = ROOT / ".local/deploy/deploy.log"
 ERROR = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: (.*)")
 REASON = re.compile(r"(?:CREATE|UPDATE)_FAILED\s+(\S+)\s+(\S+)\s+(.+)")
 
 
-def run(title, command, environment=None):
+def run(title, command):
     """Runs a command; its words go to the log, and on failure its last ones tell why."""
-    print(f"  {title} ...", flush=True)
+    print(f"  {title} ...", end="", flush=True)
+    began = time.monotonic()
     with LOG.open("a") as log:
         log.write(f"\n$ {' '.join(command)}\n")
         log.flush()
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **(environment or {})}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+        done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         log.write(done.stdout)
+    print(f" {time.monotonic() - began:.0f} s", flush=True)
     if done.returncode:
         raise Failure(f"{title} failed: {reason(done.stdout)}; read {LOG.relative_to(ROOT)}")
     return done.stdout
@@ -37,25 +37,21 @@ def reason(text):
     return (told or errors[-1:] or lines[-1:] or ["it said nothing"])[0].rstrip(".")
 
 
-def build(stage, given):
+def options_of(stage, given):
     # A misspelt parameter is not refused by SAM CLI, it is ignored.
     known = set(re.findall(r"^  (\w+):", (ROOT / "template.yaml").read_text().split("\nParameters:\n")[1].split("\n\n")[0], re.M))
     for name in given:
         if name not in known:
-            raise Failure(f"the template has no parameter {name}; it has {', '.join(sorted(known - {'Release'}))}")
+            raise Failure(f"the template has no parameter {name}; it has {', '.join(sorted(known))}")
     return ["--config-env", stage, "--parameter-overrides", *(f"{name}={value}" for name, value in given.items())]
 
 
 def deploy(stack, given, built):
-    options = build(stack.stage, given)
+    options = options_of(stack.stage, given)
     if not built:
         if "lint-template:" in (ROOT / "Makefile").read_text():
             run("checking the template", ["make", "lint-template"])
         run("building the functions", ["sam", "build", *options])
-    # A version holds its settings, and SAM publishes one only if the template's text changes, not a parameter's value.
-    # So the release is named after all that may change without the text or the code changing.
-    template = (ROOT / ".aws-sam/build/template.yaml").read_text()
-    options.append(f"Release={digest(template, given)}")
     run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
 
 

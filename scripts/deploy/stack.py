@@ -1,6 +1,5 @@
 """A deployed stack: what it is called, where it answers, which versions its functions run."""
 
-import hashlib
 import json
 import os
 import urllib.error
@@ -46,11 +45,6 @@ def parameters(pairs):
         if "=" not in pair:
             raise Failure(f"{pair} is no parameter; write Name=value")
     return {name: value.strip("\"'") for name, value in (pair.split("=", 1) for pair in pairs)}
-
-
-def digest(*parts):
-    """Short, and another one whenever a part changes."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class Stack:
