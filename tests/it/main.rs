@@ -20,6 +20,7 @@ mod honesty;
 mod invariants;
 mod limits;
 mod login;
+mod metrics;
 mod openapi;
 mod rotation;
 mod secrets;
