@@ -1,0 +1,134 @@
+//! Each function gets exactly the variables that it reads, with values that it takes; and a version of it is published for
+//! each parameter that changes what it is.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use serde_json::Value;
+use shared::config::{self, ConfigError, EdgeAuthConfig, Env, StatusConfig, SweepConfig, WorkerConfig};
+
+use crate::document::{FUNCTIONS, Template};
+
+/// Read by the log filter itself, which has no other way.
+const READ_ELSEWHERE: &str = "RUST_LOG";
+
+/// What the template sets for a function: name and value.
+fn set(template: &Template, function: &str) -> Vec<(String, Value)> {
+    let everywhere = template.at("/Globals/Function/Environment/Variables").as_object().unwrap();
+    let own = template.property(function, "Environment/Variables").as_object().unwrap();
+    everywhere.iter().chain(own).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What a value is with every parameter at its default.
+fn at_default(template: &Template, value: &Value) -> String {
+    let default = |name: &str| match (name, template.at(&format!("/Parameters/{name}/Default"))) {
+        ("OpenclawBaseUrl", _) => "https://gateway.example.com".to_owned(),
+        (_, Value::Null) => "some-name".to_owned(),
+        (_, value) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    };
+    value.as_str().map_or_else(|| value["Ref"].as_str().map_or("some-name".to_owned(), default), str::to_owned)
+}
+
+/// Starts a function's configuration as its process does.
+fn start(function: &str, env: &Env<'_>) -> Result<(), ConfigError> {
+    config::metrics_namespace(env)?;
+    match function {
+        "EdgeAuth" => EdgeAuthConfig::from_env(env).map(drop),
+        "Worker" => WorkerConfig::from_env(env).map(drop),
+        "Status" => StatusConfig::from_env(env).map(drop),
+        "Sweep" => SweepConfig::from_env(env).map(drop),
+        other => panic!("{other} is no function"),
+    }
+}
+
+/// The names that a function asks for when it gets what the template sets, and how its start ended.
+fn asked(template: &Template, function: &str) -> (BTreeSet<String>, Result<(), ConfigError>) {
+    let set = set(template, function);
+    let names = RefCell::new(BTreeSet::from([READ_ELSEWHERE.to_owned()]));
+    let env = Env::from_fn(|name| {
+        if name.starts_with("AWS_") {
+            return (!name.starts_with("AWS_ENDPOINT_URL")).then(|| "platform".to_owned());
+        }
+        names.borrow_mut().insert(name.to_owned());
+        set.iter().find(|(one, _)| one == name).map(|(_, value)| at_default(template, value))
+    });
+    let started = start(function, &env);
+    drop(env);
+    // The other place for secrets, that of a single host: asked for in every case, and not set in the cloud.
+    names.borrow_mut().remove("SECRETS_FILE");
+    (names.into_inner(), started)
+}
+
+/// What is wrong with the variables of a function.
+fn fault(template: &Template, function: &str) -> Option<String> {
+    let set: BTreeSet<String> = set(template, function).into_iter().map(|(name, _)| name).collect();
+    let (asked, started) = asked(template, function);
+    if let Err(error) = started {
+        return Some(format!("{function} does not start with the template's defaults: {error}"));
+    }
+    let difference =
+        |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>().join(", ");
+    let (missing, spare) = (difference(&asked, &set), difference(&set, &asked));
+    (asked != set).then(|| format!("{function} reads [{missing}], which the template does not set, and not [{spare}]"))
+}
+
+#[test]
+fn each_function_gets_exactly_the_variables_that_it_reads_with_values_that_it_takes() {
+    let template = Template::read();
+    let faults: Vec<String> = FUNCTIONS.iter().filter_map(|function| fault(&template, function)).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn a_variable_too_many_too_few_or_unreadable_is_named() {
+    let template = Template::read();
+    let own = |function: &str| format!("/Resources/{function}/Properties/Environment/Variables");
+    for (function, name, value) in [
+        ("Status", "QUEUE_URL", Some("https://queue")),
+        ("Worker", "UNJOURNALED_WRITES", None),
+        ("Worker", "OPENCLAW_BASE_URL", None),
+        ("EdgeAuth", "SECRET_ID", None),
+        ("EdgeAuth", "MAX_IN_FLIGHT", Some("many")),
+        ("Sweep", "FAIR_QUEUE", Some("yes")),
+    ] {
+        let mut changed = template.clone();
+        let variables = changed.0.pointer_mut(&own(function)).and_then(Value::as_object_mut).unwrap();
+        match value {
+            Some(value) => variables.insert(name.to_owned(), value.into()),
+            None => variables.remove(name),
+        };
+        let sentence = fault(&changed, function).unwrap_or_else(|| panic!("{function} {name}"));
+        assert!(sentence.contains(name) && sentence.contains(function), "{sentence}");
+    }
+}
+
+/// What of a function does not go into a version of it.
+const OUTSIDE_A_VERSION: [&str; 5] =
+    ["Events", "EventInvokeConfig", "DeploymentPreference", "VersionDescription", "Role"];
+
+/// The parameters that a version of the function holds, and those that its description names.
+fn held_and_named(template: &Template, function: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut held = template.parameters_in(template.at("/Globals/Function"));
+    let properties = template.at(&format!("/Resources/{function}/Properties")).as_object().unwrap();
+    for (name, value) in properties {
+        if !OUTSIDE_A_VERSION.contains(&name.as_str()) {
+            held.extend(template.parameters_in(value));
+        }
+    }
+    (held, template.parameters_in(template.property(function, "VersionDescription")))
+}
+
+#[test]
+fn a_version_is_published_for_each_parameter_that_a_function_holds_and_for_no_other() {
+    let mut template = Template::read();
+    for function in FUNCTIONS {
+        let (held, named) = held_and_named(&template, function);
+        // One that is held and not named: the change would never reach the alias. One that is named and not held: Lambda
+        // refuses a version in which nothing is new, and the deployment fails.
+        assert_eq!(held, named, "VersionDescription of {function}");
+        assert!(named.contains("LogLevel"), "{named:?}");
+    }
+    let pointer = "/Resources/Status/Properties/Environment/Variables/LONG_POLL_MAX_S";
+    *template.0.pointer_mut(pointer).unwrap() = serde_json::json!({"Ref": "MaxInFlight"});
+    let (held, named) = held_and_named(&template, "Status");
+    assert_ne!(held, named, "the comparison sees what it compares");
+}

@@ -1,0 +1,96 @@
+//! A wrong parameter stops the deployment with a sentence that names it.
+
+use serde_json::{Value, json};
+
+use crate::document::Template;
+
+fn takes(template: &Template, parameter: &str, text: &str) -> bool {
+    let pattern = template.at(&format!("/Parameters/{parameter}/AllowedPattern"));
+    let schema = json!({"type": "string", "pattern": pattern});
+    jsonschema::draft202012::new(&schema).expect("a pattern").is_valid(&json!(text))
+}
+
+#[test]
+fn each_parameter_says_what_it_is_and_its_refusal_names_it() {
+    let template = Template::read();
+    for (name, parameter) in template.at("/Parameters").as_object().unwrap() {
+        let sentence = parameter["ConstraintDescription"].as_str().unwrap_or_default();
+        assert!(sentence.contains(name.as_str()) && sentence.ends_with('.'), "{name}: {sentence}");
+        assert!(parameter["Description"].as_str().is_some_and(|text| text.ends_with('.')), "{name} has no Description");
+        let bounded = ["AllowedValues", "AllowedPattern", "MinValue"].iter().any(|key| parameter.get(key).is_some());
+        assert!(bounded, "{name} takes anything");
+        match (&parameter["Default"], parameter["AllowedPattern"].as_str()) {
+            (Value::String(default), Some(_)) => assert!(takes(&template, name, default), "{name}: {default}"),
+            (Value::Number(default), _) => {
+                let (default, bound) = (default.as_f64(), |key: &str| parameter[key].as_f64());
+                let listed = parameter["AllowedValues"].as_array();
+                let within = bound("MinValue") <= default && default <= bound("MaxValue");
+                assert!(listed.map_or(within, |all| all.contains(&parameter["Default"])), "{name}");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_gateway_and_wechat_are_reached_by_tls_or_on_loopback() {
+    let template = Template::read();
+    for (text, taken) in [
+        ("https://gateway.example.com", true),
+        ("https://10.0.3.7:18789", true),
+        ("https://gateway.example.com/openclaw", true),
+        ("http://127.0.0.1:18789", true),
+        ("http://localhost:18789", true),
+        ("http://gateway.example.com", false),
+        ("http://127.0.0.1.example.com", false),
+        ("http://localhost.example.com", false),
+        ("https://user:token@gateway.example.com", false),
+        ("https://gateway.example.com?token=x", false),
+        ("ws://gateway.example.com", false),
+        ("gateway.example.com", false),
+        ("https://", false),
+        ("", false),
+    ] {
+        assert_eq!(takes(&template, "OpenclawBaseUrl", text), taken, "{text}");
+    }
+    assert!(!takes(&template, "WechatBaseUrl", "http://api.weixin.qq.com"));
+    assert!(!takes(&template, "WechatBaseUrl", "https://api.weixin.qq.com/sns"));
+}
+
+#[test]
+fn other_parameters_take_what_they_are_and_nothing_else() {
+    let template = Template::read();
+    for (parameter, good, bad) in [
+        ("WechatAppId", "wx0123456789abcdef", "wx 1"),
+        ("DomainName", "api.example.com", "https://api.example.com"),
+        (
+            "CertificateArn",
+            "arn:aws-cn:acm:cn-north-1:123456789012:certificate/0-1",
+            "arn:aws:iam::1:server-certificate/x",
+        ),
+        ("SubnetIds", "subnet-0a1b", "vpc-0a1b"),
+        ("SecurityGroupIds", "sg-0a1b", "default"),
+        ("ExistingTable", "restored-2026", "a/b"),
+        ("AlarmEmail", "ops@example.com", "ops"),
+    ] {
+        assert!(takes(&template, parameter, good), "{parameter} {good}");
+        assert!(!takes(&template, parameter, bad), "{parameter} {bad}");
+    }
+}
+
+#[test]
+fn what_belongs_together_is_given_together() {
+    let template = Template::read();
+    let rules = template.at("/Rules").as_object().unwrap();
+    for (rule, named) in [
+        ("DomainAndCertificate", ["DomainName", "CertificateArn"]),
+        ("SubnetsAndSecurityGroups", ["SubnetIds", "SecurityGroupIds"]),
+        ("RealWechat", ["WechatBaseUrl", "Stage"]),
+    ] {
+        let sentence = rules[rule]["Assertions"][0]["AssertDescription"].as_str().unwrap();
+        let read = template.parameters_in(&rules[rule]);
+        for name in named {
+            assert!(sentence.contains(name) && read.contains(name), "{rule}: {sentence}");
+        }
+    }
+}

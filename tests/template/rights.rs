@@ -1,0 +1,84 @@
+//! The rights of each function are exactly those that it uses: the service runs, and every call to AWS is noted.
+
+mod flows;
+mod recorder;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::document::{FUNCTIONS, Template};
+
+/// Rights by function: an action and what it is on.
+type Rights = BTreeMap<String, BTreeSet<String>>;
+
+/// Used by the platform under the function's role, not by its code: logs, and polling the queue.
+const OF_THE_PLATFORM: [&str; 2] = ["Logs", "EventSource"];
+
+fn listed(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |all| all.iter().collect())
+}
+
+/// What a statement is about, by the name of the resource.
+fn named(resource: &Value) -> String {
+    let text = resource["Ref"].as_str().or(resource["Fn::GetAtt"][0].as_str());
+    let table = || {
+        let arn = resource["Fn::Sub"][0].as_str().unwrap_or_else(|| panic!("not understood: {resource}"));
+        let (_, rest) = arn.split_once("table/${Name}").unwrap_or_else(|| panic!("not a table: {arn}"));
+        format!("Table{rest}")
+    };
+    text.map_or_else(table, str::to_owned)
+}
+
+fn granted(template: &Template) -> Rights {
+    let mut rights = Rights::new();
+    for function in FUNCTIONS {
+        let role = template.property(function, "Role")["Fn::GetAtt"][0].as_str().unwrap();
+        let own = rights.entry(function.to_owned()).or_default();
+        for policy in template.property(role, "Policies").as_array().unwrap() {
+            for statement in listed(&policy["PolicyDocument"]["Statement"]) {
+                let conditional = statement.get("Fn::If").is_some();
+                if conditional || OF_THE_PLATFORM.iter().any(|sid| statement["Sid"] == *sid) {
+                    continue;
+                }
+                for action in listed(&statement["Action"]) {
+                    for resource in listed(&statement["Resource"]) {
+                        own.insert(format!("{} on {}", action.as_str().unwrap(), named(resource)));
+                    }
+                }
+            }
+        }
+    }
+    rights
+}
+
+#[tokio::test]
+async fn each_function_may_do_exactly_what_it_does() {
+    let used = flows::rights_used().await;
+    let granted = granted(&Template::read());
+    let difference = |a: &Rights, b: &Rights| -> Vec<String> {
+        let lacks = |function: &str, right: &String| !b.get(function).is_some_and(|rights| rights.contains(right));
+        let all = a.iter().flat_map(|(function, rights)| rights.iter().map(move |right| (function, right)));
+        all.filter(|(function, right)| lacks(function, right)).map(|(f, right)| format!("{f}: {right}")).collect()
+    };
+    let (missing, spare) = (difference(&used, &granted), difference(&granted, &used));
+    assert!(missing.is_empty(), "used and not granted: {missing:#?}");
+    assert!(spare.is_empty(), "granted and not used: {spare:#?}");
+    assert_eq!(used.len(), FUNCTIONS.len());
+}
+
+#[test]
+fn only_the_worker_takes_messages_and_only_status_does_not_write() {
+    let text = |function: &str| {
+        let role = format!("/Resources/{function}Role");
+        Template::read().at(&role).to_string()
+    };
+    for function in FUNCTIONS {
+        assert_eq!(text(function).contains("sqs:ReceiveMessage"), function == "Worker", "{function}");
+        assert_eq!(!text(function).contains("dynamodb:PutItem"), function == "Status", "{function}");
+        for secret in ["EdgeAuth", "Status", "Worker"] {
+            let reads = text(function).contains(&format!("{secret}Secret"));
+            assert_eq!(reads, function == secret, "{function} and the secret of {secret}");
+        }
+    }
+}

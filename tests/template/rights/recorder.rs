@@ -1,0 +1,70 @@
+//! Notes every call that a function makes to AWS, as the right that it takes.
+
+use std::sync::{Arc, Mutex};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use serde_json::Value;
+use shared::aws::AwsSettings;
+
+use super::Rights;
+
+/// What was noted. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recorder(Arc<Mutex<Rights>>);
+
+impl Recorder {
+    /// The same settings, with every call noted under the function's name.
+    pub(super) fn noting(&self, function: &'static str, mut aws: AwsSettings) -> AwsSettings {
+        let inner = aws.http_client.take().expect("the engines have their own client");
+        aws.http_client = Some(SharedHttpClient::new(Noting { function, recorder: self.clone(), inner }));
+        aws
+    }
+
+    pub(super) fn rights(&self) -> Rights {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn note(&self, function: &'static str, request: &HttpRequest) {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let right = match target.split_once('.') {
+            Some(("DynamoDB_20120810", operation)) => {
+                let index = body["IndexName"].as_str().map_or(String::new(), |name| format!("/index/{name}"));
+                format!("dynamodb:{operation} on Table{index}")
+            }
+            Some(("AmazonSQS", operation)) => format!("sqs:{operation} on Queue"),
+            Some(("secretsmanager", operation)) => {
+                format!("secretsmanager:{operation} on {}", body["SecretId"].as_str().unwrap_or("nothing"))
+            }
+            _ => format!("an unknown call: {target}"),
+        };
+        self.0.lock().unwrap().entry(function.to_owned()).or_default().insert(right);
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Noting<I> {
+    function: &'static str,
+    recorder: Recorder,
+    inner: I,
+}
+
+impl HttpClient for Noting<SharedHttpClient> {
+    fn http_connector(&self, s: &HttpConnectorSettings, c: &RuntimeComponents) -> SharedHttpConnector {
+        let (function, recorder) = (self.function, self.recorder.clone());
+        SharedHttpConnector::new(Noting { function, recorder, inner: self.inner.http_connector(s, c) })
+    }
+}
+
+impl HttpConnector for Noting<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.recorder.note(self.function, &request);
+        self.inner.call(request)
+    }
+}

@@ -1,0 +1,91 @@
+//! Every route of `openapi.yaml` is in the template and back, at the function that serves it on one host.
+
+use std::collections::BTreeMap;
+
+use local::routes::{Function, ROUTES};
+use serde_json::Value;
+
+use crate::document::Template;
+
+/// Answers other methods and other paths, as the contract says; not in the contract as routes of their own.
+const OTHERS: [(&str, &str); 3] =
+    [("ANY /v1/sessions", "EdgeAuth"), ("ANY /v1/jobs/{request_id}/cancel", "EdgeAuth"), ("$default", "Status")];
+
+/// Each route of the template, with the function that its integration names.
+fn deployed(template: &Template) -> BTreeMap<String, String> {
+    let routes = template.of_type("AWS::ApiGatewayV2::Route").map(|(name, route)| {
+        let properties = &route["Properties"];
+        let target = properties["Target"]["Fn::Sub"].as_str().unwrap_or_default();
+        let integration = target.strip_prefix("integrations/${").and_then(|rest| rest.strip_suffix('}'));
+        let integration = integration.unwrap_or_else(|| panic!("{name}: {target}"));
+        let alias = template.property(integration, "IntegrationUri")["Ref"].as_str().unwrap_or_default();
+        let key = properties["RouteKey"].as_str().unwrap_or_else(|| panic!("{name} has no RouteKey"));
+        (key.to_owned(), alias.trim_end_matches(".Alias").to_owned())
+    });
+    routes.collect()
+}
+
+fn served() -> BTreeMap<String, String> {
+    let function = |function| match function {
+        Function::EdgeAuth => "EdgeAuth",
+        Function::Status => "Status",
+    };
+    ROUTES
+        .iter()
+        .map(|route| (format!("{} {}", route.method, route.path), function(route.function).to_owned()))
+        .collect()
+}
+
+/// What differs, in words.
+fn fault(template: &Template, expected: &BTreeMap<String, String>) -> Option<String> {
+    let mut deployed = deployed(template);
+    for (key, function) in OTHERS {
+        if deployed.remove(key).as_deref() != Some(function) {
+            return Some(format!("{key} does not go to {function}"));
+        }
+    }
+    let missing = expected.iter().find(|(key, function)| deployed.get(*key) != Some(*function));
+    if let Some((key, function)) = missing {
+        return Some(format!("{key} goes to {:?} in the template, and has to go to {function}", deployed.get(key)));
+    }
+    deployed
+        .keys()
+        .find(|key| !expected.contains_key(*key))
+        .map(|key| format!("{key} is a route of the template alone"))
+}
+
+#[test]
+fn every_route_is_deployed_to_the_function_that_serves_it_and_back() {
+    assert_eq!(fault(&Template::read(), &served()), None);
+}
+
+#[test]
+fn every_route_of_the_contract_is_deployed_and_back() {
+    let file = integration_tests::mini_gateway::checkout().join("openapi.yaml");
+    let document: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let mut written = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                let key = format!("{} {path}", method.to_uppercase());
+                let function = served().remove(&key).unwrap_or_else(|| panic!("{key} is not served"));
+                written.insert(key, function);
+            }
+        }
+    }
+    assert_eq!(fault(&Template::read(), &written), None);
+}
+
+#[test]
+fn a_route_that_is_missing_or_goes_elsewhere_is_named() {
+    for (pointer, value, named) in [
+        ("/Resources/AuditRoute/Properties/RouteKey", "GET /v1/jobs/{id}/audit", "GET /v1/jobs/{request_id}/audit"),
+        ("/Resources/CancelRoute/Properties/Target/Fn::Sub", "integrations/${StatusIntegration}", "cancel"),
+        ("/Resources/OtherRoute/Properties/RouteKey", "GET /v1/else", "$default"),
+    ] {
+        let mut changed = Template::read();
+        *changed.0.pointer_mut(pointer).unwrap() = value.into();
+        let sentence = fault(&changed, &served()).expect(pointer);
+        assert!(sentence.contains(named), "{sentence}");
+    }
+}
