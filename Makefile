@@ -8,7 +8,7 @@ PARAMETERS ?=
 LOCAL := target/debug/local
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: ## A real gateway, the service, and a Mini Program that checks every answer; leaves nothing running
 	@scripts/prepare.sh
