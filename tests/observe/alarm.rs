@@ -82,7 +82,12 @@ fn read(resource: &Resource) -> Result<Alarm, String> {
         description: text("AlarmDescription")?,
         queries,
         expression,
-        notifies: alarm["AlarmActions"].as_array().into_iter().flatten().filter_map(|t| Some(t.as_str()?.to_owned())).collect(),
+        notifies: alarm["AlarmActions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|t| Some(t.as_str()?.to_owned()))
+            .collect(),
         comparison: text("ComparisonOperator")?,
         threshold,
         evaluation_periods,
@@ -138,7 +143,8 @@ fn watched(alarm: &Value) -> Result<Watched, String> {
 }
 
 fn query(metric: &Value, statistic: Option<&str>, with_period: &Value) -> Result<Query, String> {
-    let text = |value: &Value, what: &str| value.as_str().map(str::to_owned).ok_or_else(|| format!("{what} is missing"));
+    let text =
+        |value: &Value, what: &str| value.as_str().map(str::to_owned).ok_or_else(|| format!("{what} is missing"));
     let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
     let dimensions = dimensions.map(|d| Ok((text(&d["Name"], "Name")?, text(&d["Value"], "Value")?)));
     Ok(Query {
@@ -166,10 +172,12 @@ impl Alarm {
     /// What it watches, in each period that is in range at `now`, the oldest first.
     fn points(&self, captured: &Captured, rules: &[Rule], now: i64) -> Points {
         let periods = self.evaluation_periods + LOOKS_BACK;
-        let windows = || (0..periods).rev().map(|back| {
-            let to = now - i64::try_from(back).unwrap_or(0) * self.period_s * 1000;
-            (to - self.period_s * 1000, to)
-        });
+        let windows = || {
+            (0..periods).rev().map(|back| {
+                let to = now - i64::try_from(back).unwrap_or(0) * self.period_s * 1000;
+                (to - self.period_s * 1000, to)
+            })
+        };
         let mut series: BTreeMap<String, Points> = BTreeMap::new();
         for (id, query) in &self.queries {
             let point = |(from, to)| query.statistic.of(&captured.samples.within(&query.series, from, to));
@@ -248,7 +256,10 @@ mod tests {
         let captured = captured(&[&[1.0, 1.0], &[2.0, 1.0], &[3.0], &[3.0], &[0.0], &[3.0]]);
         assert_eq!(states(&simple(&[]).unwrap(), &captured, 6), "ooAAoo");
         assert_eq!(states(&simple(&[("DatapointsToAlarm", json!(1))]).unwrap(), &captured, 6), "oAAAAA");
-        assert_eq!(states(&simple(&[("ComparisonOperator", json!("LessThanThreshold"))]).unwrap(), &captured, 6), "oooooo");
+        assert_eq!(
+            states(&simple(&[("ComparisonOperator", json!("LessThanThreshold"))]).unwrap(), &captured, 6),
+            "oooooo"
+        );
     }
 
     #[test]
@@ -261,7 +272,13 @@ mod tests {
     #[test]
     fn silence_fires_only_when_it_is_treated_as_breaching_and_sooner_when_it_is_filled() {
         let captured = captured(&[&[3.0], &[3.0], &[3.0], &[3.0]]);
-        let change = |missing: &str| [("TreatMissingData", json!(missing)), ("ComparisonOperator", json!("LessThanThreshold")), ("Threshold", json!(1))];
+        let change = |missing: &str| {
+            [
+                ("TreatMissingData", json!(missing)),
+                ("ComparisonOperator", json!("LessThanThreshold")),
+                ("Threshold", json!(1)),
+            ]
+        };
         assert_eq!(states(&simple(&change("notBreaching")).unwrap(), &captured, 10), "oooooooooo");
         assert_eq!(states(&simple(&change("breaching")).unwrap(), &captured, 10), "oooooooAAA");
         let filled = alarm(json!({

@@ -28,8 +28,17 @@ pub(crate) enum Shows {
     Text(String),
     /// ARNs.
     Alarms(Vec<String>),
-    Metrics { lines: Vec<Drawn>, stacked: bool, unit: String, marks: Vec<(String, f64)>, period_s: i64 },
-    Rule { rule: String, period_s: i64 },
+    Metrics {
+        lines: Vec<Drawn>,
+        stacked: bool,
+        unit: String,
+        marks: Vec<(String, f64)>,
+        period_s: i64,
+    },
+    Rule {
+        rule: String,
+        period_s: i64,
+    },
 }
 
 /// A line of a widget, or a search for lines.
@@ -113,7 +122,8 @@ fn search(expression: &str) -> Result<Search, String> {
     let fault = || format!("not understood: {expression}");
     let inside = expression.strip_prefix("SEARCH('").and_then(|rest| rest.strip_suffix(')')).ok_or_else(fault)?;
     let (schema, rest) = inside.split_once('}').ok_or_else(fault)?;
-    let (namespace, dimension) = schema.strip_prefix('{').and_then(|schema| schema.split_once(',')).ok_or_else(fault)?;
+    let (namespace, dimension) =
+        schema.strip_prefix('{').and_then(|schema| schema.split_once(',')).ok_or_else(fault)?;
     let (condition, rest) = rest.split_once("', '").ok_or_else(fault)?;
     let (statistic, _period) = rest.split_once("', ").ok_or_else(fault)?;
     let metric = condition.trim().strip_prefix("MetricName=\"").and_then(|name| name.strip_suffix('"'));
@@ -148,7 +158,9 @@ pub(crate) fn shown(
     let widget = |widget: &Widget| {
         let shows = match &widget.shows {
             Shows::Text(text) => json!({ "text": text }),
-            Shows::Alarms(_) => json!({ "alarms": alarms.iter().map(|a| episodes(a, rules, captured, (from, to))).collect::<Vec<_>>() }),
+            Shows::Alarms(_) => {
+                json!({ "alarms": alarms.iter().map(|a| episodes(a, rules, captured, (from, to))).collect::<Vec<_>>() })
+            }
             Shows::Rule { rule, period_s } => {
                 let rule = rules.iter().find(|known| known.name == *rule).expect("a test compares the two");
                 json!({ "lines": contributors(rule, captured, *period_s, (from, to)) })
@@ -226,7 +238,8 @@ mod tests {
             captured.samples.add(Series::new("my-stack", "tool_calls", dimensions), 0, 1.0);
         }
         captured.samples.add(Series::new("other", "tool_calls", &[("tool", "c")]), 0, 1.0);
-        let found: Vec<String> = search.finds(&captured).iter().map(|series| series.dimensions["tool"].clone()).collect();
+        let found: Vec<String> =
+            search.finds(&captured).iter().map(|series| series.dimensions["tool"].clone()).collect();
         assert_eq!((found, search.statistic), (vec!["a".to_owned(), "b".to_owned()], Statistic::Percentile(95.0)));
         for text in ["SEARCH('x')", "SUM([a])", "SEARCH('{n,d} Name=\"x\"', 'Sum', 60)"] {
             assert!(super::search(text).is_err(), "{text}");

@@ -33,7 +33,9 @@ enum Test {
 impl Rule {
     /// Reads a rule's body; an error says what is not as the schema has it.
     pub(crate) fn parse(name: &str, body: &Value) -> Result<Self, String> {
-        if body["Schema"] != serde_json::json!({"Name": "CloudWatchLogRule", "Version": 1}) || body["LogFormat"] != "JSON" {
+        if body["Schema"] != serde_json::json!({"Name": "CloudWatchLogRule", "Version": 1})
+            || body["LogFormat"] != "JSON"
+        {
             return Err(format!("{name}: another schema or format"));
         }
         let texts = |value: &Value| -> Option<Vec<String>> {
@@ -151,7 +153,11 @@ mod tests {
     fn the_busiest_contributor_of_a_period_is_counted() {
         let rule = rule(json!({"Keys": ["$.user_id"]}), "Count").unwrap();
         let of = |metric| rule.metric(metric, &lines(), 0, 60_000);
-        assert_eq!(of("MaxContributorValue"), Some(2.0), "not the line of another group, of nobody, or of a later minute");
+        assert_eq!(
+            of("MaxContributorValue"),
+            Some(2.0),
+            "not the line of another group, of nobody, or of a later minute"
+        );
         assert_eq!((of("UniqueContributors"), of("Sum")), (Some(2.0), Some(3.0)));
         assert_eq!(rule.metric("MaxContributorValue", &lines(), 120_000, 180_000), None);
     }

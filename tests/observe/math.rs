@@ -276,7 +276,10 @@ mod tests {
         let both = [("a", a), ("b", b)];
         assert_eq!(value("a + b", &both), [Some(5.0), None]);
         assert_eq!(value("SUM([a, b])", &both), [Some(5.0), Some(5.0)]);
-        assert_eq!((value("MAX([a, b])", &both), value("MIN([a, b])", &both)), (vec![Some(4.0), Some(5.0)], vec![Some(1.0), Some(5.0)]));
+        assert_eq!(
+            (value("MAX([a, b])", &both), value("MIN([a, b])", &both)),
+            (vec![Some(4.0), Some(5.0)], vec![Some(1.0), Some(5.0)])
+        );
         assert_eq!(value("SUM([nobody])", &both), [None, None]);
     }
 
@@ -311,7 +314,18 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error() {
-        for text in ["", "1 +", "FILL(m, REPEAT)", "RATE(m)", "SUM(m)", "IF(a, b)", "a b", "(a", "INSIGHT_RULE_METRIC(x)", "Upper"] {
+        for text in [
+            "",
+            "1 +",
+            "FILL(m, REPEAT)",
+            "RATE(m)",
+            "SUM(m)",
+            "IF(a, b)",
+            "a b",
+            "(a",
+            "INSIGHT_RULE_METRIC(x)",
+            "Upper",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -62,8 +62,7 @@ mod tests {
     #[test]
     fn each_statistic_is_what_its_name_says() {
         let samples = [4.0, 1.0, 3.0, 2.0];
-        for (name, value) in
-            [("Sum", 10.0), ("Average", 2.5), ("Minimum", 1.0), ("Maximum", 4.0), ("SampleCount", 4.0)]
+        for (name, value) in [("Sum", 10.0), ("Average", 2.5), ("Minimum", 1.0), ("Maximum", 4.0), ("SampleCount", 4.0)]
         {
             assert_eq!(of(name, &samples), Some(value), "{name}");
         }
@@ -73,7 +72,10 @@ mod tests {
     fn a_percentile_lies_between_the_nearest_ranks() {
         let hundred: Vec<f64> = (0..=100).map(f64::from).rev().collect();
         assert_eq!((of("p95", &hundred), of("p99.5", &hundred)), (Some(95.0), Some(99.5)));
-        assert_eq!((of("p0", &[7.0]), of("p50", &[1.0, 2.0]), of("p100", &[1.0, 2.0])), (Some(7.0), Some(1.5), Some(2.0)));
+        assert_eq!(
+            (of("p0", &[7.0]), of("p50", &[1.0, 2.0]), of("p100", &[1.0, 2.0])),
+            (Some(7.0), Some(1.5), Some(2.0))
+        );
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Fault {
     KilledAfter,
     /// It arrives after a moment, in which others go ahead.
     Late,
+    /// It arrives, and the answer takes longer than a user likes to wait.
+    Slow,
     /// The service refuses it, and quotes what was sent, as DynamoDB does.
     Quoted,
 }
@@ -45,11 +47,13 @@ impl Fault {
 }
 
 type Plan = Box<dyn Fn(&str, u64) -> Option<Fault> + Send + Sync>;
+type ItemPlan = Box<dyn Fn(&str, &str) -> Option<Fault> + Send + Sync>;
 
 /// What is planned, and how many requests there were. Clones share both.
 #[derive(Clone, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Option<Plan>>>,
+    item_plan: Arc<Mutex<Option<ItemPlan>>>,
     count: Arc<AtomicU64>,
     seen: Arc<Mutex<Vec<String>>>,
     killed: Arc<Notify>,
@@ -69,9 +73,15 @@ impl Faults {
         *self.plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }
 
+    /// From now on, asks `plan` for each request about one item: its operation, and the item's sort key.
+    pub fn plan_items(&self, plan: impl Fn(&str, &str) -> Option<Fault> + Send + Sync + 'static) {
+        *self.item_plan.lock().expect("no panic holds it") = Some(Box::new(plan));
+    }
+
     /// From now on, nothing goes wrong.
     pub fn none(&self) {
         self.plan(|_, _| None);
+        *self.item_plan.lock().expect("no panic holds it") = None;
     }
 
     /// The operations since the plan was made.
@@ -87,6 +97,14 @@ impl Faults {
     /// An HTTP client that suffers them.
     pub fn client(&self, inner: SharedHttpClient) -> SharedHttpClient {
         SharedHttpClient::new(Faulty { inner, faults: self.clone() })
+    }
+
+    fn of_item(&self, operation: &str, request: &HttpRequest) -> Option<Fault> {
+        let plan = self.item_plan.lock().expect("no panic holds it");
+        let plan = plan.as_ref()?;
+        let body: serde_json::Value = serde_json::from_slice(request.body().bytes()?).ok()?;
+        let key = body.pointer("/Item/sk/S").or(body.pointer("/Key/sk/S"))?;
+        plan(operation, key.as_str()?)
     }
 
     fn next(&self, operation: &str) -> Option<Fault> {
@@ -111,7 +129,7 @@ impl HttpClient for Faulty<SharedHttpClient> {
 impl HttpConnector for Faulty<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let operation = operation(&request);
-        let fault = self.faults.next(&operation);
+        let fault = self.faults.next(&operation).or_else(|| self.faults.of_item(&operation, &request));
         let inner = self.inner.clone();
         let killed = self.faults.killed.clone();
         let lost = || ConnectorError::io(format!("injected into {operation}: {fault:?}").into());
@@ -142,6 +160,10 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
             }),
             Some(Fault::Late) => HttpConnectorFuture::new(async move {
                 tokio::time::sleep(Duration::from_millis(30)).await;
+                inner.call(request).await
+            }),
+            Some(Fault::Slow) => HttpConnectorFuture::new(async move {
+                tokio::time::sleep(Duration::from_millis(600)).await;
                 inner.call(request).await
             }),
             Some(Fault::Quoted) => {

@@ -1,0 +1,267 @@
+//! The faults: what is done to the service, for how long, and which alarms that fires.
+
+use integration_tests::{Client, Fault};
+use serde_json::json;
+
+use crate::run::Run;
+
+macro_rules! faults {
+    ($($name:ident: $says:literal fires { $($claim:literal: $within:literal),* $(,)? })*) => {
+        /// Every fault.
+        pub(crate) const FAULTS: &[Injected] =
+            &[$(Injected { says: $says, fires: &[$(($claim, $within)),*] }),*];
+
+        mod each {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let mut run = crate::run::Run::warmed_up().await;
+                    run.mark($says);
+                    super::$name(&mut run).await;
+                    run.minutes(2).await;
+                    crate::verdict::fires_exactly(run, &[$(($claim, $within)),*]).await;
+                }
+            )*
+        }
+    };
+}
+
+/// A fault.
+pub(crate) struct Injected {
+    /// What happens.
+    pub(crate) says: &'static str,
+    /// Exactly the alarms that fire, each at the latest at the end of this minute, the fault's first one being 1.
+    pub(crate) fires: &'static [(&'static str, i64)],
+}
+
+faults! {
+    nothing: "nothing, for 40 minutes of normal traffic and one restart of the gateway" fires {}
+    gateway_down: "the gateway is down" fires { "gateway-failing": 1, "gateway-not-ready": 2 }
+    gateway_errors: "the gateway answers 500" fires { "gateway-failing": 1 }
+    gateway_restarts: "the gateway restarts three times in ten minutes" fires { "gateway-restarts": 4 }
+    tool_failing: "a tool throws" fires { "tools-failing": 2 }
+    answers_lost: "the journal loses the answer of a write's tool" fires { "unknown-jobs": 1 }
+    table_failing: "the table does not answer" fires {
+        "edge-auth-errors": 1, "status-errors": 1, "sweep-failing": 2, "functions-failing": 3,
+        "ApiRollback": 1, "SweepRollback": 1,
+    }
+    table_slow: "each request to the table takes 600 ms longer" fires { "edge-auth-slow": 1, "status-slow": 1 }
+    audit_failing: "audit records cannot be written" fires { "audit-failing": 1, "edge-auth-errors": 1, "ApiRollback": 1 }
+    queue_down: "the queue takes no message" fires {
+        "rings-failing": 1, "sweep-failing": 3, "overdue-jobs": 4, "SweepRollback": 2,
+    }
+    worker_dead: "the queue calls no worker, for half an hour" fires {
+        "overdue-jobs": 4, "stuck-jobs": 16, "rejections": 20, "queue-age": 22, "claims-late": 31,
+    }
+    worker_late: "the queue calls the worker up to two minutes late" fires { "claims-late": 2, "overdue-jobs": 6 }
+    worker_dying: "the worker dies in every batch" fires { "functions-failing": 3, "overdue-jobs": 6, "WorkerRollback": 1 }
+    message_of_another: "a message that names no job" fires { "undecodable-messages": 1, "dead-letters": 33 }
+    secrets_unreadable: "the secrets cannot be read" fires { "secrets-failing": 6 }
+    one_user: "one user sends 250 requests in two minutes" fires { "one-user": 2, "rate-limited": 1, "rejections": 1 }
+    payloads: "three users send 40 KiB each time" fires { "payloads": 1 }
+    invalid_requests: "ten users send what is no request" fires { "rejections": 1 }
+    refusals: "five users ask for tools that are not for them" fires { "refusals": 1 }
+    sweep_stopped: "the schedule calls no sweep" fires { "log-silence": 2, "gateway-not-ready": 2 }
+    processes_starting: "forty processes start in four minutes" fires { "cold-starts": 4 }
+}
+
+/// Alarms that no fault here can fire, and why.
+pub(crate) const NOT_SHOWN: &[(&str, &str)] = &[
+    ("functions-throttled", "Lambda itself counts what it refuses, and no Lambda runs in the tests"),
+    ("EdgeAuthRollback", "edge-auth answers every fault that the tests know; none makes its process die"),
+    ("StatusRollback", "the same for status"),
+];
+
+pub(crate) async fn nothing(run: &mut Run) {
+    run.minutes(15).await;
+    run.app.gateway().restart().await;
+    run.minutes(23).await;
+}
+
+pub(crate) async fn gateway_down(run: &mut Run) {
+    let mut gateway = run.app.gateway.take().expect("there is one");
+    gateway.kill().await;
+    run.minutes(5).await;
+    gateway.restart().await;
+    run.app.gateway = Some(gateway);
+}
+
+pub(crate) async fn gateway_errors(run: &mut Run) {
+    for path in ["/miniprogram/v1/invoke", "/miniprogram/v1/outcome", "/miniprogram/v1/health", "/healthz"] {
+        run.app.gateway().next(path, "status", Some(500), 10_000).await;
+    }
+    run.minutes(5).await;
+    run.app.gateway().restart().await;
+}
+
+pub(crate) async fn gateway_restarts(run: &mut Run) {
+    for _ in 0..3 {
+        run.app.gateway().restart().await;
+        run.minutes(3).await;
+    }
+}
+
+pub(crate) async fn tool_failing(run: &mut Run) {
+    for _ in 0..4 {
+        for user in run.users.clone() {
+            submit(run, &user, "ledger_fail", json!({"kind": "throw"})).await;
+        }
+        run.minutes(1).await;
+    }
+}
+
+pub(crate) async fn answers_lost(run: &mut Run) {
+    run.app.gateway().next("/tools/invoke", "reset_after", None, 1).await;
+    let user = run.users[0].clone();
+    submit(run, &user, "ledger_append", json!({"note": "n"})).await;
+    run.pass_minute().await;
+    run.minutes(2).await;
+}
+
+pub(crate) async fn table_failing(run: &mut Run) {
+    let table = ["GetItem", "PutItem", "UpdateItem", "Query"];
+    run.app.faults.plan(move |operation, _| table.contains(&operation).then_some(Fault::LostBefore));
+    run.minutes(3).await;
+    run.app.faults.none();
+}
+
+pub(crate) async fn table_slow(run: &mut Run) {
+    // The worker rests, so that the polls are held.
+    run.worker_runs = false;
+    let (users, mut ids) = (run.users.clone(), Vec::new());
+    for user in &users {
+        let id = run.app.new_id();
+        user.submit(&id, "ledger_append", json!({"note": "n"})).await;
+        ids.push(id);
+    }
+    run.app.faults.plan(|operation, _| (operation == "GetItem" || operation == "PutItem").then_some(Fault::Slow));
+    let mut asked = tokio::task::JoinSet::new();
+    for round in 0..8 {
+        for (user, id) in users.iter().cloned().zip(ids.clone()) {
+            let new = run.app.new_id();
+            asked.spawn(async move {
+                let held = user.get(&format!("/v1/jobs/{id}?wait=3")).await;
+                if round > 5 { held } else { user.submit(&new, "ledger_read", json!({})).await }
+            });
+        }
+    }
+    for reply in asked.join_all().await {
+        run.answered(&reply);
+    }
+    run.app.faults.none();
+    run.worker_runs = true;
+    run.pass_minute().await;
+}
+
+pub(crate) async fn audit_failing(run: &mut Run) {
+    run.app
+        .faults
+        .plan_items(|operation, key| (operation == "PutItem" && key.starts_with("A#")).then_some(Fault::LostBefore));
+    run.minutes(3).await;
+    run.app.faults.none();
+}
+
+pub(crate) async fn queue_down(run: &mut Run) {
+    run.app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    run.minutes(3).await;
+    run.app.faults.none();
+}
+
+pub(crate) async fn worker_dead(run: &mut Run) {
+    run.worker_runs = false;
+    run.minutes(30).await;
+    run.worker_runs = true;
+}
+
+pub(crate) async fn worker_late(run: &mut Run) {
+    run.delivers_late = true;
+    for _ in 0..6 {
+        for user in run.users.clone() {
+            submit(run, &user, "ledger_read", json!({})).await;
+        }
+        run.minutes(1).await;
+    }
+    run.delivers_late = false;
+}
+
+pub(crate) async fn worker_dying(run: &mut Run) {
+    run.worker_dies = true;
+    run.minutes(3).await;
+    run.worker_dies = false;
+}
+
+pub(crate) async fn message_of_another(run: &mut Run) {
+    run.app.put_on_queue(r#"{"hello":"world"}"#).await;
+    run.minutes(34).await;
+}
+
+pub(crate) async fn secrets_unreadable(run: &mut Run) {
+    let (file, aside) = (run.app.secrets_file.clone(), run.app.secrets_file.with_extension("aside"));
+    std::fs::rename(&file, &aside).expect("the file is there");
+    run.minutes(8).await;
+    std::fs::rename(&aside, &file).expect("the file is there");
+}
+
+pub(crate) async fn one_user(run: &mut Run) {
+    let user = run.users[2].clone();
+    for _ in 0..2 {
+        for _ in 0..125 {
+            submit(run, &user, "ledger_read", json!({})).await;
+        }
+        run.minutes(1).await;
+    }
+}
+
+pub(crate) async fn payloads(run: &mut Run) {
+    let large = json!({"note": "x".repeat(40 * 1024)});
+    for _ in 0..2 {
+        for user in run.users.clone() {
+            for _ in 0..4 {
+                submit(run, &user, "ledger_append", large.clone()).await;
+            }
+        }
+        run.minutes(1).await;
+    }
+}
+
+pub(crate) async fn invalid_requests(run: &mut Run) {
+    for round in 0..10 {
+        let user = run.app.login(&format!("broken-{round}")).await;
+        for _ in 0..8 {
+            submit(run, &user, "ledger_append", json!({"note": 7})).await;
+        }
+    }
+    run.minutes(2).await;
+}
+
+pub(crate) async fn refusals(run: &mut Run) {
+    for round in 0..5 {
+        let user = run.app.login(&format!("curious-{round}")).await;
+        for tool in ["exec", "ledger_delete"] {
+            submit(run, &user, tool, json!({})).await;
+            submit(run, &user, tool, json!({})).await;
+        }
+    }
+    run.minutes(2).await;
+}
+
+pub(crate) async fn sweep_stopped(run: &mut Run) {
+    run.sweep_runs = false;
+    run.minutes(6).await;
+    run.sweep_runs = true;
+}
+
+pub(crate) async fn processes_starting(run: &mut Run) {
+    for _ in 0..4 {
+        for _ in 0..10 {
+            run.app.new_worker(None);
+            run.process_starts("worker");
+        }
+        run.minutes(1).await;
+    }
+}
+
+async fn submit(run: &mut Run, user: &Client, tool: &str, arguments: serde_json::Value) {
+    let reply = user.submit(&run.app.new_id(), tool, arguments).await;
+    run.answered(&reply);
+}

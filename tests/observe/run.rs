@@ -1,0 +1,299 @@
+//! A run: the whole service by a manual clock, minute after minute, under normal traffic, with everything captured that
+//! CloudWatch would be told, and what the platform itself would tell.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use integration_tests::{App, Client, Fault, Reply};
+use local::poller;
+use serde_json::json;
+use shared::{
+    clock::{Clock, System, World},
+    metrics::{Dimension, Metric},
+};
+use tracing::subscriber::DefaultGuard;
+
+use crate::{
+    alarm::Captured,
+    insight::Line,
+    samples::{Samples, Series},
+};
+
+/// Minutes of normal traffic before anything is judged: every series is there, and no window reaches back to the start.
+pub(crate) const WARM_UP: i64 = 6;
+/// How long a message is hidden after a worker took it, as in the template.
+const VISIBILITY_MS: i64 = 180_000;
+const MINUTE_MS: i64 = 60_000;
+const RECEIVES: MessageSystemAttributeName = MessageSystemAttributeName::ApproximateReceiveCount;
+/// How often in a minute what is on the queue is delivered.
+const TICKS: i64 = 6;
+
+/// A message that a worker took and did not decide.
+struct Hidden {
+    until: i64,
+    handle: String,
+    receives: u32,
+}
+
+/// A run.
+pub(crate) struct Run {
+    pub(crate) app: App,
+    pub(crate) users: Vec<Client>,
+    /// Whether the queue calls the worker.
+    pub(crate) worker_runs: bool,
+    /// Whether the worker is killed while it works on a batch.
+    pub(crate) worker_dies: bool,
+    /// Whether messages wait a minute before they are delivered.
+    pub(crate) delivers_late: bool,
+    /// Whether the schedule calls the sweep.
+    pub(crate) sweep_runs: bool,
+    /// What was done in which minute, for people.
+    pub(crate) marks: Vec<(i64, String)>,
+    began: i64,
+    minute: i64,
+    platform: Samples,
+    hidden: Vec<Hidden>,
+    filled_since: Option<i64>,
+    _listening: DefaultGuard,
+}
+
+impl Run {
+    /// Starts, at the beginning of a minute, and warms up.
+    pub(crate) async fn warmed_up() -> Self {
+        let app = App::start().await;
+        let listening = app.metrics.listen();
+        let began = (app.clock.now().millis() / MINUTE_MS + 1) * MINUTE_MS;
+        let mut run = Self {
+            app,
+            users: Vec::new(),
+            worker_runs: true,
+            worker_dies: false,
+            delivers_late: false,
+            sweep_runs: true,
+            marks: Vec::new(),
+            began,
+            minute: 0,
+            platform: Samples::default(),
+            hidden: Vec::new(),
+            filled_since: None,
+            _listening: listening,
+        };
+        run.advance_to(began).await;
+        for function in ["edge-auth", "status", "worker", "sweep"] {
+            run.process_starts(function);
+        }
+        for name in ["alice", "bob", "carol"] {
+            let user = run.app.login(name).await;
+            run.users.push(user);
+        }
+        run.minutes(WARM_UP).await;
+        run
+    }
+
+    /// The minute that comes next, counted from the start.
+    pub(crate) fn minute(&self) -> i64 {
+        self.minute
+    }
+
+    /// Notes what is done now.
+    pub(crate) fn mark(&mut self, what: &str) {
+        self.marks.push((self.minute, what.to_owned()));
+    }
+
+    /// Counts the start of a process, as `telemetry::run` does; here there is one process, and it is the test's.
+    pub(crate) fn process_starts(&self, function: &str) {
+        let world = World::new(Arc::new(self.app.clock.clone()), Arc::new(System));
+        self.app.metrics.metered(world).measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
+    }
+
+    /// Some minutes of normal traffic.
+    pub(crate) async fn minutes(&mut self, count: i64) {
+        for _ in 0..count {
+            self.traffic().await;
+            self.pass_minute().await;
+        }
+    }
+
+    /// What users do in a normal minute: submit, repeat, poll; now and then something that is refused or that fails.
+    async fn traffic(&mut self) {
+        let minute = self.minute;
+        for (place, user) in (0..).zip(self.users.clone()) {
+            let (tool, arguments) = match (place, minute % 5) {
+                (0, 2) => ("ledger_fail", json!({"kind": "throw"})),
+                (1, 3) => ("ledger_sleep", json!({"ms": 5})),
+                (0, _) => ("ledger_append", json!({"note": "n"})),
+                (1, _) => ("ledger_read", json!({})),
+                _ => ("ledger_append_once", json!({"note": "n"})),
+            };
+            let id = self.app.new_id();
+            for _ in 0..if minute % 4 == place { 2 } else { 1 } {
+                let reply = user.submit(&id, tool, arguments.clone()).await;
+                self.answered(&reply);
+            }
+            for path in [format!("/v1/jobs/{id}"), "/v1/jobs".to_owned(), "/v1/tools".to_owned()] {
+                let reply = user.get(&path).await;
+                self.answered(&reply);
+            }
+        }
+        let reply = match minute % 5 {
+            0 => self.app.log_in_with("dev-dora").await,
+            1 => self.users[2].submit(&self.app.new_id(), "ledger_append", json!({"note": 7})).await,
+            2 => self.users[1].submit(&self.app.new_id(), "exec", json!({})).await,
+            3 => self.app.anonymous().get("/v1/jobs").await,
+            _ => self.app.anonymous().get("/readyz").await,
+        };
+        self.answered(&reply);
+    }
+
+    /// What the API tells of an answer.
+    pub(crate) fn answered(&mut self, reply: &Reply) {
+        let failed = f64::from(u8::from(reply.status.is_server_error()));
+        self.platform.add(Series::new("AWS/ApiGateway", "5xx", &[("ApiId", "Api")]), self.now(), failed);
+    }
+
+    /// What Lambda tells of an invocation.
+    fn invoked(&mut self, function: &str, failed: bool) {
+        let (now, failed, alias) = (self.now(), f64::from(u8::from(failed)), format!("{function}:live"));
+        self.platform.add(Series::new("AWS/Lambda", "Errors", &[("FunctionName", function)]), now, failed);
+        let dimensions = [("FunctionName", function), ("Resource", alias.as_str())];
+        self.platform.add(Series::new("AWS/Lambda", "Errors", &dimensions), now, failed);
+    }
+
+    /// The rest of a minute: the queue delivers, the sweep runs at its half.
+    pub(crate) async fn pass_minute(&mut self) {
+        let start = self.began + self.minute * MINUTE_MS;
+        for tick in 1..=TICKS {
+            if self.worker_runs && (!self.delivers_late || tick == TICKS && self.minute % 2 == 1) {
+                self.deliver().await;
+            }
+            if self.sweep_runs && tick == TICKS / 2 {
+                let deadline = self.app.clock.now().plus(Duration::from_secs(30));
+                let swept = self.app.sweep.run(deadline).await;
+                self.invoked("Sweep", swept.is_err());
+            }
+            if tick == TICKS {
+                self.look_at_queues().await;
+            }
+            self.advance_to(start + tick * MINUTE_MS / TICKS).await;
+        }
+        self.minute += 1;
+        let end = self.began + self.minute * MINUTE_MS;
+        assert!(self.now() < end + MINUTE_MS / 2, "a minute of the run took longer than a minute");
+    }
+
+    fn now(&self) -> i64 {
+        self.app.clock.now().millis()
+    }
+
+    /// Waits for a time of the run. What takes time really may be late for it, but not for the end of its minute.
+    async fn advance_to(&mut self, at: i64) {
+        let by = u64::try_from(at - self.now()).unwrap_or(0);
+        self.app.advance(Duration::from_millis(by)).await;
+        let now = self.now();
+        let (due, hidden) = std::mem::take(&mut self.hidden).into_iter().partition(|message| message.until <= now);
+        self.hidden = hidden;
+        let due: Vec<Hidden> = due;
+        for message in due {
+            let queue = &self.app.deployment.backend.queue_url;
+            let again = self.app.aws.sqs().change_message_visibility().queue_url(queue).receipt_handle(message.handle);
+            again.visibility_timeout(0).send().await.expect("the queue answers");
+        }
+    }
+
+    /// What Lambda does with what is on the queue, until it is empty.
+    async fn deliver(&mut self) {
+        loop {
+            let receive = self.app.aws.sqs().receive_message().queue_url(&self.app.deployment.backend.queue_url);
+            let receive = receive.message_system_attribute_names(RECEIVES).max_number_of_messages(10);
+            let got = receive.wait_time_seconds(0).send().await.expect("the queue answers");
+            let messages = got.messages.unwrap_or_default();
+            if messages.is_empty() {
+                return;
+            }
+            self.hand_over(&messages).await;
+        }
+    }
+
+    async fn hand_over(&mut self, batch: &[Message]) {
+        let deadline = self.app.clock.now().plus(Duration::from_secs(30));
+        let worker = self.app.worker.clone();
+        if self.worker_dies {
+            self.app.faults.plan(|operation, _| (operation == "GetItem").then_some(Fault::KilledBefore));
+        }
+        let done = tokio::select! {
+            done = worker.handle_batch(poller::event(batch), deadline) => Some(done),
+            () = self.app.faults.killed() => None,
+        };
+        if self.worker_dies {
+            self.app.faults.none();
+        }
+        self.invoked("Worker", done.is_none());
+        let queue = self.app.deployment.backend.queue_url.clone();
+        for message in batch {
+            let handle = message.receipt_handle.clone().expect("a message has a handle");
+            let failed = done.as_ref().is_none_or(|done| {
+                done.batch_item_failures.iter().any(|f| Some(&f.item_identifier) == message.message_id.as_ref())
+            });
+            if failed {
+                let count = message.attributes.as_ref().and_then(|all| all.get(&RECEIVES));
+                let receives = count.and_then(|count| count.parse().ok()).expect("a message counts its receives");
+                self.hidden.push(Hidden { until: self.now() + VISIBILITY_MS, handle, receives });
+            } else {
+                let delete = self.app.aws.sqs().delete_message().queue_url(&queue).receipt_handle(handle);
+                delete.send().await.expect("the queue answers");
+            }
+        }
+    }
+
+    /// What SQS tells: how many messages are dead, and how old the oldest of the others is. A message that stays is the oldest
+    /// one, so that is for how long the queue has had any. One that was taken three times in vain counts no more, as on AWS.
+    async fn look_at_queues(&mut self) {
+        let dead = self.count(&self.app.deployment.backend.dlq_url, false).await;
+        let waiting = self.count(&self.app.deployment.backend.queue_url, true).await;
+        let in_vain = self.hidden.iter().filter(|message| message.receives >= 3).count();
+        let waiting = waiting - f64::from(u32::try_from(in_vain).unwrap_or(u32::MAX));
+        let now = self.now();
+        self.filled_since = if waiting > 0.0 { self.filled_since.or(Some(now)) } else { None };
+        let age_s = self.filled_since.map_or(0, |since| (now - since) / 1000);
+        let series = |name: &str, queue: &str| Series::new("AWS/SQS", name, &[("QueueName", queue)]);
+        let visible = series("ApproximateNumberOfMessagesVisible", "DeadLetterQueue.QueueName");
+        self.platform.add(visible, now, dead);
+        let age = series("ApproximateAgeOfOldestMessage", "Queue.QueueName");
+        self.platform.add(age, now, f64::from(i32::try_from(age_s).unwrap_or(i32::MAX)));
+    }
+
+    async fn count(&self, queue_url: &str, in_flight_too: bool) -> f64 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let ask = self.app.aws.sqs().get_queue_attributes().queue_url(queue_url);
+        let answer = ask.set_attribute_names(Some(names.to_vec())).send().await.expect("the queue answers");
+        let number = |name| answer.attributes().and_then(|all| all.get(name)?.parse::<f64>().ok()).unwrap_or(0.0);
+        number(&names[0]) + if in_flight_too { number(&names[1]) } else { 0.0 }
+    }
+
+    /// Everything that was captured, and from when to when it is to be judged.
+    pub(crate) fn captured(&self) -> (Captured, (i64, i64)) {
+        let mut captured = Captured { samples: self.platform.clone(), lines: Vec::new() };
+        for document in self.app.metrics.documents() {
+            captured.samples.add_document(&document);
+        }
+        for (at, fields) in self.app.metrics.logs() {
+            let group = match fields["function"].as_str() {
+                Some("edge-auth") => "EdgeAuthLog",
+                Some("status") => "StatusLog",
+                Some("worker") => "WorkerLog",
+                Some("sweep") => "SweepLog",
+                _ => continue,
+            };
+            captured.lines.push(Line { at, group: group.to_owned(), fields });
+        }
+        let end = self.began + self.minute * MINUTE_MS;
+        (captured, (self.began + (WARM_UP - 1) * MINUTE_MS, end))
+    }
+
+    pub(crate) async fn stop(self) {
+        self.app.stop().await;
+    }
+}
