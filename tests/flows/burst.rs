@@ -33,8 +33,9 @@ fn of_sixty_jobs_of_six_users_none_is_lost_and_none_runs_twice() {
             ids.push(id);
         }
         assert_eq!(ids.len(), USERS * JOBS_EACH);
+        let ledger = target.ledger().await;
         for id in &ids {
-            assert_eq!(target.effects(id).await, ["append"], "{id}");
+            assert_eq!(ledger.of(id), ["append"], "{id}");
         }
     });
 }

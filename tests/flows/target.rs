@@ -11,6 +11,7 @@ use integration_tests::{
     MiniGateway,
     mini_gateway::{self, checkout},
 };
+use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::Mutex};
 use uuid::Uuid;
 
@@ -83,24 +84,37 @@ impl Target {
         }
     }
 
-    /// Every effect of a job, as the demo tools wrote it down.
-    pub(crate) async fn effects(self: &Arc<Self>, id: &str) -> Vec<String> {
+    /// What the demo tools wrote down, or the newest of it where their file cannot be seen.
+    pub(crate) async fn ledger(self: &Arc<Self>) -> Ledger {
         static READER: Mutex<Option<Caller>> = Mutex::const_new(None);
-        let lines = match &self.ledger {
-            Some(file) => mini_gateway::ledger(file),
-            None => {
-                // One reader for all, one job at a time: it must not meet a limit.
-                let mut reader = READER.lock().await;
-                if reader.is_none() {
-                    *reader = Some(Caller::log_in(self, "reader").await);
-                }
-                let read = serde_json::json!({"limit": 100});
-                let job = reader.as_ref().unwrap().run("ledger_read", read).await;
-                job["result"]["details"]["lines"].as_array().unwrap_or_else(|| panic!("{job}")).clone()
-            }
-        };
-        let mine = |line: &&serde_json::Value| line["toolCallId"].as_str().is_some_and(|call| call.contains(id));
-        lines.iter().filter(mine).map(|line| line["op"].as_str().unwrap_or_default().to_owned()).collect()
+        if let Some(file) = &self.ledger {
+            return Ledger(mini_gateway::ledger(file));
+        }
+        // One reader for all, one job at a time: it must not meet a limit.
+        let mut reader = READER.lock().await;
+        if reader.is_none() {
+            *reader = Some(Caller::log_in(self, "reader").await);
+        }
+        // More would not fit into a result.
+        let job = reader.as_ref().unwrap().run("ledger_read", json!({"limit": 100})).await;
+        Ledger(job["result"]["details"]["lines"].as_array().unwrap_or_else(|| panic!("{job}")).clone())
+    }
+
+    /// Every effect of a job.
+    pub(crate) async fn effects(self: &Arc<Self>, id: &str) -> Vec<String> {
+        self.ledger().await.of(id)
+    }
+}
+
+/// Lines that the demo tools wrote.
+#[derive(Debug)]
+pub(crate) struct Ledger(Vec<Value>);
+
+impl Ledger {
+    /// Every effect of a job, by what the tool did.
+    pub(crate) fn of(&self, id: &str) -> Vec<String> {
+        let mine = |line: &&Value| line["toolCallId"].as_str().is_some_and(|call| call.contains(id));
+        self.0.iter().filter(mine).map(|line| line["op"].as_str().unwrap_or_default().to_owned()).collect()
     }
 }
 
