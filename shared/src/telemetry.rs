@@ -47,12 +47,13 @@ pub const FIELDS: &[&str] = &[
 ];
 
 /// Libraries that log bodies and headers at debug and trace.
-const QUOTING: [&str; 8] = [
+const QUOTING: [&str; 9] = [
     "aws_smithy_runtime",
     "aws_smithy_runtime_api",
     "aws_smithy_http_client",
     "aws_sdk_dynamodb",
     "aws_sdk_sqs",
+    "aws_sdk_secretsmanager",
     "hyper",
     "hyper_util",
     "reqwest",

@@ -7,11 +7,7 @@ use integration_tests::{
     clock::ManualClock,
     secrets_manager::{SecretFault, SecretsManager},
 };
-use local::{
-    rotation::Holder,
-    secret_store::SecretStore,
-    secrets,
-};
+use local::{rotation::Holder, secret_store::SecretStore, secrets};
 use serde_json::Value;
 use shared::{
     aws::AwsSettings,
@@ -135,7 +131,8 @@ async fn each_way_to_have_no_secret_is_a_sentence_that_names_it_and_not_its_cont
     it.manager.put(NAME, None, 0);
     let text = refusal(&it).await;
     assert!(text.contains("has no value yet") && text.contains("local secrets put"), "{text}");
-    for wrong in ["", "no-json-4711", r#"{"openclaw":{"token":"no-json-4711"}}"#, r#"{"openclaw":{"tokens":[]}}"#, "[]"] {
+    for wrong in ["", "no-json-4711", r#"{"openclaw":{"token":"no-json-4711"}}"#, r#"{"openclaw":{"tokens":[]}}"#, "[]"]
+    {
         it.put(wrong);
         let text = refusal(&it).await;
         assert!(text.contains("shape") && text.contains("local secrets new") && !text.contains("4711"), "{text}");

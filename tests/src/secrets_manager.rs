@@ -115,7 +115,8 @@ impl SecretsManager {
     fn answer(&self, operation: &str, body: &Value) -> HttpResponse {
         let id = body["SecretId"].as_str().or(body["Name"].as_str()).unwrap_or_default().to_owned();
         let mut secrets = lock(&self.secrets);
-        let text = body["SecretString"].as_str().map(|text| Version { text: text.to_owned(), made_at_s: 1_700_000_000 });
+        let text =
+            body["SecretString"].as_str().map(|text| Version { text: text.to_owned(), made_at_s: 1_700_000_000 });
         match (operation, secrets.get(&id).cloned()) {
             ("CreateSecret", None) => {
                 secrets.insert(id.clone(), text);

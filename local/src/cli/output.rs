@@ -57,6 +57,7 @@ mod tests {
         for library in [
             "aws_sdk_dynamodb::operation",
             "aws_sdk_sqs",
+            "aws_sdk_secretsmanager::operation",
             "aws_smithy_runtime::client::orchestrator",
             "aws_smithy_runtime_api",
             "aws_smithy_http_client",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CallAnswer, Gateway, GatewayTokens, NoAnswer, tool_answer};
+use super::{CallAnswer, Gateway, GatewayTokens, NoAnswer, tokens::Harm, tool_answer};
 use crate::trace::TraceParent;
 
 impl Gateway {
@@ -23,7 +23,7 @@ impl Gateway {
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match self.send(tokens, timeout, request).await {
+        match self.send(tokens, timeout, Harm::MayStart, request).await {
             Ok(raw) => match tool_answer(raw.status, &raw.body) {
                 CallAnswer::NotStarted(_) => CallAnswer::NotStarted(raw.retry_after),
                 answer => answer,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{CallAnswer, Gateway, GatewayTokens, JournalSeen, NoAnswer, Raw, ToolEnd, tool_answer};
+use super::{CallAnswer, Gateway, GatewayTokens, JournalSeen, NoAnswer, Raw, ToolEnd, tokens::Harm, tool_answer};
 use crate::{intent::JournalId, timestamp::Timestamp, trace::TraceParent};
 
 /// The protocol that this client speaks.
@@ -58,7 +58,7 @@ pub enum JournalHealth {
 impl Gateway {
     /// Asks who the journal is.
     pub async fn journal_health(&self, tokens: &GatewayTokens, timeout: Duration) -> JournalHealth {
-        match self.send(tokens, timeout, self.http.get(self.url("health"))).await {
+        match self.send(tokens, timeout, Harm::None, self.http.get(self.url("health"))).await {
             Ok(raw) if raw.status == 200 => identity(&raw.body).map_or(JournalHealth::NotReady, JournalHealth::Present),
             Ok(raw) if raw.status == 404 => JournalHealth::Absent,
             Ok(raw) if raw.status == 401 => JournalHealth::Unauthorized,
@@ -113,7 +113,7 @@ impl Gateway {
     pub async fn fence_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
         let request = self.http.post(self.url("canary")).json(&body);
-        let raw = self.send(tokens, timeout, request).await.ok().filter(|raw| raw.status == 200)?;
+        let raw = self.send(tokens, timeout, Harm::None, request).await.ok().filter(|raw| raw.status == 200)?;
         match raw.body.get("fence").and_then(Value::as_str) {
             Some("holds") => Some(true),
             Some("broken") => Some(false),
@@ -133,7 +133,9 @@ impl Gateway {
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match self.send(tokens, timeout, request).await {
+        // The journal runs a key once, but an answer about a second sending does not say what became of the first.
+        let harm = if route == "invoke" { Harm::MayStart } else { Harm::None };
+        match self.send(tokens, timeout, harm, request).await {
             Ok(raw) => JournalAnswer { call: journal_answer(&raw), seen: identity(&raw.body) },
             Err(NoAnswer::NotSent) => JournalAnswer { call: CallAnswer::NotStarted(None), seen: None },
             Err(NoAnswer::Lost { .. }) => JournalAnswer { call: CallAnswer::Lost, seen: None },

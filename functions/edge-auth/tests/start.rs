@@ -1,0 +1,50 @@
+//! The function as Lambda starts it: without its secret it ends, with one line that says what is missing.
+#![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Starts the function with these variables beside what it always needs, and returns its only line.
+fn refused(secret: &[(&str, &str)]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_edge-auth"))
+        .env_clear()
+        .envs([
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "none"),
+            ("AWS_SECRET_ACCESS_KEY", "none"),
+            // Nobody listens there.
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("TABLE_NAME", "table"),
+            ("QUEUE_URL", "http://127.0.0.1:1/queue"),
+            ("SESSION_ISSUER", "issuer"),
+            ("SESSION_AUDIENCE", "audience"),
+            ("WECHAT_BASE_URL", "http://127.0.0.1:1"),
+            ("WECHAT_APP_ID", "app"),
+        ])
+        .envs(secret.iter().copied())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("cannot start")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    serde_json::from_str(lines[0]).unwrap()
+}
+
+#[test]
+fn without_its_secret_the_function_does_not_start_and_says_which_one_is_missing() {
+    let none = refused(&[]);
+    assert_eq!(none["function"], "edge-auth");
+    let both = refused(&[("SECRETS_FILE", "/nowhere"), ("SECRET_ID", "stack/edge-auth")]);
+    for line in [none, both] {
+        let error = line["error"].as_str().unwrap();
+        assert!(error.contains("SECRETS_FILE") && error.contains("SECRET_ID"), "{error}");
+    }
+    let error = refused(&[("SECRETS_FILE", "/nowhere/secrets.json")]);
+    let error = error["error"].as_str().unwrap();
+    assert!(error.contains("/nowhere/secrets.json does not exist") && error.contains("local secrets new"), "{error}");
+    let error = refused(&[("SECRET_ID", "stack/edge-auth")]);
+    let error = error["error"].as_str().unwrap();
+    assert!(error.contains("the secret stack/edge-auth cannot be read"), "{error}");
+}
