@@ -1,6 +1,9 @@
 //! Invariant 11, *bounded*: rate, jobs in flight, deadlines, attempts.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use integration_tests::{App, Fault, Setup};
 use serde_json::json;
@@ -64,8 +67,11 @@ async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
     let mut app = strict().await;
     let alice = app.login("alice").await;
     for _ in 0..4 {
-        // The user is charged, and the process dies before the job is recorded.
-        app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::KilledBefore));
+        // The user is charged, and the process dies before the job is recorded: at one of two puts that go together.
+        let dead = AtomicBool::new(false);
+        app.faults.plan(move |operation, _| {
+            (operation == "PutItem" && !dead.swap(true, Ordering::SeqCst)).then_some(Fault::KilledBefore)
+        });
         let id = app.new_id();
         tokio::select! {
             reply = alice.submit(&id, "ledger_read", json!({})) => panic!("{}", reply.body),
