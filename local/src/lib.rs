@@ -11,6 +11,7 @@ pub mod connector;
 pub mod data;
 pub mod dead_letters;
 pub mod engines;
+mod event;
 pub mod front;
 pub mod gateway;
 pub mod listener;

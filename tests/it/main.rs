@@ -26,4 +26,5 @@ mod rotation;
 mod secrets;
 mod status;
 mod sweeping;
+mod traces;
 mod versions;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     sync::{Arc, Mutex},
 };
@@ -33,6 +34,39 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn one_trace_goes_through(lines: &[Value]) {
+    let of_it = lines.iter().filter(|line| line["trace_id"] == TRACE_ID);
+    let functions: BTreeSet<&str> = of_it.filter_map(|line| line["function"].as_str()).collect();
+    assert_eq!(functions, BTreeSet::from(["edge-auth", "status", "worker"]));
+}
+
+/// What the Insights rules count by.
+fn a_line_about_a_request_says_whose_it_was(lines: &[Value], user: &str, size: usize) {
+    let answers: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
+    let find = |route: &str, code: Option<&str>| {
+        let is_it = |line: &&&Value| line["route"] == route && line["code"].as_str() == code;
+        *answers.iter().find(is_it).unwrap_or_else(|| panic!("no line about {route} {code:?}"))
+    };
+    let accepted = find("POST /v1/jobs", None);
+    assert_eq!(accepted["function"], "edge-auth");
+    assert_eq!((&accepted["status"], &accepted["payload_bytes"]), (&json!(202), &json!(size)));
+    for line in [
+        accepted,
+        find("POST /v1/jobs", Some("arguments_invalid")),
+        find("POST /v1/jobs", Some("tool_unknown")),
+        find("POST /v1/jobs", Some("unavailable")),
+        find("DELETE /v1/sessions", None),
+        find("GET /v1/jobs/{request_id}", None),
+        find("POST /v1/sessions", None),
+    ] {
+        assert_eq!(line["user_id"], user, "{line}");
+    }
+    assert!(find("POST /v1/sessions", Some("wechat_unavailable"))["user_id"].is_null());
+}
+
 #[tokio::test]
 async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fields() {
     let lines = Lines::default();
@@ -51,9 +85,12 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     let alice = app.login("alice-in-the-logs").await;
     let secret_argument = "argument-that-nobody-may-read";
     let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":secret_argument})).await;
+    let body = json!({"tool":"ledger_append","arguments":{"note":secret_argument}}).to_string();
+    let traced = [("idempotency-key", id.as_str()), ("content-type", "application/json"), ("traceparent", TRACEPARENT)];
+    alice.send("POST", "/v1/jobs", &traced, body.as_bytes()).await;
     alice.submit(&id, "ledger_append", json!({"note":secret_argument})).await;
     app.finish(&alice, &id).await;
+    alice.send("GET", &format!("/v1/jobs/{id}"), &traced[2..], b"").await;
     app.run(&alice, "ledger_read", json!({})).await;
     app.run(&alice, "ledger_fail", json!({"kind":"throw"})).await;
     alice.submit(&app.new_id(), "ledger_append", json!({"note":7, "extra":secret_argument})).await;
@@ -86,7 +123,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     forbidden.push(("login key", document["logins"][0].as_str().unwrap().to_owned()));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let ours = ["edge_auth", "worker", "status", "sweep", "shared"];
-    let mut own = 0;
+    let mut own = Vec::new();
     for line in text.lines() {
         let fields: Value = serde_json::from_str(line).unwrap();
         let target = fields["target"].as_str().unwrap_or_default();
@@ -100,7 +137,8 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
             assert!(!line.contains(value.as_str()), "{what} in: {line}");
         }
         if is_ours {
-            own += 1;
+            own.push(fields.clone());
+            assert!(fields["function"].is_string(), "no function in: {line}");
             for field in fields.as_object().unwrap().keys() {
                 let known = shared::telemetry::FIELDS.contains(&field.as_str());
                 assert!(
@@ -110,6 +148,17 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
             }
         }
     }
-    assert!(own >= 10, "the flow was logged: {own} lines");
+    assert!(own.len() >= 10, "the flow was logged: {} lines", own.len());
+    one_trace_goes_through(&own);
+    a_line_about_a_request_says_whose_it_was(&own, &alice.user_id, body.len());
+    // Measurements stand beside the log lines, and say less: not even an id.
+    forbidden.extend([("user id", alice.user_id.clone()), ("request id", id.clone())]);
+    let documents = app.metrics.documents();
+    assert!(documents.len() >= 20, "the flow was measured: {} lines", documents.len());
+    for document in documents.iter().map(Value::to_string) {
+        for (what, value) in &forbidden {
+            assert!(!document.contains(value.as_str()), "{what} in: {document}");
+        }
+    }
     app.stop().await;
 }

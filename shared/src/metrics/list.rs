@@ -123,20 +123,20 @@ macro_rules! metrics {
 
 metrics! {
     Requests = "requests" Counter Count [[Function, Route], [Function]] "each answered request";
-    RequestErrors = "request_errors" Counter Count [[Function, Route], [Function]] "the same requests: 1 for a 5xx, else 0";
+    RequestErrors = "request_errors" Counter Count [[Function, Route], [Function]] "the same requests: 1 for a 5xx, else 0; a probe that is told `not ready` is no error";
     RequestDuration = "request_duration_ms" Distribution Milliseconds [[Function, Route], [Function]]
         "the same requests: from event to answer";
     Rejections = "rejections" Counter Count [[Code], []] "each 4xx answer";
     RateLimited = "rate_limited" Counter Count [[]] "each 429 answer";
     PayloadBytes = "payload_bytes" Distribution Bytes [[]] "each request with a body: its size, over the cap or not";
-    Logins = "logins" Counter Count [[Outcome]] "each login: `ok`, `refused`, `unavailable`, `misconfigured`";
+    Logins = "logins" Counter Count [[Outcome]] "each login: `ok`, `refused` (4xx), `unavailable` (503), `misconfigured` (500)";
     JobsAccepted = "jobs_accepted" Counter Count [[]] "each new job";
     JobsReplayed = "jobs_replayed" Counter Count [[]] "each repeated submission that got the stored job";
     JobsFinished = "jobs_finished" Counter Count [[State], []] "each job that became terminal, once";
     JobDuration = "job_duration_ms" Distribution Milliseconds [[]] "the same jobs: from accept to terminal";
     JobAttempts = "job_attempts" Distribution Count [[]] "the same jobs: attempts used";
     ClaimDelay = "claim_delay_ms" Distribution Milliseconds [[]] "each claim: how late after the job was due";
-    LeaseLost = "lease_lost" Counter Count [[]] "each commit that another writer was quicker than";
+    LeaseLost = "lease_lost" Counter Count [[]] "each commit of a worker that another writer was quicker than";
     ToolCalls = "tool_calls" Counter Count [[Tool], []] "each step whose outcome became known, or `unknown`";
     ToolFailures = "tool_failures" Counter Count [[Tool], []]
         "the same steps: 1 unless it succeeded, was refused or never ran";
@@ -144,17 +144,17 @@ metrics! {
         "the same steps, if sent: from sending to the known outcome";
     PolicyRefusals = "policy_refusals" Counter Count [[Reason], []] "each refusal by policy, at the edge or by the worker";
     GatewayAnswers = "gateway_answers" Counter Count [[Status], []]
-        "each call of the gateway: HTTP status, or `unreachable`, `timeout`";
+        "each call of the gateway by a worker: HTTP status or its class, `unreachable`, `timeout`";
     GatewayFailures = "gateway_failures" Counter Count [[]]
         "the same calls: 1 for 5xx, 401, 403, unreachable or timeout, else 0";
     GatewayRestarts = "gateway_restarts" Counter Count [[]] "each new boot id of a journal that was seen before";
     GatewayReady = "gateway_ready" Gauge None [[]] "each sweep: 1 if the gateway answered its health check, else 0";
     RingFailures = "ring_failures" Counter Count [[]] "each bell that could not be put on the queue";
-    UndecodableMessages = "undecodable_messages" Counter Count [[]] "each queue message that names no job";
+    UndecodableMessages = "undecodable_messages" Counter Count [[]] "each receipt of a queue message that names no job";
     AuditWriteFailures = "audit_write_failures" Counter Count [[]] "each audit record that could not be written";
     SweepRuns = "sweep_runs" Counter Count [[]] "each sweep: the service's heartbeat, and the sign that logs arrive";
     SweepFailures = "sweep_failures" Counter Count [[]] "each sweep: 1 if it could not be finished, else 0";
-    OpenJobs = "open_jobs" Gauge Count [[]] "each sweep: jobs that are not over";
+    OpenJobs = "open_jobs" Gauge Count [[]] "each sweep: jobs that are not over, and `unknown` ones that are still asked about";
     OverdueJobs = "overdue_jobs" Gauge Count [[]] "each sweep: open jobs that should have been taken on and were not";
     OverdueAge = "overdue_age_s" Gauge Seconds [[]]
         "each sweep: how long the oldest of them has been overdue, 0 without one";

@@ -6,10 +6,10 @@ use super::*;
 
 const AT: Timestamp = Timestamp::from_millis(1_795_341_600_123);
 
-/// Every metric with a value of 1.5, and a value for each dimension that it has.
-fn one_of_each(metric: Metric) -> (Vec<(Metric, f64)>, Vec<(Dimension, &'static str)>) {
+/// A value for each dimension that a metric has.
+fn dimensions_of(metric: Metric) -> Vec<(Dimension, &'static str)> {
     let dimensions: BTreeSet<Dimension> = metric.dimension_sets().iter().flat_map(|set| set.iter().copied()).collect();
-    (vec![(metric, 1.5)], dimensions.into_iter().map(|dimension| (dimension, "some")).collect())
+    dimensions.into_iter().map(|dimension| (dimension, "some")).collect()
 }
 
 fn documents(values: &[(Metric, f64)], dimensions: &[(Dimension, &str)]) -> Vec<Value> {
@@ -56,8 +56,7 @@ fn obeys_the_format(document: &Value) -> Value {
 #[test]
 fn every_metric_makes_a_document_by_the_rules() {
     for metric in Metric::ALL {
-        let (values, dimensions) = one_of_each(*metric);
-        let made = documents(&values, &dimensions);
+        let made = documents(&[(*metric, 1.5)], &dimensions_of(*metric));
         assert_eq!((made.len(), &made[0][metric.name()]), (1, &1.5.into()), "{metric:?}");
         assert_eq!(made[0]["_aws"]["Timestamp"], 1_795_341_600_123_i64);
         let sets = made[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"].as_array().unwrap();

@@ -1,0 +1,158 @@
+//! What is measured when something outside fails.
+
+use std::time::Duration;
+
+use integration_tests::{App, Fault, app::AFTER_A_CRASH};
+use serde_json::json;
+use shared::metrics::{Dimension, Metric};
+
+use super::{count, state, submitted, unlimited};
+
+#[tokio::test]
+async fn a_gateway_that_is_down_shows_and_a_job_that_expires_is_finished() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    app.sweep().await;
+    assert_eq!(app.metrics.values(Metric::GatewayReady, &[]), [1.0]);
+    app.gateway().kill().await;
+    app.gateway = None;
+    let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "expired");
+    assert_eq!(app.metrics.values(Metric::JobsFinished, &state("expired")), [1.0]);
+    let unreachable = app.metrics.sum(Metric::GatewayAnswers, &[(Dimension::Status, "unreachable")]);
+    assert!(unreachable >= 1.0);
+    assert_eq!(count(&app, Metric::GatewayFailures), unreachable);
+    app.sweep().await;
+    assert_eq!(app.metrics.values(Metric::GatewayReady, &[]).last(), Some(&0.0));
+    // A job that goes again and again is not overdue: a worker takes it on each time.
+    assert_eq!(count(&app, Metric::SweepFailures), 0.0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_answers_with_a_failure_or_not_in_time_is_counted_by_what_it_said() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    for (status, name) in [(503, "503"), (401, "401"), (418, "4xx")] {
+        app.gateway().next("/miniprogram/v1/invoke", "status", Some(status), 1).await;
+        app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+        assert_eq!(app.metrics.sum(Metric::GatewayAnswers, &[(Dimension::Status, name)]), 1.0, "{name}");
+    }
+    app.gateway().next("/miniprogram/v1/invoke", "hang", None, 1).await;
+    app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(app.metrics.sum(Metric::GatewayAnswers, &[(Dimension::Status, "timeout")]), 1.0);
+    assert_eq!(count(&app, Metric::GatewayFailures), 3.0, "503, 401 and the timeout");
+    let calls = app.metrics.values(Metric::GatewayFailures, &[]).len();
+    assert_eq!(calls, app.metrics.values(Metric::GatewayAnswers, &[]).len());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_again_is_counted_once_whoever_meets_it() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(count(&app, Metric::GatewayRestarts), 0.0, "the first boot is none");
+    for restarts in [1.0, 2.0] {
+        app.gateway().restart().await;
+        for _ in 0..3 {
+            app.new_worker(None);
+            app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+        }
+        assert_eq!(count(&app, Metric::GatewayRestarts), restarts);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_rung_or_recorded_is_counted() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    app.put_on_queue("no job").await;
+    app.deliver().await;
+    assert_eq!(count(&app, Metric::UndecodableMessages), 1.0);
+    // A bell at the edge, and one of the sweep.
+    app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(count(&app, Metric::RingFailures), 1.0);
+    app.advance(AFTER_A_CRASH).await;
+    app.sweep().await;
+    assert_eq!((count(&app, Metric::RingFailures), count(&app, Metric::SweepFailures)), (2.0, 1.0));
+    app.faults.none();
+    // The record of an acceptance, of an intent, of a cancel.
+    let no_audit =
+        |operation: &str, key: &str| (operation == "PutItem" && key.starts_with("A#")).then_some(Fault::LostBefore);
+    app.faults.plan_items(no_audit);
+    assert_eq!(alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await.status, 503);
+    assert_eq!(count(&app, Metric::AuditWriteFailures), 1.0);
+    app.ring(&alice, &id).await;
+    app.deliver().await;
+    assert_eq!(count(&app, Metric::AuditWriteFailures), 2.0);
+    app.faults.none();
+    app.advance(AFTER_A_CRASH).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
+    app.faults.plan_items(no_audit);
+    assert_eq!(alice.cancel(&id).await.status, 503);
+    assert_eq!(count(&app, Metric::AuditWriteFailures), 3.0);
+    assert_eq!(app.metrics.sum(Metric::JobsFinished, &state("cancelled")), 0.0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_overdue_is_so_until_a_worker_takes_it_on_however_rarely_it_is_rung() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
+    let last = |app: &App, metric| app.metrics.values(metric, &[]).last().copied().unwrap();
+    app.sweep().await;
+    assert_eq!(
+        (last(&app, Metric::OpenJobs), last(&app, Metric::OverdueJobs), last(&app, Metric::OverdueAge)),
+        (1.0, 0.0, 0.0)
+    );
+    // Nobody hears the bells.
+    let mut rung = 0;
+    for minutes in 1..=7_u32 {
+        app.receive().await;
+        app.advance(Duration::from_secs(60)).await;
+        rung += app.sweep().await.rung;
+        assert_eq!((last(&app, Metric::OpenJobs), last(&app, Metric::OverdueJobs)), (1.0, 1.0), "minute {minutes}");
+        let age = last(&app, Metric::OverdueAge);
+        assert!((f64::from(minutes * 60)..f64::from(minutes * 60 + 30)).contains(&age), "minute {minutes}: {age}");
+    }
+    assert!(rung < 7, "it was not rung each time");
+    app.ring(&alice, &id).await;
+    app.finish(&alice, &id).await;
+    app.sweep().await;
+    assert_eq!(
+        (last(&app, Metric::OpenJobs), last(&app, Metric::OverdueJobs), last(&app, Metric::OverdueAge)),
+        (0.0, 0.0, 0.0)
+    );
+    assert!(app.metrics.values(Metric::ClaimDelay, &[]).last().unwrap() >= &420_000.0);
+    app.faults.plan(|operation, _| (operation == "Query").then_some(Fault::LostBefore));
+    let (runs, counted) = (count(&app, Metric::SweepRuns), app.metrics.values(Metric::OpenJobs, &[]).len());
+    app.sweep().await;
+    assert_eq!((count(&app, Metric::SweepRuns), count(&app, Metric::SweepFailures)), (runs + 1.0, 1.0));
+    assert_eq!(app.metrics.values(Metric::OpenJobs, &[]).len(), counted, "what is not known is not said");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_any_more_is_counted_while_the_last_good_one_is_in_use() {
+    let app = unlimited().await;
+    let function = [(Dimension::Function, "edge-auth")];
+    app.login("alice").await;
+    assert_eq!(app.metrics.values(Metric::SecretRefreshFailures, &function), [0.0]);
+    let age = app.metrics.values(Metric::SecretAge, &function);
+    assert!(age.len() == 1 && (0.0..60.0).contains(&age[0]), "{age:?}");
+    app.clock.advance(Duration::from_secs(301));
+    app.login("alice").await;
+    assert!(app.metrics.values(Metric::SecretAge, &function)[1] >= 301.0);
+    std::fs::write(&app.secrets_file, "{").unwrap();
+    app.clock.advance(Duration::from_secs(301));
+    app.login("alice").await;
+    assert_eq!(app.metrics.values(Metric::SecretRefreshFailures, &function), [0.0, 0.0, 1.0]);
+    assert_eq!(app.metrics.values(Metric::SecretAge, &function).len(), 2);
+    app.stop().await;
+}

@@ -1,0 +1,106 @@
+//! No time series is a client's doing.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use shared::{
+    catalogue::Catalogue,
+    http::Code,
+    job::JobState,
+    metrics::{Dimension, Metric},
+};
+
+use super::unlimited;
+
+/// Every value that a dimension may have on Lambda, from our own lists.
+fn values(dimension: Dimension) -> Vec<String> {
+    let list = |list: &[&str]| list.iter().map(|value| (*value).to_owned()).collect();
+    match dimension {
+        Dimension::Function => list(&["edge-auth", "worker", "status", "sweep"]),
+        Dimension::Route => {
+            let routes = local::routes::ROUTES.iter().map(|route| format!("{} {}", route.method, route.path));
+            routes.chain(["other".to_owned()]).collect()
+        }
+        Dimension::Code => {
+            let refusals = Code::ALL.iter().filter(|code| code.status().is_client_error());
+            refusals.map(|code| code.text().to_owned()).collect()
+        }
+        Dimension::Outcome => list(&["ok", "refused", "unavailable", "misconfigured"]),
+        Dimension::State => {
+            JobState::ALL.iter().filter(|state| state.is_over()).map(|state| state.name().to_owned()).collect()
+        }
+        Dimension::Tool => {
+            let catalogue = Catalogue::built_in().unwrap();
+            catalogue.tools().map(|tool| tool.entry.name.clone()).chain(["other".to_owned()]).collect()
+        }
+        Dimension::Reason => {
+            list(&["tool_unknown", "approval_needed", "tool_destructive", "arguments_invalid", "tool_changed"])
+        }
+        Dimension::Status => {
+            let known = "200 202 400 401 403 404 410 412 413 422 429 500 502 503 504 2xx 3xx 4xx 5xx other";
+            known.split(' ').chain(["unreachable", "timeout"]).map(str::to_owned).collect()
+        }
+    }
+}
+
+/// What docs/metrics.md says of their number.
+#[test]
+fn the_number_of_time_series_is_bounded() {
+    let mut series = 0;
+    for set in Metric::ALL.iter().flat_map(|metric| metric.dimension_sets()) {
+        // A route belongs to one function; two functions answer under another path as well.
+        let routes = values(Dimension::Route).len() + 1;
+        let is_pair = set.contains(&Dimension::Route);
+        series += if is_pair { routes } else { set.iter().map(|dimension| values(*dimension).len()).product() };
+    }
+    println!("METRICS at most {series} time series");
+    assert!(series <= 250, "{series}");
+}
+
+#[tokio::test]
+async fn no_dimension_has_a_value_that_a_client_made_up() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    let evil = "evil\"},{\"route\":\"x";
+    for (method, path) in [
+        ("GET", "/v1/evil"),
+        ("GET", "/v1/jobs/evil%22"),
+        ("EVIL", "/v1/jobs"),
+        ("GET", "/v1/jobs/evil/audit?wait=evil&cursor=evil"),
+        ("POST", "/v1/jobs/evil/cancel"),
+        ("DELETE", "/evil/../v1/sessions"),
+        ("GET", "/v1/jobs?limit=evil"),
+        ("GET", "/healthz/evil"),
+    ] {
+        let headers = [("idempotency-key", evil), ("traceparent", evil), ("x-evil", evil), ("user-agent", evil)];
+        alice.send(method, path, &headers, evil.as_bytes()).await;
+        app.anonymous().send(method, path, &headers, evil.as_bytes()).await;
+    }
+    for name in [evil, "", "ledger_append ", "LEDGER_APPEND", "\u{202e}ledger", &"x".repeat(5000)] {
+        alice.submit(&app.new_id(), name, json!({})).await;
+        alice.submit(name.get(..40).unwrap_or("x"), "ledger_append", json!({"note":evil})).await;
+        app.log_in_with(name).await;
+    }
+    app.put_on_queue(evil).await;
+    let foreign = json!({ "user_id": alice.user_id, "request_id": app.new_id(), "traceparent": evil, "tool": evil });
+    app.put_on_queue(&foreign.to_string()).await;
+    app.deliver().await;
+    app.run(&alice, "ledger_append", json!({"note":evil})).await;
+    app.sweep().await;
+    let metrics: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    let documents = app.metrics.documents();
+    assert!(documents.len() > 40);
+    for document in documents {
+        for (name, value) in document.as_object().unwrap() {
+            if let Some(value) = value.as_str() {
+                let dimension = Dimension::ALL.into_iter().find(|dimension| dimension.name() == name.as_str());
+                let mut known = dimension.map(values).unwrap_or_default();
+                known.push("local".to_owned());
+                assert!(known.iter().any(|known| known == value), "{name}={value} in {document}");
+            } else {
+                assert!(name == "_aws" || metrics.contains(name.as_str()), "{name} in {document}");
+            }
+        }
+    }
+    app.stop().await;
+}
