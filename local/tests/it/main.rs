@@ -7,6 +7,7 @@ mod connector;
 mod dead_letters;
 mod front;
 mod poller;
+mod secrets;
 mod stub;
 
 use std::path::PathBuf;

@@ -1,0 +1,116 @@
+//! `local secrets`, as a process: documents in a directory, nothing overwritten, nothing printed, no step too early.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use serde_json::Value;
+
+use super::directory;
+
+const KINDS: [&str; 5] = ["session-keys", "login-keys", "cursor-keys", "wechat", "gateway-token"];
+const DOCUMENTS: [&str; 3] = ["edge-auth.json", "status.json", "worker.json"];
+
+/// Exit code 0 or 1, and whatever was said.
+fn secrets(args: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_local")).arg("secrets").args(args).env_clear().output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// Every text in a document that is long enough to be a secret.
+fn values(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.len() > 24 => found.push(text.clone()),
+        Value::Array(all) => all.iter().for_each(|value| values(value, found)),
+        Value::Object(all) => {
+            all.iter().filter(|(name, _)| *name != "rotation").for_each(|(_, value)| values(value, found));
+        }
+        _ => {}
+    }
+}
+
+fn read(file: &Path) -> Value {
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+}
+
+#[test]
+fn documents_are_made_once_rotated_in_turn_and_never_shown() {
+    let root = directory("secrets");
+    let (out, given, next) = (root.join("documents"), root.join("given"), root.join("next"));
+    fs::write(&given, "the-first-value-from-outside\n").unwrap();
+    fs::write(&next, "the-second-value-from-outside\n").unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (dir, given, next) = (text(&out), text(&given), text(&next));
+    let new = ["new", "--wechat-app-secret-file", &given, "--gateway-token-file", &given, "--out", &dir];
+    let mut said = Vec::new();
+    let mut tell = |args: &[&str], good: bool| {
+        let (ok, text) = secrets(args);
+        assert_eq!((ok, text.lines().count()), (good, 1), "{args:?}: {text}");
+        said.push(text.clone());
+        text
+    };
+
+    tell(&new, true);
+    for document in DOCUMENTS {
+        assert_eq!(fs::metadata(out.join(document)).unwrap().permissions().mode() & 0o777, 0o600, "{document}");
+    }
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o700);
+    let first = DOCUMENTS.map(|document| fs::read(out.join(document)).unwrap());
+    assert!(tell(&new, false).contains("not overwritten"));
+    assert_eq!(DOCUMENTS.map(|document| fs::read(out.join(document)).unwrap()), first);
+
+    for kind in KINDS {
+        let rotate = |phase: &'static str| ["rotate", kind, phase, "--dir", &dir].map(str::to_owned);
+        let run = |phase, more: &[&str]| {
+            let args = rotate(phase);
+            args.iter().map(String::as_str).chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut tell = |args: Vec<String>, good| tell(&args.iter().map(String::as_str).collect::<Vec<_>>(), good);
+        let is_given = ["wechat", "gateway-token"].contains(&kind);
+        let value: &[&str] = if is_given { &["--value-file", &next] } else { &[] };
+        assert!(tell(run("activate", &[]), false).contains("begin with `add`"), "{kind}");
+        if is_given {
+            assert!(tell(run("add", &[]), false).contains("--value-file"), "{kind}");
+        }
+        assert!(tell(run("add", value), true).contains("Next is activate, not before"), "{kind}");
+        assert!(tell(run("add", value), true).contains("was done before"), "{kind}");
+        assert!(tell(run("activate", &[]), false).contains("too early"), "{kind}");
+        tell(run("activate", &["--at-once"]), true);
+        let refused = tell(run("retire", &[]), false);
+        let reason = if kind == "login-keys" { "rekey-logins" } else { "too early" };
+        assert!(refused.contains(reason), "{kind}: {refused}");
+    }
+
+    let mut secret = Vec::new();
+    for bytes in &first {
+        values(&serde_json::from_slice(bytes).unwrap(), &mut secret);
+    }
+    DOCUMENTS.iter().for_each(|document| values(&read(&out.join(document)), &mut secret));
+    assert!(secret.len() > 12, "there is something to be silent about");
+    for said in &said {
+        let shown = secret.iter().filter(|value| said.contains(value.as_str())).count();
+        assert_eq!(shown, 0, "{said}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let root = directory("secrets-missing");
+    let nowhere = root.join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    let (ok, said) = secrets(&["rotate", "session-keys", "add", "--dir", nowhere]);
+    assert!(!ok && said.contains("nowhere/edge-auth.json"), "{said}");
+    let (ok, said) = secrets(&["rotate", "session-keys", "add", "--edge-auth-secret", "x"]);
+    assert!(!ok && said.contains("AWS_REGION"), "{said}");
+    let aws = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    let command = command.args(["secrets", "rotate", "cursor-keys", "add", "--edge-auth-secret", "x"]);
+    let output = command.env_clear().envs(aws).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("--status-secret"), "{said}");
+    let empty = root.join("empty");
+    fs::write(&empty, "\n").unwrap();
+    let empty = empty.to_str().unwrap();
+    let (ok, said) =
+        secrets(&["new", "--wechat-app-secret-file", empty, "--gateway-token-file", empty, "--out", nowhere]);
+    assert!(!ok && said.contains("is empty"), "{said}");
+}
