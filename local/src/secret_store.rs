@@ -145,11 +145,11 @@ impl SecretStore {
                 return Err(StoreError::Manager { secret, done: "read", cause: aws::cause(&error) });
             }
         };
-        let text = answer.secret_string.ok_or_else(|| StoreError::NotJson(secret.to_string()))?;
-        // The emulator that a deployment is rehearsed on gives a secret without a value an empty one.
-        if text.is_empty() {
-            return Ok(None);
+        if answer.secret_binary.is_some() {
+            return Err(StoreError::NotJson(secret.to_string()));
         }
+        // The emulator that a deployment is rehearsed on gives a secret without a value an empty one, or none.
+        let Some(text) = answer.secret_string.filter(|text| !text.is_empty()) else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|_| StoreError::NotJson(secret.to_string()))
     }
 

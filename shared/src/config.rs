@@ -116,11 +116,7 @@ impl TableConfig {
         if !(2..=3650).contains(&days) {
             return Err(ConfigError::Invalid { name: "RETENTION_DAYS", expected: "2 to 3650" });
         }
-        Ok(Self {
-            aws: aws(env)?,
-            table: env.text("TABLE_NAME")?,
-            retention: Duration::from_secs(days * 86_400),
-        })
+        Ok(Self { aws: aws(env)?, table: env.text("TABLE_NAME")?, retention: Duration::from_secs(days * 86_400) })
     }
 }
 

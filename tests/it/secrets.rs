@@ -128,11 +128,12 @@ async fn each_way_to_have_no_secret_is_a_sentence_that_names_it_and_not_its_cont
     let it = Fixture::new();
     let text = refusal(&it).await;
     assert!(text.contains("does not exist") && text.contains("deploy the stack"), "{text}");
-    it.manager.put(NAME, None, 0);
-    let text = refusal(&it).await;
-    assert!(text.contains("has no value yet") && text.contains("local secrets put"), "{text}");
-    for wrong in ["", "no-json-4711", r#"{"openclaw":{"token":"no-json-4711"}}"#, r#"{"openclaw":{"tokens":[]}}"#, "[]"]
-    {
+    for nothing in [None, Some("")] {
+        it.manager.put(NAME, nothing, 0);
+        let text = refusal(&it).await;
+        assert!(text.contains("has no value yet") && text.contains("local secrets put"), "{text}");
+    }
+    for wrong in ["no-json-4711", r#"{"openclaw":{"token":"no-json-4711"}}"#, r#"{"openclaw":{"tokens":[]}}"#, "[]"] {
         it.put(wrong);
         let text = refusal(&it).await;
         assert!(text.contains("shape") && text.contains("local secrets new") && !text.contains("4711"), "{text}");

@@ -122,7 +122,8 @@ impl MiniGateway {
 
     async fn control(&self, what: &str, order: &Value) -> Value {
         let url = format!("{}/_test/{what}", self.base_url());
-        let answer = self.http.post(url).bearer_auth(&self.token).json(order).timeout(Duration::from_secs(10)).send().await;
+        let answer =
+            self.http.post(url).bearer_auth(&self.token).json(order).timeout(Duration::from_secs(10)).send().await;
         answer.expect("it takes orders").json().await.expect("it answers in JSON")
     }
 

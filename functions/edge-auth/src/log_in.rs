@@ -47,7 +47,11 @@ async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) 
         Ok(openid) => openid,
         Err(error) => {
             if let WechatError::Misconfigured { errcode } = &error {
-                tracing::error!(function = "edge-auth", errcode, "WeChat refuses this service's configuration: nobody can log in");
+                tracing::error!(
+                    function = "edge-auth",
+                    errcode,
+                    "WeChat refuses this service's configuration: nobody can log in"
+                );
             }
             return Err(refusal(error));
         }

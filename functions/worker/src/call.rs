@@ -214,8 +214,7 @@ impl Worker {
             // The gateway aborts the tool when we hang up, so we wait as long as we may.
             let call = (cursor.call.tool.as_str(), &cursor.call.arguments);
             let timeout = tool.entry.timeout().min(left);
-            let answer =
-                self.gateway.call_directly(tokens, call, &key, cursor.trace.as_ref(), timeout).await;
+            let answer = self.gateway.call_directly(tokens, call, &key, cursor.trace.as_ref(), timeout).await;
             return Ok(self.note_unauthorized(answer));
         };
         let sequence = self.sequence_of(tokens, &id.journal).await?;
@@ -223,19 +222,14 @@ impl Worker {
         let wait = tool.entry.expected() < WAIT_FOR;
         let timeout = if wait { WAIT_AT_MOST } else { AT_ONCE }.min(left);
         let trace = cursor.trace.as_ref();
-        let answer = self
-            .gateway
-            .invoke(tokens, expected, &key, Self::journaled(cursor, wait), trace, timeout)
-            .await;
+        let answer = self.gateway.invoke(tokens, expected, &key, Self::journaled(cursor, wait), trace, timeout).await;
         let answer = self.take_note(answer);
         if answer != CallAnswer::Lost {
             return Ok(answer);
         }
         let again = Self::journaled(cursor, false);
-        let answer = self
-            .gateway
-            .invoke(tokens, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor)))
-            .await;
+        let answer =
+            self.gateway.invoke(tokens, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor))).await;
         Ok(match self.take_note(answer) {
             // These prove only that the second sending did not start it. The first one may have.
             CallAnswer::NotStarted(_)
@@ -324,7 +318,11 @@ impl Worker {
                 Some(Duration::from_secs(15))
             }
             JournalView::Absent => {
-                tracing::error!(function = "worker", code = "journal_absent", "writes wait: the gateway has no journal");
+                tracing::error!(
+                    function = "worker",
+                    code = "journal_absent",
+                    "writes wait: the gateway has no journal"
+                );
                 Some(Duration::from_secs(15))
             }
             JournalView::Present { .. } | JournalView::NotReady => None,

@@ -146,8 +146,8 @@ async fn read_secret(client: &Client, id: &str) -> Result<Read, SecretsError> {
         None => SecretsError::Unreadable { source_name: name(), cause: aws::cause(&error) },
     })?;
     let made_at = answer.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default();
-    // A binary value is none that this service wrote.
-    let text = answer.secret_string.ok_or_else(|| SecretsError::NoValue(name()))?;
+    // A binary value is none that this service wrote, and an empty one is none at all.
+    let text = answer.secret_string.filter(|text| !text.is_empty()).ok_or_else(|| SecretsError::NoValue(name()))?;
     Ok(Read { text: text.into(), made_at: Timestamp::from_millis(made_at) })
 }
 

@@ -133,7 +133,8 @@ impl Fleet {
     async fn submit_everywhere(&mut self) -> Vec<String> {
         let mut faults = Vec::new();
         for edge in 0..INSTANCES {
-            let session = if (self.tick + edge).is_multiple_of(2) { self.sessions.first() } else { self.sessions.last() };
+            let session =
+                if (self.tick + edge).is_multiple_of(2) { self.sessions.first() } else { self.sessions.last() };
             if let Some(session) = session {
                 let (client, id) = (self.client(edge, 0, Some(session)), self.app.new_id());
                 let reply = client.submit(&id, "ledger_append", json!({ "note": "rotating" })).await;
