@@ -82,17 +82,18 @@ impl Run {
         for function in ["edge-auth", "status", "worker", "sweep"] {
             run.process_starts(function);
         }
-        for name in ["alice", "bob", "carol"] {
-            let user = run.app.login(name).await;
-            run.users.push(user);
-        }
+        run.log_in().await;
         run.minutes(WARM_UP).await;
         run
     }
 
-    /// The minute that comes next, counted from the start.
-    pub(crate) fn minute(&self) -> i64 {
-        self.minute
+    /// The users log in, for two hours.
+    async fn log_in(&mut self) {
+        self.users.clear();
+        for name in ["alice", "bob", "carol"] {
+            let user = self.app.login(name).await;
+            self.users.push(user);
+        }
     }
 
     /// Notes what is done now.
@@ -109,6 +110,9 @@ impl Run {
     /// Some minutes of normal traffic.
     pub(crate) async fn minutes(&mut self, count: i64) {
         for _ in 0..count {
+            if self.minute % 60 == 59 {
+                self.log_in().await;
+            }
             self.traffic().await;
             self.pass_minute().await;
         }
@@ -153,10 +157,13 @@ impl Run {
 
     /// What Lambda tells of an invocation.
     fn invoked(&mut self, function: &str, failed: bool) {
-        let (now, failed, alias) = (self.now(), f64::from(u8::from(failed)), format!("{function}:live"));
-        self.platform.add(Series::new("AWS/Lambda", "Errors", &[("FunctionName", function)]), now, failed);
-        let dimensions = [("FunctionName", function), ("Resource", alias.as_str())];
-        self.platform.add(Series::new("AWS/Lambda", "Errors", &dimensions), now, failed);
+        let (now, failed) = (self.now(), f64::from(u8::from(failed)));
+        let (alias, version) = (format!("{function}:live"), format!("{function}.Version.Version"));
+        let own = [("FunctionName", function)];
+        let canary = [("FunctionName", function), ("Resource", alias.as_str()), ("ExecutedVersion", version.as_str())];
+        for dimensions in [&own[..], &canary] {
+            self.platform.add(Series::new("AWS/Lambda", "Errors", dimensions), now, failed);
+        }
     }
 
     /// The rest of a minute: the queue delivers, the sweep runs at its half.
