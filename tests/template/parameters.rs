@@ -68,7 +68,7 @@ fn other_parameters_take_what_they_are_and_nothing_else() {
             "arn:aws-cn:acm:cn-north-1:123456789012:certificate/0-1",
             "arn:aws:iam::1:server-certificate/x",
         ),
-        ("SubnetIds", "subnet-0a1b", "vpc-0a1b"),
+        ("SubnetIds", "subnet-0a1b,subnet-0c2d", "subnet-0a1b,vpc-0a1b"),
         ("SecurityGroupIds", "sg-0a1b", "default"),
         ("ExistingTable", "restored-2026", "a/b"),
         ("AlarmEmail", "ops@example.com", "ops"),
