@@ -15,7 +15,7 @@ impl Template {
     /// The one that is deployed.
     pub(crate) fn read() -> Self {
         let file = integration_tests::mini_gateway::checkout().join("template.yaml");
-        Self::parse(&std::fs::read_to_string(file).unwrap())
+        Self::parse(&std::fs::read_to_string(file).expect("the template is there"))
     }
 
     pub(crate) fn parse(text: &str) -> Self {

@@ -13,8 +13,8 @@ const READ_ELSEWHERE: &str = "RUST_LOG";
 
 /// What the template sets for a function: name and value.
 fn set(template: &Template, function: &str) -> Vec<(String, Value)> {
-    let everywhere = template.at("/Globals/Function/Environment/Variables").as_object().unwrap();
-    let own = template.property(function, "Environment/Variables").as_object().unwrap();
+    let everywhere = template.at("/Globals/Function/Environment/Variables").as_object().expect("it is a mapping");
+    let own = template.property(function, "Environment/Variables").as_object().expect("it is a mapping");
     everywhere.iter().chain(own).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
@@ -108,7 +108,7 @@ const OUTSIDE_A_VERSION: [&str; 5] =
 /// The parameters that a version of the function holds, and those that its description names.
 fn held_and_named(template: &Template, function: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let mut held = template.parameters_in(template.at("/Globals/Function"));
-    let properties = template.at(&format!("/Resources/{function}/Properties")).as_object().unwrap();
+    let properties = template.at(&format!("/Resources/{function}/Properties")).as_object().expect("it is a mapping");
     for (name, value) in properties {
         if !OUTSIDE_A_VERSION.contains(&name.as_str()) {
             held.extend(template.parameters_in(value));

@@ -33,9 +33,9 @@ fn named(resource: &Value) -> String {
 fn granted(template: &Template) -> Rights {
     let mut rights = Rights::new();
     for function in FUNCTIONS {
-        let role = template.property(function, "Role")["Fn::GetAtt"][0].as_str().unwrap();
+        let role = template.property(function, "Role")["Fn::GetAtt"][0].as_str().expect("the template says it");
         let own = rights.entry(function.to_owned()).or_default();
-        for policy in template.property(role, "Policies").as_array().unwrap() {
+        for policy in template.property(role, "Policies").as_array().expect("the template says it") {
             for statement in listed(&policy["PolicyDocument"]["Statement"]) {
                 let conditional = statement.get("Fn::If").is_some();
                 if conditional || OF_THE_PLATFORM.iter().any(|sid| statement["Sid"] == *sid) {
@@ -43,7 +43,11 @@ fn granted(template: &Template) -> Rights {
                 }
                 for action in listed(&statement["Action"]) {
                     for resource in listed(&statement["Resource"]) {
-                        own.insert(format!("{} on {}", action.as_str().unwrap(), named(resource)));
+                        own.insert(format!(
+                            "{} on {}",
+                            action.as_str().expect("the template says it"),
+                            named(resource)
+                        ));
                     }
                 }
             }

@@ -33,7 +33,7 @@ pub(super) async fn rights_used() -> Rights {
 async fn noted(recorder: &Recorder) -> App {
     let mut app = App::start().await;
     let secrets = SecretsManager::default();
-    let document = std::fs::read_to_string(&app.secrets_file).unwrap();
+    let document = std::fs::read_to_string(&app.secrets_file).expect("it is there and starts");
     for function in ["EdgeAuth", "Status", "Worker"] {
         secrets.put(&format!("{function}Secret"), Some(&document), 1_700_000_000);
     }
@@ -50,12 +50,12 @@ async fn noted(recorder: &Recorder) -> App {
     note("Sweep", &mut sweep.table);
     (edge.secrets, status.secrets, worker.secrets) = (from("EdgeAuth"), from("Status"), from("Worker"));
     app.functions = Functions {
-        edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).unwrap()),
-        status: Arc::new(Status::new(status, world.clone()).unwrap()),
+        edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("it is there and starts")),
+        status: Arc::new(Status::new(status, world.clone()).expect("it is there and starts")),
         ..app.functions
     };
-    app.worker = Arc::new(Worker::new(worker, world.clone()).unwrap());
-    app.sweep = Sweep::new(sweep, world).unwrap();
+    app.worker = Arc::new(Worker::new(worker, world.clone()).expect("it is there and starts"));
+    app.sweep = Sweep::new(sweep, world).expect("it is there and starts");
     app
 }
 

@@ -27,7 +27,7 @@ impl Recorder {
     }
 
     pub(super) fn rights(&self) -> Rights {
-        self.0.lock().unwrap().clone()
+        self.0.lock().expect("no panic holds it").clone()
     }
 
     fn note(&self, function: &'static str, request: &HttpRequest) {
@@ -44,7 +44,7 @@ impl Recorder {
             }
             _ => format!("an unknown call: {target}"),
         };
-        self.0.lock().unwrap().entry(function.to_owned()).or_default().insert(right);
+        self.0.lock().expect("no panic holds it").entry(function.to_owned()).or_default().insert(right);
     }
 }
 
