@@ -137,9 +137,7 @@ impl Functions {
         let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
             Found::Route(route, open) => (route, open),
             Found::OtherMethods(methods) => {
-                let mut answer = self.refuse(ApiError::new(Code::MethodNotAllowed), Some(body.len()), began);
-                shared::http::set(&mut answer, header::ALLOW, &methods.join(", "));
-                return answer;
+                return self.refuse(ApiError::other_method(methods.join(", ")), Some(body.len()), began);
             }
             Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };

@@ -106,6 +106,7 @@ pub struct ApiError {
     pub code: Code,
     detail: Option<String>,
     retry_after: Option<Duration>,
+    allow: Option<String>,
     extra: Map<String, Value>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -113,7 +114,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error that says no more than its code.
     pub fn new(code: Code) -> Self {
-        Self { code, detail: None, retry_after: None, extra: Map::new(), cause: None }
+        Self { code, detail: None, retry_after: None, allow: None, extra: Map::new(), cause: None }
     }
 
     /// Says more to the client. Ignored for a 5xx.
@@ -142,6 +143,11 @@ impl ApiError {
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Box::new(cause));
         self
+    }
+
+    /// A known path, asked with another method than these: `GET, POST`.
+    pub fn other_method(allow: impl Into<String>) -> Self {
+        Self { allow: Some(allow.into()), ..Self::new(Code::MethodNotAllowed) }
     }
 
     /// The table or the queue did not answer.
@@ -175,6 +181,9 @@ impl ApiError {
         let mut answer = with_body(status, "application/problem+json", &Value::Object(problem));
         if let Some(wait) = self.retry_after {
             set(&mut answer, header::RETRY_AFTER, &whole_seconds(wait).to_string());
+        }
+        if let Some(allow) = self.allow {
+            set(&mut answer, header::ALLOW, &allow);
         }
         if self.code == Code::NoSession {
             set(&mut answer, header::WWW_AUTHENTICATE, "Bearer");

@@ -118,7 +118,7 @@ impl EdgeAuth {
     }
 
     async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-        let route = route(request).map_err(ApiError::new)?;
+        let route = route(request)?;
         asked.route = route.name();
         match route {
             Route::LogIn => log_in::log_in(self, request, asked).await,
@@ -165,7 +165,7 @@ impl EdgeAuth {
     }
 }
 
-fn route(request: &Request) -> Result<Route, Code> {
+fn route(request: &Request) -> Result<Route, ApiError> {
     let path = lambda_http::RequestExt::raw_http_path(request);
     let path = if path.is_empty() { request.uri().path() } else { path };
     let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
@@ -174,12 +174,34 @@ fn route(request: &Request) -> Result<Route, Code> {
         (["v1", "sessions"], &Method::DELETE) => Ok(Route::LogOut),
         (["v1", "jobs"], &Method::POST) => Ok(Route::Submit),
         (["v1", "jobs", id, "cancel"], &Method::POST) => Ok(Route::Cancel(id.parse().ok())),
-        (["v1", "sessions" | "jobs"] | ["v1", "jobs", _, "cancel"], _) => Err(Code::MethodNotAllowed),
-        _ => Err(Code::NotFound),
+        // The methods that the path takes, those of other functions included.
+        (["v1", "sessions"], _) => Err(ApiError::other_method("DELETE, POST")),
+        (["v1", "jobs"], _) => Err(ApiError::other_method("GET, POST")),
+        (["v1", "jobs", _, "cancel"], _) => Err(ApiError::other_method("POST")),
+        _ => Err(ApiError::new(Code::NotFound)),
     }
 }
 
 /// A monotonic start, for a duration in a log line only.
 fn began() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+
+    #[test]
+    fn another_method_is_told_which_ones_the_path_takes() {
+        for (path, methods) in
+            [("/v1/sessions", "DELETE, POST"), ("/v1/jobs", "GET, POST"), ("/v1/jobs/x/cancel", "POST")]
+        {
+            let mut request = Request::new(Body::Empty);
+            *request.method_mut() = Method::PATCH;
+            *request.uri_mut() = path.parse().unwrap();
+            let Err(error) = route(&request) else { panic!("{path}") };
+            assert_eq!(error.into_answer().headers()["allow"], methods, "{path}");
+        }
+    }
 }

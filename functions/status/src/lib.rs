@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::http::{Method, StatusCode, header::ALLOW};
+use ::http::Method;
 use lambda_http::{Request, RequestExt};
 use shared::{
     bearer,
@@ -15,7 +15,7 @@ use shared::{
     clock::World,
     config::StatusConfig,
     digest::DigestKey,
-    http::{self, Answer, ApiError, Code},
+    http::{Answer, ApiError, Code},
     job::Job,
     metrics::OTHER,
     request_id::RequestId,
@@ -95,11 +95,7 @@ impl Status {
             world: &self.world,
         };
         let answered = self.answer(&request, &mut asked).await;
-        let mut answer = telemetry::answer(asked, answered);
-        if let (StatusCode::METHOD_NOT_ALLOWED, Some((route, _))) = (answer.status(), routes::find(path(&request))) {
-            http::set(&mut answer, ALLOW, route.allow());
-        }
-        answer
+        telemetry::answer(asked, answered)
     }
 
     /// The table, for whoever counts what it costs.
@@ -110,7 +106,7 @@ impl Status {
     async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
         let (route, id) = routes::find(path(request)).ok_or_else(|| ApiError::new(Code::NotFound))?;
         if request.method() != Method::GET {
-            return Err(ApiError::new(Code::MethodNotAllowed));
+            return Err(ApiError::other_method(route.allow()));
         }
         asked.route = route.name();
         match route {
