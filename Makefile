@@ -1,6 +1,6 @@
 # Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run engines test rehearse drill deploy fmt lint openclaw build lint-template
+.PHONY: help demo run engines test rehearse drill deploy fmt lint openclaw build lint-template dashboard
 PORT ?= 8787
 ARGS ?=
 STAGE ?= test
@@ -43,6 +43,9 @@ lint: ## Lints only
 
 lint-template: ## Expand template.yaml for each stage, lint it, print what each function may do
 	@scripts/lint-template.sh
+
+dashboard: ## Draw docs/images/dashboard.png from a run with injected faults
+	@scripts/plot-dashboard.sh
 
 openclaw: ## Install the pinned Node and OpenClaw under .local/openclaw
 	@scripts/need.sh npm

@@ -14,14 +14,14 @@ pub(crate) enum State {
 
 /// What an alarm makes of missing data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
+pub(crate) enum Treatment {
     Missing,
     Ignore,
     Breaching,
     NotBreaching,
 }
 
-impl Missing {
+impl Treatment {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "missing" => Self::Missing,
@@ -38,7 +38,7 @@ pub(crate) const LOOKS_BACK: usize = 2;
 
 /// Decides. `points` are the periods in range, the oldest first: `None` is missing, else whether it breaches. At least `m`
 /// of `n` must breach. `before` is the state so far.
-pub(crate) fn decide(points: &[Option<bool>], n: usize, m: usize, missing: Missing, before: State) -> State {
+pub(crate) fn decide(points: &[Option<bool>], n: usize, m: usize, missing: Treatment, before: State) -> State {
     let real: Vec<bool> = points.iter().filter_map(|point| *point).collect();
     let state = |alarm: bool| if alarm { State::Alarm } else { State::Ok };
     let breaching = |points: &[bool]| points.iter().filter(|breaches| **breaches).count();
@@ -46,14 +46,14 @@ pub(crate) fn decide(points: &[Option<bool>], n: usize, m: usize, missing: Missi
         return state(breaching(&real[real.len() - n..]) >= m);
     }
     match missing {
-        Missing::NotBreaching => state(breaching(&real) >= m),
-        Missing::Breaching => state(breaching(&real) + (n - real.len()) >= m),
-        Missing::Missing | Missing::Ignore if breaching(&real) >= m => State::Alarm,
-        Missing::Missing | Missing::Ignore if real.iter().any(|breaches| !breaches) => State::Ok,
+        Treatment::NotBreaching => state(breaching(&real) >= m),
+        Treatment::Breaching => state(breaching(&real) + (n - real.len()) >= m),
+        Treatment::Missing | Treatment::Ignore if breaching(&real) >= m => State::Alarm,
+        Treatment::Missing | Treatment::Ignore if real.iter().any(|breaches| !breaches) => State::Ok,
         // All that is there breaches, and there is less of it than it takes.
-        Missing::Ignore => before,
-        Missing::Missing if real.is_empty() => State::InsufficientData,
-        Missing::Missing => {
+        Treatment::Ignore => before,
+        Treatment::Missing if real.is_empty() => State::InsufficientData,
+        Treatment::Missing => {
             let oldest = points.iter().position(Option::is_some).map_or(0, |place| points.len() - place);
             state(oldest >= m)
         }
@@ -65,7 +65,8 @@ mod tests {
     use super::*;
 
     const BEFORE: State = State::InsufficientData;
-    const TREATMENTS: [Missing; 4] = [Missing::Missing, Missing::Ignore, Missing::Breaching, Missing::NotBreaching];
+    const TREATMENTS: [Treatment; 4] =
+        [Treatment::Missing, Treatment::Ignore, Treatment::Breaching, Treatment::NotBreaching];
 
     /// `0` is within the threshold, `X` breaches it, `-` is missing.
     fn decided(row: &str, m: usize) -> [State; 4] {
@@ -113,7 +114,7 @@ mod tests {
     fn data_that_stops_is_missing_only_when_the_last_point_has_moved_out_of_range() {
         let after = |silent: usize| {
             let points: Vec<Option<bool>> = (0..3).map(|place| (place + silent < 3).then_some(false)).collect();
-            decide(&points, 1, 1, Missing::Breaching, State::Ok)
+            decide(&points, 1, 1, Treatment::Breaching, State::Ok)
         };
         assert_eq!([0, 1, 2, 3].map(after), [State::Ok, State::Ok, State::Ok, State::Alarm]);
     }
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn a_state_that_is_kept_is_the_one_before() {
         for before in [State::Ok, State::Alarm] {
-            assert_eq!(decide(&[None, None, None], 1, 1, Missing::Ignore, before), before);
+            assert_eq!(decide(&[None, None, None], 1, 1, Treatment::Ignore, before), before);
         }
     }
 }

@@ -92,6 +92,7 @@ fn page() -> String {
         - An alarm is evaluated at the end of each minute, and the window of a longer period moves along.\n\
         - It looks two periods further back than it evaluates, and treats missing data by the tables of AWS's documentation; those\n\
         \x20 tables are its tests.\n\
+        - So an alarm on something that is counted only when it happens stays for up to three of its periods after the last time.\n\
         - Percentiles lie between the two nearest ranks. CloudWatch does not publish how it computes its own.\n\
         - Metrics arrive at once. On AWS add the time that logs take to become metrics, usually well below a minute.\n",
     );
@@ -123,7 +124,7 @@ fn commands_of_the_runbook_name_outputs_functions_log_groups_and_fields_that_exi
         assert!(TEMPLATE.contains(&format!("LogGroupName: !Sub /aws/lambda/${{AWS::StackName}}{name}\n")), "{name}");
     }
     for part in RUNBOOK.split("--function-name \"$STACK").skip(1) {
-        let name = part.split('"').next().unwrap();
+        let name = part.split(['"', ':']).next().unwrap();
         assert!(TEMPLATE.contains(&format!("FunctionName: !Sub ${{AWS::StackName}}{name}\n")), "{name}");
     }
     let known = |name: &str| telemetry::FIELDS.contains(&name) || ["level", "@timestamp"].contains(&name);
@@ -180,5 +181,32 @@ async fn the_command_that_revokes_a_user_kills_what_the_user_has_and_can_keep_th
     let never = app.login("alice").await;
     let refused = never.submit(&app.new_id(), "ledger_read", json!({})).await;
     assert_eq!(refused.status, 401, "logins answer, and every session is dead at once");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_command_that_lists_due_jobs_finds_one_that_no_worker_takes() {
+    let section = RUNBOOK.split_once("\n## Stuck jobs\n").unwrap().1;
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+    let due = async |app: &App| {
+        let mut found = Vec::new();
+        for shard in 0..8 {
+            let query = app.aws.dynamodb().query().table_name(&app.deployment.backend.table);
+            let query = query
+                .index_name(section.split_once("--index-name ").unwrap().1.split([' ', '\n']).next().unwrap())
+                .key_condition_expression(option(section, "key-condition-expression", '"'))
+                .expression_attribute_values(":s", AttributeValue::S(format!("OPEN#{shard}")))
+                .expression_attribute_values(":now", AttributeValue::N(app.clock.now().millis().to_string()));
+            found.extend(query.send().await.unwrap().items.unwrap_or_default());
+        }
+        found.iter().map(|item| item["sk"].as_s().unwrap().clone()).collect::<Vec<_>>()
+    };
+    assert!(due(&app).await.is_empty(), "it is not due yet");
+    drop(app.receive().await);
+    app.advance(std::time::Duration::from_secs(61)).await;
+    assert_eq!(due(&app).await, [format!("J#{id}")]);
     app.stop().await;
 }

@@ -3,9 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use integration_tests::{App, Client, Fault, Reply};
-use local::poller;
+use integration_tests::{App, Client, Reply};
 use serde_json::json;
 use shared::{
     clock::{Clock, System, World},
@@ -19,12 +17,11 @@ use crate::{
     samples::{Samples, Series},
 };
 
+mod queue;
+
 /// Minutes of normal traffic before anything is judged: every series is there, and no window reaches back to the start.
 pub(crate) const WARM_UP: i64 = 6;
-/// How long a message is hidden after a worker took it, as in the template.
-const VISIBILITY_MS: i64 = 180_000;
 const MINUTE_MS: i64 = 60_000;
-const RECEIVES: MessageSystemAttributeName = MessageSystemAttributeName::ApproximateReceiveCount;
 /// How often in a minute what is on the queue is delivered.
 const TICKS: i64 = 6;
 
@@ -205,79 +202,6 @@ impl Run {
             let again = self.app.aws.sqs().change_message_visibility().queue_url(queue).receipt_handle(message.handle);
             again.visibility_timeout(0).send().await.expect("the queue answers");
         }
-    }
-
-    /// What Lambda does with what is on the queue, until it is empty.
-    async fn deliver(&mut self) {
-        loop {
-            let receive = self.app.aws.sqs().receive_message().queue_url(&self.app.deployment.backend.queue_url);
-            let receive = receive.message_system_attribute_names(RECEIVES).max_number_of_messages(10);
-            let got = receive.wait_time_seconds(0).send().await.expect("the queue answers");
-            let messages = got.messages.unwrap_or_default();
-            if messages.is_empty() {
-                return;
-            }
-            self.hand_over(&messages).await;
-        }
-    }
-
-    async fn hand_over(&mut self, batch: &[Message]) {
-        let deadline = self.app.clock.now().plus(Duration::from_secs(30));
-        let worker = self.app.worker.clone();
-        if self.worker_dies {
-            self.app.faults.plan(|operation, _| (operation == "GetItem").then_some(Fault::KilledBefore));
-        }
-        let done = tokio::select! {
-            done = worker.handle_batch(poller::event(batch), deadline) => Some(done),
-            () = self.app.faults.killed() => None,
-        };
-        if self.worker_dies {
-            self.app.faults.none();
-        }
-        self.invoked("Worker", done.is_none());
-        let queue = self.app.deployment.backend.queue_url.clone();
-        for message in batch {
-            let handle = message.receipt_handle.clone().expect("a message has a handle");
-            let failed = done.as_ref().is_none_or(|done| {
-                done.batch_item_failures.iter().any(|f| Some(&f.item_identifier) == message.message_id.as_ref())
-            });
-            if failed {
-                let count = message.attributes.as_ref().and_then(|all| all.get(&RECEIVES));
-                let receives = count.and_then(|count| count.parse().ok()).expect("a message counts its receives");
-                self.hidden.push(Hidden { until: self.now() + VISIBILITY_MS, handle, receives });
-            } else {
-                let delete = self.app.aws.sqs().delete_message().queue_url(&queue).receipt_handle(handle);
-                delete.send().await.expect("the queue answers");
-            }
-        }
-    }
-
-    /// What SQS tells: how many messages are dead, and how old the oldest of the others is. A message that stays is the oldest
-    /// one, so that is for how long the queue has had any. One that was taken three times in vain counts no more, as on AWS.
-    async fn look_at_queues(&mut self) {
-        let dead = self.count(&self.app.deployment.backend.dlq_url, false).await;
-        let waiting = self.count(&self.app.deployment.backend.queue_url, true).await;
-        let in_vain = self.hidden.iter().filter(|message| message.receives >= 3).count();
-        let waiting = waiting - f64::from(u32::try_from(in_vain).unwrap_or(u32::MAX));
-        let now = self.now();
-        self.filled_since = if waiting > 0.0 { self.filled_since.or(Some(now)) } else { None };
-        let age_s = self.filled_since.map_or(0, |since| (now - since) / 1000);
-        let series = |name: &str, queue: &str| Series::new("AWS/SQS", name, &[("QueueName", queue)]);
-        let visible = series("ApproximateNumberOfMessagesVisible", "DeadLetterQueue.QueueName");
-        self.platform.add(visible, now, dead);
-        let age = series("ApproximateAgeOfOldestMessage", "Queue.QueueName");
-        self.platform.add(age, now, f64::from(i32::try_from(age_s).unwrap_or(i32::MAX)));
-    }
-
-    async fn count(&self, queue_url: &str, in_flight_too: bool) -> f64 {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let ask = self.app.aws.sqs().get_queue_attributes().queue_url(queue_url);
-        let answer = ask.set_attribute_names(Some(names.to_vec())).send().await.expect("the queue answers");
-        let number = |name| answer.attributes().and_then(|all| all.get(name)?.parse::<f64>().ok()).unwrap_or(0.0);
-        number(&names[0]) + if in_flight_too { number(&names[1]) } else { 0.0 }
     }
 
     /// Everything that was captured, and from when to when it is to be judged.

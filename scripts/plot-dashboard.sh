@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Draws docs/images/dashboard.png: the dashboard of template.yaml, of a run with one fault after the other. The test target
+# `observe` makes the run and evaluates every widget by its own definition; matplotlib, pinned, is installed under .local/plot.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+fail() { echo "plot-dashboard: $*" >&2; exit 1; }
+scripts/need.sh python3 cargo
+want=matplotlib==3.11.2
+if [ "$(cat .local/plot/installed 2>/dev/null)" != "$want" ]; then
+  python3 -m venv .local/plot >/dev/null || fail "python3 cannot make a virtual environment; install its venv module"
+  .local/plot/bin/pip install --quiet --disable-pip-version-check "$want" || fail "$want cannot be installed"
+  echo "$want" >.local/plot/installed
+fi
+cargo test --workspace --quiet --test observe -- a_run_of_every_fault >.local/observe.log 2>&1 ||
+  fail "the run failed; read .local/observe.log"
+mkdir -p docs/images
+.local/plot/bin/python -B scripts/plot-dashboard.py .local/observe/dashboard.json docs/images/dashboard.png
+echo "docs/images/dashboard.png"
