@@ -53,7 +53,7 @@ faults! {
     worker_dead: "the queue calls no worker, for half an hour" fires {
         "overdue-jobs": 4, "stuck-jobs": 12, "rejections": 20, "queue-age": 22, "claims-late": 31,
     }
-    worker_late: "the queue calls the worker up to two minutes late" fires { "claims-late": 2 }
+    worker_late: "the queue calls the worker 40 seconds late" fires { "claims-late": 2 }
     worker_dying: "the worker dies in every batch" fires { "functions-failing": 3, "overdue-jobs": 6, "WorkerRollback": 1 }
     message_of_another: "a message that names no job" fires { "undecodable-messages": 1, "dead-letters": 33 }
     secrets_unreadable: "the secrets cannot be read" fires { "secrets-failing": 6 }

@@ -40,7 +40,7 @@ pub(crate) struct Run {
     pub(crate) worker_runs: bool,
     /// Whether the worker is killed while it works on a batch.
     pub(crate) worker_dies: bool,
-    /// Whether messages wait a minute before they are delivered.
+    /// Whether messages wait most of a minute before they are delivered.
     pub(crate) delivers_late: bool,
     /// Whether the schedule calls the sweep.
     pub(crate) sweep_runs: bool,
@@ -167,7 +167,7 @@ impl Run {
     pub(crate) async fn pass_minute(&mut self) {
         let start = self.began + self.minute * MINUTE_MS;
         for tick in 1..=TICKS {
-            if self.worker_runs && (!self.delivers_late || tick == TICKS && self.minute % 2 == 1) {
+            if self.worker_runs && (!self.delivers_late || tick == TICKS - 1) {
                 self.deliver().await;
             }
             if self.sweep_runs && tick == TICKS / 2 {
