@@ -67,13 +67,15 @@ def look(url):
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         return [f"{url} does not answer ({getattr(error, 'reason', error)})"], None
     if not isinstance(body, dict) or "ready" not in body:
-        return [f"GET /readyz answers {status}, and not from status"], None
+        return [f"no_answer_{status}"], None
     beat = body.get("heartbeat")
     return body["failing"], beat and datetime.fromisoformat(beat["at"].replace("Z", "+00:00"))
 
 
 def explain(stack, code):
     given = stack.deployed_parameters()
+    if code.startswith("no_answer_"):
+        return f"GET /readyz answers {code.removeprefix('no_answer_')}, not from the function; read the log group of {stack.function('status')}"
     return {
         "gateway_unreachable": f"the gateway does not answer at OpenclawBaseUrl ({given.get('OpenclawBaseUrl')})",
         "heartbeat_missing": f"the sweeper has never run; read the log group of {stack.function('sweep')}",

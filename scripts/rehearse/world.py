@@ -12,6 +12,8 @@ from stack import ROOT
 
 APP_ID = "wx00000000000000de"
 APP_SECRET = "rehearsal-app-secret"
+# Written when a tool that had written its beginning is over.
+ENDS = {"sleep_end", "sleep_aborted"}
 LOCAL = ROOT / "target/debug/local"
 
 
@@ -82,8 +84,8 @@ class World:
         self.processes.wait_for("wechat", process, f"{self.wechat_url}/sns/jscode2session", 20)
 
     def effects(self, note):
-        """How many lines of the ledger carry a note: each is one effect in the world."""
-        return sum(line.get("note") == note for line in self.lines())
+        """How often a tool began to do something with that note, says the ledger. A nap's end is the end of one effect."""
+        return sum(line.get("note") == note and line["op"] not in ENDS for line in self.lines())
 
     def lines(self):
         if not self.ledger.exists():

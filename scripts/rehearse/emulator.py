@@ -1,0 +1,39 @@
+"""What the emulator cannot take of a template that is right on AWS. Applied to the built template, never to the source."""
+
+import json
+
+import yaml
+
+from stack import ROOT
+
+BUILT = ROOT / ".aws-sam/build/template.yaml"
+UNKNOWN_TYPES = {"AWS::CloudWatch::InsightRule"}
+
+
+def adapt(rehearsal):
+    """Says each thing that is changed, and why."""
+    console = rehearsal.console
+    template = yaml.safe_load(BUILT.read_text())
+    resources = template["Resources"]
+    unknown = [name for name, resource in resources.items() if resource["Type"] in UNKNOWN_TYPES]
+    conditions = {resources.pop(name).get("Condition") for name in unknown}
+    console.claims(f"left out, since the emulator knows no such type; RatesAndRules=off makes none: {unknown}", conditions <= {"RatesAndRules"}, conditions)
+    plain = [name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::QueuePolicy"]
+    for name in plain:
+        statements = resources.pop(name)["Properties"]["PolicyDocument"]["Statement"]
+        console.claims(f"{name} is left out: it denies what does not come by TLS, and the emulator speaks plain HTTP", [one["Sid"] for one in statements] == ["TlsOnly"], statements)
+    secrets = [name for name, resource in resources.items() if resource["Type"] == "AWS::SecretsManager::Secret"]
+    console.shows(f"Ref of {secrets} is written as GetAtt Id: both are the ARN on AWS, Ref is the name in the emulator")
+    limit = template["Parameters"]["MaximumConcurrency"]["Default"]
+    console.shows(f"Ref of MaximumConcurrency is written as {limit}: the emulator takes a number for text there")
+    instead = {name: {"Fn::GetAtt": [name, "Id"]} for name in secrets} | {"MaximumConcurrency": limit}
+    BUILT.write_text(json.dumps(replaced(template, instead), indent=1))
+
+
+def replaced(part, instead):
+    """A copy in which some references are something else."""
+    if isinstance(part, dict):
+        if list(part) == ["Ref"] and part["Ref"] in instead:
+            return instead[part["Ref"]]
+        return {name: replaced(value, instead) for name, value in part.items()}
+    return [replaced(value, instead) for value in part] if isinstance(part, list) else part
