@@ -230,16 +230,7 @@ impl Worker {
         let again = Self::journaled(cursor, false);
         let answer =
             self.gateway.invoke(tokens, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor))).await;
-        Ok(match self.take_note(answer) {
-            // These prove only that the second sending did not start it. The first one may have.
-            CallAnswer::NotStarted(_)
-            | CallAnswer::Unavailable(_)
-            | CallAnswer::OtherJournal
-            | CallAnswer::Unauthorized
-            | CallAnswer::JournalAbsent
-            | CallAnswer::Unreadable => CallAnswer::Lost,
-            answer => answer,
-        })
+        Ok(self.take_note(answer).of_a_repetition())
     }
 
     /// Invariant 5: every call ends before the function does.
@@ -297,7 +288,7 @@ impl Worker {
         if matches!(answer.call, CallAnswer::OtherJournal | CallAnswer::JournalAbsent) {
             self.view.expire();
         }
-        self.note_unauthorized(answer.call)
+        self.note_unauthorized(answer.noted())
     }
 
     /// One forced refresh of the secret; the job itself comes back after a pause, which is the breaker.

@@ -23,7 +23,7 @@ impl Gateway {
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match self.send(tokens, timeout, Harm::MayStart, request).await {
+        match self.send(tokens, timeout, Harm::MayStart, request).await.answer {
             Ok(raw) => match tool_answer(raw.status, &raw.body) {
                 CallAnswer::NotStarted(_) => CallAnswer::NotStarted(raw.retry_after),
                 answer => answer,

@@ -40,6 +40,32 @@ pub struct JournalAnswer {
     pub call: CallAnswer,
     /// The journal, when the answer names it.
     pub seen: Option<JournalSeen>,
+    /// Whether the call had been sent before, under a token that was refused.
+    pub again: bool,
+}
+
+impl JournalAnswer {
+    /// What it says of the call, all sendings of it together. That every token was refused proves no more than that one was.
+    pub fn noted(self) -> CallAnswer {
+        if self.again && self.call != CallAnswer::Unauthorized { self.call.of_a_repetition() } else { self.call }
+    }
+}
+
+impl CallAnswer {
+    /// What is left of it when the same call had been sent before: what proves only that this sending did not start it says
+    /// nothing of the one before.
+    #[must_use]
+    pub fn of_a_repetition(self) -> Self {
+        match self {
+            Self::NotStarted(_)
+            | Self::Unavailable(_)
+            | Self::OtherJournal
+            | Self::Unauthorized
+            | Self::JournalAbsent
+            | Self::Unreadable => Self::Lost,
+            answer => answer,
+        }
+    }
 }
 
 /// What the journal's health call says.
@@ -58,7 +84,7 @@ pub enum JournalHealth {
 impl Gateway {
     /// Asks who the journal is.
     pub async fn journal_health(&self, tokens: &GatewayTokens, timeout: Duration) -> JournalHealth {
-        match self.send(tokens, timeout, Harm::None, self.http.get(self.url("health"))).await {
+        match self.send(tokens, timeout, Harm::None, self.http.get(self.url("health"))).await.answer {
             Ok(raw) if raw.status == 200 => identity(&raw.body).map_or(JournalHealth::NotReady, JournalHealth::Present),
             Ok(raw) if raw.status == 404 => JournalHealth::Absent,
             Ok(raw) if raw.status == 401 => JournalHealth::Unauthorized,
@@ -113,7 +139,8 @@ impl Gateway {
     pub async fn fence_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
         let request = self.http.post(self.url("canary")).json(&body);
-        let raw = self.send(tokens, timeout, Harm::None, request).await.ok().filter(|raw| raw.status == 200)?;
+        let sent = self.send(tokens, timeout, Harm::None, request).await;
+        let raw = sent.answer.ok().filter(|raw| raw.status == 200)?;
         match raw.body.get("fence").and_then(Value::as_str) {
             Some("holds") => Some(true),
             Some("broken") => Some(false),
@@ -135,11 +162,13 @@ impl Gateway {
         }
         // The journal runs a key once, but an answer about a second sending does not say what became of the first.
         let harm = if route == "invoke" { Harm::MayStart } else { Harm::None };
-        match self.send(tokens, timeout, harm, request).await {
-            Ok(raw) => JournalAnswer { call: journal_answer(&raw), seen: identity(&raw.body) },
-            Err(NoAnswer::NotSent) => JournalAnswer { call: CallAnswer::NotStarted(None), seen: None },
-            Err(NoAnswer::Lost { .. }) => JournalAnswer { call: CallAnswer::Lost, seen: None },
-        }
+        let sent = self.send(tokens, timeout, harm, request).await;
+        let (call, seen) = match sent.answer {
+            Ok(raw) => (journal_answer(&raw), identity(&raw.body)),
+            Err(NoAnswer::NotSent) => (CallAnswer::NotStarted(None), None),
+            Err(NoAnswer::Lost { .. }) => (CallAnswer::Lost, None),
+        };
+        JournalAnswer { call, seen, again: sent.again && harm == Harm::MayStart }
     }
 
     fn url(&self, route: &str) -> String {

@@ -127,7 +127,7 @@ struct Raw {
 
 /// Why there is no answer.
 enum NoAnswer {
-    /// No connection was made: nothing was sent.
+    /// No connection was made, or no request could be built: nothing was sent.
     NotSent,
     /// Something may have been sent.
     Lost {
@@ -138,7 +138,8 @@ enum NoAnswer {
 
 impl From<reqwest::Error> for NoAnswer {
     fn from(error: reqwest::Error) -> Self {
-        if error.is_connect() { Self::NotSent } else { Self::Lost { timed_out: error.is_timeout() } }
+        let unsent = error.is_connect() || error.is_builder();
+        if unsent { Self::NotSent } else { Self::Lost { timed_out: error.is_timeout() } }
     }
 }
 

@@ -81,6 +81,14 @@ impl Harm {
     }
 }
 
+/// What a request came to under the tokens that were shown.
+pub(super) struct Sent {
+    /// The last answer.
+    pub(super) answer: Result<Raw, NoAnswer>,
+    /// Whether it was sent more than once.
+    pub(super) again: bool,
+}
+
 impl Gateway {
     /// Sends a request under the token that the gateway takes. All attempts together end within `timeout`.
     pub(super) async fn send(
@@ -89,9 +97,11 @@ impl Gateway {
         timeout: Duration,
         harm: Harm,
         request: reqwest::RequestBuilder,
-    ) -> Result<Raw, NoAnswer> {
+    ) -> Sent {
         let deadline = Instant::now() + timeout;
+        let mut sendings = 0;
         let send = |token: &SecretString| {
+            sendings += 1;
             let left = deadline.saturating_duration_since(Instant::now());
             // A body that is a stream could not be sent again; ours are bytes.
             let request = request.try_clone().map(|r| r.bearer_auth(token.expose_secret()).timeout(left));
@@ -99,7 +109,7 @@ impl Gateway {
         };
         let answer = tokens.show(send, |answer| harm.shown(answer)).await.unwrap_or(Err(NoAnswer::NotSent));
         self.measure(&answer);
-        answer
+        Sent { answer, again: sendings > 1 }
     }
 }
 
