@@ -62,6 +62,47 @@ async fn a_secret_is_read_once_in_five_minutes_however_many_ask() {
 }
 
 #[tokio::test]
+async fn a_refusal_during_a_read_forces_another_read_for_that_one_may_have_come_too_early() {
+    let it = Fixture::new();
+    it.put("1");
+    // While the first read is under way, its value is refused elsewhere.
+    let refused = |document: Value| {
+        assert!(it.secrets.expire(&it.world));
+        Ok(document.to_string())
+    };
+    assert_eq!(it.secrets.get(&it.world, refused).await.unwrap().as_str(), "1");
+    it.put("2");
+    assert_eq!((it.get().await.unwrap().as_str(), it.manager.reads()), ("2", 2));
+    assert_eq!((it.get().await.unwrap().as_str(), it.manager.reads()), ("2", 2), "once");
+}
+
+#[tokio::test]
+async fn the_age_of_a_secret_counts_from_when_it_was_asked_for() {
+    let it = Fixture::new();
+    it.put("1");
+    let late = Duration::from_secs(200);
+    let slow = |document: Value| {
+        it.clock.advance(late);
+        Ok(document.to_string())
+    };
+    it.secrets.get(&it.world, slow).await.unwrap();
+    it.put("2");
+    it.clock.advance(MAX_AGE - late);
+    assert_eq!(it.get().await.unwrap(), "2");
+}
+
+#[tokio::test]
+async fn whoever_gives_up_waiting_for_a_read_leaves_the_others_able_to_read() {
+    let it = Fixture::new();
+    it.put("1");
+    it.manager.fail(Some(SecretFault::Slow));
+    let gave_up = tokio::time::timeout(Duration::from_millis(20), async { tokio::join!(it.get(), it.get()) }).await;
+    assert!(gave_up.is_err(), "it was read already");
+    it.manager.fail(None);
+    assert_eq!(it.get().await.unwrap(), "1");
+}
+
+#[tokio::test]
 async fn while_it_cannot_be_read_the_last_good_one_stays_in_use_and_it_is_tried_every_few_seconds() {
     let it = Fixture::new();
     it.put("1");

@@ -56,6 +56,7 @@ struct State<T> {
 
 struct Held<T> {
     value: Arc<T>,
+    /// When it was asked for: it cannot be older, however long the answer took.
     read_at: Timestamp,
 }
 
@@ -113,9 +114,11 @@ impl<T> Secrets<T> {
         if let Some(answer) = self.state().at_hand(world.now()) {
             return answer;
         }
+        let (asked_at, forced_at) = (world.now(), self.state().forced_at);
         let made = self.reader.read().await.and_then(|read| self.make(&read, make).map(|value| (value, read.made_at)));
         self.measure(world, made.as_ref().ok().map(|(_, made_at)| *made_at));
-        self.settle(world.now(), made.map(|(value, _)| value))
+        let made = made.map(|(value, _)| Held { value: Arc::new(value), read_at: asked_at });
+        self.settle(world.now(), forced_at, made)
     }
 
     /// Makes the next [`get`](Self::get) read anew, because somebody refused what we hold. True unless that was done only a
@@ -131,14 +134,21 @@ impl<T> Secrets<T> {
         forced
     }
 
-    fn settle(&self, now: Timestamp, read: Result<T, SecretsError>) -> Result<Arc<T>, SecretsError> {
+    /// Keeps what a read brought, which began when the last forced one was at `forced_at`.
+    fn settle(
+        &self,
+        now: Timestamp,
+        forced_at: Option<Timestamp>,
+        read: Result<Held<T>, SecretsError>,
+    ) -> Result<Arc<T>, SecretsError> {
         let mut state = self.state();
         match read {
-            Ok(value) => {
-                let value = Arc::new(value);
-                state.held = Some(Held { value: value.clone(), read_at: now });
+            Ok(held) => {
+                let value = held.value.clone();
+                state.held = Some(held);
                 state.failed = None;
-                state.expired = false;
+                // A refusal that came during this read may be of what it brought.
+                state.expired = state.forced_at != forced_at;
                 Ok(value)
             }
             Err(error) => {
