@@ -156,9 +156,11 @@ impl Gateway {
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), world })
     }
 
-    /// Whether anything answers there. Needs no credential.
+    /// Whether the gateway says that it lives. Needs no credential. A proxy before it answers too when the gateway does not,
+    /// so nothing but a success counts.
     pub async fn reachable(&self, within: Duration) -> bool {
-        self.http.get(format!("{}/healthz", self.base)).timeout(within).send().await.is_ok()
+        let asked = self.http.get(format!("{}/healthz", self.base)).timeout(within).send().await;
+        asked.is_ok_and(|answer| answer.status().is_success())
     }
 
     async fn send_once(request: reqwest::RequestBuilder) -> Result<Raw, NoAnswer> {
