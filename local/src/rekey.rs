@@ -1,6 +1,7 @@
 //! Writes every user under the first login key. Users who log in do that for themselves; this is for all others, so that
 //! the old key can go without making anybody a new user.
 
+use serde_json::Value;
 use shared::{
     clock::World,
     digest::{Digest, DigestKey},
@@ -12,6 +13,8 @@ use crate::{
     rotation::{self, Holder, Kind, Phase, Refusal, Request},
     secret_store::{SecretStore, StoreError},
 };
+
+const HOLDER: Holder = Holder::EdgeAuth;
 
 /// Why the old key cannot go yet.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,9 @@ pub enum RekeyError {
         "{0} users are not known under any listed login key and this app id; nothing is noted, and the old key must stay"
     )]
     Strangers(usize),
+    /// The users were written under keys that are no longer the listed ones.
+    #[error("the login keys were changed meanwhile; nothing is noted; run it again")]
+    Changed,
     /// Two users for one openid.
     #[error(
         "{0} users are known as somebody else under the new login key; nothing is noted, and the old key must stay"
@@ -62,10 +68,6 @@ pub async fn run(
     app_id: &str,
     at_once: bool,
 ) -> Result<Rekeyed, RekeyError> {
-    let holder = Holder::EdgeAuth;
-    let mut documents = store.read(&[holder]).await?;
-    let shape = || Refusal::Shape(holder.function());
-    let document = documents.get_mut(&holder).ok_or_else(shape)?;
     let request = Request {
         kind: Kind::LoginKeys,
         phase: Phase::Retire,
@@ -74,16 +76,35 @@ pub async fn run(
         at_once,
         now: world.now(),
     };
-    rotation::may_rekey(document, &request)?;
-    let secrets: EdgeSecrets = serde_json::from_value(document.clone()).map_err(|_| shape())?;
+    let (_, logins) = read(store, &request).await?;
+    let counted = write_all(table, &logins, app_id).await?;
+    // That took its time: what is noted goes into the document as it is now.
+    let (mut document, now_listed) = read(store, &request).await?;
+    if !now_listed.iter().eq(logins.iter()) {
+        return Err(RekeyError::Changed);
+    }
+    rotation::note_rekeyed(&mut document, world.now());
+    store.write(HOLDER, &document).await?;
+    Ok(counted)
+}
 
+/// The document, and the login keys in it, if users may be written under the first of them.
+async fn read(store: &SecretStore, request: &Request) -> Result<(Value, Listed<DigestKey>), RekeyError> {
+    let shape = || Refusal::Shape(HOLDER.function());
+    let document = store.read(&[HOLDER]).await?.remove(&HOLDER).ok_or_else(shape)?;
+    rotation::may_rekey(&document, request)?;
+    let secrets: EdgeSecrets = serde_json::from_value(document.clone()).map_err(|_| shape())?;
+    Ok((document, secrets.logins))
+}
+
+async fn write_all(table: &Table, logins: &Listed<DigestKey>, app_id: &str) -> Result<Rekeyed, RekeyError> {
     let mut counted = Rekeyed { users: 0, written: 0 };
     let (mut strangers, mut crossed, mut begin) = (0, 0, None);
     loop {
         let (users, next) = table.users_page(begin).await?;
         for known in users {
             counted.users += 1;
-            match rekey(table, &secrets.logins, app_id, &known).await? {
+            match rekey(table, logins, app_id, &known).await? {
                 Outcome::Known => {}
                 Outcome::Written => counted.written += 1,
                 Outcome::Stranger => strangers += 1,
@@ -96,13 +117,10 @@ pub async fn run(
         }
     }
     match (strangers, crossed) {
-        (0, 0) => {}
-        (0, _) => return Err(RekeyError::Crossed(crossed)),
-        _ => return Err(RekeyError::Strangers(strangers)),
+        (0, 0) => Ok(counted),
+        (0, _) => Err(RekeyError::Crossed(crossed)),
+        _ => Err(RekeyError::Strangers(strangers)),
     }
-    rotation::note_rekeyed(document, world.now());
-    store.write(holder, document).await?;
-    Ok(counted)
 }
 
 async fn rekey(

@@ -1,14 +1,17 @@
 //! Every secret is rotated under load, in the order of docs/rotation.md, while several instances of each function hold
 //! documents of different ages. And careless rotations, which the same load notices.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use local::{
     rekey,
     rotate::RotateError,
-    rotation::{Done, Holder, Kind, Phase, Refusal, SPREAD},
+    rotation::{Done, Holder, Kind, Phase, Refusal, Request, SPREAD},
+    secret_store::SecretStore,
 };
+use serde_json::Value;
 use shared::{
+    clock::{Clock, System, World},
     digest::{Digest, DigestKey},
     table::Table,
     user_id::UserId,
@@ -91,10 +94,7 @@ async fn change_outside(fleet: &mut Fleet, kind: Kind, value: &str) {
 }
 
 async fn rekey_logins(fleet: &Fleet) {
-    let world = shared::clock::World::new(
-        std::sync::Arc::new(fleet.app.clock.clone()),
-        std::sync::Arc::new(shared::clock::System),
-    );
+    let world = World::new(Arc::new(fleet.app.clock.clone()), Arc::new(System));
     let early = fleet.step(Kind::LoginKeys, Phase::Retire, None).await;
     assert!(matches!(early, Err(RotateError::Refused(Refusal::NotRekeyed))), "{early:?}");
     let foreign = rekey::run(&fleet.store, &fleet.app.table, &world, "wx-another", false).await;
@@ -172,6 +172,48 @@ async fn a_value_that_was_changed_outside_before_it_was_added_delays_until_it_is
     assert_eq!(fleet.pass(STEP, STEP).await, NOTHING);
     assert_eq!(fleet.settle().await, NOTHING);
     fleet.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_changed_while_users_are_written_under_a_new_login_key_is_not_undone() {
+    let app = integration_tests::App::start().await;
+    app.login("ann").await;
+    let world = World::new(Arc::new(app.clock.clone()), Arc::new(System));
+    let store = SecretStore::File(app.secrets_file.clone());
+    let backend = &app.deployment.backend;
+    let table = Table::new(backend.aws.dynamodb(), backend.table.clone(), Duration::from_secs(86_400));
+    for phase in [Phase::Add, Phase::Activate] {
+        let fresh = Some(local::secrets::random_key(&world).into());
+        let (kind, now) = (Kind::LoginKeys, app.clock.now());
+        let request = Request { kind, phase, fresh, session_lifetime: STEP, at_once: true, now };
+        store.rotate(&request).await.unwrap();
+    }
+    let change_during = |pointer: &'static str| {
+        let (file, added) = (app.secrets_file.clone(), local::secrets::random_key(&world));
+        app.faults.plan(move |operation, _| {
+            if operation == "Scan" {
+                let mut document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+                let list = document.pointer_mut(pointer).and_then(Value::as_array_mut).unwrap();
+                list.push(added.clone().into());
+                std::fs::write(&file, document.to_string()).unwrap();
+            }
+            None
+        });
+    };
+    let listed = async |pointer: &str| {
+        let documents = store.read(&[Holder::EdgeAuth]).await.unwrap();
+        documents[&Holder::EdgeAuth].pointer(pointer).and_then(Value::as_array).unwrap().len()
+    };
+    change_during("/wechat/app_secrets");
+    let rekeyed = rekey::run(&store, &table, &world, "wx-test", true).await;
+    assert_eq!(rekeyed.unwrap().users, 1);
+    assert_eq!(listed("/wechat/app_secrets").await, 2);
+    change_during("/logins");
+    let changed = rekey::run(&store, &table, &world, "wx-test", true).await;
+    assert!(matches!(changed, Err(rekey::RekeyError::Changed)), "{changed:?}");
+    assert_eq!(listed("/logins").await, 3);
+    app.faults.none();
+    app.stop().await;
 }
 
 #[tokio::test]
