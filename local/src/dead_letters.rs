@@ -21,8 +21,8 @@ const HIDDEN_S: i32 = 120;
 const AT_ONCE: i32 = 10;
 /// How long an empty receive waits.
 const WAIT_S: i32 = 1;
-/// After how many empty receives in a row there is nothing more: one of them may have asked the wrong part of the queue.
-const EMPTY_RECEIVES: u32 = 2;
+/// After how many receives in a row without anything new there is nothing more: one of them may have asked the wrong part of the queue.
+const IDLE_RECEIVES: u32 = 2;
 
 /// The queue of dead letters.
 #[derive(Debug)]
@@ -86,8 +86,8 @@ impl DeadLetters {
         let limit = Duration::from_secs(10);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit * 2).build();
         let mut letters = BTreeMap::new();
-        let mut empty = 0;
-        while empty < EMPTY_RECEIVES {
+        let mut idle = 0;
+        while idle < IDLE_RECEIVES {
             let receive = self
                 .sqs
                 .receive_message()
@@ -100,23 +100,27 @@ impl DeadLetters {
                 .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts.clone()));
             let received = receive.send().await.map_err(|error| fault("give", aws::cause(&error)))?;
             let messages = received.messages.unwrap_or_default();
-            empty = if messages.is_empty() { empty + 1 } else { 0 };
+            let before = letters.len();
             // A standard queue may give a message twice: the later handle counts.
             letters.extend(messages.into_iter().map(Letter::new).map(|letter| (letter.id.clone(), letter)));
+            // In a long queue the first ones can be seen again before the look has come to the last ones.
+            idle = if letters.len() == before { idle + 1 } else { 0 };
         }
         let mut letters: Vec<Letter> = letters.into_values().collect();
         letters.sort_by_key(|letter| letter.sent_at);
         Ok(letters)
     }
 
-    /// Gives letters back, to be seen by the next look at once.
+    /// Gives letters back, to be seen by the next look at once. One that cannot be given back keeps no other; it is seen again
+    /// by itself, only later.
     pub async fn release<'a>(&self, letters: impl IntoIterator<Item = &'a Letter>) -> Result<(), QueueFault> {
+        let mut released = Ok(());
         for letter in letters {
             let visible = self.sqs.change_message_visibility().queue_url(&self.url).receipt_handle(&letter.handle);
             let shown = visible.visibility_timeout(0).send().await;
-            shown.map_err(|error| fault("give back", aws::cause(&error)))?;
+            released = released.and(shown.map(drop).map_err(|error| fault("give back", aws::cause(&error))));
         }
-        Ok(())
+        released
     }
 
     /// Sends a letter to `queue_url` as it was, and deletes it here once the queue has taken it. A letter that names no job
@@ -140,4 +144,50 @@ impl DeadLetters {
 
 fn fault(done: &'static str, detail: String) -> QueueFault {
     QueueFault { queue: "the dead-letter queue", done, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_runtime_api::client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+    };
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    /// A queue so long that its first messages are seen again before its last ones are.
+    #[derive(Debug, Clone, Default)]
+    struct Long {
+        receives: Arc<AtomicUsize>,
+    }
+
+    impl HttpConnector for Long {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let receive = self.receives.fetch_add(1, Ordering::SeqCst);
+            let message = |place: usize| {
+                let id = (receive % 3) * 10 + place;
+                serde_json::json!({ "MessageId": id.to_string(), "ReceiptHandle": format!("{id} {receive}"), "Body": "{}" })
+            };
+            // It ends at last, so that the test does.
+            let some = if receive < 60 { 0..10 } else { 0..0 };
+            let messages = serde_json::json!({ "Messages": some.map(message).collect::<Vec<_>>() });
+            let answer = HttpResponse::new(200.try_into().unwrap(), messages.to_string().into());
+            HttpConnectorFuture::ready(Ok(answer))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_ends_once_it_sees_the_same_letters_again() {
+        let queue = Long::default();
+        let connector = SharedHttpConnector::new(queue.clone());
+        let mut aws = AwsSettings::loopback("http://127.0.0.1:1", "http://127.0.0.1:1");
+        aws.http_client = Some(http_client_fn(move |_, _| connector.clone()));
+        let letters = DeadLetters::new(&aws, "http://127.0.0.1:1/q".to_owned()).receive_all().await.unwrap();
+        assert_eq!(letters.len(), 30);
+        assert!(queue.receives.load(Ordering::SeqCst) <= 5);
+        assert!(letters.iter().any(|letter| letter.handle == "0 3"), "the later handle counts");
+    }
 }

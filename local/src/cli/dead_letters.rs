@@ -96,8 +96,9 @@ pub(super) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
         Some(id) => Err(format!("there is no message {id} in the dead-letter queue").into()),
         None => act(&command, &dead, &letters, &mut gone).await,
     };
-    dead.release(letters.iter().filter(|letter| !gone.contains(&letter.id))).await?;
-    done
+    let released = dead.release(letters.iter().filter(|letter| !gone.contains(&letter.id))).await;
+    // What went wrong first is what there is to tell.
+    done.and(released.map_err(Failure::from))
 }
 
 /// Notes in `gone` what is no longer there.
