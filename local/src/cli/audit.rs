@@ -7,7 +7,10 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::audit::{self, AuditHead};
+use shared::{
+    audit::{self, AuditHead},
+    request_id::RequestId,
+};
 
 use super::{Failure, output::say};
 use crate::data::failed;
@@ -16,7 +19,7 @@ use crate::data::failed;
 #[derive(Debug, Deserialize)]
 pub(super) struct Chain {
     /// The job.
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
     /// Every record, first to last.
     pub(super) records: Vec<Value>,
     head: Head,
@@ -32,9 +35,14 @@ struct Head {
 impl Chain {
     /// Checks every link, and that every record is of this job.
     pub(super) fn verify(&self) -> Result<(), String> {
+        // The decision to accept a job is its first record.
+        if self.records.is_empty() {
+            return Err("it has no record, and every job has one".to_owned());
+        }
         let head = AuditHead { length: self.head.length, digest: self.head.digest };
         audit::verify(&self.records, head).map_err(|fault| fault.to_string())?;
-        let foreign = self.records.iter().position(|record| record["request_id"] != *self.request_id);
+        let job = self.request_id.to_string();
+        let foreign = self.records.iter().position(|record| record["request_id"] != *job);
         foreign.map_or(Ok(()), |place| Err(format!("record {} belongs to another job", place + 1)))
     }
 }

@@ -123,6 +123,11 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
     records[1]["tool"] = json!("other");
     let (code, _, err) = verify(&records, id);
     assert!(code == Some(1) && err.contains("record 3"), "{err}");
+    let empty = json!({"length": 0, "digest": shared::digest::Digest::ZERO});
+    std::fs::write(&file, json!({"request_id": id, "records": [], "head": empty}).to_string()).unwrap();
+    assert!(refusal(&["audit", "verify", file.to_str().unwrap()]).contains("has no record"), "every job has one");
+    std::fs::write(&file, json!({"request_id": "x\nok: 3", "records": [], "head": empty}).to_string()).unwrap();
+    assert!(refusal(&["audit", "verify", file.to_str().unwrap()]).contains("is not an audit answer"));
     std::fs::write(&file, "{}").unwrap();
     assert!(refusal(&["audit", "verify", file.to_str().unwrap()]).contains("is not an audit answer"));
     assert!(refusal(&["audit", "verify", "no-such-file"]).contains("no-such-file cannot be read"));
