@@ -2,10 +2,10 @@
 
 use shared::clock::World;
 
-use super::{EngineArgs, Failure, output::say, signals::Stop};
+use super::{EngineArgs, Failure, output::say, secrets::value, signals::Stop};
 use crate::{
     configs::Deployment,
-    data::{DataDir, checkout, failed},
+    data::{DataDir, checkout},
     engines::{EngineOptions, Engines},
     secrets::{self, Given},
     wechat_stub::{DEV_APP_ID, WechatStub},
@@ -20,7 +20,7 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
     let data = DataDir::take(&checkout()?.join(&args.data))?;
     let world = World::system();
     let gateway_token = match &args.gateway.gateway_token_file {
-        Some(file) => std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned(),
+        Some(file) => value(file)?,
         None => "no-gateway".to_owned(),
     };
     let app_secret = secrets::install(&data.secrets_file(), &world, &Given { wechat_app_secret: None, gateway_token })?;

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, RunArgs, output::say, signals::Stop};
+use super::{Failure, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{
-    data::{checkout, failed},
+    data::checkout,
     gateway::{Gateway, GatewayOptions, GatewayState},
     service::{Claim, Login, Options, Service},
 };
@@ -46,10 +46,7 @@ fn login(args: &RunArgs) -> Result<Login, Failure> {
     match (&args.wechat_app_id, &args.wechat_secret_file) {
         _ if args.dev => Ok(Login::Dev),
         (Some(app_id), Some(file)) => {
-            let app_secret = std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned();
-            if app_secret.is_empty() {
-                return Err(format!("{} is empty; it must hold the Mini Program's app secret", file.display()).into());
-            }
+            let app_secret = value(file)?;
             Ok(Login::Wechat { base_url: args.wechat_base_url.clone(), app_id: app_id.clone(), app_secret })
         }
         _ => Err("nobody could log in: give --wechat-app-id and --wechat-secret-file, or --dev to develop".into()),
@@ -85,10 +82,7 @@ impl Source {
     fn access(&self) -> Result<(String, String), Failure> {
         match self {
             Self::Started(gateway) => Ok((gateway.base_url(), gateway.token().to_owned())),
-            Self::Given { url, token_file } => {
-                let token = std::fs::read_to_string(token_file).map_err(failed(token_file, "read"))?;
-                Ok((url.clone(), token.trim().to_owned()))
-            }
+            Self::Given { url, token_file } => Ok((url.clone(), value(token_file)?)),
         }
     }
 

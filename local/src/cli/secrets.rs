@@ -219,10 +219,14 @@ fn fresh(world: &World, kind: Kind, phase: Phase, file: Option<&Path>) -> Result
 }
 
 /// A value from a file, never from the command line: that is seen by everybody on the machine.
-fn value(file: &Path) -> Result<String, Failure> {
+pub(super) fn value(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned();
     if text.is_empty() {
         return Err(format!("{} is empty; it must hold the value", file.display()).into());
+    }
+    // A token goes into a header, a secret into a URL: two lines in a file are a mistake, found here and not by every call.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("{} must hold one value, in visible ASCII without spaces", file.display()).into());
     }
     Ok(text)
 }

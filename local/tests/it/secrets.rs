@@ -114,3 +114,19 @@ fn what_is_missing_is_named() {
         secrets(&["new", "--wechat-app-secret-file", empty, "--gateway-token-file", empty, "--out", nowhere]);
     assert!(!ok && said.contains("is empty"), "{said}");
 }
+
+#[test]
+fn a_file_with_more_than_one_value_is_refused() {
+    let root = directory("secrets-values");
+    let (good, bad, out) = (root.join("good"), root.join("bad"), root.join("out"));
+    fs::write(&good, "a-value\n").unwrap();
+    for text in ["first\nsecond\n", "first second", "caf\u{e9}"] {
+        fs::write(&bad, text).unwrap();
+        let [good, bad, out] = [&good, &bad, &out].map(|path| path.to_str().unwrap());
+        let new = ["new", "--wechat-app-secret-file", good, "--gateway-token-file", bad, "--out", out];
+        let (ok, said) = secrets(&new);
+        assert!(!ok && said.contains("one value"), "{said}");
+        assert!(!text.split_whitespace().any(|word| said.contains(word)), "{said}");
+    }
+    assert!(!out.exists());
+}
