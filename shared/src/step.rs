@@ -52,6 +52,19 @@ pub enum StepOutcome {
     Unknown,
 }
 
+impl StepOutcome {
+    /// Its name, as it is stored and published.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::NotRun => "not_run",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero(n: &u32) -> bool {
     *n == 0
@@ -70,6 +83,19 @@ impl Step {
             intent: None,
             running_since: None,
             outcome: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_the_name_that_is_stored() {
+        use StepOutcome::{Failed, NotRun, Refused, Succeeded, Unknown};
+        for outcome in [Succeeded, Failed, Refused, NotRun, Unknown] {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.name());
         }
     }
 }

@@ -8,7 +8,7 @@ use shared::{
     catalogue::ToolEffect,
     digest::Digest,
     intent::{Intent, JournalId, Via},
-    job::{Attempt, Effect, Job, JobEvent, JobState, Lease, Resolution, ResolvedBy},
+    job::{Attempt, Effect, Job, JobEvent, JobState, Lease, NewJob, Resolution, ResolvedBy},
     step::{Step, StepOutcome},
     timestamp::Timestamp,
     user_id::UserId,
@@ -30,29 +30,24 @@ fn lease() -> Lease {
 
 fn job(state: JobState) -> Job {
     let over = state.is_over();
-    Job {
+    let new = NewJob {
         user_id: UserId::from_random([1; 16]),
         request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
-        state,
-        rev: 7,
         steps: vec![Step::new("t".into(), ToolEffect::Write)],
-        cursor: 0,
         fingerprint: Digest::ZERO,
         audit: AuditHead::EMPTY,
-        created_at: NOW,
-        updated_at: NOW,
         not_after: later(900),
+        trace: None,
+    };
+    Job {
+        state,
+        rev: 7,
         check_at: matches!(state, JobState::Waiting | JobState::Retrying).then_some(NOW),
         // A running job whose lease is over: the only kind that can be claimed.
         lease: (state == JobState::Running).then(|| Lease { owner: "other".into(), expires_at: NOW }),
-        cancel_requested: false,
-        error: None,
         effect: (over && state != JobState::Succeeded).then_some(Effect::NotRun),
-        result: None,
-        resolution: None,
         sweep_at: (!over || state == JobState::Unknown).then(|| later(60)),
-        sweeps: None,
-        trace: None,
+        ..Job::accepted(new, NOW)
     }
 }
 

@@ -177,36 +177,23 @@ mod tests {
         audit::AuditHead,
         catalogue::ToolEffect,
         digest::Digest,
-        job::{Lease, Resolution, ResolvedBy},
+        job::{Lease, NewJob, Resolution, ResolvedBy},
         step::Step,
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 
     fn job(state: JobState) -> Job {
-        Job {
+        let new = NewJob {
             user_id: UserId::from_random([1; 16]),
             request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
-            state,
-            rev: 3,
             steps: vec![Step::new("t".into(), ToolEffect::Write)],
-            cursor: 0,
             fingerprint: Digest::ZERO,
             audit: AuditHead::EMPTY,
-            created_at: NOW,
-            updated_at: NOW,
             not_after: NOW,
-            check_at: None,
-            lease: None,
-            cancel_requested: false,
-            error: None,
-            effect: None,
-            result: None,
-            resolution: None,
-            sweep_at: Some(NOW),
-            sweeps: None,
             trace: None,
-        }
+        };
+        Job { state, rev: 3, sweep_at: Some(NOW), ..Job::accepted(new, NOW) }
     }
 
     fn in_seconds(seconds: u64) -> Timestamp {

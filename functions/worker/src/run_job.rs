@@ -149,7 +149,7 @@ async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<C
     };
     let called = job.step().is_some_and(|step| step.intent.is_some()) || ending.outcome == StepOutcome::Succeeded;
     let audit = AuditEvent::Ended {
-        outcome: outcome_name(ending.outcome).to_owned(),
+        outcome: ending.outcome.name().to_owned(),
         status: String::new(),
         code: ending.code.map(str::to_owned),
         key: called.then(|| cursor.key().to_string()),
@@ -191,7 +191,7 @@ async fn without_payload(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         ends_as: ending.ends_as,
     };
     let audit = AuditEvent::Ended {
-        outcome: outcome_name(ending.outcome).to_owned(),
+        outcome: ending.outcome.name().to_owned(),
         status: String::new(),
         code: ending.code.map(str::to_owned),
         key: None,
@@ -204,14 +204,4 @@ async fn without_payload(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         metrics::finished(&worker.world, &worker.catalogue, job, after, sent_at);
     }
     over(committed)
-}
-
-pub(crate) const fn outcome_name(outcome: StepOutcome) -> &'static str {
-    match outcome {
-        StepOutcome::Succeeded => "succeeded",
-        StepOutcome::Failed => "failed",
-        StepOutcome::Refused => "refused",
-        StepOutcome::NotRun => "not_run",
-        StepOutcome::Unknown => "unknown",
-    }
 }

@@ -183,7 +183,7 @@ impl Facts<'_> {
 mod tests {
     use super::*;
     use shared::{
-        audit::AuditHead, catalogue::Catalogue, digest::Digest, intent::JournalId, job::Lease, openclaw::Refusal,
+        audit::AuditHead, catalogue::Catalogue, digest::Digest, intent::JournalId, job::NewJob, openclaw::Refusal,
         user_id::UserId,
     };
 
@@ -216,29 +216,16 @@ mod tests {
         let mut step = Step::new(case.tool.into(), entry.effect);
         step.attempts = case.attempts;
         step.running_since = case.running.then_some(NOW);
-        let job = Job {
+        let new = NewJob {
             user_id: UserId::from_random([1; 16]),
             request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
-            state: JobState::Running,
-            rev: 3,
             steps: vec![step.clone()],
-            cursor: 0,
             fingerprint: Digest::ZERO,
             audit: AuditHead::EMPTY,
-            created_at: NOW,
-            updated_at: NOW,
             not_after: NOW.plus(Duration::from_secs(900)),
-            check_at: None,
-            lease: Some(Lease { owner: "o".into(), expires_at: NOW.plus(Duration::from_secs(30)) }),
-            cancel_requested: case.cancel,
-            error: None,
-            effect: None,
-            result: None,
-            resolution: None,
-            sweep_at: Some(NOW),
-            sweeps: None,
             trace: None,
         };
+        let job = Job { state: JobState::Running, cancel_requested: case.cancel, ..Job::accepted(new, NOW) };
         let journal = Via::Journal(JournalId { journal: "j".into(), boot: "b".into() });
         let via = if case.direct { Via::Direct } else { journal };
         let now = NOW.plus(case.late);
