@@ -37,7 +37,7 @@ pub(crate) struct Injected {
 faults! {
     nothing: "nothing, for 40 minutes of normal traffic and one restart of the gateway" fires {}
     gateway_down: "the gateway is down" fires { "gateway-failing": 1, "gateway-not-ready": 2 }
-    gateway_errors: "the gateway answers 500" fires { "gateway-failing": 1 }
+    gateway_errors: "the gateway answers 500" fires { "gateway-failing": 1, "gateway-not-ready": 2 }
     gateway_restarts: "the gateway restarts three times in ten minutes" fires { "gateway-restarts": 4 }
     tool_failing: "a tool throws" fires { "tools-failing": 2 }
     answers_lost: "the journal loses the answer of a write's tool" fires { "unknown-jobs": 1 }
