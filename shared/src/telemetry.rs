@@ -33,6 +33,7 @@ pub const FIELDS: &[&str] = &[
     "user_id",
     "trace_id",
     "outcome",
+    "state",
     "payload_bytes",
     "duration_ms",
     "error",

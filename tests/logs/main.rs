@@ -43,6 +43,14 @@ fn one_trace_goes_through(lines: &[Value]) {
     assert_eq!(functions, BTreeSet::from(["edge-auth", "status", "worker"]));
 }
 
+/// What the runbook finds a job's end by.
+fn a_job_that_ends_leaves_a_line_with_its_state(lines: &[Value], id: &str) {
+    let ends: Vec<&Value> = lines.iter().filter(|line| line["message"] == "rung" && !line["state"].is_null()).collect();
+    let of_it = ends.iter().filter(|line| line["request_id"] == id).map(|line| &line["state"]);
+    assert_eq!(of_it.collect::<Vec<_>>(), ["succeeded"], "once, whatever rings again");
+    assert!(ends.iter().any(|line| line["state"] == "failed"));
+}
+
 /// What the Insights rules count by.
 fn a_line_about_a_request_says_whose_it_was(lines: &[Value], user: &str, size: usize) {
     let answers: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
@@ -150,6 +158,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     }
     assert!(own.len() >= 10, "the flow was logged: {} lines", own.len());
     one_trace_goes_through(&own);
+    a_job_that_ends_leaves_a_line_with_its_state(&own, &id);
     a_line_about_a_request_says_whose_it_was(&own, &alice.user_id, body.len());
     // Measurements stand beside the log lines, and say less: not even an id.
     forbidden.extend([("user id", alice.user_id.clone()), ("request id", id.clone())]);

@@ -48,7 +48,7 @@ async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> b
         Ok(outcome) => {
             tracing::info!(
                 function = "worker", request_id = %bell.request_id, user_id = %bell.user_id, trace_id, duration_ms,
-                outcome = outcome.name(), "rung"
+                outcome = outcome.name(), state = outcome.state(), "rung"
             );
             true
         }

@@ -9,7 +9,11 @@ use shared::{
     openclaw::{CallAnswer, journal::Expected},
 };
 
-use crate::{Worker, commit::RunError, run_job::Rung};
+use crate::{
+    Worker,
+    commit::RunError,
+    run_job::{Rung, over},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -47,5 +51,5 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     };
     let resolution = Resolution { by: ResolvedBy::Journal, happened, at: worker.world.now() };
     let committed = worker.commit(job, JobEvent::Resolved(resolution), Some(AuditEvent::Resolved { happened })).await?;
-    Ok(if committed.is_some() { Rung::Over } else { Rung::LeaseLost })
+    over(committed)
 }

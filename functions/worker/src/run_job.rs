@@ -39,8 +39,8 @@ pub(crate) enum Rung {
     LeaseLost,
     /// It is due again later.
     Later,
-    /// It is over now.
-    Over,
+    /// It is over now, in this state.
+    Over(JobState),
 }
 
 impl Rung {
@@ -50,7 +50,15 @@ impl Rung {
             Self::NothingToDo => "nothing_to_do",
             Self::LeaseLost => "lease_lost",
             Self::Later => "later",
-            Self::Over => "over",
+            Self::Over(_) => "over",
+        }
+    }
+
+    /// What a job that is over ended as.
+    pub(crate) const fn state(self) -> Option<&'static str> {
+        match self {
+            Self::Over(state) => Some(state.name()),
+            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later => None,
         }
     }
 }
@@ -131,8 +139,8 @@ async fn carry_out(worker: &Worker, cursor: &AtCursor<'_>, verdict: Verdict) -> 
     Ok(Rung::Later)
 }
 
-fn over(committed: Committed) -> Result<Rung, RunError> {
-    Ok(if committed.is_some() { Rung::Over } else { Rung::LeaseLost })
+pub(crate) fn over(committed: Committed) -> Result<Rung, RunError> {
+    Ok(committed.map_or(Rung::LeaseLost, |job| Rung::Over(job.state)))
 }
 
 /// Ends the step at the cursor: result first, then its record, then the job.
