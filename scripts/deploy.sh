@@ -4,5 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/deploy-tools.sh
-export PATH="$PWD/.local/deploy/sam/bin:$PWD/.local/deploy/cargo-lambda/bin:$PATH" SAM_CLI_TELEMETRY=0
+# cargo-lambda asks the first python3 for its linker, zig; only its own environment has it.
+export PATH="$PWD/.local/deploy/cargo-lambda/bin:$PWD/.local/deploy/sam/bin:$PATH" SAM_CLI_TELEMETRY=0
 exec .local/deploy/sam/bin/python -B scripts/deploy/deploy.py "$@"

@@ -11,6 +11,7 @@ from stack import CLOUD_ERRORS, ROOT, Failure, Stack, parameters
 
 LOG = ROOT / ".local/deploy/deploy.log"
 ERROR = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: (.*)")
+QUOTED_NOTHING = '""'
 REASON = re.compile(r"(?:CREATE|UPDATE)_FAILED\s+(\S+)\s+(\S+)\s+(.+)")
 
 
@@ -43,11 +44,16 @@ def options_of(stage, given):
     for name in given:
         if name not in known:
             raise Failure(f"the template has no parameter {name}; it has {', '.join(sorted(known))}")
-    return ["--config-env", stage, "--parameter-overrides", *(f"{name}={value}" for name, value in given.items())]
+    # An empty value takes a parameter back; SAM CLI wants it quoted.
+    return ["--config-env", stage, "--parameter-overrides", *(f"{name}={value or QUOTED_NOTHING}" for name, value in given.items())]
 
 
 def deploy(stack, given, built):
     options = options_of(stack.stage, given)
+    if "Arch" not in given:
+        # CloudFormation keeps what a stack was given, and `sam build` would build for the template's default.
+        given |= {name: value for name, value in stack.deployed_parameters().items() if name == "Arch"}
+        options = options_of(stack.stage, given)
     if not built:
         if "lint-template:" in (ROOT / "Makefile").read_text():
             run("checking the template", ["make", "lint-template"])

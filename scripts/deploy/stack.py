@@ -71,7 +71,13 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
 
     def deployed_parameters(self):
-        stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        """What the stack was given; nothing where there is no stack."""
+        try:
+            stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return {}
+            raise
         return {item["ParameterKey"]: item["ParameterValue"] for item in stacks[0].get("Parameters", [])}
 
     def function(self, role):
