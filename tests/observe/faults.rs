@@ -36,8 +36,8 @@ pub(crate) struct Injected {
 
 faults! {
     nothing: "nothing, for 40 minutes of normal traffic and one restart of the gateway" fires {}
-    gateway_down: "the gateway is down" fires { "gateway-failing": 1, "gateway-not-ready": 2 }
-    gateway_errors: "the gateway answers 500" fires { "gateway-failing": 1, "gateway-not-ready": 2 }
+    gateway_down: "the gateway is down" fires { "gateway-failing": 1, "gateway-not-ready": 3 }
+    gateway_errors: "the gateway answers 500" fires { "gateway-failing": 1, "gateway-not-ready": 3 }
     gateway_restarts: "the gateway restarts three times in ten minutes" fires { "gateway-restarts": 4 }
     tool_failing: "a tool throws" fires { "tools-failing": 2 }
     answers_lost: "the journal loses the answer of a write's tool" fires { "unknown-jobs": 1 }
@@ -61,7 +61,7 @@ faults! {
     payloads: "three users send 40 KiB each time" fires { "payloads": 1 }
     invalid_requests: "ten users send what is no request" fires { "rejections": 1 }
     refusals: "five users ask for tools that are not for them" fires { "refusals": 1 }
-    sweep_stopped: "the schedule calls no sweep" fires { "log-silence": 2, "gateway-not-ready": 2 }
+    sweep_stopped: "the schedule calls no sweep" fires { "log-silence": 3, "gateway-not-ready": 3 }
     processes_starting: "forty processes start in four minutes" fires { "cold-starts": 4 }
 }
 
