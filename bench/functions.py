@@ -162,12 +162,12 @@ def main():
         name, value = line[len("export "):].strip().split("=", 1)
         env[name] = value.strip("'")
     # No limit gets in the way of the count; one user submits everything.
-    env |= {"SUBMIT_INTERVAL_MS": "1", "SUBMIT_BURST": "1000", "MAX_IN_FLIGHT": "100000", "LOGIN_BURST": "1000"}
+    env |= {"METRICS_NAMESPACE": "bench", "SUBMIT_INTERVAL_MS": "1", "SUBMIT_BURST": "1000", "MAX_IN_FLIGHT": "100000", "LOGIN_BURST": "1000"}
     secrets = json.loads(pathlib.Path(env["SECRETS_FILE"]).read_text())
     folder = tempfile.mkdtemp(dir=ROOT / ".local")
     gateway = subprocess.Popen(
         [ROOT / ".local/openclaw/bin/node", ROOT / "openclaw-plugin/test/mini-gateway.mjs", "--port", "18789", "--token",
-         secrets["openclaw"]["token"], "--db", f"{folder}/journal.db", "--ledger", f"{folder}/ledger.jsonl"],
+         secrets["openclaw"]["tokens"][0], "--db", f"{folder}/journal.db", "--ledger", f"{folder}/ledger.jsonl"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     gateway.stdout.readline()
     try:

@@ -1,7 +1,7 @@
 //! The only clock and the only source of randomness. Two implementations of each run: the system's, and a test's. What is
 //! measured goes the same way, so that it carries the same time.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -9,6 +9,8 @@ use crate::{
     metrics::{Dimension, Measurement, Meter, Metric},
     timestamp::Timestamp,
 };
+
+const A_DAY_MS: u64 = 86_400_000;
 
 /// Tells the time.
 pub trait Clock: Debug + Send + Sync {
@@ -80,6 +82,15 @@ impl World {
         self.clock.now()
     }
 
+    /// When an invocation must be over, as its runtime tells it: in milliseconds since 1970. cargo-lambda tells how long it
+    /// may take instead, always ten minutes; a number below a day can be nothing else. Zero is over in both.
+    pub fn deadline(&self, told: u64) -> Timestamp {
+        if told < A_DAY_MS {
+            return self.now().plus(Duration::from_millis(told));
+        }
+        Timestamp::from_millis(i64::try_from(told).unwrap_or(0))
+    }
+
     /// `N` random bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -95,5 +106,32 @@ impl World {
     /// A short random name for one conditional write or one claim.
     pub fn nonce(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes::<9>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Stopped(Timestamp);
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_a_time_and_from_cargo_lambda_a_while() {
+        let now = Timestamp::from_millis(1_795_341_600_000);
+        let world = World::new(Arc::new(Stopped(now)), Arc::new(System));
+        let left = |told| world.deadline(told).since(now).as_millis();
+        assert_eq!(left(1_795_341_630_000), 30_000);
+        assert_eq!(left(600_000), 600_000);
+        // Over, or no time at all.
+        for told in [0, 1_795_341_600_000, 1_795_341_599_999, A_DAY_MS, u64::MAX] {
+            assert_eq!(left(told), 0, "{told}");
+        }
     }
 }

@@ -4,16 +4,17 @@ use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use shared::{config::SweepConfig, telemetry, timestamp::Timestamp};
+use shared::{config::SweepConfig, telemetry};
 use sweep::Sweep;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::run("sweep", async |env, world| -> Result<(), Error> {
-        let sweep = &Sweep::new(SweepConfig::from_env(env)?, world)?;
+        let sweep = &Sweep::new(SweepConfig::from_env(env)?, world.clone())?;
+        let world = &world;
         // The event only says that it is time.
         let serve = service_fn(|event: LambdaEvent<Value>| async move {
-            let deadline = Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(0));
+            let deadline = world.deadline(event.context.deadline);
             sweep.run(deadline).await.map(drop).map_err(Error::from)
         });
         lambda_runtime::run(serve).await

@@ -4,16 +4,17 @@ use std::process::ExitCode;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::{config::WorkerConfig, telemetry, timestamp::Timestamp};
+use shared::{config::WorkerConfig, telemetry};
 use worker::Worker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::run("worker", async |env, world| -> Result<(), Error> {
-        let worker = &Worker::new(WorkerConfig::from_env(env)?, world)?;
+        let worker = &Worker::new(WorkerConfig::from_env(env)?, world.clone())?;
+        let world = &world;
         worker.load_secrets().await?;
         let serve = service_fn(|event: LambdaEvent<SqsEvent>| async move {
-            let deadline = Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(0));
+            let deadline = world.deadline(event.context.deadline);
             Ok::<_, Error>(worker.handle_batch(event.payload, deadline).await)
         });
         lambda_runtime::run(serve).await
