@@ -8,8 +8,9 @@ from first_day import DEPLOY_LOG
 from stack import ROOT
 
 FLOWS_LOG = ".local/rehearse/run/emulator.log, and the lines above"
-# Long enough to outlive the update that is under way while it sleeps.
-NAP_MS = 45_000
+# Long enough to outlive the update that is under way while it sleeps: the deployment, and the minute or two in which the
+# check waits for a beat of the new sweeper.
+NAP_MS = 150_000
 PAUSE_S = 0.1
 # What the update changes for clients: so many jobs of one user may be open. It changes the log level of every function, too.
 FEWER = 2
@@ -84,7 +85,7 @@ def update(rehearsal):
     console.claims(f"{poller.asked} requests during the update, none failed, slowest {poller.slowest:.1f} s", not poller.failed, poller.failed[:5])
     accepted, refused = at_once(rehearsal, "after")
     console.claims(f"now only {FEWER} may be open, the third is refused: {refused}", accepted == FEWER, accepted)
-    rehearsal.succeeds("napper", nap, 120)
+    rehearsal.succeeds("napper", nap, 240)
     console.claims("it took effect once", rehearsal.world.effects("outlives the update") == 1, rehearsal.world.effects("outlives the update"))
     rehearsal.before_update = before
 
