@@ -1,17 +1,12 @@
 #!/usr/bin/env bash
 # on-second-engine.sh COMMAND...: runs a command with SECOND_ENGINE_URL naming a second, independent table and queue engine
-# (ministack, from PyPI, under .local/second-engine), and stops the engine afterwards.
+# (ministack, from PyPI), and stops the engine afterwards.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-VERSION=1.5.33
-dir=.local/second-engine
+dir=.local/emulator
 fail() { echo "on-second-engine: $*" >&2; exit 1; }
 
-if [ ! -f "$dir/installed-$VERSION" ]; then
-  python3 -m venv "$dir" >/dev/null || fail "python3 cannot make a virtual environment; install its venv module"
-  "$dir/bin/pip" install --quiet --disable-pip-version-check "ministack==$VERSION" || fail "ministack $VERSION cannot be installed"
-  touch "$dir/installed-$VERSION"
-fi
+scripts/emulator.sh
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 url="http://127.0.0.1:$port"
 # The broker for devices is not ours to start.

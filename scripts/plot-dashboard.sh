@@ -4,13 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 fail() { echo "plot-dashboard: $*" >&2; exit 1; }
-scripts/need.sh python3 cargo
-want=matplotlib==3.11.2
-if [ "$(cat .local/plot/installed 2>/dev/null)" != "$want" ]; then
-  python3 -m venv .local/plot >/dev/null || fail "python3 cannot make a virtual environment; install its venv module"
-  .local/plot/bin/pip install --quiet --disable-pip-version-check "$want" || fail "$want cannot be installed"
-  echo "$want" >.local/plot/installed
-fi
+scripts/need.sh cargo
+scripts/venv.sh .local/plot matplotlib==3.11.2
 cargo test --workspace --quiet --test observe -- a_run_of_every_fault >.local/observe.log 2>&1 ||
   fail "the run failed; read .local/observe.log"
 mkdir -p docs/images

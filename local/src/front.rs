@@ -20,7 +20,6 @@ use lambda_http::Body;
 use shared::{
     clock::World,
     http::{Answer, ApiError, Code},
-    metrics::OTHER,
     telemetry::{self, Asked},
 };
 use status::Status;
@@ -159,16 +158,8 @@ impl Functions {
 
     /// An answer that no function gave.
     fn refuse(&self, error: ApiError, body: Option<usize>, began: Instant) -> Answer {
-        let asked = Asked {
-            function: "local",
-            route: OTHER,
-            request_id: None,
-            user_id: None,
-            trace: None,
-            payload_bytes: body.filter(|len| *len > 0),
-            began,
-            world: &self.world,
-        };
+        let payload_bytes = body.filter(|len| *len > 0);
+        let asked = Asked { payload_bytes, began, ..Asked::new("local", &self.world) };
         telemetry::answer(asked, Err(error))
     }
 }

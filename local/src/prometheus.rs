@@ -88,7 +88,7 @@ impl Exporter {
                 }
                 Err(error) => ApiError::new(Code::Internal).because(error).into_answer(),
             },
-            ("/metrics", _) => ApiError::new(Code::MethodNotAllowed).into_answer(),
+            ("/metrics", _) => ApiError::other_method("GET").into_answer(),
             _ => ApiError::new(Code::NotFound).into_answer(),
         };
         shared::http::set(&mut answer, header::CACHE_CONTROL, "no-store");

@@ -221,6 +221,44 @@ fn wait(request: &Request, since: Timestamp, wait: Duration, reason: &'static st
     if request.at_once || request.now >= until { Ok(()) } else { Err(Refusal::TooEarly { reason, until }) }
 }
 
+/// What a step comes to, where a rotation is so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Todo {
+    /// List the new value.
+    Add,
+    /// A new value is listed already.
+    AddAgain,
+    /// Use it, `added` then, once every function has read of it.
+    Activate { added: Timestamp },
+    /// Keep the value that is used, and no other.
+    KeepFirst,
+    /// It is done.
+    Nothing,
+}
+
+/// Which step may follow on which, the same for every kind.
+fn todo(request: &Request, mark: Option<Mark>) -> Result<Todo, Refusal> {
+    let name = request.kind.name();
+    match (request.phase, mark) {
+        (Phase::Add, None) => Ok(Todo::Add),
+        (Phase::Add, Some(Mark { stage: Stage::Added, .. })) => Ok(Todo::AddAgain),
+        (Phase::Add, Some(_)) => Err(Refusal::UnderWay(name)),
+        (Phase::Activate, None) => Err(Refusal::NothingAdded(name)),
+        (Phase::Activate, Some(Mark { stage: Stage::Added, at })) => Ok(Todo::Activate { added: at }),
+        (Phase::Retire, Some(Mark { stage: Stage::Added, .. })) => Err(Refusal::NotActivated(name)),
+        (Phase::Retire, Some(Mark { stage: Stage::Activated, .. })) if request.kind == Kind::LoginKeys => {
+            Err(Refusal::NotRekeyed)
+        }
+        (Phase::Retire, Some(Mark { at, .. })) => {
+            wait(request, at, request.kind.outlived_by(request.session_lifetime), STILL_OF_USE)?;
+            Ok(Todo::KeepFirst)
+        }
+        (Phase::Cancel, Some(Mark { stage: Stage::Added, .. })) => Ok(Todo::KeepFirst),
+        (Phase::Cancel, Some(_)) => Err(Refusal::InUse(name)),
+        (Phase::Activate, Some(_)) | (Phase::Retire | Phase::Cancel, None) => Ok(Todo::Nothing),
+    }
+}
+
 /// Takes one step. Documents that are refused are as they were.
 pub fn step(documents: &mut Documents, request: &Request) -> Result<Done, Refusal> {
     match request.kind {

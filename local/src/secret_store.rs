@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::Value;
 use shared::{
     aws::{self, AwsSettings},
-    secrets::SecretSource,
+    secrets::{SecretSource, current_version},
 };
 
 use crate::{
@@ -133,23 +133,12 @@ impl SecretStore {
     async fn current(&self, holder: Holder) -> Result<Option<Value>, StoreError> {
         let Self::Manager { aws, .. } = self else { return Ok(None) };
         let secret = self.source(holder)?;
-        let answer = match aws.secrets_manager().get_secret_value().secret_id(self.id(holder)?).send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let absent = error.as_service_error().filter(|error| error.is_resource_not_found_exception());
-                // There is one error for "no such secret" and "no value"; only its text tells them apart.
-                let is_empty = absent.and_then(|error| error.meta().message());
-                if is_empty.is_some_and(|message| message.contains("staging label")) {
-                    return Ok(None);
-                }
-                return Err(StoreError::Manager { secret, done: "read", cause: aws::cause(&error) });
-            }
+        let version = match current_version(&aws.secrets_manager(), self.id(holder)?).await {
+            Ok(version) => version,
+            Err(error) => return Err(StoreError::Manager { secret, done: "read", cause: aws::cause(&error) }),
         };
-        if answer.secret_binary.is_some() {
-            return Err(StoreError::NotJson(secret.to_string()));
-        }
-        // The emulator that a deployment is rehearsed on gives a secret without a value an empty one, or none.
-        let Some(text) = answer.secret_string.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let Some(version) = version else { return Ok(None) };
+        let text = version.secret_string.ok_or_else(|| StoreError::NotJson(secret.to_string()))?;
         serde_json::from_str(&text).map(Some).map_err(|_| StoreError::NotJson(secret.to_string()))
     }
 

@@ -38,25 +38,23 @@ def reason(text):
     return (told or errors[-1:] or lines[-1:] or ["it said nothing"])[0].rstrip(".")
 
 
-def options_of(stage, given):
-    # A misspelt parameter is not refused by SAM CLI, it is ignored.
+def refuse_unknown(given):
+    """A misspelt parameter is not refused by SAM CLI, it is ignored."""
     known = set(re.findall(r"^  (\w+):", (ROOT / "template.yaml").read_text().split("\nParameters:\n")[1].split("\n\n")[0], re.M))
     for name in given:
         if name not in known:
             raise Failure(f"the template has no parameter {name}; it has {', '.join(sorted(known))}")
-    # An empty value takes a parameter back; SAM CLI wants it quoted.
-    return ["--config-env", stage, "--parameter-overrides", *(f"{name}={value or QUOTED_NOTHING}" for name, value in given.items())]
 
 
 def deploy(stack, given, built):
-    options = options_of(stack.stage, given)
+    refuse_unknown(given)
     if "Arch" not in given:
         # CloudFormation keeps what a stack was given, and `sam build` would build for the template's default.
         given |= {name: value for name, value in stack.deployed_parameters().items() if name == "Arch"}
-        options = options_of(stack.stage, given)
+    # An empty value takes a parameter back; SAM CLI wants it quoted.
+    options = ["--config-env", stack.stage, "--parameter-overrides", *(f"{name}={value or QUOTED_NOTHING}" for name, value in given.items())]
     if not built:
-        if "lint-template:" in (ROOT / "Makefile").read_text():
-            run("checking the template", ["make", "lint-template"])
+        run("checking the template", ["scripts/lint-template.sh"])
         run("building the functions", ["sam", "build", *options])
     run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
 

@@ -61,24 +61,24 @@ class Stack:
             self._clients[service] = self.session.client(service)
         return self._clients[service]
 
-    def outputs(self):
+    def described(self):
+        """The stack as CloudFormation has it, if there is one."""
         try:
-            stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+            return self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
         except ClientError as error:
             if "does not exist" in str(error):
-                raise Failure(f"there is no stack {self.name}; deploy it first") from None
+                return None
             raise
-        return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+
+    def outputs(self):
+        stack = self.described()
+        if stack is None:
+            raise Failure(f"there is no stack {self.name}; deploy it first")
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def deployed_parameters(self):
         """What the stack was given; nothing where there is no stack."""
-        try:
-            stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return {}
-            raise
-        return {item["ParameterKey"]: item["ParameterValue"] for item in stacks[0].get("Parameters", [])}
+        return {item["ParameterKey"]: item["ParameterValue"] for item in (self.described() or {}).get("Parameters", [])}
 
     def function(self, role):
         return self.outputs()[FUNCTIONS[role]]

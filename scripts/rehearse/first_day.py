@@ -1,6 +1,7 @@
 """The first deployment, with what newcomers get wrong."""
 
 import emulator
+from stack import SECRETS
 
 DEPLOY_LOG = ".local/deploy/deploy.log"
 RUN = ".local/rehearse/run"
@@ -35,8 +36,7 @@ def with_secrets(rehearsal):
     outputs, documents = rehearsal.stack.outputs(), rehearsal.directory / "secrets"
     given = ["--wechat-app-secret-file", rehearsal.world.app_secret, "--gateway-token-file", rehearsal.world.gateway_token]
     rehearsal.local("secrets", "new", *given, "--out", documents)
-    named = {"edge-auth": "EdgeAuthSecretArn", "status": "StatusSecretArn", "worker": "WorkerSecretArn"}
-    options = [part for role, output in named.items() for part in (f"--{role}-secret", outputs[output])]
+    options = [part for role, output in SECRETS.items() for part in (f"--{role}-secret", outputs[output])]
     rehearsal.local("secrets", "put", "--from", documents, *options)
     for document in documents.iterdir():
         document.unlink()

@@ -6,7 +6,7 @@ import subprocess
 import platform
 
 from client import Client
-from stack import ROOT, Failure, Stack, fetch
+from stack import FUNCTIONS, ROOT, Failure, Stack, fetch
 from world import APP_ID, LOCAL, World
 
 STAGE = "test"
@@ -81,7 +81,7 @@ class Rehearsal:
         return job
 
     def versions(self):
-        return {role: self.stack.live(role) for role in ("edge-auth", "worker", "status", "sweep")}
+        return {role: self.stack.live(role) for role in FUNCTIONS}
 
     def get(self, path):
         return fetch(f"{self.stack.url()}{path}")

@@ -57,7 +57,7 @@ class World:
             # Functions get their role's policies evaluated; the device broker and SFTP are not ours to start.
             "AUTH": "true", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "MINISTACK_HOST": "127.0.0.1",
         }  # fmt: skip
-        process = self.processes.start("emulator", [str(ROOT / ".local/deploy/emulator/bin/ministack")], environment)
+        process = self.processes.start("emulator", [str(ROOT / ".local/emulator/bin/ministack")], environment)
         self.processes.wait_for("emulator", process, f"{self.endpoint}/_ministack/health", 60)
 
     def start_gateway(self):

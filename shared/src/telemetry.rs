@@ -3,6 +3,7 @@
 
 use std::{fmt::Display, process::ExitCode, time::Instant};
 
+use lambda_http::Request;
 use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, Layer,
@@ -109,7 +110,7 @@ fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode
 }
 
 /// What one line about one request says, beside its answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Asked<'a> {
     /// Which function answers.
     pub function: &'static str,
@@ -120,22 +121,48 @@ pub struct Asked<'a> {
     /// Who asks, once that is known.
     pub user_id: Option<UserId>,
     /// The client's `traceparent`.
-    pub trace: Option<&'a TraceParent>,
+    pub trace: Option<TraceParent>,
     /// How large its body is, when it has one.
     pub payload_bytes: Option<usize>,
-    /// When it came in.
+    /// When it came in, by a monotonic clock: for its duration only.
     pub began: Instant,
     /// Where it is measured.
     pub world: &'a World,
 }
 
+impl<'a> Asked<'a> {
+    /// Something that has just come in, and of which nothing is known yet.
+    pub fn new(function: &'static str, world: &'a World) -> Self {
+        Self {
+            function,
+            route: metrics::OTHER,
+            request_id: None,
+            user_id: None,
+            trace: None,
+            payload_bytes: None,
+            began: Instant::now(),
+            world,
+        }
+    }
+
+    /// A request that has just come in.
+    pub fn of(function: &'static str, request: &Request, world: &'a World) -> Self {
+        let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        Self {
+            trace: trace.and_then(TraceParent::parse),
+            payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
+            ..Self::new(function, world)
+        }
+    }
+}
+
 /// Turns what a use case came to into the answer, and writes the one line about it. A failure is logged here and nowhere
 /// else. A read that went well is worth a line only to who looks for it: there is one for every poll.
 pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
-    let Asked { function, route, trace, payload_bytes, .. } = asked;
+    let Asked { function, route, payload_bytes, .. } = asked;
     let request_id = asked.request_id.map(tracing::field::display);
     let user_id = asked.user_id.map(tracing::field::display);
-    let trace_id = trace.map(TraceParent::trace_id);
+    let trace_id = asked.trace.as_ref().map(TraceParent::trace_id);
     let code = outcome.as_ref().err().map(|error| error.code.text());
     let error = outcome.as_ref().err().and_then(ApiError::inside);
     let answer = outcome.unwrap_or_else(ApiError::into_answer);
@@ -174,7 +201,7 @@ fn measure(asked: &Asked<'_>, answer: &Answer, code: Option<&'static str>) {
     let status = answer.status();
     let mut dimensions = vec![(Dimension::Function, asked.function), (Dimension::Route, asked.route)];
     // Without a code it is no error of ours: a readiness probe that was told the truth.
-    let failed = f64::from(u8::from(code.is_some() && status.is_server_error()));
+    let failed = metrics::one_if(code.is_some() && status.is_server_error());
     let mut values = vec![
         (Metric::Requests, 1.0),
         (Metric::RequestErrors, failed),

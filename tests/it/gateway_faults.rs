@@ -80,11 +80,7 @@ async fn killed_in_a_call(app: &mut App) -> (integration_tests::Client, String) 
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":20_000})).await;
     app.deliver().await;
-    let patience = std::time::Instant::now();
-    while app.effects(&id) == 0 {
-        assert!(patience.elapsed().as_secs() < 10, "the tool does not start");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    app.begun(&id).await;
     app.gateway().kill().await;
     (alice, id)
 }

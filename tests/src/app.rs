@@ -329,6 +329,15 @@ impl App {
         effects_in(&ledger, id)
     }
 
+    /// Waits until a tool has left its first line.
+    pub async fn begun(&self, id: &str) {
+        let patience = std::time::Instant::now();
+        while self.effects(id) == 0 {
+            assert!(patience.elapsed().as_secs() < 10, "the tool does not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The stored job, seen from inside: only for what no client may see.
     pub async fn stored(&self, client: &Client, id: &str) -> shared::job::Job {
         let user = client.user_id.parse().expect("a user id");

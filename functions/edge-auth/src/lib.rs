@@ -3,7 +3,7 @@
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
 //! `POST /v1/jobs/{request_id}/cancel` ([`cancel`])
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use http::Method;
 use lambda_http::Request;
@@ -15,14 +15,12 @@ use shared::{
     config::EdgeAuthConfig,
     digest::DigestKey,
     http::{Answer, ApiError, Code},
-    metrics::OTHER,
     queue::Queue,
     request_id::RequestId,
     secrets::{EdgeSecrets, Listed, Secrets, SecretsError},
     session::{Session, SessionSigner, SessionVerifier},
     table::Table,
     telemetry::{self, Asked},
-    trace::TraceParent,
     wechat::{BadWechatClient, WechatClient},
 };
 
@@ -102,17 +100,7 @@ impl EdgeAuth {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Answer {
-        let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
-        let mut asked = Asked {
-            function: "edge-auth",
-            route: OTHER,
-            request_id: None,
-            user_id: None,
-            trace: trace.as_ref(),
-            payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
-            began: began(),
-            world: &self.world,
-        };
+        let mut asked = Asked::of("edge-auth", &request, &self.world);
         let outcome = self.answer(&request, &mut asked).await;
         telemetry::answer(asked, outcome)
     }
@@ -180,11 +168,6 @@ fn route(request: &Request) -> Result<Route, ApiError> {
         (["v1", "jobs", _, "cancel"], _) => Err(ApiError::other_method("POST")),
         _ => Err(ApiError::new(Code::NotFound)),
     }
-}
-
-/// A monotonic start, for a duration in a log line only.
-fn began() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
             Some(_) | None => Err(refusal),
         };
     }
-    record(edge, &session, id, submission, not_after, asked.trace).await
+    record(edge, &session, id, submission, not_after, asked.trace.as_ref()).await
 }
 
 /// Invariant 6, *same id, same request*: the same payload gets the stored job, another one is refused. A job that is due

@@ -2,10 +2,7 @@
 //!
 //! It reads the table and nothing else, and holds public keys only.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use ::http::Method;
 use lambda_http::{Request, RequestExt};
@@ -17,13 +14,11 @@ use shared::{
     digest::DigestKey,
     http::{Answer, ApiError, Code},
     job::Job,
-    metrics::OTHER,
     request_id::RequestId,
     secrets::{Listed, Secrets, SecretsError, StatusSecrets},
     session::{Session, SessionVerifier},
     table::{Stored, Table, TableError},
     telemetry::{self, Asked},
-    trace::TraceParent,
     user_id::UserId,
 };
 
@@ -82,18 +77,7 @@ impl Status {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Answer {
-        let began = Instant::now();
-        let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
-        let mut asked = Asked {
-            function: "status",
-            route: OTHER,
-            request_id: None,
-            user_id: None,
-            trace: trace.as_ref(),
-            payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
-            began,
-            world: &self.world,
-        };
+        let mut asked = Asked::of("status", &request, &self.world);
         let answered = self.answer(&request, &mut asked).await;
         telemetry::answer(asked, answered)
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use shared::{
     clock::World,
     config::SweepConfig,
-    metrics::Metric,
+    metrics::{self, Metric},
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
     table::{Table, TableError},
@@ -104,8 +104,7 @@ impl Sweep {
                 tracing::error!(function = "sweep", rung, skipped, failed, duration_ms, error = %error, "swept in part");
             }
         }
-        let failed = f64::from(u8::from(ended.is_err()));
-        let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, failed)];
+        let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, metrics::one_if(ended.is_err()))];
         self.world.measure(&[&runs[..], &measured[..]].concat(), &[]);
         ended
     }

@@ -41,7 +41,7 @@ impl Seen {
     pub(crate) fn values(&self, overdue: &Overdue) -> Vec<(Metric, f64)> {
         let oldest = overdue.values().max().copied().unwrap_or_default();
         let mut values = vec![
-            (Metric::GatewayReady, f64::from(u8::from(self.gateway_reachable))),
+            (Metric::GatewayReady, metrics::one_if(self.gateway_reachable)),
             (Metric::OverdueJobs, metrics::number(overdue.len())),
             (Metric::OverdueAge, oldest.as_secs_f64()),
         ];

@@ -4,30 +4,22 @@ use serde_json::{Value, json};
 use shared::timestamp::Timestamp;
 
 use super::{
-    Documents, Done, Holder, Kind, Mark, Phase, Refusal, Request, SPREAD, STILL_OF_USE, Stage, UNSEEN, clear_mark,
-    mark, set_mark, wait,
+    Documents, Done, Holder, Kind, Refusal, Request, SPREAD, Stage, Todo, UNSEEN, clear_mark, mark, set_mark, todo,
+    wait,
 };
 
 const KIND: Kind = Kind::SessionKeys;
 
 pub(super) fn step(documents: &mut Documents, request: &Request) -> Result<Done, Refusal> {
     let before = documents.clone();
-    let stage = mark(edge_auth(documents)?, KIND);
-    match (request.phase, stage) {
-        (Phase::Add, None | Some(Mark { stage: Stage::Added, .. })) => add(documents, request)?,
-        (Phase::Add, Some(_)) => return Err(Refusal::UnderWay(KIND.name())),
-        (Phase::Activate, Some(Mark { stage: Stage::Added, at })) => activate(documents, request, at)?,
-        (Phase::Activate, Some(_)) => return Ok(Done::Already),
-        (Phase::Activate, None) => return Err(Refusal::NothingAdded(KIND.name())),
-        (Phase::Retire, Some(Mark { stage: Stage::Added, .. })) => return Err(Refusal::NotActivated(KIND.name())),
-        (Phase::Retire, Some(Mark { at, .. })) => {
-            wait(request, at, KIND.outlived_by(request.session_lifetime), STILL_OF_USE)?;
-            keep_active_only(documents)?;
-        }
-        (Phase::Cancel, Some(Mark { stage: Stage::Added, .. })) => keep_active_only(documents)?,
-        (Phase::Cancel, Some(_)) => return Err(Refusal::InUse(KIND.name())),
+    let mark = mark(edge_auth(documents)?, KIND);
+    match todo(request, mark)? {
+        // The two documents are written one after the other: a repetition completes what a command that died has begun.
+        Todo::Add | Todo::AddAgain => add(documents, request)?,
+        Todo::Activate { added } => activate(documents, request, added)?,
+        Todo::KeepFirst => keep_active_only(documents)?,
         // The leader is written last, so a command that died between the two documents does not come here.
-        (Phase::Retire | Phase::Cancel, None) => return Ok(Done::Already),
+        Todo::Nothing => return Ok(Done::Already),
     }
     Ok(if *documents == before { Done::Already } else { Done::Changed })
 }

@@ -1,6 +1,6 @@
 //! A job's progress, measured from what one committed change made of it: whoever commits counts, so a thing is counted once.
 
-use super::{Dimension, Metric, OTHER, millis};
+use super::{Dimension, Metric, OTHER, millis, one_if};
 use crate::{catalogue::Catalogue, clock::World, job::Job, step::StepOutcome, timestamp::Timestamp};
 
 /// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
@@ -13,7 +13,7 @@ pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job,
         let name = before.step().and_then(|step| catalogue.get(&step.tool));
         dimensions.push((Dimension::Tool, name.map_or(OTHER, |tool| tool.entry.name.as_str())));
         let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Unknown);
-        values.extend([(Metric::ToolCalls, 1.0), (Metric::ToolFailures, f64::from(u8::from(failed)))]);
+        values.extend([(Metric::ToolCalls, 1.0), (Metric::ToolFailures, one_if(failed))]);
         if let Some(sent_at) = sent_at.filter(|_| outcome != StepOutcome::NotRun) {
             values.push((Metric::ToolDuration, millis(after.updated_at.since(sent_at))));
         }

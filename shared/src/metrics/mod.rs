@@ -101,5 +101,10 @@ pub fn number(count: usize) -> f64 {
     count as f64
 }
 
+/// One for what is so, zero for what is not: something that may fail is measured either way, or its rate has no base.
+pub const fn one_if(so: bool) -> f64 {
+    if so { 1.0 } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests;

@@ -185,8 +185,7 @@ impl Gateway {
             Err(NoAnswer::Lost { timed_out: true }) => ("timeout", true),
             Err(NoAnswer::NotSent | NoAnswer::Lost { timed_out: false }) => ("unreachable", true),
         };
-        let failed = f64::from(u8::from(failed));
-        let values = [(Metric::GatewayAnswers, 1.0), (Metric::GatewayFailures, failed)];
+        let values = [(Metric::GatewayAnswers, 1.0), (Metric::GatewayFailures, metrics::one_if(failed))];
         self.world.measure(&values, &[(Dimension::Status, name)]);
     }
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     aws::AwsSettings,
     clock::World,
-    metrics::{Dimension, Metric},
+    metrics::{self, Dimension, Metric},
     session::BadSessionKey,
     timestamp::Timestamp,
 };
@@ -28,7 +28,7 @@ pub use document::{
     StatusSecrets, WechatSecrets, WorkerSecrets,
 };
 use source::{Read, Reader};
-pub use source::{SecretSource, SecretsError};
+pub use source::{SecretSource, SecretsError, current_version};
 
 /// How old a cached secret may be.
 pub const MAX_AGE: Duration = Duration::from_secs(300);
@@ -181,7 +181,7 @@ impl<T> Secrets<T> {
     /// A read, and how old the version is that it brought, if it brought one.
     fn measure(&self, world: &World, made_at: Option<Timestamp>) {
         let function = [(Dimension::Function, self.function)];
-        world.measure(&[(Metric::SecretRefreshFailures, if made_at.is_some() { 0.0 } else { 1.0 })], &function);
+        world.measure(&[(Metric::SecretRefreshFailures, metrics::one_if(made_at.is_none()))], &function);
         if let Some(made_at) = made_at {
             world.measure(&[(Metric::SecretAge, world.now().since(made_at).as_secs_f64().round())], &function);
         }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use aws_sdk_secretsmanager::{
-    Client, error::SdkError, operation::get_secret_value::GetSecretValueError, types::error::ResourceNotFoundException,
+    Client,
+    error::SdkError,
+    operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput},
 };
 use secrecy::SecretString;
 
@@ -137,28 +139,40 @@ fn read_file(path: &Path) -> Result<Read, SecretsError> {
 
 async fn read_secret(client: &Client, id: &str) -> Result<Read, SecretsError> {
     let name = || SecretSource::Manager(id.to_owned()).to_string();
-    let answer = client.get_secret_value().secret_id(id).send().await.map_err(|error| match not_found(&error) {
-        Some(absent) if is_without_value(absent) => SecretsError::NoValue(name()),
-        Some(_) => SecretsError::Missing {
+    let version = current_version(client, id).await.map_err(|error| match error.as_service_error() {
+        Some(GetSecretValueError::ResourceNotFoundException(_)) => SecretsError::Missing {
             source_name: name(),
             remedy: "deploy the stack that makes it, or correct SECRET_ID or the region",
         },
-        None => SecretsError::Unreadable { source_name: name(), cause: aws::cause(&error) },
+        _ => SecretsError::Unreadable { source_name: name(), cause: aws::cause(&error) },
     })?;
-    let made_at = answer.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default();
-    // A binary value is none that this service wrote, and an empty one is none at all.
-    let text = answer.secret_string.filter(|text| !text.is_empty()).ok_or_else(|| SecretsError::NoValue(name()))?;
+    let version = version.ok_or_else(|| SecretsError::NoValue(name()))?;
+    let made_at = version.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default();
+    // A binary value is none that this service wrote.
+    let text = version.secret_string.ok_or_else(|| SecretsError::NoValue(name()))?;
     Ok(Read { text: text.into(), made_at: Timestamp::from_millis(made_at) })
 }
 
-fn not_found<R>(error: &SdkError<GetSecretValueError, R>) -> Option<&ResourceNotFoundException> {
-    match error.as_service_error() {
-        Some(GetSecretValueError::ResourceNotFoundException(absent)) => Some(absent),
-        _ => None,
+/// The version of a secret that is in use; `None` when it was never filled.
+pub async fn current_version(
+    client: &Client,
+    id: &str,
+) -> Result<Option<GetSecretValueOutput>, Box<SdkError<GetSecretValueError>>> {
+    match client.get_secret_value().secret_id(id).send().await {
+        // The emulator that a deployment is rehearsed on gives a secret without a value an empty one, or none.
+        Ok(version) => {
+            let filled =
+                version.secret_string().is_some_and(|text| !text.is_empty()) || version.secret_binary().is_some();
+            Ok(filled.then_some(version))
+        }
+        // Secrets Manager has one error for "no such secret" and "no version with that label"; only its text tells them apart.
+        Err(error) => match error.as_service_error() {
+            Some(GetSecretValueError::ResourceNotFoundException(absent))
+                if absent.message().is_some_and(|message| message.contains("staging label")) =>
+            {
+                Ok(None)
+            }
+            _ => Err(Box::new(error)),
+        },
     }
-}
-
-/// Secrets Manager has one error for "no such secret" and "no version with that label"; only its text tells them apart.
-fn is_without_value(absent: &ResourceNotFoundException) -> bool {
-    absent.message().is_some_and(|message| message.contains("staging label"))
 }

@@ -16,11 +16,7 @@ async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":20_000})).await;
     app.deliver().await;
-    let patience = std::time::Instant::now();
-    while app.effects(&id) == 0 {
-        assert!(patience.elapsed().as_secs() < 10, "the tool does not start");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    app.begun(&id).await;
     // The snapshot is younger than what the table knows of the journal, and others carry the journal past that at once.
     app.gateway().restore_snapshot().await;
     app.new_worker(None);
