@@ -7,7 +7,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{canonical, digest::Digest, request_id::RequestId, timestamp::Timestamp};
+use crate::{
+    approval::{Approver, OperatorId},
+    canonical,
+    digest::Digest,
+    request_id::RequestId,
+    timestamp::Timestamp,
+};
 
 /// The end of a chain, kept in the job item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +39,8 @@ pub enum Actor {
     User,
     /// A worker.
     Worker,
+    /// An operator.
+    Operator,
 }
 
 /// What was done. The names are part of the public shape.
@@ -41,15 +49,50 @@ pub enum Actor {
 pub enum AuditEvent {
     /// The edge decided and recorded the job.
     Accepted {
-        /// `run`.
+        /// `run`, `run_if_user_approves`, `run_if_operator_approves`, or `explain`.
         decision: String,
+        /// The policies that made the decision.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        policies: Vec<String>,
         /// HMAC of the canonical submission.
         submission_digest: Digest,
     },
+    /// The step at the cursor needs a yes.
+    ApprovalAsked {
+        /// Of whom.
+        approver: Approver,
+        /// Names exactly what is asked: HMAC over user, request, step, round, tool and canonical arguments.
+        digest: Digest,
+        /// When the question expires, RFC 3339.
+        expires_at: String,
+    },
+    /// The question was answered.
+    ApprovalDecided {
+        /// Yes or no.
+        approved: bool,
+        /// Of the question.
+        digest: Digest,
+        /// The operator, when one answered.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        operator: Option<OperatorId>,
+    },
+    /// The question was not answered in time.
+    ApprovalLapsed {
+        /// Of the question.
+        digest: Digest,
+    },
+    /// Nothing was called; the user was told what would have been.
+    Explained {
+        /// Why: a stable code.
+        code: String,
+    },
     /// The worker decided at the cursor and is about to send a write.
     Intended {
-        /// `run`.
+        /// What policy said now: `run`, `run_if_user_approves`, or `run_if_operator_approves`.
         decision: String,
+        /// The policies that said so.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        policies: Vec<String>,
         /// The key that the call is sent under.
         key: String,
         /// HMAC of the canonical arguments that will be sent.
@@ -89,6 +132,15 @@ pub enum AuditEvent {
     Resolved {
         /// Whether the write ran.
         happened: bool,
+        /// Who knows: `operator`; absent for the journal.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        by: Option<String>,
+        /// The operator.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        operator: Option<OperatorId>,
+        /// SHA-256 of the operator's note.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        note_digest: Option<Digest>,
     },
 }
 
@@ -218,6 +270,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn resolved() -> AuditEvent {
+        AuditEvent::Resolved { happened: true, by: None, operator: None, note_digest: None }
+    }
+
     fn chain(n: u64) -> (Vec<Value>, AuditHead) {
         let mut head = AuditHead::EMPTY;
         let mut records = Vec::new();
@@ -230,7 +286,7 @@ mod tests {
                 tool: "t",
                 policy_version: "p",
             };
-            let record = AuditRecord::after(head, context, AuditEvent::Resolved { happened: true });
+            let record = AuditRecord::after(head, context, resolved());
             head = record.head();
             records.push(serde_json::from_slice(&record.canonical()).unwrap());
         }

@@ -1,18 +1,15 @@
 //! The catalogue: every tool that a Mini Program may reach. A tool that is not here does not exist for the service.
 //!
-//! `policy/tools.toml` and `policy/schemas/*.json` are built into each function, so that a deployed version has exactly one
-//! catalogue and [`Catalogue::version`] names it in every audit record.
+//! `policy/tools.toml` and `policy/schemas/*.json` are built into each function together with the policies about the tools:
+//! [`crate::policy::Policy`] holds them all, and its version names them in every audit record.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use include_dir::{Dir, include_dir};
 use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::digest::Digest;
-
-static POLICY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../policy");
+use crate::summary::Template;
 
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +19,7 @@ pub enum ToolEffect {
     Read,
     /// Changes something: runs at most once per step.
     Write,
-    /// Changes something that cannot be undone: shut in this version.
+    /// Changes something that cannot be undone: shut until an operator opens it for a while.
     Destructive,
 }
 
@@ -33,6 +30,8 @@ pub struct Tool {
     pub entry: ToolEntry,
     /// The JSON Schema of its arguments, as published.
     pub schema: Value,
+    /// The sentence that an approver reads.
+    pub summary: Template,
     validator: Validator,
 }
 
@@ -44,14 +43,14 @@ pub struct ToolEntry {
     pub name: String,
     /// A few words for people.
     pub title: String,
+    /// What a call does, for whoever approves it: `Pay {amount}: {note}`. Without one the title stands.
+    #[serde(default)]
+    pub summary: String,
     /// What it does to the world.
     pub effect: ToolEffect,
     /// A write whose repetition under the same stable key has no second effect.
     #[serde(default)]
     pub idempotent: bool,
-    /// Whether a user may run this write without anybody's approval. Reads need none.
-    #[serde(default)]
-    pub run_unapproved: bool,
     /// How long one call may run before its outcome counts as unknown, in seconds.
     pub timeout_s: u32,
     /// How often a call may be dispatched.
@@ -61,6 +60,9 @@ pub struct ToolEntry {
     /// How long after submission a call may still start, in seconds.
     #[serde(default = "default_not_after_s")]
     pub not_after_s: u32,
+    /// How long an approval may take, in seconds; never beyond the time that a call may still start.
+    #[serde(default = "default_approval_within_s")]
+    pub approval_within_s: u32,
     /// File in `policy/schemas` with the JSON Schema of the arguments.
     pub schema: String,
     /// Arguments that the schema accepts, for documentation and tests.
@@ -69,6 +71,10 @@ pub struct ToolEntry {
 
 const fn default_not_after_s() -> u32 {
     900
+}
+
+const fn default_approval_within_s() -> u32 {
+    600
 }
 
 impl ToolEntry {
@@ -87,18 +93,24 @@ impl ToolEntry {
         Duration::from_secs(self.not_after_s.into())
     }
 
+    /// Time to approve after the question.
+    pub fn approval_within(&self) -> Duration {
+        Duration::from_secs(self.approval_within_s.into())
+    }
+
     /// What is left of a tool that the catalogue does not list any more: nothing of it is sent again or waited for.
     pub fn gone(name: &str, effect: ToolEffect) -> Self {
         Self {
             name: name.to_owned(),
             title: String::new(),
+            summary: String::new(),
             effect,
             idempotent: false,
-            run_unapproved: false,
             timeout_s: 3600,
             attempts: 0,
             expected_ms: 0,
             not_after_s: 0,
+            approval_within_s: 0,
             schema: String::new(),
             example: toml::Table::new(),
         }
@@ -137,11 +149,10 @@ impl Tool {
     }
 }
 
-/// Every tool by name, and the version of the whole.
+/// Every tool by name.
 #[derive(Debug)]
 pub struct Catalogue {
     tools: BTreeMap<String, Tool>,
-    version: String,
 }
 
 /// Why a catalogue cannot be used. A function with a bad catalogue refuses to start.
@@ -168,36 +179,28 @@ struct File {
 }
 
 impl Catalogue {
-    /// The catalogue that was built in.
-    pub fn built_in() -> Result<Self, CatalogueFault> {
-        let text = POLICY.get_file("tools.toml").and_then(|f| f.contents_utf8()).unwrap_or_default();
-        Self::parse(text, |name| POLICY.get_file(format!("schemas/{name}")).map(|f| f.contents().to_vec()))
-    }
-
     /// Parses a catalogue; `schema` returns the bytes of a schema file.
     pub fn parse(text: &str, schema: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Self, CatalogueFault> {
         let file: File = toml::from_str(text).map_err(CatalogueFault::Toml)?;
         let mut tools = BTreeMap::new();
-        let mut hashed = text.as_bytes().to_vec();
         for entry in file.tool {
             let name = entry.name.clone();
             let fault = |problem: String| CatalogueFault::Entry { tool: name.clone(), problem };
             check_entry(&entry).map_err(|problem| fault(problem.to_owned()))?;
             let bytes = schema(&entry.schema).ok_or_else(|| fault(format!("schemas/{} is missing", entry.schema)))?;
-            hashed.extend_from_slice(&bytes);
             let schema: Value = serde_json::from_slice(&bytes)
                 .map_err(|e| fault(format!("schemas/{} is not JSON: {e}", entry.schema)))?;
             let validator = jsonschema::draft202012::new(&schema)
                 .map_err(|e| fault(format!("schemas/{} is no JSON Schema: {e}", entry.schema)))?;
-            let tool = Tool { entry, schema, validator };
+            let summary = Template::parse(&entry, &schema).map_err(|problem| fault(problem.to_string()))?;
+            let tool = Tool { entry, schema, summary, validator };
             tool.validate(&tool.example())
                 .map_err(|faults| fault(format!("its example does not fit its schema: {faults:?}")))?;
             if tools.insert(name.clone(), tool).is_some() {
                 return Err(fault("listed twice".to_owned()));
             }
         }
-        let version = Digest::sha256(&hashed).to_string();
-        Ok(Self { tools, version: version[..12].to_owned() })
+        Ok(Self { tools })
     }
 
     /// Looks a tool up.
@@ -209,11 +212,6 @@ impl Catalogue {
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.tools.values()
     }
-
-    /// A short digest of the catalogue's files.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
 }
 
 fn check_entry(entry: &ToolEntry) -> Result<(), &'static str> {
@@ -222,14 +220,17 @@ fn check_entry(entry: &ToolEntry) -> Result<(), &'static str> {
     {
         return Err("the name may hold letters, digits, `_`, `-` and `.`");
     }
-    if entry.effect != ToolEffect::Write && (entry.idempotent || entry.run_unapproved) {
-        return Err("`idempotent` and `run_unapproved` are for writes only");
+    if entry.effect != ToolEffect::Write && entry.idempotent {
+        return Err("`idempotent` is for writes only");
     }
     if !(1..=10).contains(&entry.attempts) {
         return Err("`attempts` must be 1 to 10");
     }
     if !(1..=3600).contains(&entry.timeout_s) || !(1..=86_400).contains(&entry.not_after_s) {
         return Err("`timeout_s` must be 1 to 3600 and `not_after_s` 1 to 86400");
+    }
+    if !(60..=86_400).contains(&entry.approval_within_s) {
+        return Err("`approval_within_s` must be 60 to 86400");
     }
     Ok(())
 }
@@ -249,13 +250,6 @@ mod tests {
                         schema='s.json'\nexample={note='x'}\n";
 
     #[test]
-    fn the_built_in_catalogue_is_sound() {
-        let catalogue = Catalogue::built_in().unwrap();
-        assert!(catalogue.get("ledger_append").is_some());
-        assert!(catalogue.get("exec").is_none());
-    }
-
-    #[test]
     fn a_catalogue_that_contradicts_itself_is_refused_with_the_tools_name() {
         for (change, with) in [
             ("'write'", "'read'\nidempotent=true"),
@@ -263,6 +257,8 @@ mod tests {
             ("s.json", "none.json"),
             ("note='x'", "note='far too long'"),
             ("name='t'", "name='t t'"),
+            ("attempts=2", "attempts=2\napproval_within_s=59"),
+            ("attempts=2", "attempts=2\nsummary='Note {nothing}'"),
         ] {
             let text = parse(&GOOD.replace(change, with)).unwrap_err().to_string();
             assert!(text.contains("tool t"), "{change}: {text}");
@@ -278,11 +274,5 @@ mod tests {
         let faults = tool.validate(&serde_json::json!({"note":"secret-value","x":"secret-value"})).unwrap_err();
         assert!(faults.iter().any(|f| f.pointer == "/note"), "{faults:?}");
         assert!(!format!("{faults:?}").contains("secret-value"), "{faults:?}");
-    }
-
-    #[test]
-    fn any_change_changes_the_version() {
-        let other = GOOD.replace("attempts=2", "attempts=3");
-        assert_ne!(parse(GOOD).unwrap().version(), parse(&other).unwrap().version());
     }
 }

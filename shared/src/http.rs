@@ -83,6 +83,44 @@ codes! {
     ApprovalNeeded = FORBIDDEN "approval_needed" "This tool needs an approval.";
     /// A destructive tool.
     ToolDestructive = FORBIDDEN "tool_destructive" "Destructive tools are shut.";
+    /// No policy permits the call.
+    PolicyDenied = FORBIDDEN "policy_denied" "Policy does not permit this call.";
+    /// A policy could not be evaluated, which denies.
+    PolicyError = FORBIDDEN "policy_error" "Policy could not be evaluated, so this call is not permitted.";
+    /// A write while the service only reads.
+    ModeReadOnly = FORBIDDEN "mode_read_only" "The service only reads now.";
+    /// Anything while the service is closed.
+    ModeClosed = FORBIDDEN "mode_closed" "The service is closed now.";
+    /// A tool that was switched off.
+    ToolClosed = FORBIDDEN "tool_closed" "This tool is switched off now.";
+    /// A destructive tool that no operator has opened.
+    ToolNotOpened = FORBIDDEN "tool_not_opened" "This tool destroys, and no operator has opened it.";
+    /// A destructive tool while no recent checkpoint of the audit log has been exported.
+    AuditUnproven = FORBIDDEN "audit_unproven" "This tool destroys, and the audit log cannot be proven now.";
+    /// A user decides what an operator has to decide.
+    ApprovalByOperator = FORBIDDEN "approval_by_operator" "An operator has to decide this.";
+    /// The login code belongs to somebody else.
+    ApprovalOtherUser = FORBIDDEN "approval_other_user" "The login code belongs to another user.";
+    /// An operator decides a request of their own user.
+    ApprovalOwnRequest = FORBIDDEN "approval_own_request" "Nobody approves their own request.";
+    /// An operator without the role that a call needs.
+    OperatorForbidden = FORBIDDEN "operator_forbidden" "Your role does not permit this.";
+    /// No operator's token, or one that does not count.
+    NoOperator = UNAUTHORIZED "no_operator" "An operator's token is needed; sign in again.";
+    /// A decision on a job that asks for none.
+    ApprovalNotAsked = CONFLICT "approval_not_asked" "This job does not wait for an approval.";
+    /// A decision on another call than the one that is asked about.
+    ApprovalDigestMismatch = CONFLICT "approval_digest_mismatch" "The digest is not that of what would run.";
+    /// It was decided otherwise.
+    ApprovalDecided = CONFLICT "approval_decided" "This was already decided otherwise.";
+    /// Too late.
+    ApprovalExpired = GONE "approval_expired" "The time to decide this is over.";
+    /// Arguments that cannot be shown whole to whoever would approve them.
+    ArgumentsNotShowable = UNPROCESSABLE_ENTITY "arguments_not_showable" "The arguments are too large to be shown for approval.";
+    /// Resolving what is not unknown.
+    JobNotUnknown = CONFLICT "job_not_unknown" "This job's outcome is not unknown.";
+    /// Resolving twice, otherwise.
+    AlreadyResolved = CONFLICT "already_resolved" "This job was already resolved.";
     /// Missing, or somebody else's.
     NotFound = NOT_FOUND "not_found" "There is nothing here.";
     /// A known path, another method.
@@ -185,7 +223,7 @@ impl ApiError {
         if let Some(allow) = self.allow {
             set(&mut answer, header::ALLOW, &allow);
         }
-        if self.code == Code::NoSession {
+        if matches!(self.code, Code::NoSession | Code::NoOperator) {
             set(&mut answer, header::WWW_AUTHENTICATE, "Bearer");
         }
         answer

@@ -10,6 +10,7 @@
 
 // pure domain
 pub mod admission;
+pub mod approval;
 pub mod audit;
 pub mod backoff;
 pub mod canonical;
@@ -18,12 +19,14 @@ pub mod cursor;
 pub mod digest;
 pub mod intent;
 pub mod job;
+pub mod mode;
 pub mod policy;
 pub mod rate_limit;
 pub mod request_id;
 pub mod session;
 pub mod step;
 pub mod submission;
+pub mod summary;
 pub mod timestamp;
 pub mod trace;
 pub mod user_id;

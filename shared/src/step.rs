@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{catalogue::ToolEffect, intent::Intent, timestamp::Timestamp};
+use crate::{approval::Approval, catalogue::ToolEffect, intent::Intent, timestamp::Timestamp};
 
 /// A step, as the job item holds it. The arguments are not here but in the payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Step {
     /// How often the call was found still out: drives backoff only.
     #[serde(rename = "ck", default, skip_serializing_if = "is_zero")]
     pub checks: u32,
+    /// The yes that it needs, and whether it was given. Without one the edge decided that it runs.
+    #[serde(rename = "ap", default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Repetition of a repeatable call; see [`crate::intent::CallKey`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub n: u32,
@@ -79,6 +82,7 @@ impl Step {
             attempts: 0,
             not_started: 0,
             checks: 0,
+            approval: None,
             n: 0,
             intent: None,
             running_since: None,

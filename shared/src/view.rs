@@ -79,6 +79,9 @@ pub struct ResolutionView {
     pub happened: bool,
     /// When it was learnt.
     pub at: String,
+    /// An operator's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The public name of a state: that a call is out is nobody's business but ours.
@@ -88,9 +91,11 @@ pub const fn status(state: JobState) -> &'static str {
         JobState::Queued
         | JobState::Running
         | JobState::Retrying
+        | JobState::AwaitingApproval
         | JobState::Succeeded
         | JobState::Failed
         | JobState::Refused
+        | JobState::Explained
         | JobState::Cancelled
         | JobState::Expired
         | JobState::Unknown => state.name(),
@@ -128,6 +133,15 @@ fn message(code: &str) -> &'static str {
         "tool_blocked" => "The gateway refused this call.",
         "gateway_request_rejected" => "The gateway could not read the call.",
         "attempts_exhausted" => "Every attempt ended without an answer, and none is left.",
+        "approval_rejected" => "It was not approved.",
+        "approval_expired" => "Nobody approved it in time.",
+        "approval_insufficient" => "What was approved now needs a stronger approval.",
+        "mode_explain_only" => "The service explains now and calls nothing.",
+        "mode_read_only" => "The service only reads now.",
+        "mode_closed" => "The service is closed now.",
+        "tool_closed" => "This tool is switched off now.",
+        "tool_not_opened" => "This tool destroys, and no operator has opened it.",
+        "audit_unproven" => "This tool destroys, and the audit log cannot be proven now.",
         "not_after_passed" => "Its deadline passed before it could be started.",
         "cancelled" => "It was cancelled.",
         "outcome_unknown" => "It was sent, its result cannot be proven, and it will not be sent again.",
@@ -153,10 +167,11 @@ impl JobView {
                 .collect(),
             result,
             error: job.error.clone().map(|code| ErrorView { message: message(&code), code }),
-            resolution: job.resolution.as_ref().map(|Resolution { by, happened, at }| ResolutionView {
+            resolution: job.resolution.as_ref().map(|Resolution { by, happened, at, note }| ResolutionView {
                 by: *by,
                 happened: *happened,
                 at: at.to_string(),
+                note: note.clone(),
             }),
             cancel_requested: job.cancel_requested && !job.state.is_over(),
             next_poll_ms: next_poll_ms(job, now),

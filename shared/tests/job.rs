@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use shared::{
+    approval::{Approval, Approver, DecidedBy, OperatorId},
     audit::AuditHead,
     catalogue::ToolEffect,
     digest::Digest,
     intent::{Intent, JournalId, Via},
-    job::{Attempt, Effect, Job, JobEvent, JobState, Lease, NewJob, Resolution, ResolvedBy},
+    job::{Attempt, Effect, Job, JobEvent, JobState, Lease, NewJob, Resolution, ResolvedBy, Start},
     step::{Step, StepOutcome},
     timestamp::Timestamp,
     user_id::UserId,
@@ -38,6 +39,7 @@ fn job(state: JobState) -> Job {
         audit: AuditHead::EMPTY,
         not_after: later(900),
         trace: None,
+        start: Start::Queued,
     };
     Job {
         state,
@@ -51,15 +53,29 @@ fn job(state: JobState) -> Job {
     }
 }
 
+/// Waits for a yes until ten seconds from now.
+fn asked(approver: Approver) -> Job {
+    let mut job = job(JobState::AwaitingApproval);
+    job.steps[0].approval = Some(Approval::asked(approver, Digest::ZERO, NOW, later(10)));
+    job
+}
+
+fn decided(approved: bool, by: DecidedBy) -> JobEvent {
+    JobEvent::Decided { approved, by }
+}
+
 fn ended(outcome: StepOutcome, ends_as: JobState) -> JobEvent {
     JobEvent::StepEnded { outcome, error: Some("why".into()), result: None, ends_as }
 }
 
 #[test]
 fn every_state_meets_every_event() {
-    use JobState::{Cancelled, Expired, Failed, Queued, Refused, Retrying, Running, Succeeded, Unknown, Waiting};
-    let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW };
-    let events: [(&str, JobEvent); 11] = [
+    use JobState::{
+        AwaitingApproval, Cancelled, Expired, Explained, Failed, Queued, Refused, Retrying, Running, Succeeded,
+        Unknown, Waiting,
+    };
+    let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None };
+    let events: [(&str, JobEvent); 14] = [
         ("claimed", JobEvent::Claimed { lease: lease() }),
         ("intended", JobEvent::Intended(intent())),
         ("parked", JobEvent::Parked { check_at: later(5), intent: None, running: true }),
@@ -71,6 +87,9 @@ fn every_state_meets_every_event() {
         ("cancel", JobEvent::CancelRequested),
         ("swept", JobEvent::Swept { sweep_at: Some(later(99)) }),
         ("resolved", JobEvent::Resolved(resolution)),
+        ("approved", decided(true, DecidedBy::User)),
+        ("rejected", decided(false, DecidedBy::User)),
+        ("lapsed", JobEvent::ApprovalLapsed),
     ];
     // Where each event leads from each state; none: it does not fit, and nothing changes.
     let leads_to = |state: JobState, event: &str| match (state, event) {
@@ -81,16 +100,18 @@ fn every_state_meets_every_event() {
         (Running, "succeeded") => Some(Succeeded),
         (Running, "failed") => Some(Failed),
         (Running, "unknown") => Some(Unknown),
-        (Queued | Retrying, "cancel") => Some(Cancelled),
+        (Queued | Retrying | AwaitingApproval, "cancel") => Some(Cancelled),
+        (AwaitingApproval, "approved") => Some(Queued),
+        (AwaitingApproval, "rejected") => Some(Refused),
         (Running | Waiting, "cancel") => Some(state),
-        (Queued | Running | Waiting | Retrying | Unknown, "swept") => Some(state),
+        (Queued | Running | Waiting | Retrying | AwaitingApproval | Unknown, "swept") => Some(state),
         (Unknown, "resolved") => Some(Unknown),
-        (Queued | Waiting | Retrying, _) | (Running, _) => None,
-        (Succeeded | Failed | Refused | Cancelled | Expired | Unknown, _) => None,
+        (Queued | Waiting | Retrying | Running | AwaitingApproval, _) => None,
+        (Succeeded | Failed | Refused | Explained | Cancelled | Expired | Unknown, _) => None,
     };
     for state in JobState::ALL {
         for (name, event) in &events {
-            let mut before = job(state);
+            let mut before = if state == AwaitingApproval { asked(Approver::User) } else { job(state) };
             if matches!(state, Running | Unknown) {
                 let id = JournalId { journal: "j".into(), boot: "b".into() };
                 before.steps[0].intent = Some(Intent { via: Via::Journal(id), ..intent() });
@@ -114,13 +135,13 @@ fn a_terminal_status_never_changes_and_neither_does_its_time() {
         let before = job(state);
         for event in [
             JobEvent::Swept { sweep_at: None },
-            JobEvent::Resolved(Resolution { by: ResolvedBy::Journal, happened: false, at: later(5) }),
+            JobEvent::Resolved(Resolution { by: ResolvedBy::Journal, happened: false, at: later(5), note: None }),
         ] {
             let Ok(after) = before.apply(event, later(50)) else { continue };
             assert_eq!((after.state, after.effect, after.updated_at), (before.state, before.effect, before.updated_at));
         }
     }
-    let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW };
+    let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None };
     let resolved = job(JobState::Unknown).apply(JobEvent::Resolved(resolution.clone()), NOW).unwrap();
     assert!(resolved.apply(JobEvent::Resolved(resolution), NOW).is_err(), "written once");
 }
@@ -208,4 +229,36 @@ fn a_read_has_no_effect_on_the_world() {
     read.steps[0].effect = ToolEffect::Read;
     let failed = read.apply(ended(StepOutcome::Failed, JobState::Failed), NOW).unwrap();
     assert_eq!(failed.effect, Some(Effect::NotRun));
+}
+
+#[test]
+fn a_question_is_answered_once_by_the_right_person_before_it_expires() {
+    let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
+    for (approver, by, at, fits) in [
+        (Approver::User, DecidedBy::User, later(9), true),
+        (Approver::User, DecidedBy::User, later(10), false),
+        (Approver::User, operator, later(9), false),
+        (Approver::Operator, operator, later(9), true),
+        (Approver::Operator, DecidedBy::User, later(9), false),
+        (Approver::Operator, operator, later(10), false),
+    ] {
+        for approved in [true, false] {
+            let answered = asked(approver).apply(decided(approved, by), at);
+            assert_eq!(answered.is_ok(), fits, "{approver:?} {by:?} {at}");
+            let Ok(answered) = answered else { continue };
+            let decision = answered.steps[0].approval.as_ref().unwrap().decision.clone().unwrap();
+            assert_eq!((decision.approved, decision.by, decision.at), (approved, by, at));
+            assert!(answered.apply(decided(!approved, by), at).is_err(), "a second answer");
+        }
+    }
+}
+
+#[test]
+fn a_question_lapses_when_its_time_is_over_and_not_before() {
+    let waiting = asked(Approver::Operator);
+    assert!(waiting.apply(JobEvent::ApprovalLapsed, later(9)).is_err());
+    let lapsed = waiting.apply(JobEvent::ApprovalLapsed, later(10)).unwrap();
+    assert_eq!((lapsed.state, lapsed.effect), (JobState::Expired, Some(Effect::NotRun)));
+    assert_eq!(lapsed.error.as_deref(), Some("approval_expired"));
+    assert_eq!(waiting.due_at(), later(10), "nothing is due before");
 }

@@ -16,7 +16,7 @@ use shared::{
     catalogue::Tool,
     digest::DigestKey,
     http::{self as answers, Answer, ApiError, Code},
-    job::{Job, NewJob},
+    job::{Job, NewJob, Start},
     metrics::{Dimension, Metric},
     policy::{self, DenyReason, PolicyDecision},
     queue::Bell,
@@ -228,7 +228,8 @@ async fn record(
         tool: steps.first().map_or("", |step| step.tool.as_str()),
         policy_version: edge.catalogue.version(),
     };
-    let event = AuditEvent::Accepted { decision: "run".to_owned(), submission_digest: fingerprint };
+    let event =
+        AuditEvent::Accepted { decision: "run".to_owned(), policies: Vec::new(), submission_digest: fingerprint };
     let record = AuditRecord::after(AuditHead::EMPTY, context, event);
     // Neither exists until the job names it, so they may go together. Both are waited for: what became of the audit record is
     // measured.
@@ -238,7 +239,8 @@ async fn record(
     let audit_put = audit_put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures));
     let audit = payload_put.and(audit_put).map_err(ApiError::unavailable)?;
     let trace = trace.map(ToString::to_string);
-    let new = NewJob { user_id: user, request_id: id, steps, fingerprint, audit, not_after, trace };
+    let new =
+        NewJob { user_id: user, request_id: id, steps, fingerprint, audit, not_after, trace, start: Start::Queued };
     let job = Job::accepted(new, now);
     match edge.table.create_job(&job, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
         Created::Exists(stored) => replay(edge, &stored, &retry).await,

@@ -161,12 +161,17 @@ fn due(job: &Job, now: Timestamp) -> Due {
     match job.state {
         // Invariant 3: a new `rev` would fence a live worker off from its own job.
         JobState::Running if !job.claimable(now) => Due::Nothing,
-        JobState::Queued | JobState::Running | JobState::Waiting | JobState::Retrying => Due::Ring(next),
+        JobState::Queued | JobState::Running | JobState::Waiting | JobState::Retrying | JobState::AwaitingApproval => {
+            Due::Ring(next)
+        }
         JobState::Unknown if job.resolution.is_some() => Due::Drop,
         JobState::Unknown => Due::Ring(next.filter(|_| sweeps < UNKNOWN_SWEEPS)),
-        JobState::Succeeded | JobState::Failed | JobState::Refused | JobState::Cancelled | JobState::Expired => {
-            Due::Nothing
-        }
+        JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Explained
+        | JobState::Cancelled
+        | JobState::Expired => Due::Nothing,
     }
 }
 
@@ -177,7 +182,7 @@ mod tests {
         audit::AuditHead,
         catalogue::ToolEffect,
         digest::Digest,
-        job::{Lease, NewJob, Resolution, ResolvedBy},
+        job::{Lease, NewJob, Resolution, ResolvedBy, Start},
         step::Step,
     };
 
@@ -192,6 +197,7 @@ mod tests {
             audit: AuditHead::EMPTY,
             not_after: NOW,
             trace: None,
+            start: Start::Queued,
         };
         Job { state, rev: 3, sweep_at: Some(NOW), ..Job::accepted(new, NOW) }
     }
@@ -236,7 +242,7 @@ mod tests {
         let unknown = |sweeps| Job { sweeps: Some(sweeps), ..job(JobState::Unknown) };
         assert_eq!(due(&unknown(47), NOW), Due::Ring(Some(in_seconds(3600))));
         assert_eq!(due(&unknown(48), NOW), Due::Ring(None));
-        let resolution = Some(Resolution { by: ResolvedBy::Journal, happened: true, at: NOW });
+        let resolution = Some(Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None });
         assert_eq!(due(&Job { resolution, ..unknown(1) }, NOW), Due::Drop);
     }
 

@@ -130,6 +130,7 @@ impl Worker {
         };
         let audit = AuditEvent::Intended {
             decision: "run".to_owned(),
+            policies: Vec::new(),
             key: cursor.key().to_string(),
             arguments_digest: cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments)),
             journal: journal.as_ref().map(|id| id.journal.clone()),

@@ -49,7 +49,13 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         | CallAnswer::Unreadable
         | CallAnswer::Lost => return Ok(Rung::NothingToDo),
     };
-    let resolution = Resolution { by: ResolvedBy::Journal, happened, at: worker.world.now() };
-    let committed = worker.commit(job, JobEvent::Resolved(resolution), Some(AuditEvent::Resolved { happened })).await?;
+    let resolution = Resolution { by: ResolvedBy::Journal, happened, at: worker.world.now(), note: None };
+    let committed = worker
+        .commit(
+            job,
+            JobEvent::Resolved(resolution),
+            Some(AuditEvent::Resolved { happened, by: None, operator: None, note_digest: None }),
+        )
+        .await?;
     over(committed)
 }

@@ -183,7 +183,12 @@ impl Facts<'_> {
 mod tests {
     use super::*;
     use shared::{
-        audit::AuditHead, catalogue::Catalogue, digest::Digest, intent::JournalId, job::NewJob, openclaw::Refusal,
+        audit::AuditHead,
+        catalogue::Catalogue,
+        digest::Digest,
+        intent::JournalId,
+        job::{NewJob, Start},
+        openclaw::Refusal,
         user_id::UserId,
     };
 
@@ -224,6 +229,7 @@ mod tests {
             audit: AuditHead::EMPTY,
             not_after: NOW.plus(Duration::from_secs(900)),
             trace: None,
+            start: Start::Queued,
         };
         let job = Job { state: JobState::Running, cancel_requested: case.cancel, ..Job::accepted(new, NOW) };
         let journal = Via::Journal(JournalId { journal: "j".into(), boot: "b".into() });

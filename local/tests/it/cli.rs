@@ -106,7 +106,7 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
             tool: "t",
             policy_version: "p",
         };
-        let record = AuditRecord::after(head, context, AuditEvent::Resolved { happened: true });
+        let record = AuditRecord::after(head, context, AuditEvent::CancelRequested { status: "running".into() });
         head = record.head();
         records.push(serde_json::to_value(record).unwrap());
     }
@@ -145,7 +145,8 @@ fn many_saved_chains_are_verified_at_once_and_each_broken_one_is_named() {
             tool: "t",
             policy_version: "p",
         };
-        let record = AuditRecord::after(AuditHead::EMPTY, context, AuditEvent::Resolved { happened: true });
+        let record =
+            AuditRecord::after(AuditHead::EMPTY, context, AuditEvent::CancelRequested { status: "running".into() });
         let head = record.head();
         let mut record = serde_json::to_value(record).unwrap();
         record["happened"] = said.into();

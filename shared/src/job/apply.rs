@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Effect, Job, JobState, Lease, Resolution, ResultRef, SWEEP_GRACE};
 use crate::{
+    approval::{DecidedBy, Decision},
     catalogue::ToolEffect,
     intent::{Intent, Via},
     step::{Step, StepOutcome},
@@ -52,6 +53,15 @@ pub enum JobEvent {
         /// The state that the job ends in, when this step ends it without success.
         ends_as: JobState,
     },
+    /// The question at the cursor was answered.
+    Decided {
+        /// Yes or no.
+        approved: bool,
+        /// By whom.
+        by: DecidedBy,
+    },
+    /// The question at the cursor was not answered in time.
+    ApprovalLapsed,
     /// The user asks to stop.
     CancelRequested,
     /// The sweeper found it overdue and will look again at `sweep_at`, or, for an unknown job, never.
@@ -90,9 +100,11 @@ impl Job {
             JobState::Queued => true,
             JobState::Waiting | JobState::Retrying => due,
             JobState::Running => self.lease.as_ref().is_none_or(|lease| lease.expires_at <= now),
-            JobState::Succeeded
+            JobState::AwaitingApproval
+            | JobState::Succeeded
             | JobState::Failed
             | JobState::Refused
+            | JobState::Explained
             | JobState::Cancelled
             | JobState::Expired
             | JobState::Unknown => false,
@@ -129,11 +141,20 @@ impl Job {
             JobEvent::StepEnded { outcome, error, result, ends_as } => {
                 next.end_step(outcome, error, result, ends_as)?
             }
+            JobEvent::Decided { approved, by } => next.decide(approved, by, now)?,
+            JobEvent::ApprovalLapsed => next.lapse(now)?,
             JobEvent::CancelRequested => next.cancel()?,
             JobEvent::Swept { sweep_at } => {
                 next.expect(
                     "swept",
-                    &[JobState::Queued, JobState::Running, JobState::Waiting, JobState::Retrying, JobState::Unknown],
+                    &[
+                        JobState::Queued,
+                        JobState::Running,
+                        JobState::Waiting,
+                        JobState::Retrying,
+                        JobState::AwaitingApproval,
+                        JobState::Unknown,
+                    ],
                 )?;
                 // A terminal status never changes, and neither does the time that it carries.
                 if self.state.is_over() {
@@ -207,16 +228,52 @@ impl Job {
         Ok(())
     }
 
+    /// Invariant 8, *bound approvals*: once, before it expires.
+    fn decide(&mut self, approved: bool, by: DecidedBy, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect("decided", &[JobState::AwaitingApproval])?;
+        let refused = TransitionError { state: self.state, event: "decided too late, twice, or by the wrong person" };
+        let step = self.steps.get_mut(self.cursor).ok_or_else(|| refused.clone())?;
+        let question = step.approval.as_mut().ok_or_else(|| refused.clone())?;
+        if question.lapsed(now) || question.decision.is_some() || by.approver() != question.approver {
+            return Err(refused);
+        }
+        question.decision = Some(Decision { approved, by, at: now });
+        if approved {
+            self.state = JobState::Queued;
+            self.sweep_at = Some(now.plus(SWEEP_GRACE));
+            return Ok(());
+        }
+        step.outcome = Some(StepOutcome::Refused);
+        self.error = Some("approval_rejected".to_owned());
+        self.end(JobState::Refused);
+        Ok(())
+    }
+
+    fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect("lapsed", &[JobState::AwaitingApproval])?;
+        if self.lapses_at().is_some_and(|at| now < at) {
+            return Err(TransitionError { state: self.state, event: "lapsed early" });
+        }
+        self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
+        self.error = Some("approval_expired".to_owned());
+        self.end(JobState::Expired);
+        Ok(())
+    }
+
     fn cancel(&mut self) -> Result<(), TransitionError> {
         let out = self.step().is_some_and(|step| step.intent.is_some());
         match self.state {
-            JobState::Queued | JobState::Retrying if !out => {
+            JobState::Queued | JobState::Retrying | JobState::AwaitingApproval if !out => {
                 self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
                 self.error = Some("cancelled".to_owned());
                 self.end(JobState::Cancelled);
                 Ok(())
             }
-            JobState::Queued | JobState::Retrying | JobState::Running | JobState::Waiting => {
+            JobState::Queued
+            | JobState::Retrying
+            | JobState::AwaitingApproval
+            | JobState::Running
+            | JobState::Waiting => {
                 self.cancel_requested = true;
                 // Due at once, so that the next ring acts on it.
                 self.check_at = self.check_at.map(|at| at.min(self.updated_at));
@@ -225,6 +282,7 @@ impl Job {
             JobState::Succeeded
             | JobState::Failed
             | JobState::Refused
+            | JobState::Explained
             | JobState::Cancelled
             | JobState::Expired
             | JobState::Unknown => Err(TransitionError { state: self.state, event: "cancelled" }),

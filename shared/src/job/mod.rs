@@ -6,7 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit::AuditHead, digest::Digest, request_id::RequestId, step::Step, timestamp::Timestamp, user_id::UserId,
+    audit::AuditHead,
+    digest::Digest,
+    request_id::RequestId,
+    step::{Step, StepOutcome},
+    timestamp::Timestamp,
+    user_id::UserId,
 };
 
 mod apply;
@@ -51,6 +56,9 @@ pub struct Resolution {
     pub happened: bool,
     /// When it was learnt.
     pub at: Timestamp,
+    /// An operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Who resolved an unknown job.
@@ -59,6 +67,8 @@ pub struct Resolution {
 pub enum ResolvedBy {
     /// The gateway's journal, asked once more.
     Journal,
+    /// An operator, who knows from elsewhere.
+    Operator,
 }
 
 /// Where the result of the last step is.
@@ -143,6 +153,25 @@ pub struct Job {
     pub trace: Option<String>,
 }
 
+/// How a job begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// To be run.
+    Queued,
+    /// The first step waits for a yes until then; the step carries the question.
+    AwaitingApproval {
+        /// When the question expires.
+        expires_at: Timestamp,
+    },
+    /// Over at once: nothing is called now, and this tells what would have been.
+    Explained {
+        /// The explanation.
+        result: ResultRef,
+        /// Why nothing is called: a stable code.
+        code: String,
+    },
+}
+
 /// What a job is accepted with.
 #[derive(Debug)]
 pub struct NewJob {
@@ -160,12 +189,14 @@ pub struct NewJob {
     pub not_after: Timestamp,
     /// The client's `traceparent`.
     pub trace: Option<String>,
+    /// How it begins.
+    pub start: Start,
 }
 
 impl Job {
-    /// A job as it is recorded: queued, and in the index of open jobs.
+    /// A job as it is recorded. Unless it is over at once, it is in the index of open jobs.
     pub fn accepted(new: NewJob, now: Timestamp) -> Self {
-        Self {
+        let queued = Self {
             user_id: new.user_id,
             request_id: new.request_id,
             state: JobState::Queued,
@@ -187,13 +218,38 @@ impl Job {
             sweep_at: Some(now.plus(SWEEP_GRACE)),
             sweeps: None,
             trace: new.trace,
+        };
+        match new.start {
+            Start::Queued => queued,
+            Start::AwaitingApproval { expires_at } => {
+                Self { state: JobState::AwaitingApproval, sweep_at: Some(expires_at.plus(SWEEP_GRACE)), ..queued }
+            }
+            Start::Explained { result, code } => Self {
+                state: JobState::Explained,
+                steps: queued
+                    .steps
+                    .iter()
+                    .map(|step| Step { outcome: Some(StepOutcome::NotRun), ..step.clone() })
+                    .collect(),
+                effect: Some(Effect::NotRun),
+                error: Some(code),
+                result: Some(result),
+                sweep_at: None,
+                ..queued
+            },
         }
     }
 
     /// From when on a worker should have taken it on: the end of a lease, the time it is due again, or its acceptance.
     pub fn due_at(&self) -> Timestamp {
         let lease_over = self.lease.as_ref().map(|lease| lease.expires_at);
-        lease_over.or(self.check_at).unwrap_or(self.created_at)
+        lease_over.or(self.check_at).or(self.lapses_at()).unwrap_or(self.created_at)
+    }
+
+    /// When the question that it waits for expires; `None` while it waits for none.
+    pub fn lapses_at(&self) -> Option<Timestamp> {
+        let waits = self.state == JobState::AwaitingApproval;
+        self.step().filter(|_| waits)?.approval.as_ref().map(|approval| approval.expires_at)
     }
 
     /// The step at the cursor; `None` only once every step is done.

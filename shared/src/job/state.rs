@@ -14,12 +14,16 @@ pub enum JobState {
     Waiting,
     /// Due again at `check_at`. Left by a claim, a cancel, or `not_after`.
     Retrying,
+    /// The step at the cursor needs a yes. Left by a decision, a cancel, or the approval's expiry; never by a claim.
+    AwaitingApproval,
     /// Over: every step ran and succeeded.
     Succeeded,
     /// Over: a step failed.
     Failed,
     /// Over: policy or the gateway would not run a step.
     Refused,
+    /// Over: nothing was called; what would have been done, and why it was not, is the result.
+    Explained,
     /// Over: cancelled before the step at the cursor ran.
     Cancelled,
     /// Over: `not_after` passed before the step at the cursor ran.
@@ -30,14 +34,16 @@ pub enum JobState {
 
 impl JobState {
     /// Every state, for tests and documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Queued,
         Self::Running,
         Self::Waiting,
         Self::Retrying,
+        Self::AwaitingApproval,
         Self::Succeeded,
         Self::Failed,
         Self::Refused,
+        Self::Explained,
         Self::Cancelled,
         Self::Expired,
         Self::Unknown,
@@ -50,9 +56,11 @@ impl JobState {
             Self::Running => "running",
             Self::Waiting => "waiting",
             Self::Retrying => "retrying",
+            Self::AwaitingApproval => "awaiting_approval",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Explained => "explained",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
             Self::Unknown => "unknown",
@@ -67,8 +75,14 @@ impl JobState {
     /// Whether a terminal status is readable: from here on it never changes (invariant 2).
     pub const fn is_over(self) -> bool {
         match self {
-            Self::Queued | Self::Running | Self::Waiting | Self::Retrying => false,
-            Self::Succeeded | Self::Failed | Self::Refused | Self::Cancelled | Self::Expired | Self::Unknown => true,
+            Self::Queued | Self::Running | Self::Waiting | Self::Retrying | Self::AwaitingApproval => false,
+            Self::Succeeded
+            | Self::Failed
+            | Self::Refused
+            | Self::Explained
+            | Self::Cancelled
+            | Self::Expired
+            | Self::Unknown => true,
         }
     }
 }

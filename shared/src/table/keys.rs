@@ -78,3 +78,17 @@ pub fn address(digest: Digest) -> String {
 pub fn shard(number: u8) -> String {
     format!("OPEN#{}", number % OPEN_SHARDS)
 }
+
+/// Prefix of the sort keys of what people and alarms set: one query reads them all.
+pub const LADDER: &str = "LADDER#";
+/// Sort key of the service's mode.
+pub const LADDER_SERVICE: &str = "LADDER#SERVICE";
+/// Sort key of the last checkpoint, as the ladder knows it.
+pub const LADDER_CHECKPOINT: &str = "LADDER#CHECKPOINT";
+/// Prefix of the sort keys of the switches of single tools.
+pub const LADDER_TOOLS: &str = "LADDER#TOOL#";
+
+/// Sort key of the switch of a tool.
+pub fn tool_switch(tool: &str) -> String {
+    format!("{LADDER_TOOLS}{tool}")
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     audit::AuditHead,
     digest::Digest,
-    job::{NewJob, ResolvedBy},
+    job::{NewJob, ResolvedBy, Start},
     user_id::UserId,
 };
 
@@ -21,13 +21,14 @@ fn job(state: JobState) -> Job {
         audit: AuditHead::EMPTY,
         not_after: NOW.plus(Duration::from_secs(900)),
         trace: None,
+        start: Start::Queued,
     };
     let effect = state.is_over().then_some(Effect::Unknown);
     Job { state, rev: 7, effect, ..Job::accepted(new, NOW) }
 }
 
 fn resolution() -> Resolution {
-    Resolution { by: ResolvedBy::Journal, happened: true, at: NOW }
+    Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None }
 }
 
 fn intent() -> Intent {

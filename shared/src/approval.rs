@@ -1,0 +1,241 @@
+//! Approvals: a person's yes to exactly one call, once, until it expires.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    canonical,
+    digest::{Digest, DigestKey},
+    request_id::RequestId,
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+/// Who has to say yes. The later of two is the stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approver {
+    /// The job's owner, in the Mini Program.
+    User,
+    /// An operator, in the console.
+    Operator,
+}
+
+impl Approver {
+    /// Its name, as it is stored and published.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// An operator: a random UUID that their first sign-in was given, safe to log and to keep in an audit record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OperatorId(Uuid);
+
+/// The text is not an operator id.
+#[derive(Debug, thiserror::Error)]
+#[error("not an operator id")]
+pub struct NotAnOperatorId;
+
+impl OperatorId {
+    /// An operator id from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
+impl fmt::Display for OperatorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for OperatorId {
+    type Err = NotAnOperatorId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Uuid::try_parse(text).map_err(|_| NotAnOperatorId)?;
+        if id.as_hyphenated().to_string() == text { Ok(Self(id)) } else { Err(NotAnOperatorId) }
+    }
+}
+
+impl TryFrom<String> for OperatorId {
+    type Error = NotAnOperatorId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<OperatorId> for String {
+    fn from(id: OperatorId) -> Self {
+        id.to_string()
+    }
+}
+
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// The job's owner, with a fresh login code.
+    User,
+    /// This operator.
+    Operator(OperatorId),
+}
+
+impl DecidedBy {
+    /// As whom they decided.
+    pub const fn approver(self) -> Approver {
+        match self {
+            Self::User => Approver::User,
+            Self::Operator(_) => Approver::Operator,
+        }
+    }
+}
+
+/// What was decided. Written once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Yes or no.
+    #[serde(rename = "y")]
+    pub approved: bool,
+    /// By whom.
+    #[serde(rename = "b")]
+    pub by: DecidedBy,
+    /// When.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+}
+
+/// The question that a step waits for, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who has to say yes.
+    #[serde(rename = "w")]
+    pub approver: Approver,
+    /// Names exactly what is asked: see [`digest`].
+    #[serde(rename = "g")]
+    pub digest: Digest,
+    /// When it was asked.
+    #[serde(rename = "a")]
+    pub asked_at: Timestamp,
+    /// From here on nobody can say yes.
+    #[serde(rename = "x")]
+    pub expires_at: Timestamp,
+    /// The answer.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+}
+
+impl Approval {
+    /// A question without an answer.
+    pub const fn asked(approver: Approver, digest: Digest, asked_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self { approver, digest, asked_at, expires_at, decision: None }
+    }
+
+    /// Whether nobody can say yes any more.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
+    }
+
+    /// Whether the yes that was given is enough for what is needed now. An operator's yes is enough where a user's would be,
+    /// never the other way round.
+    pub fn suffices_for(&self, need: Approver) -> bool {
+        self.decision.as_ref().is_some_and(|decision| decision.approved && decision.by.approver() >= need)
+    }
+}
+
+/// Invariant 8, *bound approvals*: what a yes is a yes to.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// Whose job.
+    pub user_id: UserId,
+    /// Which job.
+    pub request_id: RequestId,
+    /// Which step of it.
+    pub step: usize,
+    /// Which round of a turn; 0 for a tool call.
+    pub round: u32,
+    /// The tool.
+    pub tool: &'a str,
+    /// The arguments that will be sent.
+    pub arguments: &'a Value,
+}
+
+/// HMAC with the job's own key over the canonical form (RFC 8785) of everything that a yes is bound to.
+pub fn digest(key: &DigestKey, bound: &Bound<'_>) -> Digest {
+    let whole = json!({
+        "user_id": bound.user_id.to_string(),
+        "request_id": bound.request_id.to_string(),
+        "step": bound.step,
+        "round": bound.round,
+        "tool": bound.tool,
+        "arguments": bound.arguments,
+    });
+    key.digest_bytes(&canonical::canonical(&whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    fn bound(arguments: &Value) -> Bound<'_> {
+        Bound {
+            user_id: UserId::from_random([1; 16]),
+            request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
+            step: 0,
+            round: 0,
+            tool: "pay",
+            arguments,
+        }
+    }
+
+    #[test]
+    fn whatever_a_yes_is_bound_to_changes_its_digest() {
+        let key = DigestKey::from_random([3; 32]);
+        let (arguments, other) = (json!({"amount": 500, "note": "é"}), json!({"amount": 501, "note": "é"}));
+        let one = digest(&key, &bound(&arguments));
+        assert_eq!(one, digest(&key, &bound(&json!({"note": "\u{e9}", "amount": 500.0}))), "another spelling");
+        let changed = [
+            digest(&DigestKey::from_random([4; 32]), &bound(&arguments)),
+            digest(&key, &bound(&other)),
+            digest(&key, &Bound { tool: "pay2", ..bound(&arguments) }),
+            digest(&key, &Bound { step: 1, ..bound(&arguments) }),
+            digest(&key, &Bound { round: 1, ..bound(&arguments) }),
+            digest(&key, &Bound { user_id: UserId::from_random([2; 16]), ..bound(&arguments) }),
+            digest(
+                &key,
+                &Bound { request_id: "019a8f3c-7e10-7abc-9def-0123456789ac".parse().unwrap(), ..bound(&arguments) },
+            ),
+        ];
+        for (place, other) in changed.into_iter().enumerate() {
+            assert_ne!(one, other, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_users_yes_is_not_enough_where_an_operators_is_needed() {
+        let asked = Approval::asked(Approver::User, Digest::ZERO, NOW, NOW);
+        assert!(!asked.suffices_for(Approver::User), "nobody has said yes");
+        let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
+        for (approved, by, need, enough) in [
+            (true, DecidedBy::User, Approver::User, true),
+            (true, DecidedBy::User, Approver::Operator, false),
+            (true, operator, Approver::User, true),
+            (true, operator, Approver::Operator, true),
+            (false, operator, Approver::User, false),
+        ] {
+            let decided = Approval { decision: Some(Decision { approved, by, at: NOW }), ..asked.clone() };
+            assert_eq!(decided.suffices_for(need), enough, "{approved} {by:?} {need:?}");
+        }
+    }
+}

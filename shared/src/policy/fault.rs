@@ -1,0 +1,76 @@
+//! Why policy files cannot be used.
+
+use std::fmt;
+
+use crate::catalogue::CatalogueFault;
+
+/// A function with policy files that cannot be used refuses to start, and says where the fault is.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFault {
+    /// The catalogue contradicts itself.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueFault),
+    /// A policy or schema file does not parse, does not fit the schema, or breaks a rule of ours.
+    #[error("policy/{file}:{place}: {problem}")]
+    File {
+        /// The path below `policy/`.
+        file: String,
+        /// Where in it.
+        place: Place,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A file is missing, or is not UTF-8.
+    #[error("policy/{file} is missing or is not UTF-8")]
+    Missing {
+        /// The path below `policy/`.
+        file: String,
+    },
+}
+
+/// A line and a column, both from 1, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Place {
+    /// Of a byte in a text.
+    pub(super) fn of(text: &str, offset: usize) -> Self {
+        let mut end = offset.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &text[..end];
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Self { line: before.matches('\n').count() + 1, column }
+    }
+
+    /// Where Cedar points at; else where the policy begins.
+    pub(super) fn pointed_at(text: &str, diagnostic: &dyn miette::Diagnostic, otherwise: usize) -> Self {
+        let pointed = diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
+        Self::of(text, pointed.unwrap_or(otherwise))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_lines_and_characters() {
+        let text = "é(\n  x";
+        for (offset, line, column) in [(0, 1, 1), (1, 1, 1), (2, 1, 2), (4, 2, 1), (6, 2, 3), (99, 2, 4)] {
+            assert_eq!(Place::of(text, offset), Place { line, column }, "{offset}");
+        }
+    }
+}
