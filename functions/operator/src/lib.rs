@@ -1,0 +1,1 @@
+//! operator: what operators see and do.

@@ -1,0 +1,2 @@
+//! operator as a Lambda function.
+fn main() {}
