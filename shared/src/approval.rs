@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
+    audit::Actor,
     canonical,
     digest::{Digest, DigestKey},
+    job::{Job, JobState},
     request_id::RequestId,
     timestamp::Timestamp,
     user_id::UserId,
@@ -91,6 +93,14 @@ pub enum DecidedBy {
 }
 
 impl DecidedBy {
+    /// Who it was for the audit log.
+    pub const fn actor(self) -> Actor {
+        match self {
+            Self::User => Actor::User,
+            Self::Operator(_) => Actor::Operator,
+        }
+    }
+
     /// As whom they decided.
     pub const fn approver(self) -> Approver {
         match self {
@@ -149,6 +159,74 @@ impl Approval {
     /// never the other way round.
     pub fn suffices_for(&self, need: Approver) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.approved && decision.by.approver() >= need)
+    }
+}
+
+/// Where a job stands towards what somebody has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It waits for exactly this.
+    Open,
+    /// This was decided before, the same way, by one of those who may.
+    AsDecided,
+    /// It was decided otherwise.
+    DecidedOtherwise,
+    /// It asks, or asked, about another call than the one that was decided on.
+    OtherDigest,
+    /// Somebody else has to decide.
+    OtherApprover,
+    /// It was too late.
+    Lapsed,
+    /// It waits for no decision: it never asked, or it ended before anybody decided.
+    NotAsked,
+}
+
+/// What somebody decided, about what they were shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// Yes or no.
+    pub approved: bool,
+    /// Of the call that they were shown.
+    pub digest: Digest,
+    /// Who.
+    pub by: DecidedBy,
+}
+
+impl Job {
+    /// The question of this job: of the step at the cursor, or, once that has none, the last one that was asked.
+    pub fn question(&self) -> Option<&Approval> {
+        self.steps.iter().take(self.cursor + 1).rev().find_map(|step| step.approval.as_ref())
+    }
+
+    /// Where it stands towards that decision. Pure: what changes the job is [`JobEvent::Decided`](crate::job::JobEvent).
+    pub fn standing(&self, said: &Said, now: Timestamp) -> Standing {
+        let Some(question) = self.question() else { return Standing::NotAsked };
+        if question.digest != said.digest {
+            return Standing::OtherDigest;
+        }
+        if question.approver != said.by.approver() {
+            return Standing::OtherApprover;
+        }
+        match &question.decision {
+            Some(decision) if decision.approved == said.approved => return Standing::AsDecided,
+            Some(_) => return Standing::DecidedOtherwise,
+            None => {}
+        }
+        match self.state {
+            JobState::AwaitingApproval if question.lapsed(now) => Standing::Lapsed,
+            JobState::AwaitingApproval => Standing::Open,
+            JobState::Expired => Standing::Lapsed,
+            JobState::Queued
+            | JobState::Running
+            | JobState::Waiting
+            | JobState::Retrying
+            | JobState::Succeeded
+            | JobState::Failed
+            | JobState::Refused
+            | JobState::Explained
+            | JobState::Cancelled
+            | JobState::Unknown => Standing::NotAsked,
+        }
     }
 }
 

@@ -24,6 +24,8 @@ use aws_sdk_dynamodb::{
 use crate::aws;
 
 mod control;
+mod controls;
+mod decisions;
 mod jobs;
 pub mod keys;
 mod logins;
@@ -32,6 +34,8 @@ pub mod schema;
 mod users;
 
 pub use control::{Fence, GatewaySeen, Heartbeat};
+pub use controls::Applied;
+pub use decisions::{DecisionMade, Took};
 pub use jobs::{Commit, Created, Stored};
 pub use logins::KnownUser;
 pub use records::Payload;
