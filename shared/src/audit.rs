@@ -5,7 +5,6 @@
 //! with the job's own key, and no personal data.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     approval::{Approver, OperatorId},
@@ -14,6 +13,12 @@ use crate::{
     request_id::RequestId,
     timestamp::Timestamp,
 };
+
+mod beside;
+mod verify;
+
+pub use beside::{ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent};
+pub use verify::{ChainFault, Verifier, verify};
 
 /// The end of a chain, kept in the job item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,60 +220,10 @@ impl AuditRecord {
     }
 }
 
-/// The first thing wrong with a chain.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChainFault {
-    /// A record is not of the expected shape.
-    #[error("record {place} is not an audit record")]
-    Unreadable {
-        /// Place in the list, from 1.
-        place: u64,
-    },
-    /// A record is missing, repeated, moved, or belongs to another job.
-    #[error("record {place} is not the one that belongs there")]
-    Misplaced {
-        /// Place in the list, from 1.
-        place: u64,
-    },
-    /// A record does not name the digest of the one before: it, or the one before, was changed.
-    #[error("record {place} does not follow from record {}", place - 1)]
-    Unlinked {
-        /// Place in the list, from 1.
-        place: u64,
-    },
-    /// The chain does not end in the given head: the last record was changed, or records were cut off.
-    #[error("the chain does not end in its head: record {place} was changed, or records after it are missing")]
-    Head {
-        /// Place of the last record in the list.
-        place: u64,
-    },
-}
-
-/// Verifies a chain against its head, from the records as published. Names the first broken record.
-pub fn verify(records: &[Value], head: AuditHead) -> Result<(), ChainFault> {
-    let mut so_far = AuditHead::EMPTY;
-    let mut request_id = None;
-    for (index, value) in records.iter().enumerate() {
-        let place = index as u64 + 1;
-        let seq = value.get("seq").and_then(Value::as_u64).ok_or(ChainFault::Unreadable { place })?;
-        let prev = value.get("prev").and_then(Value::as_str).ok_or(ChainFault::Unreadable { place })?;
-        let id = value.get("request_id").and_then(Value::as_str).ok_or(ChainFault::Unreadable { place })?;
-        if seq != place || *request_id.get_or_insert(id) != id {
-            return Err(ChainFault::Misplaced { place });
-        }
-        if prev != so_far.digest.to_string() {
-            return Err(ChainFault::Unlinked { place });
-        }
-        // Digested as given, unknown fields included: a field that was added is a change.
-        so_far = AuditHead { length: place, digest: Digest::sha256(&canonical::canonical(value)) };
-    }
-    if so_far == head { Ok(()) } else { Err(ChainFault::Head { place: so_far.length }) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn resolved() -> AuditEvent {
         AuditEvent::Resolved { happened: true, by: None, operator: None, note_digest: None }

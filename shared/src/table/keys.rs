@@ -1,6 +1,14 @@
 //! Every key of the table. No other file spells one.
 
-use crate::{digest::Digest, request_id::RequestId, user_id::UserId};
+use crate::{
+    audit::{AuditHead, ChainName},
+    digest::Digest,
+    job::JobState,
+    request_id::RequestId,
+    timestamp::Timestamp,
+    user_id::UserId,
+    view::support_code,
+};
 
 /// The index of open jobs: hash `open_shard`, range `sweep_at`, present from accept to terminal.
 pub const OPEN_JOBS: &str = "open_jobs";
@@ -91,4 +99,45 @@ pub const LADDER_TOOLS: &str = "LADDER#TOOL#";
 /// Sort key of the switch of a tool.
 pub fn tool_switch(tool: &str) -> String {
     format!("{LADDER_TOOLS}{tool}")
+}
+
+/// Partition of the chain of what operators did.
+pub const OPERATORS: &str = "CHAIN#OPERATORS";
+/// Sort key of the head of a chain beside the jobs: the operators' chain, or one user's refusals.
+pub const CHAIN_HEAD: &str = "RH";
+/// Prefix of the sort keys of the records of a chain beside the jobs.
+pub const CHAIN_RECORDS: &str = "R#";
+
+/// Partition of a chain beside the jobs.
+pub fn chain(name: ChainName) -> String {
+    match name {
+        ChainName::Operators => OPERATORS.to_owned(),
+        ChainName::Refusals(id) => user(id),
+    }
+}
+
+/// What the sort keys of all records at this place of a chain begin with. Those of the next place come after all of them.
+pub fn chain_place(seq: u64) -> String {
+    format!("{CHAIN_RECORDS}{seq:012}#")
+}
+
+/// Sort key of a record of a chain beside the jobs: by place, then by digest, as in [`audit`].
+pub fn chain_record(head: AuditHead) -> String {
+    format!("{}{}", chain_place(head.length), head.digest)
+}
+
+/// Place and digest of the record whose sort key it is.
+pub fn parse_chain_record(sk: &str) -> Option<AuditHead> {
+    let (seq, digest) = sk.strip_prefix(CHAIN_RECORDS)?.split_once('#')?;
+    Some(AuditHead { length: seq.parse().ok()?, digest: Digest::try_from(digest.to_owned()).ok()? })
+}
+
+/// Partition of pointers to jobs that are, or were, in a state that people look for.
+pub fn jobs_in(state: JobState) -> String {
+    format!("STATE#{}", state.name())
+}
+
+/// Sort key of a pointer: by time, then by job.
+pub fn pointer(at: Timestamp, user: UserId, id: RequestId) -> String {
+    format!("{:015}#{}", at.millis(), support_code(user, id))
 }

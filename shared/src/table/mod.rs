@@ -23,16 +23,19 @@ use aws_sdk_dynamodb::{
 
 use crate::aws;
 
+mod chains;
 mod control;
 mod controls;
 mod decisions;
 mod jobs;
 pub mod keys;
 mod logins;
+mod pointers;
 mod records;
 pub mod schema;
 mod users;
 
+pub use chains::ChainPage;
 pub use control::{Fence, GatewaySeen, Heartbeat};
 pub use controls::Applied;
 pub use decisions::{DecisionMade, Took};
@@ -66,6 +69,9 @@ pub enum TableError {
     /// An item is not of the shape that its key promises.
     #[error("the table holds a malformed {0}")]
     Malformed(&'static str),
+    /// Others were quicker each time.
+    #[error("others keep writing the {0}")]
+    Contended(&'static str),
 }
 
 /// Capacity units that this process has used, in thousandths, for the numbers that we publish.
