@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use shared::{
     admission::Limits,
-    config::{EdgeAuthConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig, WorkerConfig},
+    config::{self, EdgeAuthConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig, WorkerConfig},
     rate_limit::Rate,
     secrets::SecretSource,
     session::Audience,
@@ -16,6 +16,8 @@ use crate::backend::Backend;
 const RETENTION_DAYS: u64 = 30;
 /// The longest poll. One host pays nothing for a held request.
 const LONG_POLL_S: u64 = 20;
+/// How old the last exported audit checkpoint may be when something destructive is done.
+const CHECKPOINT_MAX_AGE: Duration = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
 /// `iss` of sessions.
 const ISSUER: &str = "openclaw-miniprogram";
 /// `aud` of sessions.
@@ -66,6 +68,7 @@ impl Deployment {
             wechat_app_id: self.wechat_app_id.clone(),
             limits: Limits { submissions: Rate::new(Duration::from_millis(500), 20), in_flight: 16 },
             login_rate: Rate::new(Duration::from_secs(2), 60),
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
         }
     }
 
@@ -76,6 +79,7 @@ impl Deployment {
             secrets: SecretSource::File(self.secrets_file.clone()),
             audience: Self::audience(),
             long_poll_cap: Duration::from_secs(LONG_POLL_S),
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
         }
     }
 
@@ -88,6 +92,7 @@ impl Deployment {
             openclaw_base_url: self.gateway_base_url.clone(),
             unjournaled_writes: false,
             concurrency: 4,
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
         }
     }
 
@@ -123,6 +128,7 @@ impl Deployment {
             ("WECHAT_APP_ID", self.wechat_app_id.clone()),
             ("OPENCLAW_BASE_URL", self.gateway_base_url.clone()),
             ("LONG_POLL_MAX_S", LONG_POLL_S.to_string()),
+            ("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE.as_secs().to_string()),
         ]);
         variables
     }

@@ -170,6 +170,19 @@ fn audience(env: &Env<'_>) -> Result<Audience, ConfigError> {
     Ok(Audience { issuer: env.text("SESSION_ISSUER")?, audience: env.text("SESSION_AUDIENCE")? })
 }
 
+/// `CHECKPOINT_MAX_AGE_S`: how old the last exported audit checkpoint may be when something destructive is done. A day at
+/// most: what is proven a day late is not proven.
+fn checkpoint_max_age(env: &Env<'_>) -> Result<Duration, ConfigError> {
+    let age = env.seconds("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE_S)?;
+    if !(1..=86_400).contains(&age.as_secs()) {
+        return Err(ConfigError::Invalid { name: "CHECKPOINT_MAX_AGE_S", expected: "1 to 86400" });
+    }
+    Ok(age)
+}
+
+/// `CHECKPOINT_MAX_AGE_S` where nothing is said: three of the sweeper's checkpoints.
+pub const CHECKPOINT_MAX_AGE_S: u64 = 900;
+
 /// edge-auth's configuration.
 #[derive(Debug, Clone)]
 pub struct EdgeAuthConfig {
@@ -191,6 +204,8 @@ pub struct EdgeAuthConfig {
     pub limits: Limits,
     /// Logins from one address.
     pub login_rate: Rate,
+    /// How old the last exported audit checkpoint may be when something destructive is done.
+    pub checkpoint_max_age: Duration,
 }
 
 impl EdgeAuthConfig {
@@ -213,6 +228,7 @@ impl EdgeAuthConfig {
                 in_flight: usize::try_from(env.number("MAX_IN_FLIGHT", 16)?).unwrap_or(usize::MAX),
             },
             login_rate: rate("LOGIN_INTERVAL_MS", 2000, "LOGIN_BURST", 60)?,
+            checkpoint_max_age: checkpoint_max_age(env)?,
         })
     }
 }
@@ -228,6 +244,8 @@ pub struct StatusConfig {
     pub audience: Audience,
     /// The longest poll. A held poll on Lambda costs as much as 25 short ones, so it is short there.
     pub long_poll_cap: Duration,
+    /// How old the last exported audit checkpoint may be when something destructive is done.
+    pub checkpoint_max_age: Duration,
 }
 
 impl StatusConfig {
@@ -238,6 +256,7 @@ impl StatusConfig {
             secrets: secrets(env)?,
             audience: audience(env)?,
             long_poll_cap: env.seconds("LONG_POLL_MAX_S", 3)?,
+            checkpoint_max_age: checkpoint_max_age(env)?,
         })
     }
 }
@@ -257,6 +276,8 @@ pub struct WorkerConfig {
     pub unjournaled_writes: bool,
     /// How many jobs of one batch run at once.
     pub concurrency: usize,
+    /// How old the last exported audit checkpoint may be when something destructive is done.
+    pub checkpoint_max_age: Duration,
 }
 
 impl WorkerConfig {
@@ -269,6 +290,7 @@ impl WorkerConfig {
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
             unjournaled_writes: env.switch("UNJOURNALED_WRITES", false)?,
             concurrency: usize::try_from(env.number("WORKER_CONCURRENCY", 4)?).unwrap_or(1).max(1),
+            checkpoint_max_age: checkpoint_max_age(env)?,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::timestamp::Timestamp;
+use crate::{summary, timestamp::Timestamp};
 
 /// A rung of the ladder. The later of two does more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,6 +41,43 @@ impl Mode {
     }
 }
 
+/// Why somebody changed what the service may do: 1 to 200 characters on one line, kept for ever in an audit chain, so it
+/// names nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(String);
+
+/// The text is no reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a reason is 1 to {} visible characters on one line", Reason::AT_MOST)]
+pub struct BadReason;
+
+impl Reason {
+    /// Characters of a reason.
+    pub const AT_MOST: usize = 200;
+
+    /// Parses what a person wrote.
+    pub fn parse(text: &str) -> Result<Self, BadReason> {
+        let text = text.trim();
+        let fits = !text.is_empty() && text.chars().count() <= Self::AT_MOST && !text.chars().any(summary::hidden);
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadReason) }
+    }
+
+    /// An alarm's.
+    pub fn of_alarm() -> Self {
+        Self("the alarm went off".to_owned())
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// [`Setting::by`] where nothing was ever set, or what was cannot be read.
+pub const MISSING: &str = "missing";
+/// What [`Setting::by`] begins with when an alarm chose.
+pub const ALARM: &str = "alarm:";
+
 /// A rung that somebody chose, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -48,7 +85,7 @@ pub struct Setting {
     pub mode: Mode,
     /// Why, in a person's words.
     pub reason: String,
-    /// `operator:<id>`, `alarm:<name>`, `command`, or `missing`.
+    /// `operator:<id>`, `alarm:<name>`, `command`, or [`MISSING`].
     pub by: String,
     /// Since when.
     pub at: Timestamp,
@@ -88,15 +125,24 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// What holds when nothing can be read, or nothing was ever set: reads only.
+    /// What holds when nothing can be read: reads only.
     pub fn unreadable(now: Timestamp) -> Self {
-        let service = Setting {
-            mode: Mode::ReadOnly,
-            reason: "no mode can be read".to_owned(),
-            by: "missing".to_owned(),
-            at: now,
-        };
+        Self::reads_only("the mode cannot be read", now)
+    }
+
+    /// What holds when nothing was ever set: reads only.
+    pub fn unset(now: Timestamp) -> Self {
+        Self::reads_only("no mode was ever set", now)
+    }
+
+    fn reads_only(reason: &str, now: Timestamp) -> Self {
+        let service = Setting { mode: Mode::ReadOnly, reason: reason.to_owned(), by: MISSING.to_owned(), at: now };
         Self { service, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
+    }
+
+    /// Whether somebody chose the service's mode, and it could be read.
+    pub fn is_set(&self) -> bool {
+        self.service.by != MISSING
     }
 
     /// The rung of a tool: the weaker of the service's and its own.
@@ -148,6 +194,16 @@ mod tests {
         let unreadable = Controls::unreadable(NOW);
         assert_eq!(unreadable.mode_for("t"), Mode::ReadOnly);
         assert!(!unreadable.opened("t", NOW) && !unreadable.audit_proven(NOW));
+    }
+
+    #[test]
+    fn a_reason_is_one_visible_line() {
+        for good in ["x", " the gateway was moved ", "\u{7f51}\u{5173}", &"x".repeat(200)] {
+            assert_eq!(Reason::parse(good).unwrap().text(), good.trim());
+        }
+        for bad in ["", " \t", "two\nlines", "a\u{202e}b", "a\u{0}", &"x".repeat(201)] {
+            assert_eq!(Reason::parse(bad), Err(BadReason), "{bad:?}");
+        }
     }
 
     #[test]

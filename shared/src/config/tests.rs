@@ -60,9 +60,14 @@ fn a_namespace_is_one_that_cloudwatch_takes() {
 
 #[test]
 fn an_unreadable_variable_stops_the_start_with_its_name() {
-    for (name, value) in
-        [("WECHAT_BASE_URL", "ftp://x"), ("MAX_IN_FLIGHT", "many"), ("FAIR_QUEUE", "yes"), ("RETENTION_DAYS", "1")]
-    {
+    for (name, value) in [
+        ("WECHAT_BASE_URL", "ftp://x"),
+        ("MAX_IN_FLIGHT", "many"),
+        ("FAIR_QUEUE", "yes"),
+        ("RETENTION_DAYS", "1"),
+        ("CHECKPOINT_MAX_AGE_S", "0"),
+        ("CHECKPOINT_MAX_AGE_S", "86401"),
+    ] {
         let text = config(name, Some(value)).unwrap_err().to_string();
         assert!(text.contains(name), "{text}");
     }

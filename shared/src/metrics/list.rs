@@ -143,6 +143,7 @@ metrics! {
     ToolDuration = "tool_duration_ms" Distribution Milliseconds [[Tool], []]
         "the same steps, if sent: from sending to the known outcome";
     PolicyRefusals = "policy_refusals" Counter Count [[Reason], []] "each refusal by policy, at the edge or by the worker";
+    PolicyErrors = "policy_errors" Counter Count [[]] "each decision that a policy could not be evaluated for, which denies";
     GatewayAnswers = "gateway_answers" Counter Count [[Status], []]
         "each call of the gateway by a worker: HTTP status or its class, `unreachable`, `timeout`";
     GatewayFailures = "gateway_failures" Counter Count [[]]
@@ -152,6 +153,12 @@ metrics! {
     RingFailures = "ring_failures" Counter Count [[]] "each bell that could not be put on the queue";
     UndecodableMessages = "undecodable_messages" Counter Count [[]] "each receipt of a queue message that names no job";
     AuditWriteFailures = "audit_write_failures" Counter Count [[]] "each audit record that could not be written";
+    Mode = "mode" Gauge None [[]]
+        "each sweep: the service's mode: 3 `full`, 2 `read_only` or unreadable, 1 `explain_only`, 0 `closed`";
+    ModeChanges = "mode_changes" Counter Count [[]]
+        "each change of the service's mode, of a tool's or of an opening that was recorded";
+    ControlsUnreadable = "controls_unreadable" Counter Count [[]]
+        "each look at the mode that found none: it could not be read, or none was ever set";
     SweepRuns = "sweep_runs" Counter Count [[]] "each sweep: the service's heartbeat, and the sign that logs arrive";
     SweepFailures = "sweep_failures" Counter Count [[]] "each sweep: 1 if it could not be finished, else 0";
     OpenJobs = "open_jobs" Gauge Count [[]] "each sweep: jobs that are not over, and `unknown` ones that are still asked about";
