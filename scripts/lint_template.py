@@ -18,13 +18,16 @@ from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 TEMPLATE = pathlib.Path("template.yaml")
+CONSOLE = pathlib.Path("console/template.yaml")
 PAGE = pathlib.Path("docs/roles.md")
 OUT = pathlib.Path(".local/template-lint")
 STAGES = ["test", "staging", "prod"]
 REGIONS = ["eu-west-1", "cn-north-1"]
 CANARY = {"staging", "prod"}
-# Statements that may name every resource, because IAM takes no other for these actions, and only under a condition.
-UNBOUND = {"Traces": "Traced", "Network": "InVpc"}
+# Statements that may name every resource, because IAM takes no other for these actions, and under which condition alone.
+UNBOUND = {"Traces": "Traced", "Network": "InVpc", "Charts": None}
+# What a resource may end in: the streams of one log group, the objects of one bucket.
+BELOW = re.compile(r"log-group:\$\{\w+\}:log-stream:\*|\$\{\w+\.Arn\}/\*")
 
 
 def stop(sentence):
@@ -45,6 +48,8 @@ def expand(stage):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            resource["Properties"]["TemplateURL"] = "https://bucket.s3.amazonaws.com/key"
     try:
         return transform(template, {"Stage": stage}, NoManagedPolicies())
     except InvalidDocumentException as fault:
@@ -70,6 +75,14 @@ def lint(templates):
             print(done.stdout + done.stderr, file=sys.stderr)
             first = (done.stdout.strip().splitlines() or ["no output"])[0][:160]
             stop(f"cfn-lint is not content with the expanded template in {region}: {first}")
+
+
+def lint_console():
+    """The operators' page is for the partition that has all of CloudFront."""
+    program = str(pathlib.Path(sys.executable).parent / "cfn-lint")
+    done = subprocess.run([program, str(CONSOLE), "--regions", REGIONS[0]], capture_output=True, text=True)
+    if done.returncode:
+        stop(f"cfn-lint is not content with {CONSOLE}: {(done.stdout.strip().splitlines() or ['no output'])[0][:160]}")
 
 
 def listed(value):
@@ -108,9 +121,9 @@ def check_rights(stage, template):
                     stop(f"{place}: the action {action} holds a *")
             for resource in listed(statement["Resource"]):
                 text = rendered(resource)
-                if "*" in text and not (text == "*" and UNBOUND.get(statement.get("Sid")) == condition is not None):
-                    if not re.fullmatch(r"log-group:\$\{\w+\}:log-stream:\*", text):
-                        stop(f"{place}: the resource {text} holds a *")
+                unbound = text == "*" and statement["Sid"] in UNBOUND and UNBOUND[statement["Sid"]] == condition
+                if "*" in text and not unbound and not BELOW.fullmatch(text):
+                    stop(f"{place}: the resource {text} holds a *")
     groups = of_type(template, "AWS::CodeDeploy::DeploymentGroup")
     if bool(groups) != (stage in CANARY) or (groups and len(groups) != len(owner)):
         stop(f"stage {stage} has {len(groups)} deployment groups for {len(owner)} functions")
@@ -137,6 +150,14 @@ def rendered(value):
     return json.dumps(value)
 
 
+def when(statement, condition):
+    """What has to be so for a statement to hold."""
+    for tests in statement.get("Condition", {}).values():
+        for key, values in tests.items():
+            return f"`{key}` is {', '.join(f'`{one}`' for one in listed(values))}"
+    return f"`{condition}`" if condition else "always"
+
+
 def page(templates):
     """docs/roles.md."""
     prod = templates["prod"]
@@ -146,8 +167,9 @@ def page(templates):
         "Written by `scripts/lint-template.sh --roles` from the expanded template; `make lint-template` fails when it is out of",
         "date. The test target `template` runs the service and compares these rights with the calls that it really makes: none",
         "is missing, and none is granted that is not used. Resources are named without partition, region and account.", "",
-        "No action holds a `*`. Three kinds of resource do, because IAM knows no narrower one: the streams below a function's own",
-        "log group; the traces of X-Ray, only with `Tracing=on`; the network interfaces of a function, only with `SubnetIds`.", "",
+        "No action holds a `*`. Five kinds of resource do, because IAM knows no narrower one: the streams below a function's own",
+        "log group; the objects of the checkpoints' bucket; the numbers of CloudWatch that the operators' charts are drawn from; the",
+        "traces of X-Ray, only with `Tracing=on`; the network interfaces of a function, only with `SubnetIds`.", "",
     ]
     for function, properties in of_type(prod, "AWS::Lambda::Function").items():
         role = properties["Role"]["Fn::GetAtt"][0]
@@ -156,7 +178,7 @@ def page(templates):
         for statement, condition in statements(roles[role]):
             actions = ", ".join(f"`{action}`" for action in listed(statement["Action"]))
             resources = ", ".join(f"`{rendered(one)}`" for one in listed(statement["Resource"]))
-            lines.append(f"| {statement['Sid']} | {actions} | {resources} | {f'`{condition}`' if condition else 'always'} |")
+            lines.append(f"| {statement['Sid']} | {actions} | {resources} | {when(statement, condition)} |")
         lines.append("")
     lines += ["## Who may call a function", "", "| function | caller | of |", "|---|---|---|"]
     for permission in of_type(prod, "AWS::Lambda::Permission").values():
@@ -178,6 +200,7 @@ def main():
     for stage, template in templates.items():
         check_rights(stage, template)
     lint(templates)
+    lint_console()
     text = page(templates)
     if "--roles" in sys.argv[1:]:
         PAGE.write_text(text)
