@@ -25,6 +25,9 @@ pub struct UserState {
     /// Jobs that were open when last looked at. Adding is idempotent, so is removing.
     #[serde(rename = "inf", default)]
     pub in_flight: BTreeSet<String>,
+    /// The groups that an operator has put the user in.
+    #[serde(rename = "gr", default)]
+    pub groups: BTreeSet<String>,
     /// When a place in flight was last taken.
     #[serde(rename = "adm", default)]
     pub last_admission: Option<Timestamp>,
@@ -101,7 +104,8 @@ mod tests {
 
     fn user() -> UserState {
         let in_flight = BTreeSet::new();
-        UserState { not_before: epoch(), arrival: None, in_flight, last_admission: None, nonce: "other".into() }
+        let groups = BTreeSet::new();
+        UserState { not_before: epoch(), arrival: None, in_flight, groups, last_admission: None, nonce: "other".into() }
     }
 
     fn explain_for(user: Option<&UserState>) -> Admission {

@@ -193,9 +193,15 @@ pub struct Said {
 }
 
 impl Job {
-    /// The question of this job: of the step at the cursor, or, once that has none, the last one that was asked.
+    /// The question of this job: of the step at the cursor, or, when that has none, the last one that was asked.
     pub fn question(&self) -> Option<&Approval> {
-        self.steps.iter().take(self.cursor + 1).rev().find_map(|step| step.approval.as_ref())
+        self.asked().map(|(_, question)| question)
+    }
+
+    /// The same, with the place of its step.
+    pub fn asked(&self) -> Option<(usize, &Approval)> {
+        let begun = self.steps.iter().enumerate().take(self.cursor + 1).rev();
+        begun.filter_map(|(place, step)| Some((place, step.approval.as_ref()?))).next()
     }
 
     /// Where it stands towards that decision. Pure: what changes the job is [`JobEvent::Decided`](crate::job::JobEvent).

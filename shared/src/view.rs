@@ -5,9 +5,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    approval::Approver,
+    catalogue::Catalogue,
+    digest::Digest,
     job::{Effect, Job, JobState, Resolution},
     request_id::RequestId,
     step::{Step, StepOutcome},
+    submission::Call,
+    summary::{self, Described},
     timestamp::Timestamp,
     user_id::UserId,
 };
@@ -17,7 +22,7 @@ use crate::{
 pub struct JobView {
     /// The job's name.
     pub request_id: RequestId,
-    /// `queued`, `running`, `retrying`, or one of the six ends.
+    /// `queued`, `running`, `retrying`, `awaiting_approval`, or one of the seven ends.
     pub status: &'static str,
     /// Only when it is over without success: whether a new request is safe.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +37,9 @@ pub struct JobView {
     /// Why it ended without success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorView>,
+    /// What somebody has to say yes to, or has decided. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalView>,
     /// What was learnt about an unknown job later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<ResolutionView>,
@@ -68,6 +76,61 @@ pub struct ErrorView {
     pub code: String,
     /// For people.
     pub message: &'static str,
+}
+
+/// The public shape of a question and its answer: all of what runs, and nothing that looks like something else.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ApprovalView {
+    /// Who has to decide.
+    pub approver: Approver,
+    /// Names exactly this call; a decision repeats it.
+    pub digest: Digest,
+    /// The tool's title.
+    pub title: String,
+    /// What the call does.
+    pub summary: String,
+    /// Its arguments, with everything that could not be seen as a visible escape. Absent once they are erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Value>,
+    /// From here on nobody can say yes.
+    pub expires_at: String,
+    /// `approve` or `reject`; absent while nobody has decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<&'static str>,
+    /// As whom it was decided: `user` or `operator`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Approver>,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl ApprovalView {
+    /// What was, or is, asked about a job with these calls.
+    pub fn of(job: &Job, calls: &[Call], catalogue: &Catalogue) -> Option<Self> {
+        let (place, question) = job.asked()?;
+        let call = calls.get(place);
+        let tool = job.steps.get(place).map_or("", |step| step.tool.as_str());
+        // A tool that has gone since, or arguments that were erased: there is still a question that was answered.
+        let described = call.and_then(|call| summary::describe(catalogue.get(&call.tool)?, &call.arguments).ok());
+        let described = described.unwrap_or_else(|| Described {
+            title: tool.to_owned(),
+            summary: String::new(),
+            arguments: call.map_or(Value::Null, |call| summary::visible_value(&call.arguments)),
+        });
+        let decision = question.decision.as_ref();
+        Some(Self {
+            approver: question.approver,
+            digest: question.digest,
+            title: described.title,
+            summary: described.summary,
+            arguments: call.map(|_| described.arguments),
+            expires_at: question.expires_at.to_string(),
+            decision: decision.map(|decision| if decision.approved { "approve" } else { "reject" }),
+            by: decision.map(|decision| decision.by.approver()),
+            at: decision.map(|decision| decision.at.to_string()),
+        })
+    }
 }
 
 /// The public shape of a resolution.
@@ -107,6 +170,10 @@ pub fn next_poll_ms(job: &Job, now: Timestamp) -> Option<u64> {
     if job.state.is_over() {
         return None;
     }
+    if job.state == JobState::AwaitingApproval {
+        // A person is slow.
+        return Some(5_000);
+    }
     Some(match now.since(job.created_at).as_millis() {
         0..=1_999 => 500,
         2_000..=9_999 => 1_000,
@@ -125,6 +192,14 @@ pub fn support_code(user: UserId, request: RequestId) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The user and the job that a support code names.
+pub fn parse_support_code(text: &str) -> Option<(UserId, RequestId)> {
+    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+    let id = |half: &[u8]| uuid::Uuid::from_slice(half).map(|id| id.as_hyphenated().to_string());
+    let (user, request) = bytes.split_at(16);
+    Some((id(user).ok()?.parse().ok()?, id(request).ok()?.parse().ok()?))
+}
+
 /// The message for people that goes with a job's error code.
 fn message(code: &str) -> &'static str {
     match code {
@@ -135,7 +210,7 @@ fn message(code: &str) -> &'static str {
         "attempts_exhausted" => "Every attempt ended without an answer, and none is left.",
         "approval_rejected" => "It was not approved.",
         "approval_expired" => "Nobody approved it in time.",
-        "approval_insufficient" => "What was approved now needs a stronger approval.",
+        "approval_insufficient" => "It now needs an approval that it was not given.",
         "mode_explain_only" => "The service explains now and calls nothing.",
         "mode_read_only" => "The service only reads now.",
         "mode_closed" => "The service is closed now.",
@@ -153,6 +228,12 @@ fn message(code: &str) -> &'static str {
 }
 
 impl JobView {
+    /// The same with what was asked.
+    #[must_use]
+    pub fn asking(self, approval: Option<ApprovalView>) -> Self {
+        Self { approval, ..self }
+    }
+
     /// The view of a job whose result, when it is stored apart, is `stored_result`.
     pub fn new(job: &Job, result: Option<Value>, now: Timestamp) -> Self {
         Self {
@@ -173,6 +254,7 @@ impl JobView {
                 at: at.to_string(),
                 note: note.clone(),
             }),
+            approval: None,
             cancel_requested: job.cancel_requested && !job.state.is_over(),
             next_poll_ms: next_poll_ms(job, now),
             support_code: support_code(job.user_id, job.request_id),

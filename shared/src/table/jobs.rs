@@ -50,6 +50,7 @@ impl Table {
 
     /// Creates a job.
     pub async fn create_job(&self, job: &Job, nonce: &str) -> Result<Created, TableError> {
+        self.point_at(None, job).await?;
         // There is no item of this id yet.
         let condition = Condition::new("attribute_not_exists(pk)");
         match self.put(self.item(job, nonce)?, condition).await? {
@@ -62,6 +63,7 @@ impl Table {
 
     /// Invariant 3, *fence*: replaces `before` by `after`, if the stored job still is `before`.
     pub async fn commit(&self, before: &Job, after: &Job, nonce: &str) -> Result<Commit, TableError> {
+        self.point_at(Some(before), after).await?;
         // The stored job is in the state and at the revision that this change was worked out from: nobody, no worker, no
         // cancel, no sweep, has written in between. `rev` alone would do; the state is there for whoever reads a refusal.
         let condition = Condition::new("#state = :state AND #rev = :rev")

@@ -9,13 +9,21 @@ use serde_json::{Value, json};
 use super::{Condition, Consumed, Item, Table, TableError, keys, number, text, text_of, unavailable};
 use crate::{
     audit::{AuditHead, AuditRecord},
+    canonical,
+    catalogue::Catalogue,
     digest::{Digest, DigestKey},
     job::{Job, ResultRef},
     request_id::RequestId,
     submission::Call,
     timestamp::Timestamp,
     user_id::UserId,
+    view::ApprovalView,
 };
+
+/// The largest item for which a result is kept inside: one write unit is 1,024 bytes.
+const INLINE_ITEM_BYTES: usize = 1000;
+/// No larger result is kept. The journal's own cap is the same.
+const RESULT_CAP_BYTES: usize = 64 * 1024;
 
 /// What a job was asked to do, and the key of its digests.
 #[derive(Debug, Clone)]
@@ -70,11 +78,41 @@ impl Table {
         self.put_record(user, keys::result(id, digest), [("body", canonical)], now).await
     }
 
+    /// Keeps a result: inside the job's item while that stays within one write unit, else in a record of its own. One over
+    /// the cap is not kept. Returns with it its digest.
+    pub async fn keep_result(
+        &self,
+        job: &Job,
+        key: &DigestKey,
+        value: &Value,
+        now: Timestamp,
+    ) -> Result<(ResultRef, Digest), TableError> {
+        let canonical = String::from_utf8_lossy(&canonical::canonical(value)).into_owned();
+        let digest = key.digest_bytes(canonical.as_bytes());
+        if canonical.len() > RESULT_CAP_BYTES {
+            return Ok((ResultRef::Omitted, digest));
+        }
+        if self.size_of(job) + canonical.len() <= INLINE_ITEM_BYTES {
+            return Ok((ResultRef::Inline(canonical), digest));
+        }
+        self.put_result(job.user_id, job.request_id, digest, canonical, now).await?;
+        Ok((ResultRef::Stored(digest), digest))
+    }
+
     /// Reads a result.
     pub async fn result(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Value>, TableError> {
         let Some(item) = self.get(keys::user(user), keys::result(id, digest)).await? else { return Ok(None) };
         let body = text_of(&item, "body").ok_or(TableError::Malformed("result"))?;
         serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("result"))
+    }
+
+    /// What was, or is, asked about a job, for its view; the payload is read only if something was.
+    pub async fn approval_of(&self, job: &Job, catalogue: &Catalogue) -> Result<Option<ApprovalView>, TableError> {
+        if job.question().is_none() {
+            return Ok(None);
+        }
+        let payload = self.payload(job.user_id, job.request_id, job.fingerprint).await?;
+        Ok(ApprovalView::of(job, payload.as_ref().map_or(&[], |payload| &payload.calls), catalogue))
     }
 
     /// What a job returned, wherever it is kept. `{"omitted": …}` when it was not, or no longer is.
