@@ -35,6 +35,16 @@ impl Mode {
         }
     }
 
+    /// How much it does, from 0.
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::ExplainOnly => 1,
+            Self::ReadOnly => 2,
+            Self::Full => 3,
+        }
+    }
+
     /// Parses a name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.name() == name)

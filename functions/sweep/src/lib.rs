@@ -1,18 +1,22 @@
 //! sweep: rings overdue jobs, so that a lost bell delays a job and never loses it. Decides nothing about a job: whatever
-//! is to become of it, a worker finds out under a claim.
+//! is to become of it, a worker finds out under a claim. Also takes the messages of alarms, which lower the service's mode.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use shared::{
     clock::World,
     config::SweepConfig,
+    controls::{ControlsCache, alarm},
     metrics::{self, Metric},
+    mode::Mode,
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
     table::{Table, TableError},
     timestamp::Timestamp,
 };
 
+mod alarms;
 mod open_jobs;
 mod overdue;
 
@@ -26,6 +30,7 @@ pub struct Sweep {
     table: Table,
     queue: Queue,
     gateway: Gateway,
+    controls: ControlsCache,
 }
 
 /// Why the function cannot start.
@@ -59,6 +64,9 @@ pub enum SweepError {
     /// The heartbeat could not be written.
     #[error("the heartbeat could not be written: {0}")]
     Heartbeat(TableError),
+    /// An alarm's message could not be acted upon. It comes again.
+    #[error("the mode could not be lowered: {0}")]
+    Alarm(TableError),
 }
 
 /// What one job or shard met.
@@ -80,16 +88,26 @@ impl Sweep {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
+            controls: ControlsCache::new("sweep", Duration::ZERO),
             config,
             world,
         })
+    }
+
+    /// What Lambda does: an event of SNS brings messages of alarms; any other only says that it is time.
+    pub async fn handle(&self, event: &Value, deadline: Timestamp) -> Result<(), SweepError> {
+        match alarm::texts(event) {
+            Some(texts) => alarms::take(self, &texts).await.map_err(SweepError::Alarm),
+            None => self.run(deadline).await.map(drop),
+        }
     }
 
     /// One run; stops before `deadline`.
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
         let (tally, seen, beaten) = overdue::run(self, deadline).await;
-        let measured = seen.values(&tally.overdue);
+        let mut measured = seen.values(&tally.overdue);
+        measured.push((Metric::Mode, f64::from(self.mode().await.level())));
         let Tally { report, failed, fault, .. } = tally;
         let ended = match (fault, beaten) {
             (Some(fault), _) => Err(SweepError::Incomplete { failed, fault }),
@@ -107,6 +125,11 @@ impl Sweep {
         let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, metrics::one_if(ended.is_err()))];
         self.world.measure(&[&runs[..], &measured[..]].concat(), &[]);
         ended
+    }
+
+    /// The service's mode, for its gauge. What cannot be read acts as `read_only`.
+    async fn mode(&self) -> Mode {
+        self.controls.read(&self.table, &self.world).await.map_or(Mode::ReadOnly, |controls| controls.service.mode)
     }
 
     /// The table, for whoever counts what it costs.

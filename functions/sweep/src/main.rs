@@ -1,4 +1,4 @@
-//! sweep as a Lambda function, started by a schedule.
+//! sweep as a Lambda function, started by a schedule, and by alarms through SNS.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,9 @@ async fn main() -> ExitCode {
     telemetry::run("sweep", async |env, world| -> Result<(), Error> {
         let sweep = &Sweep::new(SweepConfig::from_env(env)?, world.clone())?;
         let world = &world;
-        // The event only says that it is time.
         let serve = service_fn(|event: LambdaEvent<Value>| async move {
             let deadline = world.deadline(event.context.deadline);
-            sweep.run(deadline).await.map(drop).map_err(Error::from)
+            sweep.handle(&event.payload, deadline).await.map_err(Error::from)
         });
         lambda_runtime::run(serve).await
     })

@@ -57,7 +57,7 @@ impl PolicyFiles {
     }
 
     /// A short digest of everything that decides: the catalogue, the schemas of arguments and the policies.
-    pub(super) fn version(&self) -> String {
+    pub fn version(&self) -> String {
         let decides = |path: &str| path == "tools.toml" || path.starts_with("schemas/") || is_policy(path);
         let mut hashed = Vec::new();
         for (path, bytes) in self.0.iter().filter(|(path, _)| decides(path)) {

@@ -1,0 +1,31 @@
+//! Alarms that lower the service's mode.
+
+use shared::{
+    controls::{
+        self,
+        alarm::{self, Message},
+    },
+    policy::PolicyFiles,
+    table::TableError,
+};
+
+use crate::Sweep;
+
+/// Acts upon each message, the others included when one cannot be acted upon: an event that failed comes again whole, and
+/// what is as low as it should be is left.
+pub(crate) async fn take(sweep: &Sweep, texts: &[&str]) -> Result<(), TableError> {
+    let mut taken = Ok(());
+    for text in texts {
+        match alarm::read(text) {
+            Message::Nothing(code) => tracing::warn!(function = "sweep", code, "a message changes no mode"),
+            Message::Lower(name, mode) => {
+                let version = PolicyFiles::built_in().version();
+                let lowered = controls::lower(&sweep.table, &sweep.world, name, mode, &version).await;
+                taken = taken.and(lowered.map(drop));
+            }
+        }
+    }
+    taken.inspect_err(|error| {
+        tracing::error!(function = "sweep", code = "mode_not_lowered", error = %error, "the mode could not be lowered");
+    })
+}
