@@ -12,7 +12,10 @@ use std::{
 };
 
 use serde::Deserialize;
-use shared::catalogue::{Catalogue, CatalogueFault, ToolEffect};
+use shared::{
+    catalogue::ToolEffect,
+    policy::{Policy, PolicyFault},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, ChildStdin, Command},
@@ -61,7 +64,7 @@ pub enum GatewayError {
     NotInstalled,
     /// The catalogue says which tools the journal guards.
     #[error(transparent)]
-    Catalogue(#[from] CatalogueFault),
+    Policy(#[from] PolicyFault),
     /// The script could not be started, or its files not be read.
     #[error("the gateway cannot be started: {0}")]
     Io(#[from] std::io::Error),
@@ -246,10 +249,10 @@ impl Process {
 }
 
 /// The tools of the catalogue: those that only read, and the rest, comma-separated.
-fn tools() -> Result<(String, String), CatalogueFault> {
-    let catalogue = Catalogue::built_in()?;
+fn tools() -> Result<(String, String), PolicyFault> {
+    let policy = Policy::built_in()?;
     let names = |reads: bool| {
-        let wanted = catalogue.tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == reads);
+        let wanted = policy.catalogue().tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == reads);
         wanted.map(|tool| tool.entry.name.as_str()).collect::<Vec<_>>().join(",")
     };
     Ok((names(true), names(false)))

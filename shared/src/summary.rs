@@ -136,7 +136,8 @@ fn bounded(schema: &Value, property: &str) -> bool {
         }
 }
 
-fn visible_value(value: &Value) -> Value {
+/// A value with an escape for everything in its strings and keys that could not be seen.
+pub fn visible_value(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(visible(text)),
         Value::Array(items) => Value::Array(items.iter().map(visible_value).collect()),
@@ -167,7 +168,7 @@ pub fn visible(text: &str) -> String {
 }
 
 /// What leaves no mark of its own, or moves its neighbours: control characters, line ends, direction, joiners, fillers, tags.
-fn hidden(c: char) -> bool {
+pub(crate) fn hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use integration_tests::App;
 use serde_json::json;
+use shared::policy::{Policy, PolicyFiles};
 
 const INVOKE: &str = "/miniprogram/v1/invoke";
 
@@ -103,10 +104,8 @@ async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
     alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
     app.deliver().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let root = integration_tests::mini_gateway::checkout().join("policy");
-    let text = std::fs::read_to_string(root.join("tools.toml")).unwrap().replace("\"ledger_sleep\"", "\"ledger_nap\"");
-    let schema = |name: &str| std::fs::read(root.join("schemas").join(name)).ok();
-    app.new_worker(Some(shared::catalogue::Catalogue::parse(&text, schema).unwrap()));
+    let files = PolicyFiles::built_in().replacing("tools.toml", "\"ledger_sleep\"", "\"ledger_nap\"").unwrap();
+    app.new_worker(Some(Policy::parse(&files).unwrap()));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
     app.stop().await;

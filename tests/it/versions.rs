@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{App, Client};
 use serde_json::json;
-use shared::catalogue::Catalogue;
+use shared::policy::{Policy, PolicyFiles};
 
 async fn set(app: &App, alice: &Client, id: &str, attribute: &str, value: AttributeValue) {
     let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
@@ -41,20 +41,29 @@ async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
     app.stop().await;
 }
 
-fn catalogue(change: impl Fn(String) -> String) -> Catalogue {
-    let root = integration_tests::mini_gateway::checkout().join("policy");
-    let text = change(std::fs::read_to_string(root.join("tools.toml")).unwrap());
-    Catalogue::parse(&text, |name| std::fs::read(root.join("schemas").join(name)).ok()).unwrap()
+fn policy(file: &str, from: &str, to: &str) -> Policy {
+    Policy::parse(&PolicyFiles::built_in().replacing(file, from, to).expect("it is there")).unwrap()
 }
 
+/// Nothing runs unasked, and nobody is asked.
+const SHUT: (&str, &str, &str) = ("tools.cedar", "permit (", "forbid (");
+
 #[tokio::test]
-async fn the_worker_decides_again_by_its_own_catalogue_before_anything_is_sent() {
+async fn the_worker_decides_again_by_its_own_policy_before_anything_is_sent() {
     for (story, change, code) in [
-        ("the write was closed", ("run_unapproved = true", ""), "approval_needed"),
-        ("the tool was taken out", ("name = \"ledger_append\"", "name = \"ledger_other\""), "tool_unknown"),
+        ("the write was closed", SHUT, "policy_denied"),
+        (
+            "the tool was taken out",
+            ("tools.toml", "name = \"ledger_append\"", "name = \"ledger_other\""),
+            "tool_unknown",
+        ),
         (
             "its schema became stricter",
-            ("schema = \"note.json\"\nexample = { note = \"two coffees\" }", "schema = \"nothing.json\"\nexample = {}"),
+            (
+                "tools.toml",
+                "schema = \"note.json\"\nexample = { note = \"two coffees\" }",
+                "schema = \"nothing.json\"\nexample = {}",
+            ),
             "arguments_invalid",
         ),
     ] {
@@ -62,7 +71,7 @@ async fn the_worker_decides_again_by_its_own_catalogue_before_anything_is_sent()
         let alice = app.login("alice").await;
         let id = app.new_id();
         alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-        app.new_worker(Some(catalogue(|text| text.replace(change.0, change.1))));
+        app.new_worker(Some(policy(change.0, change.1, change.2)));
         let job = app.finish(&alice, &id).await;
         assert_eq!(
             (job["status"].as_str(), job["error"]["code"].as_str()),
@@ -84,7 +93,7 @@ async fn a_step_that_has_an_intent_is_never_decided_again() {
     app.gateway().next("/miniprogram/v1/invoke", "reset_before", None, 1).await;
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     app.deliver().await;
-    app.new_worker(Some(catalogue(|text| text.replace("run_unapproved = true", ""))));
+    app.new_worker(Some(policy(SHUT.0, SHUT.1, SHUT.2)));
     let job = app.finish(&alice, &id).await;
     assert_eq!((job["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1), "it ran, and that is told: {job}");
     app.stop().await;

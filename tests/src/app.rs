@@ -10,10 +10,10 @@ use local::{
 use serde_json::{Value, json};
 use shared::{
     aws::AwsSettings,
-    catalogue::Catalogue,
     clock::{Clock, System, World},
     config::{EdgeAuthConfig, WorkerConfig},
     intent::Via,
+    policy::Policy,
     request_id::RequestId,
     table::{Stored, Table},
 };
@@ -158,12 +158,12 @@ impl App {
         self.gateway.as_mut().expect("this app has a mini gateway")
     }
 
-    /// A worker that has just started, with nothing cached, and another catalogue if given.
-    pub fn new_worker(&mut self, catalogue: Option<Catalogue>) {
+    /// A worker that has just started, with nothing cached, and another policy if given.
+    pub fn new_worker(&mut self, policy: Option<Policy>) {
         let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let config = self.deployment.worker();
-        let worker = match catalogue {
-            Some(catalogue) => Worker::with_catalogue(config, world, catalogue),
+        let worker = match policy {
+            Some(policy) => Worker::with_policy(config, world, policy),
             None => Worker::new(config, world),
         };
         self.worker = Arc::new(worker.expect("the worker starts"));

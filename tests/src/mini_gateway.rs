@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::catalogue::{Catalogue, ToolEffect};
+use shared::{catalogue::ToolEffect, policy::Policy};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -148,9 +148,9 @@ async fn spawn(dir: &Path, journal: bool, port: u16, token: &str) -> (Child, u16
     let root = checkout();
     let node = root.join(".local/openclaw/bin/node");
     assert!(node.exists(), "Node 24 is not installed: run `make openclaw` first");
-    let catalogue = Catalogue::built_in().expect("the built-in catalogue is sound");
+    let policy = Policy::built_in().expect("the built-in policy is sound");
     let names = |read: bool| {
-        let tools = catalogue.tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == read);
+        let tools = policy.catalogue().tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == read);
         tools.map(|tool| tool.entry.name.clone()).collect::<Vec<_>>().join(",")
     };
     let mut command = Command::new(node);

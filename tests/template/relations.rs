@@ -6,7 +6,7 @@ mod changes;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::{aws::OPERATION_TIMEOUT, catalogue::Catalogue, request_id::RequestId, wechat};
+use shared::{aws::OPERATION_TIMEOUT, policy::Policy, request_id::RequestId, wechat};
 
 use crate::document::{FUNCTIONS, Template};
 
@@ -110,8 +110,8 @@ fn a_sweep_ends_before_the_next(t: &Template) -> Result<(), String> {
 
 fn a_message_outlives_the_attempts_of_its_job(t: &Template) -> Result<(), String> {
     let receives = seconds(t, "Queue", "RedrivePolicy/maxReceiveCount")?;
-    let catalogue = Catalogue::built_in().map_err(|fault| fault.to_string())?;
-    for tool in catalogue.tools() {
+    let policy = Policy::built_in().map_err(|fault| fault.to_string())?;
+    for tool in policy.catalogue().tools() {
         let (name, attempts) = (&tool.entry.name, tool.entry.attempts);
         hold(receives > f64::from(attempts), || {
             format!("maxReceiveCount of Queue is {receives}, not over the {attempts} attempts of the tool {name}")

@@ -51,7 +51,7 @@ pub(crate) fn live() -> Answer {
 /// Whether the service as a whole does its work, and what is wrong if it does not.
 pub(crate) async fn ready(status: &Status) -> Answer {
     let (beat, seen) = tokio::join!(status.table.heartbeat(), status.table.last_gateway());
-    let readiness = judge(beat, seen, status.catalogue.version(), status.world.now());
+    let readiness = judge(beat, seen, status.policy.version(), status.world.now());
     if readiness.ready { http::ok(&readiness) } else { http::not_ready(&readiness) }
 }
 

@@ -8,12 +8,13 @@ use ::http::Method;
 use lambda_http::{Request, RequestExt};
 use shared::{
     bearer,
-    catalogue::{Catalogue, CatalogueFault},
     clock::World,
     config::StatusConfig,
+    controls::ControlsCache,
     digest::DigestKey,
     http::{Answer, ApiError, Code},
     job::Job,
+    policy::{Policy, PolicyFault},
     request_id::RequestId,
     secrets::{Listed, Secrets, SecretsError, StatusSecrets},
     session::{Session, SessionVerifier},
@@ -39,7 +40,8 @@ pub struct Status {
     config: StatusConfig,
     world: World,
     table: Table,
-    catalogue: Catalogue,
+    policy: Policy,
+    controls: ControlsCache,
     secrets: Secrets<StatusKeys>,
 }
 
@@ -52,9 +54,9 @@ struct StatusKeys {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The catalogue contradicts itself.
+    /// Catalogue or policies cannot be used.
     #[error(transparent)]
-    Catalogue(#[from] CatalogueFault),
+    Policy(#[from] PolicyFault),
 }
 
 /// A newer function wrote the job.
@@ -68,8 +70,9 @@ impl Status {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
-            catalogue: Catalogue::built_in()?,
+            policy: Policy::built_in()?,
             secrets: Secrets::new("status", config.secrets.clone(), &table.aws),
+            controls: ControlsCache::new("status", config.checkpoint_max_age),
             config,
             world,
         })
@@ -104,7 +107,7 @@ impl Status {
             return list_jobs::list_jobs(self, request, session.user_id).await;
         }
         if route == Route::Tools {
-            return Ok(tools::tools(&self.catalogue));
+            return Ok(tools::tools(&self.policy, session.user_id, self.world.now()));
         }
         // An id that is none is an id that nobody has.
         let id: RequestId = id.parse().map_err(|_| ApiError::new(Code::NotFound))?;
@@ -161,7 +164,7 @@ fn path(request: &Request) -> &str {
 /// A table that does not answer passes; an item of the wrong shape does not.
 fn table_fault(error: TableError) -> ApiError {
     match error {
-        TableError::Unavailable { .. } => ApiError::unavailable(error),
+        TableError::Unavailable { .. } | TableError::Contended(_) => ApiError::unavailable(error),
         TableError::Malformed(_) => ApiError::new(Code::Internal).because(error),
     }
 }

@@ -1,6 +1,6 @@
 //! The step at the cursor: what may be sent, recorded before it is sent, and what the gateway answered.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shared::{
     audit::AuditEvent,
@@ -8,11 +8,12 @@ use shared::{
     catalogue::{Tool, ToolEffect, ToolEntry},
     intent::{Intent, Via},
     job::JobEvent,
+    mode::Mode,
     openclaw::{
         CallAnswer, GatewayTokens,
         journal::{Expected, JournalAnswer, JournaledCall},
     },
-    policy::{self, PolicyDecision},
+    policy::{Asked, DenyReason, PolicyDecision},
     secrets::{SecretsError, WorkerSecrets},
 };
 
@@ -82,10 +83,24 @@ impl Worker {
         if self.world.now() >= job.not_after {
             return Err(Ending::expired());
         }
-        if let PolicyDecision::Deny(reason) = policy::decide(&self.catalogue, &cursor.call.tool) {
-            return Err(Ending::refused(reason.code()));
+        let groups = BTreeSet::new();
+        let asked = Asked {
+            user_id: job.user_id,
+            groups: &groups,
+            tool: &cursor.call.tool,
+            arguments: &cursor.call.arguments,
+            derived: false,
+            audited: true,
+            now: self.world.now(),
+        };
+        match self.policy.decide(&asked, Mode::Full).decision {
+            PolicyDecision::Run => {}
+            PolicyDecision::RunIfUserApproves | PolicyDecision::RunIfOperatorApproves => {
+                return Err(Ending::refused(DenyReason::PolicyDenied.code()));
+            }
+            PolicyDecision::Deny(reason) => return Err(Ending::refused(reason.code())),
         }
-        let tool = self.catalogue.get(&cursor.call.tool).ok_or_else(|| Ending::refused("tool_unknown"))?;
+        let tool = self.policy.tool(&cursor.call.tool).ok_or_else(|| Ending::refused("tool_unknown"))?;
         if tool.validate(&cursor.call.arguments).is_err() {
             return Err(Ending::refused("arguments_invalid"));
         }
@@ -167,7 +182,7 @@ impl Worker {
     ) -> Result<Verdict, RunError> {
         // A tool that has gone from the catalogue since is only asked for; nothing is sent for it any more.
         let gone = ToolEntry::gone(&cursor.call.tool, cursor.job.step().map_or(ToolEffect::Write, |step| step.effect));
-        let tool = self.catalogue.get(&cursor.call.tool);
+        let tool = self.policy.tool(&cursor.call.tool);
         let entry = tool.map_or(&gone, |tool| &tool.entry);
         // Without a journal there is nobody to ask.
         let Via::Journal(id) = &intent.via else {

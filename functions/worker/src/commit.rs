@@ -73,7 +73,7 @@ impl Worker {
             actor: Actor::Worker,
             step: job.cursor,
             tool: job.step().map_or("", |step| step.tool.as_str()),
-            policy_version: self.catalogue.version(),
+            policy_version: self.policy.version(),
         }
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use shared::{
-    catalogue::{Catalogue, CatalogueFault},
     clock::World,
     config::WorkerConfig,
+    controls::ControlsCache,
     openclaw::{Gateway, GatewayClientError, GatewayTokens},
+    policy::{Policy, PolicyFault},
     queue::Queue,
     secrets::{Secrets, SecretsError},
     table::Table,
@@ -43,7 +44,8 @@ pub struct Worker {
     table: Table,
     queue: Queue,
     gateway: Gateway,
-    catalogue: Catalogue,
+    policy: Policy,
+    controls: ControlsCache,
     secrets: Secrets<GatewayTokens>,
     view: journal_view::Cache,
 }
@@ -51,9 +53,9 @@ pub struct Worker {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The catalogue contradicts itself.
+    /// Catalogue or policies cannot be used.
     #[error(transparent)]
-    Catalogue(#[from] CatalogueFault),
+    Policy(#[from] PolicyFault),
     /// No HTTP client.
     #[error(transparent)]
     Client(#[from] GatewayClientError),
@@ -62,20 +64,21 @@ pub enum StartError {
 impl Worker {
     /// Wires it; builds every client once.
     pub fn new(config: WorkerConfig, world: World) -> Result<Self, StartError> {
-        let catalogue = Catalogue::built_in()?;
-        Self::with_catalogue(config, world, catalogue)
+        let policy = Policy::built_in()?;
+        Self::with_policy(config, world, policy)
     }
 
-    /// Wires it with another catalogue than the one built in: what a newer deployment would have.
-    pub fn with_catalogue(config: WorkerConfig, world: World, catalogue: Catalogue) -> Result<Self, StartError> {
+    /// Wires it with another policy than the one built in: what a newer deployment would have.
+    pub fn with_policy(config: WorkerConfig, world: World, policy: Policy) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
             secrets: Secrets::new("worker", config.secrets.clone(), &table.aws),
+            controls: ControlsCache::new("worker", config.checkpoint_max_age),
             view: journal_view::Cache::default(),
-            catalogue,
+            policy,
             config,
             world,
         })

@@ -168,7 +168,7 @@ async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<C
     let event = JobEvent::StepEnded { outcome: ending.outcome, error, result, ends_as: ending.ends_as };
     let committed = worker.commit(job, event, Some(audit)).await?;
     if let Some(after) = &committed {
-        metrics::finished(&worker.world, &worker.catalogue, job, after, cursor.sent_at);
+        metrics::finished(&worker.world, worker.policy.catalogue(), job, after, cursor.sent_at);
     }
     Ok(committed)
 }
@@ -209,7 +209,7 @@ async fn without_payload(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     let committed = worker.commit(job, event, Some(audit)).await?;
     if let Some(after) = &committed {
         let sent_at = job.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
-        metrics::finished(&worker.world, &worker.catalogue, job, after, sent_at);
+        metrics::finished(&worker.world, worker.policy.catalogue(), job, after, sent_at);
     }
     over(committed)
 }

@@ -184,11 +184,11 @@ mod tests {
     use super::*;
     use shared::{
         audit::AuditHead,
-        catalogue::Catalogue,
         digest::Digest,
         intent::JournalId,
         job::{NewJob, Start},
         openclaw::Refusal,
+        policy::Policy,
         user_id::UserId,
     };
 
@@ -216,8 +216,8 @@ mod tests {
     };
 
     fn decide(answer: CallAnswer, case: &Case) -> Verdict {
-        let catalogue = Catalogue::built_in().unwrap();
-        let entry = &catalogue.get(case.tool).unwrap().entry;
+        let policy = Policy::built_in().unwrap();
+        let entry = &policy.tool(case.tool).unwrap().entry;
         let mut step = Step::new(case.tool.into(), entry.effect);
         step.attempts = case.attempts;
         step.running_since = case.running.then_some(NOW);

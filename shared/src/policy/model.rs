@@ -80,7 +80,9 @@ impl Model {
         for (name, shape) in &self.shapes {
             arguments += &format!("    {}?: {shape},\n", key(name));
         }
-        format!("{HEAD}\n  // The arguments of each tool, as far as Cedar has types for them.\n  type Arguments = {{\n{arguments}  }};\n{TAIL}")
+        format!(
+            "{HEAD}\n  // The arguments of each tool, as far as Cedar has types for them.\n  type Arguments = {{\n{arguments}  }};\n{TAIL}"
+        )
     }
 
     /// One call. An error names what of it Cedar cannot hold.

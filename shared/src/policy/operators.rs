@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use cedar_policy::{
-    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
-};
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 
 use super::{
     fault::PolicyFault,
@@ -122,7 +120,9 @@ impl OperatorPolicy {
                     errors: verdict.errors.into_iter().collect(),
                 }
             }
-            Err(problem) => OperatorDecided { permitted: false, policies: Vec::new(), errors: vec![problem.to_owned()] },
+            Err(problem) => {
+                OperatorDecided { permitted: false, policies: Vec::new(), errors: vec![problem.to_owned()] }
+            }
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Field {
 
 /// A value does not have the shape that its schema promises, or one that Cedar can hold. Names the property, never the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("argument {path} {problem}")]
+#[error("the value at {path:?} {problem}")]
 pub(super) struct Misfit {
     path: String,
     problem: &'static str,
@@ -86,11 +86,7 @@ impl Shape {
 
     /// The value as Cedar sees it.
     pub(super) fn see(&self, value: &Value) -> Result<RestrictedExpression, Misfit> {
-        self.see_at(value, &mut String::new())
-    }
-
-    fn see_at(&self, value: &Value, path: &mut String) -> Result<RestrictedExpression, Misfit> {
-        let misfit = |problem| Misfit { path: if path.is_empty() { "/".to_owned() } else { path.clone() }, problem };
+        let misfit = |problem| Misfit { path: String::new(), problem };
         match (self, value) {
             (Self::Long, Value::Number(number)) => {
                 let long = whole(number).ok_or_else(|| misfit("is not a whole number"))?;
@@ -103,26 +99,30 @@ impl Shape {
             (Self::Text, Value::String(text)) => Ok(RestrictedExpression::new_string(text.clone())),
             (Self::Bool, Value::Bool(flag)) => Ok(RestrictedExpression::new_bool(*flag)),
             (Self::Set(of), Value::Array(items)) => {
-                let seen: Result<Vec<_>, _> = items.iter().map(|item| of.see_at(item, path)).collect();
+                let seen: Result<Vec<_>, _> = items.iter().map(|item| of.see(item)).collect();
                 seen.map(RestrictedExpression::new_set)
             }
             (Self::Record(fields), Value::Object(values)) => {
                 let mut seen = Vec::with_capacity(fields.len());
                 for (name, field) in fields {
-                    let length = path.len();
-                    path.push('/');
-                    path.push_str(name);
                     match values.get(name) {
-                        Some(value) => seen.push((name.clone(), field.shape.see_at(value, path)?)),
-                        None if field.required => return Err(Misfit { path: path.clone(), problem: "is missing" }),
+                        Some(value) => {
+                            seen.push((name.clone(), field.shape.see(value).map_err(|misfit| misfit.below(name))?));
+                        }
+                        None if field.required => return Err(misfit("is missing").below(name)),
                         None => {}
                     }
-                    path.truncate(length);
                 }
                 RestrictedExpression::new_record(seen).map_err(|_| misfit("is there twice"))
             }
             _ => Err(misfit("has another type than its schema says")),
         }
+    }
+}
+
+impl Misfit {
+    fn below(self, name: &str) -> Self {
+        Self { path: format!("/{name}{}", self.path), ..self }
     }
 }
 
@@ -174,8 +174,8 @@ const fn optional(required: bool) -> &'static str {
 pub(super) fn key(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    let reserved = ["in", "namespace", "type", "entity", "action", "context", "principal", "resource", "tags", "enum"];
-    let keyword = ["true", "false", "if", "then", "else", "like", "has", "is", "attributes"];
+    let reserved = ["in", "namespace", "type", "entity", "action", "context", "principal", "resource", "enum"];
+    let keyword = ["true", "false", "if", "then", "else", "like", "has", "is"];
     if plain && !reserved.contains(&name) && !keyword.contains(&name) { name.to_owned() } else { format!("{name:?}") }
 }
 
@@ -216,14 +216,14 @@ mod tests {
         let good = json!({"n": 5.0, "d": 0.1234, "s": ["x"], "o": {"t": "x", "more": null}, "more": 7});
         assert_eq!(shape.see(&good).map(drop), Ok(()));
         for (value, told) in [
-            (json!({}), "argument /n is missing"),
-            (json!({"n": 1.5}), "argument /n is not a whole number"),
-            (json!({"n": "1"}), "argument /n has another type than its schema says"),
-            (json!({"n": 1, "d": 0.12345}), "argument /d does not fit a decimal of four places"),
-            (json!({"n": 1, "d": 1e15}), "argument /d does not fit a decimal of four places"),
-            (json!({"n": 1, "s": [1]}), "argument /s has another type than its schema says"),
-            (json!({"n": 1, "o": {"t": null}}), "argument /o/t has another type than its schema says"),
-            (json!([]), "argument / has another type than its schema says"),
+            (json!({}), "the value at \"/n\" is missing"),
+            (json!({"n": 1.5}), "the value at \"/n\" is not a whole number"),
+            (json!({"n": "1"}), "the value at \"/n\" has another type than its schema says"),
+            (json!({"n": 1, "d": 0.12345}), "the value at \"/d\" does not fit a decimal of four places"),
+            (json!({"n": 1, "d": 1e15}), "the value at \"/d\" does not fit a decimal of four places"),
+            (json!({"n": 1, "s": [1]}), "the value at \"/s\" has another type than its schema says"),
+            (json!({"n": 1, "o": {"t": null}}), "the value at \"/o/t\" has another type than its schema says"),
+            (json!([]), "the value at \"\" has another type than its schema says"),
         ] {
             assert_eq!(shape.see(&value).map(drop).unwrap_err().to_string(), told, "{value}");
         }

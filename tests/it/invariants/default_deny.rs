@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use integration_tests::App;
 use serde_json::json;
+use shared::policy::{Policy, PolicyFiles};
 
 #[tokio::test]
 async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_intent() {
@@ -11,12 +12,10 @@ async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_
     let alice = app.login("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    let root = integration_tests::mini_gateway::checkout().join("policy");
-    let text = std::fs::read_to_string(root.join("tools.toml")).unwrap();
-    let changed = text.replacen("effect = \"write\"\nrun_unapproved = true", "effect = \"read\"", 1);
-    assert_ne!(text, changed);
-    let schema = |name: &str| std::fs::read(root.join("schemas").join(name)).ok();
-    app.new_worker(Some(shared::catalogue::Catalogue::parse(&changed, schema).unwrap()));
+    let (write, read) =
+        ("title = \"Append a note\"\neffect = \"write\"", "title = \"Append a note\"\neffect = \"read\"");
+    let changed = PolicyFiles::built_in().replacing("tools.toml", write, read).unwrap();
+    app.new_worker(Some(Policy::parse(&changed).unwrap()));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("tool_changed")), "{job}");
     assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use integration_tests::Fault;
 use serde_json::json;
 use shared::{
-    catalogue::Catalogue,
     metrics::{Dimension, Metric},
+    policy::{Policy, PolicyFiles},
 };
 
 use super::{count, state, submitted, tool, unlimited};
@@ -107,12 +107,11 @@ async fn policy_refusals_are_counted_at_the_edge_and_by_the_worker() {
     assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("tool_unknown")), [1.0]);
     assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("tool_destructive")), [1.0]);
     assert_eq!(count(&app, Metric::JobsAccepted), 0.0);
-    let policy = integration_tests::mini_gateway::checkout().join("policy");
-    let closed = std::fs::read_to_string(policy.join("tools.toml")).unwrap().replace("run_unapproved = true", "");
-    let schema = |name: &str| std::fs::read(policy.join("schemas").join(name)).ok();
-    app.new_worker(Some(Catalogue::parse(&closed, schema).unwrap()));
+    let forbidden = "@id(\"none\") forbid (principal, action, resource);";
+    let files = PolicyFiles::built_in().with("more.cedar", forbidden);
+    app.new_worker(Some(Policy::parse(&files).unwrap()));
     app.run(&alice, "ledger_append", json!({"note":"n"})).await;
-    assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("approval_needed")), [1.0]);
+    assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("policy_denied")), [1.0]);
     assert_eq!(app.metrics.values(Metric::JobsFinished, &state("refused")), [1.0]);
     assert_eq!((count(&app, Metric::ToolCalls), count(&app, Metric::ToolFailures)), (1.0, 0.0));
     assert_eq!(count(&app, Metric::PolicyRefusals), 3.0);

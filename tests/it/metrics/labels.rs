@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::{
-    catalogue::Catalogue,
     http::Code,
     job::JobState,
     metrics::{Dimension, Metric},
+    policy::Policy,
 };
 
 use super::unlimited;
@@ -30,8 +30,8 @@ fn values(dimension: Dimension) -> Vec<String> {
             JobState::ALL.iter().filter(|state| state.is_over()).map(|state| state.name().to_owned()).collect()
         }
         Dimension::Tool => {
-            let catalogue = Catalogue::built_in().unwrap();
-            catalogue.tools().map(|tool| tool.entry.name.clone()).chain(["other".to_owned()]).collect()
+            let policy = Policy::built_in().unwrap();
+            policy.catalogue().tools().map(|tool| tool.entry.name.clone()).chain(["other".to_owned()]).collect()
         }
         Dimension::Reason => {
             list(&["tool_unknown", "approval_needed", "tool_destructive", "arguments_invalid", "tool_changed"])
