@@ -63,7 +63,7 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
         actor: Actor::User,
         step: job.cursor,
         tool: job.step().map_or("", |step| step.tool.as_str()),
-        policy_version: edge.catalogue.version(),
+        policy_version: edge.policy.version(),
     };
     let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
     let record = AuditRecord::after(job.audit, context, event);
@@ -71,7 +71,7 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     after.audit = put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures)).map_err(ApiError::unavailable)?;
     match edge.table.commit(job, &after, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
         Commit::Done => {
-            metrics::finished(&edge.world, &edge.catalogue, job, &after, None);
+            metrics::finished(&edge.world, edge.policy.catalogue(), job, &after, None);
             Ok(Some(after))
         }
         Commit::Lost(_) => Ok(None),
@@ -80,6 +80,7 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
 
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
-    let view = JobView::new(job, result, edge.world.now());
+    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
+    let view = JobView::new(job, result, edge.world.now()).asking(approval);
     Ok(if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) })
 }

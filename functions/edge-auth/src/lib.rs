@@ -1,7 +1,7 @@
 //! edge-auth: every client write. Verifies, validates, rate-limits, decides, records the job, rings.
 //!
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
-//! `POST /v1/jobs/{request_id}/cancel` ([`cancel`])
+//! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`])
 
 use std::sync::Arc;
 
@@ -10,11 +10,12 @@ use lambda_http::Request;
 use secrecy::SecretString;
 use shared::{
     bearer,
-    catalogue::{Catalogue, CatalogueFault},
     clock::World,
     config::EdgeAuthConfig,
+    controls::ControlsCache,
     digest::DigestKey,
     http::{Answer, ApiError, Code},
+    policy::{Policy, PolicyFault},
     queue::Queue,
     request_id::RequestId,
     secrets::{EdgeSecrets, Listed, Secrets, SecretsError},
@@ -24,8 +25,10 @@ use shared::{
     wechat::{BadWechatClient, WechatClient},
 };
 
-mod body;
+mod admit;
+mod approval;
 mod cancel;
+mod gate;
 mod log_in;
 mod log_out;
 mod submit;
@@ -38,7 +41,8 @@ pub struct EdgeAuth {
     table: Table,
     queue: Queue,
     wechat: WechatClient,
-    catalogue: Catalogue,
+    policy: Policy,
+    controls: ControlsCache,
     secrets: Secrets<EdgeKeys>,
 }
 
@@ -54,9 +58,9 @@ struct EdgeKeys {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The catalogue contradicts itself.
+    /// Catalogue or policies cannot be used.
     #[error(transparent)]
-    Catalogue(#[from] CatalogueFault),
+    Policy(#[from] PolicyFault),
     /// No HTTP client for WeChat.
     #[error(transparent)]
     Client(#[from] BadWechatClient),
@@ -67,6 +71,7 @@ enum Route {
     LogIn,
     LogOut,
     Submit,
+    Approval(Option<RequestId>),
     Cancel(Option<RequestId>),
 }
 
@@ -77,6 +82,7 @@ impl Route {
             Self::LogIn => "POST /v1/sessions",
             Self::LogOut => "DELETE /v1/sessions",
             Self::Submit => "POST /v1/jobs",
+            Self::Approval(_) => "POST /v1/jobs/{request_id}/approval",
             Self::Cancel(_) => "POST /v1/jobs/{request_id}/cancel",
         }
     }
@@ -85,14 +91,15 @@ impl Route {
 impl EdgeAuth {
     /// Wires it; builds every client once.
     pub fn new(config: EdgeAuthConfig, world: World) -> Result<Self, StartError> {
-        let catalogue = Catalogue::built_in()?;
+        let policy = Policy::built_in()?;
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             wechat: WechatClient::new(&config.wechat_base_url, world.clone())?,
             secrets: Secrets::new("edge-auth", config.secrets.clone(), &table.aws),
-            catalogue,
+            controls: ControlsCache::new("edge-auth", config.checkpoint_max_age),
+            policy,
             config,
             world,
         })
@@ -112,6 +119,10 @@ impl EdgeAuth {
             Route::LogIn => log_in::log_in(self, request, asked).await,
             Route::LogOut => log_out::log_out(self, request, asked).await,
             Route::Submit => submit::submit(self, request, asked).await,
+            Route::Approval(id) => {
+                asked.request_id = id;
+                approval::approval(self, request, id, asked).await
+            }
             Route::Cancel(id) => {
                 asked.request_id = id;
                 cancel::cancel(self, request, id, asked).await
@@ -161,11 +172,12 @@ fn route(request: &Request) -> Result<Route, ApiError> {
         (["v1", "sessions"], &Method::POST) => Ok(Route::LogIn),
         (["v1", "sessions"], &Method::DELETE) => Ok(Route::LogOut),
         (["v1", "jobs"], &Method::POST) => Ok(Route::Submit),
+        (["v1", "jobs", id, "approval"], &Method::POST) => Ok(Route::Approval(id.parse().ok())),
         (["v1", "jobs", id, "cancel"], &Method::POST) => Ok(Route::Cancel(id.parse().ok())),
         // The methods that the path takes, those of other functions included.
         (["v1", "sessions"], _) => Err(ApiError::other_method("DELETE, POST")),
         (["v1", "jobs"], _) => Err(ApiError::other_method("GET, POST")),
-        (["v1", "jobs", _, "cancel"], _) => Err(ApiError::other_method("POST")),
+        (["v1", "jobs", _, "approval" | "cancel"], _) => Err(ApiError::other_method("POST")),
         _ => Err(ApiError::new(Code::NotFound)),
     }
 }
@@ -177,9 +189,12 @@ mod tests {
 
     #[test]
     fn another_method_is_told_which_ones_the_path_takes() {
-        for (path, methods) in
-            [("/v1/sessions", "DELETE, POST"), ("/v1/jobs", "GET, POST"), ("/v1/jobs/x/cancel", "POST")]
-        {
+        for (path, methods) in [
+            ("/v1/sessions", "DELETE, POST"),
+            ("/v1/jobs", "GET, POST"),
+            ("/v1/jobs/x/approval", "POST"),
+            ("/v1/jobs/x/cancel", "POST"),
+        ] {
             let mut request = Request::new(Body::Empty);
             *request.method_mut() = Method::PATCH;
             *request.uri_mut() = path.parse().unwrap();

@@ -8,6 +8,7 @@ use lambda_http::{Request, RequestExt, request::RequestContext};
 use serde::Deserialize;
 use serde_json::json;
 use shared::{
+    body,
     digest::{Digest, DigestKey},
     http::{self, Answer, ApiError, Code},
     metrics::{Dimension, Metric},
@@ -17,7 +18,7 @@ use shared::{
     wechat::{LoginCode, OpenId, WechatError},
 };
 
-use crate::{EdgeAuth, EdgeKeys, body};
+use crate::{EdgeAuth, EdgeKeys};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,22 +44,9 @@ async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) 
     let keys = edge.keys().await?;
     charge_address(edge, &address_digest(keys.logins.first(), source_ip(request))).await?;
 
-    let openid = match ask_wechat(edge, &keys, &code).await {
-        Ok(openid) => openid,
-        Err(error) => {
-            if let WechatError::Misconfigured { errcode } = &error {
-                tracing::error!(
-                    function = "edge-auth",
-                    errcode,
-                    "WeChat refuses this service's configuration: nobody can log in"
-                );
-            }
-            return Err(refusal(error));
-        }
-    };
+    let openid = openid_of(edge, &keys, &code).await?;
 
-    let app_id = edge.config.wechat_app_id.as_str();
-    let logins: Vec<Digest> = keys.logins.iter().map(|key| openid.login(app_id, key)).collect();
+    let logins = logins(edge, &keys, &openid);
     let fresh = UserId::from_random(edge.world.bytes());
     let user_id = edge.table.find_or_create_login(&logins, fresh).await.map_err(ApiError::unavailable)?;
     asked.user_id = Some(user_id);
@@ -76,6 +64,27 @@ async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) 
         "expires_at": session.expires_at.to_string(),
         "user_id": user_id,
     })))
+}
+
+/// Whose login code it is; the code is spent by asking.
+pub(crate) async fn openid_of(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &LoginCode) -> Result<OpenId, ApiError> {
+    let answer = ask_wechat(edge, keys, code).await;
+    answer.map_err(|error| {
+        if let WechatError::Misconfigured { errcode } = &error {
+            tracing::error!(
+                function = "edge-auth",
+                errcode,
+                "WeChat refuses this service's configuration: nobody can log in"
+            );
+        }
+        refusal(error)
+    })
+}
+
+/// What an openid is listed under: one digest per login key.
+pub(crate) fn logins(edge: &EdgeAuth, keys: &EdgeKeys, openid: &OpenId) -> Vec<Digest> {
+    let app_id = edge.config.wechat_app_id.as_str();
+    keys.logins.iter().map(|key| openid.login(app_id, key)).collect()
 }
 
 /// WeChat takes one of the listed secrets, and looks at the secret before it looks at the code. When it takes none, ours may

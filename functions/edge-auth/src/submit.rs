@@ -1,43 +1,46 @@
 //! `POST /v1/jobs`: records a job under the client's request id and rings. The answer comes within milliseconds.
 //!
 //! In this order: a strong read of the job (a replay is answered and nothing is charged) · what a new job needs (age of
-//! the id, policy, arguments) · one conditional update of the user (revocation, rate, place in flight) · payload · audit
-//! record · the job, if absent · the bell. Once the job is recorded the answer is 202, even if ringing failed: the sweeper
-//! rings.
+//! the id, arguments, policy and ladder) · one conditional update of the user (revocation, rate, place in flight) · payload ·
+//! audit records · the job, if absent · the bell. Once the job is recorded the answer is 202, even if ringing failed: the
+//! sweeper rings.
 
 use std::time::Duration;
 
 use http::header;
 use lambda_http::Request;
 use shared::{
-    admission::Admission,
+    approval::{self, Approval, Bound},
     audit::{Actor, AuditContext, AuditEvent, AuditHead, AuditRecord},
-    bearer,
+    bearer, body,
     catalogue::Tool,
-    digest::DigestKey,
+    digest::{Digest, DigestKey},
+    explanation::explanation,
     http::{self as answers, Answer, ApiError, Code},
-    job::{Job, NewJob, Start},
-    metrics::{Dimension, Metric},
-    policy::{self, DenyReason, PolicyDecision},
+    job::{Job, NewJob, ResultRef, Start},
+    metrics::{self, Metric},
+    policy::{Gate, Gated},
     queue::Bell,
-    rate_limit::RateDecision,
     request_id::{BadRequestId, IdAge, RequestId},
     session::Session,
     step::Step,
     submission::Submission,
-    table::{Created, Payload, Stored},
+    table::{Created, Payload, Stored, TableError},
     telemetry::Asked,
     timestamp::Timestamp,
     trace::TraceParent,
-    view::JobView,
+    user_id::UserId,
+    view::{ApprovalView, JobView},
 };
 
-use crate::{EdgeAuth, body};
+use crate::{
+    EdgeAuth,
+    admit::admit,
+    gate::{self, Passed},
+};
 
 /// How far ahead `not_after` may lie.
 const NOT_AFTER_AT_MOST: Duration = Duration::from_secs(24 * 3600);
-/// After how long an admitted submission has recorded its job, or never will: no request lives longer than 30 s.
-const RECORDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The `Idempotency-Key` header. Two of them are none. A known job may be named in any spelling, also by the UUID that the
 /// service made of a ULID; only a new one needs a time in its id ([`names_a_new_job`]).
@@ -73,8 +76,8 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
     }
     names_a_new_job(request)?;
     check_age(id, now)?;
-    let tool = permitted(edge, &submission)?;
-    let not_after = check_not_after(&submission, tool, now)?;
+    let passed = gate::decide(edge, &session, id, &submission, now).await?;
+    let not_after = check_not_after(&submission, passed.tool, now)?;
     if let Err(refusal) = admit(edge, &session, id).await {
         // Identical requests that race are charged each; the ones that lose are replays all the same.
         return match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
@@ -82,7 +85,8 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
             Some(_) | None => Err(refusal),
         };
     }
-    record(edge, &session, id, submission, not_after, asked.trace.as_ref()).await
+    let trace = asked.trace.as_ref();
+    record(edge, New { session: &session, id, submission, passed, not_after, trace }).await
 }
 
 /// Invariant 6, *same id, same request*: the same payload gets the stored job, another one is refused. A job that is due
@@ -94,7 +98,7 @@ async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Re
     let payload =
         edge.table.payload(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;
     // A payload that was erased can be compared with nothing; what is left of its job is told.
-    if payload.is_some_and(|payload| submission.fingerprint(&payload.digest_key) != job.fingerprint) {
+    if payload.as_ref().is_some_and(|payload| submission.fingerprint(&payload.digest_key) != job.fingerprint) {
         return Err(ApiError::new(Code::KeyReused));
     }
     let now = edge.world.now();
@@ -102,7 +106,8 @@ async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Re
         ring(edge, job).await;
     }
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
-    let view = JobView::new(job, result, now);
+    let calls = payload.as_ref().map_or(&[][..], |payload| &payload.calls);
+    let view = JobView::new(job, result, now).asking(ApprovalView::of(job, calls, edge.policy.catalogue()));
     let mut answer = answers::ok(&view);
     answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");
     edge.world.count(Metric::JobsReplayed);
@@ -119,27 +124,6 @@ fn check_age(id: RequestId, now: Timestamp) -> Result<(), ApiError> {
     Err(ApiError::new(code).detail(says).with("server_time", now.to_string()))
 }
 
-/// Invariant 9, *default deny*, for the first time; then the arguments, against the tool's schema.
-fn permitted<'a>(edge: &'a EdgeAuth, submission: &Submission) -> Result<&'a Tool, ApiError> {
-    let mut last = None;
-    for call in submission.calls() {
-        if let PolicyDecision::Deny(reason) = policy::decide(&edge.catalogue, &call.tool) {
-            tracing::info!(function = "edge-auth", reason = reason.code(), "refused by policy");
-            edge.world.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
-            return Err(ApiError::new(match reason {
-                DenyReason::ToolUnknown => Code::ToolUnknown,
-                DenyReason::ApprovalNeeded => Code::ApprovalNeeded,
-                DenyReason::Destructive => Code::ToolDestructive,
-            }));
-        }
-        let tool = edge.catalogue.get(&call.tool).ok_or_else(|| ApiError::new(Code::ToolUnknown))?;
-        tool.validate(&call.arguments)
-            .map_err(|faults| ApiError::new(Code::ArgumentsInvalid).with("errors", faults))?;
-        last = Some(tool);
-    }
-    last.ok_or_else(|| ApiError::new(Code::BodyInvalid))
-}
-
 fn check_not_after(submission: &Submission, tool: &Tool, now: Timestamp) -> Result<Timestamp, ApiError> {
     match submission.not_after() {
         None => Ok(now.plus(tool.entry.start_within())),
@@ -148,116 +132,162 @@ fn check_not_after(submission: &Submission, tool: &Tool, now: Timestamp) -> Resu
     }
 }
 
-async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> Result<(), ApiError> {
-    let mut healed = false;
-    loop {
-        let (now, nonce) = (edge.world.now(), edge.world.nonce());
-        let limits = &edge.config.limits;
-        let admission = edge.table.admit(session, id, limits, now, &nonce).await.map_err(ApiError::unavailable)?;
-        match admission {
-            Admission::Applied => return Ok(()),
-            Admission::Revoked => return Err(bearer::no_session("revoked")),
-            Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
-            Admission::FullUnlessHealed if !healed => {
-                healed = true;
-                // Looking through the set is the dearest thing that a submission can ask for, so it is charged by itself.
-                let charged =
-                    edge.table.charge_user(session.user_id, limits.submissions, now, &edge.world.nonce()).await;
-                if let RateDecision::Wait(wait) = charged.map_err(ApiError::unavailable)? {
-                    return Err(ApiError::new(Code::RateLimited).retry_after(wait));
-                }
-                if heal(edge, session).await? == 0 {
-                    return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
-                }
-            }
-            Admission::FullUnlessHealed => {
-                return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
-            }
-            // `admit` itself tries the burst; what is left over is as good as over the rate.
-            Admission::Burst => return Err(ApiError::new(Code::RateLimited).retry_after(limits.submissions.interval())),
-        }
-    }
-}
-
-/// Drops from the set in flight what is over, or was never recorded. So no worker has to touch the user item, and a crash
-/// cannot make the set drift. What has no job yet may be on its way: it stays until the last admission is so long ago that
-/// nothing can be.
-async fn heal(edge: &EdgeAuth, session: &Session) -> Result<usize, ApiError> {
-    let (user_id, now) = (session.user_id, edge.world.now());
-    let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };
-    let (mut over, mut unrecorded) = (Vec::new(), Vec::new());
-    for id in user.in_flight.iter().filter_map(|id| id.parse::<RequestId>().ok()) {
-        match edge.table.job(user_id, id).await.map_err(ApiError::unavailable)? {
-            Some(Stored::Job(job)) if job.state.is_over() => over.push(id),
-            Some(Stored::Job(_) | Stored::Newer) => {}
-            None => unrecorded.push(id),
-        }
-    }
-    edge.table.drop_in_flight(user_id, &over).await.map_err(ApiError::unavailable)?;
-    let mut dropped = over.len();
-    if user.last_admission.is_none_or(|at| at.plus(RECORDED_WITHIN) <= now) {
-        let gone = edge.table.drop_unrecorded(user_id, &unrecorded, user.last_admission).await;
-        dropped += if gone.map_err(ApiError::unavailable)? { unrecorded.len() } else { 0 };
-    }
-    Ok(dropped)
-}
-
-async fn record(
-    edge: &EdgeAuth,
-    session: &Session,
+/// What is recorded.
+struct New<'a> {
+    session: &'a Session,
     id: RequestId,
     submission: Submission,
+    passed: Passed<'a>,
     not_after: Timestamp,
-    trace: Option<&TraceParent>,
-) -> Result<Answer, ApiError> {
+    trace: Option<&'a TraceParent>,
+}
+
+async fn record(edge: &EdgeAuth, new: New<'_>) -> Result<Answer, ApiError> {
     let now = edge.world.now();
+    let New { session, id, submission, passed, not_after, trace } = new;
+    let (user, table) = (session.user_id, &edge.table);
     let digest_key = DigestKey::from_random(edge.world.bytes());
     let fingerprint = submission.fingerprint(&digest_key);
-    let retry = submission.clone();
-    let payload = Payload { digest_key, calls: submission.into_calls() };
-    let steps: Vec<Step> = payload
-        .calls
-        .iter()
-        .filter_map(|call| Some(Step::new(call.tool.clone(), edge.catalogue.get(&call.tool)?.entry.effect)))
-        .collect();
-    let context = AuditContext {
-        request_id: id,
-        at: now,
-        actor: Actor::User,
-        step: 0,
-        tool: steps.first().map_or("", |step| step.tool.as_str()),
-        policy_version: edge.catalogue.version(),
+    let mut step = Step::new(passed.call.tool.clone(), passed.tool.entry.effect);
+    let bound =
+        Bound { user_id: user, request_id: id, step: 0, round: 0, tool: &step.tool, arguments: &passed.call.arguments };
+    step.approval = question(&passed, approval::digest(&digest_key, &bound), now, not_after);
+    let start = match &step.approval {
+        Some(asked) => Start::AwaitingApproval { expires_at: asked.expires_at },
+        None => explained_or_queued(&passed),
     };
-    let event =
-        AuditEvent::Accepted { decision: "run".to_owned(), policies: Vec::new(), submission_digest: fingerprint };
-    let record = AuditRecord::after(AuditHead::EMPTY, context, event);
-    // Neither exists until the job names it, so they may go together. Both are waited for: what became of the audit record is
-    // measured.
-    let (user, table) = (session.user_id, &edge.table);
+    let records = records(edge, id, &passed, step.approval.as_ref(), fingerprint, now);
+    let payload = Payload { digest_key, calls: submission.calls().to_vec() };
+    // Neither exists until the job names it, so they may go together. Both are waited for: what became of the audit records
+    // is measured.
     let (payload_put, audit_put) =
-        tokio::join!(table.put_payload(user, id, fingerprint, &payload, now), table.put_audit(user, &record, now));
-    let audit_put = audit_put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures));
-    let audit = payload_put.and(audit_put).map_err(ApiError::unavailable)?;
+        tokio::join!(table.put_payload(user, id, fingerprint, &payload, now), put_audit(edge, user, &records, now));
+    payload_put.map_err(ApiError::unavailable)?;
+    let audit = match audit_put {
+        Ok(head) => head,
+        Err(error) if passed.unaudited => {
+            tracing::error!(function = "edge-auth", code = "unaudited", error = %error, "a read goes on without its record");
+            AuditHead::EMPTY
+        }
+        Err(error) => return Err(ApiError::unavailable(error)),
+    };
     let trace = trace.map(ToString::to_string);
-    let new =
-        NewJob { user_id: user, request_id: id, steps, fingerprint, audit, not_after, trace, start: Start::Queued };
-    let job = Job::accepted(new, now);
-    match edge.table.create_job(&job, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
-        Created::Exists(stored) => replay(edge, &stored, &retry).await,
+    let steps = vec![step];
+    let mut job = Job::accepted(
+        NewJob { user_id: user, request_id: id, steps, fingerprint, audit, not_after, trace, start },
+        now,
+    );
+    if let Gate::Explain(why) = passed.gated.gate {
+        let told = explanation(passed.tool, &passed.call.arguments, passed.gated.decided.decision, why);
+        let kept = table.keep_result(&job, &payload.digest_key, &told, now).await;
+        job.result = Some(kept.map_err(ApiError::unavailable)?.0);
+    }
+    match table.create_job(&job, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
+        Created::Exists(stored) => replay(edge, &stored, &submission).await,
         Created::New => {
             edge.world.count(Metric::JobsAccepted);
-            ring(edge, &job).await;
-            let view = JobView::new(&job, None, now);
+            begin(edge, &job, now).await;
+            let result = table.result_of(&job).await.map_err(ApiError::unavailable)?;
+            let approval = ApprovalView::of(&job, &payload.calls, edge.policy.catalogue());
+            let view = JobView::new(&job, result, now).asking(approval);
             Ok(point_to(answers::accepted(&view), &job, &view))
         }
     }
 }
 
+/// Invariant 8, *bound approvals*: what somebody has to say yes to, if anybody has to.
+fn question(passed: &Passed<'_>, digest: Digest, now: Timestamp, not_after: Timestamp) -> Option<Approval> {
+    match passed.gated.gate {
+        Gate::Ask(approver) => {
+            let expires_at = now.plus(passed.tool.entry.approval_within()).min(not_after);
+            Some(Approval::asked(approver, digest, now, expires_at))
+        }
+        Gate::Run | Gate::Explain(_) | Gate::Refuse(_) => None,
+    }
+}
+
+/// The explanation itself comes once its place is known.
+fn explained_or_queued(passed: &Passed<'_>) -> Start {
+    match passed.gated.gate {
+        Gate::Explain(why) => Start::Explained { result: ResultRef::Omitted, code: why.code().to_owned() },
+        Gate::Run | Gate::Ask(_) | Gate::Refuse(_) => Start::Queued,
+    }
+}
+
+/// What is recorded about a new job, in order.
+fn records(
+    edge: &EdgeAuth,
+    id: RequestId,
+    passed: &Passed<'_>,
+    asked: Option<&Approval>,
+    submission_digest: Digest,
+    now: Timestamp,
+) -> Vec<AuditRecord> {
+    let Gated { gate, decided } = &passed.gated;
+    let decision = if matches!(gate, Gate::Explain(_)) { "explain" } else { decided.decision.name() };
+    let accepted =
+        AuditEvent::Accepted { decision: decision.to_owned(), policies: decided.policies.clone(), submission_digest };
+    let asked = asked.map(|asked| AuditEvent::ApprovalAsked {
+        approver: asked.approver,
+        digest: asked.digest,
+        expires_at: asked.expires_at.to_string(),
+    });
+    let explained = match gate {
+        Gate::Explain(why) => Some(AuditEvent::Explained { code: why.code().to_owned() }),
+        Gate::Run | Gate::Ask(_) | Gate::Refuse(_) => None,
+    };
+    let context = AuditContext {
+        request_id: id,
+        at: now,
+        actor: Actor::User,
+        step: 0,
+        tool: &passed.tool.entry.name,
+        policy_version: edge.policy.version(),
+    };
+    let mut head = AuditHead::EMPTY;
+    let events = [Some(accepted), asked, explained].into_iter().flatten();
+    events
+        .map(|event| {
+            let record = AuditRecord::after(head, context, event);
+            head = record.head();
+            record
+        })
+        .collect()
+}
+
+async fn put_audit(
+    edge: &EdgeAuth,
+    user: UserId,
+    records: &[AuditRecord],
+    now: Timestamp,
+) -> Result<AuditHead, TableError> {
+    let mut head = AuditHead::EMPTY;
+    for record in records {
+        let put = edge.table.put_audit(user, record, now).await;
+        head = put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures))?;
+    }
+    Ok(head)
+}
+
+/// Rings for a job that was just recorded: at once, or when its question expires. One that is over needs no bell.
+async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
+    if job.state.is_over() {
+        metrics::finished_at_once(&edge.world, job);
+    } else {
+        let after = job.lapses_at().map_or(Duration::ZERO, |at| at.since(now));
+        ring_after(edge, job, after).await;
+    }
+}
+
 /// Rings; a bell that cannot be rung now is rung by the sweeper.
 pub(crate) async fn ring(edge: &EdgeAuth, job: &Job) {
+    ring_after(edge, job, Duration::ZERO).await;
+}
+
+async fn ring_after(edge: &EdgeAuth, job: &Job, after: Duration) {
     let trace = job.trace.as_deref().and_then(TraceParent::parse);
     let bell = Bell::new(job.user_id, job.request_id, trace.as_ref());
-    if let Err(error) = edge.queue.ring(&bell, Duration::ZERO).await {
+    if let Err(error) = edge.queue.ring(&bell, after).await {
         edge.world.count(Metric::RingFailures);
         tracing::error!(
             function = "edge-auth", code = "not_rung", request_id = %job.request_id, error = %error,

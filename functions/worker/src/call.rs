@@ -1,6 +1,6 @@
 //! The step at the cursor: what may be sent, recorded before it is sent, and what the gateway answered.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use shared::{
     audit::AuditEvent,
@@ -8,18 +8,17 @@ use shared::{
     catalogue::{Tool, ToolEffect, ToolEntry},
     intent::{Intent, Via},
     job::JobEvent,
-    mode::Mode,
     openclaw::{
         CallAnswer, GatewayTokens,
         journal::{Expected, JournalAnswer, JournaledCall},
     },
-    policy::{Asked, DenyReason, PolicyDecision},
     secrets::{SecretsError, WorkerSecrets},
 };
 
 use crate::{
     STOP_BEFORE, Worker,
     commit::RunError,
+    gate::Permitted,
     journal_view::JournalView,
     run_job::AtCursor,
     verdict::{self, Ending, Facts, Verdict},
@@ -51,8 +50,8 @@ impl Worker {
 
     /// Nothing was sent yet, or, for a read, nothing that matters.
     async fn begin<'a>(&self, cursor: AtCursor<'a>) -> Result<TakenOn<'a>, RunError> {
-        let tool = match self.permitted(&cursor) {
-            Ok(tool) => tool,
+        let Permitted { tool, decided } = match self.permitted(&cursor).await? {
+            Ok(permitted) => permitted,
             Err(ending) => return Ok(Some((cursor, Verdict::End(ending)))),
         };
         let tokens = &self.tokens().await?;
@@ -70,48 +69,10 @@ impl Worker {
         };
         match tool.entry.effect {
             ToolEffect::Read => self.send_read(cursor, tokens, tool, via).await.map(Some),
-            ToolEffect::Write | ToolEffect::Destructive => self.send_write(cursor, tokens, tool, via).await,
-        }
-    }
-
-    /// Invariant 9, *default deny*, for the second time, about what will be sent.
-    fn permitted(&self, cursor: &AtCursor<'_>) -> Result<&Tool, Ending> {
-        let (job, step) = (&cursor.job, cursor.job.step());
-        if job.cancel_requested {
-            return Err(Ending::cancelled());
-        }
-        if self.world.now() >= job.not_after {
-            return Err(Ending::expired());
-        }
-        let groups = BTreeSet::new();
-        let asked = Asked {
-            user_id: job.user_id,
-            groups: &groups,
-            tool: &cursor.call.tool,
-            arguments: &cursor.call.arguments,
-            derived: false,
-            audited: true,
-            now: self.world.now(),
-        };
-        match self.policy.decide(&asked, Mode::Full).decision {
-            PolicyDecision::Run => {}
-            PolicyDecision::RunIfUserApproves | PolicyDecision::RunIfOperatorApproves => {
-                return Err(Ending::refused(DenyReason::PolicyDenied.code()));
+            ToolEffect::Write | ToolEffect::Destructive => {
+                self.send_write(cursor, tokens, Permitted { tool, decided }, via).await
             }
-            PolicyDecision::Deny(reason) => return Err(Ending::refused(reason.code())),
         }
-        let tool = self.policy.tool(&cursor.call.tool).ok_or_else(|| Ending::refused("tool_unknown"))?;
-        if tool.validate(&cursor.call.arguments).is_err() {
-            return Err(Ending::refused("arguments_invalid"));
-        }
-        // The edge took it for a read, so nothing was recorded for it that a write needs; or the other way round.
-        if step.is_some_and(|step| step.effect != tool.entry.effect) {
-            return Err(Ending::refused("tool_changed"));
-        }
-        if step.is_some_and(|step| step.attempts > tool.entry.attempts) {
-            return Err(Ending::failed_unsent("attempts_exhausted"));
-        }
-        Ok(tool)
     }
 
     /// A read: no intent goes before it, since repeating it does no harm. It is recorded when the job is parked.
@@ -136,7 +97,7 @@ impl Worker {
         &self,
         cursor: AtCursor<'a>,
         tokens: &GatewayTokens,
-        tool: &Tool,
+        Permitted { tool, decided }: Permitted<'_>,
         via: Via,
     ) -> Result<TakenOn<'a>, RunError> {
         let journal = match &via {
@@ -144,8 +105,8 @@ impl Worker {
             Via::Direct => None,
         };
         let audit = AuditEvent::Intended {
-            decision: "run".to_owned(),
-            policies: Vec::new(),
+            decision: decided.decision.name().to_owned(),
+            policies: decided.policies,
             key: cursor.key().to_string(),
             arguments_digest: cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments)),
             journal: journal.as_ref().map(|id| id.journal.clone()),

@@ -16,6 +16,9 @@ use crate::Worker;
 pub(crate) enum RunError {
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The audit record could not be written, so nothing was committed.
+    #[error("no audit record, no change: {0}")]
+    Unaudited(#[source] TableError),
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error(transparent)]
@@ -49,7 +52,8 @@ impl Worker {
                     AuditRecord::after(before.audit, self.audit_context(&before, now), audit.clone().seen_in(&after));
                 // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
                 let put = self.table.put_audit(before.user_id, &record, now).await;
-                after.audit = put.inspect_err(|_| self.world.count(Metric::AuditWriteFailures))?;
+                after.audit =
+                    put.inspect_err(|_| self.world.count(Metric::AuditWriteFailures)).map_err(RunError::Unaudited)?;
             }
             match self.table.commit(&before, &after, &self.world.nonce()).await? {
                 Commit::Done => return Ok(Some(after)),

@@ -21,6 +21,7 @@ use shared::{
 mod batch;
 mod call;
 mod commit;
+mod gate;
 mod journal_view;
 mod resolve;
 mod run_job;

@@ -1,8 +1,7 @@
 //! One ring of one job: claim it, take the step at the cursor on by one answer, commit what came of it.
 
-use serde_json::Value;
 use shared::{
-    audit::AuditEvent,
+    audit::{Actor, AuditEvent},
     canonical,
     digest::DigestKey,
     intent::CallKey,
@@ -22,11 +21,6 @@ use crate::{
     resolve,
     verdict::{Ending, Verdict},
 };
-
-/// The largest item for which a result is kept inside: one write unit is 1,024 bytes.
-const INLINE_ITEM_BYTES: usize = 1000;
-/// No larger result is kept. The journal's own cap is the same.
-const RESULT_CAP_BYTES: usize = 64 * 1024;
 
 /// What a message came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +86,9 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
     if job.state == JobState::Unknown && job.resolution.is_none() {
         return resolve::run(worker, &job).await;
     }
+    if job.lapses_at().is_some_and(|at| at <= now) {
+        return lapse(worker, &job).await;
+    }
     if !job.claimable(now) {
         return Ok(Rung::NothingToDo);
     }
@@ -117,6 +114,15 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
         None => Ok(Rung::LeaseLost),
         Some((cursor, verdict)) => carry_out(worker, &cursor, verdict).await,
     }
+}
+
+/// Nobody answered the question in time.
+async fn lapse(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
+    let lapsed = worker.table.lapse_approval(&worker.world, job, Actor::Worker, worker.policy.version()).await?;
+    // Somebody was quicker: a yes, a no or a cancel.
+    let Some(took) = lapsed else { return Ok(Rung::NothingToDo) };
+    metrics::finished(&worker.world, worker.policy.catalogue(), &took.before, &took.after, None);
+    Ok(Rung::Over(took.after.state))
 }
 
 /// Commits a verdict, and rings for whatever it is due for.
@@ -146,17 +152,16 @@ pub(crate) fn over(committed: Committed) -> Result<Rung, RunError> {
 /// Ends the step at the cursor: result first, then its record, then the job.
 async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<Committed, RunError> {
     let job = &cursor.job;
-    let canonical_result = ending.result.map(|result| result.map(|value| text_of(&value)));
-    let (result, result_digest) = match canonical_result {
+    let (result, result_digest) = match &ending.result {
         None => (None, None),
         Some(None) => (Some(ResultRef::Omitted), None),
-        Some(Some(text)) => {
-            let digest = cursor.digest_key.digest_bytes(text.as_bytes());
-            (Some(keep(worker, job, text, digest).await?), Some(digest))
+        Some(Some(value)) => {
+            let kept = worker.table.keep_result(job, cursor.digest_key, value, worker.world.now()).await?;
+            (Some(kept.0), Some(kept.1))
         }
     };
     let called = job.step().is_some_and(|step| step.intent.is_some()) || ending.outcome == StepOutcome::Succeeded;
-    let audit = AuditEvent::Ended {
+    let ended = AuditEvent::Ended {
         outcome: ending.outcome.name().to_owned(),
         status: String::new(),
         code: ending.code.map(str::to_owned),
@@ -164,28 +169,23 @@ async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<C
         arguments_digest: Some(cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments))),
         result_digest,
     };
+    let audit = match ending.code {
+        Some(code) if ending.ends_as == JobState::Explained => AuditEvent::Explained { code: code.to_owned() },
+        Some(_) | None => ended,
+    };
     let error = ending.code.map(str::to_owned);
     let event = JobEvent::StepEnded { outcome: ending.outcome, error, result, ends_as: ending.ends_as };
-    let committed = worker.commit(job, event, Some(audit)).await?;
+    let committed = match worker.commit(job, event.clone(), Some(audit)).await {
+        Err(RunError::Unaudited(error)) if worker.may_end_unaudited(cursor).await => {
+            tracing::error!(function = "worker", code = "unaudited", error = %error, "a read ends without its record");
+            worker.commit(job, event, None).await?
+        }
+        committed => committed?,
+    };
     if let Some(after) = &committed {
         metrics::finished(&worker.world, worker.policy.catalogue(), job, after, cursor.sent_at);
     }
     Ok(committed)
-}
-
-fn text_of(value: &Value) -> String {
-    String::from_utf8_lossy(&canonical::canonical(value)).into_owned()
-}
-
-async fn keep(worker: &Worker, job: &Job, text: String, digest: shared::digest::Digest) -> Result<ResultRef, RunError> {
-    if text.len() > RESULT_CAP_BYTES {
-        return Ok(ResultRef::Omitted);
-    }
-    if worker.table.size_of(job) + text.len() <= INLINE_ITEM_BYTES {
-        return Ok(ResultRef::Inline(text));
-    }
-    worker.table.put_result(job.user_id, job.request_id, digest, text, worker.world.now()).await?;
-    Ok(ResultRef::Stored(digest))
 }
 
 /// A job whose payload has gone: nothing can be sent, and what was sent cannot be asked for without its arguments.

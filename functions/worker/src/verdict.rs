@@ -64,6 +64,11 @@ impl Ending {
         Self { outcome: StepOutcome::NotRun, ends_as: JobState::Expired, code: Some("not_after_passed"), result: None }
     }
 
+    /// Nothing was sent; the result tells what would have been.
+    pub(crate) fn explained(code: &'static str, told: Value) -> Self {
+        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Explained, code: Some(code), result: Some(Some(told)) }
+    }
+
     pub(crate) fn cancelled() -> Self {
         Self { outcome: StepOutcome::NotRun, ends_as: JobState::Cancelled, code: Some("cancelled"), result: None }
     }

@@ -1,7 +1,7 @@
 //! A job's progress, measured from what one committed change made of it: whoever commits counts, so a thing is counted once.
 
 use super::{Dimension, Metric, OTHER, millis, one_if};
-use crate::{catalogue::Catalogue, clock::World, job::Job, step::StepOutcome, timestamp::Timestamp};
+use crate::{catalogue::Catalogue, clock::World, job::{Job, JobState}, step::StepOutcome, timestamp::Timestamp};
 
 /// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
 /// brought them. `sent_at` is when the step's call left, if it did.
@@ -17,22 +17,31 @@ pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job,
         if let Some(sent_at) = sent_at.filter(|_| outcome != StepOutcome::NotRun) {
             values.push((Metric::ToolDuration, millis(after.updated_at.since(sent_at))));
         }
-        // The gateway's own refusals come after sending.
-        if outcome == StepOutcome::Refused && sent_at.is_none() {
+        // The gateway's own refusals come after sending, a person's before a worker has the job.
+        if outcome == StepOutcome::Refused && sent_at.is_none() && before.state == JobState::Running {
             values.push((Metric::PolicyRefusals, 1.0));
             dimensions.push((Dimension::Reason, after.error.as_deref().unwrap_or(OTHER)));
         }
     }
     if after.state.is_over() && !before.state.is_over() {
-        let attempts: u32 = after.steps.iter().map(|step| step.attempts).sum();
         dimensions.push((Dimension::State, after.state.name()));
-        values.extend([
-            (Metric::JobsFinished, 1.0),
-            (Metric::JobDuration, millis(after.updated_at.since(after.created_at))),
-            (Metric::JobAttempts, f64::from(attempts)),
-        ]);
+        values.extend(of_the_end(after));
     }
     if !values.is_empty() {
         world.measure(&values, &dimensions);
     }
+}
+
+/// Measures a job that was over as soon as it was recorded.
+pub fn finished_at_once(world: &World, job: &Job) {
+    world.measure(&of_the_end(job), &[(Dimension::State, job.state.name())]);
+}
+
+fn of_the_end(job: &Job) -> [(Metric, f64); 3] {
+    let attempts: u32 = job.steps.iter().map(|step| step.attempts).sum();
+    [
+        (Metric::JobsFinished, 1.0),
+        (Metric::JobDuration, millis(job.updated_at.since(job.created_at))),
+        (Metric::JobAttempts, f64::from(attempts)),
+    ]
 }

@@ -15,7 +15,7 @@ pub mod emf;
 mod job;
 mod list;
 
-pub use job::finished;
+pub use job::{finished, finished_at_once};
 pub use list::{Dimension, Kind, Metric, Unit};
 
 /// The value of a dimension for which the list has no name of its own.

@@ -44,7 +44,7 @@ impl Table {
     }
 
     /// The user of the first digest that is known, and its place.
-    async fn find_login(&self, logins: &[Digest]) -> Result<Option<(usize, UserId)>, TableError> {
+    pub async fn find_login(&self, logins: &[Digest]) -> Result<Option<(usize, UserId)>, TableError> {
         for (place, login) in logins.iter().enumerate() {
             if let Some(user) = self.login(*login).await? {
                 return Ok(Some((place, user)));

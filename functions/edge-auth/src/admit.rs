@@ -1,0 +1,67 @@
+//! Takes a place in flight for a submission and charges it: one conditional update of the user.
+
+use std::time::Duration;
+
+use shared::{
+    admission::Admission,
+    bearer,
+    http::{ApiError, Code},
+    request_id::RequestId,
+    session::Session,
+    table::Stored,
+};
+
+use crate::{EdgeAuth, gate};
+
+/// After how long an admitted submission has recorded its job, or never will: no request lives longer than 30 s.
+const RECORDED_WITHIN: Duration = Duration::from_secs(60);
+
+pub(crate) async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> Result<(), ApiError> {
+    let mut healed = false;
+    loop {
+        let (now, nonce) = (edge.world.now(), edge.world.nonce());
+        let limits = &edge.config.limits;
+        let admission = edge.table.admit(session, id, limits, now, &nonce).await.map_err(ApiError::unavailable)?;
+        match admission {
+            Admission::Applied => return Ok(()),
+            Admission::Revoked => return Err(bearer::no_session("revoked")),
+            Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
+            Admission::FullUnlessHealed if !healed => {
+                healed = true;
+                // Looking through the set is the dearest thing that a submission can ask for, so it is charged by itself.
+                gate::charge(edge, session.user_id).await?;
+                if heal(edge, session).await? == 0 {
+                    return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
+                }
+            }
+            Admission::FullUnlessHealed => {
+                return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
+            }
+            // `admit` itself tries the burst; what is left over is as good as over the rate.
+            Admission::Burst => return Err(ApiError::new(Code::RateLimited).retry_after(limits.submissions.interval())),
+        }
+    }
+}
+
+/// Drops from the set in flight what is over, or was never recorded. So no worker has to touch the user item, and a crash
+/// cannot make the set drift. What has no job yet may be on its way: it stays until the last admission is so long ago that
+/// nothing can be.
+async fn heal(edge: &EdgeAuth, session: &Session) -> Result<usize, ApiError> {
+    let (user_id, now) = (session.user_id, edge.world.now());
+    let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };
+    let (mut over, mut unrecorded) = (Vec::new(), Vec::new());
+    for id in user.in_flight.iter().filter_map(|id| id.parse::<RequestId>().ok()) {
+        match edge.table.job(user_id, id).await.map_err(ApiError::unavailable)? {
+            Some(Stored::Job(job)) if job.state.is_over() => over.push(id),
+            Some(Stored::Job(_) | Stored::Newer) => {}
+            None => unrecorded.push(id),
+        }
+    }
+    edge.table.drop_in_flight(user_id, &over).await.map_err(ApiError::unavailable)?;
+    let mut dropped = over.len();
+    if user.last_admission.is_none_or(|at| at.plus(RECORDED_WITHIN) <= now) {
+        let gone = edge.table.drop_unrecorded(user_id, &unrecorded, user.last_admission).await;
+        dropped += if gone.map_err(ApiError::unavailable)? { unrecorded.len() } else { 0 };
+    }
+    Ok(dropped)
+}

@@ -1,0 +1,151 @@
+//! `POST /v1/jobs/{request_id}/approval`: the user says yes or no to exactly the call that the service showed.
+//!
+//! A yes carries a fresh `wx.login` code, so that a stolen session alone approves nothing. Whatever can be answered without
+//! WeChat is, and the user's rate is charged before it is asked: a decision that is repeated spends no code.
+
+use std::time::Duration;
+
+use lambda_http::Request;
+use serde::Deserialize;
+use shared::{
+    approval::{DecidedBy, Said, Standing},
+    audit::RefusalEvent,
+    bearer, body,
+    digest::Digest,
+    http::{self as answers, Answer, ApiError, Code},
+    job::Job,
+    metrics,
+    request_id::RequestId,
+    session::Session,
+    table::{DecisionMade, Stored, Took},
+    telemetry::Asked,
+    view::JobView,
+    wechat::LoginCode,
+};
+
+use crate::{EdgeAuth, gate, log_in, submit::ring};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    decision: Choice,
+    digest: Digest,
+    #[serde(default)]
+    code: Option<LoginCode>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Choice {
+    Approve,
+    Reject,
+}
+
+pub(crate) async fn approval(
+    edge: &EdgeAuth,
+    request: &Request,
+    id: Option<RequestId>,
+    asked: &mut Asked<'_>,
+) -> Result<Answer, ApiError> {
+    let session = edge.session(request, asked).await?;
+    bearer::alive(&session, &edge.table).await?;
+    let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    let body = parse(request)?;
+    let said = Said { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
+    let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
+        None => return Err(ApiError::new(Code::NotFound)),
+        Some(Stored::Newer) => return Err(try_again()),
+        Some(Stored::Job(job)) => job,
+    };
+    gate::charge(edge, session.user_id).await?;
+    match job.standing(&said, edge.world.now()) {
+        Standing::Open if said.approved => {
+            let code = body.code.as_ref().ok_or_else(|| {
+                ApiError::new(Code::BodyInvalid).detail("an approval needs a fresh wx.login code in the field code")
+            })?;
+            is_the_user(edge, &session, &job, code).await?;
+        }
+        // Whether a lapse is known already is seen when it is applied.
+        Standing::Open | Standing::Lapsed => {}
+        standing @ (Standing::AsDecided
+        | Standing::DecidedOtherwise
+        | Standing::OtherDigest
+        | Standing::OtherApprover
+        | Standing::NotAsked) => return stands(edge, standing, &job).await,
+    }
+    let made = edge.table.decide_approval(&edge.world, session.user_id, id, &said, edge.policy.version()).await;
+    match made.map_err(ApiError::unavailable)? {
+        DecisionMade::Took(took) => {
+            count(edge, &took);
+            answer(edge, &took.after).await
+        }
+        DecisionMade::Stands(standing, job, lapse) => {
+            if let Some(lapse) = lapse {
+                count(edge, &lapse);
+            }
+            stands(edge, standing, &job).await
+        }
+        DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
+        DecisionMade::Newer | DecisionMade::Lost => Err(try_again()),
+    }
+}
+
+fn parse(request: &Request) -> Result<Body, ApiError> {
+    // serde's own message would quote the body.
+    let expected = r#"expected {"decision": "approve" or "reject", "digest": of the question, "code": from wx.login}"#;
+    serde_json::from_value(body::read_json(request)?).map_err(|_| ApiError::new(Code::BodyInvalid).detail(expected))
+}
+
+/// The code is spent here. It must be of the same openid as the session.
+async fn is_the_user(edge: &EdgeAuth, session: &Session, job: &Job, code: &LoginCode) -> Result<(), ApiError> {
+    let keys = edge.keys().await?;
+    let openid = log_in::openid_of(edge, &keys, code).await?;
+    let found = edge.table.find_login(&log_in::logins(edge, &keys, &openid)).await.map_err(ApiError::unavailable)?;
+    if found.is_some_and(|(_, user)| user == session.user_id) {
+        return Ok(());
+    }
+    Err(refuse(edge, Code::ApprovalOtherUser, job).await)
+}
+
+/// Why a decision changed nothing; one that is repeated is no error.
+async fn stands(edge: &EdgeAuth, standing: Standing, job: &Job) -> Result<Answer, ApiError> {
+    match standing {
+        Standing::AsDecided => answer(edge, job).await,
+        Standing::DecidedOtherwise => Err(ApiError::new(Code::ApprovalDecided)),
+        Standing::OtherDigest => Err(refuse(edge, Code::ApprovalDigestMismatch, job).await),
+        Standing::OtherApprover => Err(refuse(edge, Code::ApprovalByOperator, job).await),
+        Standing::Lapsed => Err(refuse(edge, Code::ApprovalExpired, job).await),
+        // Never met: what is open was decided.
+        Standing::Open | Standing::NotAsked => {
+            Err(ApiError::new(Code::ApprovalNotAsked).with("job_status", shared::view::status(job.state)))
+        }
+    }
+}
+
+/// An answer that might be an attack stands in the chain of what this user was refused.
+async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
+    let tool = job.asked().and_then(|(place, _)| Some(job.steps.get(place)?.tool.clone()));
+    let (code_text, request_id) = (code.text().to_owned(), Some(job.request_id));
+    let refusal = RefusalEvent { tool, code: code_text, policies: Vec::new(), request_id };
+    gate::record_refusal(edge, job.user_id, refusal).await;
+    ApiError::new(code)
+}
+
+fn count(edge: &EdgeAuth, took: &Took) {
+    metrics::finished(&edge.world, edge.policy.catalogue(), &took.before, &took.after, None);
+}
+
+/// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.
+async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
+    let now = edge.world.now();
+    if job.claimable(now) {
+        ring(edge, job).await;
+    }
+    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
+    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
+    Ok(answers::ok(&JobView::new(job, result, now).asking(approval)))
+}
+
+fn try_again() -> ApiError {
+    ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1))
+}
