@@ -9,7 +9,6 @@ pub mod cli;
 pub mod configs;
 pub mod connector;
 pub mod data;
-pub mod dead_letters;
 pub mod engines;
 mod event;
 pub mod front;

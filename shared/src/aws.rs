@@ -25,6 +25,8 @@ pub struct AwsSettings {
     pub sqs_endpoint: Option<String>,
     /// Another address than the region's own Secrets Manager.
     pub secrets_manager_endpoint: Option<String>,
+    /// Another address than the region's own CloudWatch.
+    pub cloudwatch_endpoint: Option<String>,
     /// Who we are.
     pub credentials: Credentials,
     /// Another HTTP client than the default: plain HTTP on a laptop, faults in a test.
@@ -40,6 +42,8 @@ impl AwsSettings {
             sqs_endpoint: Some(sqs.to_owned()),
             // On one host, secrets are a file.
             secrets_manager_endpoint: None,
+            // And nothing is measured into a cloud.
+            cloudwatch_endpoint: None,
             credentials: Credentials::new("local", "local", None, None, "loopback"),
             http_client: None,
         }
@@ -58,6 +62,11 @@ impl AwsSettings {
     /// A Secrets Manager client.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config(self.secrets_manager_endpoint.as_deref()))
+    }
+
+    /// What a client of CloudWatch is made from; only one function has one.
+    pub fn cloudwatch(&self) -> SdkConfig {
+        self.sdk_config(self.cloudwatch_endpoint.as_deref())
     }
 
     fn sdk_config(&self, endpoint: Option<&str>) -> SdkConfig {

@@ -16,7 +16,7 @@ const MAX_TOKEN_LEN: usize = 2048;
 
 /// The verified session of a request. Whether it has been revoked is known by the user item only.
 pub fn authenticate(headers: &HeaderMap, verifier: &SessionVerifier, now: Timestamp) -> Result<Session, ApiError> {
-    let token = token(headers).map_err(no_session)?;
+    let token = token(headers, MAX_TOKEN_LEN).map_err(no_session)?;
     verifier.verify(token, now).map_err(|fault| no_session(&fault.to_string()))
 }
 
@@ -39,8 +39,8 @@ pub fn no_session(reason: &str) -> ApiError {
     ApiError::new(Code::NoSession).because(Reason(reason.to_owned()))
 }
 
-/// The token of the one `Authorization` header.
-fn token(headers: &HeaderMap) -> Result<&str, &'static str> {
+/// The token of the one `Authorization` header, if it is no longer than that.
+pub fn token(headers: &HeaderMap, at_most: usize) -> Result<&str, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or("no_header")?;
     if values.next().is_some() {
@@ -53,7 +53,7 @@ fn token(headers: &HeaderMap) -> Result<&str, &'static str> {
     let token = token.trim_start_matches(' ');
     // A gateway joins repeated headers with commas: a comma is no part of a token (RFC 6750's b64token).
     let of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if (1..=MAX_TOKEN_LEN).contains(&token.len()) && token.bytes().all(of_a_token) {
+    if (1..=at_most).contains(&token.len()) && token.bytes().all(of_a_token) {
         Ok(token)
     } else {
         Err("token_malformed")
@@ -69,7 +69,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        token(&headers).map(str::to_owned)
+        token(&headers, MAX_TOKEN_LEN).map(str::to_owned)
     }
 
     #[test]

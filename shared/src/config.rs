@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
-use crate::{admission::Limits, aws::AwsSettings, rate_limit::Rate, secrets::SecretSource, session::Audience};
+use crate::{
+    admission::Limits, aws::AwsSettings, jwks::JwksSource, operator::OperatorAudience, rate_limit::Rate,
+    secrets::SecretSource, session::Audience,
+};
 
 /// A variable that stops the start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -128,6 +131,7 @@ pub fn aws(env: &Env<'_>) -> Result<AwsSettings, ConfigError> {
         dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
         sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
         secrets_manager_endpoint: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        cloudwatch_endpoint: endpoint("AWS_ENDPOINT_URL_CLOUDWATCH"),
         credentials: Credentials::new(
             env.text("AWS_ACCESS_KEY_ID")?,
             env.text("AWS_SECRET_ACCESS_KEY")?,
@@ -316,6 +320,46 @@ impl SweepConfig {
             queue: QueueConfig::from_env(env)?,
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
             rings_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 500)?).unwrap_or(500),
+        })
+    }
+}
+
+/// operator's configuration. It has no secret: operators' keys are public, and their lists' cursors only name places.
+#[derive(Debug, Clone)]
+pub struct OperatorConfig {
+    /// The table.
+    pub table: TableConfig,
+    /// The queue.
+    pub queue: QueueConfig,
+    /// Where messages are that no worker could handle.
+    pub dead_letter_queue_url: String,
+    /// Whose tokens count.
+    pub audience: OperatorAudience,
+    /// Where the keys are that sign them.
+    pub jwks: JwksSource,
+    /// How old the last exported audit checkpoint may be when something destructive is done.
+    pub checkpoint_max_age: Duration,
+    /// The namespace of CloudWatch's metrics, for the charts; without one there are none.
+    pub metrics_namespace: Option<String>,
+}
+
+impl OperatorConfig {
+    /// From the environment.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
+        let jwks = JwksSource::parse(&env.text("OPERATOR_JWKS")?);
+        let expected = "an https URL, an http URL on loopback, or an absolute path";
+        Ok(Self {
+            table: TableConfig::from_env(env)?,
+            queue: QueueConfig::from_env(env)?,
+            dead_letter_queue_url: env.text("DEAD_LETTER_QUEUE_URL")?,
+            audience: OperatorAudience {
+                issuer: env.text("OPERATOR_ISSUER")?,
+                audience: env.text("OPERATOR_AUDIENCE")?,
+                roles_claim: env.0("OPERATOR_ROLES_CLAIM").unwrap_or_else(|| "roles".to_owned()),
+            },
+            jwks: jwks.ok_or(ConfigError::Invalid { name: "OPERATOR_JWKS", expected })?,
+            checkpoint_max_age: checkpoint_max_age(env)?,
+            metrics_namespace: metrics_namespace(env)?,
         })
     }
 }

@@ -10,6 +10,8 @@ use lambda_http::{Body, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::policy::DenyReason;
+
 /// An answer of any function.
 pub type Answer = Response<Body>;
 
@@ -137,6 +139,22 @@ codes! {
     Internal = INTERNAL_SERVER_ERROR "internal" "Something went wrong here.";
 }
 
+impl From<DenyReason> for Code {
+    fn from(reason: DenyReason) -> Self {
+        match reason {
+            DenyReason::ToolUnknown => Self::ToolUnknown,
+            // Where the service explains, it does not refuse; if it ever did, it would be a denial like any other.
+            DenyReason::PolicyDenied | DenyReason::ModeExplainOnly => Self::PolicyDenied,
+            DenyReason::PolicyError => Self::PolicyError,
+            DenyReason::ModeReadOnly => Self::ModeReadOnly,
+            DenyReason::ModeClosed => Self::ModeClosed,
+            DenyReason::ToolClosed => Self::ToolClosed,
+            DenyReason::ToolNotOpened => Self::ToolNotOpened,
+            DenyReason::AuditUnproven => Self::AuditUnproven,
+        }
+    }
+}
+
 /// An error on its way to the client.
 #[derive(Debug)]
 pub struct ApiError {
@@ -240,6 +258,8 @@ fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Answer {
     *answer.status_mut() = status;
     set(&mut answer, header::CONTENT_TYPE, content_type);
     set(&mut answer, header::CACHE_CONTROL, "no-store");
+    // A text that somebody else wrote is data, whatever it looks like.
+    set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     answer
 }
 

@@ -14,6 +14,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    approval::OperatorId,
     clock::World,
     config::{self, ConfigError, Env},
     http::{Answer, ApiError, is_over_limit},
@@ -32,6 +33,7 @@ pub const FIELDS: &[&str] = &[
     "reason",
     "request_id",
     "user_id",
+    "operator_id",
     "trace_id",
     "outcome",
     "state",
@@ -120,6 +122,8 @@ pub struct Asked<'a> {
     pub request_id: Option<RequestId>,
     /// Who asks, once that is known.
     pub user_id: Option<UserId>,
+    /// The operator who asks, once that is known.
+    pub operator_id: Option<OperatorId>,
     /// The client's `traceparent`.
     pub trace: Option<TraceParent>,
     /// How large its body is, when it has one.
@@ -138,6 +142,7 @@ impl<'a> Asked<'a> {
             route: metrics::OTHER,
             request_id: None,
             user_id: None,
+            operator_id: None,
             trace: None,
             payload_bytes: None,
             began: Instant::now(),
@@ -162,6 +167,7 @@ pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
     let Asked { function, route, payload_bytes, .. } = asked;
     let request_id = asked.request_id.map(tracing::field::display);
     let user_id = asked.user_id.map(tracing::field::display);
+    let operator_id = asked.operator_id.map(tracing::field::display);
     let trace_id = asked.trace.as_ref().map(TraceParent::trace_id);
     let code = outcome.as_ref().err().map(|error| error.code.text());
     let error = outcome.as_ref().err().and_then(ApiError::inside);
@@ -179,6 +185,7 @@ pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
                 error,
                 request_id,
                 user_id,
+                operator_id,
                 trace_id,
                 payload_bytes,
                 duration_ms,

@@ -10,11 +10,11 @@ use clap::{Args, Subcommand};
 use shared::{
     clock::World,
     config::{self, Env},
+    dead_letters::{DeadLetters, Letter},
     timestamp::Timestamp,
 };
 
 use super::{Failure, output::say};
-use crate::dead_letters::{DeadLetters, Letter};
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]

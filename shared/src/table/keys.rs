@@ -7,7 +7,7 @@ use crate::{
     request_id::RequestId,
     timestamp::Timestamp,
     user_id::UserId,
-    view::support_code,
+    view::{parse_support_code, support_code},
 };
 
 /// The index of open jobs: hash `open_shard`, range `sweep_at`, present from accept to terminal.
@@ -140,4 +140,57 @@ pub fn jobs_in(state: JobState) -> String {
 /// Sort key of a pointer: by time, then by job.
 pub fn pointer(at: Timestamp, user: UserId, id: RequestId) -> String {
     format!("{:015}#{}", at.millis(), support_code(user, id))
+}
+
+/// The job of a pointer, and the time that it is ordered by.
+pub fn parse_pointer(sk: &str) -> Option<(Timestamp, UserId, RequestId)> {
+    let (at, code) = sk.split_once('#')?;
+    let (user, id) = parse_support_code(code)?;
+    Some((Timestamp::from_millis(at.parse().ok()?), user, id))
+}
+
+/// Partition of an operator: the digest of issuer and subject.
+pub fn operator(subject: Digest) -> String {
+    format!("OPERATOR#{subject}")
+}
+
+/// Sort key of the operator item.
+pub const OPERATOR: &str = "OPERATOR";
+
+/// What the sort keys of pointers from this time on begin with, or come after.
+pub fn pointers_from(at: Timestamp) -> String {
+    format!("{:015}", at.millis().max(0))
+}
+
+/// Partition of the notes of a minute: which chains have grown an end that a checkpoint is to name.
+pub fn grown_in(minute: Timestamp) -> String {
+    format!("HEADS#{}", minute.millis().div_euclid(60_000))
+}
+
+/// Sort key of the note of a job's chain.
+pub fn grown_job(user: UserId, id: RequestId) -> String {
+    format!("J#{}", support_code(user, id))
+}
+
+/// Sort key of the note of the chain of a user's refusals.
+pub fn grown_refusals(user: UserId) -> String {
+    format!("R#{user}")
+}
+
+/// The job whose note it is.
+pub fn parse_grown_job(sk: &str) -> Option<(UserId, RequestId)> {
+    parse_support_code(sk.strip_prefix("J#")?)
+}
+
+/// The user whose note it is.
+pub fn parse_grown_refusals(sk: &str) -> Option<UserId> {
+    sk.strip_prefix("R#")?.parse().ok()
+}
+
+/// Partition of the checkpoints.
+pub const CHECKPOINTS: &str = "CHECKPOINTS";
+
+/// Sort key of a checkpoint: in the order in which they were signed.
+pub fn checkpoint(seq: u64) -> String {
+    format!("{seq:012}")
 }

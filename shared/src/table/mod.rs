@@ -24,23 +24,29 @@ use aws_sdk_dynamodb::{
 use crate::aws;
 
 mod chains;
+mod checkpoints;
 mod control;
 mod controls;
 mod decisions;
 mod jobs;
 pub mod keys;
+mod lists;
 mod logins;
+mod operators;
 mod pointers;
 mod records;
 pub mod schema;
 mod users;
 
 pub use chains::ChainPage;
+pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
 pub use control::{Fence, GatewaySeen, Heartbeat};
 pub use controls::Applied;
 pub use decisions::{DecisionMade, Took};
 pub use jobs::{Commit, Created, Stored};
+pub use lists::{Listed, Order};
 pub use logins::KnownUser;
+pub use operators::{KnownOperator, OWN_AT_MOST};
 pub use records::Payload;
 
 /// An item as DynamoDB gives it.

@@ -5,14 +5,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aws_sdk_sqs::{
-    config::timeout::TimeoutConfig,
-    types::{Message, MessageSystemAttributeName},
-};
-use shared::{
+use crate::{
     aws::{self, AwsSettings},
     queue::Bell,
     timestamp::Timestamp,
+};
+use aws_sdk_sqs::{
+    config::timeout::TimeoutConfig,
+    types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
 
 /// For how long a look hides what it has found. A look that dies gives everything back after this.
@@ -82,12 +82,27 @@ impl DeadLetters {
 
     /// Receives all there are, oldest first. They are hidden from other looks until they are [released](Self::release).
     pub async fn receive_all(&self) -> Result<Vec<Letter>, QueueFault> {
+        self.receive(usize::MAX).await
+    }
+
+    /// About how many there are, those included that a look hides now.
+    pub async fn count(&self) -> Result<u64, QueueFault> {
+        use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
+        let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
+        let asked = self.sqs.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let attributes = asked.send().await.map_err(|error| fault("count", aws::cause(&error)))?;
+        let number = |name| attributes.attributes().and_then(|all| all.get(&name)?.parse::<u64>().ok());
+        Ok(names.into_iter().filter_map(number).sum())
+    }
+
+    /// Receives until there are `enough`, or no more, oldest first; a few more than enough may come.
+    pub async fn receive(&self, enough: usize) -> Result<Vec<Letter>, QueueFault> {
         // Longer than the wait, unlike every other call.
         let limit = Duration::from_secs(10);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit * 2).build();
         let mut letters = BTreeMap::new();
         let mut idle = 0;
-        while idle < IDLE_RECEIVES {
+        while idle < IDLE_RECEIVES && letters.len() < enough {
             let receive = self
                 .sqs
                 .receive_message()
