@@ -63,6 +63,7 @@ impl Table {
     ) -> Result<AuditHead, TableError> {
         let (name, done) = (ChainName::Refusals(user), (Actor::User, event));
         let record = ChainRecord::new(name, world.nonce(), world.now(), done, policy_version);
+        self.note_refusal(user, world.now()).await?;
         // As long as the records of the user's jobs.
         let forget_at = world.now().plus(self.retention * 2);
         self.append(world, name, record, Some(forget_at)).await

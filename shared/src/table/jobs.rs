@@ -50,7 +50,7 @@ impl Table {
 
     /// Creates a job.
     pub async fn create_job(&self, job: &Job, nonce: &str) -> Result<Created, TableError> {
-        self.point_at(None, job).await?;
+        self.announce(None, job).await?;
         // There is no item of this id yet.
         let condition = Condition::new("attribute_not_exists(pk)");
         match self.put(self.item(job, nonce)?, condition).await? {
@@ -63,7 +63,7 @@ impl Table {
 
     /// Invariant 3, *fence*: replaces `before` by `after`, if the stored job still is `before`.
     pub async fn commit(&self, before: &Job, after: &Job, nonce: &str) -> Result<Commit, TableError> {
-        self.point_at(Some(before), after).await?;
+        self.announce(Some(before), after).await?;
         // The stored job is in the state and at the revision that this change was worked out from: nobody, no worker, no
         // cancel, no sweep, has written in between. `rev` alone would do; the state is there for whoever reads a refusal.
         let condition = Condition::new("#state = :state AND #rev = :rev")
@@ -76,6 +76,13 @@ impl Table {
             Written::Refused(Some(old)) if text_of(&old, "nonce") == Some(nonce) => Ok(Commit::Done),
             Written::Refused(old) => Ok(Commit::Lost(old.as_ref().map(parse).transpose()?)),
         }
+    }
+
+    /// Puts what must be there before a change is, so that no change is ever without it: the pointer that an operator finds
+    /// the job by, and the note that has its chain's end signed. `before` is absent for a new job.
+    async fn announce(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
+        let (pointed, noted) = tokio::join!(self.point_at(before, after), self.note_growth(before, after));
+        pointed.and(noted)
     }
 
     /// One page of a user's jobs, newest first, after a given one.
