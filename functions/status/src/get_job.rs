@@ -35,7 +35,8 @@ pub(crate) async fn get_job(
     let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
         http::not_modified()
     } else {
-        http::ok(&JobView::new(&job, result(status, &job).await?, now))
+        let approval = status.table.approval_of(&job, status.policy.catalogue()).await.map_err(table_fault)?;
+        http::ok(&JobView::new(&job, result(status, &job).await?, now).asking(approval))
     };
     http::set(&mut answer, ETAG, &etag::of(job.rev));
     if let Some(wait) = view::next_poll_ms(&job, now) {

@@ -107,7 +107,7 @@ impl Status {
             return list_jobs::list_jobs(self, request, session.user_id).await;
         }
         if route == Route::Tools {
-            return Ok(tools::tools(&self.policy, session.user_id, self.world.now()));
+            return tools::tools(self, session.user_id).await;
         }
         // An id that is none is an id that nobody has.
         let id: RequestId = id.parse().map_err(|_| ApiError::new(Code::NotFound))?;

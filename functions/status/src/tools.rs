@@ -1,36 +1,55 @@
-//! `GET /v1/tools`: what a user may call, with the schema and an example of its arguments.
+//! `GET /v1/tools`: what a user may call now, whose yes it takes, and the schema and an example of its arguments.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::{
+    approval::Approver,
     catalogue::Tool,
-    http::{self, Answer},
-    mode::Mode,
-    policy::{Asked, Policy, PolicyDecision},
+    http::{self, Answer, ApiError},
+    mode::Controls,
+    policy::{Asked, Gate, Policy},
     timestamp::Timestamp,
     user_id::UserId,
 };
 
-/// The tools that policy lets run with the arguments of their example. What it does not is not told.
-pub(crate) fn tools(policy: &Policy, user_id: UserId, now: Timestamp) -> Answer {
-    let groups = BTreeSet::new();
-    let permitted = |tool: &&Tool| {
-        let (name, arguments) = (tool.entry.name.as_str(), tool.example());
-        let asked =
-            Asked { user_id, groups: &groups, tool: name, arguments: &arguments, derived: false, audited: true, now };
-        policy.decide(&asked, Mode::Full).decision == PolicyDecision::Run
-    };
-    let tools: Vec<Value> = policy.catalogue().tools().filter(permitted).map(view).collect();
-    http::ok(&json!({ "tools": tools }))
+use crate::{Status, table_fault};
+
+/// The tools that this user may call now.
+pub(crate) async fn tools(status: &Status, user_id: UserId) -> Result<Answer, ApiError> {
+    let (user, controls) = tokio::join!(status.table.user(user_id), status.controls.get(&status.table, &status.world));
+    let groups = user.map_err(table_fault)?.map(|user| user.groups).unwrap_or_default();
+    Ok(http::ok(&json!({ "tools": listed(&status.policy, &controls, user_id, &groups, status.world.now()) })))
 }
 
-fn view(tool: &Tool) -> Value {
+/// Decided on the arguments of each tool's example, so another call of the same tool may be decided otherwise. What would be
+/// refused is not told.
+fn listed(
+    policy: &Policy,
+    controls: &Controls,
+    user_id: UserId,
+    groups: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<Value> {
+    let listed = policy.catalogue().tools().filter_map(|tool| {
+        let arguments = &tool.example();
+        let name = &tool.entry.name;
+        let asked = Asked { user_id, groups, tool: name, arguments, derived: false, audited: true, now };
+        let gated = policy.gate(controls, &asked);
+        match gated.gate {
+            Gate::Run | Gate::Ask(_) | Gate::Explain(_) => Some(view(tool, gated.decided.decision.approver())),
+            Gate::Refuse(_) => None,
+        }
+    });
+    listed.collect()
+}
+
+fn view(tool: &Tool, approver: Option<Approver>) -> Value {
     json!({
         "name": tool.entry.name,
         "title": tool.entry.title,
         "effect": tool.entry.effect,
-        "approval": "none",
+        "approval": approver.map_or("none", Approver::name),
         "schema": tool.schema,
         "example": tool.example(),
     })
@@ -39,20 +58,41 @@ fn view(tool: &Tool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lambda_http::Body;
+    use shared::mode::{Mode, Setting};
 
-    #[test]
-    fn only_what_would_run_is_listed() {
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    fn seen(mode: Mode) -> Vec<(String, String)> {
         let policy = Policy::built_in().unwrap();
-        let now = Timestamp::from_millis(1_795_341_600_000);
-        let Body::Text(text) = tools(&policy, UserId::from_random([1; 16]), now).into_body() else { panic!("no text") };
-        let body: Value = serde_json::from_str(&text).unwrap();
-        let listed: Vec<&str> = body["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
-        assert!(listed.contains(&"ledger_read") && listed.contains(&"ledger_append"), "{listed:?}");
-        assert!(!listed.contains(&"ledger_delete"), "{listed:?}");
-        for tool in body["tools"].as_array().unwrap() {
+        let service = Setting { mode, reason: String::new(), by: "command".into(), at: NOW };
+        let controls = Controls { service, ..Controls::unreadable(NOW) };
+        let tools = listed(&policy, &controls, UserId::from_random([1; 16]), &BTreeSet::new(), NOW);
+        for tool in &tools {
             let name = tool["name"].as_str().unwrap();
             assert!(policy.tool(name).unwrap().validate(&tool["example"]).is_ok(), "{name}");
         }
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        tools.iter().map(|tool| (text(&tool["name"]), text(&tool["approval"]))).collect()
+    }
+
+    fn has(seen: &[(String, String)], name: &str, approval: &str) -> bool {
+        seen.contains(&(name.to_owned(), approval.to_owned()))
+    }
+
+    #[test]
+    fn a_tool_is_listed_with_whose_yes_it_takes() {
+        let tools = seen(Mode::Full);
+        assert!(has(&tools, "ledger_read", "none") && has(&tools, "ledger_append", "none"), "{tools:?}");
+        assert!(has(&tools, "ledger_pay", "user"), "{tools:?}");
+        assert!(tools.iter().all(|(name, _)| name != "ledger_delete"), "nobody has opened it: {tools:?}");
+    }
+
+    #[test]
+    fn only_what_could_be_called_now_is_listed() {
+        assert_eq!(seen(Mode::ReadOnly), [("ledger_read".to_owned(), "none".to_owned())]);
+        assert_eq!(seen(Mode::Closed), []);
+        // What is only explained is told as what it would be.
+        let explained = seen(Mode::ExplainOnly);
+        assert!(has(&explained, "ledger_pay", "user") && has(&explained, "ledger_delete", "operator"), "{explained:?}");
     }
 }
