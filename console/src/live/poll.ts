@@ -1,0 +1,91 @@
+/** Asking again and again: only while somebody looks, slower while it fails, and never as if nothing had happened. */
+import { signal, type ReadonlySignal } from "@preact/signals";
+import { Problem } from "../api/problem.ts";
+import { serverNow } from "./clock.ts";
+
+/** The longest pause between two attempts that fail. */
+const MAX_PAUSE_S = 60;
+
+/** The pause before the next attempt, after `failures` in a row. */
+export function pauseS(everyS: number, failures: number, retryAfterS: number | undefined): number {
+  const backoff = failures === 0 ? everyS : Math.min(MAX_PAUSE_S, everyS * 2 ** failures);
+  return Math.max(backoff, retryAfterS ?? 0);
+}
+
+/** What is known of one thing, and how good that knowledge is. */
+export class Live<T> {
+  readonly #data = signal<T | undefined>(undefined);
+  readonly #problem = signal<Problem | undefined>(undefined);
+  readonly #at = signal<number | undefined>(undefined);
+  readonly #busy = signal(false);
+  readonly data: ReadonlySignal<T | undefined> = this.#data;
+  /** Why the last attempt failed; gone with the next success. */
+  readonly problem: ReadonlySignal<Problem | undefined> = this.#problem;
+  /** When `data` was true. */
+  readonly at: ReadonlySignal<number | undefined> = this.#at;
+  readonly busy: ReadonlySignal<boolean> = this.#busy;
+  readonly everyS: number;
+
+  readonly #ask: () => Promise<T>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #users = 0;
+  #failures = 0;
+  #turn = 0;
+
+  constructor(ask: () => Promise<T>, everyS: number) {
+    this.#ask = ask;
+    this.everyS = everyS;
+  }
+
+  /** Somebody looks, until the function that comes back is called. */
+  watch(): () => void {
+    this.#users += 1;
+    if (this.#users === 1) {
+      document.addEventListener("visibilitychange", this.#seen);
+      void this.refresh();
+    }
+    return () => {
+      this.#users -= 1;
+      if (this.#users === 0) {
+        document.removeEventListener("visibilitychange", this.#seen);
+        clearTimeout(this.#timer);
+      }
+    };
+  }
+
+  /** Asks now. An answer that was overtaken by a later question is thrown away. */
+  refresh = async (): Promise<void> => {
+    clearTimeout(this.#timer);
+    const turn = ++this.#turn;
+    this.#busy.value = true;
+    let retryAfterS: number | undefined;
+    try {
+      const data = await this.#ask();
+      if (turn !== this.#turn) return;
+      this.set(data);
+    } catch (thrown) {
+      if (turn !== this.#turn) return;
+      const problem = Problem.from(thrown);
+      retryAfterS = problem.retryAfterS;
+      this.#failures += 1;
+      this.#problem.value = problem;
+    }
+    this.#busy.value = false;
+    if (this.#users > 0 && !document.hidden) {
+      this.#timer = setTimeout(this.refresh, pauseS(this.everyS, this.#failures, retryAfterS) * 1000);
+    }
+  };
+
+  /** Takes an answer that came another way, as from a change. */
+  set(data: T): void {
+    this.#failures = 0;
+    this.#data.value = data;
+    this.#problem.value = undefined;
+    this.#at.value = serverNow();
+  }
+
+  #seen = (): void => {
+    clearTimeout(this.#timer);
+    if (!document.hidden) void this.refresh();
+  };
+}

@@ -1,0 +1,21 @@
+import type { Problem } from "../api/problem.ts";
+import { named } from "../text/text.ts";
+import { visible } from "../text/format.ts";
+import { t } from "../text/text.ts";
+
+/** The sentence for a problem: ours where there is one in the reader's language, else the service's. */
+export function sentence(problem: Problem): string {
+  const ours = named("problem", problem.code);
+  if (ours !== problem.code) return ours;
+  return problem.title ? visible(problem.title) : t("problem.unnamed");
+}
+
+export function ProblemNote({ problem }: { problem: Problem }) {
+  return (
+    <div class="note bad" role="alert">
+      <p>{sentence(problem)}</p>
+      {problem.detail && <p class="small">{visible(problem.detail)}</p>}
+      <p class="small"><code>{visible(problem.code)}</code>{problem.status > 0 && ` · HTTP ${problem.status}`}</p>
+    </div>
+  );
+}

@@ -1,0 +1,94 @@
+import { useState } from "preact/hooks";
+import { pages } from "../api/pages.ts";
+import { useLive } from "../live/use-live.ts";
+import { Code, Empty, Head, Moment } from "../parts/bits.tsx";
+import { Loaded, Staleness } from "../parts/staleness.tsx";
+import { Timeline } from "../parts/timeline.tsx";
+import { useVerdict, VerdictNote } from "../parts/verdict.tsx";
+import type { Anchor, Checkpoint, Head as ChainHead, Json } from "../api/shapes.ts";
+import { current } from "../session/session.ts";
+import { short, visible } from "../text/format.ts";
+import { t } from "../text/text.ts";
+
+/** A chain is proven from its beginning, so all of it is read: a hundred records at a time, and no more than this many times. */
+const MOST_PAGES = 100;
+
+export function Audit() {
+  const { api } = current();
+  const live = useLive("operators", async () => {
+    // The checkpoints first: a chain that is read later is at least as long as what they name.
+    const signed = await api.checkpoints();
+    const chain = await pages(MOST_PAGES, (cursor) => api.operatorAudit(cursor), (page) => page.records);
+    return { ...signed, chain };
+  }, 30);
+  return (
+    <>
+      <Head title={t("audit.title")} lead={t("audit.lead")}><Staleness live={live} /></Head>
+      <Loaded live={live}>
+        {({ checkpoints, keys, chain }) => (
+          <div class="columns">
+            <section class="chain">
+              <h2>{t("audit.chain")}</h2>
+              {chain.next === undefined
+                ? <Operators records={chain.entries} head={chain.last.head} newest={checkpoints[0]} />
+                : <p class="note warn">{t("audit.too_long")}</p>}
+            </section>
+            <section>
+              <h2>{t("audit.checkpoints")}</h2>
+              <p class="lead">{t("audit.checkpoints_lead")}</p>
+              {checkpoints.length === 0 ? <Empty icon="shield" title={t("audit.no_checkpoints")} /> : <Checkpoints list={checkpoints} keys={keys} />}
+            </section>
+          </div>
+        )}
+      </Loaded>
+    </>
+  );
+}
+
+/** How many records are drawn at first. All of them are checked. */
+const DRAWN = 50;
+
+function Operators({ records, head, newest }: { records: Json[]; head: ChainHead; newest: Checkpoint | undefined }) {
+  const [all, setAll] = useState(false);
+  const anchor: Anchor | undefined = newest && { ...newest.operators, seq: newest.seq };
+  const verdict = useVerdict({ records, head, owner: "chain", anchor });
+  if (records.length === 0 && head.length === 0) return <Empty icon="audit" title={t("audit.empty")} />;
+  return (
+    <>
+      <VerdictNote verdict={verdict} anchor={anchor} />
+      <Timeline records={records} verdict={verdict} newestFirst {...(all ? {} : { most: DRAWN })} />
+      {!all && records.length > DRAWN && <p class="more"><button type="button" onClick={() => setAll(true)}>{t("audit.all", { n: records.length })}</button></p>}
+    </>
+  );
+}
+
+function Checkpoints({ list, keys }: { list: Checkpoint[]; keys: { kid: string; public: string }[] }) {
+  const known = new Set(keys.map((key) => key.kid));
+  return (
+    <div class="table-box">
+      <table>
+        <caption class="unseen">{t("audit.checkpoints")}</caption>
+        <thead>
+          <tr>
+            <th scope="col" class="number">#</th>
+            <th scope="col">{t("audit.signed")}</th>
+            <th scope="col" class="number">{t("audit.jobs")}</th>
+            <th scope="col">{t("audit.key")}</th>
+            <th scope="col">{t("audit.signature")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {list.map((one) => (
+            <tr key={one.seq}>
+              <td data-label="#" class="number">{one.seq}</td>
+              <td data-label={t("audit.signed")}><Moment at={one.at} /></td>
+              <td data-label={t("audit.jobs")} class="number">{one.heads.length}</td>
+              <td data-label={t("audit.key")}>{known.has(one.kid) ? <code title={one.kid}>{short(visible(one.kid), 8)}</code> : <span class="badge bad">{t("audit.key_unknown")}</span>}</td>
+              <td data-label={t("audit.signature")}><Code text={one.signature} length={8} /></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

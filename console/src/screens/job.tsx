@@ -1,0 +1,120 @@
+import { useState } from "preact/hooks";
+import type { JobAnswer } from "../api/shapes.ts";
+import { now } from "../live/clock.ts";
+import { useLive } from "../live/use-live.ts";
+import { AskedFacts, ConfirmDecision, Decide, Expiry, type Asked, type Decision } from "../parts/approval.tsx";
+import { Arguments } from "../parts/arguments.tsx";
+import { Code, Head, Moment, RoleNote, StatusBadge, UserLink, who } from "../parts/bits.tsx";
+import { Resolve } from "../parts/resolve.tsx";
+import { Loaded, Staleness } from "../parts/staleness.tsx";
+import { Timeline } from "../parts/timeline.tsx";
+import { useVerdict, VerdictNote } from "../parts/verdict.tsx";
+import { current, may } from "../session/session.ts";
+import { duration, visible } from "../text/format.ts";
+import { named, t } from "../text/text.ts";
+
+export function Job({ job }: { job: string }) {
+  const { api } = current();
+  const live = useLive(`job ${job}`, () => api.job(job), 4);
+  const view = live.data.value?.view;
+  return (
+    <>
+      <Head title={view ? t("job.title", { tool: visible(view.steps[view.cursor]?.tool ?? view.steps[0]?.tool ?? "") }) : t("job.title_short")}>
+        <Staleness live={live} />
+      </Head>
+      <Loaded live={live}>{(answer) => <Whole answer={answer} refresh={() => void live.refresh()} />}</Loaded>
+    </>
+  );
+}
+
+function Whole({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
+  const { view, audit, anchor } = answer;
+  const verdict = useVerdict({ records: audit.records, head: audit.head, owner: "request_id", anchor });
+  return (
+    <div class="columns">
+      <section class="card" aria-label={t("job.facts")}>
+        <div class="asked-head">
+          <StatusBadge status={view.status} />
+          {view.effect && <span class="badge outline plain">{named("world", view.effect)}</span>}
+          {view.cancel_requested && <span class="badge outline warn">{t("job.cancel_requested")}</span>}
+        </div>
+        <dl class="pairs">
+          <div><dt>{t("field.user")}</dt><dd><UserLink user={answer.user_id} /> <Code text={answer.user_id} length={0} /></dd></div>
+          <div><dt>{t("field.request_id")}</dt><dd><Code text={view.request_id} length={40} /></dd></div>
+          <div><dt>{t("field.job")}</dt><dd><Code text={answer.job} length={12} /></dd></div>
+          <div><dt>{t("field.steps")}</dt><dd>{view.steps.map((step, i) => (
+            <span key={i} class="step"><code>{visible(step.tool)}</code>{step.outcome && <> {named("outcome", visible(step.outcome))}</>}</span>
+          ))}</dd></div>
+          <div><dt>{t("field.created")}</dt><dd><Moment at={view.created_at} /> <small>{t("job.ago", { age: duration(now.value - Date.parse(view.created_at)) })}</small></dd></div>
+          <div><dt>{t("field.updated")}</dt><dd><Moment at={view.updated_at} /></dd></div>
+          <div><dt>{t("field.not_after")}</dt><dd><Moment at={view.not_after} /></dd></div>
+          {view.error && <div><dt>{t("field.error")}</dt><dd><code>{visible(view.error.code)}</code> {view.error.message && <span>{visible(view.error.message)}</span>}</dd></div>}
+        </dl>
+        <Question answer={answer} refresh={refresh} />
+        <Unknown answer={answer} refresh={refresh} />
+        {view.result !== undefined && <><h3 class="small-title">{t("field.result")}</h3><Arguments value={view.result} /></>}
+      </section>
+      <section aria-label={t("job.audit")} class="chain">
+        <h2>{t("job.audit")}</h2>
+        <VerdictNote verdict={verdict} anchor={anchor} />
+        <Timeline records={audit.records} verdict={verdict} />
+        <p class="hint">{t("job.head")} <Code text={audit.head.digest} /></p>
+      </section>
+    </div>
+  );
+}
+
+/** The approval of a job: open, or how it was answered. */
+function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
+  const [decision, setDecision] = useState<Decision>();
+  const { view } = answer;
+  const { approval } = view;
+  if (!approval) return null;
+  const asked: Asked = {
+    ...approval, job: answer.job, user_id: answer.user_id,
+    tool: view.steps[view.cursor]?.tool ?? "", own: current().me.user_ids.includes(answer.user_id),
+  };
+  const open = view.status === "awaiting_approval";
+  return (
+    <div class="question">
+      <div class="asked-head">
+        <h2><bdi>{visible(approval.title)}</bdi></h2>
+        {open && <Expiry at={approval.expires_at} />}
+      </div>
+      <AskedFacts asked={asked} />
+      {approval.decision && (
+        <p class="answered">
+          {t("job.decided", { decision: named("decision", visible(approval.decision)), by: who(approval.by ?? "?") })}
+          {approval.at && <> · <Moment at={approval.at} /></>}
+        </p>
+      )}
+      {open && approval.approver === "user" && <p class="role-note">{t("job.user_decides")}</p>}
+      {open && approval.approver === "operator" && <Decide asked={asked} onAsk={setDecision} />}
+      {decision && <ConfirmDecision asked={asked} decision={decision} onDone={refresh} onClose={() => setDecision(undefined)} />}
+    </div>
+  );
+}
+
+/** A write that nobody knows the end of: what was learnt, or who may say. */
+function Unknown({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
+  const [resolving, setResolving] = useState(false);
+  const { view } = answer;
+  const { resolution } = view;
+  if (resolution) {
+    return (
+      <div class="note good">
+        <p><strong>{t(resolution.happened ? "resolve.happened" : "resolve.not_happened")}</strong></p>
+        <p class="small">{t("resolve.by", { who: who(resolution.by) })} · <Moment at={resolution.at} /></p>
+        {resolution.note && <p class="small"><bdi>{visible(resolution.note)}</bdi></p>}
+      </div>
+    );
+  }
+  if (view.status !== "unknown") return null;
+  return (
+    <div class="note warn">
+      <p>{t("wrong.unknown")}</p>
+      {may.value.administer ? <button type="button" onClick={() => setResolving(true)}>{t("resolve.open")}</button> : <RoleNote needs="admin" />}
+      {resolving && <Resolve job={answer.job} tool={view.steps[view.cursor]?.tool ?? ""} onDone={refresh} onClose={() => setResolving(false)} />}
+    </div>
+  );
+}

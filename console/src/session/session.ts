@@ -1,0 +1,78 @@
+/** Who is signed in. The token is held by one object in memory: a reload, a closed tab or a sign-out forgets it. */
+import { computed, signal } from "@preact/signals";
+import { Api } from "../api/client.ts";
+import { Problem } from "../api/problem.ts";
+import type { Approval, ConsoleConfig, DeadLetter, JobLine, Me } from "../api/shapes.ts";
+import { Live } from "../live/poll.ts";
+
+/** A signed-in operator, and what the frame of the page watches all the time. */
+export interface Session {
+  api: Api;
+  me: Me;
+  /** When the token ends, as it says itself. The service decides; this only warns. */
+  endsAt: number | undefined;
+  waiting: Live<{ approvals: Approval[]; next_cursor?: string }>;
+  unknown: Live<{ jobs: JobLine[]; next_cursor?: string }>;
+  deadLetters: Live<{ messages: DeadLetter[]; count: number }>;
+  controls: Live<Awaited<ReturnType<Api["controls"]>>>;
+}
+
+export const session = signal<Session | undefined>(undefined);
+/** Why nobody is signed in any more. */
+export const ended = signal<Problem | undefined>(undefined);
+export const config = signal<ConsoleConfig>({});
+export const may = computed(() => session.value?.me.may ?? { view: false, decide: false, administer: false });
+
+/** The session, where there must be one: behind the sign-in. */
+export function current(): Session {
+  const found = session.value;
+  if (!found) throw new Error("nobody is signed in");
+  return found;
+}
+
+export async function signIn(token: string): Promise<void> {
+  const api = new Api(token, (problem) => {
+    if (session.value?.api === api) signOut(problem);
+  });
+  const me = await api.me();
+  ended.value = undefined;
+  session.value = {
+    api, me, endsAt: endOf(token),
+    waiting: new Live(() => api.approvals(), 4),
+    unknown: new Live(() => api.jobs("unknown"), 15),
+    deadLetters: new Live(() => api.deadLetters(), 15),
+    controls: new Live(() => api.controls(), 10),
+  };
+}
+
+export function signOut(why?: Problem): void {
+  session.value = undefined;
+  ended.value = why;
+}
+
+export function setMe(me: Me): void {
+  const found = session.value;
+  if (found) session.value = { ...found, me };
+}
+
+/** What `exp` says. Nothing is trusted for it. */
+export function endOf(token: string): number | undefined {
+  try {
+    const text = atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
+    const claims: unknown = JSON.parse(text);
+    if (typeof claims === "object" && claims !== null && "exp" in claims && typeof claims.exp === "number") return claims.exp * 1000;
+  } catch {
+    // Not a JWT, or not one of ours to read: the service will say.
+  }
+  return undefined;
+}
+
+/** Reads how to sign in. Without an answer, a pasted token it is. */
+export async function loadConfig(): Promise<void> {
+  try {
+    const answer = await fetch("/console/config.json", { mode: "same-origin", credentials: "omit", cache: "no-store" });
+    if (answer.ok) config.value = (await answer.json()) as ConsoleConfig;
+  } catch {
+    config.value = {};
+  }
+}

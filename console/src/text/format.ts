@@ -1,0 +1,43 @@
+/** Times, ages and short forms. */
+import { language } from "../look/preferences.ts";
+import { t } from "./text.ts";
+
+const locale = () => (language.value === "zh" ? "zh-CN" : "en-GB");
+
+/** An age or a rest, in its two largest units: `2 h 05 min`. */
+export function duration(ms: number): string {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  const two = (n: number) => String(n).padStart(2, "0");
+  if (s < 60) return t("unit.s", { n: s });
+  if (s < 3600) return t("unit.min_s", { m: Math.floor(s / 60), s: two(s % 60) });
+  if (s < 86_400) return t("unit.h_min", { h: Math.floor(s / 3600), m: two(Math.floor((s % 3600) / 60)) });
+  return t("unit.d_h", { d: Math.floor(s / 86_400), h: Math.floor((s % 86_400) / 3600) });
+}
+
+/** A rest that somebody watches: `4:05`. */
+export function countdown(ms: number): string {
+  const s = Math.max(0, Math.ceil(ms / 1000));
+  const two = (n: number) => String(n).padStart(2, "0");
+  return s >= 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))}:${two(s % 60)}` : `${Math.floor(s / 60)}:${two(s % 60)}`;
+}
+
+/** Date and time where the reader is; the day only when it is not today. */
+export function moment(text: string | number, nowMs: number): string {
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime())) return String(text);
+  const sameDay = at.toDateString() === new Date(nowMs).toDateString();
+  const time = at.toLocaleTimeString(locale(), { hour12: false });
+  return sameDay ? time : `${at.toLocaleDateString(locale(), { year: "numeric", month: "short", day: "numeric" })} ${time}`;
+}
+
+/** The first characters of a digest or an id. The whole is always beside it, in a title and a copy button. */
+export function short(text: string, length = 10): string {
+  return text.length <= length + 1 ? text : `${text.slice(0, length)}…`;
+}
+
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+
+/** Makes visible whatever could hide or reorder text. The service does so already; two look better than one. */
+export function visible(text: string): string {
+  return text.replace(HIDDEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,0 +1,25 @@
+/** Every sentence of this page, in the language of whoever reads it. */
+import { language } from "../look/preferences.ts";
+import { en } from "./en.ts";
+import { zh } from "./zh.ts";
+
+export type Key = keyof typeof en;
+export type Words = Record<Key, string>;
+type Values = Record<string, string | number>;
+
+export const TABLES = { en, zh } satisfies Record<string, Words>;
+
+/** Puts values in place of `{names}`. What is put in is never read again. */
+export function fill(text: string, values: Values): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+export function t(key: Key, values: Values = {}): string {
+  return fill(TABLES[language.value][key], values);
+}
+
+/** A name that comes from the API: in words where there are words for it, else as it is. */
+export function named(prefix: string, name: string): string {
+  const key = `${prefix}.${name}`;
+  return key in en ? t(key as Key) : name;
+}
