@@ -1,6 +1,7 @@
 import { Ledger } from "./ledger.js";
 
 const NOTE = { type: "string", maxLength: 2000 };
+const AMOUNT = { type: "integer", minimum: 1, maximum: 1_000_000 };
 const LONGEST_SLEEP_MS = 600_000;
 const DEFAULT_LIMIT = 100;
 
@@ -97,6 +98,18 @@ function failTool(ledger) {
   };
 }
 
+function payTool(ledger) {
+  return {
+    name: "ledger_pay",
+    description: "Appends a payment. Each call appends another line.",
+    parameters: object({ amount: AMOUNT, note: { type: "string", minLength: 1, maxLength: 200 } }, ["amount", "note"]),
+    async execute(toolCallId, { amount, note }) {
+      ledger.append({ op: "pay", toolCallId, amount, note });
+      return answer({ paid: amount, toolCallId });
+    },
+  };
+}
+
 function deleteTool(ledger) {
   return {
     name: "ledger_delete",
@@ -116,7 +129,7 @@ export default {
   description: "Demo tools with a visible effect: each effect is one line of a file",
   register(api) {
     const ledger = new Ledger(api.pluginConfig?.file);
-    const tools = [appendTool, appendOnceTool, readTool, sleepTool, failTool, deleteTool];
+    const tools = [appendTool, appendOnceTool, readTool, sleepTool, failTool, payTool, deleteTool];
     for (const tool of tools) api.registerTool(tool(ledger));
   },
 };

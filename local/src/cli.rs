@@ -14,7 +14,9 @@ mod dead_letters;
 mod demo;
 mod engines;
 mod id;
+mod mode;
 mod output;
+mod policy;
 mod run;
 mod secrets;
 mod signals;
@@ -47,6 +49,11 @@ enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Check policies, and say what they make of a call
+    Policy {
+        #[command(subcommand)]
+        command: policy::PolicyCommand,
+    },
     /// Make, put and rotate the documents of secrets
     Secrets {
         #[command(subcommand)]
@@ -56,6 +63,11 @@ enum Command {
     DeadLetters {
         #[command(subcommand)]
         command: dead_letters::DeadLettersCommand,
+    },
+    /// Look at how much the service does, and change it: its mode, a tool's, the opening of a destructive tool
+    Mode {
+        #[command(subcommand)]
+        command: mode::ModeCommand,
     },
     /// Run the WeChat stub alone, for a rehearsal; loopback only
     WechatStub(wechat_stub::StubArgs),
@@ -99,6 +111,9 @@ struct RunArgs {
     /// Seconds between two sweeps for overdue jobs
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     sweep_every: u64,
+    /// A built console, served under /console/ [default: console/dist of the checkout, if it is there]
+    #[arg(long, value_name = "DIR")]
+    console: Option<PathBuf>,
     #[command(flatten)]
     gateway: GatewayArgs,
     /// The Mini Program's app id
@@ -149,8 +164,13 @@ pub async fn main() -> ExitCode {
         Command::Engines(args) => engines::run(args).await,
         Command::Demo => demo::run().await,
         Command::Audit { command: AuditCommand::Verify { answers } } => audit::verify(&answers),
+        Command::Policy { command } => match policy::run(command).await {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         Command::Secrets { command } => secrets::run(command).await,
         Command::DeadLetters { command } => dead_letters::run(command).await,
+        Command::Mode { command } => mode::run(command).await,
         Command::WechatStub(args) => wechat_stub::run(args).await,
         Command::Id => id::print(),
     };

@@ -18,7 +18,10 @@ const { values: options } = parseArgs({
     token: { type: "string" },
     db: { type: "string" },
     ledger: { type: "string" },
-    guard: { type: "string", default: "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_delete" },
+    guard: {
+      type: "string",
+      default: "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_pay,ledger_delete",
+    },
     reads: { type: "string", default: "ledger_read" },
     "result-cap": { type: "string" },
     "no-journal": { type: "boolean", default: false },

@@ -8,7 +8,7 @@ import { Client, until } from "./client.mjs";
 import { temporaryFolder } from "./mini.mjs";
 
 const SCRIPTS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts");
-const GUARD = "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_delete";
+const GUARD = "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_pay,ledger_delete";
 
 export function freePort() {
   return new Promise((resolve) => {

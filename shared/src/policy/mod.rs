@@ -187,14 +187,17 @@ impl Policy {
 
     /// Reads and checks files. The first fault is told with its place.
     pub fn parse(files: &PolicyFiles) -> Result<Self, PolicyFault> {
-        let missing = |file: &str| PolicyFault::Missing { file: file.to_owned() };
-        let tools = files.text("tools.toml").ok_or_else(|| missing("tools.toml"))?;
-        let catalogue = Catalogue::parse(tools, |name| files.get(&format!("schemas/{name}")).map(<[u8]>::to_vec))?;
+        let catalogue = catalogue(files)?;
         let model = Model::new(&catalogue);
         let policies: Result<Vec<(&str, &str)>, PolicyFault> =
-            files.about_tools().map(|file| Ok((file, files.text(file).ok_or_else(|| missing(file))?))).collect();
+            files.about_tools().map(|file| Ok((file, required(files, file)?))).collect();
         let rules = RuleSet::parse(model.schema()?, policies?)?;
         Ok(Self { catalogue, model, rules, version: files.version() })
+    }
+
+    /// The text of `policy/schema.cedarschema` that a catalogue makes, whatever the policies say.
+    pub fn schema_of(files: &PolicyFiles) -> Result<String, PolicyFault> {
+        Ok(Model::new(&catalogue(files)?).schema_text())
     }
 
     /// The tools.
@@ -258,6 +261,15 @@ impl Policy {
         };
         Decided { decision, policies: policies.into_iter().collect(), errors: Vec::new() }
     }
+}
+
+fn required<'a>(files: &'a PolicyFiles, file: &str) -> Result<&'a str, PolicyFault> {
+    files.text(file).ok_or_else(|| PolicyFault::Missing { file: file.to_owned() })
+}
+
+fn catalogue(files: &PolicyFiles) -> Result<Catalogue, PolicyFault> {
+    let schema = |name: &str| files.get(&format!("schemas/{name}")).map(<[u8]>::to_vec);
+    Ok(Catalogue::parse(required(files, "tools.toml")?, schema)?)
 }
 
 #[cfg(test)]
