@@ -1,7 +1,8 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { pages } from "../api/pages.ts";
+import { standings, type PublicKey, type Standing } from "../audit/checkpoint.ts";
 import { useLive } from "../live/use-live.ts";
-import { Code, Empty, Head, Moment } from "../parts/bits.tsx";
+import { Empty, Head, Moment } from "../parts/bits.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { Timeline } from "../parts/timeline.tsx";
 import { useVerdict, VerdictNote } from "../parts/verdict.tsx";
@@ -62,8 +63,17 @@ function Operators({ records, head, newest }: { records: Json[]; head: ChainHead
   );
 }
 
-function Checkpoints({ list, keys }: { list: Checkpoint[]; keys: { kid: string; public: string }[] }) {
-  const known = new Set(keys.map((key) => key.kid));
+function Checkpoints({ list, keys }: { list: Checkpoint[]; keys: PublicKey[] }) {
+  const [found, setFound] = useState<Standing[]>([]);
+  useEffect(() => {
+    let current = true;
+    void standings(list, keys).then((all) => {
+      if (current) setFound(all);
+    });
+    return () => {
+      current = false;
+    };
+  }, [list, keys]);
   return (
     <div class="table-box">
       <table>
@@ -78,17 +88,23 @@ function Checkpoints({ list, keys }: { list: Checkpoint[]; keys: { kid: string; 
           </tr>
         </thead>
         <tbody>
-          {list.map((one) => (
+          {list.map((one, index) => (
             <tr key={one.seq}>
               <td data-label="#" class="number">{one.seq}</td>
               <td data-label={t("audit.signed")}><Moment at={one.at} /></td>
               <td data-label={t("audit.jobs")} class="number">{one.heads.length}</td>
-              <td data-label={t("audit.key")}>{known.has(one.kid) ? <code title={one.kid}>{short(visible(one.kid), 8)}</code> : <span class="badge bad">{t("audit.key_unknown")}</span>}</td>
-              <td data-label={t("audit.signature")}><Code text={one.signature} length={8} /></td>
+              <td data-label={t("audit.key")}><code title={visible(one.kid)}>{short(visible(one.kid), 8)}</code></td>
+              <td data-label={t("audit.signature")}><SignatureBadge standing={found[index]} /></td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+function SignatureBadge({ standing }: { standing: Standing | undefined }) {
+  if (standing === undefined) return <span class="badge plain">…</span>;
+  const tone = standing === "unchecked" ? "plain" : standing;
+  return <span class={`badge ${tone}`}>{t(`audit.signature_${standing}`)}</span>;
 }
