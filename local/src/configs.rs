@@ -8,12 +8,15 @@ use shared::{
     rate_limit::Rate,
     secrets::SecretSource,
     session::Audience,
+    table::Table,
 };
 
 use crate::backend::Backend;
 
 /// Days that records outlive their job.
 const RETENTION_DAYS: u64 = 30;
+/// Seconds between two checkpoints.
+const CHECKPOINT_EVERY_S: u64 = 300;
 /// The longest poll. One host pays nothing for a held request.
 const LONG_POLL_S: u64 = 20;
 /// How old the last exported audit checkpoint may be when something destructive is done.
@@ -45,6 +48,17 @@ impl Deployment {
             table: self.backend.table.clone(),
             retention: Duration::from_secs(RETENTION_DAYS * 86_400),
         }
+    }
+
+    /// The table, for what this process does itself.
+    pub fn open_table(&self) -> Table {
+        let TableConfig { aws, table, retention } = self.table();
+        Table::new(aws.dynamodb(), table, retention)
+    }
+
+    /// Where checkpoints are exported to: beside the secrets document. Whoever wants them safe from this host copies them.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.secrets_file.with_file_name("checkpoints")
     }
 
     fn queue(&self) -> QueueConfig {
@@ -103,6 +117,9 @@ impl Deployment {
             queue: self.queue(),
             openclaw_base_url: self.gateway_base_url.clone(),
             rings_per_run: 500,
+            secrets: SecretSource::File(self.secrets_file.clone()),
+            checkpoint_every: Duration::from_secs(CHECKPOINT_EVERY_S),
+            checkpoints_to: CheckpointTarget::Directory(self.checkpoints()),
         }
     }
 
@@ -127,6 +144,8 @@ impl Deployment {
             ("WECHAT_BASE_URL", self.wechat_base_url.clone()),
             ("WECHAT_APP_ID", self.wechat_app_id.clone()),
             ("OPENCLAW_BASE_URL", self.gateway_base_url.clone()),
+            ("CHECKPOINT_EVERY_S", CHECKPOINT_EVERY_S.to_string()),
+            ("CHECKPOINT_DIR", self.checkpoints().display().to_string()),
             ("LONG_POLL_MAX_S", LONG_POLL_S.to_string()),
             ("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE.as_secs().to_string()),
         ]);

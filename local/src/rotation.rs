@@ -13,7 +13,7 @@ use shared::{secrets::MAX_AGE, session::SKEW, timestamp::Timestamp};
 
 mod lists;
 mod refusal;
-mod sessions;
+mod signing;
 
 pub use refusal::Refusal;
 
@@ -36,6 +36,8 @@ pub enum Kind {
     Wechat,
     /// The gateway's token
     GatewayToken,
+    /// Sign audit checkpoints
+    CheckpointKeys,
 }
 
 /// One step of a rotation.
@@ -60,11 +62,13 @@ pub enum Holder {
     Status,
     /// The worker's.
     Worker,
+    /// sweep's.
+    Sweep,
 }
 
 impl Holder {
     /// All.
-    pub const ALL: [Self; 3] = [Self::EdgeAuth, Self::Status, Self::Worker];
+    pub const ALL: [Self; 4] = [Self::EdgeAuth, Self::Status, Self::Worker, Self::Sweep];
 
     /// The function's name.
     pub const fn function(self) -> &'static str {
@@ -72,6 +76,7 @@ impl Holder {
             Self::EdgeAuth => "edge-auth",
             Self::Status => "status",
             Self::Worker => "worker",
+            Self::Sweep => "sweep",
         }
     }
 }
@@ -84,6 +89,7 @@ impl Kind {
             Self::LoginKeys | Self::Wechat => &[Holder::EdgeAuth],
             Self::CursorKeys => &[Holder::Status],
             Self::GatewayToken => &[Holder::Worker],
+            Self::CheckpointKeys => &[Holder::Sweep],
         }
     }
 
@@ -100,10 +106,11 @@ impl Kind {
             Self::CursorKeys => "cursor-keys",
             Self::Wechat => "wechat",
             Self::GatewayToken => "gateway-token",
+            Self::CheckpointKeys => "checkpoint-keys",
         }
     }
 
-    /// Where its list is; sessions are more than a list.
+    /// Where its list is; signing keys are more than a list.
     const fn list(self) -> &'static str {
         match self {
             Self::SessionKeys => "/sessions/keys",
@@ -111,6 +118,7 @@ impl Kind {
             Self::CursorKeys => "/cursors",
             Self::Wechat => "/wechat/app_secrets",
             Self::GatewayToken => "/openclaw/tokens",
+            Self::CheckpointKeys => "/checkpoints/keys",
         }
     }
 
@@ -121,7 +129,8 @@ impl Kind {
             Self::CursorKeys => SPREAD + CURSOR_LIFETIME,
             // It is over when every user is known under the new key, and the wait came before that.
             Self::LoginKeys => Duration::ZERO,
-            Self::Wechat | Self::GatewayToken => SPREAD,
+            // A checkpoint is verified by whoever keeps the public keys, not by a function.
+            Self::Wechat | Self::GatewayToken | Self::CheckpointKeys => SPREAD,
         }
     }
 }
@@ -148,7 +157,7 @@ pub struct Request {
     pub kind: Kind,
     /// The step.
     pub phase: Phase,
-    /// The new value, for `add`. For session keys, the key's object.
+    /// The new value, for `add`. For signing keys, the key's object.
     pub fresh: Option<Value>,
     /// How long sessions last.
     pub session_lifetime: Duration,
@@ -262,8 +271,8 @@ fn todo(request: &Request, mark: Option<Mark>) -> Result<Todo, Refusal> {
 /// Takes one step. Documents that are refused are as they were.
 pub fn step(documents: &mut Documents, request: &Request) -> Result<Done, Refusal> {
     match request.kind {
-        Kind::SessionKeys => sessions::step(documents, request),
-        _ => lists::step(documents, request),
+        Kind::SessionKeys | Kind::CheckpointKeys => signing::step(documents, request),
+        Kind::LoginKeys | Kind::CursorKeys | Kind::Wechat | Kind::GatewayToken => lists::step(documents, request),
     }
 }
 

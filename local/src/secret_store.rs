@@ -52,7 +52,7 @@ pub enum StoreError {
 /// Where documents are.
 #[derive(Debug)]
 pub enum SecretStore {
-    /// `edge-auth.json`, `status.json` and `worker.json`.
+    /// `edge-auth.json`, `status.json`, `worker.json` and `sweep.json`.
     Directory(PathBuf),
     /// One document with all parts.
     File(PathBuf),

@@ -91,6 +91,10 @@ pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, Secr
         accept(&mut document["wechat"]["app_secrets"], secret);
     }
     accept(&mut document["openclaw"]["tokens"], &given.gateway_token);
+    // Earlier versions signed no checkpoints.
+    if document["checkpoints"].is_null() {
+        document["checkpoints"] = signing_keys(world)?;
+    }
     let text = serde_json::to_vec_pretty(&document).expect("a JSON value serialises");
     write_private(file, &text)?;
     document
@@ -110,6 +114,7 @@ fn fresh(world: &World, dev: bool) -> Result<Value, SecretsFault> {
         "cursors": [random_key(world)],
         "wechat": {"app_secrets": [random_key(world)]},
         "openclaw": {"tokens": []},
+        "checkpoints": signing_keys(world)?,
     }))
 }
 
@@ -128,7 +133,14 @@ pub fn documents(world: &World, wechat_app_secret: &str, gateway_token: &str) ->
         ),
         (Holder::Status, json!({"sessions": {"keys": [public]}, "cursors": [random_key(world)]})),
         (Holder::Worker, json!({"openclaw": {"tokens": [gateway_token]}})),
+        (Holder::Sweep, json!({"checkpoints": signing_keys(world)?})),
     ]))
+}
+
+/// A list of one new signing key.
+fn signing_keys(world: &World) -> Result<Value, SecretsFault> {
+    let key = session_key(world)?;
+    Ok(json!({"active": key["kid"], "keys": [key]}))
 }
 
 /// 32 random bytes, as a login key or a cursor key.
@@ -136,7 +148,7 @@ pub fn random_key(world: &World) -> String {
     URL_SAFE_NO_PAD.encode(world.bytes::<32>())
 }
 
-/// A new session key, both halves.
+/// A new key that signs sessions or checkpoints, both halves.
 pub fn session_key(world: &World) -> Result<Value, SecretsFault> {
     let kid = format!("k-{}", world.nonce());
     let pair = Ed25519KeyPair::from_seed_unchecked(&world.bytes::<32>()).map_err(|_| SecretsFault::Key)?;

@@ -27,6 +27,8 @@ pub struct AwsSettings {
     pub secrets_manager_endpoint: Option<String>,
     /// Another address than the region's own CloudWatch.
     pub cloudwatch_endpoint: Option<String>,
+    /// Another address than the region's own S3, where a bucket is the first part of the path.
+    pub s3_endpoint: Option<String>,
     /// Who we are.
     pub credentials: Credentials,
     /// Another HTTP client than the default: plain HTTP on a laptop, faults in a test.
@@ -42,6 +44,7 @@ impl AwsSettings {
             sqs_endpoint: Some(sqs.to_owned()),
             // On one host, secrets are a file.
             secrets_manager_endpoint: None,
+            s3_endpoint: None,
             // And nothing is measured into a cloud.
             cloudwatch_endpoint: None,
             credentials: Credentials::new("local", "local", None, None, "loopback"),

@@ -2,7 +2,7 @@
 //!
 //! A missing or unreadable value stops the function with the variable's name. There is no fallback to anything fake.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use aws_credential_types::Credentials;
 
@@ -131,6 +131,7 @@ pub fn aws(env: &Env<'_>) -> Result<AwsSettings, ConfigError> {
         dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
         sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
         secrets_manager_endpoint: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3"),
         cloudwatch_endpoint: endpoint("AWS_ENDPOINT_URL_CLOUDWATCH"),
         credentials: Credentials::new(
             env.text("AWS_ACCESS_KEY_ID")?,
@@ -299,6 +300,25 @@ impl WorkerConfig {
     }
 }
 
+/// Where checkpoints are exported to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckpointTarget {
+    /// A directory: `CHECKPOINT_DIR`.
+    Directory(PathBuf),
+    /// A bucket of S3: `CHECKPOINT_BUCKET`.
+    Bucket(String),
+}
+
+/// `CHECKPOINT_DIR` on one host, `CHECKPOINT_BUCKET` in the cloud.
+fn checkpoint_target(env: &Env<'_>) -> Result<CheckpointTarget, ConfigError> {
+    let (directory, bucket) = ("CHECKPOINT_DIR", "CHECKPOINT_BUCKET");
+    match (env.0(directory), env.0(bucket)) {
+        (Some(path), None) => Ok(CheckpointTarget::Directory(path.into())),
+        (None, Some(name)) => Ok(CheckpointTarget::Bucket(name)),
+        (None, None) | (Some(_), Some(_)) => Err(ConfigError::OneOf(directory, bucket)),
+    }
+}
+
 /// sweep's configuration.
 #[derive(Debug, Clone)]
 pub struct SweepConfig {
@@ -310,6 +330,12 @@ pub struct SweepConfig {
     pub openclaw_base_url: String,
     /// How many jobs one run rings at most.
     pub rings_per_run: usize,
+    /// Where the secrets are.
+    pub secrets: SecretSource,
+    /// How often the ends of the audit chains are signed.
+    pub checkpoint_every: Duration,
+    /// Where checkpoints are exported to.
+    pub checkpoints_to: CheckpointTarget,
 }
 
 impl SweepConfig {
@@ -320,6 +346,9 @@ impl SweepConfig {
             queue: QueueConfig::from_env(env)?,
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
             rings_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 500)?).unwrap_or(500),
+            secrets: secrets(env)?,
+            checkpoint_every: env.seconds("CHECKPOINT_EVERY_S", 300)?,
+            checkpoints_to: checkpoint_target(env)?,
         })
     }
 }

@@ -82,7 +82,7 @@ pub struct SessionSigner {
 
 /// A key that cannot be used. Says which, never what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("session key {kid} is not a usable Ed25519 key")]
+#[error("signing key {kid} is not a usable Ed25519 key")]
 pub struct BadSessionKey {
     /// Its id.
     pub kid: String,

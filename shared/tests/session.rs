@@ -299,7 +299,7 @@ fn a_key_that_cannot_be_used_is_named_and_not_shown() {
     let public_pem = key.private_pem.replace("PRIVATE", "PUBLIC");
     for pem in ["", "no pem", public_pem.as_str(), &key.private_pem[..60]] {
         let error = SessionSigner::new("k1", pem, audience()).unwrap_err();
-        assert_eq!(error.to_string(), "session key k1 is not a usable Ed25519 key");
+        assert_eq!(error.to_string(), "signing key k1 is not a usable Ed25519 key");
     }
     assert!(SessionVerifier::new([("k1", "not base64url!")], audience()).is_err());
     let shown = format!("{:?} {:?}", key.signer(), verifier(&[&key]));

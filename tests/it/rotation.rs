@@ -32,6 +32,7 @@ async fn listed(fleet: &Fleet, kind: Kind) -> Vec<usize> {
         Kind::CursorKeys => "/cursors",
         Kind::Wechat => "/wechat/app_secrets",
         Kind::GatewayToken => "/openclaw/tokens",
+        Kind::CheckpointKeys => "/checkpoints/keys",
     };
     let documents = fleet.store.read(kind.holders()).await.unwrap();
     documents.values().map(|document| document.pointer(pointer).unwrap().as_array().unwrap().len()).collect()
@@ -73,7 +74,7 @@ async fn rotates_without_a_failed_request(kind: Kind) {
             rekey_logins(&fleet).await;
             assert_eq!(fleet.step(kind, Phase::Retire, None).await.unwrap().done, Done::Changed);
         }
-        Kind::Wechat | Kind::GatewayToken => step_when_due(&mut fleet, 7, kind, Phase::Retire).await,
+        Kind::Wechat | Kind::GatewayToken | Kind::CheckpointKeys => step_when_due(&mut fleet, 7, kind, Phase::Retire).await,
         Kind::SessionKeys | Kind::CursorKeys => {
             assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING, "{kind:?} while documents differ");
             step_when_due(&mut fleet, 16, kind, Phase::Retire).await;
@@ -83,6 +84,7 @@ async fn rotates_without_a_failed_request(kind: Kind) {
     assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING, "{kind:?} after");
     assert_eq!(fleet.log_in_everywhere(&[SILENT.to_owned()]).await, NOTHING, "{kind:?}: who was away is who they were");
     assert_eq!(fleet.settle().await, NOTHING);
+    fleet.verify_checkpoints().await;
     assert!(fleet.jobs() > 50, "there was load: {} jobs", fleet.jobs());
     fleet.stop().await;
 }
@@ -126,6 +128,11 @@ async fn the_app_secret_rotates_without_a_failed_login() {
 #[tokio::test]
 async fn the_gateway_token_rotates_and_no_job_is_lost_or_run_twice() {
     rotates_without_a_failed_request(Kind::GatewayToken).await;
+}
+
+#[tokio::test]
+async fn checkpoint_keys_rotate_and_whoever_trusts_the_first_trusts_the_last() {
+    rotates_without_a_failed_request(Kind::CheckpointKeys).await;
 }
 
 #[tokio::test]

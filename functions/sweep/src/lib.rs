@@ -12,14 +12,19 @@ use shared::{
     mode::Mode,
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
+    secrets::Secrets,
     table::{Table, TableError},
     timestamp::Timestamp,
 };
 
 mod alarms;
+mod checkpoints;
+mod export;
 mod open_jobs;
 mod overdue;
 
+use checkpoints::Checkpoints;
+use export::Export;
 use overdue::Tally;
 
 /// The function, wired.
@@ -31,6 +36,7 @@ pub struct Sweep {
     queue: Queue,
     gateway: Gateway,
     controls: ControlsCache,
+    checkpoints: Checkpoints,
 }
 
 /// Why the function cannot start.
@@ -39,6 +45,9 @@ pub enum StartError {
     /// No HTTP client.
     #[error(transparent)]
     Client(#[from] GatewayClientError),
+    /// No HTTP client for what is exported.
+    #[error("no client for the bucket can be made")]
+    Export(#[source] reqwest::Error),
 }
 
 /// What one run did.
@@ -84,11 +93,17 @@ impl Sweep {
     /// Wires it; builds every client once.
     pub fn new(config: SweepConfig, world: World) -> Result<Self, StartError> {
         let table = &config.table;
+        let checkpoints = Checkpoints {
+            secrets: Secrets::new("sweep", config.secrets.clone(), &table.aws),
+            export: Export::new(&config.checkpoints_to, &table.aws).map_err(StartError::Export)?,
+            every: config.checkpoint_every,
+        };
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
             controls: ControlsCache::new("sweep", Duration::ZERO),
+            checkpoints,
             config,
             world,
         })
@@ -107,6 +122,7 @@ impl Sweep {
         let began = Instant::now();
         let (tally, seen, beaten) = overdue::run(self, deadline).await;
         let mut measured = seen.values(&tally.overdue);
+        measured.extend(checkpoints::run(self, deadline).await);
         measured.push((Metric::Mode, f64::from(self.mode().await.level())));
         let Tally { report, failed, fault, .. } = tally;
         let ended = match (fault, beaten) {

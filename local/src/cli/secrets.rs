@@ -27,7 +27,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SecretsCommand {
-    /// Make the three documents, one per function, in a directory
+    /// Make the four documents, one per function, in a directory
     New(NewArgs),
     /// Fill the secrets of a stack from that directory; they must exist, and not have another value
     Put(PutArgs),
@@ -45,14 +45,14 @@ pub(super) struct NewArgs {
     /// File with the gateway's token
     #[arg(long)]
     gateway_token_file: PathBuf,
-    /// Where to write edge-auth.json, status.json and worker.json, for their owner only
+    /// Where to write edge-auth.json, status.json, worker.json and sweep.json, for their owner only
     #[arg(long)]
     out: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct PutArgs {
-    /// The directory with the three documents
+    /// The directory with the four documents
     #[arg(long)]
     from: PathBuf,
     #[command(flatten)]
@@ -71,15 +71,18 @@ struct ManagerArgs {
     /// ARN or name of the worker's secret (the stack's output WorkerSecretArn)
     #[arg(long, value_name = "ARN")]
     worker_secret: Option<String>,
+    /// ARN or name of sweep's secret (the stack's output SweepSecretArn)
+    #[arg(long, value_name = "ARN")]
+    sweep_secret: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct StoreArgs {
-    /// Directory with the three documents, instead of secrets of a stack
-    #[arg(long, conflicts_with_all = ["file", "edge_auth_secret", "status_secret", "worker_secret"])]
+    /// Directory with the four documents, instead of secrets of a stack
+    #[arg(long, conflicts_with_all = ["file", "edge_auth_secret", "status_secret", "worker_secret", "sweep_secret"])]
     dir: Option<PathBuf>,
     /// One host's document (secrets.json in its data directory), instead of secrets of a stack
-    #[arg(long, conflicts_with_all = ["edge_auth_secret", "status_secret", "worker_secret"])]
+    #[arg(long, conflicts_with_all = ["edge_auth_secret", "status_secret", "worker_secret", "sweep_secret"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     manager: ManagerArgs,
@@ -125,6 +128,7 @@ impl ManagerArgs {
             (Holder::EdgeAuth, self.edge_auth_secret),
             (Holder::Status, self.status_secret),
             (Holder::Worker, self.worker_secret),
+            (Holder::Sweep, self.sweep_secret),
         ];
         let ids = named.into_iter().filter_map(|(holder, id)| Some((holder, id?))).collect();
         Ok(SecretStore::Manager { aws: config::aws(&Env::process())?, ids })
@@ -157,7 +161,7 @@ async fn new(args: &NewArgs) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
     SecretStore::Directory(args.out.clone()).fill(&documents).await?;
     say(format_args!(
-        "Three documents are in {}. They are secrets: delete them once they are put.",
+        "Four documents are in {}. They are secrets: delete them once they are put.",
         args.out.display()
     ));
     Ok(())
@@ -166,7 +170,7 @@ async fn new(args: &NewArgs) -> Result<(), Failure> {
 async fn put(args: PutArgs) -> Result<(), Failure> {
     let documents = SecretStore::Directory(args.from).read(&Holder::ALL).await?;
     args.manager.store()?.fill(&documents).await?;
-    say("The three secrets are filled. A function that could not start for want of them starts with its next request.");
+    say("The four secrets are filled. A function that could not start for want of them starts with its next request.");
     Ok(())
 }
 
@@ -212,7 +216,7 @@ fn fresh(world: &World, kind: Kind, phase: Phase, file: Option<&Path>) -> Result
         (Phase::Add, Kind::Wechat | Kind::GatewayToken, Some(file)) => Ok(Some(value(file)?.into())),
         (Phase::Add, Kind::Wechat | Kind::GatewayToken, None) => Ok(None),
         (_, _, Some(_)) => Err("--value-file goes with `wechat add` and `gateway-token add` only".into()),
-        (Phase::Add, Kind::SessionKeys, None) => Ok(Some(secrets::session_key(world)?)),
+        (Phase::Add, Kind::SessionKeys | Kind::CheckpointKeys, None) => Ok(Some(secrets::session_key(world)?)),
         (Phase::Add, Kind::LoginKeys | Kind::CursorKeys, None) => Ok(Some(secrets::random_key(world).into())),
         (Phase::Activate | Phase::Retire | Phase::Cancel, _, None) => Ok(None),
     }

@@ -11,7 +11,7 @@ fn documents() -> Documents {
 
 fn fresh(kind: Kind) -> Value {
     match kind {
-        Kind::SessionKeys => secrets::session_key(&World::system()).unwrap(),
+        Kind::SessionKeys | Kind::CheckpointKeys => secrets::session_key(&World::system()).unwrap(),
         _ => secrets::random_key(&World::system()).into(),
     }
 }
@@ -24,7 +24,8 @@ fn take(documents: &mut Documents, kind: Kind, phase: Phase, now: Timestamp) -> 
     step(documents, &request(kind, phase, now))
 }
 
-const KINDS: [Kind; 5] = [Kind::SessionKeys, Kind::LoginKeys, Kind::CursorKeys, Kind::Wechat, Kind::GatewayToken];
+const KINDS: [Kind; 6] =
+    [Kind::SessionKeys, Kind::LoginKeys, Kind::CursorKeys, Kind::Wechat, Kind::GatewayToken, Kind::CheckpointKeys];
 
 /// How many values a kind lists in each of its documents.
 fn listed(documents: &Documents, kind: Kind) -> Vec<usize> {
@@ -152,7 +153,7 @@ fn something_that_comes_is_written_at_the_leader_first_and_something_that_goes_l
 }
 
 #[test]
-fn one_document_with_all_parts_is_rotated_like_three() {
+fn one_document_with_all_parts_is_rotated_like_four() {
     let mut parts = documents();
     let mut one = parts.remove(&Holder::EdgeAuth).unwrap();
     for part in parts.into_values() {
@@ -178,7 +179,7 @@ fn one_document_with_all_parts_is_rotated_like_three() {
 
 #[test]
 fn a_list_that_was_made_by_hand_is_not_cut() {
-    for kind in [Kind::LoginKeys, Kind::CursorKeys, Kind::GatewayToken, Kind::Wechat, Kind::SessionKeys] {
+    for kind in KINDS {
         let mut all = documents();
         take(&mut all, kind, Phase::Add, T0).unwrap();
         for document in all.values_mut() {

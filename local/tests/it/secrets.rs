@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::directory;
 
-const KINDS: [&str; 5] = ["session-keys", "login-keys", "cursor-keys", "wechat", "gateway-token"];
-const DOCUMENTS: [&str; 3] = ["edge-auth.json", "status.json", "worker.json"];
+const KINDS: [&str; 6] = ["session-keys", "login-keys", "cursor-keys", "wechat", "gateway-token", "checkpoint-keys"];
+const DOCUMENTS: [&str; 4] = ["edge-auth.json", "status.json", "worker.json", "sweep.json"];
 
 /// Exit code 0 or 1, and whatever was said.
 fn secrets(args: &[&str]) -> (bool, String) {

@@ -159,6 +159,10 @@ metrics! {
         "each change of the service's mode, of a tool's or of an opening that was recorded";
     ControlsUnreadable = "controls_unreadable" Counter Count [[]]
         "each look at the mode that found none: it could not be read, or none was ever set";
+    CheckpointAge = "checkpoint_age_s" Gauge Seconds [[]]
+        "each sweep: since the newest exported audit checkpoint was signed";
+    CheckpointFailures = "checkpoint_failures" Counter Count [[]]
+        "each sweep: 1 if a checkpoint was due and could not be signed, kept or exported, else 0";
     SweepRuns = "sweep_runs" Counter Count [[]] "each sweep: the service's heartbeat, and the sign that logs arrive";
     SweepFailures = "sweep_failures" Counter Count [[]] "each sweep: 1 if it could not be finished, else 0";
     OpenJobs = "open_jobs" Gauge Count [[]] "each sweep: jobs that are not over, and `unknown` ones that are still asked about";

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
+    checkpoint::{CheckpointSigner, PublicKey},
     digest::DigestKey,
     openclaw::GatewayTokens,
     session::{Audience, BadSessionKey, SessionSigner, SessionVerifier},
@@ -37,6 +38,13 @@ pub struct StatusSecrets {
 pub struct WorkerSecrets {
     /// The gateway's tokens.
     pub openclaw: OpenclawSecrets,
+}
+
+/// What sweep may know.
+#[derive(Debug, Deserialize)]
+pub struct SweepSecrets {
+    /// Keys of checkpoints, private halves included.
+    pub checkpoints: SessionKeys,
 }
 
 /// WeChat's part.
@@ -140,10 +148,19 @@ pub struct PublicSessionKey {
 impl SessionKeys {
     /// Who mints.
     pub fn signer(&self, audience: &Audience) -> Result<SessionSigner, BadSessionKey> {
-        let active = || self.keys.iter().find(|key| key.kid == self.active);
-        let pem = active().and_then(|key| key.private_pem.as_ref());
-        let pem = pem.ok_or_else(|| BadSessionKey { kid: self.active.clone() })?;
-        SessionSigner::new(&self.active, pem.expose_secret(), audience.clone())
+        SessionSigner::new(&self.active, self.active_pem()?, audience.clone())
+    }
+
+    /// Who signs checkpoints.
+    pub fn checkpoint_signer(&self) -> Result<CheckpointSigner, BadSessionKey> {
+        let announced = |key: &SessionKey| PublicKey { kid: key.kid.clone(), public: key.public.clone() };
+        CheckpointSigner::new(&self.active, self.active_pem()?, self.keys.iter().map(announced).collect())
+    }
+
+    fn active_pem(&self) -> Result<&str, BadSessionKey> {
+        let active = self.keys.iter().find(|key| key.kid == self.active);
+        let pem = active.and_then(|key| key.private_pem.as_ref());
+        pem.map(ExposeSecret::expose_secret).ok_or_else(|| BadSessionKey { kid: self.active.clone() })
     }
 
     /// Who verifies.

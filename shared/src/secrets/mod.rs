@@ -25,7 +25,7 @@ mod source;
 
 pub use document::{
     EdgeSecrets, EmptyList, Listed, OpenclawSecrets, PublicSessionKey, PublicSessionKeys, SessionKey, SessionKeys,
-    StatusSecrets, WechatSecrets, WorkerSecrets,
+    StatusSecrets, SweepSecrets, WechatSecrets, WorkerSecrets,
 };
 use source::{Read, Reader};
 pub use source::{SecretSource, SecretsError, current_version};

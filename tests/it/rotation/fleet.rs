@@ -13,11 +13,13 @@ use local::{
     wechat_stub::{AppSecrets, WechatStub},
 };
 use shared::{
+    checkpoint::{CheckpointVerifier, PublicKey},
     clock::{Clock, System, World},
     secrets::SecretSource,
     timestamp::Timestamp,
 };
 use status::Status;
+use sweep::Sweep;
 use worker::Worker;
 
 pub(super) const INSTANCES: usize = 3;
@@ -36,6 +38,8 @@ pub(super) struct Fleet {
     pub(super) edges: Vec<Arc<EdgeAuth>>,
     pub(super) statuses: Vec<Arc<Status>>,
     pub(super) workers: Vec<Arc<Worker>>,
+    pub(super) sweeps: Vec<Sweep>,
+    checkpoint_key: PublicKey,
     pub(super) users: BTreeMap<String, String>,
     pub(super) sessions: Vec<HeldSession>,
     pub(super) cursors: Vec<HeldCursor>,
@@ -55,7 +59,10 @@ impl Fleet {
         }
         let store = SecretStore::Manager { aws: aws.clone(), ids: ids.into() };
         let token = integration_tests::mini_gateway::TOKEN;
-        store.fill(&secrets::documents(&world, "first-app-secret", token).unwrap()).await.unwrap();
+        let documents = secrets::documents(&world, "first-app-secret", token).unwrap();
+        let checkpoint_key = documents[&Holder::Sweep].pointer("/checkpoints/keys/0").unwrap().clone();
+        let checkpoint_key = serde_json::from_value(checkpoint_key).unwrap();
+        store.fill(&documents).await.unwrap();
         let wechat_secret = app.secrets_file.with_file_name("wechat-secret");
         std::fs::write(&wechat_secret, "first-app-secret").unwrap();
         let known = AppSecrets::File(wechat_secret.clone());
@@ -69,6 +76,8 @@ impl Fleet {
             edges: Vec::new(),
             statuses: Vec::new(),
             workers: Vec::new(),
+            sweeps: Vec::new(),
+            checkpoint_key,
             users: BTreeMap::new(),
             sessions: Vec::new(),
             cursors: Vec::new(),
@@ -99,6 +108,10 @@ impl Fleet {
         status.table.aws = aws.clone();
         worker.secrets = source("worker");
         worker.table.aws = aws.clone();
+        let mut sweep = self.app.deployment.sweep();
+        sweep.secrets = source("sweep");
+        sweep.table.aws = aws.clone();
+        self.sweeps.push(Sweep::new(sweep, self.world.clone()).unwrap());
         let edge = EdgeAuth::new(edge, self.world.clone()).unwrap();
         let status = Status::new(status, self.world.clone()).unwrap();
         let worker = Worker::new(worker, self.world.clone()).unwrap();
@@ -108,6 +121,22 @@ impl Fleet {
         self.edges.push(Arc::new(edge));
         self.statuses.push(Arc::new(status));
         self.workers.push(Arc::new(worker));
+    }
+
+    /// None is missing, late or untrusted: by the first key alone, through every rotation since.
+    pub(super) async fn verify_checkpoints(&self) {
+        let kept = self.app.table.checkpoints_after(0, 10_000).await.unwrap();
+        let mut verifier = CheckpointVerifier::new(std::slice::from_ref(&self.checkpoint_key)).unwrap();
+        let mut last = None;
+        for kept in &kept {
+            let checkpoint = verifier.next(&serde_json::from_str(&kept.document).unwrap()).unwrap();
+            let at = checkpoint.signed_at().unwrap();
+            let late = last.is_some_and(|last: Timestamp| at.since(last) > Duration::from_secs(600));
+            assert!(!late, "checkpoint {} is late", checkpoint.statement.seq);
+            assert!(kept.exported_at.is_some(), "checkpoint {} is not exported", checkpoint.statement.seq);
+            last = Some(at);
+        }
+        assert!(kept.len() > 3, "there were checkpoints: {}", kept.len());
     }
 
     pub(super) async fn stop(self) {
@@ -132,7 +161,7 @@ impl Fleet {
     ) -> Result<Rotated, RotateError> {
         let fresh = match (kind, value) {
             (_, Some(value)) => value.into(),
-            (Kind::SessionKeys, None) => secrets::session_key(&self.world).unwrap(),
+            (Kind::SessionKeys | Kind::CheckpointKeys, None) => secrets::session_key(&self.world).unwrap(),
             (_, None) => secrets::random_key(&self.world).into(),
         };
         let fresh = Some(fresh);

@@ -51,11 +51,13 @@ impl Fleet {
         faults.extend(self.read_everywhere().await);
         faults.extend(self.submit_everywhere().await);
         faults.extend(self.run_jobs().await);
+        faults.extend(self.sweep_everywhere().await);
         faults.into_iter().map(|fault| format!("round {}: {fault}", self.tick)).collect()
     }
 
     fn client(&self, edge: usize, status: usize, session: Option<&HeldSession>) -> Client {
         let functions = Functions {
+            console: None,
             edge_auth: self.edges[edge].clone(),
             status: self.statuses[status].clone(),
             world: self.world.clone(),
@@ -167,6 +169,18 @@ impl Fleet {
             }
         }
         faults
+    }
+
+    /// Every sweeper at once: one of them signs.
+    async fn sweep_everywhere(&self) -> Vec<String> {
+        let deadline = self.now().plus(Duration::from_secs(30));
+        let [one, two, three] = &self.sweeps[..] else { panic!("{INSTANCES} sweepers") };
+        let runs = tokio::join!(one.run(deadline), two.run(deadline), three.run(deadline));
+        <[_; INSTANCES]>::from(runs)
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|error| format!("a sweep: {error}"))
+            .collect()
     }
 
     /// Lets every open job end. Returns those that did not run exactly once.

@@ -1,0 +1,137 @@
+//! A bucket of S3: two plain requests, signed with what the SDK signs with. A client for all of S3 would be the largest
+//! part of this function.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        UriPathNormalizationMode, sign,
+    },
+    sign::v4,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use shared::{aws::AwsSettings, timestamp::Timestamp};
+
+use super::ExportError;
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a request is sent that was not answered, or answered with an error of the other side.
+const TRIES: usize = 3;
+
+pub(crate) struct Bucket {
+    http: reqwest::Client,
+    /// The address of the bucket, with a slash at its end.
+    base_url: String,
+    region: String,
+    credentials: Credentials,
+}
+
+impl std::fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bucket").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+impl Bucket {
+    pub(super) fn new(name: &str, aws: &AwsSettings) -> Result<Self, reqwest::Error> {
+        let base_url = match &aws.s3_endpoint {
+            Some(endpoint) => format!("{}/{name}/", endpoint.trim_end_matches('/')),
+            None => {
+                let suffix = if aws.region.starts_with("cn-") { ".cn" } else { "" };
+                format!("https://{name}.s3.{}.amazonaws.com{suffix}/", aws.region)
+            }
+        };
+        let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { http, base_url, region: aws.region.clone(), credentials: aws.credentials.clone() })
+    }
+
+    pub(super) async fn put(&self, name: &str, document: &str, now: Timestamp) -> Result<(), ExportError> {
+        let failed = |cause| ExportError::Object { name: name.to_owned(), cause };
+        let (status, _) = self.send(Method::PUT, name, document, now).await.map_err(failed)?;
+        match status {
+            StatusCode::OK => Ok(()),
+            // There is one. It may be this one: the answer to a request before was lost.
+            StatusCode::PRECONDITION_FAILED => {
+                let (status, there) = self.send(Method::GET, name, "", now).await.map_err(failed)?;
+                match status {
+                    StatusCode::OK if there == document.as_bytes() => Ok(()),
+                    StatusCode::OK => Err(ExportError::Taken(name.to_owned())),
+                    other => Err(failed(format!("there is one, and reading it was answered with {other}"))),
+                }
+            }
+            other => Err(failed(format!("answered with {other}"))),
+        }
+    }
+
+    /// Sends until somebody answers. Returns the status and the body, of which nothing is ever logged.
+    async fn send(
+        &self,
+        method: Method,
+        name: &str,
+        body: &str,
+        now: Timestamp,
+    ) -> Result<(StatusCode, Vec<u8>), String> {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let headers = self.signed(&method, name, body, now).map_err(|_| "the request could not be signed")?;
+            let url = format!("{}{name}", self.base_url);
+            let sent = self.http.request(method.clone(), url).headers(headers).body(body.to_owned()).send().await;
+            let answer = match sent {
+                Ok(answer) => answer,
+                Err(error) => {
+                    last = if error.is_timeout() { "timed out" } else { "could not be reached" }.to_owned();
+                    continue;
+                }
+            };
+            let status = answer.status();
+            // A conflict: two are putting the same name at this moment. The next answer says who was first.
+            if status.is_server_error() || status == StatusCode::CONFLICT {
+                last = format!("answered with {status}");
+                continue;
+            }
+            match answer.bytes().await {
+                Ok(bytes) => return Ok((status, bytes.to_vec())),
+                Err(_) => "the answer broke off".clone_into(&mut last),
+            }
+        }
+        Err(last)
+    }
+
+    fn signed(
+        &self,
+        method: &Method,
+        name: &str,
+        body: &str,
+        now: Timestamp,
+    ) -> Result<HeaderMap, Box<dyn std::error::Error>> {
+        let mut settings = SigningSettings::default();
+        // As S3 wants it: the path as it is, and the digest of the body among the headers.
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let identity = self.credentials.clone().into();
+        let since_1970 = Duration::from_millis(u64::try_from(now.millis())?);
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name("s3")
+            .time(UNIX_EPOCH + since_1970)
+            .settings(settings)
+            .build()?;
+        // What is there is never overwritten.
+        let conditions = [("if-none-match", "*"), ("content-type", "application/json")];
+        let conditions = if *method == Method::PUT { &conditions[..] } else { &[] };
+        let url = format!("{}{name}", self.base_url);
+        let body = SignableBody::Bytes(body.as_bytes());
+        let request = SignableRequest::new(method.as_str(), &url, conditions.iter().copied(), body)?;
+        let (instructions, _) = sign(request, &params.into())?.into_parts();
+        let mut headers = HeaderMap::new();
+        for (header, value) in conditions.iter().copied().chain(instructions.headers()) {
+            headers.insert(HeaderName::try_from(header)?, HeaderValue::try_from(value)?);
+        }
+        Ok(headers)
+    }
+}
