@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import hosting
 import ready
 from stack import CLOUD_ERRORS, ROOT, Failure, Stack, parameters
 
@@ -48,6 +49,7 @@ def refuse_unknown(given):
 
 def deploy(stack, given, built):
     refuse_unknown(given)
+    hosting.refuse_china(stack, given)
     if "Arch" not in given:
         # CloudFormation keeps what a stack was given, and `sam build` would build for the template's default.
         given |= {name: value for name, value in stack.deployed_parameters().items() if name == "Arch"}
@@ -57,6 +59,7 @@ def deploy(stack, given, built):
         run("checking the template", ["scripts/lint-template.sh"])
         run("building the functions", ["sam", "build", *options])
     run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
+    hosting.publish(stack)
 
 
 def main():

@@ -12,8 +12,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 ALIAS = "live"
-FUNCTIONS = {"edge-auth": "EdgeAuthFunction", "worker": "WorkerFunction", "status": "StatusFunction", "sweep": "SweepFunction"}
-SECRETS = {"edge-auth": "EdgeAuthSecretArn", "status": "StatusSecretArn", "worker": "WorkerSecretArn"}
+FUNCTIONS = {
+    "edge-auth": "EdgeAuthFunction",
+    "worker": "WorkerFunction",
+    "status": "StatusFunction",
+    "sweep": "SweepFunction",
+    "operator": "OperatorFunction",
+}
+SECRETS = {"edge-auth": "EdgeAuthSecretArn", "status": "StatusSecretArn", "worker": "WorkerSecretArn", "sweep": "SweepSecretArn"}
 # What the SDK says of AWS's own errors may go to the operator; it never holds a secret.
 CLOUD_ERRORS = (ClientError, BotoCoreError)
 

@@ -18,7 +18,7 @@ def request_id():
 
 class Client:
     def __init__(self, url, name):
-        self.url = url
+        self.url, self.name = url, name
         status, _, body = fetch(f"{url}/v1/sessions", "POST", body={"code": f"dev-{name}"})
         if status != 201:
             raise Failure(f"POST /v1/sessions answers {status} {body}")
@@ -31,6 +31,12 @@ class Client:
         """Submits; 202 is a new job, 200 one that was known."""
         headers = {**self.headers, "idempotency-key": request}
         return fetch(f"{self.url}/v1/jobs", "POST", headers, {"tool": tool, "arguments": arguments})
+
+    def approve(self, request, digest, code=None):
+        """The user's own yes, with a fresh code of WeChat's."""
+        body = {"decision": "approve", "digest": digest, "code": code or f"dev-{self.name}"}
+        status, _, answer = fetch(f"{self.url}/v1/jobs/{request}/approval", "POST", self.headers, body)
+        return status, answer
 
     def submit(self, tool, **arguments):
         """A job that was accepted, by its request id."""

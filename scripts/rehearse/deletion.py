@@ -18,9 +18,21 @@ def delete(rehearsal):
     console.shows(f"kept on purpose, as the template says: the secrets {kept} and the table {outputs['TableName']}")
     for output in SECRETS.values():
         manager.delete_secret(SecretId=outputs[output], ForceDeleteWithoutRecovery=True)
+    bucket = outputs["CheckpointBucketName"]
+    console.shows(f"and the {empty(stack.client('s3'), bucket)} checkpoints in {bucket}")
+    stack.client("s3").delete_bucket(Bucket=bucket)
     database.delete_table(TableName=outputs["TableName"])
     left = [table for table in database.list_tables()["TableNames"] if stack.name in table]
     console.claims("these are deleted too, by name", not left, left)
+
+
+def empty(storage, bucket):
+    """Deletes every version of every object; the emulator keeps no lock."""
+    pages = storage.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    versions = [one for page in pages for key in ("Versions", "DeleteMarkers") for one in page.get(key, [])]
+    for one in versions:
+        storage.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"], BypassGovernanceRetention=True)
+    return len(versions)
 
 
 def made_again(rehearsal):

@@ -8,6 +8,8 @@ from stack import ROOT
 
 BUILT = ROOT / ".aws-sam/build/template.yaml"
 UNKNOWN_TYPES = {"AWS::CloudWatch::InsightRule"}
+# What denies whatever does not come by TLS.
+TLS_POLICIES = {"AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"}
 
 
 def adapt(rehearsal):
@@ -18,7 +20,7 @@ def adapt(rehearsal):
     unknown = [name for name, resource in resources.items() if resource["Type"] in UNKNOWN_TYPES]
     conditions = {resources.pop(name).get("Condition") for name in unknown}
     console.claims(f"left out, since the emulator knows no such type; RatesAndRules=off makes none: {unknown}", conditions <= {"RatesAndRules"}, conditions)
-    plain = [name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::QueuePolicy"]
+    plain = [name for name, resource in resources.items() if resource["Type"] in TLS_POLICIES]
     for name in plain:
         statements = resources.pop(name)["Properties"]["PolicyDocument"]["Statement"]
         console.claims(f"{name} is left out: it denies what does not come by TLS, and the emulator speaks plain HTTP", [one["Sid"] for one in statements] == ["TlsOnly"], statements)

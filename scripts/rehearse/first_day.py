@@ -1,12 +1,37 @@
 """The first deployment, with what newcomers get wrong."""
 
+import time
+
 import emulator
-from stack import SECRETS
+from client import request_id
+from stack import SECRETS, Failure, fetch
 
 DEPLOY_LOG = ".local/deploy/deploy.log"
 RUN = ".local/rehearse/run"
+# Who is who among the operators: a name and the roles in the token.
+VIEWER, APPROVER, ADMIN = ("vera", "viewer"), ("anna", "approver"), ("adam", "admin")
+# Longer than anything here takes on a slow machine; nothing is claimed of how long it takes.
+PATIENCE_S = 120
 # Nothing listens there.
 NOBODY = "http://127.0.0.1:9"
+
+
+def until(claim, holds, console, seconds=PATIENCE_S):
+    """Something that holds after a while: caches are five seconds old at most, the sweeper comes once a minute."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise Failure(f"not so after {seconds} s: {claim}")
+        time.sleep(0.5)
+    console.shows(f"ok: {claim}")
+
+
+def operator(rehearsal, who, method, path, body=None):
+    """One call of the operators' API, with a token of that operator; of nobody's without one."""
+    token = who and rehearsal.world.issuer.token(rehearsal.parameters["OperatorAudience"], *who)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    status, _, answer = fetch(f"{rehearsal.stack.url()}/v1/operator{path}", method, headers, body)
+    return status, answer
 
 
 def start(rehearsal):
@@ -17,6 +42,7 @@ def start(rehearsal):
     rehearsal.console.shows(f"OpenClaw gateway with journal on {world.gateway_url}, ready after {seconds} s")
     world.start_wechat()
     rehearsal.console.shows(f"stand-in for WeChat's login on {world.wechat_url}")
+    rehearsal.console.shows(f"stand-in for the operators' identity provider on {world.issuer.url}")
 
 
 def wrong_parameters(rehearsal):
@@ -50,10 +76,21 @@ def ready(rehearsal):
     rehearsal.console.shows(f"versions behind `live`: {rehearsal.versions()}")
 
 
+def open_service(rehearsal):
+    console, client = rehearsal.console, rehearsal.client("first")
+    status, _, body = client.send(request_id(), "ledger_append", note="too early")
+    console.claims("a table without a mode acts as read_only: a write is refused, 403 mode_read_only", (status, body.get("code")) == (403, "mode_read_only"), (status, body))
+    read = client.submit("ledger_read")
+    rehearsal.succeeds("first", read)
+    rehearsal.local("mode", "set", "full", "--reason", "first opening", "--table", rehearsal.stack.outputs()["TableName"])
+    until("writes are taken, as soon as edge-auth has read the mode", lambda: client.send(request_id(), "ledger_append", note="open")[0] == 202, console)
+
+
 STEPS = [
-    ("Start the emulator, a real gateway and a stand-in for WeChat's login", RUN, start),
+    ("Start the emulator, a real gateway, stand-ins for WeChat's login and for the operators' identity provider", RUN, start),
     ("Build; deploy with a wrong parameter, which is refused by name", DEPLOY_LOG, wrong_parameters),
     ("Deploy without secrets, and with a gateway URL where nobody answers", DEPLOY_LOG, without_secrets),
-    ("Fill the three secrets; the check names the gateway", DEPLOY_LOG, with_secrets),
+    ("Fill the four secrets; the check names the gateway", DEPLOY_LOG, with_secrets),
     ("Deploy the right gateway URL, and wait until the service is ready", DEPLOY_LOG, ready),
+    ("Open the service, which acts as read_only until somebody does", RUN, open_service),
 ]

@@ -15,13 +15,14 @@ import changes  # noqa: E402
 import dead_letters  # noqa: E402
 import deletion  # noqa: E402
 import first_day  # noqa: E402
+import operators  # noqa: E402
 import restore  # noqa: E402
 from console import Console  # noqa: E402
 from rehearsal import Rehearsal  # noqa: E402
 from stack import ROOT, Failure  # noqa: E402
 
 HOME = ROOT / ".local/rehearse"
-WHOLE = [*first_day.STEPS, *changes.STEPS, *dead_letters.STEPS, *restore.STEPS, *deletion.STEPS]
+WHOLE = [*first_day.STEPS, *changes.STEPS, *operators.STEPS, *dead_letters.STEPS, *restore.STEPS, *deletion.STEPS]
 DRILL = [*first_day.STEPS, *restore.STEPS, *deletion.STEPS]
 CANNOT_SHOW = """
 What this emulator cannot show, and only a deployment to AWS can:

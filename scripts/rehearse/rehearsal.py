@@ -31,7 +31,12 @@ class Rehearsal:
             "OpenclawBaseUrl": self.world.gateway_url,
             "WechatAppId": APP_ID,
             "WechatBaseUrl": self.world.wechat_url,
+            "OperatorIssuer": self.world.issuer.url,
+            "OperatorAudience": "rehearsal-operators",
+            "OperatorJwks": self.world.issuer.jwks,
             "RatesAndRules": "off",
+            # The least that it takes: nothing here waits five minutes for a checkpoint.
+            "CheckpointEveryS": "60",
         }
         self.clients = {}
 

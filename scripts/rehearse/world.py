@@ -7,6 +7,7 @@ import threading
 
 import tomlkit
 
+from issuer import Issuer
 from processes import Processes, free_port, read_event
 from stack import ROOT
 
@@ -26,6 +27,7 @@ class World:
         self.gateway_token = directory / "gateway/gateway.token"
         self.app_secret = directory / "wechat.secret"
         self.emulator_port, self.gateway_port, self.wechat_port = free_port(), free_port(), free_port()
+        self.issuer = Issuer()
         self.endpoint = f"http://127.0.0.1:{self.emulator_port}"
         self.gateway_url = f"http://127.0.0.1:{self.gateway_port}"
         self.wechat_url = f"http://127.0.0.1:{self.wechat_port}"

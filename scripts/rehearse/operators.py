@@ -1,0 +1,168 @@
+"""Operators: a yes to one payment, the mode lowered by an alarm and raised by a person, a destructive tool opened and run."""
+
+import json
+import time
+
+from client import request_id
+from first_day import ADMIN, APPROVER, VIEWER, operator, until
+from stack import Failure
+
+LOG = ".local/rehearse/run/emulator.log"
+AMOUNT = 700
+PAID = "paid after an operator's yes"
+NOT_DONE = "explained and not done"
+DONE = "done again once the mode is full"
+# Short enough for one transcript line; operators are told to write no personal data there.
+REASON = "rehearsed"
+
+
+def question(rehearsal, name, request):
+    """What the service asks about a job, as its user sees it."""
+    job = rehearsal.client(name).job(request)
+    rehearsal.console.claims(f"{request} waits for an operator", job["status"] == "awaiting_approval" and job["approval"]["approver"] == "operator", job)
+    return job["approval"]
+
+
+def listed(rehearsal, digest):
+    """The question of that digest among all that wait for an operator."""
+    _, found = operator(rehearsal, VIEWER, "GET", "/approvals?limit=100")
+    mine = [one for one in found["approvals"] if one["digest"] == digest]
+    if len(mine) != 1:
+        raise Failure(f"the list of approvals has the digest {len(mine)} times")
+    return mine[0]
+
+
+def approve(rehearsal, job, digest):
+    return operator(rehearsal, APPROVER, "POST", f"/jobs/{job}/approval", {"decision": "approve", "digest": digest, "note": REASON})
+
+
+def payment(rehearsal):
+    console, payer = rehearsal.console, rehearsal.client("payer")
+    status, body = operator(rehearsal, None, "GET", "/me")
+    console.claims("without a token an operator is nobody: 401 no_operator", (status, body["code"]) == (401, "no_operator"), (status, body))
+    request = payer.submit("ledger_pay", amount=AMOUNT, note=PAID)
+    asked = question(rehearsal, "payer", request)
+    status, body = payer.approve(request, asked["digest"])
+    console.claims("its own user's yes is refused: 403 approval_by_operator", (status, body["code"]) == (403, "approval_by_operator"), (status, body))
+    shown = listed(rehearsal, asked["digest"])
+    console.shows(f"asked: {shown['summary']!r}, arguments {json.dumps(shown['arguments'])}")
+    status, body = operator(rehearsal, VIEWER, "POST", f"/jobs/{shown['job']}/approval", {"decision": "approve", "digest": asked["digest"]})
+    console.claims("a viewer may look and not decide: 403 operator_forbidden", (status, body["code"]) == (403, "operator_forbidden"), (status, body))
+    status, body = approve(rehearsal, shown["job"], "0" * len(asked["digest"]))
+    console.claims("a yes to something else: 409 approval_digest_mismatch", (status, body["code"]) == (409, "approval_digest_mismatch"), (status, body))
+    status, body = approve(rehearsal, shown["job"], asked["digest"])
+    console.claims("the approver's yes is taken", status == 200, (status, body))
+    status, body = approve(rehearsal, shown["job"], asked["digest"])
+    console.claims("the same yes again is no second one: 200", status == 200, (status, body))
+    rehearsal.succeeds("payer", request)
+    console.claims("it was paid once", rehearsal.world.effects(PAID) == 1, rehearsal.world.effects(PAID))
+    console.shows(f"its chain verifies, {rehearsal.verify('payer', request)} records")
+
+
+def mode(rehearsal):
+    return operator(rehearsal, VIEWER, "GET", "/controls")[1]["service"]
+
+
+def alarm(rehearsal):
+    """What CloudWatch would publish. The emulator takes alarms and evaluates none, and delivers messages as SNS does."""
+    console, client = rehearsal.console, rehearsal.client("explained")
+    name = f"{rehearsal.stack.name}-gateway-not-ready"
+    message = {"AlarmName": name, "NewStateValue": "ALARM", "OldStateValue": "OK", "NewStateReason": REASON}
+    rehearsal.stack.client("sns").publish(TopicArn=rehearsal.stack.outputs()["ModeTopicArn"], Subject=f"ALARM: {name}", Message=json.dumps(message))
+    until("the alarm's message has lowered the mode to explain_only", lambda: mode(rehearsal)["mode"] == "explain_only", console)
+    console.shows(f"says the API: {json.dumps(mode(rehearsal))}")
+
+    def explained():
+        request = request_id()
+        _, _, body = client.send(request, "ledger_append", note=NOT_DONE)
+        return body.get("status") == "explained" and body["effect"] == "not_run"
+
+    until("a write is explained and not done, as soon as edge-auth has read the mode", explained, console)
+    done = rehearsal.world.effects(NOT_DONE)
+    status, body = operator(rehearsal, APPROVER, "PUT", "/controls/mode", {"mode": "full", "reason": REASON})
+    console.claims("an approver may not set the mode: 403 operator_forbidden", (status, body["code"]) == (403, "operator_forbidden"), (status, body))
+    status, body = operator(rehearsal, ADMIN, "PUT", "/controls/mode", {"mode": "full", "reason": REASON})
+    console.claims("an admin sets it to full again", status == 200 and body["service"]["mode"] == "full", (status, body))
+
+    def runs():
+        request = request_id()
+        _, _, body = client.send(request, "ledger_append", note=DONE)
+        return body.get("status") not in ("explained", None) and client.until_over(request)["status"] == "succeeded"
+
+    until("writes run again", runs, console)
+    console.claims("what was explained has not been done since", rehearsal.world.effects(NOT_DONE) == done, rehearsal.world.effects(NOT_DONE))
+
+
+def refusal(rehearsal):
+    """With which code a call of the destructive tool is refused; nothing when it is taken."""
+    status, _, body = rehearsal.client("tidy").send(request_id(), "ledger_delete")
+    return body["code"] if status == 403 else None
+
+
+class NoSweeps:
+    """The schedule rests, so that no checkpoint is signed meanwhile."""
+
+    def __init__(self, rehearsal):
+        self.events = rehearsal.stack.client("events")
+        rules = [rule["Name"] for page in self.events.get_paginator("list_rules").paginate() for rule in page["Rules"]]
+        self.rules = [name for name in rules if rehearsal.stack.name in name]
+
+    def __enter__(self):
+        for name in self.rules:
+            self.events.disable_rule(Name=name)
+
+    def __exit__(self, *_):
+        for name in self.rules:
+            self.events.enable_rule(Name=name)
+
+
+def forget_checkpoint(rehearsal):
+    key = {"pk": {"S": "CONTROL"}, "sk": {"S": "LADDER#CHECKPOINT"}}
+    rehearsal.stack.client("dynamodb").delete_item(TableName=rehearsal.stack.outputs()["TableName"], Key=key)
+
+
+def destructive(rehearsal):
+    console, tidy = rehearsal.console, rehearsal.client("tidy")
+    console.claims("a destructive tool is shut: 403 tool_not_opened", refusal(rehearsal) == "tool_not_opened", refusal(rehearsal))
+    with NoSweeps(rehearsal):
+        status, body = operator(rehearsal, ADMIN, "PUT", "/controls/tools/ledger_delete/opening", {"minutes": 60, "reason": REASON})
+        console.claims("an admin opens it for an hour", status == 200, (status, body))
+
+        def unproven():
+            forget_checkpoint(rehearsal)
+            time.sleep(1)
+            return refusal(rehearsal) == "audit_unproven"
+
+        until("with the schedule stopped and the last checkpoint forgotten it is refused: audit_unproven", unproven, console)
+
+    def proven():
+        return operator(rehearsal, VIEWER, "GET", "/controls")[1]["audit_proven"]
+
+    until("the schedule runs again; a checkpoint is signed and exported", proven, console, 240)
+    bucket = rehearsal.stack.outputs()["CheckpointBucketName"]
+    files = rehearsal.stack.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+    console.claims(f"the bucket has it: {sorted(file['Key'] for file in files)[-1]}", bool(files))
+    request = request_id()
+
+    def taken():
+        return tidy.send(request, "ledger_delete")[0] in (200, 202)
+
+    until("now the call is taken", taken, console)
+    asked = question(rehearsal, "tidy", request)
+    before = len(rehearsal.world.lines())
+    status, body = approve(rehearsal, listed(rehearsal, asked["digest"])["job"], asked["digest"])
+    console.claims("an approver says yes", status == 200, (status, body))
+    job = rehearsal.succeeds("tidy", request)
+    console.claims(f"it deleted {before} notes, once: {job.get('result')}", len(rehearsal.world.lines()) < before, len(rehearsal.world.lines()))
+    status, body = operator(rehearsal, ADMIN, "PUT", "/controls/tools/ledger_delete/opening", {"minutes": 0, "reason": REASON})
+    console.claims("an admin shuts it again", status == 200, (status, body))
+    until("and it is refused: 403 tool_not_opened", lambda: refusal(rehearsal) == "tool_not_opened", console)
+    _, chain = operator(rehearsal, VIEWER, "GET", "/audit?limit=100")
+    console.shows(f"the operators' chain: {', '.join(record['event'] for record in chain['records'])}")
+
+
+STEPS = [
+    ("A payment that an operator has to approve, through the deployed API", LOG, payment),
+    ("An alarm's message lowers the mode; an operator raises it", LOG, alarm),
+    ("A destructive tool: shut, opened, refused without a checkpoint, approved, run, shut", LOG, destructive),
+]
