@@ -147,6 +147,12 @@ pub struct ResolutionView {
     pub note: Option<String>,
 }
 
+impl From<&Resolution> for ResolutionView {
+    fn from(Resolution { by, happened, at, note }: &Resolution) -> Self {
+        Self { by: *by, happened: *happened, at: at.to_string(), note: note.clone() }
+    }
+}
+
 /// The public name of a state: that a call is out is nobody's business but ours.
 pub const fn status(state: JobState) -> &'static str {
     match state {
@@ -248,12 +254,7 @@ impl JobView {
                 .collect(),
             result,
             error: job.error.clone().map(|code| ErrorView { message: message(&code), code }),
-            resolution: job.resolution.as_ref().map(|Resolution { by, happened, at, note }| ResolutionView {
-                by: *by,
-                happened: *happened,
-                at: at.to_string(),
-                note: note.clone(),
-            }),
+            resolution: job.resolution.as_ref().map(ResolutionView::from),
             approval: None,
             cancel_requested: job.cancel_requested && !job.state.is_over(),
             next_poll_ms: next_poll_ms(job, now),

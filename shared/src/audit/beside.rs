@@ -174,6 +174,13 @@ pub enum OperatorEvent {
         /// Which.
         user_id: UserId,
     },
+    /// A call was not permitted to an operator.
+    CallRefused {
+        /// Method and path with placeholders.
+        call: String,
+        /// Why: a stable code.
+        code: String,
+    },
 }
 
 impl OperatorEvent {
@@ -193,7 +200,9 @@ impl OperatorEvent {
             | Self::DeadLettersReplayed { reason, .. }
             | Self::UserRevoked { reason, .. }
             | Self::GroupsSet { reason, .. } => reason,
-            Self::ApprovalDecided { reason: None, .. } | Self::UserRegistered { .. } => return self,
+            Self::ApprovalDecided { reason: None, .. } | Self::UserRegistered { .. } | Self::CallRefused { .. } => {
+                return self;
+            }
         };
         if let Some((cut, _)) = reason.char_indices().nth(Self::WORDS) {
             reason.truncate(cut);

@@ -12,6 +12,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use crate::timestamp::Timestamp;
 
 pub mod emf;
+pub mod history;
 mod job;
 mod list;
 
@@ -58,6 +59,14 @@ impl<'a> Measurement<'a> {
 pub trait Sink: Debug + Send + Sync {
     /// Takes one. It must not fail: what cannot be measured is not worth a request.
     fn take(&self, measurement: Measurement<'_>);
+}
+
+/// Both take everything.
+impl<A: Sink, B: Sink> Sink for (A, B) {
+    fn take(&self, measurement: Measurement<'_>) {
+        self.0.take(measurement);
+        self.1.take(measurement);
+    }
 }
 
 /// Measures. Cheap to clone; clones measure into the same sink.

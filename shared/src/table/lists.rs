@@ -80,26 +80,18 @@ impl Table {
     /// Entries of the index of open jobs after a place, those first that the sweeper looks at next. Fewer than `limit` only
     /// at the end. The index lags: read each strongly.
     pub async fn open_jobs(&self, after: Option<Listed>, limit: usize) -> Result<Vec<Listed>, TableError> {
-        let mut found = Vec::new();
-        for shard in 0..keys::OPEN_SHARDS {
-            self.open_in_shard(shard, after, limit, &mut found).await?;
-        }
+        let shards = (0..keys::OPEN_SHARDS).map(|shard| self.open_in_shard(shard, after, limit));
+        let mut found = futures_util::future::try_join_all(shards).await?.concat();
         found.sort_unstable();
         found.truncate(limit);
         Ok(found)
     }
 
-    async fn open_in_shard(
-        &self,
-        shard: u8,
-        after: Option<Listed>,
-        limit: usize,
-        found: &mut Vec<Listed>,
-    ) -> Result<(), TableError> {
+    async fn open_in_shard(&self, shard: u8, after: Option<Listed>, limit: usize) -> Result<Vec<Listed>, TableError> {
+        let mut found = Vec::new();
         let earliest = after.map_or(0, |place| place.at.millis());
         let mut start: Option<Item> = None;
-        let full = found.len() + limit;
-        while found.len() < full {
+        while found.len() < limit {
             let answer = self
                 .client
                 .query()
@@ -108,7 +100,7 @@ impl Table {
                 .key_condition_expression("open_shard = :shard AND sweep_at >= :earliest")
                 .expression_attribute_values(":shard", text(keys::shard(shard)))
                 .expression_attribute_values(":earliest", number(earliest))
-                .limit(i32::try_from(full - found.len()).unwrap_or(i32::MAX))
+                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
@@ -130,7 +122,7 @@ impl Table {
                 break;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The job that a list leads to, read strongly, if it still is in that state. One that only a newer function

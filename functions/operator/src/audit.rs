@@ -1,0 +1,118 @@
+//! `GET /v1/operator/audit` and `GET /v1/operator/checkpoints`: what operators did, and the signed statements about the log.
+
+use lambda_http::Request;
+use serde::Serialize;
+use serde_json::Value;
+use shared::{
+    checkpoint::PublicKey,
+    http::{self, Answer, ApiError},
+    job::Job,
+    query,
+    table::TableError,
+    timestamp::Timestamp,
+    view::support_code,
+};
+
+use crate::{
+    Operator, fault, lists,
+    one_job::{Anchor, Head},
+};
+
+#[derive(Serialize)]
+struct Chain {
+    records: Vec<Value>,
+    head: Head,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Checkpoints {
+    checkpoints: Vec<Value>,
+    keys: Vec<PublicKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A place in a list that is numbered.
+fn after(request: &Request, list: &str) -> Result<Option<u64>, ApiError> {
+    let place = lists::after(request, list)?;
+    place.map(|text| text.parse().map_err(|_| lists::invalid())).transpose()
+}
+
+/// What operators did, oldest first.
+pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+    let (list, limit) = ("audit", query::limit(request)?);
+    let from = after(request, list)?.unwrap_or(0);
+    let page = operator.table.operator_chain(from, limit).await.map_err(fault)?;
+    let next_cursor = page.next.map(|after| lists::cursor(list, after));
+    Ok(http::ok(&Chain { records: page.records, head: page.head.into(), next_cursor }))
+}
+
+/// How large an answer may become before the rest is left to the next page.
+const ANSWER_AT_MOST: usize = 1024 * 1024;
+
+/// Signed statements, newest first, as they were exported, and the keys that the newest one announces.
+pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+    let (list, limit) = ("checkpoints", query::limit(request)?);
+    let before = after(request, list)?;
+    // One more than is shown tells whether there is another page.
+    let kept = operator.table.checkpoints_before(before, limit + 1).await.map_err(fault)?;
+    let newest = match before {
+        None => kept.first().map(|kept| kept.checkpoint.clone()),
+        Some(_) => operator.table.last_checkpoint().await.map_err(fault)?.map(|kept| kept.checkpoint),
+    };
+    let keys = newest.map(|checkpoint| checkpoint.statement.keys).unwrap_or_default();
+    let (mut checkpoints, mut bytes, mut last) = (Vec::new(), 0, None);
+    for kept in kept.iter().take(limit) {
+        bytes += kept.document.len();
+        if bytes > ANSWER_AT_MOST && !checkpoints.is_empty() {
+            break;
+        }
+        checkpoints.push(serde_json::from_str(&kept.document).map_err(|_| fault(TableError::Malformed("checkpoint")))?);
+        last = Some(kept.checkpoint.statement.seq);
+    }
+    let more = checkpoints.len() < kept.len();
+    let next_cursor = last.filter(|_| more).map(|seq| lists::cursor(list, seq));
+    Ok(http::ok(&Checkpoints { checkpoints, keys, next_cursor }))
+}
+
+/// Statements that may have the end of a chain that grew at a given time: the one that reaches there, and its neighbours.
+const AROUND: u64 = 3;
+
+impl Operator {
+    /// What the checkpoint that covers the end of a job's chain says of it; `None` while there is none.
+    pub(crate) async fn anchor(&self, job: &Job) -> Result<Option<Anchor>, TableError> {
+        if !job.state.is_over() {
+            return Ok(None);
+        }
+        let Some(last) = self.table.last_checkpoint().await? else { return Ok(None) };
+        let grew_at = job.resolution.as_ref().map_or(job.updated_at, |resolution| resolution.at);
+        let from = self.first_to_reach(grew_at, last.checkpoint.statement.seq).await?;
+        let code = support_code(job.user_id, job.request_id);
+        let around = usize::try_from(AROUND + 1).unwrap_or(4);
+        let kept = self.table.checkpoints_after(from.saturating_sub(2), around).await?;
+        let ends = kept.iter().flat_map(|kept| {
+            let statement = &kept.checkpoint.statement;
+            statement.heads.iter().filter(|head| head.job == code).map(|head| (statement.seq, &head.end))
+        });
+        let newest = ends.max_by_key(|(seq, end)| (end.length, *seq));
+        Ok(newest.map(|(checkpoint, end)| Anchor { checkpoint, length: end.length, digest: end.digest }))
+    }
+
+    /// The number of the first checkpoint that reaches beyond a time, by halving; the last one if none does.
+    async fn first_to_reach(&self, at: Timestamp, last: u64) -> Result<u64, TableError> {
+        let (mut low, mut high) = (1, last);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let kept = self.table.checkpoints_after(middle - 1, 1).await?;
+            let reaches = kept.first().and_then(|kept| kept.checkpoint.reaches());
+            if reaches.is_some_and(|reaches| reaches.minute <= at) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+}

@@ -1,0 +1,121 @@
+//! Who asks, and whether they may.
+
+use std::collections::BTreeSet;
+
+use http::HeaderMap;
+use shared::{
+    approval::OperatorId,
+    audit::{OperatorActor, OperatorEvent},
+    bearer,
+    http::{ApiError, Code},
+    metrics::Metric,
+    operator::{Identity, MAX_TOKEN_LEN, Unverified},
+    policy::{OperatorAction, OperatorAsked},
+    table::KnownOperator,
+    telemetry::Asked,
+    user_id::UserId,
+};
+
+use crate::{Operator, fault, routes::Route};
+
+/// An operator who may do what they ask for.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// What their token says.
+    pub(crate) identity: Identity,
+    /// What the service knows of them.
+    pub(crate) known: KnownOperator,
+}
+
+impl Caller {
+    /// As audit records name them.
+    pub(crate) fn actor(&self) -> OperatorActor {
+        OperatorActor::Operator(self.known.id)
+    }
+
+    /// Whether a user is this operator.
+    pub(crate) fn is(&self, user: UserId) -> bool {
+        self.known.user_ids.contains(&user)
+    }
+}
+
+/// Why a request has no operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Reason(String);
+
+fn no_operator(reason: impl ToString) -> ApiError {
+    ApiError::new(Code::NoOperator).because(Reason(reason.to_string()))
+}
+
+impl Operator {
+    /// The operator of a request, if the policies let them do what the route is for. Whoever may do nothing at all is not
+    /// remembered; a call that somebody's role does not permit stands in the chain of what operators did.
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        route: Route,
+        asked: &mut Asked<'_>,
+    ) -> Result<Caller, ApiError> {
+        let identity = self.identify(headers).await?;
+        let stored = self.table.operator(identity.subject).await.map_err(fault)?;
+        let id = stored.as_ref().map_or_else(|| OperatorId::from_random(self.world.bytes()), |known| known.id);
+        let permitted = OperatorAction::ALL.map(|action| self.may(id, &identity.roles, action, false));
+        if !permitted.contains(&true) {
+            return Err(ApiError::new(Code::OperatorForbidden));
+        }
+        let known = match stored {
+            Some(known) if known.name == identity.name => known,
+            Some(_) | None => {
+                let met = self.table.meet_operator(identity.subject, id, identity.name.as_deref());
+                met.await.map_err(fault)?
+            }
+        };
+        asked.operator_id = Some(known.id);
+        let caller = Caller { identity, known };
+        if !self.may(id, &caller.identity.roles, route.action(), false) {
+            return Err(self.refuse(&caller, route, Code::OperatorForbidden).await);
+        }
+        Ok(caller)
+    }
+
+    async fn identify(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
+        let token = bearer::token(headers, MAX_TOKEN_LEN).map_err(no_operator)?;
+        let unverified = Unverified::read(token).map_err(no_operator)?;
+        let keys = self.jwks.keys(unverified.kid(), &self.world).await.map_err(ApiError::unavailable)?;
+        keys.verify(token, &unverified, &self.config.audience, self.world.now()).map_err(no_operator)
+    }
+
+    /// Asks the policies. What they cannot evaluate denies, loudly.
+    pub(crate) fn may(&self, id: OperatorId, roles: &BTreeSet<String>, action: OperatorAction, own: bool) -> bool {
+        let asked = OperatorAsked { operator_id: id, roles, action, own, now: self.world.now() };
+        let decided = self.operators.decide(&asked);
+        if !decided.errors.is_empty() {
+            self.world.count(Metric::PolicyErrors);
+            let error = decided.errors.join("; ");
+            tracing::error!(
+                function = "operator",
+                code = "policy_error",
+                error,
+                "a policy about operators cannot be evaluated"
+            );
+        }
+        decided.permitted
+    }
+
+    /// The answer to a call that is not permitted, which is recorded. A record that cannot be written changes no refusal.
+    pub(crate) async fn refuse(&self, caller: &Caller, route: Route, code: Code) -> ApiError {
+        let event = OperatorEvent::CallRefused { call: route.name().to_owned(), code: code.text().to_owned() };
+        let recorded = self.record(caller, event).await;
+        match recorded {
+            Ok(()) => ApiError::new(code),
+            Err(_) => ApiError::new(code).because(Reason("the refusal could not be recorded".to_owned())),
+        }
+    }
+
+    /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
+    pub(crate) async fn record(&self, caller: &Caller, event: OperatorEvent) -> Result<(), ApiError> {
+        let appended = self.table.append_operator(&self.world, caller.actor(), event, self.operators.version()).await;
+        appended.map(drop).inspect_err(|_| self.world.count(Metric::AuditWriteFailures)).map_err(fault)
+    }
+}

@@ -1,0 +1,125 @@
+//! `GET /v1/operator/dead-letters` and `POST /v1/operator/dead-letters/replay`. A message is a bell: it names a job and holds
+//! no work, so to send one again is safe (invariant 1 does not rest on the queue).
+
+use lambda_http::Request;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::{
+    audit::OperatorEvent,
+    dead_letters::{Letter, QueueFault},
+    http::{self, Answer, ApiError, Code},
+    request_id::RequestId,
+    user_id::UserId,
+    view::support_code,
+};
+
+use crate::{
+    Operator,
+    caller::Caller,
+    words::{self, Reason},
+};
+
+/// How many messages are shown; how many one replay takes. The rest is for the next one.
+const AT_ONCE: usize = 100;
+
+#[derive(Serialize)]
+struct Message<'a> {
+    message_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<String>,
+    receives: u64,
+}
+
+#[derive(Serialize)]
+struct Messages<'a> {
+    messages: Vec<Message<'a>>,
+    count: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    #[serde(default)]
+    message_id: Option<String>,
+    #[serde(default)]
+    all: bool,
+    reason: Reason,
+}
+
+impl<'a> From<&'a Letter> for Message<'a> {
+    fn from(letter: &'a Letter) -> Self {
+        let bell = letter.bell.as_ref();
+        Self {
+            message_id: &letter.id,
+            job: bell.map(|bell| support_code(bell.user_id, bell.request_id)),
+            user_id: bell.map(|bell| bell.user_id),
+            request_id: bell.map(|bell| bell.request_id),
+            sent_at: letter.sent_at.map(|at| at.to_string()),
+            receives: letter.receives,
+        }
+    }
+}
+
+fn fault(error: QueueFault) -> ApiError {
+    ApiError::unavailable(error)
+}
+
+/// The oldest messages, and about how many there are. They are given back at once.
+pub(crate) async fn list(operator: &Operator) -> Result<Answer, ApiError> {
+    let count = operator.dead.count().await.map_err(fault)?;
+    let letters = operator.dead.receive(AT_ONCE).await.map_err(fault)?;
+    operator.dead.release(&letters).await.map_err(fault)?;
+    let messages: Vec<Message<'_>> = letters.iter().take(AT_ONCE).map(Message::from).collect();
+    let count = count.max(messages.len() as u64);
+    Ok(http::ok(&Messages { messages, count }))
+}
+
+/// Sends one message, or as many as there are up to a hundred, to the queue again. Those that name no job stay.
+pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Request) -> Result<Answer, ApiError> {
+    let expected = r#"{"message_id": …} or {"all": true}, with "reason": 1 to 200 characters"#;
+    let Body { message_id, all, reason } = words::read(request, expected)?;
+    if message_id.is_some() == all {
+        return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
+    }
+    let enough = if all { AT_ONCE } else { usize::MAX };
+    let letters = operator.dead.receive(enough).await.map_err(fault)?;
+    let wanted = |letter: &Letter| letter.bell.is_some() && message_id.as_ref().is_none_or(|id| *id == letter.id);
+    let (chosen, others): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(wanted);
+    let (sent, done) = send(operator, caller, &chosen, message_id, &reason).await;
+    // What was not sent is given back, also when something went wrong; what went wrong first is what there is to tell.
+    let unsent: Vec<Letter> = others.into_iter().chain(chosen.into_iter().skip(sent)).collect();
+    let released = operator.dead.release(&unsent).await.map_err(fault);
+    done.and(released)?;
+    let (replayed, left) = (sent, operator.dead.count().await.map_err(fault)?);
+    Ok(http::ok(&json!({ "replayed": replayed, "left": left })))
+}
+
+/// How many were sent, and what went wrong then, if something did.
+async fn send(
+    operator: &Operator,
+    caller: &Caller,
+    chosen: &[Letter],
+    message_id: Option<String>,
+    reason: &Reason,
+) -> (usize, Result<(), ApiError>) {
+    if chosen.is_empty() {
+        return (0, if message_id.is_some() { Err(ApiError::new(Code::NotFound)) } else { Ok(()) });
+    }
+    let count = chosen.len() as u64;
+    let event = OperatorEvent::DeadLettersReplayed { count, message_id, reason: reason.text() };
+    if let Err(error) = operator.record(caller, event).await {
+        return (0, Err(error));
+    }
+    for (sent, letter) in chosen.iter().enumerate() {
+        if let Err(error) = operator.dead.replay(letter, &operator.config.queue.url).await {
+            return (sent, Err(fault(error)));
+        }
+    }
+    (chosen.len(), Ok(()))
+}

@@ -1,0 +1,116 @@
+//! `GET /v1/operator/jobs?state=` and `GET /v1/operator/users/{user_id}/jobs`: jobs by state, and jobs of one user.
+
+use lambda_http::Request;
+use serde::Serialize;
+use shared::{
+    http::{self, Answer, ApiError, Code},
+    job::{Effect, Job, JobState},
+    query,
+    request_id::RequestId,
+    table::Order,
+    telemetry::Asked,
+    timestamp::Timestamp,
+    user_id::UserId,
+    view::{self, ResolutionView, support_code},
+};
+
+use crate::{
+    Operator, fault,
+    lists::{self, Of, Page},
+};
+
+/// One job in a list.
+#[derive(Serialize)]
+struct Entry {
+    /// The support code.
+    job: String,
+    user_id: UserId,
+    request_id: RequestId,
+    status: &'static str,
+    tool: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<Effect>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<ResolutionView>,
+    created_at: String,
+    updated_at: String,
+    age_s: u64,
+}
+
+#[derive(Serialize)]
+struct Jobs {
+    jobs: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+impl Entry {
+    fn new(job: &Job, now: Timestamp) -> Self {
+        Self {
+            job: support_code(job.user_id, job.request_id),
+            user_id: job.user_id,
+            request_id: job.request_id,
+            status: view::status(job.state),
+            tool: job.step().or_else(|| job.steps.last()).map(|step| step.tool.clone()).unwrap_or_default(),
+            error: job.error.clone(),
+            effect: job.effect,
+            resolution: job.resolution.as_ref().map(ResolutionView::from),
+            created_at: job.created_at.to_string(),
+            updated_at: job.updated_at.to_string(),
+            age_s: now.since(job.created_at).as_secs(),
+        }
+    }
+}
+
+/// The states that can be asked for, each with how its list is kept.
+fn list_of(state: &str) -> Option<Of> {
+    let ever = Timestamp::from_millis(0);
+    Some(match JobState::parse(state)? {
+        state @ (JobState::Queued | JobState::Running | JobState::Retrying | JobState::AwaitingApproval) => {
+            Of::Open(state)
+        }
+        state @ (JobState::Unknown | JobState::Failed | JobState::Refused | JobState::Expired) => {
+            Of::Pointers(state, Order::LatestFirst, ever)
+        }
+        // The public name is `running`; of what went as it should there is no list.
+        JobState::Waiting | JobState::Succeeded | JobState::Explained | JobState::Cancelled => return None,
+    })
+}
+
+/// Jobs in one state.
+pub(crate) async fn by_state(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+    let state = query::once(request, "state")?.unwrap_or_default();
+    let of = list_of(state).ok_or_else(|| {
+        let states = "queued, running, retrying, awaiting_approval, unknown, failed, refused, expired";
+        query::invalid("state", format!("state must be one of {states}"))
+    })?;
+    let Page { jobs, next_cursor } = operator.page(request, &format!("jobs:{state}"), of).await?;
+    let now = operator.world.now();
+    Ok(http::ok(&Jobs { jobs: jobs.iter().map(|job| Entry::new(job, now)).collect(), next_cursor }))
+}
+
+/// A user's jobs, newest first.
+pub(crate) async fn of_user(
+    operator: &Operator,
+    request: &Request,
+    user: &str,
+    asked: &mut Asked<'_>,
+) -> Result<Answer, ApiError> {
+    let user: UserId = user.parse().map_err(|_| ApiError::new(Code::NotFound))?;
+    asked.user_id = Some(user);
+    let limit = query::limit(request)?;
+    let list = format!("user:{user}");
+    let after = lists::after(request, &list)?;
+    let after = after.map(|text| text.parse::<RequestId>().map_err(|_| lists::invalid())).transpose()?;
+    // One more than is shown tells whether there is another page.
+    let (mut jobs, mut next) = operator.table.jobs_of(user, after, limit + 1).await.map_err(fault)?;
+    if jobs.len() > limit {
+        jobs.truncate(limit);
+        next = jobs.last().map(|job| job.request_id);
+    }
+    let now = operator.world.now();
+    let jobs = jobs.iter().map(|job| Entry::new(job, now)).collect();
+    Ok(http::ok(&Jobs { jobs, next_cursor: next.map(|after| lists::cursor(&list, after)) }))
+}

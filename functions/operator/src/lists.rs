@@ -1,0 +1,119 @@
+//! Pages of lists. A cursor names a list and a place in it; it opens nothing, since an operator may see all of it anyway.
+
+use std::fmt::Display;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use lambda_http::Request;
+use shared::{
+    http::{ApiError, Code},
+    job::{Job, JobState},
+    query,
+    table::{Listed, Order},
+    timestamp::Timestamp,
+    view::{parse_support_code, support_code},
+};
+
+use crate::{Operator, fault};
+
+/// How many places of a list are looked at for one page: most of them may be stale.
+const LOOKS: usize = 300;
+/// How many jobs are read at once.
+const AT_ONCE: usize = 16;
+
+/// Where to go on in a list of that name, as its cursor says.
+pub(crate) fn after(request: &Request, list: &str) -> Result<Option<String>, ApiError> {
+    let Some(cursor) = query::once(request, "cursor")? else { return Ok(None) };
+    let place = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        let (of, place) = text.split_once(' ')?;
+        (of == list).then(|| place.to_owned())
+    };
+    place().map(Some).ok_or_else(invalid)
+}
+
+/// The cursor of a place.
+pub(crate) fn cursor(list: &str, place: impl Display) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{list} {place}"))
+}
+
+/// A cursor that this list did not give out.
+pub(crate) fn invalid() -> ApiError {
+    ApiError::new(Code::CursorInvalid)
+}
+
+/// One page of jobs.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) jobs: Vec<Box<Job>>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Of {
+    /// Those that a pointer of their state leads to, by its time, from this time on.
+    Pointers(JobState, Order, Timestamp),
+    /// Those in the index of open jobs.
+    Open(JobState),
+}
+
+impl Of {
+    const fn state(self) -> JobState {
+        match self {
+            Self::Pointers(state, ..) | Self::Open(state) => state,
+        }
+    }
+
+    /// Whether a job is where this place of the list says, and not at another one. A change that was worked out and lost
+    /// its race has left a pointer, too.
+    fn fits(self, job: &Job, place: Listed) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::Pointers(JobState::AwaitingApproval, ..) => job.lapses_at() == Some(place.at),
+            Self::Pointers(..) => job.updated_at == place.at,
+        }
+    }
+}
+
+impl Operator {
+    /// One page. It may be shorter than `limit`, even empty, and not the last one.
+    pub(crate) async fn page(&self, request: &Request, list: &str, of: Of) -> Result<Page, ApiError> {
+        let limit = query::limit(request)?;
+        let mut after = after(request, list)?.map(|text| parse(&text).ok_or_else(invalid)).transpose()?;
+        let mut jobs = Vec::new();
+        let mut looks = 0;
+        while looks < LOOKS {
+            let places = match of {
+                Of::Pointers(state, order, from) => self.table.pointers(state, order, (after, from), AT_ONCE).await,
+                Of::Open(_) => self.table.open_jobs(after, AT_ONCE).await,
+            }
+            .map_err(fault)?;
+            let read = places.iter().map(|place| self.table.listed(*place, of.state()));
+            let read = futures_util::future::try_join_all(read).await.map_err(fault)?;
+            for (place, job) in places.iter().zip(read) {
+                after = Some(*place);
+                jobs.extend(job.filter(|job| of.fits(job, *place)));
+                if jobs.len() == limit {
+                    return Ok(Page { jobs, next_cursor: after.map(|place| cursor(list, text(place))) });
+                }
+            }
+            if places.len() < AT_ONCE {
+                return Ok(Page { jobs, next_cursor: None });
+            }
+            looks += places.len();
+        }
+        Ok(Page { jobs, next_cursor: after.map(|place| cursor(list, text(place))) })
+    }
+}
+
+fn text(place: Listed) -> String {
+    format!("{} {}", place.at.millis(), support_code(place.user_id, place.request_id))
+}
+
+fn parse(text: &str) -> Option<Listed> {
+    let (at, code) = text.split_once(' ')?;
+    let (user_id, request_id) = parse_support_code(code)?;
+    // As it was written, and no other spelling.
+    let at: i64 = at.parse().ok().filter(|millis| *millis >= 0)?;
+    Some(Listed { at: Timestamp::from_millis(at), user_id, request_id })
+}

@@ -1,0 +1,70 @@
+//! `GET /v1/operator/me` and `POST /v1/operator/me/users`: who asks, what they may do, and which users they are.
+
+use lambda_http::Request;
+use serde::{Deserialize, Serialize};
+use shared::{
+    approval::OperatorId,
+    audit::OperatorEvent,
+    http::{self, Answer, ApiError, Code},
+    policy::OperatorAction,
+    table::OWN_AT_MOST,
+    user_id::UserId,
+};
+
+use crate::{Operator, caller::Caller, fault, words};
+
+#[derive(Serialize)]
+struct Me<'a> {
+    operator_id: OperatorId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    roles: Vec<&'a str>,
+    user_ids: Vec<UserId>,
+    may: May,
+}
+
+#[derive(Serialize)]
+struct May {
+    view: bool,
+    decide: bool,
+    administer: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    user_id: UserId,
+}
+
+/// Who asks.
+pub(crate) fn me(operator: &Operator, caller: &Caller) -> Answer {
+    let may = |action| operator.may(caller.known.id, &caller.identity.roles, action, false);
+    http::ok(&Me {
+        operator_id: caller.known.id,
+        name: caller.known.name.as_deref(),
+        roles: caller.identity.roles.iter().map(String::as_str).collect(),
+        user_ids: caller.known.user_ids.iter().copied().collect(),
+        may: May {
+            view: may(OperatorAction::View),
+            decide: may(OperatorAction::Decide),
+            administer: may(OperatorAction::Administer),
+        },
+    })
+}
+
+/// Names a user as the operator's own. Nothing takes it back: whoever could would decide their own requests.
+pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Request) -> Result<Answer, ApiError> {
+    let Body { user_id } = words::read(request, r#"{"user_id": …}"#)?;
+    if caller.is(user_id) {
+        return Ok(me(operator, caller));
+    }
+    if operator.table.user(user_id).await.map_err(fault)?.is_none() {
+        return Err(ApiError::new(Code::NotFound));
+    }
+    operator.record(caller, OperatorEvent::UserRegistered { user_id }).await?;
+    let added = operator.table.add_own_user(caller.identity.subject, user_id).await.map_err(fault)?;
+    let full =
+        || ApiError::new(Code::BodyInvalid).detail(format!("an operator has at most {OWN_AT_MOST} users of their own"));
+    let known = added.ok_or_else(full)?;
+    Ok(me(operator, &Caller { identity: caller.identity.clone(), known }))
+}

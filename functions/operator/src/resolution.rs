@@ -1,0 +1,102 @@
+//! `POST /v1/operator/jobs/{job}/resolution`: an operator knows from elsewhere whether an unknown write ran. It is never sent
+//! again; what is known stands beside the status (invariant 2).
+
+use lambda_http::Request;
+use serde::Deserialize;
+use shared::{
+    audit::{Actor, AuditContext, AuditEvent, AuditRecord, OperatorEvent},
+    digest::Digest,
+    http::{Answer, ApiError, Code},
+    job::{Job, JobEvent, JobState, Resolution, ResolvedBy},
+    metrics::Metric,
+    table::Commit,
+    telemetry::Asked,
+    view,
+};
+
+use crate::{
+    Operator,
+    caller::Caller,
+    fault,
+    one_job::{named, try_again},
+    words::{self, Reason},
+};
+
+/// The sweeper writes to unknown jobs, too; after this many lost races the operator is asked to repeat.
+const TRIES: usize = 5;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    happened: bool,
+    note: Reason,
+}
+
+/// Says whether it happened.
+pub(crate) async fn resolve(
+    operator: &Operator,
+    caller: &Caller,
+    request: &Request,
+    code: &str,
+    asked: &mut Asked<'_>,
+) -> Result<Answer, ApiError> {
+    let (user, id) = named(code, asked)?;
+    let Body { happened, note } = words::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
+    let mut recorded = false;
+    for _ in 0..TRIES {
+        let job = operator.job(user, id).await?;
+        if let Some(known) = &job.resolution {
+            // The same again is a repetition, unless it was the journal that told: its word needs no operator's.
+            let same = known.by == ResolvedBy::Operator && known.happened == happened;
+            return if same { operator.shown(&job).await } else { Err(ApiError::new(Code::AlreadyResolved)) };
+        }
+        if job.state != JobState::Unknown {
+            return Err(ApiError::new(Code::JobNotUnknown).with("job_status", view::status(job.state)));
+        }
+        if !recorded {
+            let event = OperatorEvent::JobResolved { job: code.to_owned(), happened, reason: note.text() };
+            operator.record(caller, event).await?;
+            recorded = true;
+        }
+        if let Some(after) = commit(operator, caller, &job, happened, &note).await? {
+            return operator.shown(&after).await;
+        }
+    }
+    Err(try_again())
+}
+
+/// The job with its resolution; `None` when somebody was quicker.
+async fn commit(
+    operator: &Operator,
+    caller: &Caller,
+    job: &Job,
+    happened: bool,
+    note: &Reason,
+) -> Result<Option<Job>, ApiError> {
+    let now = operator.world.now();
+    let resolution = Resolution { by: ResolvedBy::Operator, happened, at: now, note: Some(note.text()) };
+    let mut after = job
+        .apply(JobEvent::Resolved(resolution), now)
+        .map_err(|fault| ApiError::new(Code::JobNotUnknown).because(fault))?;
+    let context = AuditContext {
+        request_id: job.request_id,
+        at: now,
+        actor: Actor::Operator,
+        step: job.cursor,
+        tool: job.step().map_or("", |step| step.tool.as_str()),
+        policy_version: operator.policy.version(),
+    };
+    let event = AuditEvent::Resolved {
+        happened,
+        by: Some("operator".to_owned()),
+        operator: Some(caller.known.id),
+        note_digest: Some(Digest::sha256(note.text().as_bytes())),
+    };
+    let record = AuditRecord::after(job.audit, context, event);
+    let put = operator.table.put_audit(job.user_id, &record, now).await;
+    after.audit = put.inspect_err(|_| operator.world.count(Metric::AuditWriteFailures)).map_err(fault)?;
+    match operator.table.commit(job, &after, &operator.world.nonce()).await.map_err(fault)? {
+        Commit::Done => Ok(Some(after)),
+        Commit::Lost(_) => Ok(None),
+    }
+}

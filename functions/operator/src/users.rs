@@ -1,0 +1,127 @@
+//! `/v1/operator/users/{user_id}/…`: a user's sessions, groups and refusals.
+
+use std::collections::BTreeSet;
+
+use lambda_http::Request;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::{
+    audit::OperatorEvent,
+    http::{self, Answer, ApiError, Code},
+    telemetry::Asked,
+    user_id::UserId,
+};
+
+use crate::{
+    Operator,
+    caller::Caller,
+    fault,
+    one_job::Head,
+    words::{self, Reason},
+};
+
+/// In how many groups one user may be.
+const GROUPS_AT_MOST: usize = 16;
+/// The longest name of a group.
+const GROUP_NAME_AT_MOST: usize = 40;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevocationBody {
+    reason: Reason,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupsBody {
+    groups: BTreeSet<Group>,
+    reason: Reason,
+}
+
+/// The name of a group, as policies spell it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct Group(String);
+
+/// Not a name of a group.
+#[derive(Debug, thiserror::Error)]
+#[error("not a name of a group")]
+struct NotAGroup;
+
+impl TryFrom<String> for Group {
+    type Error = NotAGroup;
+
+    fn try_from(text: String) -> Result<Self, NotAGroup> {
+        let of_a_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        let fits = (1..=GROUP_NAME_AT_MOST).contains(&text.len()) && text.bytes().all(of_a_name);
+        if fits { Ok(Self(text)) } else { Err(NotAGroup) }
+    }
+}
+
+#[derive(Serialize)]
+struct Refusals {
+    records: Vec<Value>,
+    head: Head,
+}
+
+/// The user that a path names. From here on the line about the request names them, too.
+fn named(user: &str, asked: &mut Asked<'_>) -> Result<UserId, ApiError> {
+    let user: UserId = user.parse().map_err(|_| ApiError::new(Code::NotFound))?;
+    asked.user_id = Some(user);
+    Ok(user)
+}
+
+impl Operator {
+    async fn is_a_user(&self, user: UserId) -> Result<(), ApiError> {
+        self.table.user(user).await.map_err(fault)?.map(drop).ok_or_else(|| ApiError::new(Code::NotFound))
+    }
+}
+
+/// Ends every session of a user. They may log in again.
+pub(crate) async fn revoke(
+    operator: &Operator,
+    caller: &Caller,
+    request: &Request,
+    user: &str,
+    asked: &mut Asked<'_>,
+) -> Result<Answer, ApiError> {
+    let user_id = named(user, asked)?;
+    let RevocationBody { reason } = words::read(request, r#"{"reason": 1 to 200 characters}"#)?;
+    operator.is_a_user(user_id).await?;
+    operator.record(caller, OperatorEvent::UserRevoked { user_id, reason: reason.text() }).await?;
+    let now = operator.world.now();
+    operator.table.revoke_sessions(user_id, now).await.map_err(fault)?;
+    Ok(http::ok(&json!({ "user_id": user_id, "revoked_at": now.to_string() })))
+}
+
+/// Puts a user into exactly these groups. Policy decides by them from the next decision on, the worker's included.
+pub(crate) async fn set_groups(
+    operator: &Operator,
+    caller: &Caller,
+    request: &Request,
+    user: &str,
+    asked: &mut Asked<'_>,
+) -> Result<Answer, ApiError> {
+    let user_id = named(user, asked)?;
+    let expected = r#"{"groups": up to 16 names of a-z, 0-9, - and _, "reason": 1 to 200 characters}"#;
+    let GroupsBody { groups, reason } = words::read(request, expected)?;
+    if groups.len() > GROUPS_AT_MOST {
+        return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
+    }
+    let groups: BTreeSet<String> = groups.into_iter().map(|group| group.0).collect();
+    let now = operator.table.user(user_id).await.map_err(fault)?.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    if now.groups != groups {
+        let named = groups.iter().cloned().collect();
+        operator.record(caller, OperatorEvent::GroupsSet { user_id, groups: named, reason: reason.text() }).await?;
+        if !operator.table.set_groups(user_id, &groups).await.map_err(fault)? {
+            return Err(ApiError::new(Code::NotFound));
+        }
+    }
+    Ok(http::ok(&json!({ "user_id": user_id, "groups": groups })))
+}
+
+/// What a user was refused of late.
+pub(crate) async fn refusals(operator: &Operator, user: &str, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+    let page = operator.table.refusals_of(named(user, asked)?).await.map_err(fault)?;
+    Ok(http::ok(&Refusals { records: page.records, head: page.head.into() }))
+}

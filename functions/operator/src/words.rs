@@ -1,0 +1,32 @@
+//! What the bodies of this function have in common.
+
+use lambda_http::Request;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use shared::{
+    body,
+    http::{ApiError, Code},
+    mode,
+};
+
+/// Why somebody does something: 1 to 200 visible characters on one line.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason(pub(crate) mode::Reason);
+
+impl Reason {
+    pub(crate) fn text(&self) -> String {
+        self.0.text().to_owned()
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        mode::Reason::parse(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A body of exactly these fields. serde's own message would quote it, so `expected` says what it must be.
+pub(crate) fn read<T: DeserializeOwned>(request: &Request, expected: &'static str) -> Result<T, ApiError> {
+    serde_json::from_value(body::read_json(request)?)
+        .map_err(|_| ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")))
+}
