@@ -1,17 +1,26 @@
 //! Each function's configuration on one machine: filled directly, and as environment for functions that run elsewhere.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use shared::{
     admission::Limits,
-    config::{self, EdgeAuthConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig, WorkerConfig},
+    config::{
+        self, CheckpointTarget, EdgeAuthConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig, WorkerConfig,
+    },
+    jwks::JwksSource,
     rate_limit::Rate,
     secrets::SecretSource,
     session::Audience,
     table::Table,
 };
 
-use crate::backend::Backend;
+use crate::{
+    backend::Backend,
+    operators::{self, OperatorKey},
+};
 
 /// Days that records outlive their job.
 const RETENTION_DAYS: u64 = 30;
@@ -123,6 +132,24 @@ impl Deployment {
         }
     }
 
+    /// operator's, with the key set of this host's own.
+    pub fn operator(&self) -> OperatorConfig {
+        OperatorConfig {
+            table: self.table(),
+            queue: self.queue(),
+            dead_letter_queue_url: self.backend.dlq_url.clone(),
+            audience: operators::audience(),
+            jwks: JwksSource::File(self.operator_key().key_set()),
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+            metrics_namespace: None,
+        }
+    }
+
+    /// The key of this host's own operators: beside its secrets.
+    pub fn operator_key(&self) -> OperatorKey {
+        OperatorKey::within(self.secrets_file.parent().unwrap_or(Path::new(".")))
+    }
+
     /// The environment of every function, for `cargo lambda watch`. Says what the structs above say.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let aws = &self.backend.aws;
@@ -147,6 +174,11 @@ impl Deployment {
             ("CHECKPOINT_EVERY_S", CHECKPOINT_EVERY_S.to_string()),
             ("CHECKPOINT_DIR", self.checkpoints().display().to_string()),
             ("LONG_POLL_MAX_S", LONG_POLL_S.to_string()),
+            ("DEAD_LETTER_QUEUE_URL", self.backend.dlq_url.clone()),
+            ("OPERATOR_ISSUER", operators::ISSUER.to_owned()),
+            ("OPERATOR_AUDIENCE", operators::AUDIENCE.to_owned()),
+            ("OPERATOR_ROLES_CLAIM", operators::ROLES_CLAIM.to_owned()),
+            ("OPERATOR_JWKS", self.operator_key().key_set().display().to_string()),
             ("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE.as_secs().to_string()),
         ]);
         variables
@@ -164,7 +196,7 @@ mod tests {
                 aws: AwsSettings::loopback("http://127.0.0.1:8000", "http://127.0.0.1:9324"),
                 table: "some-table-name".to_owned(),
                 queue_url: "http://127.0.0.1:9324/000000000000/jobs".to_owned(),
-                dlq_url: String::new(),
+                dlq_url: "http://127.0.0.1:9324/000000000000/jobs-dead".to_owned(),
             },
             secrets_file: "/x/secrets.json".into(),
             wechat_base_url: "http://127.0.0.1:9325".to_owned(),
@@ -187,6 +219,8 @@ mod tests {
         assert_eq!(format!("{status:?}"), same(format!("{:?}", deployment.status())));
         let worker = WorkerConfig::from_env(&env()).unwrap();
         assert_eq!(format!("{worker:?}"), same(format!("{:?}", deployment.worker())));
+        let operator = OperatorConfig::from_env(&env()).unwrap();
+        assert_eq!(format!("{operator:?}"), same(format!("{:?}", deployment.operator())));
         let sweep = SweepConfig::from_env(&env()).unwrap();
         assert_eq!(format!("{sweep:?}"), same(format!("{:?}", deployment.sweep())));
     }
