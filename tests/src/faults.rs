@@ -73,7 +73,8 @@ impl Faults {
         *self.plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }
 
-    /// From now on, asks `plan` for each request about one item: its operation, and the item's sort key.
+    /// From now on, asks `plan` for each request about one item: its operation, and the item's sort key, or what the sort keys
+    /// begin with that a query asks for.
     pub fn plan_items(&self, plan: impl Fn(&str, &str) -> Option<Fault> + Send + Sync + 'static) {
         *self.item_plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }
@@ -103,7 +104,8 @@ impl Faults {
         let plan = self.item_plan.lock().expect("no panic holds it");
         let plan = plan.as_ref()?;
         let body: serde_json::Value = serde_json::from_slice(request.body().bytes()?).ok()?;
-        let key = body.pointer("/Item/sk/S").or(body.pointer("/Key/sk/S"))?;
+        let places = ["/Item/sk/S", "/Key/sk/S", "/ExpressionAttributeValues/:prefix/S"];
+        let key = places.into_iter().find_map(|place| body.pointer(place))?;
         plan(operation, key.as_str()?)
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     http::{self, Answer},
+    mode::Mode,
     table::{Fence, GatewaySeen, Heartbeat, TableError},
     timestamp::Timestamp,
 };
@@ -23,6 +24,8 @@ struct Readiness<'a> {
     heartbeat: Option<HeartbeatView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<GatewayView>,
+    /// How much the service does by somebody's choice, which is no failure.
+    mode: &'static str,
     policy_version: &'a str,
 }
 
@@ -50,22 +53,33 @@ pub(crate) fn live() -> Answer {
 
 /// Whether the service as a whole does its work, and what is wrong if it does not.
 pub(crate) async fn ready(status: &Status) -> Answer {
-    let (beat, seen) = tokio::join!(status.table.heartbeat(), status.table.last_gateway());
-    let readiness = judge(beat, seen, status.policy.version(), status.world.now());
+    let controls = status.controls.get(&status.table, &status.world);
+    let (beat, seen, controls) = tokio::join!(status.table.heartbeat(), status.table.last_gateway(), controls);
+    let mode = controls.service.mode;
+    let readiness = judge(beat, seen, mode, status.policy.version(), status.world.now());
     if readiness.ready { http::ok(&readiness) } else { http::not_ready(&readiness) }
 }
 
 fn judge(
     beat: Result<Option<Heartbeat>, TableError>,
     seen: Result<Option<GatewaySeen>, TableError>,
+    mode: Mode,
     policy_version: &str,
     now: Timestamp,
 ) -> Readiness<'_> {
+    let mode = mode.name();
     let (beat, seen) = match (beat, seen) {
         (Ok(beat), Ok(seen)) => (beat, seen),
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(function = "status", error = %error, "readiness is not known");
-            return Readiness { ready: false, failing: vec!["table"], heartbeat: None, gateway: None, policy_version };
+            return Readiness {
+                ready: false,
+                failing: vec!["table"],
+                heartbeat: None,
+                gateway: None,
+                mode,
+                policy_version,
+            };
         }
     };
     let fence = seen.as_ref().map_or(Fence::Untested, |seen| seen.fence);
@@ -96,6 +110,7 @@ fn judge(
             },
             seen_at: seen.map(|seen| seen.seen_at.to_string()),
         }),
+        mode,
         policy_version,
     }
 }
@@ -117,7 +132,7 @@ mod tests {
     }
 
     fn failing(beat: Option<Heartbeat>, seen: Option<GatewaySeen>) -> Vec<&'static str> {
-        let readiness = judge(Ok(beat), Ok(seen), "p", NOW);
+        let readiness = judge(Ok(beat), Ok(seen), Mode::Full, "p", NOW);
         assert_eq!(readiness.ready, readiness.failing.is_empty());
         assert!(!serde_json::to_string(&readiness).unwrap().contains("secret"));
         readiness.failing
@@ -137,8 +152,17 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_mode_is_told_and_is_no_failure() {
+        for mode in Mode::ALL {
+            let readiness = judge(Ok(beat(0, true)), Ok(None), mode, "p", NOW);
+            assert!(readiness.ready);
+            assert_eq!(readiness.mode, mode.name());
+        }
+    }
+
+    #[test]
     fn a_table_that_does_not_answer_is_all_that_is_known() {
-        let readiness = judge(Ok(beat(0, true)), Err(TableError::Malformed("gateway")), "p", NOW);
+        let readiness = judge(Ok(beat(0, true)), Err(TableError::Malformed("gateway")), Mode::ReadOnly, "p", NOW);
         assert_eq!(readiness.failing, ["table"]);
         assert!(!readiness.ready && readiness.gateway.is_none());
     }

@@ -4,6 +4,7 @@ use shared::clock::World;
 
 use super::{EngineArgs, Failure, output::say, secrets::value, signals::Stop};
 use crate::{
+    begin,
     configs::Deployment,
     data::{DataDir, checkout},
     engines::{EngineOptions, Engines},
@@ -26,8 +27,9 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
     let app_secret = secrets::install(&data.secrets_file(), &world, &Given { wechat_app_secret: None, gateway_token })?;
     let options =
         EngineOptions { table_file: Some(data.table_file()), table_port: args.table_port, queue_port: args.queue_port };
+    let is_new = !data.table_file().exists();
     let engines = Engines::start(options).await?;
-    let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, world).await?;
+    let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, world.clone()).await?;
     let deployment = Deployment {
         backend: engines.backend.clone(),
         secrets_file: data.secrets_file(),
@@ -35,6 +37,7 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
         wechat_app_id: DEV_APP_ID.to_owned(),
         gateway_base_url: args.gateway.gateway_url.unwrap_or_else(|| OPENCLAW_DEFAULT.to_owned()),
     };
+    begin::begin(&deployment.open_table(), &world, is_new).await?;
     for (name, value) in deployment.environment() {
         say(format_args!("export {name}='{value}'"));
     }

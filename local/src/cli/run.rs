@@ -6,11 +6,14 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, RunArgs, output::say, secrets::value, signals::Stop};
+use shared::{jwks::JwksSource, operator::OperatorAudience};
+
+use super::{Failure, OperatorArgs, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{
+    console::ConsoleOptions,
     data::checkout,
     gateway::{Gateway, GatewayOptions, GatewayState},
-    service::{Claim, Login, Options, Service},
+    service::{Claim, Login, OperatorIssuer, Options, Service},
 };
 
 /// Pauses before starting a gateway again that ended by itself.
@@ -31,6 +34,8 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
         sweep_every: Duration::from_secs(args.sweep_every),
         bind,
         metrics_port: args.metrics_port,
+        operators: operators(&args.operators)?,
+        console: console(&args, &checkout),
         ..Options::dev(claim.data.path.clone(), gateway_base_url, gateway_token)
     };
     let service = Service::start_with(claim, options).await?;
@@ -40,6 +45,26 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     say("Stopping; press Ctrl-C again to stop at once.");
     service.stop().await;
     gateway.stop().await
+}
+
+/// The page that was asked for, or the one that was built here.
+fn console(args: &RunArgs, checkout: &Path) -> Option<ConsoleOptions> {
+    let built = || Some(checkout.join("console/dist")).filter(|dir| dir.join("index.html").exists());
+    let dir = args.console.as_ref().map(|dir| checkout.join(dir)).or_else(built)?;
+    Some(ConsoleOptions { dir, sign_in: None })
+}
+
+/// The issuer of operators, when one is named.
+fn operators(args: &OperatorArgs) -> Result<Option<OperatorIssuer>, Failure> {
+    let (Some(issuer), Some(audience), Some(jwks)) =
+        (&args.operator_issuer, &args.operator_audience, &args.operator_jwks)
+    else {
+        return Ok(None);
+    };
+    let jwks = JwksSource::parse(jwks).ok_or("--operator-jwks must be an https URL or an absolute path")?;
+    let roles_claim = args.operator_roles_claim.clone();
+    let audience = OperatorAudience { issuer: issuer.clone(), audience: audience.clone(), roles_claim };
+    Ok(Some(OperatorIssuer { audience, jwks }))
 }
 
 fn login(args: &RunArgs) -> Result<Login, Failure> {
@@ -134,8 +159,17 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
         }
         Source::Given { url: gateway, .. } => say(format_args!("Ready on {url}, with the OpenClaw gateway {gateway}.")),
     }
+    if service.has_console {
+        say(format_args!("The operator's console: {url}/console/"));
+    }
     if let Some(url) = service.metrics_url() {
         say(format_args!("Prometheus reads {url}."));
+    }
+    if service.controls.is_set() {
+        say(format_args!("Mode: {}.", service.controls.service.mode.name()));
+    } else {
+        say("\nNo mode was ever set in this table, so the service ONLY READS: every write is refused.");
+        say(format_args!("Open it with: {program} mode set full --reason 'WHY'\n"));
     }
     if service.rung > 0 {
         say(format_args!("Open jobs that go on from before: {}.", service.rung));

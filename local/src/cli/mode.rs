@@ -1,0 +1,237 @@
+//! `local mode`: how much the service does, at one look or with one change. Works without the operator's API, so that the
+//! service can be closed, and opened, when that is what does not work.
+
+use std::{
+    fmt::{self, Display},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use shared::{
+    audit::OperatorActor,
+    clock::World,
+    config::{self, Env},
+    controls::{self, Change},
+    mode::{Controls, Mode, Reason, Setting},
+    policy::Policy,
+    table::{Applied, Table},
+    timestamp::Timestamp,
+};
+
+use super::{Failure, output::say};
+use crate::{
+    data::{TABLE_FILE, checkout},
+    engines::{EngineOptions, Engines},
+};
+
+/// What to do with it.
+#[derive(Debug, Subcommand)]
+pub(super) enum ModeCommand {
+    /// Show the service's mode, the tools that have one of their own or were opened, and the last audit checkpoint
+    Get(Which),
+    /// Set the service's mode
+    Set {
+        /// closed, explain_only, read_only or full
+        #[arg(value_parser = mode)]
+        mode: Mode,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Set the mode of one tool; it never does more than the service's
+    Tool {
+        /// The tool's name in the catalogue
+        tool: String,
+        /// closed, explain_only, read_only, or full to leave it to the service's
+        #[arg(value_parser = mode)]
+        mode: Mode,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Open a destructive tool for a while, or shut it
+    Open {
+        /// The tool's name in the catalogue
+        tool: String,
+        /// For how long from now; 0 shuts it
+        #[arg(long)]
+        minutes: u32,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Why.
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// Why: kept in the audit chain for ever, so name nobody
+    #[arg(long, value_parser = Reason::parse)]
+    reason: Reason,
+}
+
+/// Which service.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The data directory of a service on this machine, running or not, from the checkout's root
+    #[arg(long, default_value = ".local/data")]
+    data: PathBuf,
+    /// A table in the cloud instead; region, credentials and endpoint come from the standard `AWS_*` variables
+    #[arg(long, conflicts_with = "data")]
+    table: Option<String>,
+}
+
+fn mode(name: &str) -> Result<Mode, String> {
+    Mode::parse(name).ok_or_else(|| format!("a mode is one of {}", Mode::ALL.map(Mode::name).join(", ")))
+}
+
+/// An open table, and the engine that serves it if it is one of ours.
+struct Opened {
+    table: Table,
+    engines: Option<Engines>,
+}
+
+/// Nothing is written here that would be forgotten after it.
+const RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
+impl Opened {
+    async fn open(which: &Which) -> Result<Self, Failure> {
+        if let Some(name) = &which.table {
+            let aws = config::aws(&Env::process())?;
+            return Ok(Self { table: Table::new(aws.dynamodb(), name.clone(), RETENTION), engines: None });
+        }
+        let file = checkout()?.join(&which.data).join(TABLE_FILE);
+        if !file.is_file() {
+            return Err(no_table(&file).into());
+        }
+        // Beside a service that runs: SQLite lets several processes work on one file, one write at a time.
+        let engines = Engines::start(EngineOptions { table_file: Some(file), ..EngineOptions::default() }).await?;
+        let backend = &engines.backend;
+        let table = Table::new(backend.aws.dynamodb(), backend.table.clone(), RETENTION);
+        Ok(Self { table, engines: Some(engines) })
+    }
+
+    async fn close(self) {
+        if let Some(engines) = self.engines {
+            engines.stop().await;
+        }
+    }
+}
+
+fn no_table(file: &Path) -> String {
+    format!("there is no table at {}; say which one with --data or --table", file.display())
+}
+
+/// Runs one of them.
+pub(super) async fn run(command: ModeCommand) -> Result<(), Failure> {
+    let policy = Policy::built_in()?;
+    let catalogue = policy.catalogue();
+    let (change, which) = match command {
+        ModeCommand::Get(which) => (None, which),
+        ModeCommand::Set { mode, why, which } => (Some(Change::mode(mode, why.reason)), which),
+        ModeCommand::Tool { tool, mode, why, which } => {
+            (Some(Change::tool(catalogue, &tool, mode, why.reason).map_err(about(&tool))?), which)
+        }
+        ModeCommand::Open { tool, minutes, why, which } => {
+            (Some(Change::opening(catalogue, &tool, minutes, why.reason).map_err(about(&tool))?), which)
+        }
+    };
+    let opened = Opened::open(&which).await?;
+    let done = act(&opened.table, change.as_ref(), policy.version()).await;
+    opened.close().await;
+    done
+}
+
+fn about<E: Display>(tool: &str) -> impl FnOnce(E) -> Failure {
+    move |fault| format!("{tool}: {fault}").into()
+}
+
+async fn act(table: &Table, change: Option<&Change>, policy_version: &str) -> Result<(), Failure> {
+    let world = World::system();
+    if let Some(change) = change {
+        match controls::change(table, &world, OperatorActor::Command, change, policy_version).await? {
+            Applied::Done => {}
+            Applied::Overtaken => say("Another change came later, and holds instead."),
+        }
+    }
+    let max_age = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
+    let controls = table.controls(world.now(), max_age).await?;
+    say(Shown(&controls, world.now()));
+    if change.is_some() {
+        say(format_args!("Every function acts on it within {} s.", controls::MAX_AGE.as_secs()));
+    }
+    Ok(())
+}
+
+/// What is set, a line for each.
+pub(super) struct Shown<'a>(pub(super) &'a Controls, pub(super) Timestamp);
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(controls, now) = self;
+        if controls.is_set() {
+            write!(f, "service  {}", Line(&controls.service))?;
+        } else {
+            write!(f, "service  read_only: no mode was ever set; open it with `local mode set full --reason TEXT`")?;
+        }
+        for (tool, switch) in &controls.tools {
+            if let Some(setting) = &switch.setting {
+                write!(f, "\n{tool}  {}", Line(setting))?;
+            }
+            if let Some(until) = switch.opened_until {
+                let state = if controls.opened(tool, *now) { "open until" } else { "shut since" };
+                write!(f, "\n{tool}  {state} {until}")?;
+            }
+        }
+        match controls.checkpoint {
+            None => write!(f, "\naudit checkpoint  none"),
+            Some(seen) => {
+                write!(f, "\naudit checkpoint  {} signed {}", seen.seq, seen.signed_at)?;
+                match seen.exported_at {
+                    Some(at) => write!(f, ", exported {at}"),
+                    None => write!(f, ", not exported"),
+                }
+            }
+        }
+    }
+}
+
+struct Line<'a>(&'a Setting);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setting { mode, reason, by, at } = self.0;
+        write!(f, "{}  since {at} by {by}: {reason}", mode.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::mode::{CheckpointSeen, ToolSwitch};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    #[test]
+    fn what_is_set_is_shown_whole() {
+        let setting = |mode| Setting { mode, reason: "a test".into(), by: "command".into(), at: NOW };
+        let mut controls = Controls::unset(NOW);
+        let shown = |controls: &Controls| Shown(controls, NOW).to_string();
+        assert!(shown(&controls).contains("local mode set full"), "it says how to open it");
+        controls.service = setting(Mode::Full);
+        let until = |millis| Some(Timestamp::from_millis(NOW.millis() + millis));
+        controls.tools.insert("a".into(), ToolSwitch { setting: Some(setting(Mode::Closed)), opened_until: until(1) });
+        controls.tools.insert("b".into(), ToolSwitch { setting: None, opened_until: until(0) });
+        controls.checkpoint = Some(CheckpointSeen { seq: 7, signed_at: NOW, exported_at: None });
+        let lines = shown(&controls);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(lines[0], format!("service  full  since {NOW} by command: a test"));
+        assert_eq!(lines[1], format!("a  closed  since {NOW} by command: a test"));
+        assert!(lines[2].starts_with("a  open until ") && lines[3].starts_with("b  shut since "), "{lines:?}");
+        assert_eq!(lines[4], format!("audit checkpoint  7 signed {NOW}, not exported"));
+    }
+}

@@ -1,0 +1,186 @@
+//! What is stored: changes that cross, beginnings, checkpoints.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use integration_tests::{App, Fault, Setup};
+use local::begin::begin;
+use serde_json::{Value, json};
+use shared::{
+    approval::OperatorId,
+    audit::OperatorActor,
+    clock::{Clock, System, World},
+    controls::{self, Change, ControlsCache},
+    mode::{CheckpointSeen, Controls, Mode, Reason, Setting},
+    table::{Applied, Table},
+};
+use tokio::task::JoinSet;
+
+fn world(app: &App) -> World {
+    World::new(Arc::new(app.clock.clone()), Arc::new(System))
+}
+
+async fn set(app: &App) -> Controls {
+    app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap()
+}
+
+fn setting(app: &App, mode: Mode, by: &str) -> Setting {
+    Setting { mode, reason: "a test".into(), by: by.into(), at: app.clock.now() }
+}
+
+#[tokio::test]
+async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
+    let app = App::start().await;
+    let world = world(&app);
+    // Their own table, with faults: some of the items are written late, so that later records come first.
+    let aws = &app.deployment.backend.aws;
+    let table = Table::new(aws.dynamodb(), app.deployment.backend.table.clone(), Duration::from_secs(86_400));
+    for round in 0..5_u8 {
+        let count = std::sync::atomic::AtomicU8::new(round);
+        app.faults.plan_items(move |operation, key| {
+            let late = key == "LADDER#SERVICE" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 2 == 0;
+            (operation == "UpdateItem" && late).then_some(Fault::Late)
+        });
+        let mut changes = JoinSet::new();
+        for (n, mode) in (0..8).zip(Mode::ALL.into_iter().cycle()) {
+            let (table, world) = (table.clone(), world.clone());
+            changes.spawn(async move {
+                let actor = OperatorActor::Operator(OperatorId::from_random([n; 16]));
+                let change = Change::mode(mode, Reason::parse(&format!("change {n}")).unwrap());
+                controls::change(&table, &world, actor, &change, "p").await.unwrap()
+            });
+        }
+        let applied = changes.join_all().await;
+        assert!(applied.contains(&Applied::Done));
+        app.faults.none();
+        let last = app.table.operator_chain(0, 500).await.unwrap().records.pop().unwrap();
+        let service = set(&app).await.service;
+        let told = [json!(service.mode.name()), json!(service.by), json!(service.reason)];
+        assert_eq!(told, [&last["mode"], &last["actor"], &last["reason"]].map(Value::clone), "round {round}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_and_an_alarm_that_cross_leave_the_weaker_mode() {
+    let app = App::start().await;
+    let (alarm, operator) = ("alarm:a-audit-failing", "operator:x");
+    // The alarm was recorded later, and its item is written first.
+    assert_eq!(app.table.lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Done);
+    let raised = app.table.set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap();
+    assert_eq!((raised, set(&app).await.service.mode), (Applied::Overtaken, Mode::ReadOnly));
+    let closed = app.table.set_mode(9, &setting(&app, Mode::Closed, operator)).await.unwrap();
+    assert_eq!((closed, set(&app).await.service.mode), (Applied::Done, Mode::Closed));
+    // A change recorded before the alarm's does not undo it now either.
+    assert_eq!(app.table.set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap(), Applied::Overtaken);
+    // The alarm's own repetition finds nothing to lower.
+    assert_eq!(app.table.lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Done);
+    assert_eq!(set(&app).await.service.mode, Mode::Closed);
+    // Nor does a later alarm raise what was closed after it had looked.
+    assert_eq!(app.table.lower_mode(12, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Overtaken);
+    assert_eq!(set(&app).await.service.mode, Mode::Closed);
+    assert_eq!(app.table.set_mode(13, &setting(&app, Mode::Full, operator)).await.unwrap(), Applied::Done);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_table_begins_in_full_and_an_old_one_keeps_what_it_says() {
+    let app = App::with(Setup { mode: None, ..Setup::default() }).await;
+    let world = world(&app);
+    let old = begin(&app.table, &world, false).await.unwrap();
+    assert!(!old.is_set() && !set(&app).await.is_set(), "nothing is written to an old table");
+    let new = begin(&app.table, &world, true).await.unwrap();
+    assert_eq!((new.service.mode, new.service.by.as_str()), (Mode::Full, "command"));
+    app.mode(Mode::Closed).await;
+    for is_new in [false, true] {
+        assert_eq!(begin(&app.table, &world, is_new).await.unwrap().service.mode, Mode::Closed, "{is_new}");
+    }
+    let records = app.table.operator_chain(0, 10).await.unwrap().records;
+    assert_eq!(records.len(), 2, "the beginning is recorded, once");
+    assert_eq!((&records[0]["event"], &records[0]["actor"]), (&json!("mode_set"), &json!("command")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_never_moves_back() {
+    let app = App::start().await;
+    let now = app.clock.now();
+    let note = async |seq, exported_at| {
+        app.table.note_checkpoint(CheckpointSeen { seq, signed_at: now, exported_at }).await.unwrap();
+        let seen = set(&app).await.checkpoint.unwrap();
+        (seen.seq, seen.exported_at.is_some())
+    };
+    assert_eq!(note(2, None).await, (2, false));
+    assert_eq!(note(1, None).await, (2, false), "older");
+    assert_eq!(note(2, Some(now)).await, (2, true), "exported after it was signed");
+    assert_eq!(note(3, None).await, (2, true), "not exported");
+    assert_eq!(note(1, Some(now)).await, (2, true), "older");
+    assert_eq!(note(2, Some(now)).await, (2, true));
+    assert_eq!(note(3, Some(now)).await, (3, true));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_mode_of_a_name_that_nobody_knows_is_unreadable() {
+    let app = App::start().await;
+    let cache = ControlsCache::new("test", Duration::ZERO);
+    let world = world(&app);
+    assert_eq!(cache.get(&app.table, &world).await.service.mode, Mode::Full);
+    for (key, mode) in
+        [("LADDER#SERVICE", "sideways"), ("LADDER#TOOL#ledger_append", "FULL"), ("LADDER#CHECKPOINT", "full")]
+    {
+        let before = raw(&app, key, "#mode = :value", AttributeValue::S(mode.into())).await;
+        app.clock.advance(controls::MAX_AGE);
+        let seen = cache.get(&app.table, &world).await;
+        assert_eq!((seen.service.mode, seen.is_set()), (Mode::ReadOnly, false), "{key}");
+        restore(&app, key, before).await;
+        app.clock.advance(controls::RETRY_AFTER);
+        assert_eq!(cache.get(&app.table, &world).await.service.mode, Mode::Full, "{key}");
+    }
+    app.stop().await;
+}
+
+type Item = std::collections::HashMap<String, AttributeValue>;
+
+/// Changes an item behind the service's back; tells what it was.
+async fn raw(app: &App, key: &str, set: &str, value: AttributeValue) -> Option<Item> {
+    let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
+    let update = update.key("pk", AttributeValue::S("CONTROL".into())).key("sk", AttributeValue::S(key.into()));
+    let update = update.update_expression(format!("SET {set}")).expression_attribute_names("#mode", "mode");
+    let update = update.expression_attribute_values(":value", value);
+    let update = update.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld);
+    update.send().await.unwrap().attributes
+}
+
+async fn restore(app: &App, key: &str, before: Option<Item>) {
+    let (client, table) = (app.aws.dynamodb(), &app.deployment.backend.table);
+    match before.filter(|item| !item.is_empty()) {
+        Some(item) => drop(client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap()),
+        None => {
+            let delete = client.delete_item().table_name(table).key("pk", AttributeValue::S("CONTROL".into()));
+            drop(delete.key("sk", AttributeValue::S(key.into())).send().await.unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn callers_who_come_at_once_share_one_read() {
+    let app = App::start().await;
+    let aws = &app.deployment.backend.aws;
+    let table = Table::new(aws.dynamodb(), app.deployment.backend.table.clone(), Duration::from_secs(86_400));
+    let (cache, world) = (Arc::new(ControlsCache::new("test", Duration::ZERO)), world(&app));
+    for (fault, mode) in [(None, Mode::Full), (Some(Fault::Quoted), Mode::ReadOnly)] {
+        app.clock.advance(controls::MAX_AGE);
+        app.faults.plan(move |_, _| fault);
+        let mut callers = JoinSet::new();
+        for _ in 0..20 {
+            let (cache, table, world) = (cache.clone(), table.clone(), world.clone());
+            callers.spawn(async move { cache.get(&table, &world).await });
+        }
+        let seen = callers.join_all().await;
+        assert!(seen.iter().all(|controls| controls.service.mode == mode));
+        assert_eq!(app.faults.seen(), ["Query"], "also when it fails: nobody waits for twenty");
+        app.faults.none();
+    }
+    app.stop().await;
+}
