@@ -280,6 +280,14 @@ pub fn ok(body: &impl Serialize) -> Answer {
     with_body(StatusCode::OK, "application/json", &json!(body))
 }
 
+/// 200 with a file, to be kept as `cache` says.
+pub fn file(content_type: &str, cache: &str, bytes: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Body::Binary(bytes));
+    set(&mut answer, header::CONTENT_TYPE, content_type);
+    set(&mut answer, header::CACHE_CONTROL, cache);
+    answer
+}
+
 /// 201 with JSON.
 pub fn created(body: &impl Serialize) -> Answer {
     with_body(StatusCode::CREATED, "application/json", &json!(body))
