@@ -15,6 +15,7 @@ mod demo;
 mod engines;
 mod id;
 mod mode;
+mod operator;
 mod output;
 mod policy;
 mod run;
@@ -58,6 +59,11 @@ enum Command {
     Secrets {
         #[command(subcommand)]
         command: secrets::SecretsCommand,
+    },
+    /// Tokens for the operator's API and console of one host
+    Operator {
+        #[command(subcommand)]
+        command: operator::OperatorCommand,
     },
     /// Look at messages that the worker could not handle, and put them back on the queue
     DeadLetters {
@@ -115,6 +121,8 @@ struct RunArgs {
     #[arg(long, value_name = "DIR")]
     console: Option<PathBuf>,
     #[command(flatten)]
+    operators: OperatorArgs,
+    #[command(flatten)]
     gateway: GatewayArgs,
     /// The Mini Program's app id
     #[arg(long, requires = "wechat_secret_file")]
@@ -125,6 +133,22 @@ struct RunArgs {
     /// WeChat's API
     #[arg(long, default_value = "https://api.weixin.qq.com")]
     wechat_base_url: String,
+}
+
+#[derive(Debug, Args)]
+struct OperatorArgs {
+    /// Who issues the operators' tokens: `iss` [default: this host, with `local operator token`]
+    #[arg(long, requires_all = ["operator_audience", "operator_jwks"])]
+    operator_issuer: Option<String>,
+    /// Whom their tokens are for: `aud`
+    #[arg(long, requires = "operator_issuer")]
+    operator_audience: Option<String>,
+    /// The issuer's key set: an https URL, or an absolute path
+    #[arg(long, requires = "operator_issuer")]
+    operator_jwks: Option<String>,
+    /// Where their tokens have the roles: a claim, or a JSON pointer such as /realm_access/roles
+    #[arg(long, requires = "operator_issuer", default_value = "roles")]
+    operator_roles_claim: String,
 }
 
 #[derive(Debug, Args)]
@@ -169,6 +193,7 @@ pub async fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Command::Secrets { command } => secrets::run(command).await,
+        Command::Operator { command } => operator::run(command),
         Command::DeadLetters { command } => dead_letters::run(command).await,
         Command::Mode { command } => mode::run(command).await,
         Command::WechatStub(args) => wechat_stub::run(args).await,

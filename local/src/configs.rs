@@ -8,7 +8,8 @@ use std::{
 use shared::{
     admission::Limits,
     config::{
-        self, CheckpointTarget, EdgeAuthConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig, WorkerConfig,
+        self, CheckpointTarget, EdgeAuthConfig, OperatorConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig,
+        WorkerConfig,
     },
     jwks::JwksSource,
     rate_limit::Rate,

@@ -17,6 +17,7 @@ use http::{header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as HttpBody, Incoming};
 use lambda_http::Body;
+use operator::Operator;
 use shared::{
     clock::World,
     http::{Answer, ApiError, Code},
@@ -26,6 +27,7 @@ use status::Status;
 use tokio::net::TcpListener;
 
 use crate::{
+    console::Console,
     event::event,
     listener::{self, Server},
     routes::{self, Found, Function},
@@ -48,6 +50,10 @@ pub struct Functions {
     pub edge_auth: Arc<EdgeAuth>,
     /// Every client read.
     pub status: Arc<Status>,
+    /// Everything of the operators.
+    pub operator: Arc<Operator>,
+    /// The operator's page, where there is one.
+    pub console: Option<Arc<Console>>,
     /// Clock and randomness.
     pub world: World,
 }
@@ -133,6 +139,9 @@ impl Functions {
     /// Finds the function of a request and lets it answer.
     pub async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Answer {
         let began = Instant::now();
+        if let Some(page) = self.console.as_ref().and_then(|it| it.answer(&parts.method, parts.uri.path())) {
+            return page;
+        }
         let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
             Found::Route(route, open) => (route, open),
             Found::OtherMethods(methods) => {
@@ -150,6 +159,7 @@ impl Functions {
             match route.function {
                 Function::EdgeAuth => self.edge_auth.handle(request).await,
                 Function::Status => self.status.handle(request).await,
+                Function::Operator => self.operator.handle(request).await,
             }
         });
         let timed = tokio::time::timeout(TIME_LIMIT, answer).await;

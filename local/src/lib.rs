@@ -5,15 +5,18 @@
 //! while developing. The functions are the same as on Lambda, and speak the same protocols through the same SDK.
 
 pub mod backend;
+pub mod begin;
 pub mod cli;
 pub mod configs;
 pub mod connector;
+pub mod console;
 pub mod data;
 pub mod engines;
 mod event;
 pub mod front;
 pub mod gateway;
 pub mod listener;
+pub mod operators;
 mod orphan;
 pub mod poller;
 pub mod prometheus;

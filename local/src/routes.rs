@@ -7,6 +7,8 @@ pub enum Function {
     EdgeAuth,
     /// Every client read.
     Status,
+    /// Everything of the operators.
+    Operator,
 }
 
 /// One route. `{name}` in a path stands for one segment.
@@ -29,6 +31,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/sessions", Function::EdgeAuth),
     route("DELETE", "/v1/sessions", Function::EdgeAuth),
     route("POST", "/v1/jobs", Function::EdgeAuth),
+    route("POST", "/v1/jobs/{request_id}/approval", Function::EdgeAuth),
     route("POST", "/v1/jobs/{request_id}/cancel", Function::EdgeAuth),
     route("GET", "/v1/jobs", Function::Status),
     route("GET", "/v1/jobs/{request_id}", Function::Status),
@@ -36,6 +39,26 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/tools", Function::Status),
     route("GET", "/healthz", Function::Status),
     route("GET", "/readyz", Function::Status),
+    route("GET", "/v1/operator/me", Function::Operator),
+    route("POST", "/v1/operator/me/users", Function::Operator),
+    route("GET", "/v1/operator/approvals", Function::Operator),
+    route("GET", "/v1/operator/jobs", Function::Operator),
+    route("GET", "/v1/operator/jobs/{job}", Function::Operator),
+    route("POST", "/v1/operator/jobs/{job}/approval", Function::Operator),
+    route("POST", "/v1/operator/jobs/{job}/resolution", Function::Operator),
+    route("GET", "/v1/operator/users/{user_id}/jobs", Function::Operator),
+    route("POST", "/v1/operator/users/{user_id}/revocation", Function::Operator),
+    route("PUT", "/v1/operator/users/{user_id}/groups", Function::Operator),
+    route("GET", "/v1/operator/users/{user_id}/refusals", Function::Operator),
+    route("GET", "/v1/operator/dead-letters", Function::Operator),
+    route("POST", "/v1/operator/dead-letters/replay", Function::Operator),
+    route("GET", "/v1/operator/controls", Function::Operator),
+    route("PUT", "/v1/operator/controls/mode", Function::Operator),
+    route("PUT", "/v1/operator/controls/tools/{name}", Function::Operator),
+    route("PUT", "/v1/operator/controls/tools/{name}/opening", Function::Operator),
+    route("GET", "/v1/operator/audit", Function::Operator),
+    route("GET", "/v1/operator/checkpoints", Function::Operator),
+    route("GET", "/v1/operator/metrics", Function::Operator),
 ];
 
 /// Where a request goes.
@@ -87,10 +110,11 @@ mod tests {
     #[test]
     fn every_route_is_found_under_its_own_method_and_path() {
         for route in ROUTES {
-            let path = route.path.replace("{request_id}", "some-id");
-            let open: Vec<_> =
-                if route.path.contains("{request_id}") { vec![("request_id", "some-id")] } else { vec![] };
-            assert_eq!(find(route.method, &path), Found::Route(route, open));
+            let segments = route.path.split('/');
+            let name = |segment: &'static str| segment.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+            let open: Vec<_> = segments.clone().filter_map(name).map(|name| (name, "some-id")).collect();
+            let path: Vec<&str> = segments.map(|segment| name(segment).map_or(segment, |_| "some-id")).collect();
+            assert_eq!(find(route.method, &path.join("/")), Found::Route(route, open));
         }
     }
 

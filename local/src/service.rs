@@ -8,11 +8,16 @@ use std::{
 };
 
 use edge_auth::EdgeAuth;
+use operator::Operator;
 use shared::{
     clock::World,
-    metrics::{Dimension, Meter, Metric},
+    config::OperatorConfig,
+    jwks::JwksSource,
+    metrics::{Dimension, Meter, Metric, history::History},
+    mode::Controls,
+    operator::OperatorAudience,
     queue::Queue,
-    table::{Table, TableError},
+    table::TableError,
 };
 use status::Status;
 use sweep::Sweep;
@@ -20,11 +25,14 @@ use tokio::net::TcpListener;
 use worker::Worker;
 
 use crate::{
+    begin::{self, BeginFault},
     configs::Deployment,
+    console::{Console, ConsoleFault, ConsoleOptions},
     data::{DataDir, DataError},
     engines::{EngineError, EngineOptions, Engines},
     front::{self, Functions},
     listener::{self, BindError, Server},
+    operators::OperatorKeyFault,
     poller::Pollers,
     prometheus::Exporter,
     ring,
@@ -49,6 +57,15 @@ pub enum Login {
     },
 }
 
+/// An issuer of operators' tokens beyond this host.
+#[derive(Debug, Clone)]
+pub struct OperatorIssuer {
+    /// Whose tokens count.
+    pub audience: OperatorAudience,
+    /// Where its keys are.
+    pub jwks: JwksSource,
+}
+
 /// How to start the service.
 #[derive(Clone)]
 pub struct Options {
@@ -68,6 +85,10 @@ pub struct Options {
     pub sweep_every: Duration,
     /// Where Prometheus reads what is measured, on loopback; port 0 takes a free one. Without it, nothing is measured.
     pub metrics_port: Option<u16>,
+    /// The issuer of the operators' tokens; without one, this host's own key.
+    pub operators: Option<OperatorIssuer>,
+    /// The operator's page.
+    pub console: Option<ConsoleOptions>,
     /// Clock and randomness.
     pub world: World,
 }
@@ -84,6 +105,8 @@ impl Options {
             workers: 4,
             sweep_every: Duration::from_secs(10),
             metrics_port: None,
+            operators: None,
+            console: None,
             world: World::system(),
         }
     }
@@ -118,9 +141,18 @@ pub enum ServiceError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The operators' key.
+    #[error(transparent)]
+    Operators(#[from] OperatorKeyFault),
+    /// The operator's page.
+    #[error(transparent)]
+    Console(#[from] ConsoleFault),
     /// Reading open jobs.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Its mode.
+    #[error(transparent)]
+    Begin(#[from] BeginFault),
 }
 
 /// What can be refused at once: taken before anything slow is started.
@@ -152,6 +184,10 @@ pub struct Service {
     pub deployment: Deployment,
     /// How many open jobs were rung at the start.
     pub rung: usize,
+    /// What was set at the start.
+    pub controls: Controls,
+    /// Whether there is an operator's page under `/console/`.
+    pub has_console: bool,
     front: Server,
     metrics: Option<Server>,
     pollers: Pollers,
@@ -173,7 +209,7 @@ impl Service {
     pub async fn start_with(claim: Claim, options: Options) -> Result<Self, ServiceError> {
         let Claim { listener, data } = claim;
         let Options { login, gateway_base_url, gateway_token, world, metrics_port, .. } = options;
-        let (world, metrics) = metered(world, metrics_port).await?;
+        let (world, metrics, history) = metered(world, metrics_port).await?;
         world.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, "local")]);
         let given_secret = match &login {
             Login::Dev => None,
@@ -189,25 +225,46 @@ impl Service {
                 (Some(stub), base_url, DEV_APP_ID.to_owned())
             }
         };
+        let is_new = !data.table_file().exists();
         let table_file = Some(data.table_file());
         let engines = Engines::start(EngineOptions { table_file, ..EngineOptions::default() }).await?;
         let secrets_file = data.secrets_file();
         let backend = engines.backend.clone();
         let deployment = Deployment { backend, secrets_file, wechat_base_url, wechat_app_id, gateway_base_url };
 
+        let controls = begin::begin(&deployment.open_table(), &world, is_new).await?;
         let rung = ring_open_jobs(&deployment, &world).await?;
         let worker = Arc::new(Worker::new(deployment.worker(), world.clone()).map_err(refused("worker"))?);
         let pollers = Pollers::start(&deployment.backend, &worker, &world, options.workers);
         let sweep = Arc::new(Sweep::new(deployment.sweep(), world.clone()).map_err(refused("sweep"))?);
         let schedule = Schedule::start(sweep, world.clone(), options.sweep_every);
+        let operator = operator_config(&deployment, &world, options.operators)?;
+        let operator = Operator::remembering(operator, world.clone(), history).map_err(refused("operator"))?;
+        let console = options.console.as_ref().map(Console::read).transpose()?.map(Arc::new);
         let functions = Functions {
+            console,
             edge_auth: Arc::new(EdgeAuth::new(deployment.edge_auth(), world.clone()).map_err(refused("edge-auth"))?),
             status: Arc::new(Status::new(deployment.status(), world.clone()).map_err(refused("status"))?),
+            operator: Arc::new(operator),
             world,
         };
+        let has_console = functions.console.is_some();
         let front = front::serve(listener, functions);
         let base_url = front.base_url();
-        Ok(Self { base_url, deployment, rung, front, metrics, pollers, schedule, stub, engines, _data: data })
+        Ok(Self {
+            base_url,
+            deployment,
+            rung,
+            controls,
+            has_console,
+            front,
+            metrics,
+            pollers,
+            schedule,
+            stub,
+            engines,
+            _data: data,
+        })
     }
 
     /// Where Prometheus reads what is measured.
@@ -230,13 +287,29 @@ impl Service {
     }
 }
 
-/// The same world, measuring for Prometheus if a port is given.
-async fn metered(world: World, port: Option<u16>) -> Result<(World, Option<Server>), ServiceError> {
-    let Some(port) = port else { return Ok((world, None)) };
+/// The same world, measuring for the operator's charts, and for Prometheus if a port is given.
+async fn metered(world: World, port: Option<u16>) -> Result<(World, Option<Server>, History), ServiceError> {
+    let history = History::default();
+    let Some(port) = port else { return Ok((world.metered(Meter::into_sink(history.clone())), None, history)) };
     let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--metrics-port").await?;
     let exporter = Exporter::new()?;
     let server = exporter.serve(listener);
-    Ok((world.metered(Meter::into_sink(exporter)), Some(server)))
+    Ok((world.metered(Meter::into_sink((exporter, history.clone()))), Some(server), history))
+}
+
+/// Whose tokens count: the given issuer's, or those of this host's own key, which is made if it is missing.
+fn operator_config(
+    deployment: &Deployment,
+    world: &World,
+    issuer: Option<OperatorIssuer>,
+) -> Result<OperatorConfig, OperatorKeyFault> {
+    match issuer {
+        Some(OperatorIssuer { audience, jwks }) => Ok(OperatorConfig { audience, jwks, ..deployment.operator() }),
+        None => {
+            deployment.operator_key().keep(world)?;
+            Ok(deployment.operator())
+        }
+    }
 }
 
 fn refused<E: std::error::Error + Send + Sync + 'static>(function: &'static str) -> impl FnOnce(E) -> ServiceError {
@@ -245,7 +318,7 @@ fn refused<E: std::error::Error + Send + Sync + 'static>(function: &'static str)
 
 async fn ring_open_jobs(deployment: &Deployment, world: &World) -> Result<usize, TableError> {
     let config = deployment.sweep();
-    let table = Table::new(config.table.aws.dynamodb(), config.table.table, config.table.retention);
+    let table = deployment.open_table();
     let queue = Queue::new(config.table.aws.sqs(), config.queue.url, config.queue.fair);
     ring::ring_open_jobs(&table, &queue, world).await
 }

@@ -107,6 +107,7 @@ fn cargo_lambda_routes_as_the_service_does() {
         let function = match route.function {
             local::routes::Function::EdgeAuth => "edge-auth",
             local::routes::Function::Status => "status",
+            local::routes::Function::Operator => "operator",
         };
         let found = match &router[route.path] {
             toml::Value::String(name) => name.clone(),

@@ -9,14 +9,21 @@ use local::{
 };
 use serde_json::{Value, json};
 use shared::{
+    approval::{DecidedBy, OperatorId, Said},
+    audit::OperatorActor,
     aws::AwsSettings,
     clock::{Clock, System, World},
     config::{EdgeAuthConfig, WorkerConfig},
+    controls::{self, Change},
+    digest::Digest,
     intent::Via,
+    metrics::history::History,
+    mode::{CheckpointSeen, Mode, Reason},
     policy::Policy,
     request_id::RequestId,
-    table::{Stored, Table},
+    table::{Applied, DecisionMade, Stored, Table},
 };
+use operator::Operator;
 use status::Status;
 use sweep::Sweep;
 use uuid::Uuid;
@@ -37,11 +44,20 @@ pub struct Setup {
     pub worker: fn(&mut WorkerConfig),
     /// Another gateway than a mini one: its address and its token.
     pub gateway: Option<(String, String)>,
+    /// The service's mode; none was ever set when absent.
+    pub mode: Option<Mode>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { journal: true, unjournaled_writes: false, edge: |_| {}, worker: |_| {}, gateway: None }
+        Self {
+            journal: true,
+            unjournaled_writes: false,
+            edge: |_| {},
+            worker: |_| {},
+            gateway: None,
+            mode: Some(Mode::Full),
+        }
     }
 }
 
@@ -72,6 +88,7 @@ pub struct App {
     pub deployment: Deployment,
     /// AWS without faults.
     pub aws: AwsSettings,
+    edge: fn(&mut EdgeAuthConfig),
     wechat: WechatStub,
     undone: Vec<String>,
     dir: PathBuf,
@@ -130,10 +147,12 @@ impl App {
         let mut worker = deployment.worker();
         worker.unjournaled_writes = setup.unjournaled_writes;
         (setup.worker)(&mut worker);
-        Self {
+        let app = Self {
             functions: Functions {
+                console: None,
                 edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("edge-auth starts")),
                 status: Arc::new(Status::new(deployment.status(), world.clone()).expect("status starts")),
+                operator: Arc::new(operator(&deployment, &world)),
                 world: world.clone(),
             },
             worker: Arc::new(Worker::new(worker, world.clone()).expect("the worker starts")),
@@ -147,10 +166,47 @@ impl App {
             secrets_file,
             deployment,
             aws,
+            edge: setup.edge,
             wechat,
             undone: Vec::new(),
             dir,
+        };
+        if let Some(mode) = setup.mode {
+            app.mode(mode).await;
         }
+        app
+    }
+
+    /// Sets the service's mode, as the command line does. Every function sees it once [`controls::MAX_AGE`] has passed.
+    pub async fn mode(&self, mode: Mode) {
+        self.change(&Change::mode(mode, reason())).await;
+    }
+
+    /// Sets the mode of one tool.
+    pub async fn switch_tool(&self, tool: &str, mode: Mode) {
+        self.change(&Change::tool(policy().catalogue(), tool, mode, reason()).expect("a tool")).await;
+    }
+
+    /// Opens a destructive tool for so many minutes; 0 shuts it.
+    pub async fn open_tool(&self, tool: &str, minutes: u32) {
+        self.change(&Change::opening(policy().catalogue(), tool, minutes, reason()).expect("a destructive tool")).await;
+    }
+
+    /// Notes a checkpoint that was signed now, and exported now or not at all.
+    pub async fn checkpoint(&self, exported: bool) {
+        let now = self.clock.now();
+        let seen = CheckpointSeen {
+            seq: u64::try_from(now.millis()).expect("after 1970"),
+            signed_at: now,
+            exported_at: exported.then_some(now),
+        };
+        self.table.note_checkpoint(seen).await.expect("the table answers");
+    }
+
+    async fn change(&self, change: &Change) {
+        let world = World::new(Arc::new(self.clock.clone()), Arc::new(System));
+        let changed = controls::change(&self.table, &world, OperatorActor::Command, change, "a-test").await;
+        assert_eq!(changed.expect("the table answers"), Applied::Done);
     }
 
     /// The mini gateway.
@@ -167,6 +223,18 @@ impl App {
             None => Worker::new(config, world),
         };
         self.worker = Arc::new(worker.expect("the worker starts"));
+    }
+
+    /// An edge-auth that has just started, with nothing cached, and another policy if given.
+    pub fn new_edge(&mut self, policy: Option<Policy>) {
+        let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
+        let mut config = self.deployment.edge_auth();
+        (self.edge)(&mut config);
+        let edge = match policy {
+            Some(policy) => EdgeAuth::with_policy(config, world, policy),
+            None => EdgeAuth::new(config, world),
+        };
+        self.functions.edge_auth = Arc::new(edge.expect("edge-auth starts"));
     }
 
     /// Nobody's client.
@@ -186,6 +254,35 @@ impl App {
         assert_eq!(reply.status, 201, "{}", reply.body);
         let text = |field: &str| reply.body[field].as_str().expect("a login answers with it").to_owned();
         Client::new(self.functions.clone(), &text("token"), &text("user_id"))
+    }
+
+    /// A login code of that user that WeChat takes once.
+    pub fn fresh_code(&self, name: &str) -> String {
+        format!("dev-{name}.{}", Uuid::now_v7().simple())
+    }
+
+    /// How often WeChat was asked about a code.
+    pub fn wechat_asked(&self) -> u64 {
+        self.wechat.asked()
+    }
+
+    /// The user of that name says yes to what the service shows of a job.
+    pub async fn approve(&self, client: &Client, name: &str, id: &str) -> Reply {
+        client.decide(id, "approve", &client.digest(id).await, Some(&self.fresh_code(name))).await
+    }
+
+    /// An operator decides what the service shows of a job.
+    pub async fn operator_decides(&self, client: &Client, id: &str, approved: bool) -> DecisionMade {
+        let digest = Digest::try_from(client.digest(id).await).expect("the job asks");
+        let by = DecidedBy::Operator(OperatorId::from_random(*Uuid::now_v7().as_bytes()));
+        let (user, request) = (client.user_id.parse().expect("a user id"), id.parse().expect("a request id"));
+        let said = Said { approved, digest, by };
+        let made = self.table.decide_approval(&self.functions.world, user, request, &said, "a-test").await;
+        let made = made.expect("the table answers");
+        if matches!(&made, DecisionMade::Took(took) if took.after.claimable(self.clock.now())) {
+            self.ring(client, id).await;
+        }
+        made
     }
 
     /// A new request id, by the app's clock.
@@ -359,6 +456,19 @@ impl App {
         self.wechat.stop().await;
         let _best_effort = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+fn operator(deployment: &Deployment, world: &World) -> Operator {
+    deployment.operator_key().keep(world).expect("the directory is writable");
+    Operator::remembering(deployment.operator(), world.clone(), History::default()).expect("operator starts")
+}
+
+fn reason() -> Reason {
+    Reason::parse("a test").expect("a reason")
+}
+
+fn policy() -> Policy {
+    Policy::built_in().expect("the policy is whole")
 }
 
 /// Another engine than the embedded ones, emptied: the one at `SECOND_ENGINE_URL`, where `make test` runs the same flows a

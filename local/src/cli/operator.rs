@@ -1,0 +1,70 @@
+//! `local operator`: tokens for operators of one host that has no issuer of its own.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use shared::clock::World;
+
+use super::{Failure, output::say};
+use crate::{
+    data::{checkout, failed},
+    operators::{OperatorKey, ROLES},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OperatorCommand {
+    /// Print a token for the operator's API and console of one host; whoever has it is that operator until it expires
+    Token(TokenArgs),
+    /// Make a key and its public key set in a directory, without starting the service
+    Key(KeyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// What its bearer may do; may be given more than once
+    #[arg(long = "role", required = true, value_parser = ROLES)]
+    roles: Vec<String>,
+    /// Who it is for: the same name is the same operator
+    #[arg(long, default_value = "operator")]
+    subject: String,
+    /// For how long
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=1440))]
+    minutes: u16,
+    /// The data directory of `local run`, or one that `local operator key` has filled, from the checkout's root
+    #[arg(long, default_value = ".local/data")]
+    data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    /// Where to write operators.json, for its owner only, and operators.jwks.json
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Runs one of the commands.
+pub(super) fn run(command: OperatorCommand) -> Result<(), Failure> {
+    match command {
+        OperatorCommand::Token(args) => token(&args),
+        OperatorCommand::Key(args) => key(&args),
+    }
+}
+
+fn token(args: &TokenArgs) -> Result<(), Failure> {
+    let subject = args.subject.trim();
+    if subject.is_empty() || subject.len() > 80 || subject.chars().any(char::is_control) {
+        return Err("--subject must have 1 to 80 visible characters".into());
+    }
+    let key = OperatorKey::within(&checkout()?.join(&args.data));
+    let lifetime = Duration::from_secs(u64::from(args.minutes) * 60);
+    say(key.mint(&World::system(), subject, &args.roles, lifetime)?);
+    Ok(())
+}
+
+fn key(args: &KeyArgs) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
+    let key = OperatorKey::within(&args.out);
+    key.keep(&World::system())?;
+    say(format_args!("The public key set is {}. The key beside it is a secret.", key.key_set().display()));
+    Ok(())
+}
