@@ -16,7 +16,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -45,6 +48,7 @@ pub enum AppSecrets {
 #[derive(Debug)]
 pub struct WechatStub {
     server: Server,
+    asked: Arc<AtomicU64>,
 }
 
 impl WechatStub {
@@ -61,13 +65,20 @@ impl WechatStub {
         world: World,
     ) -> Result<Self, BindError> {
         let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), flag).await?;
-        let account = Account { app_id: app_id.to_owned(), app_secrets, used: Arc::default(), world };
-        Ok(Self { server: listener::serve(listener, move |_| account.clone()) })
+        let asked = Arc::new(AtomicU64::new(0));
+        let account =
+            Account { app_id: app_id.to_owned(), app_secrets, used: Arc::default(), asked: asked.clone(), world };
+        Ok(Self { server: listener::serve(listener, move |_| account.clone()), asked })
     }
 
     /// What to set as WeChat's base URL.
     pub fn base_url(&self) -> String {
         self.server.base_url()
+    }
+
+    /// How often it was asked about a code.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Stops it.
@@ -81,6 +92,7 @@ struct Account {
     app_id: String,
     app_secrets: AppSecrets,
     used: Arc<Mutex<HashSet<String>>>,
+    asked: Arc<AtomicU64>,
     world: World,
 }
 
@@ -106,6 +118,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Account {
             if request.uri().path() != "/sns/jscode2session" {
                 return Ok(respond(StatusCode::NOT_FOUND, "text/plain", String::new()));
             }
+            account.asked.fetch_add(1, Ordering::SeqCst);
             Ok(match account.reply(request.uri().query().unwrap_or_default()) {
                 Reply::Login(name) => respond(StatusCode::OK, "text/plain", account.login(&name)),
                 Reply::Errcode(code, message) => {
@@ -237,6 +250,7 @@ mod tests {
             app_id: "app".into(),
             app_secrets: AppSecrets::One("s".into()),
             used: Arc::default(),
+            asked: Arc::default(),
             world: World::system(),
         }
     }

@@ -81,10 +81,6 @@ codes! {
     NotAfterInvalid = UNPROCESSABLE_ENTITY "not_after_invalid" "not_after must lie ahead, by at most 24 hours.";
     /// Not in the catalogue.
     ToolUnknown = FORBIDDEN "tool_unknown" "There is no such tool for this user.";
-    /// A write that needs an approval, which this version cannot give.
-    ApprovalNeeded = FORBIDDEN "approval_needed" "This tool needs an approval.";
-    /// A destructive tool.
-    ToolDestructive = FORBIDDEN "tool_destructive" "Destructive tools are shut.";
     /// No policy permits the call.
     PolicyDenied = FORBIDDEN "policy_denied" "Policy does not permit this call.";
     /// A policy could not be evaluated, which denies.

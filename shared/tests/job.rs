@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use shared::{
-    approval::{Approval, Approver, DecidedBy, OperatorId},
+    approval::{Approval, Approver, DecidedBy, OperatorId, Said, Standing},
     audit::AuditHead,
     catalogue::ToolEffect,
     digest::Digest,
@@ -261,4 +261,42 @@ fn a_question_lapses_when_its_time_is_over_and_not_before() {
     assert_eq!((lapsed.state, lapsed.effect), (JobState::Expired, Some(Effect::NotRun)));
     assert_eq!(lapsed.error.as_deref(), Some("approval_expired"));
     assert_eq!(waiting.due_at(), later(10), "nothing is due before");
+}
+
+#[test]
+fn a_decision_stands_where_the_question_stands() {
+    let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
+    let yes = Said { approved: true, digest: Digest::ZERO, by: DecidedBy::User };
+    let no = Said { approved: false, ..yes };
+    let other = Digest::sha256(b"another call");
+    let waiting = asked(Approver::User);
+    let approved = waiting.apply(decided(true, DecidedBy::User), later(5)).unwrap();
+    let rejected = waiting.apply(decided(false, DecidedBy::User), later(5)).unwrap();
+    let cancelled = waiting.apply(JobEvent::CancelRequested, later(5)).unwrap();
+    let lapsed = waiting.apply(JobEvent::ApprovalLapsed, later(10)).unwrap();
+    let never = job(JobState::Queued);
+    for (story, job, said, at, stands) in [
+        ("in time", &waiting, yes, later(9), Standing::Open),
+        ("in time", &waiting, no, later(9), Standing::Open),
+        ("at its end", &waiting, yes, later(10), Standing::Lapsed),
+        ("another call", &waiting, Said { digest: other, ..yes }, later(9), Standing::OtherDigest),
+        ("another call, late", &waiting, Said { digest: other, ..yes }, later(99), Standing::OtherDigest),
+        ("another person", &waiting, Said { by: operator, ..yes }, later(9), Standing::OtherApprover),
+        ("again", &approved, yes, later(99), Standing::AsDecided),
+        ("otherwise", &approved, no, later(9), Standing::DecidedOtherwise),
+        ("again, another call", &approved, Said { digest: other, ..yes }, later(9), Standing::OtherDigest),
+        ("again, another person", &approved, Said { by: operator, ..yes }, later(9), Standing::OtherApprover),
+        ("again", &rejected, no, later(99), Standing::AsDecided),
+        ("otherwise", &rejected, yes, later(9), Standing::DecidedOtherwise),
+        ("after a cancel", &cancelled, yes, later(9), Standing::NotAsked),
+        ("after a cancel", &cancelled, yes, later(99), Standing::NotAsked),
+        ("after the expiry", &lapsed, no, later(99), Standing::Lapsed),
+        ("nothing was asked", &never, yes, later(9), Standing::NotAsked),
+    ] {
+        assert_eq!(job.standing(&said, at), stands, "{story}");
+        let decides = job.apply(decided(said.approved, said.by), at).is_ok();
+        // What a job would take, it takes only from the one who was shown this call.
+        assert!(stands == Standing::Open || !decides || said.digest != Digest::ZERO, "{story}");
+        assert!(stands != Standing::Open || decides, "{story}");
+    }
 }

@@ -117,6 +117,16 @@ impl Caller {
         self.send("POST", &format!("/v1/jobs/{id}/cancel"), &[], b"").await
     }
 
+    /// Decides what a job asks: `approve` or `reject`.
+    pub(crate) async fn decide(&self, id: &str, decision: &str, digest: &str, code: Option<&str>) -> Reply {
+        let mut body = json!({ "decision": decision, "digest": digest });
+        if let Some(code) = code {
+            body["code"] = code.into();
+        }
+        let json = [("content-type", "application/json")];
+        self.send("POST", &format!("/v1/jobs/{id}/approval"), &json, body.to_string().as_bytes()).await
+    }
+
     pub(crate) async fn look(&self, id: &str) -> Reply {
         self.get(&format!("/v1/jobs/{id}")).await
     }

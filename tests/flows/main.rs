@@ -20,6 +20,7 @@
     reason = "in a test an unwrap is a failure, and nobody reads the items from outside"
 )]
 
+mod approvals;
 mod audit;
 mod burst;
 mod caller;

@@ -33,7 +33,7 @@ fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
             ("in the past", not_after(past.to_string()), (422, "not_after_invalid")),
             ("too far ahead", not_after(far.to_string()), (422, "not_after_invalid")),
             ("an unknown tool", call("exec", json!({})), (403, "tool_unknown")),
-            ("a destructive tool", call("ledger_delete", json!({})), (403, "tool_destructive")),
+            ("a destructive tool", call("ledger_delete", json!({})), (403, "tool_not_opened")),
             ("a bad argument", call("ledger_append", json!({"note":7})), (422, "arguments_invalid")),
         ] {
             let id = new_id();

@@ -63,12 +63,21 @@ fn the_tools_are_those_that_may_be_called_and_each_example_works() {
         let alice = Caller::log_in(target, "tools").await;
         let tools = alice.get("/v1/tools").await.body["tools"].as_array().unwrap().clone();
         let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["ledger_append", "ledger_append_once", "ledger_fail", "ledger_read", "ledger_sleep"]);
+        assert_eq!(
+            names,
+            ["ledger_append", "ledger_append_once", "ledger_fail", "ledger_pay", "ledger_read", "ledger_sleep"]
+        );
         let mut ids = Vec::new();
         for tool in &tools {
             let id = new_id();
             let reply = alice.submit(&id, tool["name"].as_str().unwrap(), tool["example"].clone()).await;
             assert_eq!(reply.status, 202, "{tool}: {}", reply.body);
+            if tool["approval"] == "user" {
+                assert_eq!(reply.body["status"], "awaiting_approval");
+                assert_eq!(alice.cancel(&id).await.body["status"], "cancelled");
+                continue;
+            }
+            assert_eq!(tool["approval"], "none", "{tool}");
             ids.push((id, if tool["name"] == "ledger_fail" { "failed" } else { "succeeded" }));
         }
         for (id, status) in ids {

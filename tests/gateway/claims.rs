@@ -44,6 +44,25 @@ fn every_kind_of_tool_runs_and_ends_as_it_should() {
 }
 
 #[test]
+fn a_payment_runs_once_its_user_has_approved_exactly_it() {
+    with_gateway(async |real| {
+        let mut app = real.app(Setup::default()).await;
+        let alice = app.login("alice").await;
+        let id = submit(&app, &alice, "ledger_pay", json!({"amount": 120, "note": "two coffees"})).await;
+        while app.deliver().await {}
+        assert_eq!((&alice.job(&id).await["status"], real.effects(&id)), (&json!("awaiting_approval"), 0));
+        assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+        for _ in 0..3 {
+            app.ring(&alice, &id).await;
+        }
+        let job = finish(&mut app, &alice, &id).await;
+        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
+        assert_eq!(job["result"]["details"]["paid"], 120, "{job}");
+        app.stop().await;
+    });
+}
+
+#[test]
 fn eight_submissions_and_eight_bells_at_once_are_one_effect() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;

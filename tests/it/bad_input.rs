@@ -54,7 +54,7 @@ async fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
         ("an unknown tool", with(json!({"tool":"exec"})), (403, "tool_unknown")),
         ("another case", with(json!({"tool":"LEDGER_APPEND"})), (403, "tool_unknown")),
         ("the canary", with(json!({"tool":"miniprogram_canary","arguments":{}})), (403, "tool_unknown")),
-        ("a destructive tool", with(json!({"tool":"ledger_delete","arguments":{}})), (403, "tool_destructive")),
+        ("a destructive tool", with(json!({"tool":"ledger_delete","arguments":{}})), (403, "tool_not_opened")),
         ("an argument missing", with(json!({"arguments":{}})), (422, "arguments_invalid")),
         ("an argument too many", with(json!({"arguments":{"note":"n","x":1}})), (422, "arguments_invalid")),
         ("an argument of another type", with(json!({"arguments":{"note":7}})), (422, "arguments_invalid")),

@@ -17,7 +17,7 @@ use shared::{
     controls::{self, Change},
     digest::Digest,
     intent::Via,
-    metrics::history::History,
+    metrics::{Meter, history::History},
     mode::{CheckpointSeen, Mode, Reason},
     policy::Policy,
     request_id::RequestId,
@@ -108,7 +108,9 @@ impl App {
     pub async fn with(setup: Setup) -> Self {
         let clock = ManualClock::default();
         let metrics = Capture::new(clock.clone());
-        let world = metrics.metered(World::new(Arc::new(clock.clone()), Arc::new(System)));
+        let history = History::default();
+        let world = World::new(Arc::new(clock.clone()), Arc::new(System));
+        let world = world.metered(Meter::into_sink((metrics.clone(), history.clone())));
         let dir = mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string());
         std::fs::create_dir_all(&dir).expect("the checkout is writable");
         let engines = match second_engine().await {
@@ -152,7 +154,7 @@ impl App {
                 console: None,
                 edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("edge-auth starts")),
                 status: Arc::new(Status::new(deployment.status(), world.clone()).expect("status starts")),
-                operator: Arc::new(operator(&deployment, &world)),
+                operator: Arc::new(operator(&deployment, &world, history)),
                 world: world.clone(),
             },
             worker: Arc::new(Worker::new(worker, world.clone()).expect("the worker starts")),
@@ -458,9 +460,9 @@ impl App {
     }
 }
 
-fn operator(deployment: &Deployment, world: &World) -> Operator {
+fn operator(deployment: &Deployment, world: &World, history: History) -> Operator {
     deployment.operator_key().keep(world).expect("the directory is writable");
-    Operator::remembering(deployment.operator(), world.clone(), History::default()).expect("operator starts")
+    Operator::remembering(deployment.operator(), world.clone(), history).expect("operator starts")
 }
 
 fn reason() -> Reason {

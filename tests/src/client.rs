@@ -95,4 +95,24 @@ impl Client {
     pub async fn cancel(&self, id: &str) -> Reply {
         self.send("POST", &format!("/v1/jobs/{id}/cancel"), &[], b"").await
     }
+
+    /// Decides the question of a job: `approve` or `reject`, about the call with this digest, with this login code.
+    pub async fn decide(&self, id: &str, decision: &str, digest: &str, code: Option<&str>) -> Reply {
+        let mut body = json!({ "decision": decision, "digest": digest });
+        if let Some(code) = code {
+            body["code"] = code.into();
+        }
+        let headers = [("content-type", "application/json")];
+        self.send("POST", &format!("/v1/jobs/{id}/approval"), &headers, body.to_string().as_bytes()).await
+    }
+
+    /// The digest of what a job asks, as the service shows it; "" when it asks nothing.
+    pub async fn digest(&self, id: &str) -> String {
+        self.job(id).await["approval"]["digest"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Says no to what the service shows of a job.
+    pub async fn reject(&self, id: &str) -> Reply {
+        self.decide(id, "reject", &self.digest(id).await, None).await
+    }
 }

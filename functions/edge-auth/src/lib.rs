@@ -92,6 +92,11 @@ impl EdgeAuth {
     /// Wires it; builds every client once.
     pub fn new(config: EdgeAuthConfig, world: World) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;
+        Self::with_policy(config, world, policy)
+    }
+
+    /// Wires it with another policy than the one built in: what a newer deployment would have.
+    pub fn with_policy(config: EdgeAuthConfig, world: World, policy: Policy) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),

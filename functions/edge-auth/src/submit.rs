@@ -300,7 +300,7 @@ async fn ring_after(edge: &EdgeAuth, job: &Job, after: Duration) {
 fn point_to(mut answer: Answer, job: &Job, view: &JobView) -> Answer {
     answers::set(&mut answer, header::LOCATION, &format!("/v1/jobs/{}", job.request_id));
     if let Some(wait) = view.next_poll_ms {
-        answers::set(&mut answer, header::RETRY_AFTER, "1");
+        answers::set(&mut answer, header::RETRY_AFTER, &wait.div_ceil(1000).to_string());
         answers::set(&mut answer, header::HeaderName::from_static("next-poll-ms"), &wait.to_string());
     }
     answer

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Failure,
-    audit::Chain,
+    audit::answers::Chain,
     client::{Client, Reply},
     id,
     output::say,
@@ -236,7 +236,7 @@ async fn ask_badly(transcript: &mut Transcript, client: &Client, gateway: &Gatew
 
     transcript.step("A destructive tool");
     let body = json!({"tool": "ledger_delete", "arguments": {}});
-    refused(&client.post("/v1/jobs", Some(&key), &body).await?, 403, "tool_destructive")?;
+    refused(&client.post("/v1/jobs", Some(&key), &body).await?, 403, "tool_not_opened")?;
     effects(gateway, "two coffees", 1)
 }
 

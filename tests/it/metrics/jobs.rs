@@ -105,7 +105,7 @@ async fn policy_refusals_are_counted_at_the_edge_and_by_the_worker() {
     alice.submit(&app.new_id(), "exec", json!({"cmd":"x"})).await;
     alice.submit(&app.new_id(), "ledger_delete", json!({})).await;
     assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("tool_unknown")), [1.0]);
-    assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("tool_destructive")), [1.0]);
+    assert_eq!(app.metrics.values(Metric::PolicyRefusals, &reason("tool_not_opened")), [1.0]);
     assert_eq!(count(&app, Metric::JobsAccepted), 0.0);
     let forbidden = "@id(\"none\") forbid (principal, action, resource);";
     let files = PolicyFiles::built_in().with("more.cedar", forbidden);

@@ -7,7 +7,7 @@ use shared::{
     http::Code,
     job::JobState,
     metrics::{Dimension, Metric},
-    policy::Policy,
+    policy::{DenyReason, Policy},
 };
 
 use super::unlimited;
@@ -34,7 +34,8 @@ fn values(dimension: Dimension) -> Vec<String> {
             policy.catalogue().tools().map(|tool| tool.entry.name.clone()).chain(["other".to_owned()]).collect()
         }
         Dimension::Reason => {
-            list(&["tool_unknown", "approval_needed", "tool_destructive", "arguments_invalid", "tool_changed"])
+            let worker = ["approval_insufficient", "arguments_invalid", "tool_changed"].map(str::to_owned);
+            DenyReason::ALL.iter().map(|reason| reason.code().to_owned()).chain(worker).collect()
         }
         Dimension::Status => {
             let known = "200 202 400 401 403 404 410 412 413 422 429 500 502 503 504 2xx 3xx 4xx 5xx other";

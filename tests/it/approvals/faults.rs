@@ -1,0 +1,221 @@
+//! Faults on the way of a question: at every request of a decision, in the audit log, and between the commit and the bell.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use integration_tests::{App, Client, Fault};
+use serde_json::{Value, json};
+use shared::policy::{Policy, PolicyFiles};
+
+use super::{COFFEES, DEAR, events, names, pay, payment, payments, unlimited};
+
+/// Decides while something goes wrong, then as a phone does: repeats until it is answered, with a fresh code each time.
+async fn decided(app: &App, alice: &Client, id: &str, decision: &str, fault: impl FnOnce(&App)) -> u16 {
+    let digest = alice.digest(id).await;
+    fault(app);
+    let code = app.fresh_code("alice");
+    let mut status = tokio::select! {
+        reply = alice.decide(id, decision, &digest, Some(&code)) => reply.status.as_u16(),
+        () = app.faults.killed() => 0,
+    };
+    for _ in 0..3 {
+        if status == 200 {
+            break;
+        }
+        assert!([0, 503].contains(&status), "{status}");
+        status = alice.decide(id, decision, &digest, Some(&app.fresh_code("alice"))).await.status.as_u16();
+    }
+    app.faults.none();
+    status
+}
+
+#[tokio::test]
+async fn a_fault_at_any_request_of_a_yes_leaves_one_yes_and_one_payment() {
+    let mut app = App::with(unlimited()).await;
+    let mut requests = 0;
+    for (fault, lasting) in Fault::ALL.into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {
+        if lasting && !matches!(fault, Fault::LostBefore | Fault::LostAfter) {
+            continue;
+        }
+        let alice = app.login("alice").await;
+        for place in 0..14 {
+            let id = pay(&app, &alice, COFFEES).await;
+            let story = format!("{fault:?} at request {place}, lasting: {lasting}");
+            // A lasting loss hits every attempt that the SDK makes.
+            let plan = move |n: u64| (n == place || (lasting && n > place && n < place + 3)).then_some(fault);
+            let status = decided(&app, &alice, &id, "approve", |app| app.faults.plan(move |_, n| plan(n))).await;
+            assert_eq!(status, 200, "{story}");
+            requests = requests.max(place);
+            while app.deliver().await {}
+            if alice.job(&id).await["status"] != "succeeded" {
+                app.finish(&alice, &id).await;
+            }
+            let job = alice.job(&id).await;
+            assert_eq!(
+                (&job["status"], &job["approval"]["decision"]),
+                (&json!("succeeded"), &json!("approve")),
+                "{story}: {job}"
+            );
+            let paid = payments(&app, &id);
+            assert_eq!((paid.len(), &paid[0]["amount"]), (1, &json!(COFFEES)), "{story}");
+            let chain = events(&alice, &id).await;
+            assert_eq!(
+                names(&chain),
+                ["accepted", "approval_asked", "approval_decided", "intended", "ended"],
+                "{story}"
+            );
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_fault_at_any_request_of_a_no_leaves_one_no() {
+    let mut app = App::with(unlimited()).await;
+    for fault in Fault::ALL {
+        let alice = app.login("alice").await;
+        for place in 0..10 {
+            let id = pay(&app, &alice, COFFEES).await;
+            let plan = move |_: &str, n| (n == place).then_some(fault);
+            assert_eq!(
+                decided(&app, &alice, &id, "reject", |app| app.faults.plan(plan)).await,
+                200,
+                "{fault:?} {place}"
+            );
+            while app.deliver().await {}
+            assert_eq!((&alice.job(&id).await["status"], payments(&app, &id).len()), (&json!("refused"), 0));
+            assert_eq!(names(&events(&alice, &id).await), ["accepted", "approval_asked", "approval_decided"]);
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = pay(&app, &alice, COFFEES).await;
+    let (digest, code) = (alice.digest(&id).await, app.fresh_code("alice"));
+    app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::KilledBefore));
+    tokio::select! {
+        reply = alice.decide(&id, "approve", &digest, Some(&code)) => panic!("{}", reply.body),
+        () = app.faults.killed() => {}
+    }
+    app.faults.none();
+    assert_eq!(alice.job(&id).await["status"], "queued", "the yes holds");
+    assert!(!app.deliver().await, "nothing was rung");
+    app.advance(Duration::from_secs(61)).await;
+    assert_eq!(app.sweep().await.rung, 1);
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    assert_eq!(payments(&app, &id).len(), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_yes_heals_a_lost_bell_at_once() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = pay(&app, &alice, COFFEES).await;
+    let digest = alice.digest(&id).await;
+    app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+    app.faults.none();
+    assert!(!app.deliver().await);
+    assert_eq!(alice.decide(&id, "approve", &digest, None).await.status, 200);
+    assert!(app.deliver().await);
+    assert_eq!((&alice.job(&id).await["status"], payments(&app, &id).len()), (&json!("succeeded"), 1));
+    app.stop().await;
+}
+
+fn without_audit(app: &App) {
+    app.faults.plan_items(|_, sk| sk.starts_with("A#").then_some(Fault::LostBefore));
+}
+
+#[tokio::test]
+async fn while_the_audit_log_fails_writes_stop() {
+    let mut app = App::with(unlimited()).await;
+    let alice = app.login("alice").await;
+    let (waiting, queued) = (pay(&app, &alice, COFFEES).await, app.new_id());
+    alice.submit(&queued, "ledger_append", json!({"note":"n"})).await;
+    let digest = alice.digest(&waiting).await;
+    without_audit(&app);
+    // Nothing is accepted, answered, cancelled or begun.
+    let new = app.new_id();
+    assert_eq!(alice.submit(&new, "ledger_append", json!({"note":"n"})).await.verdict(), (503, "unavailable"));
+    assert_eq!(alice.submit(&new, "ledger_pay", payment(COFFEES)).await.verdict(), (503, "unavailable"));
+    assert_eq!(app.approve(&alice, "alice", &waiting).await.verdict(), (503, "unavailable"));
+    assert_eq!(alice.decide(&waiting, "reject", &digest, None).await.verdict(), (503, "unavailable"));
+    app.deliver().await;
+    assert_eq!((app.effects(&queued), app.effects(&waiting)), (0, 0));
+    assert_eq!(alice.job(&waiting).await["status"], "awaiting_approval");
+    app.faults.none();
+    // And everything goes on as if nothing had been.
+    assert_eq!(app.approve(&alice, "alice", &waiting).await.status, 200);
+    for id in [&waiting, &queued] {
+        assert_eq!(app.finish(&alice, id).await["status"], "succeeded");
+        assert_eq!(app.effects(id), 1);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    without_audit(&app);
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+    while app.deliver().await {}
+    assert_eq!(alice.job(&id).await["status"], "succeeded");
+    assert_eq!(events(&alice, &id).await, Vec::<Value>::new(), "what was not recorded is not claimed");
+    // A policy that wants a record of every read.
+    let files = PolicyFiles::built_in();
+    let strict = format!(
+        "{}\n@id(\"no-record-no-read\")\nforbid (principal, action, resource) unless {{ context.audited }};\n",
+        files.text("tools.cedar").unwrap()
+    );
+    app.new_worker(Some(Policy::parse(&files.with("tools.cedar", strict)).unwrap()));
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+    app.deliver().await;
+    assert_eq!(alice.job(&id).await["status"], "running", "it does not end without its record");
+    app.faults.none();
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    app.stop().await;
+}
+
+/// What an operator's list of a state would begin with.
+async fn pointers(app: &App, state: &str) -> Vec<String> {
+    let query = app.aws.dynamodb().query().table_name(&app.deployment.backend.table);
+    let query = query.key_condition_expression("pk = :pk");
+    let found =
+        query.expression_attribute_values(":pk", AttributeValue::S(format!("STATE#{state}"))).send().await.unwrap();
+    found.items().iter().map(|item| item["sk"].as_s().unwrap().clone()).collect()
+}
+
+#[tokio::test]
+async fn whatever_an_operator_looks_for_is_pointed_at() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    pay(&app, &alice, COFFEES).await;
+    assert!(pointers(&app, "awaiting_approval").await.is_empty(), "the user is asked, not an operator");
+    let id = pay(&app, &alice, DEAR).await;
+    let asked = app.stored(&alice, &id).await;
+    let support_code = alice.job(&id).await["support_code"].as_str().unwrap().to_owned();
+    let expires_at = asked.question().unwrap().expires_at.millis();
+    assert_eq!(pointers(&app, "awaiting_approval").await, [format!("{expires_at:015}#{support_code}")]);
+    app.operator_decides(&alice, &id, false).await;
+    let refused = app.stored(&alice, &id).await;
+    assert_eq!(pointers(&app, "refused").await, [format!("{:015}#{support_code}", refused.updated_at.millis())]);
+    // A job that ends in a hurry is never without its pointer: it is put first.
+    let failing = app.new_id();
+    alice.submit(&failing, "ledger_fail", json!({"kind": "throw"})).await;
+    app.faults.plan_items(|_, sk| sk.starts_with("0").then_some(Fault::LostBefore));
+    app.deliver().await;
+    assert_eq!(alice.job(&failing).await["status"], "running");
+    app.faults.none();
+    app.finish(&alice, &failing).await;
+    let ended = alice.job(&failing).await["status"].as_str().unwrap().to_owned();
+    assert_eq!(pointers(&app, &ended).await.len(), 1, "{ended}");
+    app.stop().await;
+}

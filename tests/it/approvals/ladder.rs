@@ -1,0 +1,194 @@
+//! What the ladder does to jobs on their way: explained, refused, and never half.
+
+use std::time::Duration;
+
+use integration_tests::App;
+use serde_json::json;
+use shared::{controls::MAX_AGE, mode::Mode, table::DecisionMade};
+
+use super::{COFFEES, events, names, pay, payment, payments, refusals};
+
+async fn seen_by_all(app: &mut App) {
+    app.advance(MAX_AGE + Duration::from_millis(1)).await;
+}
+
+#[tokio::test]
+async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_rung() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.mode(Mode::ExplainOnly).await;
+    seen_by_all(&mut app).await;
+    for (tool, arguments, decision, summary) in [
+        ("ledger_pay", payment(COFFEES), "run_if_user_approves", "Pay 120: two coffees"),
+        ("ledger_append", json!({"note": "n"}), "run", "Append a note"),
+        ("ledger_read", json!({"limit": 1}), "run", "Read the notes"),
+        ("ledger_delete", json!({}), "run_if_operator_approves", "Delete every note of the ledger"),
+    ] {
+        let id = app.new_id();
+        let reply = alice.submit(&id, tool, arguments.clone()).await;
+        assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &json!("explained")), "{}", reply.body);
+        assert!(!app.deliver().await, "nothing is rung");
+        let job = alice.job(&id).await;
+        let told = &job["result"];
+        assert_eq!(
+            (&told["decision"], &told["summary"], &told["arguments"], &told["why"]),
+            (&json!(decision), &json!(summary), &arguments, &json!("mode_explain_only"))
+        );
+        assert_eq!((&job["error"]["code"], &job["effect"]), (&json!("mode_explain_only"), &json!("not_run")), "{job}");
+        assert_eq!((job.get("approval"), job.get("next_poll_ms")), (None, None));
+        let again = alice.submit(&id, tool, arguments).await;
+        assert_eq!((again.status.as_u16(), &again.body["result"]), (200, told));
+        let chain = events(&alice, &id).await;
+        assert_eq!(names(&chain), ["accepted", "explained"]);
+        assert_eq!((&chain[0]["decision"], &chain[1]["code"]), (&json!("explain"), &json!("mode_explain_only")));
+        assert_eq!(app.effects(&id), 0);
+        assert_eq!(alice.cancel(&id).await.verdict(), (409, "job_over"));
+    }
+    // What policy refuses is not explained.
+    assert_eq!(alice.submit(&app.new_id(), "ledger_pay", payment(10_001)).await.verdict(), (403, "policy_denied"));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_explanation_is_kept_apart() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.mode(Mode::ExplainOnly).await;
+    seen_by_all(&mut app).await;
+    let id = app.new_id();
+    let note = "x".repeat(1500);
+    let reply = alice.submit(&id, "ledger_append", json!({ "note": note })).await;
+    assert_eq!((reply.status.as_u16(), &reply.body["result"]["arguments"]["note"]), (202, &json!(note)));
+    assert_eq!(alice.job(&id).await["result"], reply.body["result"]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn between_accept_and_claim_the_ladder_decides_anew() {
+    let mut app = App::start().await;
+    for (mode, tool, status, code) in [
+        (Mode::ExplainOnly, false, "explained", "mode_explain_only"),
+        (Mode::ReadOnly, false, "refused", "mode_read_only"),
+        (Mode::Closed, false, "refused", "mode_closed"),
+        (Mode::Closed, true, "refused", "tool_closed"),
+        (Mode::ReadOnly, true, "refused", "mode_read_only"),
+    ] {
+        app.mode(Mode::Full).await;
+        app.switch_tool("ledger_pay", Mode::Full).await;
+        seen_by_all(&mut app).await;
+        let alice = app.login("alice").await;
+        let id = pay(&app, &alice, COFFEES).await;
+        // The yes is given; then somebody pulls the switch.
+        assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+        if tool {
+            app.switch_tool("ledger_pay", mode).await;
+        } else {
+            app.mode(mode).await;
+        }
+        seen_by_all(&mut app).await;
+        while app.deliver().await {}
+        let job = alice.job(&id).await;
+        assert_eq!((job["status"].as_str(), job["error"]["code"].as_str()), (Some(status), Some(code)), "{job}");
+        assert_eq!((&job["effect"], payments(&app, &id).len()), (&json!("not_run"), 0));
+        let last = events(&alice, &id).await.pop().unwrap();
+        if status == "explained" {
+            assert_eq!(
+                (&last["event"], &job["result"]["summary"]),
+                (&json!("explained"), &json!("Pay 120: two coffees"))
+            );
+        } else {
+            assert_eq!(
+                (&last["event"], &last["code"], &last["status"]),
+                (&json!("ended"), &json!(code), &json!("refused"))
+            );
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_ladder_refuses_at_the_edge_is_charged_and_recorded() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.mode(Mode::ReadOnly).await;
+    seen_by_all(&mut app).await;
+    let (mut refused, mut limited) = (0, 0);
+    for _ in 0..40 {
+        match alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await.verdict() {
+            (403, "mode_read_only") => refused += 1,
+            (429, "rate_limited") => limited += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(limited > 0 && refused > 0, "{refused} {limited}");
+    assert_eq!(refusals(&app, &alice).await, vec!["mode_read_only"; refused]);
+    seen_by_all(&mut app).await;
+    assert_eq!(app.run(&alice, "ledger_read", json!({})).await["status"], "succeeded", "reads go on");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_destructive_tool_needs_everything_at_once() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let verdict = async |app: &App| {
+        let reply = alice.submit(&app.new_id(), "ledger_delete", json!({})).await;
+        reply.body["code"].as_str().or(reply.body["status"].as_str()).unwrap_or_default().to_owned()
+    };
+    assert_eq!(verdict(&app).await, "tool_not_opened");
+    app.open_tool("ledger_delete", 10).await;
+    seen_by_all(&mut app).await;
+    assert_eq!(verdict(&app).await, "audit_unproven");
+    app.checkpoint(false).await;
+    seen_by_all(&mut app).await;
+    assert_eq!(verdict(&app).await, "audit_unproven", "signed, but not exported");
+    app.checkpoint(true).await;
+    seen_by_all(&mut app).await;
+
+    let id = app.new_id();
+    let reply = alice.submit(&id, "ledger_delete", json!({})).await;
+    assert_eq!(
+        (reply.status.as_u16(), &reply.body["approval"]["approver"]),
+        (202, &json!("operator")),
+        "{}",
+        reply.body
+    );
+    assert!(matches!(app.operator_decides(&alice, &id, true).await, DecisionMade::Took(_)));
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+
+    // Approved while it was open, and shut before it ran.
+    app.checkpoint(true).await;
+    app.open_tool("ledger_delete", 10).await;
+    seen_by_all(&mut app).await;
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_delete", json!({})).await.status, 202);
+    app.operator_decides(&alice, &id, true).await;
+    app.open_tool("ledger_delete", 0).await;
+    seen_by_all(&mut app).await;
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("tool_not_opened")), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_is_told_which_tools_take_whose_yes() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let listed = async || {
+        let tools = alice.get("/v1/tools").await.body["tools"].as_array().unwrap().clone();
+        let pair = |tool: &serde_json::Value| {
+            format!("{}:{}", tool["name"].as_str().unwrap(), tool["approval"].as_str().unwrap())
+        };
+        tools.iter().map(pair).collect::<Vec<_>>()
+    };
+    let full = listed().await;
+    assert!(full.contains(&"ledger_pay:user".to_owned()) && full.contains(&"ledger_read:none".to_owned()), "{full:?}");
+    assert!(!full.iter().any(|tool| tool.starts_with("ledger_delete")), "{full:?}");
+    app.switch_tool("ledger_pay", Mode::Closed).await;
+    seen_by_all(&mut app).await;
+    assert!(!listed().await.iter().any(|tool| tool.starts_with("ledger_pay")));
+    app.mode(Mode::ReadOnly).await;
+    seen_by_all(&mut app).await;
+    assert_eq!(listed().await, ["ledger_read:none"]);
+    app.stop().await;
+}

@@ -1,0 +1,65 @@
+//! Approvals: a person's yes to exactly one call, once, until it expires; and what becomes of everything else.
+
+use integration_tests::{App, Client, Setup};
+use serde_json::{Value, json};
+
+mod answers;
+mod attacks;
+mod changes;
+mod faults;
+mod ladder;
+mod races;
+
+/// Up to 500 the user decides.
+const COFFEES: u64 = 120;
+/// Above, an operator.
+const DEAR: u64 = 501;
+
+/// Submits a payment; returns its request id.
+async fn pay(app: &App, client: &Client, amount: u64) -> String {
+    let id = app.new_id();
+    let reply = client.submit(&id, "ledger_pay", payment(amount)).await;
+    assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &json!("awaiting_approval")), "{}", reply.body);
+    id
+}
+
+fn payment(amount: u64) -> Value {
+    json!({ "amount": amount, "note": "two coffees" })
+}
+
+/// Without a limit that matters, for tests that submit and decide a lot.
+fn unlimited() -> Setup {
+    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+        edge.limits.submissions = shared::rate_limit::Rate::new(std::time::Duration::from_millis(1), 100_000);
+        edge.limits.in_flight = 1000;
+    };
+    Setup { edge, ..Setup::default() }
+}
+
+/// The payments in the ledger that a job's calls made.
+fn payments(app: &App, id: &str) -> Vec<Value> {
+    let ledger = app.gateway.as_ref().unwrap().ledger();
+    ledger.into_iter().filter(|line| line["toolCallId"].as_str().is_some_and(|call| call.contains(id))).collect()
+}
+
+/// The events of a job's audit chain, which verifies.
+async fn events(client: &Client, id: &str) -> Vec<Value> {
+    let chain = client.get(&format!("/v1/jobs/{id}/audit")).await.body;
+    let records = chain["records"].as_array().unwrap().clone();
+    let head = shared::audit::AuditHead {
+        length: chain["head"]["length"].as_u64().unwrap(),
+        digest: chain["head"]["digest"].as_str().unwrap().to_owned().try_into().unwrap(),
+    };
+    shared::audit::verify(&records, head).unwrap();
+    records
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["event"].as_str().unwrap()).collect()
+}
+
+/// The codes that a user was refused with, oldest first.
+async fn refusals(app: &App, client: &Client) -> Vec<String> {
+    let page = app.table.refusals_of(client.user_id.parse().unwrap()).await.unwrap();
+    page.records.iter().map(|record| record["code"].as_str().unwrap().to_owned()).collect()
+}
