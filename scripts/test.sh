@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything: format, lints, Rust tests, the journal's own tests, and both against the real gateway.
+# Everything: format, lints, Rust tests, the console in a browser, the journal's own tests, and service and journal against the real gateway.
 # Every part runs, also after one has failed, and the last line says what became of all.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -49,6 +49,7 @@ part "Rust" cargo test --workspace --locked "${quick[@]}"
 part "Rust, second engine" scripts/on-second-engine.sh \
   cargo test --workspace --locked --test it -- --test-threads=1 --skip crashes --skip cost --skip chaos --skip invariants --skip rotation
 part "Rust, documentation" cargo test --workspace --locked --doc
+part "console" scripts/console.sh
 if [ -z "$gateway" ]; then
   skip "Rust, real gateway" "there is no test target named gateway"
 elif [ ! -x "$node" ]; then

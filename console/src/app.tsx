@@ -11,7 +11,6 @@ import { useWatch } from "./live/use-live.ts";
 import { address, go, route, SCREENS, sought, type Route, type Screen } from "./route.ts";
 import { Account } from "./screens/account.tsx";
 import { Audit } from "./screens/audit.tsx";
-import { Charts } from "./screens/charts.tsx";
 import { Job } from "./screens/job.tsx";
 import { Running } from "./screens/running.tsx";
 import { SignIn } from "./screens/sign-in.tsx";
@@ -100,6 +99,16 @@ function Main({ children }: { children: preact.ComponentChildren }) {
     }
   }, [place]);
   return <main id="main" ref={main} tabindex={-1}>{children}</main>;
+}
+
+/** The charts and what draws them are fetched when they are first looked at. */
+function Charts() {
+  const [loaded, setLoaded] = useState<{ Screen: () => preact.JSX.Element } | Problem>();
+  useEffect(() => {
+    import("./screens/charts.tsx").then((module) => setLoaded({ Screen: module.Charts }), (fault: unknown) => setLoaded(Problem.from(fault)));
+  }, []);
+  if (loaded instanceof Problem) return <ProblemNote problem={loaded} />;
+  return loaded ? <loaded.Screen /> : <h1>{t("charts.title")}</h1>;
 }
 
 /** A screen that breaks says so, and the others go on. */

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { JobLine } from "../api/shapes.ts";
 import { now } from "../live/clock.ts";
-import { duration, short, visible } from "../text/format.ts";
+import { duration, shortJob, visible } from "../text/format.ts";
 import { t } from "../text/text.ts";
 import { JobLink, StatusBadge, UserLink } from "./bits.tsx";
 
@@ -28,7 +28,7 @@ export function JobTable(props: { jobs: JobLine[]; caption: string; over?: boole
         <tbody>
           {jobs.map((job) => (
             <tr key={job.job}>
-              <td data-label={t("field.job")}><JobLink job={job.job}><code title={job.job}>{short(visible(job.job), 12)}</code></JobLink></td>
+              <td data-label={t("field.job")}><JobLink job={job.job}><code title={job.job}>{shortJob(visible(job.job))}</code></JobLink></td>
               <td data-label={t("field.status")}><StatusBadge status={job.status} /></td>
               <td data-label={t("field.tool")}><code>{visible(job.tool)}</code></td>
               {over && <td data-label={t("field.code")}>{codeOf(job) === undefined ? "–" : <code>{visible(codeOf(job) ?? "")}</code>}</td>}

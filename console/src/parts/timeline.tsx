@@ -1,6 +1,6 @@
 import type { Fields, Json } from "../api/shapes.ts";
 import type { Verdict } from "../audit/chain.ts";
-import { duration, short, visible } from "../text/format.ts";
+import { duration, short, shortJob, visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
 import { JobLink, Moment, UserLink, who } from "./bits.tsx";
 import { Icon } from "./icon.tsx";
@@ -103,7 +103,7 @@ function Fact({ name, value }: { name: string; value: Json }) {
     if (name === "mode" || name === "was") return <b>{named("mode", shown)}</b>;
     if (name === "status") return <b>{named("status", shown)}</b>;
     if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return <b><Moment at={value} /></b>;
-    if (name === "job") return <JobLink job={value}><b title={shown}>{short(shown, 12)}</b></JobLink>;
+    if (name === "job") return <JobLink job={value}><b title={shown}>{shortJob(shown)}</b></JobLink>;
     if (name === "user_id") return <UserLink user={value} />;
     const opaque = /^[^\s]{36,}$/.test(value);
     return <b title={opaque ? shown : undefined}>{opaque ? short(shown, 10) : shown}</b>;

@@ -41,7 +41,7 @@ function Whole({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) 
         <dl class="pairs">
           <div><dt>{t("field.user")}</dt><dd><UserLink user={answer.user_id} /> <Code text={answer.user_id} length={0} /></dd></div>
           <div><dt>{t("field.request_id")}</dt><dd><Code text={view.request_id} length={40} /></dd></div>
-          <div><dt>{t("field.job")}</dt><dd><Code text={answer.job} length={12} /></dd></div>
+          <div><dt>{t("field.job")}</dt><dd><Code text={answer.job} length={43} /></dd></div>
           <div><dt>{t("field.steps")}</dt><dd>{view.steps.map((step, i) => (
             <span key={i} class="step"><code>{visible(step.tool)}</code>{step.outcome && <> {named("outcome", visible(step.outcome))}</>}</span>
           ))}</dd></div>

@@ -2,8 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../api/problem.ts";
 import { ProblemNote } from "../parts/problem-note.tsx";
 import { LookSwitches } from "../parts/look-switches.tsx";
-import { begin, finish, isReturning } from "../session/oidc.ts";
-import { config, ended, signIn } from "../session/session.ts";
+import { config, ended, isReturning, signIn } from "../session/session.ts";
 import { t } from "../text/text.ts";
 
 export function SignIn() {
@@ -27,6 +26,7 @@ export function SignIn() {
     if (isReturning()) {
       void attempt(async () => {
         if (!sso) throw new Problem("sign_in_not_begun", 0);
+        const { finish } = await import("../session/oidc.ts");
         await signIn(await finish(issuer, client));
       });
     }
@@ -39,7 +39,7 @@ export function SignIn() {
         {ended.value && !problem && <ProblemNote problem={ended.value} />}
         {sso && (
           <>
-            <button type="button" class="main plain" disabled={busy} onClick={() => void attempt(() => begin(issuer, client))}>
+            <button type="button" class="main plain" disabled={busy} onClick={() => void attempt(async () => (await import("../session/oidc.ts")).begin(issuer, client))}>
               {busy ? t("dialog.busy") : t("sign_in.sso")}
             </button>
             <p class="or"><span>{t("sign_in.or")}</span></p>

@@ -10,7 +10,7 @@ import { Resolve } from "../parts/resolve.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { address, type WrongTab } from "../route.ts";
 import { current, may } from "../session/session.ts";
-import { visible } from "../text/format.ts";
+import { shortJob, visible } from "../text/format.ts";
 import { named, t, type Key } from "../text/text.ts";
 
 export function Wrong({ tab }: { tab: WrongTab }) {
@@ -103,7 +103,7 @@ function DeadLetters() {
                   {messages.map((one) => (
                     <tr key={one.message_id}>
                       <td data-label={t("dead.message")}><Code text={one.message_id} length={8} /></td>
-                      <td data-label={t("field.job")}>{one.job ? <JobLink job={one.job}><code title={one.job}>{visible(one.job).slice(0, 12)}…</code></JobLink> : t("dead.no_job")}</td>
+                      <td data-label={t("field.job")}>{one.job ? <JobLink job={one.job}><code title={one.job}>{shortJob(visible(one.job))}</code></JobLink> : t("dead.no_job")}</td>
                       <td data-label={t("field.user")}>{one.user_id ? <UserLink user={one.user_id} /> : "–"}</td>
                       <td data-label={t("dead.sent")}><Moment at={one.sent_at} /></td>
                       <td data-label={t("dead.receives")} class="number">{one.receives}</td>

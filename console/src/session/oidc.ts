@@ -56,12 +56,6 @@ export async function begin(issuerText: string, clientId: string): Promise<void>
   location.assign(url);
 }
 
-/** Whether the provider has just sent somebody back here. */
-export function isReturning(): boolean {
-  const asked = new URLSearchParams(location.search);
-  return asked.has("state") && (asked.has("code") || asked.has("error"));
-}
-
 /** Trades the code for a token. The address and the storage are cleared first, whatever comes of it. */
 export async function finish(issuerText: string, clientId: string): Promise<string> {
   const here = new URL(location.href);

@@ -40,7 +40,8 @@ export async function signIn(token: string): Promise<void> {
     api, me, endsAt: endOf(token),
     waiting: new Live(() => api.approvals(), 4),
     unknown: new Live(() => api.jobs("unknown"), 15),
-    deadLetters: new Live(() => api.deadLetters(), 15),
+    // A look takes every message from the queue for a moment and puts it back: not too often.
+    deadLetters: new Live(() => api.deadLetters(), 60),
     controls: new Live(() => api.controls(), 10),
   };
 }
@@ -65,6 +66,12 @@ export function endOf(token: string): number | undefined {
     // Not a JWT, or not one of ours to read: the service will say.
   }
   return undefined;
+}
+
+/** Whether a provider has just sent somebody back here. */
+export function isReturning(): boolean {
+  const asked = new URLSearchParams(location.search);
+  return asked.has("state") && (asked.has("code") || asked.has("error"));
 }
 
 /** Reads how to sign in. Without an answer, a pasted token it is. */

@@ -35,6 +35,11 @@ export function short(text: string, length = 10): string {
   return text.length <= length + 1 ? text : `${text.slice(0, length)}…`;
 }
 
+/** A support code begins with the user and ends with the request: the end tells one job from another. */
+export function shortJob(code: string): string {
+  return code.length <= 13 ? code : `…${code.slice(-12)}`;
+}
+
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 
 /** Makes visible whatever could hide or reorder text. The service does so already; two look better than one. */

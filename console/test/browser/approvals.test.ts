@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { Console, launch } from "./support/browser.ts";
+import { Stand, type User } from "./support/stand.ts";
+
+let stand: Stand;
+let browser: Browser;
+let alice: User;
+let open: Console | undefined;
+
+before(async () => {
+  [stand, browser] = await Promise.all([Stand.start(), launch()]);
+  alice = await stand.user("alice");
+});
+after(async () => {
+  await browser?.close();
+  await stand?.stop();
+});
+afterEach(async () => {
+  await open?.close();
+  open = undefined;
+});
+
+test("an approver reads what will run, confirms it, and it runs", async () => {
+  const job = await alice.asksToPay(1200, "rent for the hall");
+  open = await Console.as("approver", stand, browser);
+  const card = open.card(job.support_code);
+  await card.waitFor();
+  assert.match(await card.innerText(), /1200/);
+  assert.match(await card.innerText(), /rent for the hall/);
+  await card.getByRole("button", { name: "Approve" }).click();
+  // The confirmation repeats all of it.
+  const asked = await open.dialog.innerText();
+  for (const part of ["ledger_pay", "1200", "rent for the hall", alice.id.slice(0, 8), "expires in"]) assert.ok(asked.includes(part), part);
+  assert.equal((await alice.job(job.request_id)).status, "awaiting_approval", "nothing runs before it is confirmed");
+  await open.dialog.getByRole("textbox").fill("seen the invoice");
+  await open.dialog.getByRole("button", { name: "run exactly this" }).click();
+  await card.waitFor({ state: "detached" });
+  await alice.until(job.request_id, "succeeded");
+
+  // The job's page says who decided, and its chain is whole.
+  await open.at(`job/${job.support_code}`);
+  await open.page.getByText("approved by operator").waitFor();
+  await open.page.getByText(/Checked in this browser: \d records, unbroken/).waitFor();
+});
+
+test("an approver rejects, and it never runs", async () => {
+  const job = await alice.asksToPay(1300, "a yacht");
+  open = await Console.as("approver", stand, browser);
+  const card = open.card(job.support_code);
+  await card.getByRole("button", { name: "Reject" }).click();
+  await open.dialog.getByRole("button", { name: "do not run it" }).click();
+  await card.waitFor({ state: "detached" });
+  const over = await alice.until(job.request_id, "refused");
+  assert.equal(over.error?.code, "approval_rejected");
+  await open.at("wrong/refused");
+  await open.page.locator("td", { hasText: "approval_rejected" }).first().waitFor();
+});
+
+test("a request that expires under the eyes says so, and can no longer be approved", async () => {
+  const job = await alice.asksToPay(1400, "too late", 6);
+  open = await Console.as("approver", stand, browser);
+  const card = open.card(job.support_code);
+  await card.getByRole("button", { name: "Approve" }).click();
+  const confirm = open.dialog.getByRole("button", { name: "run exactly this" });
+  assert.ok(await confirm.isEnabled());
+  await open.dialog.getByText("The time for an answer has passed").waitFor();
+  assert.ok(await confirm.isDisabled());
+  await open.dialog.getByRole("button", { name: "Cancel" }).click();
+  // It stays a while, so that whoever was reading it sees what became of it.
+  await card.getByText("expired", { exact: true }).waitFor();
+  assert.ok(await card.getByRole("button", { name: "Approve" }).isDisabled());
+  await alice.until(job.request_id, "expired");
+});
+
+test("a yes that comes too late is shown with the service's code", async () => {
+  const job = await alice.asksToPay(1500, "decided elsewhere");
+  open = await Console.as("approver", stand, browser);
+  const card = open.card(job.support_code);
+  await card.getByRole("button", { name: "Approve" }).click();
+  // Somebody else is quicker.
+  const answer = await fetch(`${stand.url}/v1/operator/jobs/${job.support_code}/approval`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stand.tokens.admin}`, "content-type": "application/json" },
+    body: JSON.stringify({ decision: "reject", digest: (await alice.job(job.request_id)).approval?.digest }),
+  });
+  assert.equal(answer.status, 200);
+  await open.dialog.getByRole("button", { name: "run exactly this" }).click();
+  await open.dialog.getByText("approval_decided").waitFor();
+  await open.page.keyboard.press("Escape");
+  await alice.until(job.request_id, "refused");
+});
+
+test("with the keyboard alone: find the request, approve it, and keep the focus in the dialog meanwhile", async () => {
+  const job = await alice.asksToPay(1600, "by keyboard");
+  open = await Console.open(stand, browser);
+  const { keyboard } = open.page;
+  await open.page.goto(`${stand.url}/console/`);
+  await open.page.locator("input[name=token]").waitFor();
+  // The field for the token has the focus from the beginning.
+  await keyboard.insertText(stand.tokens.approver);
+  await keyboard.press("Enter");
+  await open.card(job.support_code).waitFor();
+  // The first stop of the page leads past everything to the content.
+  await keyboard.press("Tab");
+  assert.equal(await open.page.evaluate(() => document.activeElement?.className), "skip");
+  await keyboard.press("Enter");
+  assert.equal(await open.page.evaluate(() => document.activeElement?.id), "main");
+  const here = () => open!.page.evaluate(() => document.activeElement?.getAttribute("data-job"));
+  for (let i = 0; i < 20 && (await here()) !== job.support_code; i += 1) await keyboard.press("j");
+  assert.equal(await here(), job.support_code);
+  const outline = await open.page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle);
+  assert.equal(outline, "solid", "one sees where the focus is");
+  await keyboard.press("a");
+  await open.dialog.waitFor();
+  for (let i = 0; i < 12; i += 1) {
+    assert.ok(await open.page.evaluate(() => document.activeElement?.closest("dialog[open]") !== null), `after ${i} tabs`);
+    await keyboard.press("Tab");
+  }
+  // Escape is a no to the dialog, not to the request.
+  await keyboard.press("Escape");
+  await open.dialog.waitFor({ state: "detached" });
+  assert.equal(await here(), job.support_code, "the focus goes back to where it was");
+  await keyboard.press("a");
+  await open.dialog.waitFor();
+  await keyboard.press("Enter");
+  await open.card(job.support_code).waitFor({ state: "detached" });
+  await alice.until(job.request_id, "succeeded");
+});
+
+test("whoever named the user id as their own cannot decide, and is told why", async () => {
+  const bob = await stand.user("bob");
+  const job = await bob.asksToPay(1700, "to myself");
+  open = await Console.as("admin", stand, browser);
+  await open.at("account");
+  await open.page.getByLabel("User", { exact: true }).fill(bob.id);
+  await open.page.getByRole("button", { name: "Add" }).click();
+  await open.page.locator("code", { hasText: bob.id }).waitFor();
+  await open.at("waiting");
+  const card = open.card(job.support_code);
+  await card.getByText("somebody else must decide").waitFor();
+  assert.ok(await card.getByRole("button", { name: "Approve" }).isDisabled());
+  assert.ok(await card.getByRole("button", { name: "Reject" }).isDisabled());
+});
+
+test("a viewer sees what waits, and no way to decide it", async () => {
+  const job = await alice.asksToPay(1800, "only to look at");
+  open = await Console.as("viewer", stand, browser);
+  const card = open.card(job.support_code);
+  await card.getByText("deciding takes an approver").waitFor();
+  assert.equal(await card.getByRole("button", { name: /Approve|Reject/ }).count(), 0);
+  await card.focus();
+  await open.page.keyboard.press("a");
+  assert.equal(await open.dialog.count(), 0);
+});

@@ -1,0 +1,111 @@
+/** Chains that are not whole, which the service never serves: its answers are changed on their way into the page. */
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { Console, launch } from "./support/browser.ts";
+import { Stand, type SeenJob, type User } from "./support/stand.ts";
+
+type Line = Record<string, unknown>;
+interface Answer { audit: { records: Line[]; head: { length: number; digest: string } }; anchor?: { seq: number; length: number; digest: string } }
+
+let stand: Stand;
+let browser: Browser;
+let alice: User;
+let job: SeenJob;
+let open: Console | undefined;
+
+before(async () => {
+  [stand, browser] = await Promise.all([Stand.start(), launch()]);
+  alice = await stand.user("alice");
+  job = await alice.submit("ledger_append", { note: "to be tampered with" });
+  await alice.until(job.request_id, "succeeded");
+});
+after(async () => {
+  await browser?.close();
+  await stand?.stop();
+});
+afterEach(async () => {
+  await open?.close();
+  open = undefined;
+});
+
+/** Opens the job with its answer changed. */
+async function tampered(change: (answer: Answer) => void): Promise<Console> {
+  open = await Console.as("viewer", stand, browser);
+  await open.page.route(`**/v1/operator/jobs/${job.support_code}`, async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.json()) as Answer;
+    change(body);
+    await route.fulfill({ response: answer, json: body });
+  });
+  await open.at(`job/${job.support_code}`);
+  return open;
+}
+
+async function names(console: Console, place: number, why: RegExp): Promise<void> {
+  await console.page.getByRole("alert").filter({ hasText: `This chain is broken at record ${place}` }).waitFor();
+  assert.match(await console.page.locator(".verdict").innerText(), why);
+  assert.equal(await console.page.getByText("unbroken").count(), 0);
+}
+
+test("untouched, it is whole", async () => {
+  await tampered(() => undefined);
+  await open!.page.getByText("Checked in this browser: 3 records, unbroken").waitFor();
+  assert.equal(await open!.page.locator(".verdict.bad").count(), 0);
+});
+
+test("a changed record is named, and what follows is not shown as proven", async () => {
+  await tampered(({ audit }) => { audit.records[0]!["tool"] = "ledger_delete"; });
+  await names(open!, 2, /does not follow from record 1/);
+  await open!.page.locator('.timeline li[data-place="2"]').getByText("first bad record").waitFor();
+  await open!.page.locator('.timeline li[data-place="3"]').getByText("not proven").waitFor();
+});
+
+test("a changed last record is named", async () => {
+  await tampered(({ audit }) => { audit.records.at(-1)!["outcome"] = "failed"; });
+  await names(open!, 3, /does not end in its head/);
+});
+
+test("reordered records are named", async () => {
+  await tampered(({ audit }) => { audit.records.splice(1, 2, audit.records[2]!, audit.records[1]!); });
+  await names(open!, 2, /is not the one that belongs there/);
+});
+
+test("a truncated chain is named", async () => {
+  await tampered(({ audit }) => { audit.records.pop(); });
+  await names(open!, 2, /records after it are missing/);
+});
+
+test("a chain that was truncated with its head is named by the checkpoint", async () => {
+  await tampered((answer) => {
+    answer.anchor = { seq: 1, ...answer.audit.head };
+    answer.audit.head = { length: 2, digest: String(answer.audit.records.pop()?.["prev"]) };
+  });
+  await names(open!, 2, /checkpoint contradicts it/);
+});
+
+test("the operators' chain is checked as well", async () => {
+  open = await Console.as("viewer", stand, browser);
+  await open.page.route("**/v1/operator/audit?*", async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.json()) as { records: Line[] };
+    body.records[0]!["reason"] = "another reason";
+    await route.fulfill({ response: answer, json: body });
+  });
+  await open.at("audit");
+  await open.page.getByRole("alert").filter({ hasText: "This chain is broken at record" }).waitFor();
+});
+
+test("an error of the service is shown as such, what is old is called old, and it comes back by itself", async () => {
+  open = await Console.as("viewer", stand, browser);
+  await open.at(`job/${job.support_code}`);
+  await open.page.getByText("unbroken").waitFor();
+  const problem = { code: "unavailable", title: "The service cannot answer now; repeat the same request.", status: 503 };
+  await open.page.route("**/v1/operator/jobs/*", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", json: problem }));
+  await open.page.locator("main .staleness.stale", { hasText: "unavailable" }).waitFor();
+  assert.ok(await open.page.getByText("unbroken").isVisible(), "what was known stays");
+  await open.page.unroute("**/v1/operator/jobs/*");
+  await open.page.locator("main .staleness:not(.stale)").waitFor();
+  await open.page.route("**/v1/operator/jobs/*", (route) => route.abort());
+  await open.page.locator("main .staleness.stale", { hasText: "network" }).waitFor();
+});

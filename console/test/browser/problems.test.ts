@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { Console, launch } from "./support/browser.ts";
+import { Stand, type User } from "./support/stand.ts";
+
+let stand: Stand;
+let browser: Browser;
+let alice: User;
+let open: Console | undefined;
+
+before(async () => {
+  [stand, browser] = await Promise.all([Stand.start(), launch()]);
+  alice = await stand.user("alice");
+});
+after(async () => {
+  await browser?.close();
+  await stand?.stop();
+});
+afterEach(async () => {
+  await open?.close();
+  open = undefined;
+});
+
+test("a dead letter is replayed with a reason, and its job stays as it is", async () => {
+  const job = await alice.submit("ledger_append", { note: "rung twice" });
+  await alice.until(job.request_id, "succeeded");
+  await stand.order(`dead ${alice.id} ${job.request_id}`);
+  open = await Console.as("admin", stand, browser);
+  await open.at("wrong/dead-letters");
+  const row = open.page.locator("tbody tr").first();
+  await row.getByRole("button", { name: "Replay" }).click();
+  const confirm = open.dialog.getByRole("button", { name: "Replay" });
+  assert.ok(await confirm.isDisabled(), "not without a reason");
+  await open.dialog.getByRole("textbox").fill("the worker is repaired");
+  await confirm.click();
+  await open.page.getByText("No dead letters").waitFor();
+  assert.equal((await alice.job(job.request_id)).status, "succeeded");
+  await open.at("audit");
+  await open.page.locator(".timeline li", { hasText: "Dead letters replayed" }).first().getByText("the worker is repaired", { exact: true }).waitFor();
+});
+
+test("all dead letters are replayed at once", async () => {
+  const jobs = await Promise.all(["one", "two"].map((note) => alice.submit("ledger_append", { note })));
+  for (const job of jobs) {
+    await alice.until(job.request_id, "succeeded");
+    await stand.order(`dead ${alice.id} ${job.request_id}`);
+  }
+  open = await Console.as("admin", stand, browser);
+  await open.at("wrong/dead-letters");
+  await open.page.getByText("2 in the queue").waitFor();
+  await open.page.getByRole("button", { name: "Replay all" }).click();
+  await open.dialog.getByRole("textbox").fill("all of them");
+  await open.dialog.getByRole("button", { name: "Replay all" }).click();
+  await open.page.getByText("No dead letters").waitFor();
+});
+
+test("an unknown write is resolved with a note, once, and its user reads it", async () => {
+  const job = await alice.submit("ledger_sleep", { ms: 60_000, note: "killed on the way" });
+  await alice.until(job.request_id, "running");
+  await stand.order("kill-in-flight killed on the way");
+  await alice.until(job.request_id, "unknown", 60_000);
+  open = await Console.as("admin", stand, browser);
+  await open.at("wrong/unknown");
+  const row = open.page.locator("tbody tr", { hasText: job.support_code.slice(-12) });
+  await row.getByRole("button", { name: "Resolve" }).click();
+  const confirm = open.dialog.getByRole("button", { name: "Write it down" });
+  await open.dialog.getByRole("textbox").fill("not in the other side's books");
+  assert.ok(await confirm.isDisabled(), "not without an answer");
+  await open.dialog.getByLabel("It did not happen").check();
+  await confirm.click();
+  await open.dialog.waitFor({ state: "detached" });
+  assert.deepEqual((({ by, happened }) => ({ by, happened }))((await alice.job(job.request_id)).resolution!), { by: "operator", happened: false });
+  await open.at(`job/${job.support_code}`);
+  await open.page.getByText("It did not happen").waitFor();
+  await open.page.getByText(/Checked in this browser: \d+ records, unbroken/).waitFor();
+});
+
+test("a viewer sees the problems, and no way to change them", async () => {
+  const job = await alice.submit("ledger_append", { note: "to look at" });
+  await alice.until(job.request_id, "succeeded");
+  await stand.order(`dead ${alice.id} ${job.request_id}`);
+  open = await Console.as("viewer", stand, browser);
+  await open.at("wrong/dead-letters");
+  await open.page.getByText("1 in the queue").waitFor();
+  await open.page.getByText("changing takes an admin").waitFor();
+  assert.equal(await open.page.getByRole("button", { name: /Replay/ }).count(), 0);
+});
+
+test("what fails and what is open is listed by state, and a support code leads to its job", async () => {
+  const failed = await alice.submit("ledger_fail", { kind: "throw" });
+  await alice.until(failed.request_id, "failed");
+  const running = await alice.submit("ledger_sleep", { ms: 4000, note: "a while" });
+  open = await Console.as("viewer", stand, browser);
+  await open.at("running");
+  await open.page.locator("tbody tr", { hasText: running.support_code.slice(-12) }).waitFor();
+  await open.at("wrong/failed");
+  await open.page.locator("tbody tr", { hasText: failed.support_code.slice(-12) }).getByText("tool_failed").waitFor();
+  await open.page.keyboard.press("/");
+  await open.page.keyboard.insertText(failed.support_code);
+  await open.page.keyboard.press("Enter");
+  await open.page.getByRole("heading", { name: "Job: ledger_fail" }).waitFor();
+  await open.page.keyboard.press("/");
+  await open.page.keyboard.insertText(alice.id);
+  await open.page.keyboard.press("Enter");
+  await open.page.getByRole("heading", { name: "User" }).waitFor();
+  await open.page.locator("tbody tr", { hasText: failed.support_code.slice(-12) }).waitFor();
+});
+
+test("a user's refusals are a chain that holds, and a user's sessions can be revoked with a reason", async () => {
+  const carol = await stand.user("carol");
+  await assert.rejects(carol.submit("ledger_delete", {}), /tool_not_opened|policy_denied/);
+  open = await Console.as("admin", stand, browser);
+  await open.at(`user/${carol.id}`);
+  await open.page.getByText("Checked in this browser: 1 record, unbroken").waitFor();
+  await open.page.locator(".timeline").getByText("ledger_delete", { exact: true }).waitFor();
+  await open.page.getByRole("button", { name: "Revoke sessions" }).click();
+  await open.dialog.getByRole("textbox").fill("lost phone");
+  await open.dialog.getByRole("button", { name: "Revoke every session" }).click();
+  await open.dialog.waitFor({ state: "detached" });
+  await assert.rejects(carol.submit("ledger_append", { note: "x" }), /401/);
+});

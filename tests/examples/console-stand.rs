@@ -1,0 +1,84 @@
+//! What the console's browser tests run against: the real service on one host, with the small gateway, in a process that
+//! ends when its standard input does.
+//!
+//! Prints one line of JSON, `{"url", "tokens"}`, and then `ok` for each order that it has carried out:
+//!
+//! - `dead USER REQUEST` puts a bell for that job among the dead letters;
+//! - `kill-in-flight NOTE` kills the gateway once a tool has begun with that note, and starts it again.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use integration_tests::mini_gateway::{MiniGateway, TOKEN};
+use local::{
+    console::ConsoleOptions,
+    operators::{OperatorKey, ROLES},
+    service::{Options, Service},
+};
+use serde_json::{Map, Value, json};
+use shared::clock::World;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let dir = std::env::temp_dir().join(format!("console-stand-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir_all(&dir)?;
+    let done = stand(&dir).await;
+    std::fs::remove_dir_all(&dir)?;
+    done
+}
+
+async fn stand(dir: &Path) -> Result<(), Failure> {
+    let mut gateway = MiniGateway::start(dir, true).await;
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/dist");
+    let options = Options {
+        console: Some(ConsoleOptions { dir: page, sign_in: None }),
+        sweep_every: Duration::from_secs(2),
+        ..Options::dev(dir.join("data"), gateway.base_url(), TOKEN.to_owned())
+    };
+    let service = Service::start(options).await?;
+    println!("{}", json!({"url": service.base_url, "tokens": tokens(&dir.join("data"))?}));
+
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(order) = orders.next_line().await? {
+        let (what, rest) = order.split_once(' ').unwrap_or((&order, ""));
+        match what {
+            "dead" => dead_letter(&service, rest).await?,
+            "kill-in-flight" => {
+                until_begun(&dir.join("ledger.jsonl"), rest).await?;
+                gateway.restart().await;
+            }
+            _ => return Err(format!("no such order: {order}").into()),
+        }
+        println!("ok");
+    }
+    service.stop().await;
+    Ok(())
+}
+
+/// One operator of each role.
+fn tokens(data: &Path) -> Result<Map<String, Value>, Failure> {
+    let key = OperatorKey::within(data);
+    let mint = |role: &str| key.mint(&World::system(), role, &[role.to_owned()], Duration::from_secs(3600));
+    ROLES.iter().map(|role| Ok(((*role).to_owned(), mint(role)?.into()))).collect()
+}
+
+async fn dead_letter(service: &Service, of: &str) -> Result<(), Failure> {
+    let (user, request) = of.split_once(' ').ok_or("dead USER REQUEST")?;
+    let backend = &service.deployment.backend;
+    let body = json!({"user_id": user, "request_id": request}).to_string();
+    backend.aws.sqs().send_message().queue_url(&backend.dlq_url).message_body(body).send().await?;
+    Ok(())
+}
+
+/// Waits until a tool has written its first line with this note.
+async fn until_begun(ledger: &Path, note: &str) -> Result<(), Failure> {
+    for _ in 0..200 {
+        if std::fs::read_to_string(ledger).unwrap_or_default().contains(note) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err(format!("no tool has begun with {note}").into())
+}
