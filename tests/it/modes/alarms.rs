@@ -1,6 +1,9 @@
 //! Alarms: they lower the mode, once, with a record that names them, and never raise it.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use integration_tests::{App, Fault, Setup};
 use serde_json::{Value, json};
@@ -130,7 +133,11 @@ async fn a_change_that_cannot_be_recorded_is_not_made_and_comes_again() {
 async fn an_answer_that_is_lost_changes_nothing_twice() {
     for fault in [Fault::LostAfter, Fault::Twice] {
         let app = App::start().await;
-        app.faults.plan(move |operation, n| (operation == "UpdateItem" && n < 9).then_some(fault));
+        let hit = AtomicBool::new(false);
+        app.faults.plan_items(move |operation, key| {
+            let first = operation == "UpdateItem" && key == "LADDER#SERVICE" && !hit.swap(true, Ordering::SeqCst);
+            first.then_some(fault)
+        });
         assert!(hand_over(&app, &event(&[&message(AUDIT, "ALARM")])).await);
         app.faults.none();
         let service = set(&app).await.service;

@@ -1,8 +1,15 @@
 //! What is stored: changes that cross, beginnings, checkpoints.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use integration_tests::{App, Fault, Setup};
 use local::begin::begin;
 use serde_json::{Value, json};
@@ -13,11 +20,17 @@ use shared::{
     controls::{self, Change, ControlsCache},
     mode::{CheckpointSeen, Controls, Mode, Reason, Setting},
     table::{Applied, Table},
+    timestamp::Timestamp,
 };
 use tokio::task::JoinSet;
 
 fn world(app: &App) -> World {
     World::new(Arc::new(app.clock.clone()), Arc::new(System))
+}
+
+/// The table, with the app's faults.
+fn faulty(app: &App) -> Table {
+    app.deployment.open_table()
 }
 
 async fn set(app: &App) -> Controls {
@@ -32,13 +45,12 @@ fn setting(app: &App, mode: Mode, by: &str) -> Setting {
 async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
     let app = App::start().await;
     let world = world(&app);
-    // Their own table, with faults: some of the items are written late, so that later records come first.
-    let aws = &app.deployment.backend.aws;
-    let table = Table::new(aws.dynamodb(), app.deployment.backend.table.clone(), Duration::from_secs(86_400));
+    // Some of the items are written late, so that later records come first.
+    let table = faulty(&app);
     for round in 0..5_u8 {
-        let count = std::sync::atomic::AtomicU8::new(round);
+        let count = AtomicU8::new(round);
         app.faults.plan_items(move |operation, key| {
-            let late = key == "LADDER#SERVICE" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 2 == 0;
+            let late = key == "LADDER#SERVICE" && count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
             (operation == "UpdateItem" && late).then_some(Fault::Late)
         });
         let mut changes = JoinSet::new();
@@ -125,52 +137,79 @@ async fn a_mode_of_a_name_that_nobody_knows_is_unreadable() {
     let app = App::start().await;
     let cache = ControlsCache::new("test", Duration::ZERO);
     let world = world(&app);
+    app.switch_tool("ledger_append", Mode::Full).await;
+    app.checkpoint(true).await;
     assert_eq!(cache.get(&app.table, &world).await.service.mode, Mode::Full);
-    for (key, mode) in
-        [("LADDER#SERVICE", "sideways"), ("LADDER#TOOL#ledger_append", "FULL"), ("LADDER#CHECKPOINT", "full")]
-    {
-        let before = raw(&app, key, "#mode = :value", AttributeValue::S(mode.into())).await;
+    for (key, name) in [("SERVICE", "mode"), ("TOOL#ledger_append", "mode"), ("CHECKPOINT", "signed_at")] {
+        let before = spoil(&app, &format!("LADDER#{key}"), name).await;
         app.clock.advance(controls::MAX_AGE);
         let seen = cache.get(&app.table, &world).await;
         assert_eq!((seen.service.mode, seen.is_set()), (Mode::ReadOnly, false), "{key}");
-        restore(&app, key, before).await;
+        let put = app.aws.dynamodb().put_item().table_name(&app.deployment.backend.table);
+        put.set_item(Some(before)).send().await.unwrap();
         app.clock.advance(controls::RETRY_AFTER);
         assert_eq!(cache.get(&app.table, &world).await.service.mode, Mode::Full, "{key}");
     }
     app.stop().await;
 }
 
-type Item = std::collections::HashMap<String, AttributeValue>;
-
-/// Changes an item behind the service's back; tells what it was.
-async fn raw(app: &App, key: &str, set: &str, value: AttributeValue) -> Option<Item> {
+/// Makes an attribute of an item unreadable; tells what the item was.
+async fn spoil(app: &App, key: &str, name: &str) -> HashMap<String, AttributeValue> {
     let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
     let update = update.key("pk", AttributeValue::S("CONTROL".into())).key("sk", AttributeValue::S(key.into()));
-    let update = update.update_expression(format!("SET {set}")).expression_attribute_names("#mode", "mode");
-    let update = update.expression_attribute_values(":value", value);
-    let update = update.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld);
-    update.send().await.unwrap().attributes
+    let update = update.update_expression("SET #name = :value").expression_attribute_names("#name", name);
+    let update = update.expression_attribute_values(":value", AttributeValue::S("sideways".into()));
+    update.return_values(ReturnValue::AllOld).send().await.unwrap().attributes.unwrap()
 }
 
-async fn restore(app: &App, key: &str, before: Option<Item>) {
-    let (client, table) = (app.aws.dynamodb(), &app.deployment.backend.table);
-    match before.filter(|item| !item.is_empty()) {
-        Some(item) => drop(client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap()),
-        None => {
-            let delete = client.delete_item().table_name(table).key("pk", AttributeValue::S("CONTROL".into()));
-            drop(delete.key("sk", AttributeValue::S(key.into())).send().await.unwrap());
-        }
+/// A clock that stands still between two advances.
+#[derive(Debug)]
+struct Still(AtomicI64);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
+}
+
+#[tokio::test]
+async fn what_is_set_is_used_for_five_seconds_and_not_a_moment_longer() {
+    let app = App::start().await;
+    let still = Arc::new(Still(AtomicI64::new(app.clock.now().millis())));
+    let world = World::new(still.clone(), Arc::new(System));
+    let table = faulty(&app);
+    let cache = ControlsCache::new("test", Duration::ZERO);
+    let after = async |millis: i64| {
+        still.0.fetch_add(millis, Ordering::SeqCst);
+        cache.get(&table, &world).await.service.mode
+    };
+    assert_eq!(after(0).await, Mode::Full);
+    app.mode(Mode::Closed).await;
+    assert_eq!(after(4999).await, Mode::Full, "still the old one");
+    assert_eq!(after(1).await, Mode::Closed, "five seconds");
+    app.mode(Mode::Full).await;
+    // What cannot be read is not replaced by what was read last, and is tried again after a second.
+    app.faults.plan_items(|operation, _| (operation == "Query").then_some(Fault::Quoted));
+    assert_eq!(after(4999).await, Mode::Closed);
+    assert_eq!(after(1).await, Mode::ReadOnly);
+    app.faults.none();
+    assert_eq!(after(999).await, Mode::ReadOnly);
+    assert_eq!(after(1).await, Mode::Full);
+    // A clock that was set back makes nothing younger.
+    app.mode(Mode::Closed).await;
+    assert_eq!(after(-1).await, Mode::Closed);
+    app.stop().await;
 }
 
 #[tokio::test]
 async fn callers_who_come_at_once_share_one_read() {
     let app = App::start().await;
-    let aws = &app.deployment.backend.aws;
-    let table = Table::new(aws.dynamodb(), app.deployment.backend.table.clone(), Duration::from_secs(86_400));
-    let (cache, world) = (Arc::new(ControlsCache::new("test", Duration::ZERO)), world(&app));
+    let table = faulty(&app);
+    let still = Arc::new(Still(AtomicI64::new(app.clock.now().millis())));
+    let world = World::new(still.clone(), Arc::new(System));
+    let cache = Arc::new(ControlsCache::new("test", Duration::ZERO));
     for (fault, mode) in [(None, Mode::Full), (Some(Fault::Quoted), Mode::ReadOnly)] {
-        app.clock.advance(controls::MAX_AGE);
+        still.0.fetch_add(5000, Ordering::SeqCst);
         app.faults.plan(move |_, _| fault);
         let mut callers = JoinSet::new();
         for _ in 0..20 {
