@@ -7,10 +7,12 @@
     reason = "in a test an unwrap is a failure, a print is a number to publish, and nobody reads the items from outside"
 )]
 
+mod approvals;
 mod audit;
 mod bad_input;
 mod cancel;
 mod chaos;
+mod checkpoints;
 mod cost;
 mod crashes;
 mod events;
@@ -21,7 +23,10 @@ mod invariants;
 mod limits;
 mod login;
 mod metrics;
+mod modes;
 mod openapi;
+mod operator;
+mod policy;
 mod rotation;
 mod secrets;
 mod status;

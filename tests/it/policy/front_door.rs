@@ -1,0 +1,258 @@
+//! Random cases through the front door: submitted, answered, and decided again by a worker whose files, modes and groups may
+//! have changed meanwhile.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use edge_auth::EdgeAuth;
+use integration_tests::{App, Client, Setup};
+use serde_json::Value;
+use shared::{clock::Clock, config::CHECKPOINT_MAX_AGE_S, controls, rate_limit::Rate, table::DecisionMade};
+use worker::Worker;
+
+use super::{
+    cases::{self, Dice},
+    oracle::{self, Case, Yes},
+};
+
+/// What is set, as the oracle will be told.
+struct Set {
+    service_mode: u8,
+    tool_modes: BTreeMap<&'static str, u8>,
+    opened_until_s: Option<i64>,
+    exported_at_s: Option<i64>,
+}
+
+struct World {
+    app: App,
+    set: Set,
+    /// With the policies that are built in, and with every example beside them.
+    edges: [Arc<EdgeAuth>; 2],
+    workers: [Arc<Worker>; 2],
+}
+
+impl World {
+    async fn start() -> Self {
+        let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+            edge.limits.submissions = Rate::new(Duration::from_millis(1), 1000);
+            edge.login_rate = Rate::new(Duration::from_millis(1), 1000);
+        };
+        let mut app = App::with(Setup { edge, ..Setup::default() }).await;
+        let mut with = |policy| {
+            app.new_edge(Some(policy));
+            app.functions.edge_auth.clone()
+        };
+        let edges = cases::policies().map(&mut with);
+        let workers = cases::policies().map(|policy| {
+            app.new_worker(Some(policy));
+            app.worker.clone()
+        });
+        // From a Monday on, whenever this is run.
+        let into_the_week = (app.clock.now().millis() / 1000 + 3 * 86_400).rem_euclid(7 * 86_400);
+        app.advance(Duration::from_secs(u64::try_from(7 * 86_400 - into_the_week).unwrap())).await;
+        let set = Set { service_mode: 3, tool_modes: BTreeMap::new(), opened_until_s: None, exported_at_s: None };
+        Self { app, set, edges, workers }
+    }
+
+    fn now_s(&self) -> i64 {
+        self.app.clock.now().millis() / 1000
+    }
+
+    /// Changes some of what is set, and lets every function see it.
+    async fn change(&mut self, dice: &mut Dice, case: &Case) {
+        if dice.one_in(4) {
+            self.set.service_mode = if dice.one_in(2) { 3 } else { u8::try_from(dice.roll(4)).unwrap() };
+            self.app.mode(cases::mode(self.set.service_mode)).await;
+        }
+        if case.tool != "exec" && dice.one_in(4) {
+            let level = if dice.one_in(2) { 3 } else { u8::try_from(dice.roll(4)).unwrap() };
+            self.app.switch_tool(case.tool, cases::mode(level)).await;
+            self.set.tool_modes.insert(case.tool, level);
+        }
+        if case.tool == "ledger_delete" && !dice.one_in(4) {
+            let minutes = dice.pick(&[0, 5, 60]);
+            self.app.open_tool(case.tool, minutes).await;
+            self.set.opened_until_s = (minutes > 0).then(|| self.now_s() + i64::from(minutes) * 60);
+        }
+        if case.tool == "ledger_delete" && !dice.one_in(4) {
+            let exported = !dice.one_in(4);
+            self.app.checkpoint(exported).await;
+            // One that is not exported takes nothing away from the one that was.
+            self.set.exported_at_s = if exported { Some(self.now_s()) } else { self.set.exported_at_s };
+        }
+        self.app.advance(controls::MAX_AGE + Duration::from_secs(1)).await;
+        // The clock goes on while the oracle is asked: not across an hour.
+        if self.now_s() % 3600 > 3540 {
+            self.app.advance(Duration::from_secs(60)).await;
+        }
+    }
+
+    async fn groups(&self, client: &Client, groups: &[&str]) {
+        let groups: BTreeSet<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        assert!(self.app.table.set_groups(client.user_id.parse().unwrap(), &groups).await.unwrap());
+    }
+
+    /// The case as it stands now.
+    fn seen(&self, case: &Case, examples: bool, yes: Yes) -> Case {
+        Case {
+            user: 0,
+            broken: false,
+            derived: false,
+            audited: true,
+            now_s: self.now_s(),
+            service_mode: self.set.service_mode,
+            tool_mode: self.set.tool_modes.get(case.tool).copied(),
+            opened_until_s: self.set.opened_until_s,
+            signed_at_s: self.set.exported_at_s,
+            exported: true,
+            max_age_s: i64::try_from(CHECKPOINT_MAX_AGE_S).unwrap(),
+            examples,
+            yes,
+            ..case.clone()
+        }
+    }
+}
+
+/// One case from login to its end; says what became of it.
+async fn one(world: &mut World, seed: u64) -> String {
+    let mut dice = Dice::new(!seed);
+    let case = cases::case(seed);
+    let name = format!("u{seed}");
+    if dice.one_in(6) {
+        world.app.advance(Duration::from_secs(3600 * (1 + dice.roll(24)))).await;
+    }
+    world.change(&mut dice, &case).await;
+    world.app.functions.edge_auth = world.edges[usize::from(case.examples)].clone();
+    let client = world.app.login(&name).await;
+    world.groups(&client, &case.groups).await;
+    let id = world.app.new_id();
+    let seen = world.seen(&case, case.examples, Yes::NotAsked);
+    let expected = oracle::at_the_edge(&seen);
+    let reply = client.submit(&id, case.tool, cases::arguments(&seen)).await;
+    let told = format!("seed {seed}: {seen:?}: {}", reply.body);
+    let yes = match expected {
+        "run" => {
+            assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &Value::from("queued")), "{told}");
+            Yes::NotAsked
+        }
+        "explain" => {
+            assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &Value::from("explained")), "{told}");
+            assert_eq!(world.app.effects(&id), 0, "{told}");
+            return "explained at the edge".to_owned();
+        }
+        "user" | "operator" => {
+            assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &"awaiting_approval".into()), "{told}");
+            assert_eq!(reply.body["approval"]["approver"], expected, "{told}");
+            match answer(world, &mut dice, &client, (&name, &id), expected).await {
+                Yes::Open | Yes::No => return format!("{expected} did not say yes"),
+                yes => yes,
+            }
+        }
+        refused => {
+            assert_eq!(reply.verdict(), (403, refused), "{told}");
+            return format!("{refused} at the edge");
+        }
+    };
+    let groups = if dice.one_in(4) { vec!["members"] } else { case.groups.clone() };
+    world.groups(&client, &groups).await;
+    world.change(&mut dice, &case).await;
+    let examples = if dice.one_in(4) { !case.examples } else { case.examples };
+    world.app.worker = world.workers[usize::from(examples)].clone();
+    let seen = world.seen(&Case { groups, ..case }, examples, yes);
+    let expected = oracle::at_the_worker(&seen);
+    world.app.deliver().await;
+    let job = world.app.finish(&client, &id).await;
+    let told = format!("seed {seed}: {seen:?}: {job}");
+    let (status, code, effects) = match expected {
+        "send" if seen.tool == "ledger_fail" => ("failed", "tool_failed", 1),
+        "send" => ("succeeded", "", ran(seen.tool)),
+        "explain" => ("explained", "mode_explain_only", 0),
+        refused => ("refused", refused, 0),
+    };
+    assert_eq!(job["status"], status, "{told}");
+    assert_eq!(job["error"]["code"].as_str().unwrap_or_default(), code, "{told}");
+    assert_eq!(world.app.effects(&id), effects, "{told}");
+    format!("{expected} at the worker")
+}
+
+/// Somebody says yes, or no, or nothing until it is too late; and nothing runs but after a yes of whom it needs.
+async fn answer(
+    world: &mut World,
+    dice: &mut Dice,
+    client: &Client,
+    (name, id): (&str, &str),
+    need: &'static str,
+) -> Yes {
+    let operator = need == "operator";
+    if operator {
+        assert_eq!(world.app.approve(client, name, id).await.verdict(), (403, "approval_by_operator"));
+    }
+    match dice.roll(6) {
+        0 => {
+            let job = world.app.finish(client, id).await;
+            assert_eq!((&job["status"], world.app.effects(id)), (&"expired".into(), 0), "{id}: {job}");
+            Yes::Open
+        }
+        1 => {
+            if operator {
+                let made = world.app.operator_decides(client, id, false).await;
+                assert!(matches!(made, DecisionMade::Took(_)), "{made:?}");
+            } else {
+                assert_eq!(client.reject(id).await.status, 200);
+            }
+            let job = client.job(id).await;
+            assert_eq!(
+                (&job["status"], &job["error"]["code"]),
+                (&"refused".into(), &"approval_rejected".into()),
+                "{job}"
+            );
+            Yes::No
+        }
+        _ if operator => {
+            let made = world.app.operator_decides(client, id, true).await;
+            assert!(matches!(made, DecisionMade::Took(_)), "{made:?}");
+            Yes::Operator
+        }
+        _ => {
+            let reply = world.app.approve(client, name, id).await;
+            assert_eq!(reply.status, 200, "{}", reply.body);
+            Yes::User
+        }
+    }
+}
+
+/// Lines that a call of the tool leaves in the ledger.
+fn ran(tool: &str) -> usize {
+    match tool {
+        // It takes the ledger away, with its own traces.
+        "ledger_read" | "ledger_delete" => 0,
+        "ledger_sleep" => 2,
+        _ => 1,
+    }
+}
+
+#[tokio::test]
+async fn the_service_does_with_random_calls_what_the_oracle_says() {
+    let mut world = World::start().await;
+    let mut became = BTreeMap::new();
+    for seed in 0..300 {
+        *became.entry(one(&mut world, seed).await).or_insert(0) += 1;
+    }
+    println!("POLICY through the front door {became:?}");
+    for (what, at_least) in [
+        ("send at the worker", 50),
+        ("explained at the edge", 10),
+        ("approval_insufficient at the worker", 1),
+        ("policy_denied at the worker", 1),
+        ("tool_not_opened at the edge", 1),
+        ("audit_unproven at the edge", 1),
+        ("user did not say yes", 3),
+        ("operator did not say yes", 3),
+    ] {
+        assert!(became.get(what).is_some_and(|times| *times >= at_least), "{what} is too rare: {became:?}");
+    }
+    world.app.stop().await;
+}

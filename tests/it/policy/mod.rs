@@ -1,0 +1,27 @@
+//! Policy: an oracle that shares no code with it agrees about ten thousand random calls, and about some of them through the
+//! front door.
+
+use std::collections::BTreeMap;
+
+mod cases;
+mod front_door;
+mod oracle;
+
+#[test]
+fn an_oracle_agrees_about_ten_thousand_random_calls() {
+    let policies = cases::policies();
+    let (mut edge, mut worker) = (BTreeMap::new(), BTreeMap::new());
+    for seed in 0..10_000 {
+        let case = cases::case(seed);
+        let policy = &policies[usize::from(case.examples)];
+        let at_the_edge = cases::at_the_edge(policy, &case);
+        assert_eq!(at_the_edge, oracle::at_the_edge(&case), "at the edge, seed {seed}: {case:?}");
+        let at_the_worker = cases::at_the_worker(policy, &case);
+        assert_eq!(at_the_worker, oracle::at_the_worker(&case), "at the worker, seed {seed}: {case:?}");
+        *edge.entry(at_the_edge).or_insert(0) += 1;
+        *worker.entry(at_the_worker).or_insert(0) += 1;
+    }
+    println!("POLICY at the edge {edge:?}\nPOLICY at the worker {worker:?}");
+    // An oracle that is never asked about something agrees about it easily.
+    assert!(edge.len() == 12 && edge.values().chain(worker.values()).all(|count| *count >= 30), "{edge:?} {worker:?}");
+}
