@@ -22,6 +22,7 @@ mod run;
 mod secrets;
 mod signals;
 mod wechat_stub;
+mod which;
 
 /// Whatever ends a command early. Each is one sentence for the operator.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -48,7 +49,7 @@ enum Command {
     /// Work with audit chains
     Audit {
         #[command(subcommand)]
-        command: AuditCommand,
+        command: audit::AuditCommand,
     },
     /// Check policies, and say what they make of a call
     Policy {
@@ -79,16 +80,6 @@ enum Command {
     WechatStub(wechat_stub::StubArgs),
     /// Print a new request id
     Id,
-}
-
-#[derive(Debug, Subcommand)]
-enum AuditCommand {
-    /// Check saved answers of GET /v1/jobs/{id}/audit, and name the first record of each that is broken
-    Verify {
-        /// A file with one answer, a directory of them (`*.json`), or `-` for standard input with one answer on each line
-        #[arg(required = true)]
-        answers: Vec<PathBuf>,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +140,9 @@ struct OperatorArgs {
     /// Where their tokens have the roles: a claim, or a JSON pointer such as /realm_access/roles
     #[arg(long, requires = "operator_issuer", default_value = "roles")]
     operator_roles_claim: String,
+    /// The id under which the issuer knows the console: operators then sign in there [default: they paste a token]
+    #[arg(long, requires = "operator_issuer", value_name = "ID")]
+    console_client_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -187,7 +181,7 @@ pub async fn main() -> ExitCode {
         Command::Run(args) => run::run(args).await,
         Command::Engines(args) => engines::run(args).await,
         Command::Demo => demo::run().await,
-        Command::Audit { command: AuditCommand::Verify { answers } } => audit::verify(&answers),
+        Command::Audit { command } => audit::run(command).await,
         Command::Policy { command } => match policy::run(command).await {
             Ok(code) => return code,
             Err(failure) => Err(failure),

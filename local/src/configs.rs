@@ -7,6 +7,7 @@ use std::{
 
 use shared::{
     admission::Limits,
+    checkpoint::MOST_ENDS,
     config::{
         self, CheckpointTarget, EdgeAuthConfig, OperatorConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig,
         WorkerConfig,
@@ -129,6 +130,7 @@ impl Deployment {
             rings_per_run: 500,
             secrets: SecretSource::File(self.secrets_file.clone()),
             checkpoint_every: Duration::from_secs(CHECKPOINT_EVERY_S),
+            ends_per_checkpoint: MOST_ENDS,
             checkpoints_to: CheckpointTarget::Directory(self.checkpoints()),
         }
     }

@@ -334,6 +334,8 @@ pub struct SweepConfig {
     pub secrets: SecretSource,
     /// How often the ends of the audit chains are signed.
     pub checkpoint_every: Duration,
+    /// How many ends one checkpoint names at most.
+    pub ends_per_checkpoint: usize,
     /// Where checkpoints are exported to.
     pub checkpoints_to: CheckpointTarget,
 }
@@ -348,6 +350,7 @@ impl SweepConfig {
             rings_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 500)?).unwrap_or(500),
             secrets: secrets(env)?,
             checkpoint_every: env.seconds("CHECKPOINT_EVERY_S", 300)?,
+            ends_per_checkpoint: crate::checkpoint::MOST_ENDS,
             checkpoints_to: checkpoint_target(env)?,
         })
     }

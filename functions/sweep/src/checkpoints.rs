@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::{
     audit::ChainName,
     checkpoint::{
-        Checkpoint, CheckpointSigner, End, Ends, FIRST_LOOKS_BACK, JobEnd, MOST_ENDS, Position, SETTLED_AFTER, UserEnd,
+        Checkpoint, CheckpointSigner, End, Ends, FIRST_LOOKS_BACK, JobEnd, Position, SETTLED_AFTER, UserEnd,
     },
     metrics::{self, Metric},
     mode::CheckpointSeen,
@@ -104,7 +104,7 @@ async fn sign_one(
     let mut grown = BTreeSet::new();
     let mut to = from.clone();
     while to.minute < until.minute && !is_late(sweep, deadline) {
-        let room = MOST_ENDS - grown.len();
+        let room = sweep.config.ends_per_checkpoint - grown.len();
         let notes = sweep.table.grown(&to, room).await?;
         let full = notes.len() == room;
         to = match notes.last() {

@@ -1,122 +1,195 @@
-//! `local audit verify`: checks chains without the service, one at a time however many there are.
+//! `local audit`: checks chains and checkpoints without the service, and copies them out.
 
-use std::{
-    io::BufRead,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write, path::PathBuf, time::Duration};
 
+use clap::{Args, Subcommand};
 use serde::Deserialize;
-use serde_json::Value;
 use shared::{
-    audit::{self, AuditHead},
+    checkpoint::PublicKey,
+    clock::World,
     request_id::RequestId,
+    user_id::UserId,
+    view::parse_support_code,
 };
 
-use super::{Failure, output::say};
-use crate::data::failed;
+use super::{
+    Failure,
+    output::say,
+    which::{Opened, Which},
+};
+use crate::{
+    audit::{self, Report, Scope, Source, Verification},
+    data::{checkout, failed},
+};
 
-/// The answer of `GET /v1/jobs/{id}/audit`.
-#[derive(Debug, Deserialize)]
-pub(super) struct Chain {
-    /// The job.
-    pub(super) request_id: RequestId,
-    /// Every record, first to last.
-    pub(super) records: Vec<Value>,
-    head: Head,
+pub(super) mod answers;
+
+/// What to do with audit chains.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Check chains: saved answers of GET /v1/jobs/{id}/audit, or the table's own, or an export's; with --checkpoints, also
+    /// that nothing was cut or written anew since it was signed. Names the job of each fault, and fails if there is one
+    Verify(VerifyArgs),
+    /// Copy every chain out of the table, to be checked elsewhere
+    Export {
+        /// Where to: a directory that is empty, or not there
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        which: Which,
+    },
 }
 
-/// The end of the chain, in its public spelling.
-#[derive(Debug, Deserialize)]
-struct Head {
-    length: u64,
-    digest: shared::digest::Digest,
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// A file with one answer, a directory of them (`*.json`), or `-` for standard input with one answer on each line
+    #[arg(conflicts_with = "scope")]
+    answers: Vec<PathBuf>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// The exported checkpoints: CHECKPOINT_DIR, or a copy of CHECKPOINT_BUCKET
+    #[arg(long, value_name = "DIR", requires = "scope")]
+    checkpoints: Option<PathBuf>,
+    /// File with the public keys that are trusted, `{"keys": [{"kid", "public"}]}`; sweep's document of secrets will do
+    /// [default: what the service on this machine signs with]
+    #[arg(long, value_name = "FILE", requires = "checkpoints")]
+    keys: Option<PathBuf>,
+    /// A directory that `audit export` wrote, instead of the table
+    #[arg(long, value_name = "DIR", requires = "scope", conflicts_with_all = ["data", "table"])]
+    export: Option<PathBuf>,
+    /// RETENTION_DAYS of the deployment: a job that was deleted after that is not missed
+    #[arg(long, default_value_t = 30)]
+    retention_days: u64,
+    #[command(flatten)]
+    which: Which,
 }
 
-impl Chain {
-    /// Checks every link, and that every record is of this job.
-    pub(super) fn verify(&self) -> Result<(), String> {
-        // The decision to accept a job is its first record.
-        if self.records.is_empty() {
-            return Err("it has no record, and every job has one".to_owned());
+#[derive(Debug, Args)]
+#[group(id = "scope", multiple = false)]
+struct ScopeArgs {
+    /// One job, by its support code
+    #[arg(long, value_name = "SUPPORT_CODE", value_parser = job)]
+    job: Option<(UserId, RequestId)>,
+    /// Every job of one user, and what they were refused
+    #[arg(long, value_name = "USER_ID")]
+    user: Option<UserId>,
+    /// What operators did
+    #[arg(long)]
+    operators: bool,
+    /// Every chain there is
+    #[arg(long)]
+    everything: bool,
+}
+
+fn job(code: &str) -> Result<(UserId, RequestId), String> {
+    parse_support_code(code).ok_or_else(|| "a support code has 43 characters".to_owned())
+}
+
+impl ScopeArgs {
+    fn scope(&self) -> Option<Scope> {
+        match (self.job, self.user, self.operators, self.everything) {
+            (Some((user, id)), ..) => Some(Scope::Job(user, id)),
+            (None, Some(user), ..) => Some(Scope::User(user)),
+            (None, None, true, _) => Some(Scope::Operators),
+            (None, None, false, true) => Some(Scope::Everything),
+            (None, None, false, false) => None,
         }
-        let head = AuditHead { length: self.head.length, digest: self.head.digest };
-        audit::verify(&self.records, head).map_err(|fault| fault.to_string())?;
-        let job = self.request_id.to_string();
-        let foreign = self.records.iter().position(|record| record["request_id"] != *job);
-        foreign.map_or(Ok(()), |place| Err(format!("record {} belongs to another job", place + 1)))
     }
 }
 
-/// What was found so far.
-#[derive(Default)]
-struct Found {
-    checked: usize,
-    broken: Vec<String>,
-}
-
-impl Found {
-    fn chain(&mut self, place: &str, bytes: &[u8]) {
-        self.checked += 1;
-        let checked = serde_json::from_slice::<Chain>(bytes)
-            .map_err(|error| format!("{place} is not an audit answer: {error}"))
-            .and_then(|chain| match chain.verify() {
-                Ok(()) => Ok(chain),
-                Err(fault) => Err(format!("{place}: job {}: {fault}", chain.request_id)),
-            });
-        match checked {
-            Ok(chain) => say(format_args!("ok: {} records of job {}", chain.records.len(), chain.request_id)),
-            Err(sentence) => self.broken.push(sentence),
-        }
-    }
-
-    fn file(&mut self, file: &Path) -> Result<(), Failure> {
-        let bytes = std::fs::read(file).map_err(failed(file, "read"))?;
-        self.chain(&file.display().to_string(), &bytes);
-        Ok(())
-    }
-
-    fn directory(&mut self, directory: &Path) -> Result<(), Failure> {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(directory).map_err(failed(directory, "read"))? {
-            files.push(entry.map_err(failed(directory, "read"))?.path());
-        }
-        files.retain(|file| file.extension().is_some_and(|kind| kind == "json"));
-        files.sort();
-        files.iter().try_for_each(|file| self.file(file))
-    }
-
-    fn lines(&mut self, lines: impl BufRead) -> Result<(), Failure> {
-        for (place, line) in lines.split(b'\n').enumerate() {
-            let line = line.map_err(failed(Path::new("-"), "read"))?;
-            if !line.trim_ascii().is_empty() {
-                self.chain(&format!("line {}", place + 1), &line);
+/// Runs one of the commands.
+pub(super) async fn run(command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Verify(args) => match args.scope.scope() {
+            None if args.answers.is_empty() => {
+                Err("what is to be checked? Give saved answers, or --job, --user, --operators or --everything".into())
             }
+            None => answers::verify(&args.answers),
+            Some(scope) => verify(scope, args).await,
+        },
+        AuditCommand::Export { out, which } => {
+            let (source, opened) = table(&which).await?;
+            let exported = audit::export(&source, &out).await;
+            opened.close().await;
+            let audit::Exported { jobs, refusals, newer } = exported?;
+            say(format_args!("Exported to {}: {jobs} jobs, {refusals} chains of refusals.", out.display()));
+            if newer > 0 {
+                say(format_args!("{newer} jobs were left: only a newer version can read them."));
+            }
+            Ok(())
         }
-        Ok(())
     }
 }
 
-/// Checks saved answers.
-pub(super) fn verify(answers: &[PathBuf]) -> Result<(), Failure> {
-    let mut found = Found::default();
-    for answer in answers {
-        if answer.as_os_str() == "-" {
-            found.lines(std::io::stdin().lock())?;
-        } else if answer.is_dir() {
-            found.directory(answer)?;
-        } else {
-            found.file(answer)?;
-        }
+async fn table(which: &Which) -> Result<(Source, Opened), Failure> {
+    let opened = Opened::open(which).await?;
+    Ok((Source::Table(opened.table.clone()), opened))
+}
+
+async fn verify(scope: Scope, args: VerifyArgs) -> Result<(), Failure> {
+    let checkpoints = match &args.checkpoints {
+        Some(directory) => Some((directory.clone(), keys(&args)?)),
+        None => None,
+    };
+    let asked = Verification {
+        scope,
+        checkpoints,
+        retention: Duration::from_secs(args.retention_days * 86_400),
+        now: World::system().now(),
+    };
+    let progress = |report: &Report| eprintln!("{} jobs so far, {} faults", report.jobs, report.broken);
+    let report = if let Some(directory) = args.export {
+        audit::run(&Source::Export(directory), &asked, &progress).await?
+    } else {
+        let (source, opened) = table(&args.which).await?;
+        let report = audit::run(&source, &asked, &progress).await;
+        opened.close().await;
+        report?
+    };
+    tell(&report)
+}
+
+fn tell(report: &Report) -> Result<(), Failure> {
+    report.notes.iter().for_each(|note| say(format_args!("note: {note}")));
+    report.faults.iter().for_each(|fault| eprintln!("{fault}"));
+    let Report { jobs, refusals, records, checkpoints, anchored, newer, broken, .. } = report;
+    let mut found = format!("{records} records of {jobs} jobs");
+    let _ = write!(found, ", {refusals} chains of refusals");
+    if *checkpoints > 0 {
+        let _ = write!(found, "; {anchored} ends that {checkpoints} checkpoints signed");
     }
-    let Found { checked, broken } = found;
-    match broken.as_slice() {
-        // To have checked nothing is no success.
-        [] if checked == 0 => Err("there is no audit answer to check".into()),
-        [] => Ok(()),
-        [sentence] if checked == 1 => Err(sentence.clone().into()),
-        all => {
-            all.iter().for_each(|sentence| eprintln!("{sentence}"));
-            Err(format!("{} of {checked} chains are broken", all.len()).into())
-        }
+    if *newer > 0 {
+        let _ = write!(found, "; {newer} jobs that only a newer version can read were left");
     }
+    if *broken > 0 {
+        return Err(format!("{broken} faults in {found}").into());
+    }
+    say(format_args!("ok: {found}"));
+    Ok(())
+}
+
+/// Public halves, in either of the two shapes. Private ones beside them are not parsed.
+#[derive(Deserialize)]
+struct Keys {
+    keys: Option<Vec<PublicKey>>,
+    checkpoints: Option<Inner>,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    keys: Vec<PublicKey>,
+}
+
+fn keys(args: &VerifyArgs) -> Result<Vec<PublicKey>, Failure> {
+    let file = match &args.keys {
+        Some(file) => file.clone(),
+        None if args.which.table.is_some() || args.export.is_some() => {
+            return Err("whose signatures are trusted? Give the public keys with --keys".into());
+        }
+        None => checkout()?.join(&args.which.data).join("secrets.json"),
+    };
+    let bytes = std::fs::read(&file).map_err(failed(&file, "read"))?;
+    let read: Option<Keys> = serde_json::from_slice(&bytes).ok();
+    let keys = read.and_then(|read| read.keys.or_else(|| read.checkpoints.map(|inner| inner.keys)));
+    keys.ok_or_else(|| format!("{} has no list of public keys", file.display()).into())
 }

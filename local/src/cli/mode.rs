@@ -3,7 +3,6 @@
 
 use std::{
     fmt::{self, Display},
-    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -11,7 +10,7 @@ use clap::{Args, Subcommand};
 use shared::{
     audit::OperatorActor,
     clock::World,
-    config::{self, Env},
+    config,
     controls::{self, Change},
     mode::{Controls, Mode, Reason, Setting},
     policy::Policy,
@@ -19,10 +18,10 @@ use shared::{
     timestamp::Timestamp,
 };
 
-use super::{Failure, output::say};
-use crate::{
-    data::{TABLE_FILE, checkout},
-    engines::{EngineOptions, Engines},
+use super::{
+    Failure,
+    output::say,
+    which::{Opened, Which},
 };
 
 /// What to do with it.
@@ -74,56 +73,8 @@ pub(super) struct Why {
     reason: Reason,
 }
 
-/// Which service.
-#[derive(Debug, Args)]
-pub(super) struct Which {
-    /// The data directory of a service on this machine, running or not, from the checkout's root
-    #[arg(long, default_value = ".local/data")]
-    data: PathBuf,
-    /// A table in the cloud instead; region, credentials and endpoint come from the standard `AWS_*` variables
-    #[arg(long, conflicts_with = "data")]
-    table: Option<String>,
-}
-
 fn mode(name: &str) -> Result<Mode, String> {
     Mode::parse(name).ok_or_else(|| format!("a mode is one of {}", Mode::ALL.map(Mode::name).join(", ")))
-}
-
-/// An open table, and the engine that serves it if it is one of ours.
-struct Opened {
-    table: Table,
-    engines: Option<Engines>,
-}
-
-/// Nothing is written here that would be forgotten after it.
-const RETENTION: Duration = Duration::from_secs(30 * 86_400);
-
-impl Opened {
-    async fn open(which: &Which) -> Result<Self, Failure> {
-        if let Some(name) = &which.table {
-            let aws = config::aws(&Env::process())?;
-            return Ok(Self { table: Table::new(aws.dynamodb(), name.clone(), RETENTION), engines: None });
-        }
-        let file = checkout()?.join(&which.data).join(TABLE_FILE);
-        if !file.is_file() {
-            return Err(no_table(&file).into());
-        }
-        // Beside a service that runs: SQLite lets several processes work on one file, one write at a time.
-        let engines = Engines::start(EngineOptions { table_file: Some(file), ..EngineOptions::default() }).await?;
-        let backend = &engines.backend;
-        let table = Table::new(backend.aws.dynamodb(), backend.table.clone(), RETENTION);
-        Ok(Self { table, engines: Some(engines) })
-    }
-
-    async fn close(self) {
-        if let Some(engines) = self.engines {
-            engines.stop().await;
-        }
-    }
-}
-
-fn no_table(file: &Path) -> String {
-    format!("there is no table at {}; say which one with --data or --table", file.display())
 }
 
 /// Runs one of them.

@@ -38,6 +38,8 @@ pub enum ChainFault {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     so_far: AuditHead,
+    /// The records before are not kept: the first one is believed when it says what it follows.
+    cut: bool,
     named_by: &'static str,
     name: Option<String>,
 }
@@ -45,7 +47,7 @@ pub struct Verifier {
 impl Verifier {
     /// For the chain of a job: each record names its `request_id`.
     pub fn of_job() -> Self {
-        Self { so_far: AuditHead::EMPTY, named_by: "request_id", name: None }
+        Self { so_far: AuditHead::EMPTY, cut: false, named_by: "request_id", name: None }
     }
 
     /// For a chain beside the jobs: each record names its `chain`.
@@ -53,10 +55,16 @@ impl Verifier {
         Self { named_by: "chain", ..Self::of_job() }
     }
 
-    /// The same, for the part of a chain that follows `head`.
+    /// The same, for a chain of this name and no other.
     #[must_use]
-    pub fn from(self, head: AuditHead) -> Self {
-        Self { so_far: head, ..self }
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
+    }
+
+    /// The same, for a chain whose records up to this place are not kept any more.
+    #[must_use]
+    pub fn after(self, place: u64) -> Self {
+        Self { so_far: AuditHead { length: place, ..AuditHead::EMPTY }, cut: place > 0, ..self }
     }
 
     /// Takes the next record.
@@ -68,7 +76,7 @@ impl Verifier {
         if seq != place || self.name.get_or_insert_with(|| name.to_owned()) != name {
             return Err(ChainFault::Misplaced { place });
         }
-        if prev != self.so_far.digest.to_string() {
+        if !std::mem::take(&mut self.cut) && prev != self.so_far.digest.to_string() {
             return Err(ChainFault::Unlinked { place });
         }
         self.so_far = AuditHead { length: place, digest: Digest::sha256(&canonical::canonical(record)) };

@@ -14,6 +14,7 @@ use crate::{
     audit::{Actor, AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
     clock::World,
     digest::Digest,
+    request_id::RequestId,
     timestamp::Timestamp,
     user_id::UserId,
 };
@@ -34,6 +35,15 @@ pub struct ChainPage {
     pub head: AuditHead,
     /// What to read after, if there is more.
     pub next: Option<u64>,
+}
+
+/// A chain that a scan of the table has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FoundChain {
+    /// Of a job.
+    Job(UserId, RequestId),
+    /// Of what this user was refused.
+    Refusals(UserId),
 }
 
 /// Records by place, then by digest: those that the head reaches, and those of writers that somebody was quicker than.
@@ -91,6 +101,40 @@ impl Table {
     pub async fn chain_head(&self, name: ChainName) -> Result<AuditHead, TableError> {
         let head = self.get(keys::chain(name), keys::CHAIN_HEAD.to_owned()).await?;
         head.as_ref().map_or(Ok(AuditHead::EMPTY), parse_head)
+    }
+
+    /// The place of the oldest record that is kept of a chain beside the jobs: those of refusals have an end.
+    pub async fn chain_begins(&self, name: ChainName) -> Result<Option<u64>, TableError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :records)")
+            .expression_attribute_values(":pk", text(keys::chain(name)))
+            .expression_attribute_values(":records", text(keys::CHAIN_RECORDS))
+            .limit(1)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| unavailable("Query", e))?;
+        let place = answer.items().iter().find_map(|item| keys::parse_chain_record(text_of(item, "sk")?));
+        Ok(place.map(|place| place.length))
+    }
+
+    /// One page of all chains but the operators', for whoever verifies everything, and where the next one begins.
+    pub async fn chains_page(&self, begin: Option<Item>) -> Result<(Vec<FoundChain>, Option<Item>), TableError> {
+        let scan = self.client.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(begin);
+        let scan = scan.filter_expression("begins_with(pk, :users) AND (begins_with(sk, :jobs) OR sk = :head)");
+        let scan = scan.expression_attribute_values(":users", text(keys::USERS));
+        let scan = scan.expression_attribute_values(":jobs", text(keys::JOBS));
+        let scan = scan.expression_attribute_values(":head", text(keys::CHAIN_HEAD));
+        let page = scan.projection_expression("pk, sk").send().await.map_err(|e| unavailable("Scan", e))?;
+        let found = |item: &Item| {
+            let (user, sk) = (keys::parse_user(text_of(item, "pk")?)?, text_of(item, "sk")?);
+            let job = keys::parse_job(sk).map(|id| FoundChain::Job(user, id));
+            Some(job.unwrap_or(FoundChain::Refusals(user)))
+        };
+        Ok((page.items().iter().filter_map(found).collect(), page.last_evaluated_key))
     }
 
     async fn append<A, E>(

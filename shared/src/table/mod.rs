@@ -38,7 +38,7 @@ mod records;
 pub mod schema;
 mod users;
 
-pub use chains::ChainPage;
+pub use chains::{ChainPage, FoundChain};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
 pub use control::{Fence, GatewaySeen, Heartbeat};
 pub use controls::Applied;

@@ -60,6 +60,7 @@ impl Fleet {
             console: None,
             edge_auth: self.edges[edge].clone(),
             status: self.statuses[status].clone(),
+            operator: self.app.functions.operator.clone(),
             world: self.world.clone(),
         };
         session.map_or_else(

@@ -1,0 +1,11 @@
+//! Verifying audit chains and checkpoints without the service: from the table, or from an export of it. One chain at a time
+//! is in memory, however many there are.
+
+mod anchors;
+mod export;
+mod source;
+mod verify;
+
+pub use export::{Exported, export};
+pub use source::{AuditError, Source};
+pub use verify::{Report, Scope, Verification, run};

@@ -1,0 +1,85 @@
+//! Copies every chain out of the table into a directory, one file for each, to be verified elsewhere.
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+};
+
+use serde_json::json;
+use shared::{audit::ChainName, checkpoint::End, table::FoundChain};
+
+use super::source::{AuditError, JOBS, REFUSALS, ReadJob, Source, beside_file, job_file};
+use crate::data::{DataError, failed};
+
+const PAGE: usize = 500;
+
+/// What was copied.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Chains of jobs.
+    pub jobs: u64,
+    /// Chains of refusals.
+    pub refusals: u64,
+    /// Jobs that only a newer version can read, and that were left.
+    pub newer: u64,
+}
+
+/// Copies everything. The directory must not be there, or be empty: a chain that is gone would otherwise stay.
+pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError> {
+    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(AuditError::Shape(out.to_owned(), "an empty directory"));
+    }
+    for directory in [JOBS, REFUSALS] {
+        make(&out.join(directory))?;
+    }
+    copy_beside(source, out, ChainName::Operators).await?;
+    let (mut exported, mut begin) = (Exported::default(), None);
+    loop {
+        let (found, next) = source.found(begin).await?;
+        for chain in found {
+            match chain {
+                FoundChain::Refusals(user) => {
+                    copy_beside(source, out, ChainName::Refusals(user)).await?;
+                    exported.refusals += 1;
+                }
+                FoundChain::Job(user, id) => match source.job(user, id).await? {
+                    ReadJob::Gone => {}
+                    ReadJob::Newer => exported.newer += 1,
+                    ReadJob::Chain(chain) => {
+                        let file = job_file(out, &chain.job);
+                        file.parent().map_or(Ok(()), make)?;
+                        let text = serde_json::to_vec(&chain).expect("a chain has string keys only");
+                        fs::write(&file, text).map_err(failed(&file, "written"))?;
+                        exported.jobs += 1;
+                    }
+                },
+            }
+        }
+        match next {
+            Some(next) => begin = Some(next),
+            None => return Ok(exported),
+        }
+    }
+}
+
+async fn copy_beside(source: &Source, out: &Path, name: ChainName) -> Result<(), AuditError> {
+    let file = beside_file(out, name);
+    let written = |error| AuditError::from(failed(&file, "written")(error));
+    let mut lines = BufWriter::new(File::create(&file).map_err(written)?);
+    let (first, head) = (source.begins(name).await?, source.page(name, 0, 1).await?.head);
+    let mut after = first.map_or(head.length, |first| first - 1);
+    while after < head.length {
+        let page = source.page(name, after, PAGE).await?;
+        for record in page.records.iter().filter(|record| record["seq"].as_u64().is_none_or(|seq| seq <= head.length)) {
+            writeln!(lines, "{record}").map_err(written)?;
+        }
+        after = page.next.unwrap_or(head.length);
+    }
+    writeln!(lines, "{}", json!({ "head": End::from(head) })).and_then(|()| lines.flush()).map_err(written)
+}
+
+fn make(directory: &Path) -> Result<(), DataError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory, "made"))
+}

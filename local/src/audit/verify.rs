@@ -1,0 +1,238 @@
+//! The walk: every chain that was asked for, then every checkpoint against them.
+
+use std::{path::PathBuf, time::Duration};
+
+use shared::{
+    audit::{ChainFault, ChainName, Verifier},
+    checkpoint::PublicKey,
+    request_id::RequestId,
+    table::FoundChain,
+    timestamp::Timestamp,
+    user_id::UserId,
+    view::support_code,
+};
+
+use super::{
+    anchors,
+    source::{AuditError, JobChain, ReadJob, Source},
+};
+
+/// How many faults are told one by one.
+const TOLD: usize = 20;
+/// After how many chains a walk says where it is.
+const PROGRESS_EVERY: u64 = 10_000;
+const PAGE: usize = 500;
+
+/// Which chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Of one job.
+    Job(UserId, RequestId),
+    /// Of one user: every job, and what was refused.
+    User(UserId),
+    /// What operators did.
+    Operators,
+    /// All there are.
+    Everything,
+}
+
+impl Scope {
+    pub(super) fn has_job(self, user: UserId, id: RequestId) -> bool {
+        match self {
+            Self::Job(one, that) => one == user && that == id,
+            Self::User(one) => one == user,
+            Self::Everything => true,
+            Self::Operators => false,
+        }
+    }
+
+    pub(super) fn has_refusals(self, user: UserId) -> bool {
+        match self {
+            Self::User(one) => one == user,
+            Self::Everything => true,
+            Self::Job(..) | Self::Operators => false,
+        }
+    }
+
+    pub(super) fn has_operators(self) -> bool {
+        matches!(self, Self::Operators | Self::Everything)
+    }
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Verification {
+    /// Which chains.
+    pub scope: Scope,
+    /// Exported checkpoints, and the keys that are trusted for them.
+    pub checkpoints: Option<(PathBuf, Vec<PublicKey>)>,
+    /// How long a job is kept after its end.
+    pub retention: Duration,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What was found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Chains of jobs that were verified.
+    pub jobs: u64,
+    /// Chains of refusals.
+    pub refusals: u64,
+    /// Records, of all chains.
+    pub records: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Ends that a checkpoint has signed and the present chain passes through.
+    pub anchored: u64,
+    /// Jobs that only a newer version can read.
+    pub newer: u64,
+    /// Faults.
+    pub broken: u64,
+    /// The first of them.
+    pub faults: Vec<String>,
+    /// What an operator should know, and what is no fault.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn fault(&mut self, fault: String) {
+        self.broken += 1;
+        if self.faults.len() < TOLD {
+            self.faults.push(fault);
+        }
+    }
+
+    fn count_job(&mut self, progress: &dyn Fn(&Self)) {
+        self.jobs += 1;
+        if self.jobs.is_multiple_of(PROGRESS_EVERY) {
+            progress(self);
+        }
+    }
+}
+
+/// Verifies what was asked for. Faults are in the report; an error says that something could not be read.
+pub async fn run(
+    source: &Source,
+    asked: &Verification,
+    progress: &dyn Fn(&Report),
+) -> Result<Report, AuditError> {
+    let mut report = Report::default();
+    match asked.scope {
+        Scope::Job(user, id) => {
+            if !check_job(source, user, id, &mut report, progress).await? {
+                report.fault(format!("job {}: there is no such job", support_code(user, id)));
+            }
+        }
+        Scope::Operators => check_beside(source, ChainName::Operators, &mut report).await?,
+        Scope::User(_) | Scope::Everything => {
+            if asked.scope.has_operators() {
+                check_beside(source, ChainName::Operators, &mut report).await?;
+            }
+            check_all(source, asked.scope, &mut report, progress).await?;
+        }
+    }
+    if let Some((directory, keys)) = &asked.checkpoints {
+        anchors::check(source, asked, directory, keys, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn check_all(
+    source: &Source,
+    scope: Scope,
+    report: &mut Report,
+    progress: &dyn Fn(&Report),
+) -> Result<(), AuditError> {
+    let mut begin = None;
+    loop {
+        let (found, next) = source.found(begin).await?;
+        for chain in found {
+            match chain {
+                FoundChain::Job(user, id) if scope.has_job(user, id) => {
+                    check_job(source, user, id, report, progress).await?;
+                }
+                FoundChain::Refusals(user) if scope.has_refusals(user) => {
+                    report.refusals += 1;
+                    check_beside(source, ChainName::Refusals(user), report).await?;
+                }
+                FoundChain::Job(..) | FoundChain::Refusals(_) => {}
+            }
+        }
+        match next {
+            Some(next) => begin = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Whether there is such a job.
+async fn check_job(
+    source: &Source,
+    user: UserId,
+    id: RequestId,
+    report: &mut Report,
+    progress: &dyn Fn(&Report),
+) -> Result<bool, AuditError> {
+    match source.job(user, id).await? {
+        ReadJob::Gone => return Ok(false),
+        ReadJob::Newer => report.newer += 1,
+        ReadJob::Chain(chain) => {
+            report.records += chain.records.len() as u64;
+            if let Err(fault) = check_chain(&chain) {
+                report.fault(format!("job {}: {fault}", chain.job));
+            }
+            report.count_job(progress);
+        }
+    }
+    Ok(true)
+}
+
+/// Checks every link, and that every record is of this job.
+pub(super) fn check_chain(chain: &JobChain) -> Result<(), ChainFault> {
+    let mut verifier = Verifier::of_job().named(&chain.request_id.to_string());
+    for record in &chain.records {
+        verifier.next(record)?;
+    }
+    verifier.ends_in(chain.head.into())?;
+    // The decision to accept a job is its first record.
+    if chain.records.is_empty() { Err(ChainFault::Head { place: 0 }) } else { Ok(()) }
+}
+
+/// Checks a chain beside the jobs, page by page.
+async fn check_beside(source: &Source, name: ChainName, report: &mut Report) -> Result<(), AuditError> {
+    let fault = |fault: &ChainFault| format!("chain {name}: {fault}");
+    let head = source.page(name, 0, 1).await?.head;
+    let first = source.begins(name).await?;
+    let mut after = match (name, first) {
+        // Records of refusals are kept for a while, those of operators for good.
+        (ChainName::Refusals(_), Some(first)) => first - 1,
+        (ChainName::Refusals(_), None) => head.length,
+        (ChainName::Operators, _) => 0,
+    };
+    let mut verifier = Verifier::of_chain().named(&name.to_string());
+    if after > 0 {
+        report.notes.push(format!("chain {name} begins at record {}; checkpoints tell what was before", after + 1));
+        verifier = verifier.after(after);
+    }
+    loop {
+        // Whatever is appended meanwhile is left to the next time.
+        let mut page = source.page(name, after, PAGE).await?;
+        page.records.retain(|record| record["seq"].as_u64().is_none_or(|seq| seq <= head.length));
+        for record in &page.records {
+            if let Err(found) = verifier.next(record) {
+                report.fault(fault(&found));
+                return Ok(());
+            }
+            report.records += 1;
+        }
+        match page.next.filter(|next| *next < head.length) {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    if after < head.length || first.is_some() {
+        verifier.ends_in(head).unwrap_or_else(|found| report.fault(fault(&found)));
+    }
+    Ok(())
+}

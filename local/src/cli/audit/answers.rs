@@ -1,0 +1,122 @@
+//! Saved answers of `GET /v1/jobs/{id}/audit`, checked one at a time however many there are.
+
+use std::{
+    io::BufRead,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::{
+    audit::{self, AuditHead},
+    request_id::RequestId,
+};
+
+use super::super::{Failure, output::say};
+use crate::data::failed;
+
+/// The answer of `GET /v1/jobs/{id}/audit`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Chain {
+    /// The job.
+    pub(crate) request_id: RequestId,
+    /// Every record, first to last.
+    pub(crate) records: Vec<Value>,
+    head: Head,
+}
+
+/// The end of the chain, in its public spelling.
+#[derive(Debug, Deserialize)]
+struct Head {
+    length: u64,
+    digest: shared::digest::Digest,
+}
+
+impl Chain {
+    /// Checks every link, and that every record is of this job.
+    pub(crate) fn verify(&self) -> Result<(), String> {
+        // The decision to accept a job is its first record.
+        if self.records.is_empty() {
+            return Err("it has no record, and every job has one".to_owned());
+        }
+        let head = AuditHead { length: self.head.length, digest: self.head.digest };
+        audit::verify(&self.records, head).map_err(|fault| fault.to_string())?;
+        let job = self.request_id.to_string();
+        let foreign = self.records.iter().position(|record| record["request_id"] != *job);
+        foreign.map_or(Ok(()), |place| Err(format!("record {} belongs to another job", place + 1)))
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    checked: usize,
+    broken: Vec<String>,
+}
+
+impl Found {
+    fn chain(&mut self, place: &str, bytes: &[u8]) {
+        self.checked += 1;
+        let checked = serde_json::from_slice::<Chain>(bytes)
+            .map_err(|error| format!("{place} is not an audit answer: {error}"))
+            .and_then(|chain| match chain.verify() {
+                Ok(()) => Ok(chain),
+                Err(fault) => Err(format!("{place}: job {}: {fault}", chain.request_id)),
+            });
+        match checked {
+            Ok(chain) => say(format_args!("ok: {} records of job {}", chain.records.len(), chain.request_id)),
+            Err(sentence) => self.broken.push(sentence),
+        }
+    }
+
+    fn file(&mut self, file: &Path) -> Result<(), Failure> {
+        let bytes = std::fs::read(file).map_err(failed(file, "read"))?;
+        self.chain(&file.display().to_string(), &bytes);
+        Ok(())
+    }
+
+    fn directory(&mut self, directory: &Path) -> Result<(), Failure> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(directory).map_err(failed(directory, "read"))? {
+            files.push(entry.map_err(failed(directory, "read"))?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|kind| kind == "json"));
+        files.sort();
+        files.iter().try_for_each(|file| self.file(file))
+    }
+
+    fn lines(&mut self, lines: impl BufRead) -> Result<(), Failure> {
+        for (place, line) in lines.split(b'\n').enumerate() {
+            let line = line.map_err(failed(Path::new("-"), "read"))?;
+            if !line.trim_ascii().is_empty() {
+                self.chain(&format!("line {}", place + 1), &line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks saved answers.
+pub(crate) fn verify(answers: &[PathBuf]) -> Result<(), Failure> {
+    let mut found = Found::default();
+    for answer in answers {
+        if answer.as_os_str() == "-" {
+            found.lines(std::io::stdin().lock())?;
+        } else if answer.is_dir() {
+            found.directory(answer)?;
+        } else {
+            found.file(answer)?;
+        }
+    }
+    let Found { checked, broken } = found;
+    match broken.as_slice() {
+        // To have checked nothing is no success.
+        [] if checked == 0 => Err("there is no audit answer to check".into()),
+        [] => Ok(()),
+        [sentence] if checked == 1 => Err(sentence.clone().into()),
+        all => {
+            all.iter().for_each(|sentence| eprintln!("{sentence}"));
+            Err(format!("{} of {checked} chains are broken", all.len()).into())
+        }
+    }
+}

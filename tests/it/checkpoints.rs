@@ -1,0 +1,266 @@
+//! Where the audit chains ended is signed, kept and exported, whatever happens in between; and what a checkpoint names can
+//! neither be cut nor written anew unseen.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use integration_tests::{App, Client, Fault};
+use serde_json::{Value, json};
+use shared::{
+    approval::OperatorId,
+    audit::{AuditHead, ChainName, OperatorActor, OperatorEvent, RefusalEvent},
+    checkpoint::{Checkpoint, CheckpointVerifier, End, JobEnd, MOST_ENDS, PublicKey},
+    clock::{Clock, System, World},
+    digest::Digest,
+    job::{Job, JobState, NewJob, Start},
+    metrics::Metric,
+    step::Step,
+    user_id::UserId,
+    view::support_code,
+};
+
+const SETTLED: Duration = Duration::from_secs(181);
+
+fn world(app: &App) -> World {
+    World::new(std::sync::Arc::new(app.clock.clone()), std::sync::Arc::new(System))
+}
+
+fn files(app: &App) -> Vec<PathBuf> {
+    let directory = std::fs::read_dir(app.deployment.checkpoints());
+    let mut files: Vec<PathBuf> = directory.map_or_else(|_| Vec::new(), |all| all.map(|e| e.unwrap().path()).collect());
+    files.sort();
+    files
+}
+
+/// What was exported, and verified with the key that the service began with.
+fn exported(app: &App) -> Vec<Checkpoint> {
+    let secrets: Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
+    let key: PublicKey = serde_json::from_value(secrets["checkpoints"]["keys"][0].clone()).unwrap();
+    let mut verifier = CheckpointVerifier::new(&[key]).unwrap();
+    let read = |file: &PathBuf| serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let all: Vec<Checkpoint> = files(app).iter().map(|file| verifier.next(&read(file)).unwrap()).collect();
+    for (place, checkpoint) in (1..).zip(&all) {
+        assert_eq!(checkpoint.statement.seq, place);
+    }
+    all
+}
+
+/// The last end that was signed of each job.
+fn ends(all: &[Checkpoint]) -> BTreeMap<String, AuditHead> {
+    all.iter().flat_map(|one| &one.statement.heads).map(|head| (head.job.clone(), head.end.into())).collect()
+}
+
+async fn code_and_head(app: &App, alice: &Client, job: &Value) -> (String, AuditHead) {
+    let stored = app.stored(alice, job["request_id"].as_str().unwrap()).await;
+    (support_code(stored.user_id, stored.request_id), stored.audit)
+}
+
+fn refusal() -> RefusalEvent {
+    RefusalEvent { tool: Some("ledger_pay".into()), code: "policy_denied".into(), policies: vec![], request_id: None }
+}
+
+fn closed() -> OperatorEvent {
+    OperatorEvent::ToolClosed { tool: "ledger_wipe".into(), reason: "over".into() }
+}
+
+#[tokio::test]
+async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service_signs_too() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let user: UserId = alice.user_id.parse().unwrap();
+    let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    let read = app.run(&alice, "ledger_read", json!({})).await;
+    app.table.append_refusal(&world(&app), user, refusal(), "p").await.unwrap();
+    let operator = OperatorActor::Operator(OperatorId::from_random([7; 16]));
+    let operators = app.table.append_operator(&world(&app), operator, closed(), "p").await.unwrap();
+    app.sweep().await;
+    assert!(exported(&app).iter().all(|one| one.statement.heads.is_empty()), "nothing is settled yet");
+    let before = exported(&app).len();
+    app.advance(Duration::from_secs(300) + SETTLED).await;
+    app.sweep().await;
+    let all = exported(&app);
+    assert_eq!(all.len(), before + 1);
+    let expected = BTreeMap::from([code_and_head(&app, &alice, &job).await, code_and_head(&app, &alice, &read).await]);
+    assert_eq!(ends(&all), expected);
+    let statement = &all.last().unwrap().statement;
+    assert_eq!(AuditHead::from(statement.operators), operators);
+    let refusals = app.table.chain_head(ChainName::Refusals(user)).await.unwrap();
+    assert_eq!((statement.refusals[0].user, AuditHead::from(statement.refusals[0].end)), (user, refusals));
+    let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap().checkpoint.unwrap();
+    assert_eq!(seen.seq, statement.seq);
+    assert!(seen.exported_at.is_some_and(|at| at >= seen.signed_at && at <= app.clock.now()));
+    // Not again before it is time, and then without anything to say.
+    app.advance(Duration::from_secs(270)).await;
+    app.sweep().await;
+    assert_eq!(exported(&app).len(), before + 1);
+    assert!(app.metrics.values(Metric::CheckpointAge, &[]).last().is_some_and(|age| (270.0..299.0).contains(age)));
+    app.advance(Duration::from_secs(30)).await;
+    app.sweep().await;
+    let idle = exported(&app).pop().unwrap();
+    assert!(idle.statement.heads.is_empty() && idle.statement.seq == statement.seq + 1);
+    assert_eq!(app.metrics.sum(Metric::CheckpointFailures, &[]), 0.0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_sweeper_that_is_killed_at_any_request_or_loses_any_answer_leaves_no_end_unsigned() {
+    let mut app = App::start().await;
+    let mut expected = BTreeMap::new();
+    for place in 0..16 {
+        // The clock has moved on: a new session.
+        let alice = app.login("alice").await;
+        for fault in [Fault::KilledBefore, Fault::KilledAfter, Fault::LostAfter, Fault::Twice] {
+            let job = app.run(&alice, "ledger_read", json!({})).await;
+            expected.extend([code_and_head(&app, &alice, &job).await]);
+            app.advance(Duration::from_secs(301)).await;
+            app.faults.plan(move |_, n| (n == place).then_some(fault));
+            app.sweep().await;
+            app.faults.none();
+        }
+    }
+    app.advance(Duration::from_secs(301)).await;
+    app.sweep().await;
+    assert_eq!(ends(&exported(&app)), expected);
+    let kept = app.table.checkpoints_after(0, 1000).await.unwrap();
+    assert!(kept.iter().all(|kept| kept.exported_at.is_some()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn two_sweepers_at_once_sign_each_number_once() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let other = sweep::Sweep::new(app.deployment.sweep(), world(&app)).unwrap();
+    app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::Late));
+    let mut expected = BTreeMap::new();
+    for _ in 0..5 {
+        let job = app.run(&alice, "ledger_read", json!({})).await;
+        expected.extend([code_and_head(&app, &alice, &job).await]);
+        app.advance(Duration::from_secs(301)).await;
+        let deadline = app.clock.now().plus(Duration::from_secs(30));
+        let (one, two) = tokio::join!(app.sweep.run(deadline), other.run(deadline));
+        one.and(two).unwrap();
+    }
+    app.advance(Duration::from_secs(301)).await;
+    app.sweep().await;
+    assert_eq!(ends(&exported(&app)), expected);
+    assert_eq!(app.metrics.sum(Metric::CheckpointFailures, &[]), 0.0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_note_whose_change_was_never_made_does_no_harm_and_an_end_that_moves_on_is_signed_again() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_read", json!({})).await;
+    // The worker dies between the note of the end and the end.
+    app.faults.plan_items(|operation, sk| {
+        (operation == "PutItem" && sk.starts_with("J#") && sk.len() == 45).then_some(Fault::KilledAfter)
+    });
+    app.deliver().await;
+    app.faults.none();
+    let open = app.stored(&alice, &id).await;
+    assert!(!open.state.is_over());
+    app.clock.advance(SETTLED);
+    app.sweep().await;
+    let code = support_code(open.user_id, open.request_id);
+    let early = ends(&exported(&app));
+    assert_eq!(early.get(&code), Some(&open.audit), "where its chain ended then");
+    app.finish(&alice, &id).await;
+    app.advance(Duration::from_secs(301) + SETTLED).await;
+    app.sweep().await;
+    let over = app.stored(&alice, &id).await;
+    assert_eq!(ends(&exported(&app)).get(&code), Some(&over.audit));
+    assert!(over.audit.length > open.audit.length);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn more_ends_than_one_checkpoint_takes_are_signed_in_several_and_none_is_left() {
+    let mut app = App::start().await;
+    let mut config = app.deployment.sweep();
+    config.ends_per_checkpoint = 4;
+    app.sweep = sweep::Sweep::new(config, world(&app)).unwrap();
+    let user = UserId::from_random([3; 16]);
+    let job = |app: &App| {
+        let new = NewJob {
+            user_id: user,
+            request_id: app.new_id().parse().unwrap(),
+            steps: vec![Step::new("ledger_read".into(), shared::catalogue::ToolEffect::Read)],
+            fingerprint: Digest::ZERO,
+            audit: AuditHead { length: 1, digest: Digest::sha256(b"record") },
+            not_after: app.clock.now(),
+            trace: None,
+            start: Start::Queued,
+        };
+        Job { state: JobState::Cancelled, sweep_at: None, ..Job::accepted(new, app.clock.now()) }
+    };
+    // Nine in one minute, and then exactly as many as one takes in each of two.
+    for (count, wait) in [(9, 60), (4, 60), (4, 0)] {
+        for n in 0..count {
+            app.table.create_job(&job(&app), &format!("{count}-{n}-{wait}")).await.unwrap();
+        }
+        app.advance(Duration::from_secs(wait)).await;
+    }
+    app.advance(SETTLED).await;
+    app.sweep().await;
+    let all = exported(&app);
+    assert!(all.iter().all(|one| one.statement.heads.len() <= 4));
+    assert_eq!(all.iter().map(|one| one.statement.heads.len()).sum::<usize>(), 17, "each once");
+    assert_eq!(ends(&all).len(), 17);
+    app.stop().await;
+}
+
+#[test]
+fn the_largest_checkpoint_fits_an_item() {
+    let end = End { length: u64::MAX, digest: Digest::ZERO };
+    let job = support_code(UserId::from_random([1; 16]), "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap());
+    let size = serde_json::to_vec(&JobEnd { job, end }).unwrap().len() + 1;
+    assert!(size * MOST_ENDS < 350_000, "{size} bytes each, and an item has 409,600");
+}
+
+#[tokio::test]
+async fn what_cannot_be_exported_is_told_shuts_nothing_else_and_goes_out_later_in_order() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let directory = app.deployment.checkpoints();
+    app.sweep().await;
+    std::fs::rename(&directory, directory.with_extension("away")).unwrap();
+    std::fs::write(&directory, "no directory").unwrap();
+    for _ in 0..3 {
+        app.advance(Duration::from_secs(301)).await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+        app.sweep().await;
+    }
+    assert!(app.metrics.sum(Metric::CheckpointFailures, &[]) >= 3.0);
+    assert!(app.metrics.values(Metric::CheckpointAge, &[]).last().is_none_or(|age| *age < 301.0), "no age is made up");
+    let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
+    assert!(!seen.audit_proven(app.clock.now()), "what stands outside is too old");
+    std::fs::remove_file(&directory).unwrap();
+    std::fs::rename(directory.with_extension("away"), &directory).unwrap();
+    app.sweep().await;
+    let kept = app.table.checkpoints_after(0, 100).await.unwrap();
+    assert_eq!(exported(&app).len(), kept.len());
+    let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
+    assert!(seen.audit_proven(app.clock.now()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_exported_is_never_overwritten() {
+    let mut app = App::start().await;
+    app.sweep().await;
+    let next = app.deployment.checkpoints().join("000000000002.json");
+    std::fs::write(&next, "somebody else's").unwrap();
+    app.advance(Duration::from_secs(301)).await;
+    app.sweep().await;
+    assert_eq!(std::fs::read(&next).unwrap(), b"somebody else's");
+    assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [0.0, 1.0]);
+    // Nothing after it goes out, either: outside, they are a chain.
+    app.advance(Duration::from_secs(301)).await;
+    app.sweep().await;
+    assert_eq!(files(&app).len(), 2);
+    app.stop().await;
+}
