@@ -171,7 +171,8 @@ pub const fn status(state: JobState) -> &'static str {
     }
 }
 
-/// How soon to look again: quick at first, slow for old jobs, never once it is over.
+/// How soon to look again: quick at first and right after a yes, slow for old jobs and while a person is asked, never once it
+/// is over.
 pub fn next_poll_ms(job: &Job, now: Timestamp) -> Option<u64> {
     if job.state.is_over() {
         return None;
@@ -180,7 +181,7 @@ pub fn next_poll_ms(job: &Job, now: Timestamp) -> Option<u64> {
         // A person is slow.
         return Some(5_000);
     }
-    Some(match now.since(job.created_at).as_millis() {
+    Some(match now.since(job.free_to_run_at()).as_millis() {
         0..=1_999 => 500,
         2_000..=9_999 => 1_000,
         10_000..=59_999 => 2_000,

@@ -261,6 +261,8 @@ fn a_question_lapses_when_its_time_is_over_and_not_before() {
     assert_eq!((lapsed.state, lapsed.effect), (JobState::Expired, Some(Effect::NotRun)));
     assert_eq!(lapsed.error.as_deref(), Some("approval_expired"));
     assert_eq!(waiting.due_at(), later(10), "nothing is due before");
+    let approved = asked(Approver::User).apply(decided(true, DecidedBy::User), later(7)).unwrap();
+    assert_eq!(approved.due_at(), later(7), "the time that a person took is nobody's delay");
 }
 
 #[test]

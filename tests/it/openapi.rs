@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use integration_tests::{App, Contract};
+use integration_tests::{App, Client, Contract};
 use serde_json::json;
 
 #[test]
@@ -68,6 +68,7 @@ async fn every_answer_of_a_flow_fits_the_document() {
     for id in [&ids[5], &ids[0], &ids[4]] {
         contract.check("POST", "/v1/jobs/{request_id}/cancel", &alice.cancel(id).await);
     }
+    questions(&app, &alice, contract).await;
     for round in 0..2 {
         for id in &ids {
             let path = format!("/v1/jobs/{id}");
@@ -96,6 +97,40 @@ async fn every_answer_of_a_flow_fits_the_document() {
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
     app.stop().await;
+}
+
+/// Every kind of answer to a decision.
+async fn questions(app: &App, alice: &Client, contract: &Contract) {
+    let route = "/v1/jobs/{request_id}/approval";
+    let payments = [120, 120, 501].map(|amount| (app.new_id(), json!({"amount": amount, "note": "two coffees"})));
+    for (id, payment) in &payments {
+        contract.check("POST", "/v1/jobs", &alice.submit(id, "ledger_pay", payment.clone()).await);
+    }
+    let refused = alice.submit(&app.new_id(), "ledger_pay", json!({"amount": 10_001, "note": "n"})).await;
+    contract.check("POST", "/v1/jobs", &refused);
+    let [(yes, _), (no, _), (dear, _)] = &payments;
+    for (id, decision, digest, code) in [
+        (yes, "approve", alice.digest(no).await, Some(app.fresh_code("alice"))),
+        (yes, "approve", alice.digest(yes).await, Some(app.fresh_code("mallory"))),
+        (yes, "approve", alice.digest(yes).await, Some("made-up".to_owned())),
+        (yes, "approve", alice.digest(yes).await, Some("dev-busy".to_owned())),
+        (yes, "approve", alice.digest(yes).await, None),
+        (yes, "approve", alice.digest(yes).await, Some(app.fresh_code("alice"))),
+        (yes, "reject", alice.digest(yes).await, None),
+        (no, "reject", alice.digest(no).await, None),
+        (dear, "approve", alice.digest(dear).await, None),
+    ] {
+        contract.check("POST", route, &alice.decide(id, decision, &digest, code.as_deref()).await);
+    }
+    contract.check("POST", route, &app.anonymous().decide(yes, "reject", "", None).await);
+    contract.check("POST", route, &alice.decide(&app.new_id(), "reject", &alice.digest(yes).await, None).await);
+    contract.check("POST", "/v1/jobs/{request_id}/cancel", &alice.cancel(dear).await);
+    contract.check("POST", route, &alice.decide(dear, "reject", &alice.digest(dear).await, None).await);
+    for (id, _) in &payments {
+        let path = format!("/v1/jobs/{id}");
+        contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&path).await);
+        contract.check("GET", "/v1/jobs/{request_id}/audit", &alice.get(&format!("{path}/audit")).await);
+    }
 }
 
 #[test]

@@ -240,10 +240,17 @@ impl Job {
         }
     }
 
-    /// From when on a worker should have taken it on: the end of a lease, the time it is due again, or its acceptance.
+    /// From when on a worker should have taken it on: the end of a lease, the time it is due again, the end of its question,
+    /// or since when it may run.
     pub fn due_at(&self) -> Timestamp {
         let lease_over = self.lease.as_ref().map(|lease| lease.expires_at);
-        lease_over.or(self.check_at).or(self.lapses_at()).unwrap_or(self.created_at)
+        lease_over.or(self.check_at).or(self.lapses_at()).unwrap_or_else(|| self.free_to_run_at())
+    }
+
+    /// Since when nobody's yes is missing: its acceptance, or the last yes.
+    pub fn free_to_run_at(&self) -> Timestamp {
+        let decision = self.question().and_then(|question| question.decision.as_ref());
+        decision.map_or(self.created_at, |decision| decision.at)
     }
 
     /// When the question that it waits for expires; `None` while it waits for none.
