@@ -29,11 +29,24 @@ const MAX_DEPTH: usize = 4;
 /// How operators sign in with their organisation's provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
-    /// The provider's issuer, as its discovery document says it.
-    pub issuer: Url,
-    /// The id under which the provider knows the console.
-    pub client_id: String,
+    issuer: String,
+    origin: String,
+    client_id: String,
 }
+
+impl SignIn {
+    /// `issuer` is the provider's, as its tokens name it; `client_id` the id under which the provider knows the console.
+    pub fn new(issuer: &str, client_id: &str) -> Result<Self, NotAnIssuer> {
+        let origin = Url::parse(issuer).map(|url| url.origin()).ok().filter(|origin| origin.is_tuple());
+        let origin = origin.ok_or(NotAnIssuer)?.ascii_serialization();
+        Ok(Self { issuer: issuer.to_owned(), origin, client_id: client_id.to_owned() })
+    }
+}
+
+/// No browser can go there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the issuer must be a URL for operators to sign in there")]
+pub struct NotAnIssuer;
 
 /// Where the page comes from, and how one signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +118,7 @@ impl Console {
         }
         let sign_in = options.sign_in.as_ref();
         let config = Config {
-            issuer: sign_in.map(|sign_in| sign_in.issuer.as_str().trim_end_matches('/').to_owned()),
+            issuer: sign_in.map(|sign_in| sign_in.issuer.clone()),
             client_id: sign_in.map(|sign_in| sign_in.client_id.clone()),
             token_hint: sign_in.is_none(),
         };
@@ -155,8 +168,7 @@ const HEADERS: [(HeaderName, &str); 3] = [
 
 /// Scripts, styles and requests of this origin, and requests to the provider where there is one. Nothing else; no frames.
 fn policy(sign_in: Option<&SignIn>) -> String {
-    let provider =
-        sign_in.map(|sign_in| format!(" {}", sign_in.issuer.origin().ascii_serialization())).unwrap_or_default();
+    let provider = sign_in.map(|sign_in| format!(" {}", sign_in.origin)).unwrap_or_default();
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'{provider}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -10,13 +10,16 @@ use std::{error::Error, path::Path, time::Duration};
 
 use integration_tests::mini_gateway::{MiniGateway, TOKEN};
 use local::{
-    console::ConsoleOptions,
+    console::{ConsoleOptions, SignIn},
     operators::{OperatorKey, ROLES},
-    service::{Options, Service},
+    service::{OperatorIssuer, Options, Service},
 };
 use serde_json::{Map, Value, json};
-use shared::clock::World;
+use shared::{clock::World, jwks::JwksSource, operator::OperatorAudience};
 use tokio::io::{AsyncBufReadExt, BufReader};
+
+/// The id under which the issuer knows the console.
+const CLIENT: &str = "console";
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -32,13 +35,17 @@ async fn main() -> Result<(), Failure> {
 async fn stand(dir: &Path) -> Result<(), Failure> {
     let mut gateway = MiniGateway::start(dir, true).await;
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/dist");
+    let (operators, sign_in) = issuer()?.unzip();
     let options = Options {
-        console: Some(ConsoleOptions { dir: page, sign_in: None }),
+        console: Some(ConsoleOptions { dir: page, sign_in }),
+        operators,
         sweep_every: Duration::from_secs(2),
         ..Options::dev(dir.join("data"), gateway.base_url(), TOKEN.to_owned())
     };
+    let foreign = options.operators.is_some();
     let service = Service::start(options).await?;
-    println!("{}", json!({"url": service.base_url, "tokens": tokens(&dir.join("data"))?}));
+    let tokens = if foreign { Map::new() } else { tokens(&dir.join("data"))? };
+    println!("{}", json!({"url": service.base_url, "tokens": tokens}));
 
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while let Some(order) = orders.next_line().await? {
@@ -55,6 +62,17 @@ async fn stand(dir: &Path) -> Result<(), Failure> {
     }
     service.stop().await;
     Ok(())
+}
+
+/// An issuer beyond this host, when the environment names one: `CONSOLE_STAND_ISSUER`, and a file with its keys.
+fn issuer() -> Result<Option<(OperatorIssuer, SignIn)>, Failure> {
+    let (Ok(issuer), Ok(keys)) = (std::env::var("CONSOLE_STAND_ISSUER"), std::env::var("CONSOLE_STAND_KEYS")) else {
+        return Ok(None);
+    };
+    let sign_in = SignIn::new(&issuer, CLIENT)?;
+    let audience = OperatorAudience { issuer, audience: CLIENT.to_owned(), roles_claim: "roles".to_owned() };
+    let jwks = JwksSource::parse(&keys).ok_or("CONSOLE_STAND_KEYS must be an absolute path")?;
+    Ok(Some((OperatorIssuer { audience, jwks }, sign_in)))
 }
 
 /// One operator of each role.

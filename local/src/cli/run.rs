@@ -10,7 +10,7 @@ use shared::{jwks::JwksSource, operator::OperatorAudience};
 
 use super::{Failure, OperatorArgs, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{
-    console::ConsoleOptions,
+    console::{ConsoleOptions, SignIn},
     data::checkout,
     gateway::{Gateway, GatewayOptions, GatewayState},
     service::{Claim, Login, OperatorIssuer, Options, Service},
@@ -35,7 +35,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
         bind,
         metrics_port: args.metrics_port,
         operators: operators(&args.operators)?,
-        console: console(&args, &checkout),
+        console: console(&args, &checkout)?,
         ..Options::dev(claim.data.path.clone(), gateway_base_url, gateway_token)
     };
     let service = Service::start_with(claim, options).await?;
@@ -48,10 +48,14 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 /// The page that was asked for, or the one that was built here.
-fn console(args: &RunArgs, checkout: &Path) -> Option<ConsoleOptions> {
+fn console(args: &RunArgs, checkout: &Path) -> Result<Option<ConsoleOptions>, Failure> {
     let built = || Some(checkout.join("console/dist")).filter(|dir| dir.join("index.html").exists());
-    let dir = args.console.as_ref().map(|dir| checkout.join(dir)).or_else(built)?;
-    Some(ConsoleOptions { dir, sign_in: None })
+    let Some(dir) = args.console.as_ref().map(|dir| checkout.join(dir)).or_else(built) else { return Ok(None) };
+    let sign_in = match (&args.operators.operator_issuer, &args.operators.console_client_id) {
+        (Some(issuer), Some(client_id)) => Some(SignIn::new(issuer, client_id)?),
+        _ => None,
+    };
+    Ok(Some(ConsoleOptions { dir, sign_in }))
 }
 
 /// The issuer of operators, when one is named.

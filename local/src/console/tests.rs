@@ -122,8 +122,7 @@ fn a_provider_is_named_to_the_page_and_let_through_the_policy() {
     let plain = Console::read(&options).unwrap();
     assert_eq!(text(&get(&plain, "/console/config.json")), r#"{"token_hint":true}"#);
 
-    let sign_in =
-        SignIn { issuer: "https://login.example.com/realms/ops".parse().unwrap(), client_id: "console".to_owned() };
+    let sign_in = SignIn::new("https://login.example.com/realms/ops", "console").unwrap();
     let console = Console::read(&ConsoleOptions { sign_in: Some(sign_in), ..options }).unwrap();
     let answer = get(&console, "/console/config.json");
     assert_eq!(answer.headers()["content-type"], "application/json");
@@ -132,6 +131,13 @@ fn a_provider_is_named_to_the_page_and_let_through_the_policy() {
     assert_eq!(config, serde_json::json!({"client_id": "console", "issuer": issuer, "token_hint": false}));
     let policy = answer.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("connect-src 'self' https://login.example.com;"), "{policy}");
+}
+
+#[test]
+fn what_no_browser_can_go_to_is_no_issuer() {
+    for text in ["", "login.example.com", "data:text/html,x", "openclaw-miniprogram-local-operators"] {
+        assert_eq!(SignIn::new(text, "console"), Err(NotAnIssuer), "{text}");
+    }
 }
 
 #[test]
