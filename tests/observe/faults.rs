@@ -2,6 +2,10 @@
 
 use integration_tests::{Client, Fault};
 use serde_json::json;
+use shared::{
+    mode::Mode,
+    policy::{Policy, PolicyFiles},
+};
 
 use crate::run::Run;
 
@@ -63,6 +67,11 @@ faults! {
     refusals: "five users ask for tools that are not for them" fires { "refusals": 1 }
     sweep_stopped: "the schedule calls no sweep" fires { "log-silence": 3, "gateway-not-ready": 3 }
     processes_starting: "forty processes start in four minutes" fires { "cold-starts": 4 }
+    policy_failing: "a policy cannot be evaluated" fires { "policy-errors": 1 }
+    approvals_attacked: "two users approve another call than the one that was shown" fires { "approval-attacks": 1 }
+    mode_lowered: "an operator sets the mode to read_only, for 20 minutes" fires { "mode-lowered": 16, "refusals": 6 }
+    controls_lost: "the mode cannot be read, for three minutes" fires { "controls-unreadable": 1 }
+    bucket_shut: "checkpoints cannot be exported, for 25 minutes" fires { "checkpoints-failing": 16, "checkpoints-late": 20 }
 }
 
 /// Alarms that no fault here can fire, and why.
@@ -70,6 +79,11 @@ pub(crate) const NOT_SHOWN: &[(&str, &str)] = &[
     ("functions-throttled", "Lambda itself counts what it refuses, and no Lambda runs in the tests"),
     ("EdgeAuthRollback", "edge-auth answers every fault that the tests know; none makes its process die"),
     ("StatusRollback", "the same for status"),
+    ("OperatorRollback", "the same for operator"),
+    (
+        "operator-slow",
+        "it takes twenty slow requests of operators within five minutes; the tests' table is slow only for a moment",
+    ),
 ];
 
 pub(crate) async fn nothing(run: &mut Run) {
@@ -259,6 +273,55 @@ pub(crate) async fn processes_starting(run: &mut Run) {
         }
         run.minutes(1).await;
     }
+}
+
+pub(crate) async fn policy_failing(run: &mut Run) {
+    let overflows = "\n@id(\"overflows\")\nforbid (principal, action, resource) when { 9223372036854775807 + context.weekday > 0 };\n";
+    let files = PolicyFiles::built_in().with("broken.cedar", overflows);
+    run.app.new_edge(Some(Policy::parse(&files).expect("it has no fault that can be seen before")));
+    let user = run.users[0].clone();
+    submit(run, &user, "ledger_append", json!({"note": "n"})).await;
+    run.app.new_edge(None);
+    run.pass_minute().await;
+    run.minutes(2).await;
+}
+
+pub(crate) async fn approvals_attacked(run: &mut Run) {
+    for user in [run.users[0].clone(), run.users[1].clone()] {
+        let id = run.app.new_id();
+        user.submit(&id, "ledger_pay", json!({"amount": 12, "note": "n"})).await;
+        for _ in 0..3 {
+            let reply = user.decide(&id, "approve", "of-another-call", Some("dev-alice")).await;
+            run.answered(&reply);
+        }
+        let reply = user.reject(&id).await;
+        run.answered(&reply);
+    }
+    run.minutes(2).await;
+}
+
+pub(crate) async fn mode_lowered(run: &mut Run) {
+    run.app.mode(Mode::ReadOnly).await;
+    run.minutes(20).await;
+    run.app.mode(Mode::Full).await;
+}
+
+pub(crate) async fn controls_lost(run: &mut Run) {
+    run.app
+        .faults
+        .plan_items(|operation, key| (operation == "Query" && key.starts_with("LADDER#")).then_some(Fault::LostBefore));
+    run.minutes(3).await;
+    run.app.faults.none();
+}
+
+pub(crate) async fn bucket_shut(run: &mut Run) {
+    let (directory, aside) =
+        (run.app.deployment.checkpoints(), run.app.deployment.checkpoints().with_extension("aside"));
+    std::fs::rename(&directory, &aside).expect("there was a checkpoint");
+    std::fs::write(&directory, "no directory").expect("the place is free");
+    run.minutes(25).await;
+    std::fs::remove_file(&directory).expect("it is a file");
+    std::fs::rename(&aside, &directory).expect("it was a directory");
 }
 
 async fn submit(run: &mut Run, user: &Client, tool: &str, arguments: serde_json::Value) {

@@ -76,7 +76,7 @@ impl Run {
             _listening: listening,
         };
         run.advance_to(began).await;
-        for function in ["edge-auth", "status", "worker", "sweep"] {
+        for function in ["edge-auth", "status", "worker", "sweep", "operator"] {
             run.process_starts(function);
         }
         run.log_in().await;
@@ -144,6 +144,16 @@ impl Run {
             _ => self.app.anonymous().get("/readyz").await,
         };
         self.answered(&reply);
+        self.console().await;
+    }
+
+    /// What an open console asks for in a minute.
+    async fn console(&mut self) {
+        let viewer = self.app.operator("vera", &["viewer"]);
+        for path in ["/controls", "/approvals"] {
+            let reply = viewer.get(path).await;
+            self.answered(&reply);
+        }
     }
 
     /// What the API tells of an answer.
@@ -216,6 +226,7 @@ impl Run {
                 Some("status") => "StatusLog",
                 Some("worker") => "WorkerLog",
                 Some("sweep") => "SweepLog",
+                Some("operator") => "OperatorLog",
                 _ => continue,
             };
             captured.lines.push(Line { at, group: group.to_owned(), fields });

@@ -100,6 +100,6 @@ mod tests {
         let resources = resources();
         let count = |kind: &str| resources.iter().filter(|resource| resource.kind == kind).count();
         assert!(count("AWS::CloudWatch::Alarm") >= 25 && count("AWS::CloudWatch::InsightRule") == 3);
-        assert_eq!((count("AWS::CloudWatch::Dashboard"), count("AWS::Serverless::Function")), (1, 4));
+        assert_eq!((count("AWS::CloudWatch::Dashboard"), count("AWS::Serverless::Function")), (1, 5));
     }
 }

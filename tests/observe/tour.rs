@@ -3,6 +3,7 @@
 
 use integration_tests::{Fault, mini_gateway};
 use serde_json::json;
+use shared::mode::Mode;
 
 use crate::{
     alarm::{alarms, rules},
@@ -65,6 +66,19 @@ async fn play(run: &mut Run) {
     run.mark("no secrets");
     faults::secrets_unreadable(run).await;
     run.minutes(4).await;
+    run.mark("mode lowered");
+    run.app.mode(Mode::ReadOnly).await;
+    run.minutes(4).await;
+    run.app.mode(Mode::ExplainOnly).await;
+    run.minutes(3).await;
+    run.app.mode(Mode::Full).await;
+    run.minutes(2).await;
+    run.mark("approval attacks");
+    faults::approvals_attacked(run).await;
+    faults::policy_failing(run).await;
+    run.mark("no controls");
+    faults::controls_lost(run).await;
+    run.minutes(4).await;
     run.mark("restarts");
     faults::gateway_restarts(run).await;
     faults::processes_starting(run).await;
@@ -89,4 +103,10 @@ async fn rare(run: &mut Run) {
     run.app.deliver().await;
     run.app.faults.none();
     run.pass_minute().await;
+    // A question that nobody answers in time, and an approval by another user.
+    let id = run.app.new_id();
+    user.submit(&id, "ledger_pay", json!({"amount": 12, "note": "n"})).await;
+    let reply = user.decide(&id, "approve", &user.digest(&id).await, Some(&run.app.fresh_code("mallory"))).await;
+    run.answered(&reply);
+    run.minutes(12).await;
 }

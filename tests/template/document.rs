@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Template(pub(crate) Value);
 
 /// The functions, by their logical ids.
-pub(crate) const FUNCTIONS: [&str; 4] = ["EdgeAuth", "Worker", "Status", "Sweep"];
+pub(crate) const FUNCTIONS: [&str; 5] = ["EdgeAuth", "Worker", "Status", "Sweep", "Operator"];
 
 impl Template {
     /// The one that is deployed.

@@ -4,7 +4,7 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use serde_json::Value;
-use shared::config::{self, ConfigError, EdgeAuthConfig, Env, StatusConfig, SweepConfig, WorkerConfig};
+use shared::config::{self, ConfigError, EdgeAuthConfig, Env, OperatorConfig, StatusConfig, SweepConfig, WorkerConfig};
 
 use crate::document::{FUNCTIONS, Template};
 
@@ -36,6 +36,7 @@ fn start(function: &str, env: &Env<'_>) -> Result<(), ConfigError> {
         "Worker" => WorkerConfig::from_env(env).map(drop),
         "Status" => StatusConfig::from_env(env).map(drop),
         "Sweep" => SweepConfig::from_env(env).map(drop),
+        "Operator" => OperatorConfig::from_env(env).map(drop),
         other => panic!("{other} is no function"),
     }
 }
@@ -53,8 +54,10 @@ fn asked(template: &Template, function: &str) -> (BTreeSet<String>, Result<(), C
     });
     let started = start(function, &env);
     drop(env);
-    // The other place for secrets, that of a single host: asked for in every case, and not set in the cloud.
-    names.borrow_mut().remove("SECRETS_FILE");
+    // The other places for secrets and checkpoints, those of a single host: asked for in every case, and not set in the cloud.
+    for elsewhere in ["SECRETS_FILE", "CHECKPOINT_DIR"] {
+        names.borrow_mut().remove(elsewhere);
+    }
     (names.into_inner(), started)
 }
 
@@ -89,6 +92,9 @@ fn a_variable_too_many_too_few_or_unreadable_is_named() {
         ("EdgeAuth", "SECRET_ID", None),
         ("EdgeAuth", "MAX_IN_FLIGHT", Some("many")),
         ("Sweep", "FAIR_QUEUE", Some("yes")),
+        ("Sweep", "CHECKPOINT_BUCKET", None),
+        ("Operator", "OPERATOR_JWKS", None),
+        ("Operator", "SECRET_ID", Some("a-secret")),
     ] {
         let mut changed = template.clone();
         let variables = changed.0.pointer_mut(&own(function)).and_then(Value::as_object_mut).unwrap();

@@ -53,6 +53,19 @@ fn the_gateway_and_wechat_are_reached_by_tls_or_on_loopback() {
     ] {
         assert_eq!(takes(&template, "OpenclawBaseUrl", text), taken, "{text}");
     }
+    for (text, taken) in [
+        ("https://login.example.com/keys", true),
+        ("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI/.well-known/jwks.json", true),
+        ("http://127.0.0.1:9000/jwks.json", true),
+        ("http://login.example.com/keys", false),
+        ("https://login.example.com/keys?kid=1", false),
+        ("file:///etc/keys.json", false),
+        ("", false),
+    ] {
+        assert_eq!(takes(&template, "OperatorJwks", text), taken, "{text}");
+    }
+    assert!(takes(&template, "OperatorIssuer", "https://login.microsoftonline.com/0e1b/v2.0"));
+    assert!(!takes(&template, "OperatorIssuer", "http://login.example.com"));
     assert!(!takes(&template, "WechatBaseUrl", "http://api.weixin.qq.com"));
     assert!(!takes(&template, "WechatBaseUrl", "https://api.weixin.qq.com/sns"));
 }
@@ -72,9 +85,28 @@ fn other_parameters_take_what_they_are_and_nothing_else() {
         ("SecurityGroupIds", "sg-0a1b", "default"),
         ("ExistingTable", "restored-2026", "a/b"),
         ("AlarmEmail", "ops@example.com", "ops"),
+        ("OperatorAudience", "api://openclaw-operators", "two words"),
+        ("OperatorRolesClaim", "https://example.com/roles", "the roles"),
+        ("OperatorRolesClaim", "/realm_access/roles", ""),
+        ("ConsoleClientId", "0oa1b2c3", "a,b"),
     ] {
         assert!(takes(&template, parameter, good), "{parameter} {good}");
         assert!(!takes(&template, parameter, bad), "{parameter} {bad}");
+    }
+}
+
+#[test]
+fn without_an_issuer_of_operators_there_is_nobody_and_staging_and_prod_ask_for_one() {
+    let template = Template::read();
+    let default = |name: &str| template.at(&format!("/Parameters/{name}/Default")).as_str().unwrap().to_owned();
+    // No host ever has a name below `.invalid` (RFC 2606): a key set that cannot be fetched lets nobody in.
+    for name in ["OperatorIssuer", "OperatorJwks"] {
+        assert!(default(name).starts_with("https://operators.invalid"), "{name}");
+    }
+    let rule = template.at("/Rules/RealOperators");
+    let refused: Vec<String> = rule["Assertions"].as_array().unwrap().iter().map(Value::to_string).collect();
+    for (name, sentence) in ["OperatorIssuer", "OperatorJwks"].into_iter().zip(refused) {
+        assert!(sentence.contains(&default(name)) && sentence.contains(&format!("{name} must be named")), "{sentence}");
     }
 }
 
@@ -86,6 +118,7 @@ fn what_belongs_together_is_given_together() {
         ("DomainAndCertificate", ["DomainName", "CertificateArn"]),
         ("SubnetsAndSecurityGroups", ["SubnetIds", "SecurityGroupIds"]),
         ("RealWechat", ["WechatBaseUrl", "Stage"]),
+        ("RealOperators", ["OperatorIssuer", "Stage"]),
     ] {
         let sentence = rules[rule]["Assertions"][0]["AssertDescription"].as_str().unwrap();
         let read = template.parameters_in(&rules[rule]);

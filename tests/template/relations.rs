@@ -30,8 +30,11 @@ const RELATIONS: &[Relation] = &[
     ("gateway load", the_gateway_takes_what_workers_send),
     ("batch", a_batch_fills_the_worker_and_reports_failures),
     ("throttling", routes_that_cost_more_take_fewer),
-    ("kept", table_and_secrets_are_kept),
+    ("kept", table_secrets_and_checkpoints_are_kept),
     ("encrypted", table_and_queues_are_encrypted),
+    ("checkpoints", a_checkpoint_is_younger_than_what_is_asked_of_it),
+    ("locked", an_exported_checkpoint_is_nobodys_to_change),
+    ("alarm acts", an_alarm_that_lowers_the_mode_reaches_sweep),
     ("alias", whoever_calls_a_function_calls_its_alias),
     ("access log", the_access_log_holds_nothing_personal),
     ("logs end", logs_are_not_kept_for_ever),
@@ -70,7 +73,7 @@ fn worker_calls_end_before_the_worker(t: &Template) -> Result<(), String> {
 }
 
 fn the_api_waits_for_its_functions(t: &Template) -> Result<(), String> {
-    for function in ["EdgeAuth", "Status"] {
+    for function in ["EdgeAuth", "Status", "Operator"] {
         let integration = format!("{function}Integration");
         let (timeout, patience) = (seconds(t, function, "Timeout")?, seconds(t, &integration, "TimeoutInMillis")?);
         hold(timeout * 1000.0 < patience && patience <= API_LIMIT_MS, || {
@@ -167,7 +170,12 @@ fn routes_that_cost_more_take_fewer(t: &Template) -> Result<(), String> {
         parameter.unwrap_or(value).as_f64().unwrap_or(f64::INFINITY)
     };
     let all = default(t.property("ApiStage", "DefaultRouteSettings/ThrottlingRateLimit"));
-    for route in ["POST /v1/sessions", "POST /v1/jobs", "GET /readyz", "ANY /v1/sessions", "$default"] {
+    let routes =
+        t.of_type("AWS::ApiGatewayV2::Route").filter_map(|(_, route)| route["Properties"]["RouteKey"].as_str());
+    let costs_more = ["POST /v1/sessions", "POST /v1/jobs", "GET /readyz", "$default"];
+    let fewer =
+        routes.filter(|key| costs_more.contains(key) || key.starts_with("ANY ") || key.contains("/v1/operator/"));
+    for route in fewer {
         let settings = &t.property("ApiStage", "RouteSettings")[route];
         for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
             let rate = default(&settings[limit]);
@@ -177,8 +185,56 @@ fn routes_that_cost_more_take_fewer(t: &Template) -> Result<(), String> {
     Ok(())
 }
 
-fn table_and_secrets_are_kept(t: &Template) -> Result<(), String> {
-    for name in ["Table", "EdgeAuthSecret", "StatusSecret", "WorkerSecret"] {
+fn a_checkpoint_is_younger_than_what_is_asked_of_it(t: &Template) -> Result<(), String> {
+    let (_, every) = t.range("Sweep", "Environment/Variables/CHECKPOINT_EVERY_S")?;
+    for function in ["EdgeAuth", "Worker", "Status", "Operator"] {
+        let (age, _) = t.range(function, "Environment/Variables/CHECKPOINT_MAX_AGE_S")?;
+        // Two may fail, or come late with their sweep.
+        hold(age >= 3.0 * every, || {
+            format!(
+                "CHECKPOINT_MAX_AGE_S of {function} may be {age}, less than three times CHECKPOINT_EVERY_S, {every}"
+            )
+        })?;
+    }
+    let alarm = seconds(t, "CheckpointsLateAlarm", "Threshold")?;
+    hold(alarm >= 3.0 * every, || {
+        format!("Threshold of CheckpointsLateAlarm is {alarm} s, less than three checkpoints")
+    })
+}
+
+fn an_exported_checkpoint_is_nobodys_to_change(t: &Template) -> Result<(), String> {
+    let bucket = |path: &str| t.property("CheckpointBucket", path);
+    hold(bucket("ObjectLockEnabled") == &json!(true), || "ObjectLockEnabled of CheckpointBucket is not on".to_owned())?;
+    let rule = bucket("ObjectLockConfiguration/Rule/DefaultRetention");
+    hold(rule["Days"]["Ref"] == "CheckpointRetentionDays", || format!("DefaultRetention is {rule}"))?;
+    let lock = t.at("/Mappings/Stages/prod/CheckpointLock");
+    hold(lock == "COMPLIANCE", || format!("CheckpointLock in prod is {lock}: a right could open it"))?;
+    hold(bucket("VersioningConfiguration/Status") == "Enabled", || {
+        "VersioningConfiguration of CheckpointBucket is not enabled".to_owned()
+    })?;
+    for switch in ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"] {
+        let on = bucket(&format!("PublicAccessBlockConfiguration/{switch}"));
+        hold(on == &json!(true), || format!("{switch} of CheckpointBucket is {on}"))?;
+    }
+    let statement = &t.property("CheckpointBucketPolicy", "PolicyDocument/Statement")[0];
+    hold(statement["Condition"]["Bool"]["aws:SecureTransport"] == "false" && statement["Effect"] == "Deny", || {
+        "CheckpointBucketPolicy lets plain HTTP in".to_owned()
+    })
+}
+
+fn an_alarm_that_lowers_the_mode_reaches_sweep(t: &Template) -> Result<(), String> {
+    let topic = t.property("Sweep", "Events/Alarms/Properties/Topic");
+    hold(topic["Ref"] == "ModeTopic", || format!("Topic of Sweep's event Alarms is {topic}, not ModeTopic"))?;
+    let retries = seconds(t, "Sweep", "EventInvokeConfig/MaximumRetryAttempts")?;
+    hold(retries >= 1.0, || {
+        format!(
+            "MaximumRetryAttempts of Sweep is {retries}: an alarm's message comes once, and one fault would lose it"
+        )
+    })
+}
+
+fn table_secrets_and_checkpoints_are_kept(t: &Template) -> Result<(), String> {
+    for name in ["Table", "EdgeAuthSecret", "StatusSecret", "WorkerSecret", "SweepSecret", "CheckpointBucket"] {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             let kept = t.at(&format!("/Resources/{name}/{policy}"));
             hold(kept == "Retain", || format!("{policy} of {name} is {kept}, not Retain"))?;

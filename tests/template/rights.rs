@@ -1,5 +1,6 @@
 //! The rights of each function are exactly those that it uses: the service runs, and every call to AWS is noted.
 
+mod bucket;
 mod flows;
 mod recorder;
 
@@ -21,7 +22,8 @@ fn listed(value: &Value) -> Vec<&Value> {
 
 /// What a statement is about, by the name of the resource.
 fn named(resource: &Value) -> String {
-    let text = resource["Ref"].as_str().or(resource["Fn::GetAtt"][0].as_str());
+    let bucket = resource["Fn::Sub"].as_str().and_then(|text| text.strip_prefix("${")?.strip_suffix(".Arn}/*"));
+    let text = resource["Ref"].as_str().or(resource["Fn::GetAtt"][0].as_str()).or(bucket).or(resource.as_str());
     let table = || {
         let arn = resource["Fn::Sub"][0].as_str().unwrap_or_else(|| panic!("not understood: {resource}"));
         let (_, rest) = arn.split_once("table/${Name}").unwrap_or_else(|| panic!("not a table: {arn}"));
@@ -91,16 +93,39 @@ fn a_right_that_is_missing_or_spare_is_named() {
     }
 }
 
+/// Functions that any client may reach, or that a gateway's answer reaches, read no partition but their own keys' and the
+/// controls'.
 #[test]
-fn only_the_worker_takes_messages_and_only_status_does_not_write() {
+fn edge_auth_and_the_worker_may_query_the_controls_alone() {
+    let template = Template::read();
+    for function in ["EdgeAuth", "Worker"] {
+        let statements = template.property(&format!("{function}Role"), "Policies/0/PolicyDocument/Statement");
+        let mut queries = 0;
+        for statement in statements.as_array().unwrap().iter().filter(|one| one.to_string().contains("dynamodb:Query"))
+        {
+            queries += 1;
+            let keys = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
+            assert_eq!(keys, &json!([shared::table::keys::CONTROL]), "{function}: {statement}");
+        }
+        assert_eq!(queries, 1, "{function}");
+    }
+}
+
+#[test]
+fn the_queue_is_the_workers_each_secret_its_functions_and_only_status_does_not_write() {
     let text = |function: &str| {
         let role = format!("/Resources/{function}Role");
         Template::read().at(&role).to_string()
     };
     for function in FUNCTIONS {
-        assert_eq!(text(function).contains("sqs:ReceiveMessage"), function == "Worker", "{function}");
+        // The operator takes dead letters, and none from the queue itself.
+        let takes =
+            granted(&Template::read())[function].iter().any(|right| right.starts_with("sqs:ReceiveMessage on Queue"));
+        assert!(!takes, "{function}");
+        let polls = text(function).contains("EventSource");
+        assert_eq!(polls, function == "Worker", "{function}");
         assert_eq!(!text(function).contains("dynamodb:PutItem"), function == "Status", "{function}");
-        for secret in ["EdgeAuth", "Status", "Worker"] {
+        for secret in ["EdgeAuth", "Status", "Worker", "Sweep"] {
             let reads = text(function).contains(&format!("{secret}Secret"));
             assert_eq!(reads, function == secret, "{function} and the secret of {secret}");
         }

@@ -8,8 +8,13 @@ use serde_json::Value;
 use crate::document::Template;
 
 /// Answers other methods and other paths, as the contract says; not in the contract as routes of their own.
-const OTHERS: [(&str, &str); 3] =
-    [("ANY /v1/sessions", "EdgeAuth"), ("ANY /v1/jobs/{request_id}/cancel", "EdgeAuth"), ("$default", "Status")];
+const OTHERS: [(&str, &str); 5] = [
+    ("ANY /v1/sessions", "EdgeAuth"),
+    ("ANY /v1/jobs/{request_id}/cancel", "EdgeAuth"),
+    ("ANY /v1/jobs/{request_id}/approval", "EdgeAuth"),
+    ("ANY /v1/operator/{proxy+}", "Operator"),
+    ("$default", "Status"),
+];
 
 /// Each route of the template, with the function that its integration names.
 fn deployed(template: &Template) -> BTreeMap<String, String> {
@@ -29,6 +34,7 @@ fn served() -> BTreeMap<String, String> {
     let function = |function| match function {
         Function::EdgeAuth => "EdgeAuth",
         Function::Status => "Status",
+        Function::Operator => "Operator",
     };
     ROUTES
         .iter()

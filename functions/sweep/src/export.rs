@@ -1,6 +1,9 @@
 //! Where checkpoints go so that whoever can write the table cannot change them. What is there is never overwritten.
 
-use shared::{aws::AwsSettings, config::CheckpointTarget, timestamp::Timestamp};
+use shared::{
+    config::{CheckpointTarget, TableConfig},
+    timestamp::Timestamp,
+};
 
 mod bucket;
 mod directory;
@@ -40,10 +43,13 @@ pub(crate) enum ExportError {
 }
 
 impl Export {
-    pub(crate) fn new(target: &CheckpointTarget, aws: &AwsSettings) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        target: &CheckpointTarget,
+        TableConfig { aws, table, .. }: &TableConfig,
+    ) -> Result<Self, reqwest::Error> {
         Ok(match target {
             CheckpointTarget::Directory(path) => Self::Directory(Directory::new(path.clone())),
-            CheckpointTarget::Bucket(name) => Self::Bucket(Bucket::new(name, aws)?),
+            CheckpointTarget::Bucket(name) => Self::Bucket(Bucket::new(name, table, aws)?),
         })
     }
 

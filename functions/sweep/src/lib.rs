@@ -95,7 +95,7 @@ impl Sweep {
         let table = &config.table;
         let checkpoints = Checkpoints {
             secrets: Secrets::new("sweep", config.secrets.clone(), &table.aws),
-            export: Export::new(&config.checkpoints_to, &table.aws).map_err(StartError::Export)?,
+            export: Export::new(&config.checkpoints_to, table).map_err(StartError::Export)?,
             every: config.checkpoint_every,
         };
         Ok(Self {

@@ -3,38 +3,41 @@
 use std::{sync::Arc, time::Duration};
 
 use edge_auth::EdgeAuth;
-use integration_tests::{App, secrets_manager::SecretsManager};
+use integration_tests::{App, operator::OperatorClient, secrets_manager::SecretsManager};
 use local::front::Functions;
-use serde_json::json;
+use operator::Operator;
+use serde_json::{Value, json};
 use shared::{
     clock::{System, World},
-    config::TableConfig,
+    config::{CheckpointTarget, TableConfig},
     secrets::SecretSource,
 };
 use status::Status;
 use sweep::Sweep;
 use worker::Worker;
 
-use super::{Rights, recorder::Recorder};
+use super::{Rights, bucket, recorder::Recorder};
 
 /// Every right that a function used.
 pub(super) async fn rights_used() -> Rights {
-    let recorder = Recorder::default();
-    let mut app = noted(&recorder).await;
+    let mut app = App::start().await;
+    let recorder = Recorder::new(&app.deployment.backend.dlq_url);
+    noted(&mut app, &recorder).await;
     sessions_and_reads(&mut app).await;
     jobs(&mut app).await;
     lost_bells_and_unknown_outcomes(&mut app).await;
+    questions(&mut app).await;
+    operators(&mut app).await;
     let rights = recorder.rights();
     app.stop().await;
     rights
 }
 
 /// An app whose functions are noted, and read their secrets as in the cloud.
-async fn noted(recorder: &Recorder) -> App {
-    let mut app = App::start().await;
+async fn noted(app: &mut App, recorder: &Recorder) {
     let secrets = SecretsManager::default();
     let document = std::fs::read_to_string(&app.secrets_file).expect("it is there and starts");
-    for function in ["EdgeAuth", "Status", "Worker"] {
+    for function in ["EdgeAuth", "Status", "Worker", "Sweep"] {
         secrets.put(&format!("{function}Secret"), Some(&document), 1_700_000_000);
     }
     let from = |function: &str| SecretSource::Manager(format!("{function}Secret"));
@@ -44,19 +47,107 @@ async fn noted(recorder: &Recorder) -> App {
     let world = World::new(Arc::new(app.clock.clone()), Arc::new(System));
     let (mut edge, mut status) = (app.deployment.edge_auth(), app.deployment.status());
     let (mut worker, mut sweep) = (app.deployment.worker(), app.deployment.sweep());
+    let mut operator = app.deployment.operator();
     note("EdgeAuth", &mut edge.table);
     note("Status", &mut status.table);
     note("Worker", &mut worker.table);
     note("Sweep", &mut sweep.table);
+    note("Operator", &mut operator.table);
     (edge.secrets, status.secrets, worker.secrets) = (from("EdgeAuth"), from("Status"), from("Worker"));
+    sweep.secrets = from("Sweep");
+    let bucket = bucket::serve("Sweep", recorder.clone()).await;
+    sweep.table.aws.s3_endpoint = Some(format!("http://{bucket}"));
+    sweep.checkpoints_to = CheckpointTarget::Bucket("CheckpointBucket".to_owned());
+    operator.metrics_namespace = Some("stack".to_owned());
     app.functions = Functions {
         edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("it is there and starts")),
         status: Arc::new(Status::new(status, world.clone()).expect("it is there and starts")),
-        ..app.functions
+        operator: Arc::new(Operator::new(operator, world.clone()).expect("it is there and starts")),
+        ..app.functions.clone()
     };
     app.worker = Arc::new(Worker::new(worker, world.clone()).expect("it is there and starts"));
     app.sweep = Sweep::new(sweep, world).expect("it is there and starts");
-    app
+}
+
+/// What needs a yes: given, refused, taken back, and too late.
+async fn questions(app: &mut App) {
+    let alice = app.login("alice").await;
+    let pay = async |app: &App, amount: i64| {
+        let id = app.new_id();
+        assert_eq!(alice.submit(&id, "ledger_pay", json!({"amount": amount, "note": "n"})).await.status, 202);
+        id
+    };
+    let paid = pay(app, 400).await;
+    assert_eq!(app.approve(&alice, "alice", &paid).await.status, 200);
+    assert_eq!(app.finish(&alice, &paid).await["status"], "succeeded");
+    let attacked = pay(app, 400).await;
+    assert_eq!(alice.decide(&attacked, "approve", "another", Some(&app.fresh_code("alice"))).await.status, 409);
+    assert_eq!(alice.reject(&attacked).await.status, 200);
+    let lapsed = pay(app, 400).await;
+    assert_eq!(alice.submit(&app.new_id(), "exec", json!({})).await.status, 403, "refused, and kept in the refusals");
+    app.advance(Duration::from_secs(700)).await;
+    app.sweep().await;
+    assert_eq!(app.finish(&alice, &lapsed).await["status"], "expired");
+    // A checkpoint, and an alarm.
+    app.advance(Duration::from_secs(700)).await;
+    app.sweep().await;
+    let alarm = json!({"AlarmName": "stack-gateway-not-ready", "NewStateValue": "ALARM"}).to_string();
+    let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alarm}}]});
+    let deadline = app.functions.world.now().plus(Duration::from_secs(30));
+    app.sweep.handle(&event, deadline).await.expect("the table answers");
+}
+
+/// Every call of the operators, on every path that reaches further.
+async fn operators(app: &mut App) {
+    let (vera, anna, adam) =
+        (app.operator("vera", &["viewer"]), app.operator("anna", &["approver"]), app.operator("adam", &["admin"]));
+    let ok = async |who: &OperatorClient, method: &str, path: &str, body: Value| {
+        let reply = if method == "GET" { who.get(path).await } else { who.send(method, path, &body).await };
+        assert_eq!(reply.status, 200, "{method} {path}: {}", reply.body);
+        reply.body
+    };
+    ok(&adam, "PUT", "/controls/mode", json!({"mode": "full", "reason": "a test"})).await;
+    app.advance(Duration::from_secs(10)).await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_pay", json!({"amount": 700, "note": "n"})).await;
+    let asked = anna.question().await;
+    let job = asked["job"].as_str().expect("it names its job").to_owned();
+    assert_eq!(anna.decide(&job, "approve", asked["digest"].as_str().unwrap_or_default()).await.status, 200);
+    app.finish(&alice, &id).await;
+    let user = alice.user_id.clone();
+    for path in ["/me", "/approvals", "/controls", "/audit", "/checkpoints", "/dead-letters", "/metrics?minutes=5"] {
+        let reply = vera.get(path).await;
+        assert!(reply.status == 200 || path.starts_with("/metrics"), "{path}: {}", reply.body);
+    }
+    for path in [
+        format!("/jobs/{job}"),
+        format!("/users/{user}/jobs"),
+        format!("/users/{user}/refusals"),
+        "/jobs?state=queued".to_owned(),
+        "/jobs?state=unknown".to_owned(),
+    ] {
+        ok(&vera, "GET", &path, Value::Null).await;
+    }
+    ok(&vera, "POST", "/me/users", json!({"user_id": user})).await;
+    ok(&adam, "PUT", "/controls/tools/ledger_pay", json!({"mode": "closed", "reason": "a test"})).await;
+    ok(&adam, "PUT", "/controls/tools/ledger_delete/opening", json!({"minutes": 5, "reason": "a test"})).await;
+    ok(&adam, "PUT", &format!("/users/{user}/groups"), json!({"groups": ["testers"], "reason": "a test"})).await;
+    ok(&adam, "POST", &format!("/users/{user}/revocation"), json!({"reason": "a test"})).await;
+    dead_letters(app, &adam).await;
+}
+
+/// One dead letter that names a job and one that names none, looked at and replayed.
+async fn dead_letters(app: &App, adam: &OperatorClient) {
+    let bell = json!({"user_id": "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11", "request_id": app.new_id()}).to_string();
+    for body in [bell.as_str(), "{}"] {
+        let send = app.aws.sqs().send_message().queue_url(&app.deployment.backend.dlq_url).message_body(body);
+        send.send().await.expect("the queue answers");
+    }
+    let reply = adam.get("/dead-letters").await;
+    assert_eq!(reply.body["count"], 2, "{}", reply.body);
+    let reply = adam.post("/dead-letters/replay", json!({"all": true, "reason": "a test"})).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
 }
 
 async fn sessions_and_reads(app: &mut App) {

@@ -15,10 +15,18 @@ use shared::aws::AwsSettings;
 use super::Rights;
 
 /// What was noted. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Recorder(Arc<Mutex<Rights>>);
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    rights: Arc<Mutex<Rights>>,
+    dead_letter_queue: Arc<Mutex<String>>,
+}
 
 impl Recorder {
+    /// One that knows the dead-letter queue by its address.
+    pub(super) fn new(dead_letter_queue_url: &str) -> Self {
+        Self { rights: Arc::default(), dead_letter_queue: Arc::new(Mutex::new(dead_letter_queue_url.to_owned())) }
+    }
+
     /// The same settings, with every call noted under the function's name.
     pub(super) fn noting(&self, function: &'static str, mut aws: AwsSettings) -> AwsSettings {
         let inner = aws.http_client.take().expect("the engines have their own client");
@@ -27,7 +35,7 @@ impl Recorder {
     }
 
     pub(super) fn rights(&self) -> Rights {
-        self.0.lock().expect("no panic holds it").clone()
+        self.rights.lock().expect("no panic holds it").clone()
     }
 
     fn note(&self, function: &'static str, request: &HttpRequest) {
@@ -38,13 +46,29 @@ impl Recorder {
                 let index = body["IndexName"].as_str().map_or(String::new(), |name| format!("/index/{name}"));
                 format!("dynamodb:{operation} on Table{index}")
             }
-            Some(("AmazonSQS", operation)) => format!("sqs:{operation} on Queue"),
+            Some(("AmazonSQS", operation)) => {
+                let url = body["QueueUrl"].as_str().unwrap_or_default();
+                format!("sqs:{operation} on {}", if self.is_dead(url) { "DeadLetterQueue" } else { "Queue" })
+            }
             Some(("secretsmanager", operation)) => {
                 format!("secretsmanager:{operation} on {}", body["SecretId"].as_str().unwrap_or("nothing"))
             }
-            _ => format!("an unknown call: {target}"),
+            // CloudWatch says what it is asked in the path.
+            _ => match request.uri().rsplit_once("/service/GraniteServiceVersion20100801/operation/") {
+                Some((_, operation)) => format!("cloudwatch:{operation} on *"),
+                None => format!("an unknown call: {target} {}", request.uri()),
+            },
         };
-        self.0.lock().expect("no panic holds it").entry(function.to_owned()).or_default().insert(right);
+        self.insert(function, right);
+    }
+
+    fn is_dead(&self, queue_url: &str) -> bool {
+        *self.dead_letter_queue.lock().expect("no panic holds it") == queue_url
+    }
+
+    /// Notes a right that was seen elsewhere.
+    pub(super) fn insert(&self, function: &'static str, right: String) {
+        self.rights.lock().expect("no panic holds it").entry(function.to_owned()).or_default().insert(right);
     }
 }
 

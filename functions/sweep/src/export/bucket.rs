@@ -12,7 +12,7 @@ use aws_sigv4::{
     sign::v4,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use shared::{aws::AwsSettings, timestamp::Timestamp};
+use shared::{aws::AwsSettings, digest::Digest, timestamp::Timestamp};
 
 use super::ExportError;
 
@@ -23,7 +23,7 @@ const TRIES: usize = 3;
 
 pub(crate) struct Bucket {
     http: reqwest::Client,
-    /// The address of the bucket, with a slash at its end.
+    /// The address of the table's folder in the bucket, with a slash at its end.
     base_url: String,
     region: String,
     credentials: Credentials,
@@ -36,14 +36,17 @@ impl std::fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(name: &str, aws: &AwsSettings) -> Result<Self, reqwest::Error> {
-        let base_url = match &aws.s3_endpoint {
+    /// Each table has a folder of its own: one that was restored from an earlier moment has another name, and goes on from
+    /// there, where under the old name others would stand in its way.
+    pub(super) fn new(name: &str, table: &str, aws: &AwsSettings) -> Result<Self, reqwest::Error> {
+        let bucket = match &aws.s3_endpoint {
             Some(endpoint) => format!("{}/{name}/", endpoint.trim_end_matches('/')),
             None => {
                 let suffix = if aws.region.starts_with("cn-") { ".cn" } else { "" };
                 format!("https://{name}.s3.{}.amazonaws.com{suffix}/", aws.region)
             }
         };
+        let base_url = format!("{bucket}{table}/");
         let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { http, base_url, region: aws.region.clone(), credentials: aws.credentials.clone() })
     }
@@ -121,8 +124,11 @@ impl Bucket {
             .time(UNIX_EPOCH + since_1970)
             .settings(settings)
             .build()?;
-        // What is there is never overwritten.
-        let conditions = [("if-none-match", "*"), ("content-type", "application/json")];
+        // What is there is never overwritten. A bucket whose objects are locked takes none without a checksum, in base64 of
+        // the usual alphabet.
+        let checksum = Digest::sha256(body.as_bytes()).to_string().replace('-', "+").replace('_', "/") + "=";
+        let conditions =
+            [("if-none-match", "*"), ("content-type", "application/json"), ("x-amz-checksum-sha256", &checksum)];
         let conditions = if *method == Method::PUT { &conditions[..] } else { &[] };
         let url = format!("{}{name}", self.base_url);
         let body = SignableBody::Bytes(body.as_bytes());
