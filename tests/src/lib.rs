@@ -11,6 +11,7 @@ pub mod contract;
 pub mod delays;
 pub mod faults;
 pub mod mini_gateway;
+pub mod operator;
 pub mod secrets_manager;
 
 pub use app::{App, Setup};
@@ -19,3 +20,4 @@ pub use client::{Client, Reply};
 pub use contract::Contract;
 pub use faults::{Fault, Faults};
 pub use mini_gateway::MiniGateway;
+pub use operator::OperatorClient;

@@ -1,0 +1,114 @@
+//! Every call by every role.
+
+use integration_tests::App;
+use serde_json::{Value, json};
+
+use super::{list, told};
+
+/// Method, path, body, and the least role that gets past the policies.
+fn calls() -> Vec<(&'static str, String, Value, &'static str)> {
+    let job = "A".repeat(43);
+    let user = "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11";
+    let reason = json!({"reason": "a test"});
+    let mode = json!({"mode": "full", "reason": "a test"});
+    vec![
+        ("GET", "/me".into(), Value::Null, "viewer"),
+        ("POST", "/me/users".into(), json!({"user_id": user}), "viewer"),
+        ("GET", "/approvals".into(), Value::Null, "viewer"),
+        ("GET", "/jobs?state=unknown".into(), Value::Null, "viewer"),
+        ("GET", format!("/jobs/{job}"), Value::Null, "viewer"),
+        ("POST", format!("/jobs/{job}/approval"), json!({"decision": "approve", "digest": "A".repeat(43)}), "approver"),
+        ("POST", format!("/jobs/{job}/resolution"), json!({"happened": true, "note": "seen"}), "admin"),
+        ("GET", format!("/users/{user}/jobs"), Value::Null, "viewer"),
+        ("POST", format!("/users/{user}/revocation"), reason.clone(), "admin"),
+        ("PUT", format!("/users/{user}/groups"), json!({"groups": ["testers"], "reason": "a test"}), "admin"),
+        ("GET", format!("/users/{user}/refusals"), Value::Null, "viewer"),
+        ("GET", "/dead-letters".into(), Value::Null, "viewer"),
+        ("POST", "/dead-letters/replay".into(), json!({"all": true, "reason": "a test"}), "admin"),
+        ("GET", "/controls".into(), Value::Null, "viewer"),
+        ("PUT", "/controls/mode".into(), mode.clone(), "admin"),
+        ("PUT", "/controls/tools/ledger_pay".into(), mode, "admin"),
+        ("PUT", "/controls/tools/ledger_delete/opening".into(), json!({"minutes": 0, "reason": "a test"}), "admin"),
+        ("GET", "/audit".into(), Value::Null, "viewer"),
+        ("GET", "/checkpoints".into(), Value::Null, "viewer"),
+        ("GET", "/metrics".into(), Value::Null, "viewer"),
+    ]
+}
+
+#[tokio::test]
+async fn each_call_is_for_its_role_and_those_above_it() {
+    let app = App::start().await;
+    assert_eq!(calls().len(), local::routes::ROUTES.iter().filter(|r| r.path.starts_with("/v1/operator/")).count());
+    let roles = ["viewer", "approver", "admin"];
+    let ladder = |role: &str| roles.iter().position(|known| *known == role).unwrap();
+    for role in roles {
+        let operator = app.operator(role, &[role]);
+        for (method, path, body, least) in calls() {
+            let reply = match method {
+                "GET" => operator.get(&path).await,
+                _ => operator.send(method, &path, &body).await,
+            };
+            if ladder(role) >= ladder(least) {
+                // There is no such job and no such user, and everything else is as it should be.
+                assert!([200, 404].contains(&reply.status.as_u16()), "{role} {method} {path}: {}", reply.body);
+            } else {
+                assert_eq!(reply.verdict(), (403, "operator_forbidden"), "{role} {method} {path}");
+            }
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_a_role_does_not_permit_is_recorded_and_changes_nothing() {
+    let app = App::start().await;
+    let viewer = app.operator("zhang", &["viewer"]);
+    let before = viewer.get("/controls").await.body;
+    let mut refused = Vec::new();
+    for (method, path, body, least) in calls() {
+        if least != "viewer" {
+            assert_eq!(viewer.send(method, &path, &body).await.verdict(), (403, "operator_forbidden"));
+            refused.push(method);
+        }
+    }
+    assert_eq!(viewer.get("/controls").await.body, before);
+    let records = viewer.told().await;
+    let mine: Vec<_> = records.iter().filter(|record| record["event"] == "call_refused").collect();
+    assert_eq!(mine.len(), refused.len());
+    let id = viewer.get("/me").await.body["operator_id"].as_str().unwrap().to_owned();
+    assert!(mine.iter().all(|record| record["actor"] == format!("operator:{id}")));
+    assert_eq!(mine[0]["call"], "POST /v1/operator/jobs/{job}/approval");
+    assert_eq!(mine[0]["code"], "operator_forbidden");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_no_role_is_told_nothing_and_is_not_remembered() {
+    let app = App::start().await;
+    for roles in [&[][..], &["Admin"], &["root", "viewer "]] {
+        let nobody = app.operator("nobody", roles);
+        for (method, path, body, _) in calls() {
+            let reply = match method {
+                "GET" => nobody.get(&path).await,
+                _ => nobody.send(method, &path, &body).await,
+            };
+            assert_eq!(reply.verdict(), (403, "operator_forbidden"), "{method} {path}");
+        }
+    }
+    let viewer = app.operator("zhang", &["viewer"]);
+    assert!(!told(&viewer).await.contains(&"call_refused".to_owned()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_subject_is_the_same_operator_and_a_name_decides_nothing() {
+    let app = App::start().await;
+    let me = |reply: integration_tests::Reply| reply.body["operator_id"].as_str().unwrap().to_owned();
+    let first = me(app.operator("zhang", &["viewer"]).get("/me").await);
+    let reply = app.operator("zhang", &["admin", "of-my-own"]).get("/me").await;
+    assert_eq!(reply.body["may"], json!({"view": true, "decide": true, "administer": true}));
+    assert_eq!(list(&reply.body, "roles"), &[json!("admin"), json!("of-my-own")]);
+    assert_eq!((reply.body["name"].as_str(), me(reply.clone())), (Some("zhang"), first.clone()));
+    assert_ne!(me(app.operator("wang", &["viewer"]).get("/me").await), first);
+    app.stop().await;
+}
