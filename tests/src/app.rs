@@ -7,6 +7,7 @@ use edge_auth::EdgeAuth;
 use local::{
     backend::Backend, configs::Deployment, connector::InProcess, front::Functions, poller, wechat_stub::WechatStub,
 };
+use operator::Operator;
 use serde_json::{Value, json};
 use shared::{
     approval::{DecidedBy, OperatorId, Said},
@@ -23,7 +24,6 @@ use shared::{
     request_id::RequestId,
     table::{Applied, DecisionMade, Stored, Table},
 };
-use operator::Operator;
 use status::Status;
 use sweep::Sweep;
 use uuid::Uuid;
@@ -207,7 +207,7 @@ impl App {
 
     async fn change(&self, change: &Change) {
         let world = World::new(Arc::new(self.clock.clone()), Arc::new(System));
-        let changed = controls::change(&self.table, &world, OperatorActor::Command, change, "a-test").await;
+        let changed = controls::change(&self.table, &world, OperatorActor::Command, change, "policy-tests").await;
         assert_eq!(changed.expect("the table answers"), Applied::Done);
     }
 
@@ -279,7 +279,7 @@ impl App {
         let by = DecidedBy::Operator(OperatorId::from_random(*Uuid::now_v7().as_bytes()));
         let (user, request) = (client.user_id.parse().expect("a user id"), id.parse().expect("a request id"));
         let said = Said { approved, digest, by };
-        let made = self.table.decide_approval(&self.functions.world, user, request, &said, "a-test").await;
+        let made = self.table.decide_approval(&self.functions.world, user, request, &said, "policy-tests").await;
         let made = made.expect("the table answers");
         if matches!(&made, DecisionMade::Took(took) if took.after.claimable(self.clock.now())) {
             self.ring(client, id).await;

@@ -77,7 +77,7 @@ async fn what_looks_like_a_page_comes_as_data() {
     let question = &list(&reply.body, "approvals")[0];
     assert_eq!(question["arguments"]["note"], "<img src=x onerror=alert(1)>\\u202e</script>");
     assert!(!reply.body.to_string().contains('\u{202e}'), "nothing that is not seen");
-    let problem = zhang.get("/jobs/<script>").await;
+    let problem = zhang.get("/jobs/%3Cscript%3E").await;
     assert_eq!(problem.header("x-content-type-options"), "nosniff");
     assert!(!problem.body.to_string().contains("script"), "{}", problem.body);
     app.stop().await;
