@@ -125,6 +125,8 @@ export interface ToolControl {
   title: string;
   effect: Effect;
   mode: Mode;
+  /** What the service's own mode leaves of it. */
+  effective?: Mode;
   reason?: string;
   by?: string;
   at?: string;

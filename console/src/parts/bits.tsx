@@ -39,8 +39,8 @@ export function Code({ text, length }: { text: string; length?: number }) {
   );
 }
 
-export function UserLink({ user }: { user: string }) {
-  return <a href={address({ at: "user", user })} title={user}><code>{short(visible(user), 8)}</code></a>;
+export function UserLink({ user, whole }: { user: string; whole?: boolean }) {
+  return <a href={address({ at: "user", user })} title={visible(user)}><code>{whole ? visible(user) : short(visible(user), 8)}</code></a>;
 }
 
 export function JobLink({ job, children }: { job: string; children: ComponentChildren }) {

@@ -14,8 +14,11 @@ const HEIGHT = 190;
 const COLOURS = 6;
 
 /** A chart that is drawn again when its data, its width, the colours or the language change. The newest values are beside it as text. */
-export function Chart({ title, unit, lines }: { title: string; unit: string; lines: Line[] }) {
+export function Chart({ title, unit, lines, span }: { title: string; unit: string; lines: Line[]; span: [number, number] }) {
   const box = useRef<HTMLDivElement>(null);
+  // What the axis of time shows, whatever was measured in it; read again at each drawing.
+  const shown = useRef(span);
+  shown.current = span;
   const plot = useRef<uPlot | undefined>(undefined);
   const data = table(lines);
   const empty = data[0].length === 0;
@@ -34,15 +37,15 @@ export function Chart({ title, unit, lines }: { title: string; unit: string; lin
       padding: [10, 8, 0, 0],
       cursor: { y: false, points: { size: 6 } },
       legend: { live: true },
-      scales: { y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.1)] } },
+      scales: { x: { range: () => shown.current }, y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.1)] } },
       axes: [
         { ...axis, size: 30, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })), space: 60 },
-        { ...axis, size: 46 },
+        { ...axis, size: 54 },
       ],
       series: [
         { label: t("charts.time"), value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString([], { hour12: false })) },
         ...lines.map((line, i) => ({
-          label: line.label, stroke: colour(`series-${i % COLOURS}`), width: 1.8, points: { show: false }, spanGaps: false,
+          label: line.label, stroke: colour(`series-${i % COLOURS}`), width: 1.8, points: { show: true, size: 5, filter: lonely }, spanGaps: false,
           fill: lines.length === 1 ? colour(`fill-${i % COLOURS}`) : "transparent",
           value: (_: uPlot, value: number | null) => figure(value, unit),
         })),
@@ -60,7 +63,7 @@ export function Chart({ title, unit, lines }: { title: string; unit: string; lin
 
   useEffect(() => {
     plot.current?.setData(data);
-  }, [JSON.stringify(data)]);
+  }, [JSON.stringify([data, span])]);
 
   return (
     <section class="card chart" aria-label={title}>
@@ -80,6 +83,12 @@ export function Chart({ title, unit, lines }: { title: string; unit: string; lin
       {empty ? <p class="nothing">{t("charts.nothing")}</p> : <div ref={box} class="plot" />}
     </section>
   );
+}
+
+/** A value between two gaps has no line to be seen by: it gets a dot. */
+function lonely(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  return [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
 }
 
 function latest(line: Line): number | null {

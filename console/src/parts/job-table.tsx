@@ -8,8 +8,8 @@ import { JobLink, StatusBadge, UserLink } from "./bits.tsx";
 const codeOf = (job: JobLine) => (typeof job.error === "string" ? job.error : job.error?.code);
 
 /** Jobs, one on each line; on a narrow screen one below the other. */
-export function JobTable(props: { jobs: JobLine[]; caption: string; over?: boolean; action?: (job: JobLine) => ComponentChildren }) {
-  const { jobs, over, action } = props;
+export function JobTable(props: { jobs: JobLine[]; caption: string; over?: boolean; ofOne?: boolean; action?: (job: JobLine) => ComponentChildren }) {
+  const { jobs, over, ofOne, action } = props;
   return (
     <div class="table-box">
       <table>
@@ -20,7 +20,7 @@ export function JobTable(props: { jobs: JobLine[]; caption: string; over?: boole
             <th scope="col">{t("field.status")}</th>
             <th scope="col">{t("field.tool")}</th>
             {over && <th scope="col">{t("field.code")}</th>}
-            <th scope="col">{t("field.user")}</th>
+            {!ofOne && <th scope="col">{t("field.user")}</th>}
             <th scope="col" class="number">{t("field.age")}</th>
             {action && <th scope="col"><span class="unseen">{t("field.action")}</span></th>}
           </tr>
@@ -32,7 +32,7 @@ export function JobTable(props: { jobs: JobLine[]; caption: string; over?: boole
               <td data-label={t("field.status")}><StatusBadge status={job.status} /></td>
               <td data-label={t("field.tool")}><code>{visible(job.tool)}</code></td>
               {over && <td data-label={t("field.code")}>{codeOf(job) === undefined ? "–" : <code>{visible(codeOf(job) ?? "")}</code>}</td>}
-              <td data-label={t("field.user")}><UserLink user={job.user_id} /></td>
+              {!ofOne && <td data-label={t("field.user")}><UserLink user={job.user_id} /></td>}
               <td data-label={t("field.age")} class="number" title={job.created_at}>
                 {duration(now.value - Date.parse(job.created_at))}
               </td>

@@ -8,6 +8,11 @@ import { Icon } from "./icon.tsx";
 /** Said elsewhere on the line, or of use to the verifier only. */
 const NOT_FACTS = new Set(["v", "seq", "at", "event", "actor", "prev", "request_id", "chain", "id"]);
 
+/** What is read first; the rest comes as it comes. */
+const FIRST = ["tool", "mode", "was", "until", "groups", "count", "approver", "approved", "decision", "outcome", "status", "code", "happened", "reason", "job", "user_id", "policies"];
+
+const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+
 const TONES: Record<string, string> = {
   accepted: "info", approval_asked: "warn", approval_decided: "info", approval_lapsed: "warn", intended: "info", ended: "plain",
   cancel_requested: "plain", explained: "info", resolved: "info", refused: "bad",
@@ -70,7 +75,8 @@ function Line({ record, place, before, standing }: LineProps) {
   const at = typeof fields["at"] === "string" ? fields["at"] : undefined;
   const earlier = isFields(before) && typeof before["at"] === "string" ? Date.parse(before["at"]) : undefined;
   const since = at !== undefined && earlier !== undefined ? Date.parse(at) - earlier : undefined;
-  const facts = Object.entries(fields).filter(([name, value]) => !NOT_FACTS.has(name) && !repeats(name, value, fields, before));
+  const facts = Object.entries(fields).filter(([name, value]) => !NOT_FACTS.has(name) && !repeats(name, value, fields, before))
+    .sort(([one], [other]) => rank(one) - rank(other));
   return (
     <li class={`${tone(fields)} ${standing}`} data-place={place}>
       <div class="line-head">

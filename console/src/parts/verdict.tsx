@@ -20,7 +20,7 @@ export function useVerdict(what: What): Verdict | undefined {
 }
 
 /** What this browser found out about a chain. */
-export function VerdictNote({ verdict, anchor }: { verdict: Verdict | undefined; anchor?: Anchor | undefined }) {
+export function VerdictNote({ verdict, anchor }: { verdict: Verdict | undefined; anchor?: Anchor | undefined | "not-asked" }) {
   if (!verdict) return <p class="verdict" role="status">{t("verdict.checking")}</p>;
   if (!verdict.ok) {
     return (
@@ -38,11 +38,13 @@ export function VerdictNote({ verdict, anchor }: { verdict: Verdict | undefined;
       <Icon name="shield" size={28} />
       <div>
         <strong>{t(verdict.length === 1 ? "verdict.whole_one" : "verdict.whole", { n: verdict.length })}</strong>
-        <p>
-          {anchor && verdict.anchored === "yes"
-            ? t("verdict.anchored", { seq: anchor.seq, length: anchor.length })
-            : t("verdict.unanchored")}
-        </p>
+        {anchor !== "not-asked" && (
+          <p>
+            {anchor && verdict.anchored === "yes"
+              ? t("verdict.anchored", { seq: anchor.seq, length: anchor.length })
+              : t("verdict.unanchored")}
+          </p>
+        )}
       </div>
     </div>
   );

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { JobAnswer } from "../api/shapes.ts";
+import type { JobAnswer, JobView } from "../api/shapes.ts";
 import { now } from "../live/clock.ts";
 import { useLive } from "../live/use-live.ts";
 import { AskedFacts, ConfirmDecision, Decide, Expiry, type Asked, type Decision } from "../parts/approval.tsx";
@@ -13,13 +13,18 @@ import { current, may } from "../session/session.ts";
 import { duration, visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
 
+/** The tool at the cursor, or the last one when all are done. */
+function toolOf(view: JobView): string {
+  return (view.steps[view.cursor] ?? view.steps.at(-1))?.tool ?? "";
+}
+
 export function Job({ job }: { job: string }) {
   const { api } = current();
   const live = useLive(`job ${job}`, () => api.job(job), 4);
   const view = live.data.value?.view;
   return (
     <>
-      <Head title={view ? t("job.title", { tool: visible(view.steps[view.cursor]?.tool ?? view.steps[0]?.tool ?? "") }) : t("job.title_short")}>
+      <Head title={view ? t("job.title", { tool: visible(toolOf(view)) }) : t("job.title_short")}>
         <Staleness live={live} />
       </Head>
       <Loaded live={live}>{(answer) => <Whole answer={answer} refresh={() => void live.refresh()} />}</Loaded>
@@ -39,7 +44,7 @@ function Whole({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) 
           {view.cancel_requested && <span class="badge outline warn">{t("job.cancel_requested")}</span>}
         </div>
         <dl class="pairs">
-          <div><dt>{t("field.user")}</dt><dd><UserLink user={answer.user_id} /> <Code text={answer.user_id} length={0} /></dd></div>
+          <div><dt>{t("field.user")}</dt><dd><UserLink user={answer.user_id} whole /></dd></div>
           <div><dt>{t("field.request_id")}</dt><dd><Code text={view.request_id} length={40} /></dd></div>
           <div><dt>{t("field.job")}</dt><dd><Code text={answer.job} length={43} /></dd></div>
           <div><dt>{t("field.steps")}</dt><dd>{view.steps.map((step, i) => (
@@ -72,7 +77,7 @@ function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void 
   if (!approval) return null;
   const asked: Asked = {
     ...approval, job: answer.job, user_id: answer.user_id,
-    tool: view.steps[view.cursor]?.tool ?? "", own: current().me.user_ids.includes(answer.user_id),
+    tool: toolOf(view), own: current().me.user_ids.includes(answer.user_id),
   };
   const open = view.status === "awaiting_approval";
   return (
@@ -114,7 +119,7 @@ function Unknown({ answer, refresh }: { answer: JobAnswer; refresh: () => void }
     <div class="note warn">
       <p>{t("wrong.unknown")}</p>
       {may.value.administer ? <button type="button" onClick={() => setResolving(true)}>{t("resolve.open")}</button> : <RoleNote needs="admin" />}
-      {resolving && <Resolve job={answer.job} tool={view.steps[view.cursor]?.tool ?? ""} onDone={refresh} onClose={() => setResolving(false)} />}
+      {resolving && <Resolve job={answer.job} tool={toolOf(view)} onDone={refresh} onClose={() => setResolving(false)} />}
     </div>
   );
 }

@@ -113,7 +113,7 @@ function Tools({ controls, onAsk }: { controls: Controls; onAsk: (asking: Asking
             <tr key={tool.name} data-tool={tool.name}>
               <td data-label={t("field.tool")}><span class="stack"><span>{visible(tool.title)}</span><code>{visible(tool.name)}</code></span></td>
               <td data-label={t("field.effect")}><EffectBadge effect={tool.effect} /></td>
-              <td data-label={t("field.mode")}><span class="stack"><ModeBadge mode={tool.mode} />{tool.effect === "destructive" && <Opening tool={tool} />}</span></td>
+              <td data-label={t("field.mode")}><span class="stack"><ModeBadge mode={tool.mode} />{tool.effective !== undefined && tool.effective !== tool.mode && <small class="by">{t("switches.acts_as", { mode: named("mode", tool.effective) })}</small>}{tool.effect === "destructive" && <Opening tool={tool} />}</span></td>
               <td data-label={t("switches.since")} class="wraps">{tool.reason || tool.by ? <By by={tool.by} at={tool.at} reason={tool.reason} /> : "–"}</td>
               {admin && (
                 <td class="last">

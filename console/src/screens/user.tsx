@@ -37,7 +37,7 @@ export function User({ user }: { user: string }) {
       <Loaded live={jobs}>
         {({ entries, next }) => (
           <>
-            {entries.length === 0 ? <Empty icon="empty" title={t("user.no_jobs")} /> : <JobTable jobs={entries} over caption={t("user.jobs")} />}
+            {entries.length === 0 ? <Empty icon="empty" title={t("user.no_jobs")} /> : <JobTable jobs={entries} over ofOne caption={t("user.jobs")} />}
             <More next={next} onMore={() => setCount(count + 1)} />
           </>
         )}
@@ -78,7 +78,7 @@ function Refusals({ chain }: { chain: Chain }) {
   if (chain.records.length === 0 && chain.head.length === 0) return <Empty icon="shield" title={t("user.no_refusals")} />;
   return (
     <section class="chain">
-      <VerdictNote verdict={verdict} />
+      <VerdictNote verdict={verdict} anchor="not-asked" />
       <Timeline records={chain.records} verdict={verdict} newestFirst from={Math.max(1, chain.head.length - chain.records.length + 1)} />
     </section>
   );

@@ -125,6 +125,7 @@ export const en = {
   "switches.since": "Last change",
   "switches.change": "Switch …",
   "switches.open": "Open …",
+  "switches.acts_as": "acts as {mode}, like the service",
   "switches.opened": "open for {rest}",
   "switches.shut": "shut",
   "switches.proven": "The audit is proven: a signed checkpoint is fresh and exported",

@@ -127,6 +127,7 @@ export const zh: Words = {
   "switches.since": "最近更改",
   "switches.change": "切换…",
   "switches.open": "开放…",
+  "switches.acts_as": "随服务按{mode}处理",
   "switches.opened": "开放中，剩余 {rest}",
   "switches.shut": "未开放",
   "switches.proven": "审计已证实：签名检查点为最新且已导出",
