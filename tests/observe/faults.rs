@@ -291,7 +291,7 @@ pub(crate) async fn approvals_attacked(run: &mut Run) {
         let id = run.app.new_id();
         user.submit(&id, "ledger_pay", json!({"amount": 12, "note": "n"})).await;
         for _ in 0..3 {
-            let reply = user.decide(&id, "approve", "of-another-call", Some("dev-alice")).await;
+            let reply = user.decide(&id, "approve", &"A".repeat(43), Some("dev-alice")).await;
             run.answered(&reply);
         }
         let reply = user.reject(&id).await;

@@ -81,7 +81,7 @@ async fn questions(app: &mut App) {
     assert_eq!(app.approve(&alice, "alice", &paid).await.status, 200);
     assert_eq!(app.finish(&alice, &paid).await["status"], "succeeded");
     let attacked = pay(app, 400).await;
-    assert_eq!(alice.decide(&attacked, "approve", "another", Some(&app.fresh_code("alice"))).await.status, 409);
+    assert_eq!(alice.decide(&attacked, "approve", &"A".repeat(43), Some(&app.fresh_code("alice"))).await.status, 409);
     assert_eq!(alice.reject(&attacked).await.status, 200);
     let lapsed = pay(app, 400).await;
     assert_eq!(alice.submit(&app.new_id(), "exec", json!({})).await.status, 403, "refused, and kept in the refusals");
