@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 mod approvals;
 mod charts;
+mod checkpoints;
 mod dead_letters;
 mod http;
 mod issuer;
