@@ -9,6 +9,7 @@
 
 mod approvals;
 mod audit;
+mod audit_walk;
 mod bad_input;
 mod cancel;
 mod chaos;
