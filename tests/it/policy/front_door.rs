@@ -64,11 +64,11 @@ impl World {
     /// Changes some of what is set, and lets every function see it.
     async fn change(&mut self, dice: &mut Dice, case: &Case) {
         if dice.one_in(4) {
-            self.set.service_mode = if dice.one_in(2) { 3 } else { u8::try_from(dice.roll(4)).unwrap() };
+            self.set.service_mode = if dice.one_in(4) { u8::try_from(dice.roll(4)).unwrap() } else { 3 };
             self.app.mode(cases::mode(self.set.service_mode)).await;
         }
         if case.tool != "exec" && dice.one_in(4) {
-            let level = if dice.one_in(2) { 3 } else { u8::try_from(dice.roll(4)).unwrap() };
+            let level = if dice.one_in(4) { u8::try_from(dice.roll(4)).unwrap() } else { 3 };
             self.app.switch_tool(case.tool, cases::mode(level)).await;
             self.set.tool_modes.insert(case.tool, level);
         }
@@ -119,7 +119,15 @@ impl World {
 /// One case from login to its end; says what became of it.
 async fn one(world: &mut World, seed: u64) -> String {
     let mut dice = Dice::new(!seed);
-    let case = cases::case(seed);
+    let mut case = cases::case(seed);
+    // More of what is asked about than chance would give.
+    if dice.one_in(3) {
+        case.tool = "ledger_pay";
+        case.amount = dice.pick(&[21, 99, 100, 500, 501, 10_000]);
+    }
+    if dice.one_in(2) {
+        case.groups.push("members");
+    }
     let name = format!("u{seed}");
     if dice.one_in(6) {
         world.app.advance(Duration::from_secs(3600 * (1 + dice.roll(24)))).await;
@@ -156,10 +164,10 @@ async fn one(world: &mut World, seed: u64) -> String {
             return format!("{refused} at the edge");
         }
     };
-    let groups = if dice.one_in(4) { vec!["members"] } else { case.groups.clone() };
+    let groups = if dice.one_in(3) { vec!["members", "newcomers"] } else { case.groups.clone() };
     world.groups(&client, &groups).await;
     world.change(&mut dice, &case).await;
-    let examples = if dice.one_in(4) { !case.examples } else { case.examples };
+    let examples = if dice.one_in(3) { !case.examples } else { case.examples };
     world.app.worker = world.workers[usize::from(examples)].clone();
     let seen = world.seen(&Case { groups, ..case }, examples, yes);
     let expected = oracle::at_the_worker(&seen);
