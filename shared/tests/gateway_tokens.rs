@@ -9,10 +9,11 @@ use std::{
 };
 
 use secrecy::SecretString;
+use serde_json::Value;
 use shared::{
     clock::World,
     openclaw::{
-        CallAnswer, Gateway, GatewayTokens,
+        CallAnswer, Gateway, GatewayTokens, ToolEnd,
         journal::{Expected, JournaledCall},
     },
 };
@@ -88,4 +89,26 @@ async fn a_token_that_no_header_can_hold_is_never_sent() {
     let call = ("t", &serde_json::json!({}));
     let answer = gateway(&base).call_directly(&tokens(&["two\nlines"]), call, "key", None, SECONDS).await;
     assert_eq!(answer, CallAnswer::NotStarted(None));
+}
+
+/// What a call without a journal came to.
+async fn call_directly(base: &str) -> CallAnswer {
+    let call = ("t", &serde_json::json!({}));
+    gateway(base).call_directly(&tokens(&["old", "new"]), call, "key", None, SECONDS).await
+}
+
+#[tokio::test]
+async fn without_a_journal_a_second_sending_proves_nothing_of_the_first_either() {
+    const NOT_STARTED: (u16, &str) = (503, r#"{"error":{"type":"service_unavailable"}}"#);
+    let cases: [(&'static [(u16, &'static str)], CallAnswer); 6] = [
+        (&[OWN_401, NOT_STARTED], CallAnswer::Lost),
+        (&[OWN_401], CallAnswer::Lost),
+        (&[OWN_401, (400, "{}")], CallAnswer::Lost),
+        (&[NOT_STARTED], CallAnswer::NotStarted(None)),
+        (&[OWN_401, OWN_401], CallAnswer::Unauthorized),
+        (&[OWN_401, (200, r#"{"ok":true}"#)], CallAnswer::Ended(ToolEnd::Succeeded(Some(Value::Null)))),
+    ];
+    for (answers, expected) in cases {
+        assert_eq!(call_directly(&script(answers)).await, expected, "{answers:?}");
+    }
 }

@@ -23,13 +23,15 @@ impl Gateway {
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match self.send(tokens, timeout, Harm::MayStart, request).await.answer {
+        let sent = self.send(tokens, timeout, Harm::MayStart, request).await;
+        let call = match sent.answer {
             Ok(raw) => match tool_answer(raw.status, &raw.body) {
                 CallAnswer::NotStarted(_) => CallAnswer::NotStarted(raw.retry_after),
                 answer => answer,
             },
             Err(NoAnswer::NotSent) => CallAnswer::NotStarted(None),
             Err(NoAnswer::Lost { .. }) => CallAnswer::Lost,
-        }
+        };
+        call.of_all_sendings(sent.again)
     }
 }

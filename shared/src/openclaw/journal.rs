@@ -45,13 +45,20 @@ pub struct JournalAnswer {
 }
 
 impl JournalAnswer {
-    /// What it says of the call, all sendings of it together. That every token was refused proves no more than that one was.
+    /// What it says of the call, all sendings of it together.
     pub fn noted(self) -> CallAnswer {
-        if self.again && self.call != CallAnswer::Unauthorized { self.call.of_a_repetition() } else { self.call }
+        self.call.of_all_sendings(self.again)
     }
 }
 
 impl CallAnswer {
+    /// What it says of the call when it may have been sent before, under a token that was refused. That every token was
+    /// refused proves no more than that one was.
+    #[must_use]
+    pub(super) fn of_all_sendings(self, again: bool) -> Self {
+        if again && self != Self::Unauthorized { self.of_a_repetition() } else { self }
+    }
+
     /// What is left of it when the same call had been sent before: what proves only that this sending did not start it says
     /// nothing of the one before.
     #[must_use]
