@@ -6,6 +6,7 @@ mod cli;
 mod connector;
 mod dead_letters;
 mod front;
+mod mode;
 mod policy;
 mod poller;
 mod secrets;

@@ -144,5 +144,5 @@ fn made(world: &World, applied: Applied) {
         Applied::Done => "done",
         Applied::Overtaken => "overtaken",
     };
-    tracing::warn!(outcome, code = "mode_changed", "what the service may do has been changed");
+    tracing::info!(outcome, code = "mode_changed", "what the service may do has been changed");
 }
