@@ -1,18 +1,18 @@
 """The restore drill: the table is lost, and comes back as it was some time ago."""
 
 import json
-import subprocess
+import re
 import time
 
-from boto3.dynamodb.types import TypeDeserializer
-
-from first_day import DEPLOY_LOG
+from first_day import DEPLOY_LOG, VIEWER, operator, until
 from stack import Failure
 from world import LOCAL
 
 JOBS = 5
 PATIENCE_S = 120
-READ = TypeDeserializer()
+# A checkpoint signs what has been still for three minutes, and comes a minute later.
+CHECKPOINT_PATIENCE_S = 480
+MISSING = re.compile(r"job (\S+): checkpoint \d+ has signed its chain, and the job is missing")
 KEPT, LOST = "drill, kept", "drill, lost"
 
 
@@ -34,6 +34,18 @@ def back_up(rehearsal):
     rehearsal.lost = client.submit("ledger_append", note=LOST)
     rehearsal.succeeds("drill", rehearsal.lost)
     console.claims("the job from after the copy took effect once", rehearsal.world.effects(LOST) == 1, rehearsal.world.effects(LOST))
+    # What else came after the copy: nothing in the drill alone.
+    rehearsal.unlucky_code = None
+    rehearsal.lost_code = client.job(rehearsal.lost)["support_code"]
+
+
+def anchored(rehearsal):
+    """Until a checkpoint outside the table knows of the job that the copy does not have."""
+
+    def signed():
+        return "anchor" in operator(rehearsal, VIEWER, "GET", f"/jobs/{rehearsal.lost_code}")[1]
+
+    until("a checkpoint has signed the chain of the job from after the copy", signed, rehearsal.console, CHECKPOINT_PATIENCE_S)
 
 
 def wait_for(rehearsal, table):
@@ -65,37 +77,56 @@ def destroy(rehearsal):
 
 
 def verify(rehearsal):
-    """Every chain of every job in the table, of whichever user; the rows hold what the service would tell their owners."""
+    """What the service tells, and what the rows hold: every chain, of whichever user."""
     console = rehearsal.console
     records = {request: rehearsal.verify("drill", request) for request in rehearsal.kept}
     console.shows(f"chains that GET .../audit tells, checked by `local audit verify`: {list(records.values())} records")
-    every_chain(rehearsal)
+    code, said = audit(rehearsal)
+    console.claims("every chain of the restored table verifies: of jobs, of refusals, of operators", code == 0, said)
     status, _, _ = rehearsal.client("drill").get(f"/v1/jobs/{rehearsal.lost}")
     console.claims("the job from after the copy is lost: 404", status == 404, status)
 
 
-def every_chain(rehearsal):
-    """Every job of every user, the flow suite's too: the chains as the rows hold them, each followed from its head."""
-    rows = [{name: READ.deserialize(value) for name, value in item.items()} for item in scan(rehearsal, rehearsal.restored)]
-    records = {(row["pk"], row["sk"].rsplit("#", 1)[1]): json.loads(row["rec"]) for row in rows if row["sk"].startswith("A#")}
-    jobs = [row for row in rows if row["sk"].startswith("J#")]
-    answers = [json.dumps(chain(row, records)) for row in jobs]
-    command = [LOCAL, "audit", "verify", "-"]
-    done = subprocess.run(command, input="\n".join(answers) + "\n", text=True, capture_output=True, check=False)
-    verified = [line for line in done.stdout.splitlines() if line.startswith("ok: ")]
-    found = (done.stderr.strip() or done.stdout)[-300:]
-    console = rehearsal.console
-    console.claims(f"the chains of all {len(jobs)} jobs in the restored table verify", jobs and done.returncode == 0 and len(verified) == len(jobs), found)
+def audit(rehearsal, *options):
+    """Every chain of the restored table: of jobs, of refusals, of operators."""
+    return rehearsal.command(LOCAL, "audit", "verify", "--everything", "--table", rehearsal.restored, *options)
 
 
-def chain(job, records):
-    """The answer of GET .../audit, made from rows. What is missing leaves the chain short, and so broken."""
-    digest, found = job["au"]["h"], []
-    while (record := records.get((job["pk"], digest))) is not None and len(found) <= job["au"]["n"]:
-        found.insert(0, record)
-        digest = record.get("prev")
-    head = {"length": int(job["au"]["n"]), "digest": job["au"]["h"]}
-    return {"request_id": job["sk"].removeprefix("J#"), "records": found, "head": head}
+def download(rehearsal, table):
+    """The checkpoints that were exported of a table, as files."""
+    storage, bucket = rehearsal.stack.client("s3"), rehearsal.stack.outputs()["CheckpointBucketName"]
+    folder = rehearsal.directory / "checkpoints" / table
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = storage.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{table}/")
+    for key in [item["Key"] for page in pages for item in page.get("Contents", [])]:
+        (folder / key.split("/")[-1]).write_bytes(storage.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return folder
+
+
+def trusted(rehearsal):
+    """The public keys. Whoever verifies for real has kept them from before."""
+    file = rehearsal.directory / "checkpoint-keys.json"
+    _, answer = operator(rehearsal, VIEWER, "GET", "/checkpoints?limit=1")
+    file.write_text(json.dumps({"keys": answer["keys"]}))
+    return file
+
+
+def against_checkpoints(rehearsal):
+    """What was signed and exported knows of what the copy has not."""
+    console, keys = rehearsal.console, trusted(rehearsal)
+    code, said = audit(rehearsal, "--checkpoints", download(rehearsal, rehearsal.original), "--keys", keys)
+    console.claims("against the checkpoints of the destroyed table something is missing", code != 0, said)
+    missing = set(MISSING.findall(said))
+    console.claims("the job from after the copy is named", rehearsal.lost_code in missing, said)
+    console.claims("and nothing from before it", missing <= {rehearsal.lost_code, rehearsal.unlucky_code}, missing)
+    console.claims("no chain was cut or written anew", "was cut" not in said and "written anew" not in said, said)
+
+    def goes_on():
+        return any(download(rehearsal, rehearsal.restored).iterdir())
+
+    until("the next checkpoint is signed and exported, into a folder of the restored table's own", goes_on, console, CHECKPOINT_PATIENCE_S)
+    code, said = audit(rehearsal, "--checkpoints", download(rehearsal, rehearsal.restored), "--keys", keys)
+    console.claims("against that one every chain verifies", code == 0, said)
 
 
 def send_again(rehearsal):
@@ -112,7 +143,9 @@ def send_again(rehearsal):
 
 STEPS = [
     ("Restore drill: jobs, a point-in-time copy of the table, one more job", ".local/rehearse/run/emulator.log", back_up),
+    ("Restore drill: a checkpoint signs what the copy does not have", ".local/rehearse/run/emulator.log", anchored),
     ("Restore drill: destroy the table, deploy on the copy", DEPLOY_LOG, destroy),
     ("Restore drill: verify every audit chain", ".local/rehearse/run/emulator.log", verify),
+    ("Restore drill: against the checkpoints, what the copy lost is named", ".local/rehearse/run/emulator.log", against_checkpoints),
     ("Restore drill: the request that the copy lost, sent again by its client", ".local/rehearse/run/emulator.log", send_again),
 ]
