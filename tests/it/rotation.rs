@@ -74,7 +74,9 @@ async fn rotates_without_a_failed_request(kind: Kind) {
             rekey_logins(&fleet).await;
             assert_eq!(fleet.step(kind, Phase::Retire, None).await.unwrap().done, Done::Changed);
         }
-        Kind::Wechat | Kind::GatewayToken | Kind::CheckpointKeys => step_when_due(&mut fleet, 7, kind, Phase::Retire).await,
+        Kind::Wechat | Kind::GatewayToken | Kind::CheckpointKeys => {
+            step_when_due(&mut fleet, 7, kind, Phase::Retire).await
+        }
         Kind::SessionKeys | Kind::CursorKeys => {
             assert_eq!(fleet.pass(SPREAD, STEP).await, NOTHING, "{kind:?} while documents differ");
             step_when_due(&mut fleet, 16, kind, Phase::Retire).await;

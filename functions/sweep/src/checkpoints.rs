@@ -6,9 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::{
     audit::ChainName,
-    checkpoint::{
-        Checkpoint, CheckpointSigner, End, Ends, FIRST_LOOKS_BACK, JobEnd, Position, SETTLED_AFTER, UserEnd,
-    },
+    checkpoint::{Checkpoint, CheckpointSigner, End, Ends, FIRST_LOOKS_BACK, JobEnd, Position, SETTLED_AFTER, UserEnd},
     metrics::{self, Metric},
     mode::CheckpointSeen,
     secrets::{Secrets, SecretsError, SweepSecrets},

@@ -112,11 +112,7 @@ impl Report {
 }
 
 /// Verifies what was asked for. Faults are in the report; an error says that something could not be read.
-pub async fn run(
-    source: &Source,
-    asked: &Verification,
-    progress: &dyn Fn(&Report),
-) -> Result<Report, AuditError> {
+pub async fn run(source: &Source, asked: &Verification, progress: &dyn Fn(&Report)) -> Result<Report, AuditError> {
     let mut report = Report::default();
     match asked.scope {
         Scope::Job(user, id) => {

@@ -4,13 +4,7 @@ use std::{fmt::Write, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
-use shared::{
-    checkpoint::PublicKey,
-    clock::World,
-    request_id::RequestId,
-    user_id::UserId,
-    view::parse_support_code,
-};
+use shared::{checkpoint::PublicKey, clock::World, request_id::RequestId, user_id::UserId, view::parse_support_code};
 
 use super::{
     Failure,

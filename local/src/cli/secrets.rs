@@ -160,10 +160,7 @@ async fn new(args: &NewArgs) -> Result<(), Failure> {
     let documents = secrets::documents(&World::system(), &app_secret, &token)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
     SecretStore::Directory(args.out.clone()).fill(&documents).await?;
-    say(format_args!(
-        "Four documents are in {}. They are secrets: delete them once they are put.",
-        args.out.display()
-    ));
+    say(format_args!("Four documents are in {}. They are secrets: delete them once they are put.", args.out.display()));
     Ok(())
 }
 

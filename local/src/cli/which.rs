@@ -64,4 +64,3 @@ impl Opened {
 fn no_table(file: &Path) -> String {
     format!("there is no table at {}; say which one with --data or --table", file.display())
 }
-

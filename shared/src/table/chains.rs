@@ -253,7 +253,10 @@ impl Table {
     async fn records_between(&self, name: ChainName, first: u64, last: u64) -> Result<ByPlace, TableError> {
         let mut found = ByPlace::new();
         let mut start: Option<Item> = None;
-        while first <= last {
+        if first > last {
+            return Ok(found);
+        }
+        loop {
             let answer = self
                 .client
                 .query()
@@ -278,10 +281,9 @@ impl Table {
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                break;
+                return Ok(found);
             }
         }
-        Ok(found)
     }
 }
 
