@@ -1,6 +1,6 @@
 # Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run engines test rehearse drill deploy fmt lint openclaw build lint-template dashboard
+.PHONY: help demo run engines console test rehearse drill deploy fmt lint openclaw build lint-template dashboard
 PORT ?= 8787
 ARGS ?=
 STAGE ?= test
@@ -46,6 +46,9 @@ lint-template: ## Expand template.yaml for each stage, lint it, print what each 
 
 dashboard: ## Draw docs/images/dashboard.png from a run with injected faults
 	@scripts/plot-dashboard.sh
+
+console: ## Build the operator's page, which `make run` then serves under /console/
+	@scripts/console.sh build
 
 openclaw: ## Install the pinned Node and OpenClaw under .local/openclaw
 	@scripts/need.sh npm

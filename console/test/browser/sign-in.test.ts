@@ -21,6 +21,7 @@ let browser: Browser;
 let open: Console | undefined;
 /** What the provider was asked with, and how it misbehaves. */
 let asked: URLSearchParams;
+let trades = 0;
 let refuses = false;
 let nonce: string | undefined;
 
@@ -58,6 +59,7 @@ before(async () => {
       answer.writeHead(302, { location: back.href });
       answer.end();
     } else if (pathname === "/token") {
+      trades += 1;
       const form = await body(request);
       const challenge = createHash("sha256").update(form.get("code_verifier") ?? "").digest("base64url");
       const fits = codes.delete(form.get("code") ?? "") && challenge === asked.get("code_challenge") && form.get("redirect_uri") === asked.get("redirect_uri");
@@ -119,6 +121,7 @@ test("a refusal of the provider is shown", async () => {
 });
 
 test("an answer of the provider that was not asked for here signs nobody in", async () => {
+  const before = trades;
   open = await Console.open(stand, browser);
   await open.page.goto(`${stand.url}/console/?code=stolen&state=guessed`);
   await open.page.getByText("This sign-in was not begun in this tab").waitFor();
@@ -127,6 +130,7 @@ test("an answer of the provider that was not asked for here signs nobody in", as
   await open.page.goto(`${stand.url}/console/?code=stolen&state=guessed`);
   await open.page.getByText("The sign-in did not work out").waitFor();
   assert.equal(await open.page.evaluate(() => sessionStorage.length), 0);
+  assert.equal(trades, before, "the code was not even tried");
 });
 
 test("a token of another sign-in signs nobody in", async () => {
