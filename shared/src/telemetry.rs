@@ -51,13 +51,14 @@ pub const FIELDS: &[&str] = &[
 ];
 
 /// Libraries that log bodies and headers at debug and trace.
-const QUOTING: [&str; 9] = [
+const QUOTING: [&str; 10] = [
     "aws_smithy_runtime",
     "aws_smithy_runtime_api",
     "aws_smithy_http_client",
     "aws_sdk_dynamodb",
     "aws_sdk_sqs",
     "aws_sdk_secretsmanager",
+    "aws_sdk_cloudwatch",
     "hyper",
     "hyper_util",
     "reqwest",

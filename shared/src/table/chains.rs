@@ -3,7 +3,7 @@
 //! A record is put first, under its place and its digest; then the head moves on to it, if nobody was quicker. A record that
 //! the head does not reach does not exist.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Condition, Consumed, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
 use crate::{
+    backoff::Backoff,
     audit::{Actor, AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
     clock::World,
     digest::Digest,
@@ -20,7 +21,9 @@ use crate::{
 };
 
 /// So many others may be quicker before a record is given up.
-const TRIES: usize = 16;
+const TRIES: u32 = 16;
+/// How long to stay away after somebody was quicker.
+const CONTENDED: Backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(64));
 /// How many records one page has at most.
 const PAGE: usize = 500;
 /// How many refusals are read when nobody asks for older ones.
@@ -149,7 +152,11 @@ impl Table {
         E: Serialize,
     {
         let mut head = self.chain_head(name).await?;
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                // Those who were quicker go on; whoever waits a random while does not meet all the others again.
+                tokio::time::sleep(CONTENDED.wait(attempt, world.number())).await;
+            }
             record = record.moved_after(head);
             let new = record.head();
             self.put_chain_record(name, new, record.canonical(), forget_at).await?;
