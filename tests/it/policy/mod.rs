@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 mod cases;
+mod errors;
 mod front_door;
 mod oracle;
 

@@ -1,0 +1,43 @@
+//! A policy that cannot be evaluated denies, at the edge and at the worker, and is counted for its alarm.
+
+use integration_tests::App;
+use serde_json::json;
+use shared::{
+    metrics::Metric,
+    policy::{Policy, PolicyFiles},
+};
+
+/// The first amount that cannot be multiplied so often.
+const OVERFLOWS: &str = "@id(\"overflows\") forbid (principal, action, resource) when { \
+    context.arguments has ledger_pay && context.arguments.ledger_pay.amount * 1000000000000000000 > 0 };";
+
+fn broken() -> Policy {
+    Policy::parse(&PolicyFiles::built_in().with("broken.cedar", OVERFLOWS)).unwrap()
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_evaluated_denies_and_is_counted() {
+    let mut app = App::start().await;
+    let pay = json!({"amount": 10, "note": "tea"});
+    // The worker's files are newer than the edge's: approved, and then not sent.
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_pay", pay.clone()).await;
+    assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+    app.new_worker(Some(broken()));
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&"refused".into(), &"policy_error".into()), "{job}");
+    assert_eq!((&job["effect"], app.effects(&id)), (&"not_run".into(), 0), "{job}");
+    assert_eq!(app.metrics.sum(Metric::PolicyErrors, &[]), 1.0);
+    // The edge's as well: nothing is recorded.
+    app.new_edge(Some(broken()));
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_pay", pay).await.verdict(), (403, "policy_error"));
+    assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
+    assert_eq!(app.metrics.sum(Metric::PolicyErrors, &[]), 2.0);
+    // What it does not meet goes on.
+    let note = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
+    assert_eq!(note["status"], "succeeded", "{note}");
+    app.stop().await;
+}
