@@ -68,6 +68,17 @@ impl DataDir {
         }
     }
 
+    /// Whether nothing of a service was ever kept here: also no secrets and no exported checkpoints, which outlive a table that
+    /// somebody has lost or taken away.
+    pub fn is_new(&self) -> bool {
+        [self.table_file(), self.secrets_file(), self.checkpoints()].iter().all(|kept| !kept.exists())
+    }
+
+    /// Where audit checkpoints are exported to.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
     /// The table's SQLite file.
     pub fn table_file(&self) -> PathBuf {
         self.path.join(TABLE_FILE)

@@ -216,6 +216,7 @@ impl Service {
             Login::Wechat { app_secret, .. } => Some(app_secret.clone()),
         };
         let given = Given { wechat_app_secret: given_secret, gateway_token };
+        let is_new = data.is_new();
         let app_secret = secrets::install(&data.secrets_file(), &world, &given)?;
         let (stub, wechat_base_url, wechat_app_id) = match login {
             Login::Wechat { base_url, app_id, .. } => (None, base_url, app_id),
@@ -225,7 +226,6 @@ impl Service {
                 (Some(stub), base_url, DEV_APP_ID.to_owned())
             }
         };
-        let is_new = !data.table_file().exists();
         let table_file = Some(data.table_file());
         let engines = Engines::start(EngineOptions { table_file, ..EngineOptions::default() }).await?;
         let secrets_file = data.secrets_file();

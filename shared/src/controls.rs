@@ -1,7 +1,8 @@
 //! What people and alarms have set, as a function sees it: at most [`MAX_AGE`] old.
 //!
-//! Where secrets go on with the last good document, the ladder does not: a mode that may have been lowered meanwhile is
-//! worth nothing. So a mode that cannot be read acts as `read_only` at once, and so does one that was never set.
+//! Where secrets go on with the last good document, the ladder does not: what was opened may have been shut meanwhile. So
+//! what cannot be read acts at once as the weaker of `read_only` and what was read last, and a mode that was never set, or
+//! that this process has not read yet, as `read_only`.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,9 +26,16 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct ControlsCache {
     function: &'static str,
     checkpoint_max_age: Duration,
-    held: Mutex<Option<Held>>,
+    state: Mutex<State>,
     /// Held by whoever reads; the others wait for it and then look again.
     reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    /// What the last read brought that brought anything.
+    last_good: Option<Arc<Controls>>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,10 +49,10 @@ struct Held {
 impl ControlsCache {
     /// For `function`, which asks that audit checkpoints are no older than this before anything destructive.
     pub fn new(function: &'static str, checkpoint_max_age: Duration) -> Self {
-        Self { function, checkpoint_max_age, held: Mutex::default(), reading: tokio::sync::Mutex::default() }
+        Self { function, checkpoint_max_age, state: Mutex::default(), reading: tokio::sync::Mutex::default() }
     }
 
-    /// What is set now, from the cache or read anew. Never fails: what cannot be read acts as `read_only`.
+    /// What is set now, from the cache or read anew. Never fails: what cannot be read acts as `read_only` at most.
     pub async fn get(&self, table: &Table, world: &World) -> Arc<Controls> {
         if let Some(controls) = self.at_hand(world.now()) {
             return controls;
@@ -54,16 +62,23 @@ impl ControlsCache {
             return controls;
         }
         let read_at = world.now();
-        let held = match self.read(table, world).await {
-            Some(controls) => Held { controls: Arc::new(controls), read_at, good_for: MAX_AGE },
+        let read = self.read(table, world).await.map(Arc::new);
+        let mut state = self.state();
+        let held = match read {
+            Some(controls) => {
+                state.last_good = Some(controls.clone());
+                Held { controls, read_at, good_for: MAX_AGE }
+            }
             // From the end of the read: callers who waited for one that hung do not each begin another.
             None => {
                 let now = world.now();
-                Held { controls: Arc::new(Controls::unreadable(now)), read_at: now, good_for: RETRY_AFTER }
+                let unread =
+                    state.last_good.as_ref().map_or_else(|| Controls::unreadable(now), |last| last.unread(now));
+                Held { controls: Arc::new(unread), read_at: now, good_for: RETRY_AFTER }
             }
         };
         let controls = held.controls.clone();
-        *self.held() = Some(held);
+        state.held = Some(held);
         controls
     }
 
@@ -78,7 +93,7 @@ impl ControlsCache {
                 Some(controls)
             }
             Err(error) => {
-                tracing::error!(function, code = "mode_unreadable", error = %error, "acting as read_only");
+                tracing::error!(function, code = "mode_unreadable", error = %error, "acting as read_only at most");
                 world.count(Metric::ControlsUnreadable);
                 None
             }
@@ -86,13 +101,13 @@ impl ControlsCache {
     }
 
     fn at_hand(&self, now: Timestamp) -> Option<Arc<Controls>> {
-        let held = self.held();
+        let state = self.state();
         // A clock that was set back makes nothing younger.
         let fresh = |held: &&Held| held.read_at <= now && now.since(held.read_at) < held.good_for;
-        held.as_ref().filter(fresh).map(|held| held.controls.clone())
+        state.held.as_ref().filter(fresh).map(|held| held.controls.clone())
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

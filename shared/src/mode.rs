@@ -101,6 +101,9 @@ pub struct Setting {
     pub at: Timestamp,
 }
 
+/// By how much the clocks of two functions may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// What was set for one tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolSwitch {
@@ -145,6 +148,17 @@ impl Controls {
         Self::reads_only("no mode was ever set", now)
     }
 
+    /// What holds when nothing can be read any more: no more than when it could be last. What was closed stays closed, and what
+    /// was opened is not: the opening and the checkpoint may have been taken back since.
+    #[must_use]
+    pub fn unread(&self, now: Timestamp) -> Self {
+        let mut unread = Self::unreadable(now);
+        unread.service.mode = self.service.mode.min(Mode::ReadOnly);
+        let shut = |switch: &ToolSwitch| ToolSwitch { setting: switch.setting.clone(), opened_until: None };
+        unread.tools = self.tools.iter().map(|(tool, switch)| (tool.clone(), shut(switch))).collect();
+        unread
+    }
+
     fn reads_only(reason: &str, now: Timestamp) -> Self {
         let service = Setting { mode: Mode::ReadOnly, reason: reason.to_owned(), by: MISSING.to_owned(), at: now };
         Self { service, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
@@ -169,7 +183,9 @@ impl Controls {
     /// Whether what is done now can be proven later: the last checkpoint was signed and exported a short while ago.
     pub fn audit_proven(&self, now: Timestamp) -> bool {
         let exported = self.checkpoint.filter(|seen| seen.exported_at.is_some());
-        exported.is_some_and(|seen| now < seen.signed_at.plus(self.checkpoint_max_age))
+        // One that was signed far ahead of now was signed by a clock that nobody can rely on.
+        let in_time = |at: Timestamp| at <= now.plus(CLOCKS_DIFFER) && now < at.plus(self.checkpoint_max_age);
+        exported.is_some_and(|seen| in_time(seen.signed_at))
     }
 }
 
@@ -207,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_any_more_does_no_more_than_before() {
+        for service in Mode::ALL {
+            for own in Mode::ALL {
+                let mut known = controls(service, Some(own));
+                known.tools.entry("t".into()).or_default().opened_until = Some(NOW.plus(Duration::from_secs(60)));
+                known.checkpoint_max_age = Duration::from_secs(60);
+                known.checkpoint = Some(CheckpointSeen { seq: 1, signed_at: NOW, exported_at: Some(NOW) });
+                let unread = known.unread(NOW);
+                assert_eq!(unread.mode_for("t"), known.mode_for("t").min(Mode::ReadOnly), "{service:?} {own:?}");
+                assert_eq!(unread.mode_for("other"), service.min(Mode::ReadOnly));
+                assert!(!unread.is_set() && !unread.opened("t", NOW) && !unread.audit_proven(NOW));
+                assert_eq!(unread.unread(NOW), unread, "however long it lasts");
+            }
+        }
+    }
+
+    #[test]
     fn a_reason_is_one_visible_line() {
         for good in ["x", " the gateway was moved ", "\u{7f51}\u{5173}", &"x".repeat(200)] {
             assert_eq!(Reason::parse(good).unwrap().text(), good.trim());
@@ -228,5 +261,8 @@ mod tests {
         assert!(!controls.audit_proven(NOW), "signed, but not exported");
         controls.checkpoint = Some(seen(Some(NOW)));
         assert!(controls.audit_proven(NOW) && !controls.audit_proven(NOW.plus(minute)));
+        // Signed ahead of now: by a clock that differs, or by one that is wrong.
+        assert!(controls.audit_proven(NOW.minus(minute)));
+        assert!(!controls.audit_proven(NOW.minus(minute + Duration::from_millis(1))));
     }
 }

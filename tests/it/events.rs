@@ -15,12 +15,15 @@ fn sample(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(dir().join(name)).unwrap()).unwrap()
 }
 
-const READ_HERE: [&str; 7] = [
+const READ_HERE: [&str; 10] = [
+    "approve.json",
     "cancel.json",
     "get-job.json",
     "job-undecodable.sqs.json",
     "job.sqs.json",
     "login.json",
+    "mode-alarm.sns.json",
+    "operator-approvals.json",
     "submit.json",
     "sweep.json",
 ];
@@ -41,7 +44,10 @@ fn every_sample_is_read_by_a_test_and_explained() {
 
 /// Sends a sample as it is, but for the session, the id's time, and the job that it names.
 async fn ask(app: &App, name: &str, token: &str, id: &str) -> (u16, Value) {
-    let mut event = sample(name);
+    ask_with(app, name, sample(name), token, id).await
+}
+
+async fn ask_with(app: &App, name: &str, mut event: Value, token: &str, id: &str) -> (u16, Value) {
     if !token.is_empty() {
         event["headers"]["authorization"] = json!(format!("Bearer {token}"));
     }
@@ -56,6 +62,7 @@ async fn ask(app: &App, name: &str, token: &str, id: &str) -> (u16, Value) {
     let request = lambda_http::request::from_str(&event.to_string()).unwrap();
     let answer = match name {
         "get-job.json" => app.functions.status.handle(request).await,
+        "operator-approvals.json" => app.functions.operator.handle(request).await,
         _ => app.functions.edge_auth.handle(request).await,
     };
     let (parts, body) = answer.into_parts();
@@ -92,7 +99,21 @@ async fn the_samples_do_what_they_say() {
     ask(&app, "submit.json", token, &other).await;
     let (status, job) = ask(&app, "cancel.json", token, &other).await;
     assert_eq!((status, &job["status"]), (200, &json!("cancelled")), "{job}");
+    let (alice, paid) = (app.login("alice").await, app.new_id());
+    alice.submit(&paid, "ledger_pay", json!({"amount":1,"note":"n"})).await;
+    let mut event = sample("approve.json");
+    let digest = alice.digest(&paid).await;
+    event["body"] = json!(event["body"].as_str().unwrap().replace("SAMPLE-DIGEST-OF-THE-APPROVAL", &digest));
+    let (status, job) = ask_with(&app, "approve.json", event, &alice.token, &paid).await;
+    assert_eq!((status, &job["approval"]["decision"]), (200, &json!("approve")), "{job}");
+    let (status, problem) = ask(&app, "operator-approvals.json", "", "").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("no_operator")), "{problem}");
+
     assert_eq!(sample("sweep.json")["detail-type"], "Scheduled Event");
-    app.sweep().await;
+    app.sweep.handle(&sample("sweep.json"), deadline).await.unwrap();
+    assert_eq!(app.table.heartbeat().await.unwrap().unwrap().overdue, 0);
+    app.sweep.handle(&sample("mode-alarm.sns.json"), deadline).await.unwrap();
+    let controls = app.table.controls(app.clock.now(), std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(controls.service.mode.name(), "explain_only");
     app.stop().await;
 }

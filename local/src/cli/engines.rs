@@ -24,10 +24,10 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
         Some(file) => value(file)?,
         None => "no-gateway".to_owned(),
     };
+    let is_new = data.is_new();
     let app_secret = secrets::install(&data.secrets_file(), &world, &Given { wechat_app_secret: None, gateway_token })?;
     let options =
         EngineOptions { table_file: Some(data.table_file()), table_port: args.table_port, queue_port: args.queue_port };
-    let is_new = !data.table_file().exists();
     let engines = Engines::start(options).await?;
     let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, world.clone()).await?;
     let deployment = Deployment {

@@ -54,6 +54,19 @@ async fn a_new_directory_begins_in_full_and_the_command_changes_it_while_the_ser
     again.stop().await;
 }
 
+#[tokio::test]
+async fn a_table_that_was_lost_does_not_begin_in_full() {
+    let data = directory("mode-lost");
+    Service::start(options(&data)).await.unwrap().stop().await;
+    for file in ["table.db", "table.db-wal", "table.db-shm"] {
+        let _gone = std::fs::remove_file(data.join(file));
+    }
+    let service = Service::start(options(&data)).await.unwrap();
+    assert!(!service.controls.is_set(), "what it was closed by may be lost with it");
+    assert_eq!(told(&service).await, "read_only");
+    service.stop().await;
+}
+
 #[test]
 fn a_change_that_makes_no_sense_is_refused_in_a_sentence() {
     let data = directory("mode-refused");

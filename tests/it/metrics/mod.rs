@@ -43,8 +43,15 @@ fn count(app: &App, metric: Metric) -> f64 {
 
 #[test]
 fn every_metric_of_the_list_is_looked_for_in_some_flow() {
-    let tests =
-        [include_str!("mod.rs"), include_str!("faults.rs"), include_str!("jobs.rs"), include_str!("requests.rs")];
+    let tests = [
+        include_str!("mod.rs"),
+        include_str!("faults.rs"),
+        include_str!("jobs.rs"),
+        include_str!("requests.rs"),
+        include_str!("../checkpoints.rs"),
+        include_str!("../modes/mod.rs"),
+        include_str!("../modes/alarms.rs"),
+    ];
     for metric in Metric::ALL {
         let name = format!("Metric::{metric:?}");
         assert!(tests.iter().any(|test| test.contains(&name)), "{name} is not looked for");
@@ -103,6 +110,9 @@ async fn a_request_and_a_job_cost_few_bytes_of_measurements() {
     app.deliver().await;
     let worked = bytes(&app);
     assert_eq!(alice.job(&id).await["status"], "succeeded");
+    bytes(&app);
+    // The first one reads its secret, too.
+    app.sweep().await;
     bytes(&app);
     app.sweep().await;
     let swept = bytes(&app);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use shared::{
     clock::Clock,
     controls,
+    metrics::Metric,
     mode::{Controls, Mode},
 };
 
@@ -50,6 +51,7 @@ async fn an_alarm_lowers_the_mode_and_its_name_is_recorded() {
         let mut app = App::start().await;
         let alice = app.login("alice").await;
         alarm(&app, name, "ALARM").await;
+        assert_eq!(app.metrics.values(Metric::ModeChanges, &[]), [1.0]);
         let service = set(&app).await.service;
         assert_eq!((service.mode, service.by), (mode, format!("alarm:{name}")));
         let last = records(&app).await.pop().unwrap();

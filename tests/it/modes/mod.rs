@@ -141,6 +141,22 @@ async fn a_mode_that_cannot_be_read_is_read_only_whatever_it_was_a_moment_ago() 
 }
 
 #[tokio::test]
+async fn what_was_closed_stays_closed_while_the_mode_cannot_be_read() {
+    for (service, tool, read) in [(Mode::Closed, Mode::Full, "mode_closed"), (Mode::Full, Mode::Closed, "tool_closed")]
+    {
+        let mut app = App::start().await;
+        let alice = app.login("alice").await;
+        app.mode(service).await;
+        app.switch_tool("ledger_read", tool).await;
+        assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, read);
+        app.faults.plan_items(|operation, key| (operation == "Query" && key == "LADDER#").then_some(Fault::Quoted));
+        app.advance(controls::MAX_AGE).await;
+        assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, read, "{service:?} {tool:?}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_acted_upon_within_five_seconds_by_edge_and_worker() {
     let mut app = App::start().await;
     let alice = app.login("alice").await;
@@ -188,6 +204,29 @@ async fn what_is_out_is_still_asked_for_in_any_mode() {
     in_mode(&mut app, Mode::Closed).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     app.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_and_has_not_begun_does_not_begin_in_a_lower_mode() {
+    for (mode, status, code) in [
+        (Mode::ReadOnly, "refused", "mode_read_only"),
+        (Mode::ExplainOnly, "explained", "mode_explain_only"),
+        (Mode::Closed, "refused", "mode_closed"),
+    ] {
+        let mut app = App::start().await;
+        let alice = app.login("alice").await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        // Somebody on the way answers for the gateway, so nobody knows whether the call has arrived. It has not.
+        app.gateway().next("/miniprogram/v1/invoke", "status", Some(503), 1).await;
+        app.deliver().await;
+        assert_eq!(alice.job(&id).await["status"], "running");
+        in_mode(&mut app, mode).await;
+        let job = app.finish(&alice, &id).await;
+        assert_eq!((&job["status"], &job["error"]["code"]), (&json!(status), &json!(code)), "{job}");
+        assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0), "{job}");
+        app.stop().await;
+    }
 }
 
 #[tokio::test]

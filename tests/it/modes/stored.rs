@@ -188,13 +188,22 @@ async fn what_is_set_is_used_for_five_seconds_and_not_a_moment_longer() {
     assert_eq!(after(4999).await, Mode::Full, "still the old one");
     assert_eq!(after(1).await, Mode::Closed, "five seconds");
     app.mode(Mode::Full).await;
+    assert_eq!(after(5000).await, Mode::Full);
     // What cannot be read is not replaced by what was read last, and is tried again after a second.
-    app.faults.plan_items(|operation, _| (operation == "Query").then_some(Fault::Quoted));
-    assert_eq!(after(4999).await, Mode::Closed);
+    app.mode(Mode::Closed).await;
+    let unreadable = |operation: &str, _: &str| (operation == "Query").then_some(Fault::Quoted);
+    app.faults.plan_items(unreadable);
+    assert_eq!(after(4999).await, Mode::Full);
     assert_eq!(after(1).await, Mode::ReadOnly);
     app.faults.none();
     assert_eq!(after(999).await, Mode::ReadOnly);
-    assert_eq!(after(1).await, Mode::Full);
+    assert_eq!(after(1).await, Mode::Closed);
+    // Nor does it do more than what was read last.
+    app.faults.plan_items(unreadable);
+    assert_eq!(after(5000).await, Mode::Closed);
+    app.faults.none();
+    app.mode(Mode::Full).await;
+    assert_eq!(after(1000).await, Mode::Full);
     // A clock that was set back makes nothing younger.
     app.mode(Mode::Closed).await;
     assert_eq!(after(-1).await, Mode::Closed);
