@@ -18,7 +18,7 @@ use shared::{
 use crate::{
     STOP_BEFORE, Worker,
     commit::RunError,
-    gate::Permitted,
+    gate::{Barred, Permitted},
     journal_view::JournalView,
     run_job::AtCursor,
     verdict::{self, Ending, Facts, Verdict},
@@ -52,7 +52,7 @@ impl Worker {
     async fn begin<'a>(&self, cursor: AtCursor<'a>) -> Result<TakenOn<'a>, RunError> {
         let Permitted { tool, decided } = match self.permitted(&cursor).await? {
             Ok(permitted) => permitted,
-            Err(ending) => return Ok(Some((cursor, Verdict::End(ending)))),
+            Err(verdict) => return Ok(Some((cursor, verdict))),
         };
         let tokens = &self.tokens().await?;
         let view = self.journal_view(tokens).await?;
@@ -151,6 +151,13 @@ impl Worker {
         };
         let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
         let give_up = tool.is_none() || cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
+        // Nobody has seen it begin, so asking by sending it again may begin it now. What was shut meanwhile does not begin.
+        let barred = match tool {
+            Some(tool) if !give_up && !running => self.allowed(cursor, tool).await?.err(),
+            Some(_) | None => None,
+        };
+        let give_up = give_up || matches!(barred, Some(Barred::Ends(_)));
+        let unread = matches!(barred, Some(Barred::Unread));
         let sequence = self.sequence_of(tokens, &id.journal).await?.max(intent.sequence);
         let expected = Expected { journal: &id.journal, sequence };
         let key = cursor.key().to_string();
@@ -158,7 +165,7 @@ impl Worker {
         let answer = if give_up {
             // Proves that it did not run and never will, or tells what became of it.
             self.gateway.revoke(tokens, expected, &key, timeout).await
-        } else if running {
+        } else if running || unread {
             // It was there. A journal that no longer has it must not start it again.
             self.gateway.outcome(tokens, expected, &key, timeout).await
         } else {
@@ -167,14 +174,17 @@ impl Worker {
         };
         let answer = match self.take_note(answer) {
             // The journal had the call and gave it back. The key stays the same, so it goes again at once.
-            CallAnswer::Released if !give_up => {
+            CallAnswer::Released if !give_up && !unread => {
                 let (call, timeout) = (Self::journaled(cursor, false), AT_ONCE.min(self.time_left(cursor)));
                 let again = self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await;
                 self.take_note(again)
             }
             answer => answer,
         };
-        Ok(self.judge(cursor, entry, &intent.via, false, answer))
+        Ok(match (answer, barred) {
+            (CallAnswer::Revoked, Some(Barred::Ends(ending))) => Verdict::End(ending),
+            (answer, _) => self.judge(cursor, entry, &intent.via, false, answer),
+        })
     }
 
     /// Sends a call for the first time under its key. An answer that is lost on the way is asked for once more at once.
@@ -224,7 +234,7 @@ impl Worker {
         }
     }
 
-    fn judge(
+    pub(crate) fn judge(
         &self,
         cursor: &AtCursor<'_>,
         entry: &ToolEntry,

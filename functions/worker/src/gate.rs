@@ -8,11 +8,18 @@ use shared::{
     approval::{self, Approver, Bound},
     catalogue::{Tool, ToolEffect},
     explanation::explanation,
+    intent::Via,
     metrics::Metric,
+    openclaw::CallAnswer,
     policy::{Asked, Decided, DenyReason, Gate, Gated, PolicyDecision},
 };
 
-use crate::{Worker, commit::RunError, run_job::AtCursor, verdict::Ending};
+use crate::{
+    Worker,
+    commit::RunError,
+    run_job::AtCursor,
+    verdict::{Ending, Verdict},
+};
 
 /// What may be sent, and what policy said to it.
 pub(crate) struct Permitted<'a> {
@@ -20,14 +27,38 @@ pub(crate) struct Permitted<'a> {
     pub(crate) decided: Decided,
 }
 
+/// Why nothing may be sent now.
+#[derive(Debug)]
+pub(crate) enum Barred {
+    /// The step ends.
+    Ends(Ending),
+    /// The mode cannot be read. Nobody chose that: nothing is sent, and nothing that was accepted ends for it.
+    Unread,
+}
+
 impl Worker {
-    /// The tool to be called, or how the step ends without a call.
-    pub(crate) async fn permitted(&self, cursor: &AtCursor<'_>) -> Result<Result<Permitted<'_>, Ending>, RunError> {
+    /// The tool to be called, or what happens without a call.
+    pub(crate) async fn permitted(&self, cursor: &AtCursor<'_>) -> Result<Result<Permitted<'_>, Verdict>, RunError> {
         let tool = match self.sound(cursor) {
             Ok(tool) => tool,
-            Err(ending) => return Ok(Err(ending)),
+            Err(ending) => return Ok(Err(Verdict::End(ending))),
         };
-        let Gated { gate, decided } = self.gate(cursor, true).await?;
+        Ok(match self.allowed(cursor, tool).await? {
+            Ok(decided) => Ok(Permitted { tool, decided }),
+            Err(Barred::Ends(ending)) => Err(Verdict::End(ending)),
+            Err(Barred::Unread) => {
+                Err(self.judge(cursor, &tool.entry, &Via::Direct, true, CallAnswer::NotStarted(None)))
+            }
+        })
+    }
+
+    /// What policy and ladder say to it now, with the yes that it has; otherwise why nothing may be sent.
+    pub(crate) async fn allowed(
+        &self,
+        cursor: &AtCursor<'_>,
+        tool: &Tool,
+    ) -> Result<Result<Decided, Barred>, RunError> {
+        let (Gated { gate, decided }, chosen) = self.gate(cursor, true).await?;
         if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
             self.world.count(Metric::PolicyErrors);
             for error in &decided.errors {
@@ -35,14 +66,15 @@ impl Worker {
             }
         }
         Ok(match gate {
-            Gate::Run => Ok(Permitted { tool, decided }),
-            Gate::Ask(need) if approved(cursor, need) => Ok(Permitted { tool, decided }),
-            Gate::Ask(_) => Err(Ending::refused("approval_insufficient")),
+            Gate::Run => Ok(decided),
+            Gate::Ask(need) if approved(cursor, need) => Ok(decided),
+            Gate::Ask(_) => Err(Barred::Ends(Ending::refused("approval_insufficient"))),
             Gate::Explain(why) => {
                 let told = explanation(tool, &cursor.call.arguments, decided.decision, why);
-                Err(Ending::explained(why.code(), told))
+                Err(Barred::Ends(Ending::explained(why.code(), told)))
             }
-            Gate::Refuse(reason) => Err(Ending::refused(reason.code())),
+            Gate::Refuse(DenyReason::ModeReadOnly) if !chosen => Err(Barred::Unread),
+            Gate::Refuse(reason) => Err(Barred::Ends(Ending::refused(reason.code()))),
         })
     }
 
@@ -70,10 +102,12 @@ impl Worker {
         Ok(tool)
     }
 
-    async fn gate(&self, cursor: &AtCursor<'_>, audited: bool) -> Result<Gated, RunError> {
+    /// What becomes of the call now, and whether somebody chose the mode that it was decided in.
+    async fn gate(&self, cursor: &AtCursor<'_>, audited: bool) -> Result<(Gated, bool), RunError> {
         let user_id = cursor.job.user_id;
         let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.world));
-        let groups = user?.map(|user| user.groups).unwrap_or_default();
+        // Whom nobody knows, policy cannot be asked about: without groups, a rule against one of them would not hold.
+        let Some(groups) = user?.map(|user| user.groups) else { return Ok((refused_unasked(), true)) };
         let asked = Asked {
             user_id,
             groups: &groups,
@@ -83,15 +117,21 @@ impl Worker {
             audited,
             now: self.world.now(),
         };
-        Ok(self.policy.gate(&controls, &asked))
+        Ok((self.policy.gate(&controls, &asked), controls.is_set()))
     }
 
     /// Whether a step may end although its audit record cannot be written: a read whose policy says so. Nothing that writes
     /// ever may.
     pub(crate) async fn may_end_unaudited(&self, cursor: &AtCursor<'_>) -> bool {
         let reads = cursor.job.step().is_some_and(|step| step.effect == ToolEffect::Read);
-        reads && self.gate(cursor, false).await.is_ok_and(|gated| gated.gate == Gate::Run)
+        reads && self.gate(cursor, false).await.is_ok_and(|(gated, _)| gated.gate == Gate::Run)
     }
+}
+
+fn refused_unasked() -> Gated {
+    let reason = DenyReason::PolicyDenied;
+    let decided = Decided { decision: PolicyDecision::Deny(reason), policies: Vec::new(), errors: Vec::new() };
+    Gated { gate: Gate::Refuse(reason), decided }
 }
 
 /// Invariant 8, *bound approvals*: whether a yes that is strong enough was given to exactly what will be sent.

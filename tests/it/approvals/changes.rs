@@ -177,3 +177,19 @@ async fn a_yes_to_other_arguments_than_are_stored_is_none() {
     assert_eq!(payments(&app, &id).len(), 0);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn for_a_user_whom_nobody_knows_any_more_nothing_is_sent() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let delete = app.aws.dynamodb().delete_item().table_name(&app.deployment.backend.table);
+    let delete = delete.key("pk", AttributeValue::S(format!("U#{}", alice.user_id)));
+    delete.key("sk", AttributeValue::S("USER".into())).send().await.unwrap();
+    while app.deliver().await {}
+    let job = app.stored(&alice, &id).await;
+    assert_eq!((job.state.name(), job.error.as_deref()), ("refused", Some("policy_denied")));
+    assert_eq!(app.effects(&id), 0);
+    app.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::App;
+use integration_tests::{App, Fault, Setup};
 use serde_json::json;
 use shared::{controls::MAX_AGE, mode::Mode, table::DecisionMade};
 
@@ -108,20 +108,21 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
 
 #[tokio::test]
 async fn what_the_ladder_refuses_at_the_edge_is_charged_and_recorded() {
-    let mut app = App::start().await;
+    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+        edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_secs(600), 4);
+    };
+    let mut app = App::with(Setup { edge, ..Setup::default() }).await;
     let alice = app.login("alice").await;
     app.mode(Mode::ReadOnly).await;
     seen_by_all(&mut app).await;
-    let (mut refused, mut limited) = (0, 0);
-    for _ in 0..40 {
-        match alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await.verdict() {
-            (403, "mode_read_only") => refused += 1,
-            (429, "rate_limited") => limited += 1,
-            other => panic!("{other:?}"),
-        }
+    let mut verdicts = Vec::new();
+    for _ in 0..6 {
+        let reply = alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await;
+        verdicts.push(reply.code().to_owned());
     }
-    assert!(limited > 0 && refused > 0, "{refused} {limited}");
-    assert_eq!(refusals(&app, &alice).await, vec!["mode_read_only"; refused]);
+    assert_eq!(verdicts, [vec!["mode_read_only"; 4], vec!["rate_limited"; 2]].concat());
+    assert_eq!(refusals(&app, &alice).await, ["mode_read_only"; 4]);
+    app.advance(Duration::from_secs(3000)).await;
     seen_by_all(&mut app).await;
     assert_eq!(app.run(&alice, "ledger_read", json!({})).await["status"], "succeeded", "reads go on");
     app.stop().await;
@@ -190,5 +191,21 @@ async fn a_user_is_told_which_tools_take_whose_yes() {
     app.mode(Mode::ReadOnly).await;
     seen_by_all(&mut app).await;
     assert_eq!(listed().await, ["ledger_read:none"]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_mode_cannot_be_read_nothing_is_sent_and_nothing_ends() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = pay(&app, &alice, COFFEES).await;
+    assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+    app.new_worker(None);
+    app.faults.plan_items(|operation, key| (operation == "Query" && key == "LADDER#").then_some(Fault::Quoted));
+    app.deliver().await;
+    assert_eq!((&alice.job(&id).await["status"], payments(&app, &id).len()), (&json!("retrying"), 0));
+    app.faults.none();
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], payments(&app, &id).len()), (&json!("succeeded"), 1), "{job}");
     app.stop().await;
 }
