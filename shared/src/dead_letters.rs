@@ -74,6 +74,17 @@ impl Letter {
     }
 }
 
+/// What a look is after.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// For how many seconds it hides what it finds, if nobody gives it back before.
+    pub hidden_s: i32,
+    /// It ends when it has so many.
+    pub enough: usize,
+    /// It ends when it has this one.
+    pub until: Option<String>,
+}
+
 impl DeadLetters {
     /// Those at `url`.
     pub fn new(aws: &AwsSettings, url: String) -> Self {
@@ -82,7 +93,7 @@ impl DeadLetters {
 
     /// Receives all there are, oldest first. They are hidden from other looks until they are [released](Self::release).
     pub async fn receive_all(&self) -> Result<Vec<Letter>, QueueFault> {
-        self.receive(usize::MAX).await
+        self.receive(&Look { hidden_s: HIDDEN_S, enough: usize::MAX, until: None }).await
     }
 
     /// About how many there are, those included that a look hides now.
@@ -95,21 +106,22 @@ impl DeadLetters {
         Ok(names.into_iter().filter_map(number).sum())
     }
 
-    /// Receives until there are `enough`, or no more, oldest first; a few more than enough may come.
-    pub async fn receive(&self, enough: usize) -> Result<Vec<Letter>, QueueFault> {
+    /// Receives until the look has what it wants, or there are no more, oldest first; a few more may come.
+    pub async fn receive(&self, look: &Look) -> Result<Vec<Letter>, QueueFault> {
         // Longer than the wait, unlike every other call.
         let limit = Duration::from_secs(10);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit * 2).build();
         let mut letters = BTreeMap::new();
         let mut idle = 0;
-        while idle < IDLE_RECEIVES && letters.len() < enough {
+        let found = |letters: &BTreeMap<String, Letter>| look.until.as_ref().is_some_and(|id| letters.contains_key(id));
+        while idle < IDLE_RECEIVES && letters.len() < look.enough && !found(&letters) {
             let receive = self
                 .sqs
                 .receive_message()
                 .queue_url(&self.url)
                 .max_number_of_messages(AT_ONCE)
                 .wait_time_seconds(WAIT_S)
-                .visibility_timeout(HIDDEN_S)
+                .visibility_timeout(look.hidden_s)
                 .message_system_attribute_names(MessageSystemAttributeName::All)
                 .customize()
                 .config_override(aws_sdk_sqs::config::Builder::new().timeout_config(timeouts.clone()));

@@ -113,6 +113,16 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     app.faults.none();
     app.put_on_queue(&format!(r#"{{"note":"{secret_argument}"}}"#)).await;
     app.deliver().await;
+    // An operator: their name, their words and their token are no line's business, and neither is what they are shown.
+    let zhang = app.operator("zhang-in-the-logs", &["approver"]);
+    let dear = app.new_id();
+    alice.submit(&dear, "ledger_pay", json!({"amount": 501, "note": secret_argument})).await;
+    let question = zhang.get("/approvals").await.body["approvals"][0].clone();
+    let path = format!("/jobs/{}/approval", question["job"].as_str().unwrap());
+    let words = "words-that-nobody-may-log";
+    zhang.post(&path, json!({"decision": "approve", "digest": question["digest"], "note": words})).await;
+    zhang.put("/controls/mode", json!({"mode": "closed", "reason": words})).await;
+    integration_tests::OperatorClient(alice.clone()).get("/me").await;
     alice.get("/v1/jobs").await;
     alice.send("DELETE", "/v1/sessions", &[], b"").await;
     app.sweep().await;
@@ -125,12 +135,15 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
         ("signature of the session", alice.token.rsplit('.').next().unwrap().to_owned()),
         ("openid", openid),
         ("login code", "dev-alice-in-the-logs".to_owned()),
+        ("operator's token", zhang.0.token.clone()),
+        ("operator's name", "zhang-in-the-logs".to_owned()),
+        ("operator's words", words.to_owned()),
         ("gateway token", integration_tests::mini_gateway::TOKEN.to_owned()),
     ];
     forbidden.push(("app secret", document["wechat"]["app_secrets"][0].as_str().unwrap().to_owned()));
     forbidden.push(("login key", document["logins"][0].as_str().unwrap().to_owned()));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let ours = ["edge_auth", "worker", "status", "sweep", "shared"];
+    let ours = ["edge_auth", "worker", "status", "sweep", "operator", "shared"];
     let mut own = Vec::new();
     for line in text.lines() {
         let fields: Value = serde_json::from_str(line).unwrap();

@@ -13,7 +13,6 @@ use shared::{
     http::{self, Answer, ApiError, Code},
     job::{Job, JobState},
     metrics::{self, Metric},
-    policy::OperatorAction,
     queue::Bell,
     request_id::RequestId,
     table::{DecisionMade, Order, Took},
@@ -118,10 +117,7 @@ pub(crate) async fn decide(
     let (user, id) = named(code, asked)?;
     let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "note"?: 1 to 200 characters}"#;
     let body: Body = words::read(request, expected)?;
-    let own = caller.is(user);
-    if !operator.may(caller.known.id, &caller.identity.roles, OperatorAction::Decide, own) {
-        return Err(operator.refuse(caller, Route::Decide, Code::ApprovalOwnRequest).await);
-    }
+    operator.may_about(caller, Route::Decide, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
     let approved = body.decision == Choice::Approve;
     let said = Said { approved, digest: body.digest, by: DecidedBy::Operator(caller.known.id) };
@@ -137,7 +133,7 @@ pub(crate) async fn decide(
         | Standing::DecidedOtherwise
         | Standing::OtherDigest
         | Standing::OtherApprover
-        | Standing::NotAsked) => return stands(operator, standing, &job).await,
+        | Standing::NotAsked) => return stands(operator, caller, standing, &job).await,
     }
     let decided = operator.table.decide_approval(&operator.world, user, id, &said, operator.policy.version());
     match decided.await.map_err(fault)? {
@@ -149,19 +145,20 @@ pub(crate) async fn decide(
             if let Some(lapse) = lapse {
                 count(operator, &lapse);
             }
-            stands(operator, standing, &job).await
+            stands(operator, caller, standing, &job).await
         }
         DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
         DecisionMade::Newer | DecisionMade::Lost => Err(try_again()),
     }
 }
 
-async fn stands(operator: &Operator, standing: Standing, job: &Job) -> Result<Answer, ApiError> {
+/// Why a decision changed nothing. What might be an attack, or a mistake that matters, is recorded.
+async fn stands(operator: &Operator, caller: &Caller, standing: Standing, job: &Job) -> Result<Answer, ApiError> {
     Err(match standing {
         Standing::AsDecided => return answer(operator, job).await,
         Standing::DecidedOtherwise => ApiError::new(Code::ApprovalDecided),
-        Standing::OtherDigest => ApiError::new(Code::ApprovalDigestMismatch),
-        Standing::Lapsed => ApiError::new(Code::ApprovalExpired),
+        Standing::OtherDigest => operator.refuse(caller, Route::Decide, Code::ApprovalDigestMismatch).await,
+        Standing::Lapsed => operator.refuse(caller, Route::Decide, Code::ApprovalExpired).await,
         // A user's own question is none for an operator. Never met: what is open was decided.
         Standing::OtherApprover | Standing::Open | Standing::NotAsked => {
             ApiError::new(Code::ApprovalNotAsked).with("job_status", view::status(job.state))

@@ -11,7 +11,7 @@ use shared::{
     metrics::Metric,
     operator::{Identity, MAX_TOKEN_LEN, Unverified},
     policy::{OperatorAction, OperatorAsked},
-    table::KnownOperator,
+    table::{KnownOperator, TableError},
     telemetry::Asked,
     user_id::UserId,
 };
@@ -103,19 +103,48 @@ impl Operator {
         decided.permitted
     }
 
-    /// The answer to a call that is not permitted, which is recorded. A record that cannot be written changes no refusal.
+    /// The answer to a call that is not permitted, or not to be had: recorded, at most once in a minute for the same call and
+    /// code, so that nobody fills a chain that is kept for ever. What cannot be recorded changes no refusal.
     pub(crate) async fn refuse(&self, caller: &Caller, route: Route, code: Code) -> ApiError {
-        let event = OperatorEvent::CallRefused { call: route.name().to_owned(), code: code.text().to_owned() };
-        let recorded = self.record(caller, event).await;
+        let (call, code_text) = (route.name(), code.text());
+        let first = self.table.first_refusal(caller.identity.subject, call, code_text, self.world.now()).await;
+        let recorded = match first {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let event = OperatorEvent::CallRefused { call: call.to_owned(), code: code_text.to_owned() };
+                self.record(caller, event).await
+            }
+            Err(error) => Err(fault(error)),
+        };
         match recorded {
             Ok(()) => ApiError::new(code),
             Err(_) => ApiError::new(code).because(Reason("the refusal could not be recorded".to_owned())),
         }
     }
 
+    /// Whether the policies let an operator do what the route is for to this very user.
+    pub(crate) async fn may_about(
+        &self,
+        caller: &Caller,
+        route: Route,
+        user: UserId,
+        code: Code,
+    ) -> Result<(), ApiError> {
+        if self.may(caller.known.id, &caller.identity.roles, route.action(), caller.is(user)) {
+            return Ok(());
+        }
+        Err(self.refuse(caller, route, code).await)
+    }
+
     /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
     pub(crate) async fn record(&self, caller: &Caller, event: OperatorEvent) -> Result<(), ApiError> {
         let appended = self.table.append_operator(&self.world, caller.actor(), event, self.operators.version()).await;
-        appended.map(drop).inspect_err(|_| self.world.count(Metric::AuditWriteFailures)).map_err(fault)
+        // Operators that race each other are not a failing table.
+        let count = |error: &TableError| {
+            if !matches!(error, TableError::Contended(_)) {
+                self.world.count(Metric::AuditWriteFailures);
+            }
+        };
+        appended.map(drop).inspect_err(count).map_err(fault)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     audit::OperatorEvent,
-    dead_letters::{Letter, QueueFault},
+    dead_letters::{Letter, Look, QueueFault},
     http::{self, Answer, ApiError, Code},
     request_id::RequestId,
     user_id::UserId,
@@ -21,6 +21,10 @@ use crate::{
 
 /// How many messages are shown; how many one replay takes. The rest is for the next one.
 const AT_ONCE: usize = 100;
+/// For how long a list that dies hides what it has found: it only looks.
+const SHORTLY_S: i32 = 10;
+/// For how long a replay that dies does: longer than the platform lets it run.
+const HIDDEN_S: i32 = 60;
 
 #[derive(Serialize)]
 struct Message<'a> {
@@ -73,7 +77,8 @@ fn fault(error: QueueFault) -> ApiError {
 /// The oldest messages, and about how many there are. They are given back at once.
 pub(crate) async fn list(operator: &Operator) -> Result<Answer, ApiError> {
     let count = operator.dead.count().await.map_err(fault)?;
-    let letters = operator.dead.receive(AT_ONCE).await.map_err(fault)?;
+    let letters =
+        operator.dead.receive(&Look { hidden_s: SHORTLY_S, enough: AT_ONCE, until: None }).await.map_err(fault)?;
     operator.dead.release(&letters).await.map_err(fault)?;
     let messages: Vec<Message<'_>> = letters.iter().take(AT_ONCE).map(Message::from).collect();
     let count = count.max(messages.len() as u64);
@@ -88,7 +93,8 @@ pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Reque
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
     }
     let enough = if all { AT_ONCE } else { usize::MAX };
-    let letters = operator.dead.receive(enough).await.map_err(fault)?;
+    let look = Look { hidden_s: HIDDEN_S, enough, until: message_id.clone() };
+    let letters = operator.dead.receive(&look).await.map_err(fault)?;
     let wanted = |letter: &Letter| letter.bell.is_some() && message_id.as_ref().is_none_or(|id| *id == letter.id);
     let (chosen, others): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(wanted);
     let (sent, done) = send(operator, caller, &chosen, message_id, &reason).await;

@@ -44,7 +44,7 @@ pub(crate) fn invalid() -> ApiError {
 /// One page of jobs.
 #[derive(Debug)]
 pub(crate) struct Page {
-    pub(crate) jobs: Vec<Box<Job>>,
+    pub(crate) jobs: Vec<Job>,
     pub(crate) next_cursor: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl Operator {
             let read = futures_util::future::try_join_all(read).await.map_err(fault)?;
             for (place, job) in places.iter().zip(read) {
                 after = Some(*place);
-                jobs.extend(job.filter(|job| of.fits(job, *place)));
+                jobs.extend(job.filter(|job| of.fits(job, *place)).map(|job| *job));
                 if jobs.len() == limit {
                     return Ok(Page { jobs, next_cursor: after.map(|place| cursor(list, text(place))) });
                 }

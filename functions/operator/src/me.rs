@@ -61,10 +61,13 @@ pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Req
     if operator.table.user(user_id).await.map_err(fault)?.is_none() {
         return Err(ApiError::new(Code::NotFound));
     }
-    operator.record(caller, OperatorEvent::UserRegistered { user_id }).await?;
-    let added = operator.table.add_own_user(caller.identity.subject, user_id).await.map_err(fault)?;
     let full =
         || ApiError::new(Code::BodyInvalid).detail(format!("an operator has at most {OWN_AT_MOST} users of their own"));
+    if caller.known.user_ids.len() >= OWN_AT_MOST {
+        return Err(full());
+    }
+    operator.record(caller, OperatorEvent::UserRegistered { user_id }).await?;
+    let added = operator.table.add_own_user(caller.identity.subject, user_id).await.map_err(fault)?;
     let known = added.ok_or_else(full)?;
     Ok(me(operator, &Caller { identity: caller.identity.clone(), known }))
 }

@@ -19,6 +19,7 @@ use crate::{
     caller::Caller,
     fault,
     one_job::{named, try_again},
+    routes::Route,
     words::{self, Reason},
 };
 
@@ -42,6 +43,7 @@ pub(crate) async fn resolve(
 ) -> Result<Answer, ApiError> {
     let (user, id) = named(code, asked)?;
     let Body { happened, note } = words::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
+    operator.may_about(caller, Route::Resolve, user, Code::OperatorForbidden).await?;
     let mut recorded = false;
     for _ in 0..TRIES {
         let job = operator.job(user, id).await?;

@@ -56,6 +56,11 @@ pub fn payload(id: RequestId, fingerprint: Digest) -> String {
     format!("IN#{id}#{fingerprint}")
 }
 
+/// Prefix of the sort keys of a job's payloads: of requests that raced under one id, each has its own.
+pub fn payloads_of(id: RequestId) -> String {
+    format!("IN#{id}#")
+}
+
 /// Sort key of a result.
 pub fn result(id: RequestId, digest: Digest) -> String {
     format!("OUT#{id}#{digest}")
@@ -152,6 +157,11 @@ pub fn parse_pointer(sk: &str) -> Option<(Timestamp, UserId, RequestId)> {
 /// Partition of an operator: the digest of issuer and subject.
 pub fn operator(subject: Digest) -> String {
     format!("OPERATOR#{subject}")
+}
+
+/// Sort key of the note that an operator was refused a call in this minute: the next refusal of the same is not recorded.
+pub fn refused_call(call: &str, code: &str, at: Timestamp) -> String {
+    format!("REFUSED#{code}#{call}#{}", at.millis().div_euclid(60_000))
 }
 
 /// Sort key of the operator item.

@@ -1,14 +1,17 @@
 //! Operators: a random id for each subject of their issuer, and the user ids that they have named as their own.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Condition, Item, Table, TableError, keys, text, text_of};
-use crate::{approval::OperatorId, digest::Digest, user_id::UserId};
+use super::{Condition, Item, Table, TableError, Written, keys, text, text_of};
+use crate::{approval::OperatorId, digest::Digest, timestamp::Timestamp, user_id::UserId};
 
 /// How many user ids one operator may name as their own.
 pub const OWN_AT_MOST: usize = 16;
+
+/// How long the note of a refusal is kept.
+const FORGET_REFUSAL: Duration = Duration::from_secs(3600);
 
 /// An operator, as the service knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,25 @@ impl Table {
             Ok(item) => parse(&item).map(Some).ok_or(TableError::Malformed("operator")),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether this is the first refusal of that call and code to an operator in this minute: only then is it recorded, so
+    /// that nobody fills a chain that is kept for ever.
+    pub async fn first_refusal(
+        &self,
+        subject: Digest,
+        call: &str,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<bool, TableError> {
+        let item = Item::from([
+            ("pk".to_owned(), text(keys::operator(subject))),
+            ("sk".to_owned(), text(keys::refused_call(call, code, now))),
+            ("ttl".to_owned(), super::number(now.plus(FORGET_REFUSAL).seconds_ceil())),
+        ]);
+        // Nobody has noted it in this minute.
+        let noted = self.put(item, Condition::new("attribute_not_exists(pk)")).await?;
+        Ok(matches!(noted, Written::Done))
     }
 
     /// Puts a user into exactly these groups. False: there is no such user.

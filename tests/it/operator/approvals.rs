@@ -75,6 +75,32 @@ async fn a_yes_to_another_call_is_none() {
 }
 
 #[tokio::test]
+async fn a_refused_decision_is_recorded_once_in_a_minute_however_often_it_is_tried() {
+    let app = App::start().await;
+    let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
+    let id = dear(&app, &alice).await;
+    let job = code(&alice, &id).await;
+    let forged = "A".repeat(43);
+    for _ in 0..20 {
+        assert_eq!(zhang.decide(&job, "approve", &forged).await.verdict(), (409, "approval_digest_mismatch"));
+        assert_eq!(zhang.put("/controls/mode", json!({"mode": "closed", "reason": "x"})).await.status, 403);
+    }
+    let refused = async || {
+        let records = zhang.told().await;
+        records
+            .iter()
+            .filter(|record| record["event"] == "call_refused")
+            .map(|record| record["code"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(refused().await, ["approval_digest_mismatch", "operator_forbidden"]);
+    app.clock.advance(Duration::from_secs(60));
+    zhang.decide(&job, "approve", &forged).await;
+    assert_eq!(refused().await.len(), 3);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_user_has_to_decide_is_not_an_operators_to_decide() {
     let app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
@@ -162,6 +188,14 @@ async fn nobody_decides_their_own_request_whoever_they_are() {
         let records = zhang.told().await;
         assert_eq!(records.last().unwrap()["code"], "approval_own_request");
     }
+    // Nor do they put themselves into groups.
+    let groups = json!({"groups": ["staff"], "reason": "me"});
+    let path = format!("/users/{}/groups", alice.user_id);
+    assert_eq!(
+        app.operator("admin", &["admin"]).put(&path, groups.clone()).await.verdict(),
+        (403, "operator_forbidden")
+    );
+    assert_eq!(app.operator("another", &["admin"]).put(&path, groups).await.status, 200);
     let wang = app.operator("wang", &["approver"]);
     let question = wang.question().await;
     assert_eq!(question["own"], false);
