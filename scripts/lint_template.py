@@ -112,8 +112,10 @@ def check_rights(stage, template):
             stop(f"{role} has managed policies; their rights are not in the template")
         for statement, condition in statements(roles[role]):
             place = f"{role}, statement {statement.get('Sid', 'without a Sid')}"
+            if statement["Effect"] == "Deny":
+                continue
             if statement["Effect"] != "Allow":
-                stop(f"{place}: Effect is not Allow")
+                stop(f"{place}: Effect is neither Allow nor Deny")
             if "NotAction" in statement or "NotResource" in statement:
                 stop(f"{place}: grants all but something")
             for action in listed(statement["Action"]):
@@ -154,7 +156,7 @@ def when(statement, condition):
     """What has to be so for a statement to hold."""
     for tests in statement.get("Condition", {}).values():
         for key, values in tests.items():
-            return f"`{key}` is {', '.join(f'`{one}`' for one in listed(values))}"
+            return f"`{key}` is {' or '.join(f'`{one}`' for one in listed(values))}"
     return f"`{condition}`" if condition else "always"
 
 
@@ -178,6 +180,7 @@ def page(templates):
         for statement, condition in statements(roles[role]):
             actions = ", ".join(f"`{action}`" for action in listed(statement["Action"]))
             resources = ", ".join(f"`{rendered(one)}`" for one in listed(statement["Resource"]))
+            actions = f"**never** {actions}" if statement["Effect"] == "Deny" else actions
             lines.append(f"| {statement['Sid']} | {actions} | {resources} | {when(statement, condition)} |")
         lines.append("")
     lines += ["## Who may call a function", "", "| function | caller | of |", "|---|---|---|"]

@@ -47,7 +47,7 @@ faults! {
     answers_lost: "the journal loses the answer of a write's tool" fires { "unknown-jobs": 1 }
     table_failing: "the table does not answer" fires {
         "edge-auth-errors": 1, "status-errors": 1, "sweep-failing": 2, "functions-failing": 3,
-        "ApiRollback": 1, "SweepRollback": 1,
+        "ApiRollback": 1, "SweepRollback": 1, "operator-errors": 2, "controls-unreadable": 3, "checkpoints-failing": 3,
     }
     table_slow: "each request to the table takes 600 ms longer" fires { "edge-auth-slow": 1, "status-slow": 1 }
     audit_failing: "audit records cannot be written" fires { "audit-failing": 1, "edge-auth-errors": 1, "ApiRollback": 1 }
@@ -70,7 +70,9 @@ faults! {
     policy_failing: "a policy cannot be evaluated" fires { "policy-errors": 1 }
     approvals_attacked: "two users approve another call than the one that was shown" fires { "approval-attacks": 1 }
     mode_lowered: "an operator sets the mode to read_only, for 20 minutes" fires { "mode-lowered": 16, "refusals": 6 }
-    controls_lost: "the mode cannot be read, for three minutes" fires { "controls-unreadable": 1 }
+    controls_lost: "the mode cannot be read, for three minutes" fires {
+        "controls-unreadable": 1, "operator-errors": 3, "refusals": 3,
+    }
     bucket_shut: "checkpoints cannot be exported, for 25 minutes" fires { "checkpoints-failing": 16, "checkpoints-late": 20 }
 }
 
@@ -279,7 +281,8 @@ pub(crate) async fn policy_failing(run: &mut Run) {
     let overflows = "\n@id(\"overflows\")\nforbid (principal, action, resource) when { 9223372036854775807 + context.weekday > 0 };\n";
     let files = PolicyFiles::built_in().with("broken.cedar", overflows);
     run.app.new_edge(Some(Policy::parse(&files).expect("it has no fault that can be seen before")));
-    let user = run.users[0].clone();
+    // Whoever logs in now is served by it.
+    let user = run.app.login("dora").await;
     submit(run, &user, "ledger_append", json!({"note": "n"})).await;
     run.app.new_edge(None);
     run.pass_minute().await;

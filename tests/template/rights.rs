@@ -40,7 +40,8 @@ fn granted(template: &Template) -> Rights {
         for policy in template.property(role, "Policies").as_array().expect("the template says it") {
             for statement in listed(&policy["PolicyDocument"]["Statement"]) {
                 let conditional = statement.get("Fn::If").is_some();
-                if conditional || OF_THE_PLATFORM.iter().any(|sid| statement["Sid"] == *sid) {
+                let allows = conditional || statement["Effect"] == "Allow";
+                if !allows || conditional || OF_THE_PLATFORM.iter().any(|sid| statement["Sid"] == *sid) {
                     continue;
                 }
                 for action in listed(&statement["Action"]) {
@@ -108,6 +109,44 @@ fn edge_auth_and_the_worker_may_query_the_controls_alone() {
             assert_eq!(keys, &json!([shared::table::keys::CONTROL]), "{function}: {statement}");
         }
         assert_eq!(queries, 1, "{function}");
+    }
+}
+
+/// Partitions that a function may not write, by its statements that deny.
+fn denied(template: &Template, function: &str) -> Vec<String> {
+    let statements = template.property(&format!("{function}Role"), "Policies/0/PolicyDocument/Statement");
+    let denying = statements.as_array().expect("there are some").iter().filter(|one| one["Effect"] == "Deny");
+    let keys = denying.flat_map(|one| {
+        assert_eq!(one["Action"], json!(["dynamodb:PutItem", "dynamodb:UpdateItem"]), "every write that it may do");
+        listed(&one["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"])
+    });
+    keys.filter_map(|key| Some(key.as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn what_decides_over_a_client_is_not_the_functions_to_write_that_clients_reach() {
+    use shared::table::keys;
+    let template = Template::read();
+    let covers = |function: &str, partition: &str| {
+        denied(&template, function).iter().any(|key| match key.strip_suffix('*') {
+            Some(start) => partition.starts_with(start),
+            None => partition == key,
+        })
+    };
+    let operator = keys::operator(shared::digest::Digest::ZERO);
+    for (function, partition, is_denied) in [
+        ("EdgeAuth", keys::CONTROL, true),
+        ("EdgeAuth", keys::CHECKPOINTS, true),
+        ("EdgeAuth", keys::OPERATORS, true),
+        ("EdgeAuth", operator.as_str(), true),
+        ("Worker", keys::CHECKPOINTS, true),
+        ("Worker", keys::OPERATORS, true),
+        ("Worker", operator.as_str(), true),
+        // What it has seen of the gateway.
+        ("Worker", keys::CONTROL, false),
+        ("EdgeAuth", "U#somebody", false),
+    ] {
+        assert_eq!(covers(function, partition), is_denied, "{function} {partition}");
     }
 }
 

@@ -60,10 +60,21 @@ pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> Vec<(Metric, f64)
         tracing::error!(function = "sweep", code = "checkpoint_failed", error = %error, "no checkpoint");
     }
     let mut values = vec![(Metric::CheckpointFailures, metrics::one_if(failed))];
-    if let Ok(Some(proven_at)) = exported {
+    let proven_at = match exported {
+        Ok(Some(proven_at)) => Some(proven_at),
+        // The age goes on growing while nothing can be exported: that is what its alarm waits for.
+        Ok(None) | Err(_) => last_seen(sweep).await,
+    };
+    if let Some(proven_at) = proven_at {
         values.push((Metric::CheckpointAge, sweep.world.now().since(proven_at).as_secs_f64()));
     }
     values
+}
+
+/// When the checkpoint was signed that the ladder knows of: an exported one, if ever one was.
+async fn last_seen(sweep: &Sweep) -> Option<Timestamp> {
+    let controls = sweep.table.controls(sweep.world.now(), Duration::ZERO).await.ok()?;
+    controls.checkpoint.map(|seen| seen.signed_at)
 }
 
 async fn sign_all(sweep: &Sweep, deadline: Timestamp) -> Result<(), CheckpointError> {
