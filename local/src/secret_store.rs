@@ -51,6 +51,7 @@ pub enum StoreError {
 
 /// Where documents are.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, for as long as a command runs")]
 pub enum SecretStore {
     /// `edge-auth.json`, `status.json`, `worker.json` and `sweep.json`.
     Directory(PathBuf),
