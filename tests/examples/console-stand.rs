@@ -25,7 +25,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let dir = std::env::temp_dir().join(format!("console-stand-{}", uuid::Uuid::new_v4()));
+    let dir = std::env::temp_dir().join(format!("console-stand-{}", World::system().nonce()));
     std::fs::create_dir_all(&dir)?;
     let done = stand(&dir).await;
     std::fs::remove_dir_all(&dir)?;

@@ -87,7 +87,8 @@ export interface Head {
 }
 
 export interface Anchor extends Head {
-  seq: number;
+  /** Which checkpoint says so. */
+  checkpoint: number;
 }
 
 export interface Chain {

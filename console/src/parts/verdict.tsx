@@ -41,7 +41,7 @@ export function VerdictNote({ verdict, anchor }: { verdict: Verdict | undefined;
         {anchor !== "not-asked" && (
           <p>
             {anchor && verdict.anchored === "yes"
-              ? t("verdict.anchored", { seq: anchor.seq, length: anchor.length })
+              ? t("verdict.anchored", { seq: anchor.checkpoint, length: anchor.length })
               : t("verdict.unanchored")}
           </p>
         )}

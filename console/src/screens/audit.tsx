@@ -51,7 +51,7 @@ const DRAWN = 50;
 
 function Operators({ records, head, newest }: { records: Json[]; head: ChainHead; newest: Checkpoint | undefined }) {
   const [all, setAll] = useState(false);
-  const anchor: Anchor | undefined = newest && { ...newest.operators, seq: newest.seq };
+  const anchor: Anchor | undefined = newest && { ...newest.operators, checkpoint: newest.seq };
   const verdict = useVerdict({ records, head, owner: "chain", anchor });
   if (records.length === 0 && head.length === 0) return <Empty icon="audit" title={t("audit.empty")} />;
   return (
@@ -105,6 +105,7 @@ function Checkpoints({ list, keys }: { list: Checkpoint[]; keys: PublicKey[] }) 
 
 function SignatureBadge({ standing }: { standing: Standing | undefined }) {
   if (standing === undefined) return <span class="badge plain">…</span>;
-  const tone = standing === "unchecked" ? "plain" : standing;
+  // The keys come from the same service: that is no proof against the service itself.
+  const tone = { good: "info", bad: "bad", unchecked: "plain" }[standing];
   return <span class={`badge ${tone}`}>{t(`audit.signature_${standing}`)}</span>;
 }

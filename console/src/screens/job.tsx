@@ -71,7 +71,8 @@ function Whole({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) 
 
 /** The approval of a job: open, or how it was answered. */
 function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
-  const [decision, setDecision] = useState<Decision>();
+  // What was asked when it was asked: a later answer of the service does not change what is being confirmed.
+  const [confirming, setConfirming] = useState<{ asked: Asked; decision: Decision }>();
   const { view } = answer;
   const { approval } = view;
   if (!approval) return null;
@@ -94,8 +95,8 @@ function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void 
         </p>
       )}
       {open && approval.approver === "user" && <p class="role-note">{t("job.user_decides")}</p>}
-      {open && approval.approver === "operator" && <Decide asked={asked} onAsk={setDecision} />}
-      {decision && <ConfirmDecision asked={asked} decision={decision} onDone={refresh} onClose={() => setDecision(undefined)} />}
+      {open && approval.approver === "operator" && <Decide asked={asked} onAsk={(decision) => setConfirming({ asked, decision })} />}
+      {confirming && <ConfirmDecision {...confirming} onDone={refresh} onClose={() => setConfirming(undefined)} />}
     </div>
   );
 }

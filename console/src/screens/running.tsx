@@ -41,7 +41,7 @@ export function Running() {
                 {jobs.some((job) => job.age_s > OLD_S) && <> · {t("running.old", { n: jobs.filter((job) => job.age_s > OLD_S).length })}</>}
               </p>
             )}
-            {jobs.length === 0 ? <Empty icon="empty" title={t("running.empty")} /> : <JobTable jobs={jobs} caption={t("running.title")} />}
+            {jobs.length === 0 ? next === undefined && <Empty icon="empty" title={t("running.empty")} /> : <JobTable jobs={jobs} caption={t("running.title")} />}
             <More next={next} onMore={() => setCount(count + 1)} />
           </>
         )}

@@ -37,7 +37,7 @@ export function User({ user }: { user: string }) {
       <Loaded live={jobs}>
         {({ entries, next }) => (
           <>
-            {entries.length === 0 ? <Empty icon="empty" title={t("user.no_jobs")} /> : <JobTable jobs={entries} over ofOne caption={t("user.jobs")} />}
+            {entries.length === 0 ? next === undefined && <Empty icon="empty" title={t("user.no_jobs")} /> : <JobTable jobs={entries} over ofOne caption={t("user.jobs")} />}
             <More next={next} onMore={() => setCount(count + 1)} />
           </>
         )}

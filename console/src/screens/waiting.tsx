@@ -53,7 +53,7 @@ export function Waiting() {
             {[...approvals, ...gone].map((approval) => (
               <Card key={approval.job} approval={approval} onAsk={(decision) => ask(approval, decision)} />
             ))}
-            {approvals.length + gone.length === 0 && <Empty icon="empty" title={t("waiting.empty")}>{t("waiting.empty_hint")}</Empty>}
+            {approvals.length + gone.length === 0 && next_cursor === undefined && <Empty icon="empty" title={t("waiting.empty")}>{t("waiting.empty_hint")}</Empty>}
             {next_cursor !== undefined && <p class="hint">{t("waiting.more", { n: approvals.length })}</p>}
           </div>
         )}

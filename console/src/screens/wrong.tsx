@@ -48,7 +48,7 @@ function BadJobs({ state }: { state: BadState }) {
       <Loaded live={live}>
         {({ entries, next }) => (
           <>
-            {entries.length === 0 && <Empty icon="shield" title={t("wrong.none")} />}
+            {entries.length === 0 && next === undefined && <Empty icon="shield" title={t("wrong.none")} />}
             {entries.length > 0 && (
               state === "unknown" && may.value.administer
                 ? <JobTable jobs={entries} over caption={named("status", state)}

@@ -1,6 +1,7 @@
 /** Who is signed in. The token is held by one object in memory: a reload, a closed tab or a sign-out forgets it. */
 import { computed, signal } from "@preact/signals";
 import { Api } from "../api/client.ts";
+import { pages } from "../api/pages.ts";
 import { Problem } from "../api/problem.ts";
 import type { Approval, ConsoleConfig, DeadLetter, JobLine, Me } from "../api/shapes.ts";
 import { Live } from "../live/poll.ts";
@@ -38,8 +39,11 @@ export async function signIn(token: string): Promise<void> {
   ended.value = undefined;
   session.value = {
     api, me, endsAt: endOf(token),
-    waiting: new Live(() => api.approvals(), 4),
-    unknown: new Live(() => api.jobs("unknown"), 15),
+    waiting: new Live(async () => {
+      const { entries, next } = await pages(1, (cursor) => api.approvals(cursor), (page) => page.approvals);
+      return { approvals: entries, ...(next === undefined ? {} : { next_cursor: next }) };
+    }, 4),
+    unknown: new Live(async () => ({ jobs: (await pages(1, (cursor) => api.jobs("unknown", cursor), (page) => page.jobs)).entries }), 15),
     // A look takes every message from the queue for a moment and puts it back: not too often.
     deadLetters: new Live(() => api.deadLetters(), 60),
     controls: new Live(() => api.controls(), 10),

@@ -179,7 +179,7 @@ export const en = {
   "audit.jobs": "Jobs",
   "audit.key": "Key",
   "audit.signature": "Signature",
-  "audit.signature_good": "holds",
+  "audit.signature_good": "by the key the service names",
   "audit.signature_bad": "does not hold",
   "audit.signature_unchecked": "not checked here",
 

@@ -181,7 +181,7 @@ export const zh: Words = {
   "audit.jobs": "任务数",
   "audit.key": "密钥",
   "audit.signature": "签名",
-  "audit.signature_good": "有效",
+  "audit.signature_good": "由服务所示密钥签署",
   "audit.signature_bad": "无效",
   "audit.signature_unchecked": "未在此校验",
 

@@ -59,7 +59,7 @@ test("an approver rejects, and it never runs", async () => {
 });
 
 test("a request that expires under the eyes says so, and can no longer be approved", async () => {
-  const job = await alice.asksToPay(1400, "too late", 6);
+  const job = await alice.asksToPay(1400, "too late", 15);
   open = await Console.as("approver", stand, browser);
   const card = open.card(job.support_code);
   await card.getByRole("button", { name: "Approve" }).click();

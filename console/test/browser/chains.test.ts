@@ -6,7 +6,7 @@ import { Console, launch } from "./support/browser.ts";
 import { Stand, type SeenJob, type User } from "./support/stand.ts";
 
 type Line = Record<string, unknown>;
-interface Answer { audit: { records: Line[]; head: { length: number; digest: string } }; anchor?: { seq: number; length: number; digest: string } }
+interface Answer { audit: { records: Line[]; head: { length: number; digest: string } }; anchor?: { checkpoint: number; length: number; digest: string } }
 
 let stand: Stand;
 let browser: Browser;
@@ -54,6 +54,11 @@ test("untouched, it is whole", async () => {
   assert.equal(await open!.page.locator(".verdict.bad").count(), 0);
 });
 
+test("a chain that a checkpoint names says which", async () => {
+  await tampered((answer) => { answer.anchor = { checkpoint: 41, ...answer.audit.head }; });
+  await open!.page.getByText("Checkpoint 41 names its first 3, says the service.").waitFor();
+});
+
 test("a changed record is named, and what follows is not shown as proven", async () => {
   await tampered(({ audit }) => { audit.records[0]!["tool"] = "ledger_delete"; });
   await names(open!, 2, /does not follow from record 1/);
@@ -78,7 +83,7 @@ test("a truncated chain is named", async () => {
 
 test("a chain that was truncated with its head is named by the checkpoint", async () => {
   await tampered((answer) => {
-    answer.anchor = { seq: 1, ...answer.audit.head };
+    answer.anchor = { checkpoint: 1, ...answer.audit.head };
     answer.audit.head = { length: 2, digest: String(answer.audit.records.pop()?.["prev"]) };
   });
   await names(open!, 2, /checkpoint contradicts it/);

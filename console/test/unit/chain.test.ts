@@ -57,7 +57,7 @@ for (const [what, tamper, place, fault] of tamperings) {
 
 test("a checkpoint that names a record's digest makes it proven, and one that contradicts it breaks it", async () => {
   const { records, head, digests } = await chain(3);
-  const anchor = { seq: 7, length: 2, digest: digests[1] ?? "" };
+  const anchor = { checkpoint: 7, length: 2, digest: digests[1] ?? "" };
   assert.deepEqual(await verify({ records, head, owner, anchor }), { ok: true, length: 3, anchored: "yes" });
   const other = { ...anchor, digest: "C".repeat(43) };
   assert.deepEqual(await verify({ records, head, owner, anchor: other }), { ok: false, place: 2, fault: "anchor" });
@@ -66,13 +66,13 @@ test("a checkpoint that names a record's digest makes it proven, and one that co
 test("a chain that was cut and given a fitting head contradicts the checkpoint", async () => {
   const whole = await chain(4);
   const cut = await chain(2);
-  const anchor = { seq: 7, ...whole.head };
+  const anchor = { checkpoint: 7, ...whole.head };
   assert.deepEqual(await verify({ records: cut.records, head: cut.head, owner, anchor }), { ok: false, place: 2, fault: "anchor" });
 });
 
 test("a chain that was rewritten from its second record on contradicts the checkpoint", async () => {
   const { records, head } = await chain(3);
-  const anchor = { seq: 7, ...head };
+  const anchor = { checkpoint: 7, ...head };
   records[1]!["tool"] = "other";
   records[2]!["prev"] = await digestOf(records[1]!);
   const rewritten = { length: 3, digest: await digestOf(records[2]!) };

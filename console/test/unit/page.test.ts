@@ -54,6 +54,16 @@ test("a list is read page after page, as far as was asked for", async () => {
   assert.deepEqual([all.entries, all.next], [list, undefined]);
 });
 
+test("an empty page with others behind it is passed by", async () => {
+  const list = [[], [], ["a"], ["b"]];
+  const ask = async (cursor?: string) => {
+    const at = Number(cursor ?? 0);
+    return { entries: list[at] ?? [], ...(at + 1 < list.length ? { next_cursor: String(at + 1) } : {}) };
+  };
+  const read = await pages(1, ask, (page) => page.entries);
+  assert.deepEqual([read.entries, read.next], [["a"], "3"]);
+});
+
 test("a token that is no JWT has no end that this page knows", () => {
   assert.equal(endOf(`x.${btoa('{"exp":1800000000}')}.y`), 1_800_000_000_000);
   for (const token of ["", "x", "x.y.z", `x.${btoa("null")}.y`, `x.${btoa('{"exp":"soon"}')}.y`]) assert.equal(endOf(token), undefined);
