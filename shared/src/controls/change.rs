@@ -78,6 +78,11 @@ pub async fn change(
     policy_version: &str,
 ) -> Result<Applied, TableError> {
     let Change { what, reason } = change;
+    let function = match &actor {
+        OperatorActor::Operator(_) => "operator",
+        OperatorActor::Alarm(_) => "sweep",
+        OperatorActor::Command => "local",
+    };
     let (by, at) = (actor.to_string(), world.now());
     let setting = |mode| Setting { mode, reason: reason.text().to_owned(), by: by.clone(), at };
     let record = async |event| table.append_operator(world, actor.clone(), event, policy_version).await;
@@ -101,7 +106,7 @@ pub async fn change(
             table.open_tool(seq, tool, until).await?
         }
     };
-    made(world, applied);
+    made(world, function, applied);
     Ok(applied)
 }
 
@@ -134,15 +139,15 @@ pub async fn lower(
     let event = OperatorEvent::ModeSet { mode, was, reason: reason.clone() };
     let seq = table.append_operator(world, actor, event, policy_version).await?.length;
     let applied = table.lower_mode(seq, &Setting { mode, reason, by, at }).await?;
-    made(world, applied);
+    made(world, "sweep", applied);
     Ok(applied)
 }
 
-fn made(world: &World, applied: Applied) {
+fn made(world: &World, function: &'static str, applied: Applied) {
     world.count(Metric::ModeChanges);
     let outcome = match applied {
         Applied::Done => "done",
         Applied::Overtaken => "overtaken",
     };
-    tracing::info!(outcome, code = "mode_changed", "what the service may do has been changed");
+    tracing::info!(function, outcome, code = "mode_changed", "what the service may do has been changed");
 }
