@@ -122,9 +122,11 @@ impl Signed {
         self.items(&self.partition(), &format!("J#{}", self.job)).await.pop().unwrap()
     }
 
-    /// The items of records of alice's job.
+    /// The items of records of alice's job. The first one is with the payload.
     async fn job_records(&self) -> Vec<Item> {
-        self.items(&self.partition(), &format!("A#{}#", self.job)).await
+        let mut records = self.items(&self.partition(), &format!("IN#{}#", self.job)).await;
+        records.extend(self.items(&self.partition(), &format!("A#{}#", self.job)).await);
+        records
     }
 }
 
@@ -221,6 +223,26 @@ async fn what_is_changed_removed_or_moved_is_named_with_its_job() {
 }
 
 #[tokio::test]
+async fn a_chain_of_an_earlier_version_which_kept_its_first_record_by_itself_verifies() {
+    let signed = Signed::start().await;
+    let payload = signed.job_records().await.remove(0);
+    let digest = payload["rd"].as_s().unwrap();
+    let mut apart = with(&payload, "sk", text(format!("A#{}#00001#{digest}", signed.job)));
+    let mut alone = payload.clone();
+    for name in ["key", "calls", "rd"] {
+        apart.remove(name);
+    }
+    for name in ["rec", "rd"] {
+        alone.remove(name);
+    }
+    signed.put(&alone).await;
+    assert!(!signed.everything(false).await.faults.is_empty(), "its first record is missing");
+    signed.put(&apart).await;
+    assert_eq!(signed.found().await, [vec![], vec![]] as [Vec<String>; 2]);
+    signed.app.stop().await;
+}
+
+#[tokio::test]
 async fn a_chain_that_was_cut_or_written_anew_fits_in_itself_and_not_the_checkpoints() {
     let signed = Signed::start().await;
     let (job, records) = (signed.job_item().await, signed.job_records().await);
@@ -240,6 +262,9 @@ async fn a_chain_that_was_cut_or_written_anew_fits_in_itself_and_not_the_checkpo
         let bytes = canonical::canonical(&record);
         head = AuditHead { length: head.length + 1, digest: Digest::sha256(&bytes) };
         let sk = format!("A#{}#{:05}#{}", signed.job, head.length, head.digest);
+        let mut item = item.clone();
+        item.remove("rd");
+        let item = &item;
         signed.put(&with(&with(item, "rec", text(String::from_utf8(bytes).unwrap())), "sk", text(sk))).await;
     }
     signed.put(&with(&job, "au", head_of(head.length, head.digest))).await;

@@ -158,19 +158,8 @@ async fn record(edge: &EdgeAuth, new: New<'_>) -> Result<Answer, ApiError> {
     };
     let records = records(edge, id, &passed, step.approval.as_ref(), fingerprint, now);
     let payload = Payload { digest_key, calls: submission.calls().to_vec() };
-    // Neither exists until the job names it, so they may go together. Both are waited for: what became of the audit records
-    // is measured.
-    let (payload_put, audit_put) =
-        tokio::join!(table.put_payload(user, id, fingerprint, &payload, now), put_audit(edge, user, &records, now));
-    payload_put.map_err(ApiError::unavailable)?;
-    let audit = match audit_put {
-        Ok(head) => head,
-        Err(error) if passed.unaudited => {
-            tracing::error!(function = "edge-auth", code = "unaudited", error = %error, "a read goes on without its record");
-            AuditHead::EMPTY
-        }
-        Err(error) => return Err(ApiError::unavailable(error)),
-    };
+    // Neither exists until the job names it, so they may go in any order.
+    let audit = put_records(edge, user, fingerprint, (&payload, &records), now).await.map_err(ApiError::unavailable)?;
     let trace = trace.map(ToString::to_string);
     let steps = vec![step];
     let mut job = Job::accepted(
@@ -255,15 +244,20 @@ fn records(
         .collect()
 }
 
-async fn put_audit(
+/// Puts the payload with the first record, and the others beside it. Nothing is accepted unrecorded.
+async fn put_records(
     edge: &EdgeAuth,
     user: UserId,
-    records: &[AuditRecord],
+    fingerprint: Digest,
+    (payload, records): (&Payload, &[AuditRecord]),
     now: Timestamp,
 ) -> Result<AuditHead, TableError> {
     let mut head = AuditHead::EMPTY;
-    for record in records {
-        let put = edge.table.put_audit(user, record, now).await;
+    for (place, record) in records.iter().enumerate() {
+        let put = match place {
+            0 => edge.table.put_payload(user, fingerprint, payload, record, now).await,
+            _ => edge.table.put_audit(user, record, now).await,
+        };
         head = put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures))?;
     }
     Ok(head)

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{Condition, Consumed, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
 use crate::{
-    backoff::Backoff,
     audit::{Actor, AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
+    backoff::Backoff,
     clock::World,
     digest::Digest,
     request_id::RequestId,
@@ -23,7 +23,7 @@ use crate::{
 /// So many others may be quicker before a record is given up.
 const TRIES: u32 = 16;
 /// How long to stay away after somebody was quicker.
-const CONTENDED: Backoff = Backoff::new(Duration::from_millis(4), Duration::from_millis(64));
+const CONTENDED: Backoff = Backoff { base: Duration::from_millis(4), cap: Duration::from_millis(64) };
 /// How many records one page has at most.
 const PAGE: usize = 500;
 /// How many refusals are read when nobody asks for older ones.

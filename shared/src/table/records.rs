@@ -35,18 +35,26 @@ pub struct Payload {
 }
 
 impl Table {
-    /// Stores a payload under its fingerprint.
+    /// Stores a payload under its fingerprint, and with it the first record of the job's chain: one write for both, and no
+    /// payload without the decision about it.
     pub async fn put_payload(
         &self,
         user: UserId,
-        id: RequestId,
         fingerprint: Digest,
         payload: &Payload,
+        accepted: &AuditRecord,
         now: Timestamp,
-    ) -> Result<(), TableError> {
+    ) -> Result<AuditHead, TableError> {
+        let (id, head) = (accepted.request_id, accepted.head());
         let calls = serde_json::to_string(&payload.calls).map_err(|_| TableError::Malformed("payload"))?;
-        let fields = [("key", String::from(payload.digest_key.clone())), ("calls", calls)];
-        self.put_record(user, keys::payload(id, fingerprint), fields, now).await
+        let fields = [
+            ("key", String::from(payload.digest_key.clone())),
+            ("calls", calls),
+            ("rec", text_of_record(accepted)?),
+            ("rd", head.digest.to_string()),
+        ];
+        self.put_record(user, keys::payload(id, fingerprint), fields, now).await?;
+        Ok(head)
     }
 
     /// Reads a payload.
@@ -133,16 +141,29 @@ impl Table {
     /// Stores an audit record. It exists once a job's head reaches it.
     pub async fn put_audit(&self, user: UserId, record: &AuditRecord, now: Timestamp) -> Result<AuditHead, TableError> {
         let head = record.head();
-        let canonical = String::from_utf8(record.canonical()).map_err(|_| TableError::Malformed("audit record"))?;
         let sk = keys::audit(record.request_id, record.seq, head.digest);
-        self.put_record(user, sk, [("rec", canonical)], now).await?;
+        self.put_record(user, sk, [("rec", text_of_record(record)?)], now).await?;
         Ok(head)
     }
 
     /// The chain that ends in `head`, in order. Shorter than `head.length` if records are missing.
     pub async fn audit_chain(&self, user: UserId, id: RequestId, head: AuditHead) -> Result<Vec<Value>, TableError> {
         let mut by_key: HashMap<String, Value> = HashMap::new();
-        let mut start: Option<Item> = None;
+        // The first one is with the payload; earlier versions kept it by itself.
+        let (others, first) =
+            tokio::join!(self.records_under(user, keys::audit_of(id)), self.records_under(user, keys::payloads_of(id)));
+        for item in others?.iter().chain(&first?) {
+            let Some(record) = text_of(item, "rec") else { continue };
+            let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
+            let carried = text_of(item, "rd").and_then(|digest| Digest::try_from(digest.to_owned()).ok());
+            let key = carried.map(|digest| keys::audit(id, 1, digest));
+            by_key.extend(key.or_else(|| text_of(item, "sk").map(str::to_owned)).map(|key| (key, record)));
+        }
+        Ok(walk_back(id, head, &mut by_key))
+    }
+
+    async fn records_under(&self, user: UserId, prefix: String) -> Result<Vec<Item>, TableError> {
+        let (mut found, mut start): (_, Option<Item>) = (Vec::new(), None);
         loop {
             let answer = self
                 .client
@@ -150,7 +171,8 @@ impl Table {
                 .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":pk", text(keys::user(user)))
-                .expression_attribute_values(":prefix", text(keys::audit_of(id)))
+                .expression_attribute_values(":prefix", text(&prefix))
+                .projection_expression("sk, rec, rd")
                 .consistent_read(true)
                 .set_exclusive_start_key(start)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -158,15 +180,10 @@ impl Table {
                 .await
                 .map_err(|e| unavailable("Query", e))?;
             Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
-            for item in answer.items.unwrap_or_default() {
-                if let (Some(sk), Some(record)) = (text_of(&item, "sk"), text_of(&item, "rec")) {
-                    let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
-                    by_key.insert(sk.to_owned(), record);
-                }
-            }
+            found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
-                return Ok(walk_back(id, head, &mut by_key));
+                return Ok(found);
             }
         }
     }
@@ -187,6 +204,10 @@ impl Table {
         // There is no such record yet. If there is, it has the same bytes, since its key names their digest.
         self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
+}
+
+fn text_of_record(record: &AuditRecord) -> Result<String, TableError> {
+    String::from_utf8(record.canonical()).map_err(|_| TableError::Malformed("audit record"))
 }
 
 /// Follows `prev` from the head, so that records of writers that lost their fence are not seen.

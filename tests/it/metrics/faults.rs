@@ -81,8 +81,10 @@ async fn what_cannot_be_read_rung_or_recorded_is_counted() {
     assert_eq!((count(&app, Metric::RingFailures), count(&app, Metric::SweepFailures)), (2.0, 1.0));
     app.faults.none();
     // The record of an acceptance, of an intent, of a cancel.
-    let no_audit =
-        |operation: &str, key: &str| (operation == "PutItem" && key.starts_with("A#")).then_some(Fault::LostBefore);
+    let no_audit = |operation: &str, key: &str| {
+        let has_a_record = key.starts_with("A#") || key.starts_with("IN#");
+        (operation == "PutItem" && has_a_record).then_some(Fault::LostBefore)
+    };
     app.faults.plan_items(no_audit);
     assert_eq!(alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await.status, 503);
     assert_eq!(count(&app, Metric::AuditWriteFailures), 1.0);
@@ -154,5 +156,21 @@ async fn a_secret_that_cannot_be_read_any_more_is_counted_while_the_last_good_on
     app.login("alice").await;
     assert_eq!(app.metrics.values(Metric::SecretRefreshFailures, &function), [0.0, 0.0, 1.0]);
     assert_eq!(app.metrics.values(Metric::SecretAge, &function).len(), 2);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_sweep_tells_how_old_the_newest_checkpoint_outside_is_and_whether_one_failed() {
+    let mut app = unlimited().await;
+    app.sweep().await;
+    assert!(app.metrics.values(Metric::CheckpointAge, &[])[0] < 5.0);
+    std::fs::remove_file(&app.secrets_file).unwrap();
+    // The key that was read stays in use; a sweeper that has just started has none.
+    app.sweep = sweep::Sweep::new(app.deployment.sweep(), app.functions.world.clone()).unwrap();
+    app.advance(Duration::from_secs(301)).await;
+    app.sweep().await;
+    assert!(app.metrics.values(Metric::CheckpointAge, &[])[1] > 300.0);
+    assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [0.0, 1.0]);
+    assert_eq!(app.metrics.values(Metric::SweepFailures, &[]), [0.0, 0.0], "jobs are rung all the same");
     app.stop().await;
 }
