@@ -72,7 +72,7 @@ async fn ask_with(app: &App, name: &str, mut event: Value, token: &str, id: &str
 
 #[tokio::test]
 async fn the_samples_do_what_they_say() {
-    let mut app = App::start().await;
+    let app = App::start().await;
     let (status, session) = ask(&app, "login.json", "", "").await;
     assert_eq!(status, 201, "{session}");
     let token = session["token"].as_str().unwrap();

@@ -50,7 +50,7 @@ async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
     for round in 0..5_u8 {
         let count = AtomicU8::new(round);
         app.faults.plan_items(move |operation, key| {
-            let late = key == "LADDER#SERVICE" && count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+            let late = key == "LADDER#SERVICE" && count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
             (operation == "UpdateItem" && late).then_some(Fault::Late)
         });
         let mut changes = JoinSet::new();
