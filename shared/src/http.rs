@@ -159,14 +159,14 @@ pub struct ApiError {
     detail: Option<String>,
     retry_after: Option<Duration>,
     allow: Option<String>,
-    extra: Map<String, Value>,
+    extra: Vec<(String, Value)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ApiError {
     /// An error that says no more than its code.
     pub fn new(code: Code) -> Self {
-        Self { code, detail: None, retry_after: None, allow: None, extra: Map::new(), cause: None }
+        Self { code, detail: None, retry_after: None, allow: None, extra: Vec::new(), cause: None }
     }
 
     /// Says more to the client. Ignored for a 5xx.
@@ -179,7 +179,7 @@ impl ApiError {
     /// Adds a member for programs. Ignored for a 5xx.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.extra.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.extra.push((name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null)));
         self
     }
 
