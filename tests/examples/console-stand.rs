@@ -5,6 +5,11 @@
 //!
 //! - `dead USER REQUEST` puts a bell for that job among the dead letters;
 //! - `kill-in-flight NOTE` kills the gateway once a tool has begun with that note, and starts it again.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a browser test starts it, tells it its issuer, and reads its lines"
+)]
 
 use std::{error::Error, path::Path, time::Duration};
 

@@ -19,6 +19,7 @@ use shared::{
 };
 
 type Item = HashMap<String, AttributeValue>;
+type Tampering<'a> = Box<dyn Fn(&mut Value) + 'a>;
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -454,7 +455,7 @@ async fn a_verifier_in_another_language_agrees_over_whole_and_tampered_chains() 
     let mut compared = 0;
     for answer in &answers {
         let records = answer["records"].as_array().unwrap();
-        let tampered: Vec<Box<dyn Fn(&mut Value) + '_>> = vec![
+        let tampered: Vec<Tampering<'_>> = vec![
             Box::new(|_| {}),
             Box::new(|a| a["records"][0]["tool"] = json!("other")),
             Box::new(|a| a["records"].as_array_mut().unwrap().last_mut().unwrap()["extra"] = json!(1.5)),

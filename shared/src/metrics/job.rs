@@ -1,7 +1,13 @@
 //! A job's progress, measured from what one committed change made of it: whoever commits counts, so a thing is counted once.
 
 use super::{Dimension, Metric, OTHER, millis, one_if};
-use crate::{catalogue::Catalogue, clock::World, job::{Job, JobState}, step::StepOutcome, timestamp::Timestamp};
+use crate::{
+    catalogue::Catalogue,
+    clock::World,
+    job::{Job, JobState},
+    step::StepOutcome,
+    timestamp::Timestamp,
+};
 
 /// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
 /// brought them. `sent_at` is when the step's call left, if it did.

@@ -87,9 +87,8 @@ impl OperatorPolicy {
     pub fn parse(files: &PolicyFiles) -> Result<Self, PolicyFault> {
         let text = |file: &str| files.text(file).ok_or_else(|| PolicyFault::Missing { file: file.to_owned() });
         let schema = rules::schema(OPERATORS_SCHEMA, text(OPERATORS_SCHEMA)?)?;
-        let name = |name: &str| -> EntityTypeName {
-            format!("Operators::{name}").parse().expect("it is a name of Cedar's")
-        };
+        let name =
+            |name: &str| -> EntityTypeName { format!("Operators::{name}").parse().expect("it is a name of Cedar's") };
         Ok(Self {
             rules: RuleSet::parse(schema, [(OPERATORS, text(OPERATORS)?)])?,
             operator: name("Operator"),

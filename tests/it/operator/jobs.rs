@@ -160,7 +160,7 @@ async fn an_unknown_job_is_resolved_once_and_never_sent_again() {
     app.run(&alice, "ledger_append", json!({"note": "warm"})).await;
     let (job, id) = unknown(&mut app, &alice).await;
     let (zhang, alice) = (app.operator("zhang", &["admin"]), app.login("alice").await);
-    assert_eq!(ids(&all(&zhang, "/jobs?state=unknown", "jobs").await), [id.clone()]);
+    assert_eq!(ids(&all(&zhang, "/jobs?state=unknown", "jobs").await), std::slice::from_ref(&id));
     let path = format!("/jobs/{job}/resolution");
     for bad in [
         json!({"happened": true}),

@@ -14,7 +14,7 @@ use shared::{
 
 use super::oracle::{Case, Yes};
 
-pub const TOOLS: [&str; 9] = [
+pub(super) const TOOLS: [&str; 9] = [
     "ledger_append",
     "ledger_append_once",
     "ledger_read",
@@ -27,14 +27,14 @@ pub const TOOLS: [&str; 9] = [
 ];
 
 /// SplitMix64: the same seed, the same case.
-pub struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -42,11 +42,11 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    pub fn one_in(&mut self, sides: u64) -> bool {
+    pub(super) fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
 
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[usize::try_from(self.roll(from.len() as u64)).unwrap()]
     }
 
@@ -56,7 +56,7 @@ impl Dice {
 }
 
 /// The case of a seed.
-pub fn case(seed: u64) -> Case {
+pub(super) fn case(seed: u64) -> Case {
     let mut dice = Dice::new(seed);
     let tool = dice.pick(&TOOLS);
     let edges = [1, 20, 21, 99, 100, 499, 500, 501, 9_999, 10_000, 10_001, 1_000_000];
@@ -90,7 +90,7 @@ pub fn case(seed: u64) -> Case {
 }
 
 /// The arguments of a case.
-pub fn arguments(case: &Case) -> Value {
+pub(super) fn arguments(case: &Case) -> Value {
     match case.tool {
         _ if case.broken => json!({}),
         "ledger_append" | "ledger_append_once" => json!({ "note": case.note }),
@@ -102,13 +102,13 @@ pub fn arguments(case: &Case) -> Value {
 }
 
 /// The policies that are built in, and with every example beside them.
-pub fn policies() -> [Policy; 2] {
+pub(super) fn policies() -> [Policy; 2] {
     let files = PolicyFiles::built_in();
     let examples = files.text("examples.cedar.txt").unwrap().to_owned();
     [Policy::parse(&files).unwrap(), Policy::parse(&files.with("examples.cedar", examples)).unwrap()]
 }
 
-pub fn mode(level: u8) -> Mode {
+pub(super) fn mode(level: u8) -> Mode {
     [Mode::Closed, Mode::ExplainOnly, Mode::ReadOnly, Mode::Full][usize::from(level)]
 }
 
@@ -143,7 +143,7 @@ fn gate(policy: &Policy, case: &Case) -> Gate {
 }
 
 /// What the service makes of it at the edge, in the oracle's words.
-pub fn at_the_edge(policy: &Policy, case: &Case) -> &'static str {
+pub(super) fn at_the_edge(policy: &Policy, case: &Case) -> &'static str {
     match gate(policy, case) {
         Gate::Run => "run",
         Gate::Ask(Approver::User) => "user",
@@ -154,7 +154,7 @@ pub fn at_the_edge(policy: &Policy, case: &Case) -> &'static str {
 }
 
 /// What the worker makes of it, in the oracle's words.
-pub fn at_the_worker(policy: &Policy, case: &Case) -> &'static str {
+pub(super) fn at_the_worker(policy: &Policy, case: &Case) -> &'static str {
     let said = |approved, by| Some(Decision { approved, by, at: time(case.now_s) });
     let operator = DecidedBy::Operator(OperatorId::from_random([7; 16]));
     let decision = match case.yes {

@@ -3,32 +3,32 @@
 
 /// One call and its circumstances, as plain data. Times are seconds since 1970.
 #[derive(Debug, Clone)]
-pub struct Case {
-    pub user: u8,
-    pub groups: Vec<&'static str>,
-    pub tool: &'static str,
-    pub amount: i64,
-    pub note: &'static str,
+pub(super) struct Case {
+    pub(super) user: u8,
+    pub(super) groups: Vec<&'static str>,
+    pub(super) tool: &'static str,
+    pub(super) amount: i64,
+    pub(super) note: &'static str,
     /// The arguments lack what their schema requires.
-    pub broken: bool,
-    pub derived: bool,
-    pub audited: bool,
-    pub now_s: i64,
+    pub(super) broken: bool,
+    pub(super) derived: bool,
+    pub(super) audited: bool,
+    pub(super) now_s: i64,
     /// 0 closed, 1 explain_only, 2 read_only, 3 full.
-    pub service_mode: u8,
-    pub tool_mode: Option<u8>,
-    pub opened_until_s: Option<i64>,
-    pub signed_at_s: Option<i64>,
-    pub exported: bool,
-    pub max_age_s: i64,
+    pub(super) service_mode: u8,
+    pub(super) tool_mode: Option<u8>,
+    pub(super) opened_until_s: Option<i64>,
+    pub(super) signed_at_s: Option<i64>,
+    pub(super) exported: bool,
+    pub(super) max_age_s: i64,
     /// Whether the examples of policy/examples.cedar.txt are in force beside the policies that are built in.
-    pub examples: bool,
-    pub yes: Yes,
+    pub(super) examples: bool,
+    pub(super) yes: Yes,
 }
 
 /// What was answered to the question, if one was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Yes {
+pub(super) enum Yes {
     NotAsked,
     Open,
     No,
@@ -37,7 +37,7 @@ pub enum Yes {
 }
 
 /// What becomes of the call at the edge: `run`, `user`, `operator`, `explain`, or the code of a refusal.
-pub fn at_the_edge(case: &Case) -> &'static str {
+pub(super) fn at_the_edge(case: &Case) -> &'static str {
     let reads = case.tool == "ledger_read";
     let destroys = case.tool == "ledger_delete";
     let known = ["ledger_append", "ledger_append_once", "ledger_sleep", "ledger_fail", "ledger_pay"];
@@ -73,7 +73,7 @@ pub fn at_the_edge(case: &Case) -> &'static str {
 }
 
 /// What the worker does with it: `send`, `explain`, or the code that the job is refused with.
-pub fn at_the_worker(case: &Case) -> &'static str {
+pub(super) fn at_the_worker(case: &Case) -> &'static str {
     match (at_the_edge(case), case.yes) {
         ("run", _) => "send",
         ("user", Yes::User | Yes::Operator) | ("operator", Yes::Operator) => "send",
