@@ -20,6 +20,10 @@ def adapt(rehearsal):
     unknown = [name for name, resource in resources.items() if resource["Type"] in UNKNOWN_TYPES]
     conditions = {resources.pop(name).get("Condition") for name in unknown}
     console.claims(f"left out, since the emulator knows no such type; RatesAndRules=off makes none: {unknown}", conditions <= {"RatesAndRules"}, conditions)
+    hosting = [name for name, resource in resources.items() if resource["Type"] == "AWS::CloudFormation::Stack"]
+    conditions = {resources.pop(name).get("Condition") for name in hosting}
+    template["Outputs"] = {name: output for name, output in template["Outputs"].items() if output.get("Condition") not in conditions}
+    console.claims(f"{hosting} is left out, Console=off makes none: SAM CLI finds no nested template under the emulator's address when it deletes", conditions <= {"HasConsole"}, conditions)
     plain = [name for name, resource in resources.items() if resource["Type"] in TLS_POLICIES]
     for name in plain:
         statements = resources.pop(name)["Properties"]["PolicyDocument"]["Statement"]
