@@ -23,7 +23,7 @@ async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
     let mut app = App::start().await;
     let alice = app.login("alice").await;
     for (attribute, value, back) in [
-        ("st", AttributeValue::S("awaiting_approval".into()), AttributeValue::S("queued".into())),
+        ("st", AttributeValue::S("paused".into()), AttributeValue::S("queued".into())),
         ("v", AttributeValue::N("99".into()), AttributeValue::N("1".into())),
     ] {
         let id = app.new_id();
