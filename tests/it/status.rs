@@ -80,7 +80,10 @@ async fn the_tools_are_those_that_a_user_may_run_with_an_example_that_works() {
     let alice = app.login("alice").await;
     let tools = alice.get("/v1/tools").await.body["tools"].as_array().unwrap().clone();
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["ledger_append", "ledger_append_once", "ledger_fail", "ledger_pay", "ledger_read", "ledger_sleep"]);
+    assert_eq!(
+        names,
+        ["ledger_append", "ledger_append_once", "ledger_fail", "ledger_pay", "ledger_read", "ledger_sleep"]
+    );
     for tool in &tools {
         let name = tool["name"].as_str().unwrap();
         let reply = alice.submit(&app.new_id(), name, tool["example"].clone()).await;
