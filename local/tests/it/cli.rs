@@ -149,7 +149,7 @@ fn many_saved_chains_are_verified_at_once_and_each_broken_one_is_named() {
             AuditRecord::after(AuditHead::EMPTY, context, AuditEvent::CancelRequested { status: "running".into() });
         let head = record.head();
         let mut record = serde_json::to_value(record).unwrap();
-        record["happened"] = said.into();
+        record["status"] = if said { "running" } else { "queued" }.into();
         json!({"request_id": id, "records": [record], "head": {"length": 1, "digest": head.digest}}).to_string()
     };
     let ids = ["019a8f3c-7e10-7abc-9def-0123456789aa", "019a8f3c-7e10-7abc-9def-0123456789ab"];
