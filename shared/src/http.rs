@@ -202,9 +202,14 @@ impl ApiError {
         Self { allow: Some(allow.into()), ..Self::new(Code::MethodNotAllowed) }
     }
 
+    /// Nothing is wrong but the moment: others were quicker, or only a newer function knows what to do.
+    pub fn try_again() -> Self {
+        Self::new(Code::Unavailable).retry_after(Duration::from_secs(1))
+    }
+
     /// The table or the queue did not answer.
     pub fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::new(Code::Unavailable).retry_after(Duration::from_secs(1)).because(cause)
+        Self::try_again().because(cause)
     }
 
     /// The inside of the error, on one line. Causes are our own error types, which carry no user data.

@@ -3,8 +3,6 @@
 //! A yes carries a fresh `wx.login` code, so that a stolen session alone approves nothing. Whatever can be answered without
 //! WeChat is, and the user's rate is charged before it is asked: a decision that is repeated spends no code.
 
-use std::time::Duration;
-
 use lambda_http::Request;
 use serde::Deserialize;
 use shared::{
@@ -54,7 +52,7 @@ pub(crate) async fn approval(
     let said = Said { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
     let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
         None => return Err(ApiError::new(Code::NotFound)),
-        Some(Stored::Newer) => return Err(try_again()),
+        Some(Stored::Newer) => return Err(ApiError::try_again()),
         Some(Stored::Job(job)) => job,
     };
     gate::charge(edge, session.user_id).await?;
@@ -86,7 +84,7 @@ pub(crate) async fn approval(
             stands(edge, standing, &job).await
         }
         DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
-        DecisionMade::Newer | DecisionMade::Lost => Err(try_again()),
+        DecisionMade::Newer | DecisionMade::Lost => Err(ApiError::try_again()),
     }
 }
 
@@ -144,8 +142,4 @@ async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
     let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
     Ok(answers::ok(&JobView::new(job, result, now).asking(approval)))
-}
-
-fn try_again() -> ApiError {
-    ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1))
 }

@@ -31,7 +31,7 @@ pub(crate) async fn cancel(
         let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
             None => return Err(ApiError::new(Code::NotFound)),
             Some(Stored::Newer) => {
-                return Err(ApiError::new(Code::Unavailable).retry_after(std::time::Duration::from_secs(1)));
+                return Err(ApiError::try_again());
             }
             Some(Stored::Job(job)) => job,
         };
@@ -48,7 +48,7 @@ pub(crate) async fn cancel(
             return answer(edge, &cancelled).await;
         }
     }
-    Err(ApiError::new(Code::Unavailable).retry_after(std::time::Duration::from_secs(1)))
+    Err(ApiError::try_again())
 }
 
 /// The job as it is after the cancel; `None` when somebody was quicker.

@@ -93,7 +93,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
 /// rings again, so that a client's retry heals a bell that was lost.
 async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Answer, ApiError> {
     let Stored::Job(job) = stored else {
-        return Err(ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1)));
+        return Err(ApiError::try_again());
     };
     let payload =
         edge.table.payload(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;

@@ -27,7 +27,7 @@ use crate::{
     caller::Caller,
     fault,
     lists::{Of, Page},
-    one_job::{named, try_again},
+    one_job::named,
     routes::Route,
     words::{self, Reason},
 };
@@ -148,7 +148,7 @@ pub(crate) async fn decide(
             stands(operator, caller, standing, &job).await
         }
         DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
-        DecisionMade::Newer | DecisionMade::Lost => Err(try_again()),
+        DecisionMade::Newer | DecisionMade::Lost => Err(ApiError::try_again()),
     }
 }
 

@@ -1,7 +1,5 @@
 //! `GET /v1/operator/jobs/{job}`: one job by its support code, with its audit chain.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::Value;
 use shared::{
@@ -66,17 +64,12 @@ pub(crate) fn named(code: &str, asked: &mut Asked<'_>) -> Result<(UserId, Reques
     Ok((user, id))
 }
 
-/// A newer function wrote the job, or others keep writing it: the next request may do better.
-pub(crate) fn try_again() -> ApiError {
-    ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1))
-}
-
 impl Operator {
     /// A job, read strongly.
     pub(crate) async fn job(&self, user: UserId, id: RequestId) -> Result<Box<Job>, ApiError> {
         match self.table.job(user, id).await.map_err(fault)? {
             Some(Stored::Job(job)) => Ok(job),
-            Some(Stored::Newer) => Err(try_again()),
+            Some(Stored::Newer) => Err(ApiError::try_again()),
             None => Err(ApiError::new(Code::NotFound)),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     Operator,
     caller::Caller,
     fault,
-    one_job::{named, try_again},
+    one_job::named,
     routes::Route,
     words::{self, Reason},
 };
@@ -64,7 +64,7 @@ pub(crate) async fn resolve(
             return operator.shown(&after).await;
         }
     }
-    Err(try_again())
+    Err(ApiError::try_again())
 }
 
 /// The job with its resolution; `None` when somebody was quicker.

@@ -2,7 +2,7 @@
 //!
 //! It reads the table and nothing else, and holds public keys only.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ::http::Method;
 use lambda_http::{Request, RequestExt};
@@ -147,9 +147,7 @@ impl Status {
         match self.table.job(user, id).await.map_err(table_fault)? {
             Some(Stored::Job(job)) => Ok(*job),
             // During a deployment: the next request may meet a function that can read it.
-            Some(Stored::Newer) => {
-                Err(ApiError::new(Code::Unavailable).retry_after(Duration::from_secs(1)).because(NewerJob))
-            }
+            Some(Stored::Newer) => Err(ApiError::try_again().because(NewerJob)),
             None => Err(ApiError::new(Code::NotFound)),
         }
     }

@@ -5,11 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Condition, Consumed, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
 use crate::{
     audit::{Actor, AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
     backoff::Backoff,
@@ -108,18 +107,15 @@ impl Table {
 
     /// The place of the oldest record that is kept of a chain beside the jobs: those of refusals have an end.
     pub async fn chain_begins(&self, name: ChainName) -> Result<Option<u64>, TableError> {
-        let answer = self
+        let query = self
             .client
             .query()
-            .table_name(&self.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :records)")
             .expression_attribute_values(":pk", text(keys::chain(name)))
             .expression_attribute_values(":records", text(keys::CHAIN_RECORDS))
             .limit(1)
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| unavailable("Query", e))?;
+            .consistent_read(true);
+        let answer = self.ask(query).await?;
         let place = answer.items().iter().find_map(|item| keys::parse_chain_record(text_of(item, "sk")?));
         Ok(place.map(|place| place.length))
     }
@@ -264,21 +260,16 @@ impl Table {
             return Ok(found);
         }
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
                 .expression_attribute_values(":pk", text(keys::chain(name)))
                 .expression_attribute_values(":first", text(keys::chain_place(first)))
                 .expression_attribute_values(":last", text(keys::chain_place(last.saturating_add(1))))
                 .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             for item in answer.items.unwrap_or_default() {
                 let place = text_of(&item, "sk").and_then(keys::parse_chain_record);
                 if let (Some(place), Some(record)) = (place, text_of(&item, "rec")) {

@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-
-use super::{
-    Condition, Consumed, Item, Table, TableError, Written, keys, number, number_of, text, text_of, unavailable,
-};
+use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
 use crate::{
     checkpoint::{Checkpoint, Position},
     job::Job,
@@ -85,20 +81,15 @@ impl Table {
         // No note has a place before a blank.
         let mut after = from.after.clone().unwrap_or_else(|| " ".to_owned());
         while found.len() < limit {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND sk > :after")
                 .expression_attribute_values(":pk", text(keys::grown_in(from.minute)))
                 .expression_attribute_values(":after", text(&after))
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .consistent_read(true)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .consistent_read(true);
+            let answer = self.ask(query).await?;
             for item in answer.items.unwrap_or_default() {
                 let Some(place) = text_of(&item, "sk") else { continue };
                 let job = keys::parse_grown_job(place).map(|(user, id)| GrownChain::Job(user, id));
@@ -168,10 +159,9 @@ impl Table {
     ) -> Result<Vec<KeptCheckpoint>, TableError> {
         let (mut found, mut start) = (Vec::new(), None);
         while found.len() < limit && first <= last {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
                 .expression_attribute_values(":pk", text(keys::CHECKPOINTS))
                 .expression_attribute_values(":first", text(&first))
@@ -179,12 +169,8 @@ impl Table {
                 .scan_index_forward(forward)
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
                 .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             for item in answer.items.unwrap_or_default() {
                 found.push(parse(&item)?);
             }

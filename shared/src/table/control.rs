@@ -1,8 +1,6 @@
 //! What belongs to no user: the gateway as last seen, the proof of its fence, the sweeper's heartbeat.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-
-use super::{Condition, Consumed, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use crate::{intent::JournalId, timestamp::Timestamp};
 
 /// The gateway's journal, as some worker last saw it.
@@ -52,19 +50,14 @@ impl Table {
     /// The journal that was seen last, whichever it was. Each has an item of its own, so that one that comes back is met
     /// with what was known of it.
     pub async fn last_gateway(&self) -> Result<Option<GatewaySeen>, TableError> {
-        let answer = self
+        let query = self
             .client
             .query()
-            .table_name(&self.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":pk", text(keys::CONTROL))
             .expression_attribute_values(":prefix", text(keys::gateway("")))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| unavailable("Query", e))?;
-        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+            .consistent_read(true);
+        let answer = self.ask(query).await?;
         let seen = answer.items.unwrap_or_default();
         Ok(seen.iter().filter_map(parse_gateway).max_by_key(|seen| seen.seen_at))
     }

@@ -8,9 +8,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-
-use super::{Condition, Consumed, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use crate::{
     mode::{ALARM, CheckpointSeen, Controls, Mode, Setting, ToolSwitch},
     timestamp::Timestamp,
@@ -33,20 +31,15 @@ impl Table {
         let mut controls = Controls { checkpoint_max_age, ..Controls::unset(now) };
         let mut start: Option<Item> = None;
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":pk", text(keys::CONTROL))
                 .expression_attribute_values(":prefix", text(keys::LADDER))
                 .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             for item in answer.items.unwrap_or_default() {
                 read(&mut controls, &item)?;
             }

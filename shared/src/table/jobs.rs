@@ -1,10 +1,8 @@
 //! Jobs: read, create, commit, list, and find the overdue.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{
-    Condition, Consumed, Item, Table, TableError, Written, keys, number, number_of, text, text_of, unavailable,
-};
+use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
 use crate::{
     job::{Job, JobState, SCHEMA_VERSION},
     request_id::RequestId,
@@ -94,22 +92,17 @@ impl Table {
     ) -> Result<(Vec<Job>, Option<RequestId>), TableError> {
         let start = after
             .map(|id| Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::job(id)))]));
-        let answer = self
+        let query = self
             .client
             .query()
-            .table_name(&self.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :jobs)")
             .expression_attribute_values(":pk", text(keys::user(user)))
             .expression_attribute_values(":jobs", text(keys::JOBS))
             .scan_index_forward(false)
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| unavailable("Query", e))?;
-        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+            .set_exclusive_start_key(start);
+        let answer = self.ask(query).await?;
         let next = answer.last_evaluated_key.as_ref().and_then(|key| keys::parse_job(text_of(key, "sk")?));
         let mut jobs = Vec::new();
         for item in answer.items.unwrap_or_default() {
@@ -131,21 +124,16 @@ impl Table {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         while found.len() < limit {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .index_name(keys::OPEN_JOBS)
                 .key_condition_expression("open_shard = :shard AND sweep_at <= :until")
                 .expression_attribute_values(":shard", text(keys::shard(shard)))
                 .expression_attribute_values(":until", number(until.millis()))
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(OVERDUE_PAGE))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             let id =
                 |item: &Item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?));
             found.extend(answer.items.unwrap_or_default().iter().filter_map(id));

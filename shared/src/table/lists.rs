@@ -1,8 +1,6 @@
 //! What operators look through: jobs by state. A list leads to jobs and says nothing about them, so each is read again.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-
-use super::{Consumed, Item, Stored, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use super::{Item, Stored, Table, TableError, keys, number, number_of, text, text_of};
 use crate::{
     job::{Job, JobState},
     request_id::RequestId,
@@ -48,22 +46,17 @@ impl Table {
             Item::from([("pk".to_owned(), text(keys::jobs_in(state))), ("sk".to_owned(), text(key(place)))])
         });
         while found.len() < limit {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND sk >= :earliest")
                 .expression_attribute_values(":pk", text(keys::jobs_in(state)))
                 .expression_attribute_values(":earliest", text(keys::pointers_from(earliest)))
                 .scan_index_forward(order == Order::EarliestFirst)
                 .consistent_read(true)
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             let place = |item: &Item| {
                 let (at, user_id, request_id) = keys::parse_pointer(text_of(item, "sk")?)?;
                 Some(Listed { at, user_id, request_id })
@@ -92,21 +85,16 @@ impl Table {
         let earliest = after.map_or(0, |place| place.at.millis());
         let mut start: Option<Item> = None;
         while found.len() < limit {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .index_name(keys::OPEN_JOBS)
                 .key_condition_expression("open_shard = :shard AND sweep_at >= :earliest")
                 .expression_attribute_values(":shard", text(keys::shard(shard)))
                 .expression_attribute_values(":earliest", number(earliest))
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             let place = |item: &Item| {
                 Some(Listed {
                     at: Timestamp::from_millis(number_of(item, "sweep_at")?),

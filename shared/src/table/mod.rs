@@ -17,7 +17,11 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    operation::{
+        put_item::PutItemError,
+        query::{QueryOutput, builders::QueryFluentBuilder},
+        update_item::UpdateItemError,
+    },
     types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
 };
 
@@ -149,6 +153,14 @@ impl Table {
             .map_err(|e| unavailable("GetItem", e))?;
         Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
         Ok(answer.item)
+    }
+
+    /// Asks for one page of this table, and counts what that costs.
+    async fn ask(&self, query: QueryFluentBuilder) -> Result<QueryOutput, TableError> {
+        let query = query.table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = query.send().await.map_err(|e| unavailable("Query", e))?;
+        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+        Ok(answer)
     }
 
     /// Puts an item under a condition; an empty condition is none.

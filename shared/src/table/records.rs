@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use serde_json::{Value, json};
 
-use super::{Condition, Consumed, Item, Table, TableError, keys, number, text, text_of, unavailable};
+use super::{Condition, Item, Table, TableError, keys, number, text, text_of};
 use crate::{
     audit::{AuditHead, AuditRecord},
     canonical,
@@ -165,21 +164,16 @@ impl Table {
     async fn records_under(&self, user: UserId, prefix: String) -> Result<Vec<Item>, TableError> {
         let (mut found, mut start): (_, Option<Item>) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
-                .table_name(&self.name)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":pk", text(keys::user(user)))
                 .expression_attribute_values(":prefix", text(&prefix))
                 .projection_expression("sk, rec, rd")
                 .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| unavailable("Query", e))?;
-            Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
             found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
