@@ -23,7 +23,7 @@ engines: ## Table and queue alone, with the environment for `cargo lambda watch`
 	@exec $(LOCAL) engines $(ARGS)
 
 test: ## Format check, lints, every test, the real gateway included
-	@scripts/test.sh
+	@scripts/test.sh $(TEST_FLAGS)
 
 rehearse: ## Build, deploy, update, roll back, restore and delete the whole service, against an emulator of AWS
 	@scripts/rehearse.sh

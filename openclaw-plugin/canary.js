@@ -20,6 +20,7 @@ const verdict = (fence) => ({ status: 200, body: { fence } });
 /** Tries the fence from both sides: the canary must be blocked by it without a ticket, and must run with one. */
 export async function tryFence(journal, input, target) {
   if (!journal.confirm(input)) return failure(412, "other_journal");
+  if (journal.isFenceBroken) return verdict("broken");
   const around = await callTool({ ...target, tool: CANARY, args: {}, cap: REFUSAL_CAP });
   if (around.verdict === "not_started") return notStarted(around);
   if (around.status === 200) return verdict("broken");

@@ -13,7 +13,9 @@ export function canonical(value, depth = 0) {
   return JSON.stringify(value) ?? "null";
 }
 
-export const digestOf = (value) => createHash("sha256").update(canonical(value)).digest("hex");
+export const digestOfText = (text) => createHash("sha256").update(text).digest("hex");
+
+export const digestOf = (value) => digestOfText(canonical(value));
 
 export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 

@@ -1,7 +1,14 @@
-import { canonical, digestOf, toolName } from "./canonical.js";
+import { canonical, digestOf, digestOfText, toolName } from "./canonical.js";
+import { isOurs } from "./turn-book.js";
 
 // The gateway builds this id for a call of POST /tools/invoke; calls over its other doors have other prefixes.
 const DIRECT_CALL = "http-direct-operator-";
+
+// What these begin runs in a session of its own, where no turn says what may be read, counts calls or records them.
+const BEGIN_RUNS = new Set([
+  "automations", "conversations_send", "conversations_turn", "cron", "openclaw", "sessions", "sessions_send",
+  "sessions_spawn", "subagents",
+]);
 
 const OURS = "miniprogram-journal: ";
 export const TICKET_REQUIRED = `${OURS}ticket_required`;
@@ -30,14 +37,53 @@ function takeTicket(journal, tool, { toolCallId = "", params }) {
 
 /** No record, no call: a read that cannot be recorded is refused as well. */
 function decideInRun(journal, reads, { run, tool, event, context }) {
-  const isRead = reads.has(tool);
   try {
-    journal.propose({
-      run, tool, session: context?.sessionKey ?? "", call: event.toolCallId ?? "", digest: digestOf(event.params),
-      args: canonical(event.params), decision: isRead ? "allowed" : "proposed",
-    });
+    const ids = { run, tool, session: context?.sessionKey ?? "", call: event.toolCallId ?? "" };
+    return REASONS[decide(journal, reads, { ...ids, ...written(event.params) })];
   } catch {
     return block(`${OURS}journal_unavailable`);
   }
-  return isRead ? undefined : block(`${OURS}proposal_recorded, this call did not run`);
 }
+
+/** Arguments as they are recorded. Those that nest more deeply than any real call has are vetoed, and known by no more. */
+function written(params) {
+  try {
+    const args = canonical(params);
+    return { digest: digestOfText(args), args };
+  } catch (error) {
+    if (error instanceof RangeError) return { digest: TOO_DEEP, args: null };
+    throw error;
+  }
+}
+
+const TOO_DEEP = "too_deep";
+const NOT_RUN = "this call did not run";
+const REASONS = {
+  allowed: undefined,
+  proposed: block(`${OURS}proposal_recorded, ${NOT_RUN}; it is decided after your reply, do not repeat it`),
+  vetoed: block(`${OURS}not_allowed, ${NOT_RUN}; do not repeat it`),
+};
+
+/** Decides and records. In a session of ours the open turn says what its own run may do; others may do nothing. */
+function decide(journal, reads, call) {
+  const turn = journal.book.ofSession(call.session);
+  const isRead = reads.has(call.tool);
+  if (turn?.isOwn(call.run)) {
+    return journal.book.decide(turn, isRead && turn.tools.has(call.tool) && !BEGIN_RUNS.has(call.tool), call);
+  }
+  const isShut = isOurs(call.session) || call.args === null;
+  const decision = isShut ? "vetoed" : isRead ? "allowed" : "proposed";
+  journal.propose({ ...call, decision });
+  return decision;
+}
+
+/** The `after_tool_call` hook: how a call that was let through ended. */
+export function ending(journal) {
+  return (event, context) =>
+    journal.book.ended({
+      session: context?.sessionKey ?? "", run: context?.runId ?? event.runId ?? "", call: event.toolCallId ?? "",
+      tool: toolName(event.toolName), failed: hasFailed(event),
+    });
+}
+
+const hasFailed = ({ error, result }) => Boolean(error) || result?.isError === true;

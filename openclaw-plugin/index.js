@@ -1,8 +1,11 @@
 import { CANARY, canaryTool } from "./canary.js";
 import { toolName } from "./canonical.js";
-import { fence } from "./fence.js";
+import { agentGateway } from "./agent-gateway.js";
+import { ending, fence } from "./fence.js";
 import { Journal } from "./journal.js";
+import { Rings } from "./rings.js";
 import { registerRoutes } from "./routes.js";
+import { TurnRunner } from "./turn-run.js";
 
 const ID = "miniprogram-journal";
 const DAY_MS = 86_400_000;
@@ -19,6 +22,16 @@ function sharedJournal(api, { db, retentionDays = 30, resultCapBytes = 65_536 })
   }));
 }
 
+/** Agent runs are heard of here, whichever registration serves them. */
+function runnerOf(api, journal) {
+  journal.book.rings = new Rings(api.pluginConfig?.ringUrl, journal.log);
+  const runner = new TurnRunner(journal.book, agentGateway(api.runtime), journal.log);
+  api.runtime?.events?.onAgentEvent((event) => runner.heard(event));
+  journal.onPrune = () => runner.sweep().catch((error) => journal.log?.(`a sweep has to wait: ${error.message}`));
+  journal.book.onExhausted = (turn) => void runner.stop(turn, "calls_exhausted");
+  return runner;
+}
+
 export default {
   id: ID,
   name: "Mini Program journal",
@@ -30,11 +43,14 @@ export default {
     const reads = new Set((config.reads ?? []).map(toolName).filter((name) => !guard.has(name)));
     const journal = sharedJournal(api, config);
     api.on("before_tool_call", fence(journal, { guard, reads }), LAST);
+    api.on("after_tool_call", ending(journal), LAST);
     // Optional: only a caller that names it is offered it, so no model ever is.
     api.registerTool(canaryTool, { optional: true });
     if (api.registrationMode !== undefined && api.registrationMode !== "full") return;
     const { port } = api.config?.gateway ?? {};
-    registerRoutes(api, journal, { plugin: ID, gateway: api.runtime?.version, guard, reads, port });
+    const runner = runnerOf(api, journal);
+    registerRoutes(api, journal, runner, { plugin: ID, gateway: api.runtime?.version, guard, reads, port });
     journal.pruneHourly();
+    runner.begin();
   },
 };

@@ -5,11 +5,16 @@ import { callTool } from "./loopback.js";
 
 const KEY = /^[a-z0-9][a-z0-9._-]{0,159}$/;
 const TOOL = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,127}$/;
-const STATUS = { started: 202, interrupted: 410, finished: 200, refused: 200, revoked: 200, released: 200 };
+const RETRY_AFTER_S = 1;
+export const STATUS = {
+  started: 202, interrupted: 410, finished: 200, failed: 200, refused: 200, revoked: 200, released: 200,
+};
 
 export const isKey = (value) => typeof value === "string" && KEY.test(value);
 export const failure = (status, type, more = {}) => ({ status, body: { error: { type, ...more } } });
-const answer = (status, entry) => ({ status, body: { entry } });
+/** Nothing was claimed: the same key may come again. */
+export const busy = (of) => ({ ...failure(503, "busy", { of }), headers: { "retry-after": String(RETRY_AFTER_S) } });
+export const answer = (status, entry) => ({ status, body: { entry } });
 
 /** Claims the key on disk, then runs the tool, then keeps what came of it. */
 export async function invoke(journal, input, target) {
@@ -22,6 +27,7 @@ export async function invoke(journal, input, target) {
   if (call.notAfter <= clock.now()) {
     return answer(200, journal.entry(journal.claim({ ...call, state: "revoked" }, row), false));
   }
+  if (journal.runningOf(call.tool) >= call.atMost) return busy("tool");
   const claimed = journal.claim({ ...call, state: "started" }, row);
   const work = run(journal, claimed, call, target);
   return call.wait ? await work : answer(202, journal.entry(claimed, false));
@@ -29,12 +35,13 @@ export async function invoke(journal, input, target) {
 
 function parse(input) {
   const { key, tool, journal, sequence } = input;
-  const { args = {}, not_after: notAfter = Infinity, wait = true } = input;
+  const { args = {}, not_after: notAfter = Infinity, wait = true, at_most: atMost = Infinity } = input;
   if (!isKey(key) || typeof tool !== "string" || !TOOL.test(tool)) return null;
   if (!isObject(args) || typeof wait !== "boolean") return null;
   if (notAfter !== Infinity && !Number.isSafeInteger(notAfter)) return null;
+  if (atMost !== Infinity && !(Number.isSafeInteger(atMost) && atMost > 0)) return null;
   try {
-    return { key, tool, args, digest: digestOf(args), notAfter, wait, journal, sequence };
+    return { key, tool, args, digest: digestOf(args), notAfter, wait, atMost, journal, sequence };
   } catch {
     return null;
   }
@@ -46,7 +53,7 @@ function parse(input) {
  */
 function replay(journal, row, { tool, digest }) {
   if (row.digest !== null) {
-    if (row.tool !== tool || row.digest !== digest) return failure(422, "key_reused");
+    if (row.kind !== "call" || row.tool !== tool || row.digest !== digest) return failure(422, "key_reused");
     if (row.state === "released") return undefined;
   }
   const entry = journal.entry(row, true);

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { clock } from "./clock.js";
 import { Store } from "./store.js";
+import { TurnBook } from "./turn-book.js";
 
 const RETRY_MS = { first: 100, most: 5000 };
 const PRUNE_EVERY_MS = 3_600_000;
@@ -12,7 +13,10 @@ export class Unavailable extends Error {}
 /** What one gateway process knows: the file, the calls that run now, and the outcomes it could not write yet. */
 export class Journal {
   boot = randomUUID();
-  running = new Set();
+  running = new Map();
+  book = new TurnBook(this);
+  /** Whether a tool has run in a session of ours past the hook. Nothing but a restart makes that good. */
+  isFenceBroken = false;
   tickets = new Map();
   #unwritten = new Map();
   #retry = { ms: RETRY_MS.first, timer: undefined };
@@ -36,6 +40,16 @@ export class Journal {
 
   #commit(work) {
     return this.#store((store) => store.commit(work));
+  }
+
+  /** Reads with the statements of the file. */
+  read(work) {
+    return this.#store((store) => work(store.sql));
+  }
+
+  /** Writes what agent runs cause: it does not count, or a restored file would reach the sequence its callers saw. */
+  record(work) {
+    return this.#store((store) => store.record(work));
   }
 
   identity() {
@@ -67,36 +81,40 @@ export class Journal {
   /** The row of a key as it stands, memory included; undefined when nobody holds the key. */
   find(key) {
     const row = this.#store((store) => store.call(key));
-    const outcome = this.#unwritten.get(key);
+    const outcome = this.#unwritten.get(key)?.outcome;
     if (!row || !outcome) return row;
     return { ...row, ...outcome, result: row.forgotten ? null : outcome.result };
   }
 
   /**
    * Takes a key that is free, or the one whose `released` row is given, on disk when this returns. A key that is
-   * claimed as `revoked` never runs.
+   * claimed as `revoked` never runs. `also` is written in the same transaction.
    */
-  claim({ key, tool = null, digest = null, state }, released) {
+  claim({ key, kind = "call", tool = null, digest = null, state }, released, also = () => {}) {
     const now = clock.now();
     const claim = { key, state, boot: this.boot, started_ms: now, ended_ms: state === "started" ? null : now };
-    if (released) this.#reclaim(claim);
-    else this.#commit((sql) => sql.claim.run({ ...claim, tool, digest }));
-    if (state === "started") this.running.add(key);
-    return { ...(released ?? { tool, digest }), ...claim, status: null, result: null, truncated: 0 };
+    if (released) this.#reclaim(claim, also);
+    else this.#commit((sql) => [sql.claim.run({ ...claim, kind, tool, digest }), also(sql)]);
+    if (state === "started") this.running.set(key, tool ?? released?.tool);
+    return { ...(released ?? { kind, tool, digest }), ...claim, status: null, result: null, truncated: 0 };
   }
 
   /** The release of the last claim comes first: written later, it would give back this one. */
-  #reclaim(claim) {
+  #reclaim(claim, also) {
     if (this.#unwritten.has(claim.key)) this.#write(claim.key);
     this.#commit((sql) => {
       if (sql.reclaim.run(claim).changes !== 1) throw new Error("the key is not released");
+      also(sql);
     });
   }
 
-  /** Keeps what came of a call. The answer is the row as it is now, also while the file cannot be written. */
-  finish(row, { state, status, result, truncated }) {
+  /**
+   * Keeps what came of a call, and counts it unless the gateway caused it by itself. What `also` returns is called when
+   * all of it is on disk. The answer is the row as it is now, also while the file cannot be written.
+   */
+  finish(row, { state, status, result, truncated }, also, isCaused) {
     const outcome = { state, status, result, truncated: truncated ? 1 : 0, ended_ms: clock.now() };
-    this.#settle(row.key, outcome);
+    this.#settle(row.key, outcome, also, isCaused);
     return { ...row, ...outcome };
   }
 
@@ -111,9 +129,9 @@ export class Journal {
     return row;
   }
 
-  #settle(key, outcome) {
+  #settle(key, outcome, also = () => {}, isCaused = true) {
     this.running.delete(key);
-    this.#unwritten.set(key, outcome);
+    this.#unwritten.set(key, { outcome, also, isCaused });
     try {
       this.#write(key);
     } catch (error) {
@@ -123,8 +141,11 @@ export class Journal {
   }
 
   #write(key) {
-    this.#commit((sql) => sql.finish.run({ key, ...this.#unwritten.get(key) }));
+    const { outcome, also, isCaused } = this.#unwritten.get(key);
+    const write = (sql) => [sql.finish.run({ key, ...outcome }), also(sql)];
+    const [, onDisk] = isCaused ? this.#commit(write) : this.record(write);
     this.#unwritten.delete(key);
+    onDisk?.();
   }
 
   #retryLater() {
@@ -140,15 +161,23 @@ export class Journal {
     }, this.#retry.ms).unref();
   }
 
+  runningOf = (tool) => [...this.running.values()].filter((name) => name === tool).length;
+
   forget(keys) {
-    return this.#commit((sql) => keys.reduce((count, key) => count + Number(sql.forget.run(key).changes), 0));
+    return this.#commit((sql) => {
+      for (const key of keys) sql.forgetCalls.run(key);
+      return keys.reduce((count, key) => count + Number(sql.forget.run(key).changes), 0);
+    });
   }
 
-  propose({ run, session, call, tool, digest, args, decision }) {
-    const kept = args.length <= PROPOSAL_ARGS_CAP ? args : null;
-    const row = { run, session, call, tool, digest, args: kept, decision, at: clock.now() };
-    // A restored file that agent runs fill up again must not reach the sequence that its callers have seen.
-    this.#store((store) => store.record((sql) => sql.propose.run(row)));
+  /** Keeps what an agent run tried. */
+  propose(tried) {
+    this.record((sql) => this.insertProposal(sql, { turn: null, ...tried }));
+  }
+
+  insertProposal(sql, tried) {
+    const args = Buffer.byteLength(tried.args ?? "") <= PROPOSAL_ARGS_CAP ? tried.args : null;
+    sql.propose.run({ ...tried, args, at: clock.now() });
   }
 
   /** What a caller reads of a row. */
@@ -156,8 +185,9 @@ export class Journal {
     const { key, tool, status, started_ms, ended_ms } = row;
     const lost = row.state === "started" && !this.running.has(key);
     return {
-      key, tool, state: lost ? "interrupted" : row.state, status, result: row.result ? JSON.parse(row.result) : null,
-      truncated: row.truncated === 1, replayed, started_ms, ended_ms,
+      key, kind: "call", tool, state: lost ? "interrupted" : row.state, status,
+      result: row.result ? JSON.parse(row.result) : null, truncated: row.truncated === 1, replayed, started_ms,
+      ended_ms,
     };
   }
 
@@ -165,6 +195,7 @@ export class Journal {
   prune() {
     try {
       if (this.#store((store) => store.prune(clock.now() - this.retentionMs))) setImmediate(() => this.prune());
+      this.onPrune?.();
     } catch (error) {
       this.log?.(`pruning has to wait: ${error.message}`);
     }

@@ -2,13 +2,15 @@ import { tryFence } from "./canary.js";
 import { isObject } from "./canonical.js";
 import { failure, invoke, isKey } from "./invoke.js";
 import { Unavailable } from "./journal.js";
+import { abortTurn, endSession, startTurn } from "./turns.js";
 
 const BASE = "/miniprogram/v1";
 const BODY_CAP = 1024 * 1024;
 const FORGET_CAP = 1000;
 
 /** Everything that a worker may ask of the journal. `settings` is what `health` reports. */
-export function registerRoutes(api, journal, settings) {
+export function registerRoutes(api, journal, runner, settings) {
+  const turns = { journal, book: journal.book, runner };
   const route = (name, method, handle) =>
     api.registerHttpRoute({
       path: `${BASE}/${name}`, auth: "gateway", match: "exact",
@@ -19,6 +21,9 @@ export function registerRoutes(api, journal, settings) {
   route("outcome", "POST", (input) => outcome(journal, input));
   route("revoke", "POST", (input) => revoke(journal, input));
   route("forget", "POST", (input) => forget(journal, input));
+  route("turns", "POST", (input) => startTurn(turns, input));
+  route("abort", "POST", (input) => abortTurn(turns, input));
+  route("end-session", "POST", (input) => endSession(turns, input));
   route("canary", "POST", (input, req) => tryFence(journal, input, caller(req, settings.port)));
 }
 
@@ -30,14 +35,15 @@ function caller(req, configuredPort) {
 
 function health(journal, { plugin, gateway, guard, reads }) {
   const synchronous = journal.synchronous();
-  return { status: 200, body: { plugin, gateway, guard: [...guard], reads: [...reads], synchronous } };
+  const rings = journal.book.rings.isOn;
+  return { status: 200, body: { plugin, gateway, guard: [...guard], reads: [...reads], synchronous, turns: true, rings } };
 }
 
 function outcome(journal, input) {
   if (!isKey(input.key)) return failure(400, "invalid_request");
   if (!journal.confirm(input)) return failure(412, "other_journal");
   const row = journal.find(input.key);
-  return { status: 200, body: { entry: row ? journal.entry(row, true) : null } };
+  return { status: 200, body: { entry: row ? journal.book.anyEntry(row, true) : null } };
 }
 
 /** Takes a key that is free or was given back, so that it can never run; any other is answered as it is. */
@@ -47,7 +53,7 @@ function revoke(journal, input) {
   const row = journal.find(input.key);
   const isOpen = row === undefined || row.state === "released";
   const kept = isOpen ? journal.claim({ key: input.key, state: "revoked" }, row) : row;
-  return { status: 200, body: { entry: journal.entry(kept, !isOpen) } };
+  return { status: 200, body: { entry: journal.book.anyEntry(kept, !isOpen) } };
 }
 
 function forget(journal, input) {

@@ -5,10 +5,11 @@ import { DatabaseSync } from "node:sqlite";
 
 // SQLite waits on the gateway's only thread, so a lock held by somebody else must not hold the gateway for long.
 const BUSY_MS = 250;
-const SCHEMA_VERSION = 1;
 const PRUNE_BATCH = 1000;
+const SESSIONS_BATCH = 50;
 
-const SCHEMA = `
+// What each version adds to the one before it. A file of an older plugin takes the missing ones when it is opened.
+const SCHEMAS = [`
 CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE calls(
   key TEXT PRIMARY KEY, tool TEXT, digest TEXT, state TEXT NOT NULL, boot TEXT NOT NULL, status INTEGER, result TEXT,
@@ -19,24 +20,54 @@ CREATE TABLE proposals(
   id INTEGER PRIMARY KEY, run TEXT NOT NULL, session TEXT NOT NULL, call TEXT NOT NULL, tool TEXT NOT NULL,
   digest TEXT NOT NULL, args TEXT, decision TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 CREATE INDEX proposals_session ON proposals(session);
-CREATE INDEX proposals_at ON proposals(at_ms);`;
+CREATE INDEX proposals_at ON proposals(at_ms);`, `
+ALTER TABLE calls ADD COLUMN kind TEXT NOT NULL DEFAULT 'call';
+CREATE INDEX calls_open ON calls(kind) WHERE state = 'started';
+CREATE TABLE turns(
+  key TEXT PRIMARY KEY, session TEXT NOT NULL, agent TEXT NOT NULL, tools TEXT NOT NULL, proposals INTEGER NOT NULL,
+  calls_at_most INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+  resumed INTEGER NOT NULL DEFAULT 0, error TEXT) STRICT;
+CREATE INDEX turns_session ON turns(session);
+ALTER TABLE proposals ADD COLUMN turn TEXT;
+ALTER TABLE proposals ADD COLUMN failed INTEGER;
+CREATE INDEX proposals_turn ON proposals(turn) WHERE turn IS NOT NULL;`, `
+ALTER TABLE turns ADD COLUMN ring TEXT;`];
+const SCHEMA_VERSION = SCHEMAS.length;
 
 const SQL = {
   bump: "UPDATE meta SET value = value + 1 WHERE name = 'sequence'",
   meta: "SELECT value FROM meta WHERE name = ?",
   rotate: "UPDATE meta SET value = ? WHERE name = 'journal'",
   call: "SELECT * FROM calls WHERE key = ?",
-  claim: `INSERT INTO calls(key, tool, digest, state, boot, started_ms, ended_ms)
-    VALUES(:key, :tool, :digest, :state, :boot, :started_ms, :ended_ms)`,
+  turn: "SELECT * FROM turns WHERE key = ?",
+  openTurns: "SELECT turns.*, calls.boot FROM turns JOIN calls USING(key) WHERE kind = 'turn' AND state = 'started'",
+  callsOfTurn: "SELECT tool, decision, args, failed, at_ms FROM proposals WHERE turn = ? ORDER BY id LIMIT ?",
+  countOfTurn: "SELECT count(*) AS total FROM proposals WHERE turn = ?",
+  known: "SELECT 1 FROM proposals WHERE turn = ? AND tool = ? AND digest = ? AND decision = ?",
+  claim: `INSERT INTO calls(key, kind, tool, digest, state, boot, started_ms, ended_ms)
+    VALUES(:key, :kind, :tool, :digest, :state, :boot, :started_ms, :ended_ms)`,
+  claimTurn: `INSERT OR REPLACE INTO turns(key, session, agent, tools, proposals, calls_at_most, deadline_ms, ring)
+    VALUES(:key, :session, :agent, :tools, :proposals, :calls_at_most, :deadline_ms, :ring)`,
   reclaim: `UPDATE calls SET state = :state, boot = :boot, started_ms = :started_ms, ended_ms = :ended_ms
     WHERE key = :key AND state = 'released'`,
   finish: `UPDATE calls SET state = :state, status = :status, truncated = :truncated, ended_ms = :ended_ms,
     result = CASE forgotten WHEN 1 THEN NULL ELSE :result END WHERE key = :key AND state = 'started'`,
+  leftBehind: `SELECT session FROM turns JOIN calls USING(key) WHERE session GLOB '*:once.*'
+    GROUP BY session HAVING max(coalesce(ended_ms, 9e15)) < ? LIMIT ${SESSIONS_BATCH}`,
+  forgetSession: "UPDATE turns SET session = '' WHERE session = ?",
+  settle: "UPDATE turns SET error = :error, ring = NULL WHERE key = :key",
+  resume: `UPDATE turns SET resumed = 1 WHERE resumed = 0 AND key IN
+    (SELECT key FROM calls WHERE kind = 'turn' AND state = 'started')`,
+  attempt: "UPDATE turns SET attempts = attempts + 1 WHERE key = ?",
   forget: "UPDATE calls SET result = NULL, digest = NULL, forgotten = 1 WHERE key = ?",
-  propose: `INSERT INTO proposals(run, session, call, tool, digest, args, decision, at_ms)
-    VALUES(:run, :session, :call, :tool, :digest, :args, :decision, :at)`,
+  forgetCalls: "UPDATE proposals SET args = NULL, digest = '' WHERE turn = ?",
+  propose: `INSERT INTO proposals(run, session, call, turn, tool, digest, args, decision, at_ms)
+    VALUES(:run, :session, :call, :turn, :tool, :digest, :args, :decision, :at)`,
+  ended: `UPDATE proposals SET failed = :failed
+    WHERE turn = :turn AND run = :run AND call = :call AND decision = 'allowed'`,
   pruneCalls: `DELETE FROM calls WHERE key IN
-    (SELECT key FROM calls WHERE ended_ms < ? AND state <> 'started' LIMIT ${PRUNE_BATCH})`,
+    (SELECT key FROM calls WHERE ended_ms < ? AND state NOT IN ('started', 'interrupted') LIMIT ${PRUNE_BATCH})`,
+  pruneTurns: "DELETE FROM turns WHERE key NOT IN (SELECT key FROM calls)",
   pruneProposals: `DELETE FROM proposals WHERE id IN (SELECT id FROM proposals WHERE at_ms < ? LIMIT ${PRUNE_BATCH})`,
 };
 
@@ -62,17 +93,20 @@ export class Store {
     if (problem !== "ok") throw new Error(`the journal is damaged: ${problem}`);
     const version = this.db.prepare("PRAGMA user_version").get().user_version;
     if (version > SCHEMA_VERSION) throw new Error(`the journal was written by a newer plugin (schema ${version})`);
-    if (version === 0) this.#create();
+    if (version < SCHEMA_VERSION) this.#migrate(version);
     this.sql = Object.fromEntries(Object.entries(SQL).map(([name, text]) => [name, this.db.prepare(text)]));
     this.identity();
   }
 
-  #create() {
+  /** One transaction: a crash leaves the file as it was. */
+  #migrate(version) {
     this.record(() => {
-      this.db.exec(SCHEMA);
-      const insert = this.db.prepare("INSERT INTO meta(name, value) VALUES(?, ?)");
-      insert.run("journal", randomUUID());
-      insert.run("sequence", 1);
+      for (const schema of SCHEMAS.slice(version)) this.db.exec(schema);
+      if (version === 0) {
+        const insert = this.db.prepare("INSERT INTO meta(name, value) VALUES(?, ?)");
+        insert.run("journal", randomUUID());
+        insert.run("sequence", 1);
+      }
       this.db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     });
   }
@@ -115,11 +149,11 @@ export class Store {
   /** Deletes one batch of what ended before `cutoff`; true when there may be more. */
   prune(cutoff) {
     const due = this.db.prepare(
-      "SELECT EXISTS(SELECT 1 FROM calls WHERE ended_ms < :t AND state <> 'started') OR " +
+      "SELECT EXISTS(SELECT 1 FROM calls WHERE ended_ms < :t AND state NOT IN ('started', 'interrupted')) OR " +
         "EXISTS(SELECT 1 FROM proposals WHERE at_ms < :t) AS due",
     );
     if (!due.get({ t: cutoff }).due) return false;
-    this.record((sql) => [sql.pruneCalls.run(cutoff), sql.pruneProposals.run(cutoff)]);
+    this.record((sql) => [sql.pruneCalls.run(cutoff), sql.pruneProposals.run(cutoff), sql.pruneTurns.run()]);
     return true;
   }
 

@@ -1,11 +1,14 @@
 // Starts the real OpenClaw gateway with the journal and the demo tools, and stops it when nobody needs it any more.
 //
 //   .local/openclaw/bin/node scripts/openclaw-gateway.mjs --port N --ledger FILE --db FILE --guard a,b --reads c,d
-//     [--dir DIR] [--no-journal] [--model-url URL]
+//     [--dir DIR] [--no-journal] [--model none|stand-in|environment] [--model-url URL] [--ring-url URL] [--agents a,b]
 //
-// Prints one JSON line per event: starting, ready, exited. The gateway lives until standard input closes, this process
-// gets SIGTERM or SIGINT, or it dies by itself. Everything is written in DIR, but for empty lock files that OpenClaw
-// keeps in /tmp whatever it is told. The token is in DIR/gateway.token, the log in DIR/gateway.log.
+// Without --agents there is one, `main`; with it, those that it names, each with a workspace of its own.
+//
+// Prints one JSON line per event: starting (with the model; once for each start), ready, exited. The gateway lives until
+// standard input closes, this process gets SIGTERM or SIGINT, or it dies by itself. Everything is written in DIR, but for
+// empty lock files that OpenClaw keeps in /tmp whatever it is told. The token is in DIR/gateway.token, the log in
+// DIR/gateway.log.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -13,6 +16,7 @@ import net from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ModelError, at, chosenModel } from "./agent-model.mjs";
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const NODE = path.join(ROOT, ".local/openclaw/bin/node");
@@ -22,6 +26,10 @@ const STOP_LIMIT_MS = 15_000;
 const PROGRESS_MS = 10_000;
 const POLL_MS = 100;
 const LOG_TAIL = 20;
+const STARTS = 3;
+// On a busy machine OpenClaw's own helper thread may not answer within the 5 s that OpenClaw gives it. It then takes its
+// startup migrations for failed and ends; the next start does what is left of them.
+const PASSING = /startup migrations did not complete cleanly/;
 
 const { values: options } = parseArgs({
   options: {
@@ -32,7 +40,10 @@ const { values: options } = parseArgs({
     guard: { type: "string", default: "" },
     reads: { type: "string", default: "" },
     "no-journal": { type: "boolean", default: false },
+    model: { type: "string", default: "none" },
     "model-url": { type: "string" },
+    "ring-url": { type: "string" },
+    agents: { type: "string", default: "main" },
   },
 });
 const DIR = path.resolve(options.dir);
@@ -59,39 +70,42 @@ function pluginConfig() {
   const entries = { "ledger-demo": { enabled: true, config: demo } };
   if (!options["no-journal"]) {
     const config = { db: path.resolve(options.db), guard: list(options.guard), reads: list(options.reads) };
+    if (options["ring-url"]) config.ringUrl = options["ring-url"];
     paths.push(path.join(ROOT, "openclaw-plugin"));
     entries["miniprogram-journal"] = { enabled: true, config };
   }
+  for (const id of model?.plugins ?? []) entries[id] = { enabled: true };
   return { allow: Object.keys(entries), load: { paths }, slots: { memory: "none" }, entries };
 }
 
-/** Agents need a model that the caller names; without one only tools can be called. */
-function modelConfig(url) {
-  const catalogRefresh = { enabled: false };
-  if (!url) return { models: { catalogRefresh } };
-  const cost = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
-  const model = { id: "model", name: "Model", reasoning: false, input: ["text"], cost };
-  const limits = { contextWindow: 128_000, maxTokens: 4096 };
-  const provider = { baseUrl: url, apiKey: "none", api: "openai-completions", models: [{ ...model, ...limits }] };
-  return { models: { mode: "replace", catalogRefresh, providers: { local: provider } } };
+/** What all agents share, and their names. Of several OpenClaw has to know which one its own work is of. */
+function agentsConfig(shared) {
+  const names = list(options.agents);
+  const defaults = { workspace: path.join(DIR, "workspace"), skipBootstrap: true, heartbeat: { every: "0m" }, ...shared };
+  if (names.every((name) => name === "main")) return { defaults };
+  return {
+    ownership: "explicit",
+    defaults: { ...defaults, systemAgent: { agentId: names.find((name) => name === "main") ?? names[0] } },
+    entries: Object.fromEntries(names.map((name) => [name, {}])),
+  };
 }
 
 function config() {
-  const url = options["model-url"];
-  const primary = url && { model: { primary: "local/model" } };
-  const workspace = path.join(DIR, "workspace");
+  // Agents need a model; without one only tools can be called.
+  const agent = model && { model: { primary: model.primary }, ...model.runtime };
   return {
     gateway: {
       mode: "local", port: PORT, bind: "loopback", auth: { mode: "token", token: token() },
       controlUi: { enabled: false },
-      ...(url && { http: { endpoints: { chatCompletions: { enabled: true } } } }),
+      ...(options["model-url"] && { http: { endpoints: { chatCompletions: { enabled: true } } } }),
     },
     discovery: { mdns: { mode: "off" } },
     update: { checkOnStart: false },
     logging: { file: path.join(DIR, "tmp/openclaw.log") },
-    tools: { toolSearch: false },
-    agents: { defaults: { workspace, skipBootstrap: true, heartbeat: { every: "0m" }, ...primary } },
-    ...modelConfig(url),
+    // Each tool by its name, so that the fence sees which one is called.
+    tools: { toolSearch: false, codeMode: false },
+    agents: agentsConfig(agent),
+    models: { catalogRefresh: { enabled: false }, ...model?.models },
     plugins: pluginConfig(),
   };
 }
@@ -103,6 +117,7 @@ function environment(file) {
     PATH: `${path.dirname(NODE)}${path.delimiter}${PATH}`,
     HOME: path.join(DIR, "home"), TMPDIR: path.join(DIR, "tmp"), NO_COLOR: "1", STOP_WITH_PARENT: String(process.pid),
     OPENCLAW_STATE_DIR: path.join(DIR, "state"), OPENCLAW_CONFIG_PATH: file,
+    ...model?.variables,
     OPENCLAW_DISABLE_BONJOUR: "1", OPENCLAW_NO_AUTO_UPDATE: "1", OPENCLAW_SKIP_CHANNELS: "1", OPENCLAW_NO_RESPAWN: "1",
   };
 }
@@ -137,9 +152,10 @@ async function isReady() {
   }
 }
 
+const logTail = () => fs.readFileSync(LOG, "utf8").trimEnd().split("\n").slice(-LOG_TAIL).join("\n");
+
 function refuseWithLog(sentence) {
-  const tail = fs.readFileSync(LOG, "utf8").trimEnd().split("\n").slice(-LOG_TAIL).join("\n");
-  process.stderr.write(`${tail}\n`);
+  process.stderr.write(`${logTail()}\n`);
   refuse(`${sentence}; the lines above are the end of ${LOG}`);
 }
 
@@ -161,13 +177,34 @@ function startOrRefuse() {
   }
 }
 
+async function modelOrRefuse() {
+  if (options["model-url"]) return at(options["model-url"]);
+  const places = { env: process.env, node: NODE, scripts: path.join(ROOT, "scripts"), openclaw: path.dirname(OPENCLAW) };
+  try {
+    return await chosenModel(options.model, places);
+  } catch (error) {
+    if (error instanceof ModelError) return refuse(error.message);
+    throw error;
+  }
+}
+
 await check();
+const model = await modelOrRefuse();
 const startedAt = Date.now();
 const seconds = () => Math.round((Date.now() - startedAt) / 100) / 10;
-const gateway = startOrRefuse();
+let gateway;
 let exit;
+let exited;
+let starts = 0;
 let stopping = false;
-const exited = new Promise((resolve) => gateway.once("exit", (code, signal) => resolve((exit = { code, signal }))));
+
+function launch() {
+  gateway = startOrRefuse();
+  exit = undefined;
+  exited = new Promise((resolve) => gateway.once("exit", (code, signal) => resolve((exit = { code, signal }))));
+  starts += 1;
+  tell({ event: "starting", pid: gateway.pid, model: model?.name, stand_in: model?.standIn });
+}
 
 function stop() {
   if (stopping) return;
@@ -180,12 +217,17 @@ process.stdin.on("close", stop).resume();
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, stop);
 process.stdout.on("error", stop);
 
-tell({ event: "starting", pid: gateway.pid });
+launch();
 const progress = setInterval(() => process.stderr.write(`openclaw-gateway: starting, ${seconds()} s\n`), PROGRESS_MS);
 let ready = false;
-while (!exit && !stopping && Date.now() - startedAt < START_LIMIT_MS) {
-  ready = await isReady();
-  if (ready) break;
+while (!stopping && Date.now() - startedAt < START_LIMIT_MS) {
+  ready = !exit && (await isReady());
+  if (ready || stopping) break;
+  if (exit) {
+    if (exit.signal !== null || starts === STARTS || !PASSING.test(fs.readFileSync(LOG, "utf8"))) break;
+    process.stderr.write(`${logTail()}\nopenclaw-gateway: it ran out of time in its own start; starting it again\n`);
+    launch();
+  }
   await pause(POLL_MS);
 }
 clearInterval(progress);

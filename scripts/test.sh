@@ -1,21 +1,39 @@
 #!/usr/bin/env bash
 # Everything: format, lints, Rust tests, the console in a browser, the journal's own tests, and service and journal against the real gateway.
-# Every part runs, also after one has failed, and the last line says what became of all.
+# `test.sh --with-rehearsal` does what `make rehearse` does as well, beside the parts that wait.
+# Every part runs, also after one has failed, and the last lines say what became of all, and how long each took.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+rehearsal=
+case "${1:-}" in
+  '') ;;
+  --with-rehearsal) rehearsal=1 ;;
+  *) echo "test.sh: it knows no $1, only --with-rehearsal" >&2; exit 2 ;;
+esac
 scripts/need.sh cargo gcc npm python3 || exit 1
 node=.local/openclaw/bin/node
-passed=() failed=() skipped=()
+logs=.local/test
+outcomes=$logs/outcomes
+rm -rf "$logs"
+mkdir -p "$logs"
+: >"$outcomes"
 
+outcome() { printf '%s\t%s\t%s\n' "$@" >>"$outcomes"; }
 part() {
-  local name="$1"
+  local name="$1" began=$SECONDS became=passed
   shift
   printf '\n== %s\n' "$name"
-  if "$@"; then passed+=("$name"); else failed+=("$name"); fi
+  "$@" 2>&1 | tee "$logs/$name.part.log" || became=failed
+  outcome "$became" "$((SECONDS - began))" "$name"
+}
+# Thousands of lines stand between a failure and the end of a run: what it said is said again there.
+said() {
+  printf '\n-- what "%s" said of its failure (all of it: %s)\n' "$1" "$logs/$1.part.log"
+  grep -nE -A12 "^test .* FAILED|panicked at|overflowed its stack|^error|^failures:|^not ok|^✖| failed$" "$logs/$1.part.log" | tail -n 120
 }
 skip() {
   printf '\n== %s\n   SKIPPED: %s\n' "$1" "$2"
-  skipped+=("$1")
+  outcome skipped 0 "$1"
 }
 node_tests() {
   local name="$1"
@@ -29,44 +47,97 @@ node_tests() {
   fi
 }
 
-part "install OpenClaw" scripts/install-openclaw.sh
+# A lane is a function whose parts run beside everything else, for what waits more than it computes. What it says is shown
+# when it is joined. It gets a process group, so that ending it ends what it has started.
+declare -A lanes=()
+lane() {
+  set -m
+  "$1" >"$logs/$1.log" 2>&1 </dev/null &
+  lanes[$1]=$!
+  set +m
+}
+join() {
+  local name began=$SECONDS
+  for name in "$@"; do
+    while kill -0 "${lanes[$name]}" 2>/dev/null; do
+      sleep 1
+      [ $(((SECONDS - began) % 60)) -ne 59 ] || echo "   the lane of $name goes on; its log is $logs/$name.log"
+    done
+    wait "${lanes[$name]}" || outcome failed 0 "the lane of $name"
+    unset "lanes[$name]"
+    cat "$logs/$name.log"
+  done
+}
+end() { for job in "${lanes[@]}"; do kill -- "-$job" 2>/dev/null || true; done; }
+trap 'end; exit 130' INT TERM
+
+fetch() {
+  part "install OpenClaw" scripts/install-openclaw.sh
+  part "template" scripts/lint-template.sh
+  if [ -n "$rehearsal" ]; then
+    part "install what deploys" scripts/deploy-tools.sh --emulator
+  else
+    part "install the second engine" scripts/emulator.sh
+  fi
+}
+
+# The same flows once more, on an engine that shares no code with the embedded ones. It keeps one state, so one by one;
+# what counts or delays requests of the embedded engines, or takes thousands of them (a rotation under load, races, hundreds
+# of random calls), stays with those, and so does what asks for no table at all.
+second_engine() {
+  part "Rust, second engine" scripts/on-second-engine.sh \
+    cargo test --workspace --locked --test it -- --test-threads=1 --skip crashes --skip cost --skip chaos --skip invariants --skip rotation \
+    --skip approvals::faults --skip approvals::races --skip modes::stored --skip operator::issuer --skip policy::
+  part "console" scripts/console.sh
+}
+
+# The real gateway is one process with one ledger: its tests run apart, and one at a time.
+real_gateway() {
+  if [ ! -x "$node" ]; then
+    skip "Rust, real gateway" "OpenClaw is not installed under .local"
+  else
+    part "Rust, real gateway" cargo test --workspace --locked --test gateway -- --test-threads=1 --show-output
+  fi
+  node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
+}
+
+# Most of it is waiting for deployments, sweeps and checkpoints.
+rehearse() { part "rehearsal" scripts/rehearse.sh; }
+
+lane fetch
 part "format" cargo fmt --all --check
-part "template" scripts/lint-template.sh
 part "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+# All at once: no part that runs beside another has anything left to build.
+part "build" cargo test --workspace --locked --no-run
+join fetch
 mapfile -t targets < <(cargo metadata --no-deps --locked --format-version 1 | python3 -c '
 import json, sys
 kinds = {(t["name"]) for p in json.load(sys.stdin)["packages"] for t in p["targets"] if t["kind"] == ["test"]}
 print(*sorted(kinds), sep="\n")')
-# The real gateway is one process with one ledger: its tests run apart, and one at a time.
 quick=(--lib --bins)
-gateway=
-for target in "${targets[@]}"; do
-  if [ "$target" = gateway ]; then gateway=1; elif [ -n "$target" ]; then quick+=(--test "$target"); fi
-done
-part "Rust" cargo test --workspace --locked "${quick[@]}"
-# The same flows once more, on an engine that shares no code with the embedded ones. It keeps one state, so one by one;
-# what counts or delays requests of the embedded engines, or takes thousands of them (a rotation under load, races, hundreds
-# of random calls), stays with those, and so does what asks for no table at all.
-part "Rust, second engine" scripts/on-second-engine.sh \
-  cargo test --workspace --locked --test it -- --test-threads=1 --skip crashes --skip cost --skip chaos --skip invariants --skip rotation \
-  --skip approvals::faults --skip approvals::races --skip modes::stored --skip operator::issuer --skip policy::
+for target in "${targets[@]}"; do [ "$target" = gateway ] || quick+=(--test "$target"); done
+lane real_gateway
+[ -z "$rehearsal" ] || lane rehearse
+part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
+lane second_engine
 part "Rust, documentation" cargo test --workspace --locked --doc
-part "console" scripts/console.sh
-if [ -z "$gateway" ]; then
-  skip "Rust, real gateway" "there is no test target named gateway"
-elif [ ! -x "$node" ]; then
-  skip "Rust, real gateway" "OpenClaw is not installed under .local"
-else
-  part "Rust, real gateway" cargo test --workspace --locked --test gateway -- --test-threads=1 --show-output
-fi
+node_tests "scripts" scripts/*.test.mjs
 node_tests "journal" openclaw-plugin/test/*.test.mjs
-node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
+join second_engine real_gateway
+[ -z "$rehearsal" ] || join rehearse
 
+count() { cut -f1 "$outcomes" | grep -cx "$1"; }
+names() { awk -F'\t' -v became="$1" '$1 == became { printf "%s%s", comma, $3; comma = ", " }' "$outcomes"; }
+awk -F'\t' '$1 == "failed" { print $3 }' "$outcomes" | while read -r name; do
+  [ ! -e "$logs/$name.part.log" ] || said "$name"
+done
 printf '\n%s\n' "----------------------------------------------------------------------"
-echo "passed:  ${#passed[@]}: $(IFS=,; echo "${passed[*]-}")"
-[ ${#skipped[@]} -eq 0 ] || echo "SKIPPED: ${#skipped[@]}: $(IFS=,; echo "${skipped[*]}") -- THIS RUN IS NOT COMPLETE"
-if [ ${#failed[@]} -ne 0 ]; then
-  echo "FAILED:  ${#failed[@]}: $(IFS=,; echo "${failed[*]}")"
+awk -F'\t' '{ printf "%6d s  %s%s\n", $2, $3, $1 == "passed" ? "" : ": " toupper($1) }' "$outcomes"
+printf '%6d s  in all, since some run side by side\n' "$SECONDS"
+echo "passed:  $(count passed): $(names passed)"
+[ "$(count skipped)" -eq 0 ] || echo "SKIPPED: $(count skipped): $(names skipped) -- THIS RUN IS NOT COMPLETE"
+if [ "$(count failed)" -ne 0 ]; then
+  echo "FAILED:  $(count failed): $(names failed)"
   exit 1
 fi
-[ ${#skipped[@]} -ne 0 ] || echo "Everything ran and everything passed."
+[ "$(count skipped)" -ne 0 ] || echo "Everything ran and everything passed."

@@ -48,6 +48,7 @@ function readTool(ledger) {
     description: "Reads the newest lines, oldest first.",
     parameters: object({ limit: { type: "integer", minimum: 1, maximum: 1000 } }),
     async execute(_toolCallId, { limit = DEFAULT_LIMIT } = {}) {
+      await ledger.released();
       const lines = ledger.lines();
       return answer({ lines: lines.slice(-limit), total: lines.length });
     },

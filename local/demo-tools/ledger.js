@@ -1,6 +1,8 @@
 import fs from "node:fs";
 import path from "node:path";
 
+const HOLD_POLL_MS = 50;
+
 /** A file of JSON lines. A line is on disk when `append` returns. */
 export class Ledger {
   constructor(file) {
@@ -31,6 +33,11 @@ export class Ledger {
   lines() {
     if (!fs.existsSync(this.file)) return [];
     return fs.readFileSync(this.file, "utf8").split("\n").flatMap(parseLine);
+  }
+
+  /** Waits while FILE.hold exists: so a test makes sure that it meets a read in the middle. */
+  async released() {
+    while (fs.existsSync(`${this.file}.hold`)) await new Promise((resolve) => setTimeout(resolve, HOLD_POLL_MS));
   }
 
   remove() {

@@ -91,7 +91,12 @@ impl Deployment {
             session_lifetime: Duration::from_secs(7200),
             wechat_base_url: self.wechat_base_url.clone(),
             wechat_app_id: self.wechat_app_id.clone(),
-            limits: Limits { submissions: Rate::new(Duration::from_millis(500), 20), in_flight: 16 },
+            limits: Limits {
+                submissions: Rate::new(Duration::from_millis(500), 20),
+                in_flight: 16,
+                in_flight_long: 3,
+                conversations: 100,
+            },
             login_rate: Rate::new(Duration::from_secs(2), 60),
             checkpoint_max_age: CHECKPOINT_MAX_AGE,
         }

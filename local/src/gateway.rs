@@ -22,7 +22,10 @@ use tokio::{
     sync::watch,
 };
 
-use crate::orphan;
+use crate::{
+    agent_model::{AgentModel, ModelInUse},
+    orphan,
+};
 
 /// The script gives up earlier.
 const START_LIMIT: Duration = Duration::from_secs(240);
@@ -44,15 +47,31 @@ pub struct GatewayOptions {
     pub ledger: PathBuf,
     /// The journal's SQLite file; absent: no journal.
     pub journal: Option<PathBuf>,
+    /// Agents that it has beside those of the catalogue.
+    pub more_agents: Vec<String>,
+    /// The model of its agents.
+    pub model: AgentModel,
+    /// Where the journal rings when a turn has something to show.
+    pub ring_url: Option<String>,
     /// Whether to pass the script's progress on to standard error.
     pub progress: bool,
 }
 
 impl GatewayOptions {
-    /// A gateway with a journal, everything below one directory.
+    /// A gateway with a journal and the stand-in for a model, everything below one directory.
     pub fn within(checkout: PathBuf, dir: PathBuf) -> Self {
         let (ledger, journal) = (dir.join("ledger.jsonl"), Some(dir.join("journal.db")));
-        Self { checkout, dir, port: None, ledger, journal, progress: false }
+        Self {
+            checkout,
+            dir,
+            port: None,
+            ledger,
+            journal,
+            more_agents: Vec::new(),
+            model: AgentModel::StandIn,
+            ring_url: None,
+            progress: false,
+        }
     }
 }
 
@@ -89,7 +108,7 @@ pub enum GatewayState {
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event {
-    Starting { pid: u32 },
+    Starting { pid: u32, model: String, stand_in: Option<String> },
     Ready {},
     Exited {},
 }
@@ -109,6 +128,7 @@ struct Process {
     script: Child,
     _stdin: Option<ChildStdin>,
     state: watch::Receiver<GatewayState>,
+    model: Arc<Mutex<ModelInUse>>,
     sentence: Arc<Mutex<String>>,
 }
 
@@ -132,6 +152,11 @@ impl Gateway {
     /// Full operator access to it.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// The model of its agents. A stand-in has another address after each start.
+    pub fn model(&self) -> ModelInUse {
+        self.process.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where the demo tools write one line per effect.
@@ -203,11 +228,17 @@ impl Process {
             file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         }
         orphan::wait_until_gone(&options.dir).await?;
-        let (reads, guarded) = tools()?;
+        let policy = Policy::built_in()?;
+        let (reads, guarded) = tools(&policy);
+        let agents = policy.catalogue().agents().map(|agent| &agent.name).chain(&options.more_agents);
+        let agents = agents.map(String::as_str).collect::<Vec<_>>().join(",");
         let mut command = Command::new(node);
         command.arg(options.checkout.join("scripts/openclaw-gateway.mjs"));
         command.arg("--dir").arg(&options.dir).arg("--port").arg(port.to_string()).arg("--ledger").arg(&options.ledger);
-        command.args(["--guard", &guarded, "--reads", &reads]);
+        if let Some(url) = &options.ring_url {
+            command.args(["--ring-url", url]);
+        }
+        command.args(["--guard", &guarded, "--reads", &reads, "--agents", &agents, "--model", options.model.option()]);
         match &options.journal {
             Some(db) => command.arg("--db").arg(db),
             None => command.arg("--no-journal"),
@@ -216,14 +247,15 @@ impl Process {
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut script = command.spawn()?;
         let (told, state) = watch::channel(GatewayState::Starting);
+        let model = Arc::new(Mutex::new(ModelInUse::default()));
         let sentence = Arc::new(Mutex::new("the script ended without a word".to_owned()));
         if let Some(errors) = script.stderr.take() {
             tokio::spawn(follow_errors(errors, sentence.clone(), options.progress));
         }
         if let Some(events) = script.stdout.take() {
-            tokio::spawn(follow_events(events, told, options.dir.clone()));
+            tokio::spawn(follow_events(events, told, model.clone(), options.dir.clone()));
         }
-        let mut process = Self { _stdin: script.stdin.take(), script, state, sentence };
+        let mut process = Self { _stdin: script.stdin.take(), script, state, model, sentence };
         process.until_ready().await?;
         Ok(process)
     }
@@ -249,22 +281,27 @@ impl Process {
 }
 
 /// The tools of the catalogue: those that only read, and the rest, comma-separated.
-fn tools() -> Result<(String, String), PolicyFault> {
-    let policy = Policy::built_in()?;
+fn tools(policy: &Policy) -> (String, String) {
     let names = |reads: bool| {
         let wanted = policy.catalogue().tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == reads);
         wanted.map(|tool| tool.entry.name.as_str()).collect::<Vec<_>>().join(",")
     };
-    Ok((names(true), names(false)))
+    (names(true), names(false))
 }
 
-async fn follow_events(events: impl AsyncRead + Unpin, told: watch::Sender<GatewayState>, directory: PathBuf) {
+async fn follow_events(
+    events: impl AsyncRead + Unpin,
+    told: watch::Sender<GatewayState>,
+    asks: Arc<Mutex<ModelInUse>>,
+    directory: PathBuf,
+) {
     let mut lines = BufReader::new(events).lines();
     let mut pid = 0;
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
-            Ok(Event::Starting { pid: started }) => {
+            Ok(Event::Starting { pid: started, model, stand_in }) => {
                 pid = started;
+                *asks.lock().unwrap_or_else(PoisonError::into_inner) = ModelInUse { name: model, stand_in };
                 orphan::remember(&directory, pid);
                 told.send_replace(GatewayState::Started(pid));
             }

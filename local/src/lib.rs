@@ -4,6 +4,7 @@
 //! the event source mapping, [`schedule`] for EventBridge, [`engines`] for DynamoDB and SQS, and [`wechat_stub`] for WeChat
 //! while developing. The functions are the same as on Lambda, and speak the same protocols through the same SDK.
 
+pub mod agent_model;
 pub mod audit;
 pub mod backend;
 pub mod begin;

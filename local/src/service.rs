@@ -173,6 +173,13 @@ impl Claim {
         let data = DataDir::take(data)?;
         Ok(Self { listener: listener::bind(bind, "--port").await?, data })
     }
+
+    /// Where a gateway on this machine rings. `None` where only others can reach the service: they would have to listen in.
+    pub fn ring_url(&self) -> Option<String> {
+        let address = listener::address(&self.listener);
+        let is_here = address.ip().is_loopback() || address.ip().is_unspecified();
+        is_here.then(|| format!("http://127.0.0.1:{}/v1/rings", address.port()))
+    }
 }
 
 /// The running service.

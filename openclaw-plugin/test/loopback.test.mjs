@@ -34,7 +34,8 @@ test("a call that was sent and not started is released, and says so", async (t) 
   const key = gateway.key();
   const { started_ms: started, ended_ms: ended, ...entry } = await releasedCall(gateway, key);
   assert.deepEqual(entry, {
-    key, tool: "ledger_append", state: "released", status: null, result: null, truncated: false, replayed: true,
+    key, kind: "call", tool: "ledger_append", state: "released", status: null, result: null, truncated: false,
+    replayed: true,
   });
   assert.ok(started <= ended);
   assert.deepEqual(gateway.effects(key), []);

@@ -1,6 +1,7 @@
 // A stand-in for the HTTP core of an OpenClaw gateway, with the real plugins in it. Starts in a tenth of a second.
 //
 //   node mini-gateway.mjs --port 0 --token T --db FILE --ledger FILE [--no-journal] [--guard a,b] [--reads c,d]
+//     [--agents main,other] [--sessions DIR] [--resume-after MS] [--clock-offset MS] [--ring-url URL]
 //
 // Prints `ready <port>` and lives until its standard input closes or it has drained after a SIGTERM.
 import { timingSafeEqual } from "node:crypto";
@@ -8,8 +9,11 @@ import http from "node:http";
 import { parseArgs } from "node:util";
 import { clock } from "../clock.js";
 import { Faults } from "./mini/faults.mjs";
+import { Agents } from "./mini/agents.mjs";
+import { offerHarness } from "./mini/harness.mjs";
 import { readText, sendDraining, sendJson, sendText, UNAUTHORIZED } from "./mini/http.mjs";
-import { loadPlugins } from "./mini/plugins.mjs";
+import { loadPlugins, Registry } from "./mini/plugins.mjs";
+import { Sessions } from "./mini/sessions.mjs";
 import { callInRun, toolsInvoke } from "./mini/tools-invoke.mjs";
 
 const { values: options } = parseArgs({
@@ -24,10 +28,17 @@ const { values: options } = parseArgs({
     },
     reads: { type: "string", default: "ledger_read" },
     "result-cap": { type: "string" },
+    "ring-url": { type: "string" },
+    sessions: { type: "string" },
+    agents: { type: "string", default: "main" },
+    "clock-offset": { type: "string", default: "0" },
+    "resume-after": { type: "string", default: "200" },
     "no-journal": { type: "boolean", default: false },
   },
 });
 if (!options.token || !options.ledger) throw new Error("--token and --ledger are needed");
+
+if (Number(options["clock-offset"]) !== 0) clock.now = () => Date.now() + Number(options["clock-offset"]);
 
 const faults = new Faults();
 const counts = {};
@@ -35,6 +46,12 @@ const inFlight = new Set();
 let draining = false;
 let exitWhenDrained = false;
 let plugins;
+
+const runs = new Registry();
+const sessions = new Sessions(options.sessions ?? `${options.ledger}.sessions`);
+const cutOff = sessions.cutOff();
+const agents = new Agents({ sessions, agents: new Set(options.agents.split(",")), registry: runs });
+offerHarness(agents);
 
 const list = (text) => text.split(",").filter(Boolean);
 const expected = Buffer.from(`Bearer ${options.token}`);
@@ -65,7 +82,7 @@ const CONTROLS = {
     return {};
   },
   "/_test/run": (call) => callInRun(plugins.runs, call),
-  "/_test/stats": () => ({ counts, hanging: faults.hanging }),
+  "/_test/stats": () => ({ counts, hanging: faults.hanging, model_calls: agents.modelCalls }),
 };
 
 async function control(path, req, res) {
@@ -122,10 +139,12 @@ server.listen(Number(options.port), "127.0.0.1", async () => {
   const { port } = server.address();
   const journal = {
     db: options.db, guard: list(options.guard), reads: list(options.reads),
+    ...(options["ring-url"] && { ringUrl: options["ring-url"] }),
     ...(options["result-cap"] && { resultCapBytes: Number(options["result-cap"]) }),
   };
   const demo = { file: options.ledger };
-  plugins = await loadPlugins({ port, configs: options["no-journal"] ? { demo } : { journal, demo } });
+  plugins = await loadPlugins({ port, agents, runs, configs: options["no-journal"] ? { demo } : { journal, demo } });
+  setTimeout(() => agents.resume(cutOff), Number(options["resume-after"]));
   console.log(`ready ${port}`);
 });
 process.on("SIGTERM", () => {

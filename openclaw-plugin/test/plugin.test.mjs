@@ -7,6 +7,8 @@ import { canonical, digestOf } from "../canonical.js";
 import { fence } from "../fence.js";
 import { Journal } from "../journal.js";
 import plugin from "../index.js";
+import { foundEnd } from "../transcript.js";
+import { TurnRunner } from "../turn-run.js";
 import { temporaryFolder } from "./support/mini.mjs";
 
 const HOUR_MS = 3_600_000;
@@ -62,11 +64,11 @@ test("both registrations of a process share one journal", (t) => {
   });
   const [full, discovery] = apis;
   for (const { hooks, tools } of apis) {
-    assert.deepEqual(hooks.map(({ name }) => name), ["before_tool_call"]);
+    assert.deepEqual(hooks.map(({ name }) => name), ["before_tool_call", "after_tool_call"]);
     assert.ok(hooks[0].priority < -100_000);
     assert.deepEqual(tools, ["miniprogram_canary"]);
   }
-  assert.equal(full.routes.length, 6);
+  assert.equal(full.routes.length, 9);
   assert.ok(full.routes.every((route) => route.startsWith("gateway /miniprogram/v1/")));
   assert.deepEqual(discovery.routes, []);
   const { tickets } = globalThis[Symbol.for("miniprogram-journal.v1")];
@@ -74,6 +76,50 @@ test("both registrations of a process share one journal", (t) => {
   const call = { toolName: "pay", params: {}, toolCallId: `${DIRECT}k~1` };
   assert.equal(discovery.hooks[0].handler(call, {}), undefined);
   assert.equal(full.hooks[0].handler(call, {}).block, true);
+});
+
+/** An open turn of the run `k`. */
+function openTurn(journal) {
+  const session = "agent:main:miniprogram:u:c";
+  const limits = { proposals: true, callsAtMost: 9, timeoutMs: HOUR_MS };
+  const call = { key: "k", session, agent: "main", tools: ["read"], digest: "d", state: "started", ...limits };
+  journal.book.claim(call);
+  return journal.book.ofSession(session);
+}
+
+test("a turn that is being stopped lets nothing through", (t) => {
+  const journal = journalIn(t);
+  const turn = openTurn(journal);
+  const decide = fence(journal, { guard: new Set(), reads: new Set(["read"]) });
+  const event = { toolName: "read", params: {}, toolCallId: "1" };
+  const call = () => decide(event, { runId: "k", sessionKey: turn.session });
+  assert.equal(call(), undefined);
+  turn.stopping = "turn_aborted";
+  assert.match(call().blockReason, /not_allowed/);
+});
+
+test("only the run of a turn is stopped, not one that has its session meanwhile", async (t) => {
+  const turn = openTurn(journalIn(t));
+  const stopped = [];
+  const gateway = { stop: async (session) => stopped.push(session) };
+  const runner = new TurnRunner({ ofSession: () => turn }, gateway);
+  const begun = { sessionKey: turn.session, stream: "lifecycle", data: { phase: "start" } };
+  const begins = (runId) => runner.heard({ ...begun, runId });
+  begins("announce:v1:child");
+  await runner.stop(turn, "turn_aborted");
+  assert.deepEqual(stopped, []);
+  begins("k");
+  await runner.stop(turn, "turn_aborted");
+  assert.deepEqual(stopped, [turn.session]);
+});
+
+test("what an earlier turn was answered is no answer to a message that has none", () => {
+  const said = (key) => ({ role: "user", content: key, idempotencyKey: `${key}:user` });
+  const reply = { role: "assistant", content: [{ type: "text", text: "one" }], stopReason: "stop" };
+  assert.equal(foundEnd([said("first"), reply], "second"), null);
+  assert.equal(foundEnd([said("first"), reply, said("second")], "second"), null);
+  assert.equal(foundEnd([], "second"), null);
+  assert.deepEqual(foundEnd([said("first"), reply, said("second"), reply], "second"), { reply: "one" });
 });
 
 test("other registrations register nothing", () => {

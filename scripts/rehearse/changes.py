@@ -12,6 +12,8 @@ FLOWS_LOG = ".local/rehearse/run/emulator.log, and the lines above"
 # check waits for a beat of the new sweeper.
 NAP_MS = 150_000
 PAUSE_S = 0.1
+# The emulator has a process for each request that is under way; a burst would start some seventy at the same time.
+AT_ONCE = "8"
 # What the update changes for clients: so many jobs of one user may be open. It changes the log level of every function, too.
 FEWER = 2
 
@@ -19,7 +21,7 @@ FEWER = 2
 def flows(rehearsal):
     command = ["cargo", "test", "--workspace", "--locked", "--test", "flows"]
     ledger = str(rehearsal.world.ledger.relative_to(ROOT))
-    rehearsal.must(*command, FLOWS_URL=rehearsal.stack.url(), FLOWS_LEDGER=ledger)
+    rehearsal.must(*command, FLOWS_URL=rehearsal.stack.url(), FLOWS_LEDGER=ledger, FLOWS_AT_ONCE=AT_ONCE)
 
 
 class Poller:

@@ -73,6 +73,8 @@ def rehearse(part):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         rehearsal.world.processes.stop()
     if failure:
+        for line in rehearsal.world.complaints():
+            console.shows(f"emulator: {line}")
         console.say(f"\nrehearse: {failure}")
         sys.exit(1)
     summary(console, time.monotonic() - began, part)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import threading
 
@@ -15,6 +16,8 @@ APP_ID = "wx00000000000000de"
 APP_SECRET = "rehearsal-app-secret"
 # Written when a tool that had written its beginning is over.
 ENDS = {"sleep_end", "sleep_aborted"}
+# Of a line in its log.
+COMPLAINT = re.compile(r" (WARNING|ERROR) \[(?!samtranslator)|panicked|exited during init|\"level\":\"ERROR\"")
 LOCAL = ROOT / "target/debug/local"
 
 
@@ -84,6 +87,12 @@ class World:
         command = [str(LOCAL), "wechat-stub", "--port", str(self.wechat_port), "--app-id", APP_ID, "--app-secret-file", str(self.app_secret)]
         process = self.processes.start("wechat", command, dict(os.environ))
         self.processes.wait_for("wechat", process, f"{self.wechat_url}/sns/jscode2session", 20)
+
+    def complaints(self, newest=40):
+        """What the emulator complained of, of itself and of the functions, which log there."""
+        log = self.directory / "emulator.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return [line for line in lines if COMPLAINT.search(line)][-newest:]
 
     def effects(self, note):
         """How often a tool began to do something with that note, says the ledger. A nap's end is the end of one effect."""

@@ -10,8 +10,10 @@ use crate::{
     audit::Actor,
     canonical,
     digest::{Digest, DigestKey},
+    intent::CallKey,
     job::{Job, JobState},
     request_id::RequestId,
+    submission::Call,
     timestamp::Timestamp,
     user_id::UserId,
 };
@@ -206,10 +208,12 @@ impl Job {
 
     /// Where it stands towards that decision. Pure: what changes the job is [`JobEvent::Decided`](crate::job::JobEvent).
     pub fn standing(&self, said: &Said, now: Timestamp) -> Standing {
-        let Some(question) = self.question() else { return Standing::NotAsked };
-        if question.digest != said.digest {
+        let Some(latest) = self.question() else { return Standing::NotAsked };
+        // An earlier step may have asked: whoever repeats what they said to that one is told that it stands.
+        let earlier = self.steps.iter().filter_map(|step| step.approval.as_ref());
+        let Some(question) = earlier.chain([latest]).find(|question| question.digest == said.digest) else {
             return Standing::OtherDigest;
-        }
+        };
         if question.approver != said.by.approver() {
             return Standing::OtherApprover;
         }
@@ -243,14 +247,22 @@ pub struct Bound<'a> {
     pub user_id: UserId,
     /// Which job.
     pub request_id: RequestId,
-    /// Which step of it.
+    /// Which submitted step of it.
     pub step: usize,
-    /// Which round of a turn; 0 for a tool call.
+    /// Its place within that step; 0 for a call that was submitted.
     pub round: u32,
     /// The tool.
     pub tool: &'a str,
     /// The arguments that will be sent.
     pub arguments: &'a Value,
+}
+
+impl<'a> Bound<'a> {
+    /// The step at the cursor of a job, with these arguments.
+    pub fn at_cursor(job: &Job, call: &'a Call) -> Self {
+        let CallKey { user_id, request_id, step, round, .. } = job.call_key();
+        Self { user_id, request_id, step, round, tool: &call.tool, arguments: &call.arguments }
+    }
 }
 
 /// HMAC with the job's own key over the canonical form (RFC 8785) of everything that a yes is bound to.

@@ -5,6 +5,7 @@
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
+    admission::UserState,
     http::{ApiError, Code},
     session::{Session, SessionVerifier},
     table::Table,
@@ -20,12 +21,12 @@ pub fn authenticate(headers: &HeaderMap, verifier: &SessionVerifier, now: Timest
     verifier.verify(token, now).map_err(|fault| no_session(&fault.to_string()))
 }
 
-/// Whether the session of a request is still alive: the user exists, and has not revoked it.
-pub async fn alive(session: &Session, table: &Table) -> Result<(), ApiError> {
+/// The user of a session that is still alive: the user exists, and has not revoked it.
+pub async fn alive(session: &Session, table: &Table) -> Result<UserState, ApiError> {
     match table.user(session.user_id).await.map_err(ApiError::unavailable)? {
         None => Err(no_session("no_user")),
         Some(user) if user.revokes(session.began_at) => Err(no_session("revoked")),
-        Some(_) => Ok(()),
+        Some(user) => Ok(user),
     }
 }
 

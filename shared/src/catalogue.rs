@@ -1,4 +1,5 @@
-//! The catalogue: every tool that a Mini Program may reach. A tool that is not here does not exist for the service.
+//! The catalogue: every tool that a Mini Program may reach, and every agent that it may talk to. What is not here does not
+//! exist for the service.
 //!
 //! `policy/tools.toml` and `policy/schemas/*.json` are built into each function together with the policies about the tools:
 //! [`crate::policy::Policy`] holds them all, and its version names them in every audit record.
@@ -10,6 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::summary::Template;
+
+mod agent;
+pub(crate) mod shape;
+
+pub use agent::AgentEntry;
+use shape::{Misfit, Shape};
 
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +39,8 @@ pub struct Tool {
     pub schema: Value,
     /// The sentence that an approver reads.
     pub summary: Template,
+    /// What policies see of its arguments.
+    pub(crate) shape: Shape,
     validator: Validator,
 }
 
@@ -63,6 +72,12 @@ pub struct ToolEntry {
     /// How long an approval may take, in seconds; never beyond the time that a call may still start.
     #[serde(default = "default_approval_within_s")]
     pub approval_within_s: u32,
+    /// Whether its arguments may be shown while an agent's turn goes on, to whoever may see the job.
+    #[serde(default)]
+    pub public: bool,
+    /// How many calls of it may run at once at the gateway, whoever asked for them; absent: as many as come.
+    #[serde(default)]
+    pub at_most: Option<u32>,
     /// File in `policy/schemas` with the JSON Schema of the arguments.
     pub schema: String,
     /// Arguments that the schema accepts, for documentation and tests.
@@ -111,6 +126,8 @@ impl ToolEntry {
             expected_ms: 0,
             not_after_s: 0,
             approval_within_s: 0,
+            public: false,
+            at_most: None,
             schema: String::new(),
             example: toml::Table::new(),
         }
@@ -132,7 +149,8 @@ pub struct ArgumentFault {
 }
 
 impl Tool {
-    /// Checks arguments against the schema; every fault is named, up to 20.
+    /// Checks arguments against the schema; every fault is named, up to 20. What policies could not look at is a fault as well:
+    /// a schema may accept a number that they have no type for.
     pub fn validate(&self, arguments: &Value) -> Result<(), Vec<ArgumentFault>> {
         let faults: Vec<ArgumentFault> = self
             .validator
@@ -140,7 +158,11 @@ impl Tool {
             .take(20)
             .map(|e| ArgumentFault { pointer: e.instance_path().to_string(), message: e.masked().to_string() })
             .collect();
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let misfit = |misfit: Misfit| vec![ArgumentFault { pointer: misfit.path, message: misfit.problem.to_owned() }];
+        self.shape.see(arguments).map(drop).map_err(misfit)
     }
 
     /// The example of the entry as JSON.
@@ -149,10 +171,11 @@ impl Tool {
     }
 }
 
-/// Every tool by name.
+/// Every tool and every agent by name.
 #[derive(Debug)]
 pub struct Catalogue {
     tools: BTreeMap<String, Tool>,
+    agents: BTreeMap<String, AgentEntry>,
 }
 
 /// Why a catalogue cannot be used. A function with a bad catalogue refuses to start.
@@ -169,6 +192,14 @@ pub enum CatalogueFault {
         /// What is wrong with it.
         problem: String,
     },
+    /// An agent's entry contradicts itself, or a tool's.
+    #[error("policy/tools.toml: agent {agent}: {problem}")]
+    Agent {
+        /// Which agent.
+        agent: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -176,6 +207,8 @@ pub enum CatalogueFault {
 struct File {
     #[serde(default)]
     tool: Vec<ToolEntry>,
+    #[serde(default)]
+    agent: Vec<AgentEntry>,
 }
 
 impl Catalogue {
@@ -193,14 +226,16 @@ impl Catalogue {
             let validator = jsonschema::draft202012::new(&schema)
                 .map_err(|e| fault(format!("schemas/{} is no JSON Schema: {e}", entry.schema)))?;
             let summary = Template::parse(&entry, &schema).map_err(|problem| fault(problem.to_string()))?;
-            let tool = Tool { entry, schema, summary, validator };
+            let shape = schema.as_object().map_or_else(Shape::nothing, Shape::record);
+            let tool = Tool { entry, schema, summary, shape, validator };
             tool.validate(&tool.example())
                 .map_err(|faults| fault(format!("its example does not fit its schema: {faults:?}")))?;
             if tools.insert(name.clone(), tool).is_some() {
                 return Err(fault("listed twice".to_owned()));
             }
         }
-        Ok(Self { tools })
+        let agents = agent::checked(file.agent, &tools)?;
+        Ok(Self { tools, agents })
     }
 
     /// Looks a tool up.
@@ -212,12 +247,24 @@ impl Catalogue {
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.tools.values()
     }
+
+    /// Looks an agent up.
+    pub fn agent(&self, name: &str) -> Option<&AgentEntry> {
+        self.agents.get(name)
+    }
+
+    /// Every agent, by name.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentEntry> {
+        self.agents.values()
+    }
+}
+
+fn names_a_tool(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
 fn check_entry(entry: &ToolEntry) -> Result<(), &'static str> {
-    if entry.name.is_empty()
-        || !entry.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-    {
+    if !names_a_tool(&entry.name) {
         return Err("the name may hold letters, digits, `_`, `-` and `.`");
     }
     if entry.effect != ToolEffect::Write && entry.idempotent {
@@ -231,6 +278,9 @@ fn check_entry(entry: &ToolEntry) -> Result<(), &'static str> {
     }
     if !(60..=86_400).contains(&entry.approval_within_s) {
         return Err("`approval_within_s` must be 60 to 86400");
+    }
+    if entry.at_most.is_some_and(|most| !(1..=1000).contains(&most)) {
+        return Err("`at_most` must be 1 to 1000");
     }
     Ok(())
 }
@@ -259,12 +309,27 @@ mod tests {
             ("name='t'", "name='t t'"),
             ("attempts=2", "attempts=2\napproval_within_s=59"),
             ("attempts=2", "attempts=2\nsummary='Note {nothing}'"),
+            ("attempts=2", "attempts=2\nat_most=0"),
         ] {
             let text = parse(&GOOD.replace(change, with)).unwrap_err().to_string();
             assert!(text.contains("tool t"), "{change}: {text}");
         }
         assert!(parse(&GOOD.replace("title", "titel")).is_err());
         assert!(parse(&(GOOD.to_owned() + GOOD)).unwrap_err().to_string().contains("twice"));
+    }
+
+    #[test]
+    fn what_policies_cannot_look_at_is_a_fault_in_the_arguments() {
+        let schema = r#"{"type":"object","properties":{"n":{"type":"integer"},"d":{"type":"number"}}}"#;
+        let text = GOOD.replace("{note='x'}", "{}");
+        let catalogue = Catalogue::parse(&text, |_| Some(schema.as_bytes().to_vec())).unwrap();
+        let validate = |arguments: Value| catalogue.get("t").unwrap().validate(&arguments);
+        assert_eq!(validate(serde_json::json!({"n": 5.0, "d": 0.1234, "more": 0.12345})), Ok(()));
+        for (arguments, pointer) in [(serde_json::json!({"d": 0.12345}), "/d"), (serde_json::json!({"n": 1e300}), "/n")]
+        {
+            let faults = validate(arguments).unwrap_err();
+            assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
+    canonical,
     catalogue::Tool,
     policy::{DenyReason, PolicyDecision},
-    summary::{self, Described},
+    summary::{self, Described, SHOWN_AT_MOST},
 };
 
 /// The explanation. Arguments that cannot be shown whole are left out: there is nothing to approve.
@@ -22,4 +23,11 @@ pub fn explanation(tool: &Tool, arguments: &Value, decision: PolicyDecision, why
         "decision": decision.name(),
         "why": why.code(),
     })
+}
+
+/// The explanation of a call whose arguments are not known yet: they would have come from earlier steps.
+pub fn explanation_of_incomplete(tool: &Tool, arguments: &Value, why: DenyReason) -> Value {
+    let shown = canonical::canonical(arguments).len() <= SHOWN_AT_MOST;
+    let arguments = if shown { summary::visible_value(arguments) } else { json!({ "omitted": "too_large" }) };
+    json!({ "title": tool.entry.title, "arguments": arguments, "decision": "undecided", "why": why.code() })
 }

@@ -79,8 +79,20 @@ codes! {
     ArgumentsInvalid = UNPROCESSABLE_ENTITY "arguments_invalid" "The arguments do not fit the tool's schema.";
     /// `not_after` in the past, or too far ahead.
     NotAfterInvalid = UNPROCESSABLE_ENTITY "not_after_invalid" "not_after must lie ahead, by at most 24 hours.";
+    /// `deadline` in the past, or too far ahead.
+    DeadlineInvalid = UNPROCESSABLE_ENTITY "deadline_invalid" "deadline must lie ahead, by at most 24 hours.";
+    /// A conversation that was begun with another agent.
+    ConversationOtherAgent = CONFLICT "conversation_other_agent" "This conversation is with another agent.";
+    /// A conversation that is being deleted.
+    ConversationEnding = CONFLICT "conversation_ending" "This conversation is being deleted.";
+    /// As many conversations as a user may have.
+    ConversationsFull = CONFLICT "conversations_full" "You have as many conversations as you may; delete one.";
+    /// More jobs wait for their turn in a conversation than may.
+    ConversationFull = TOO_MANY_REQUESTS "conversation_full" "Too many jobs wait in this conversation; wait for one to end.";
     /// Not in the catalogue.
     ToolUnknown = FORBIDDEN "tool_unknown" "There is no such tool for this user.";
+    /// Not in the catalogue.
+    AgentUnknown = FORBIDDEN "agent_unknown" "There is no such agent for this user.";
     /// No policy permits the call.
     PolicyDenied = FORBIDDEN "policy_denied" "Policy does not permit this call.";
     /// A policy could not be evaluated, which denies.
@@ -125,6 +137,10 @@ codes! {
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed" "This path does not take this method.";
     /// Cancelling what is over.
     JobOver = CONFLICT "job_over" "The job is already over.";
+    /// A ring for a job that a worker is looking at.
+    JobBusy = CONFLICT "job_busy" "A worker is looking at this job now; ring again.";
+    /// A ring of which nobody knows, or any more.
+    RingOver = GONE "ring_over" "What this ring was given for is over, or never was.";
     /// More submissions than the rate allows.
     RateLimited = TOO_MANY_REQUESTS "rate_limited" "Too many requests; wait as long as Retry-After says.";
     /// More open jobs than the cap.
@@ -139,6 +155,7 @@ impl From<DenyReason> for Code {
     fn from(reason: DenyReason) -> Self {
         match reason {
             DenyReason::ToolUnknown => Self::ToolUnknown,
+            DenyReason::AgentUnknown => Self::AgentUnknown,
             // Where the service explains, it does not refuse; if it ever did, it would be a denial like any other.
             DenyReason::PolicyDenied | DenyReason::ModeExplainOnly => Self::PolicyDenied,
             DenyReason::PolicyError => Self::PolicyError,
@@ -322,38 +339,4 @@ fn empty(status: StatusCode) -> Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    fn body(answer: &Answer) -> Value {
-        match answer.body() {
-            Body::Text(text) => serde_json::from_str(text).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn codes_are_distinct() {
-        let texts: BTreeSet<&str> = Code::ALL.iter().map(|code| code.text()).collect();
-        assert_eq!(texts.len(), Code::ALL.len());
-    }
-
-    #[test]
-    fn a_server_error_tells_nothing_of_the_inside() {
-        for code in Code::ALL.iter().filter(|code| code.status().is_server_error()) {
-            let error =
-                ApiError::new(*code).detail("secret").with("secret", "secret").because(std::io::Error::other("secret"));
-            assert_eq!(error.inside().as_deref(), Some("secret"));
-            assert!(!body(&error.into_answer()).to_string().contains("secret"), "{code:?}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_never_too_early() {
-        for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2")] {
-            let answer = ApiError::new(Code::RateLimited).retry_after(Duration::from_millis(millis)).into_answer();
-            assert_eq!(answer.headers()["retry-after"], seconds);
-        }
-    }
-}
+mod tests;

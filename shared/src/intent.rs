@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{request_id::RequestId, timestamp::Timestamp, user_id::UserId};
+use crate::{request_id::RequestId, ring::RingSecret, timestamp::Timestamp, user_id::UserId};
 
 /// Invariant 7, *logical keys*: what the gateway's journal knows a call by. It names the operation, never the attempt, so
 /// that repeating an attempt repeats the key. `n` is 0 for a non-idempotent write, always.
@@ -14,9 +14,9 @@ pub struct CallKey {
     pub user_id: UserId,
     /// Which job.
     pub request_id: RequestId,
-    /// Which step of it.
+    /// Which submitted step of it.
     pub step: usize,
-    /// Which round of a turn; 0 for a tool call.
+    /// Its place within that step: 0 for what was submitted, more for what a turn proposed and for its further rounds.
     pub round: u32,
     /// Which repetition of a repeatable call.
     pub n: u32,
@@ -60,6 +60,9 @@ pub struct Intent {
     /// How far the journal was known to have come. One that has come less far since is a restored snapshot.
     #[serde(rename = "q", default)]
     pub sequence: u64,
+    /// By what right whoever runs it has the job looked at.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub ring: Option<RingSecret>,
 }
 
 #[cfg(test)]

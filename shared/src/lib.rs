@@ -1,7 +1,7 @@
 //! OpenClaw for WeChat Mini Programs: the domain, and below it the edges to the outside.
 //!
 //! A **job** is what a user asked for under one **request id**: one to twenty **steps**, run in order, `cursor` being the
-//! next. A step calls one tool of an OpenClaw gateway. The modules in the first group are pure: no I/O, no clock, no
+//! next. A step calls one tool of an OpenClaw gateway, or is a turn of one of its agents. The modules in the first group are pure: no I/O, no clock, no
 //! `async`. Time, randomness and stored items come in as arguments. The second group talks to the outside and decides
 //! nothing that the first group could decide.
 //!
@@ -16,7 +16,9 @@ pub mod backoff;
 pub mod canonical;
 pub mod catalogue;
 pub mod checkpoint;
+pub mod conversation;
 pub mod cursor;
+pub mod derive;
 pub mod digest;
 pub mod explanation;
 pub mod intent;
@@ -24,8 +26,10 @@ pub mod job;
 pub mod mode;
 pub mod operator;
 pub mod policy;
+pub mod progress;
 pub mod rate_limit;
 pub mod request_id;
+pub mod ring;
 pub mod session;
 pub mod step;
 pub mod submission;

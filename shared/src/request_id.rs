@@ -52,6 +52,12 @@ impl RequestId {
         parse_ulid(text).map(|bits| Self(Uuid::from_u128(bits))).ok_or(BadRequestId::Malformed)
     }
 
+    /// An id for a job that no client named: a UUIDv7 of now.
+    pub fn made(now: Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(now.millis()).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
     /// The time that the client put into the id.
     pub fn time(self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX))
@@ -151,6 +157,13 @@ mod tests {
         assert_eq!(id.time().millis(), 1_469_922_850_259);
         assert_eq!(RequestId::parse_key("01arz3ndektsv4rrffq69g5fav").unwrap(), id);
         assert_eq!(id.to_string().parse::<RequestId>().unwrap(), id);
+    }
+
+    #[test]
+    fn an_id_that_was_made_here_is_one_that_a_client_could_have_made() {
+        let now = Timestamp::from_millis(1_795_341_600_000);
+        let id = RequestId::made(now, [0xff; 10]);
+        assert_eq!((id.time(), RequestId::parse_key(&id.to_string())), (now, Ok(id)));
     }
 
     #[test]

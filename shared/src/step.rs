@@ -1,18 +1,70 @@
-//! One step of a job: a tool call, how often it was tried, and how it ended.
+//! One step of a job: a tool call or a round of an agent's turn, how often it was tried, and how it ended.
+//!
+//! A job begins with the steps that were submitted. A round that ends with proposals puts a step behind itself for each of
+//! them, and behind those the next round: so whatever is called is a step, with its own decision, yes, intent and outcome.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{approval::Approval, catalogue::ToolEffect, intent::Intent, timestamp::Timestamp};
+use crate::{
+    approval::Approval, catalogue::ToolEffect, conversation::ConversationName, digest::Digest, intent::Intent,
+    job::ResultRef, progress::Progress, timestamp::Timestamp,
+};
 
-/// A step, as the job item holds it. The arguments are not here but in the payload.
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Calls a tool.
+    #[default]
+    Call,
+    /// Lets an agent run for one round.
+    Turn,
+    /// Deletes a conversation at the gateway.
+    End,
+}
+
+impl StepKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+    fn is_call(&self) -> bool {
+        *self == Self::Call
+    }
+}
+
+/// A step, as the job item holds it. What is sent is not here but in the payload, or in a record of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// The tool's name in the catalogue.
+    /// The tool's name in the catalogue; the agent's, unless it calls.
     #[serde(rename = "tl")]
     pub tool: String,
-    /// What the tool does, as decided at the edge.
+    /// What the tool does, as decided at the edge. A turn by itself changes nothing.
     #[serde(rename = "ef")]
     pub effect: ToolEffect,
+    /// What it does.
+    #[serde(rename = "kd", default, skip_serializing_if = "StepKind::is_call")]
+    pub kind: StepKind,
+    /// The number of the submitted step that it belongs to.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub of: usize,
+    /// Its place within that one: 0 for what was submitted, then the calls that a turn proposed and its further rounds.
+    #[serde(rename = "rd", default, skip_serializing_if = "is_zero")]
+    pub round: u32,
+    /// A value of it comes from a turn or an earlier step, not from the user.
+    #[serde(rename = "dv", default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
+    /// Names what is sent, when that is not what the payload says.
+    #[serde(rename = "ip", default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Digest>,
+    /// The conversation of a turn.
+    #[serde(rename = "cv", default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationName>,
+    /// How long it may take, all its rounds together, in seconds.
+    #[serde(rename = "ds", default, skip_serializing_if = "Option::is_none")]
+    pub deadline_s: Option<u32>,
+    /// When it was first claimed, if it has a deadline.
+    #[serde(rename = "bg", default, skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<Timestamp>,
     /// Dispatches, and crashes before one. Not returns from waiting, not "not started".
     #[serde(rename = "at", default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
@@ -37,6 +89,18 @@ pub struct Step {
     /// Whether the tool is known to have run to an end.
     #[serde(rename = "ok", default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<StepOutcome>,
+    /// Why it did not succeed: a stable code. Kept here when the job went on after it.
+    #[serde(rename = "er", default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it returned. That of the last step is the job's.
+    #[serde(rename = "rs", default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultRef>,
+    /// What the agent was last seen to do.
+    #[serde(rename = "pg", default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<Progress>,
+    /// The end of the reply so far.
+    #[serde(rename = "pt", default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
 }
 
 /// How a step ended.
@@ -73,12 +137,51 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_nought(n: &usize) -> bool {
+    *n == 0
+}
+
 impl Step {
-    /// A step that nothing has happened to yet.
+    /// A turn of this agent that nothing has happened to yet.
+    pub fn turn(agent: String, conversation: Option<ConversationName>) -> Self {
+        Self { kind: StepKind::Turn, conversation, ..Self::new(agent, ToolEffect::Read) }
+    }
+
+    /// The end of a conversation with this agent.
+    pub fn end(agent: String, conversation: ConversationName) -> Self {
+        Self { kind: StepKind::End, conversation: Some(conversation), ..Self::new(agent, ToolEffect::Read) }
+    }
+
+    /// The step behind this one, which belongs to the same submitted step and shares its deadline.
+    #[must_use]
+    pub fn followed_by(&self, next: Self, round: u32) -> Self {
+        Self { of: self.of, round, deadline_s: self.deadline_s, begun_at: self.begun_at, ..next }
+    }
+
+    /// Whether an agent proposed it.
+    pub fn is_proposed(&self) -> bool {
+        self.kind == StepKind::Call && self.round > 0
+    }
+
+    /// By when it has to be over, once it has begun.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        Some(self.begun_at?.plus(Duration::from_secs(self.deadline_s?.into())))
+    }
+
+    /// A tool call that nothing has happened to yet.
     pub fn new(tool: String, effect: ToolEffect) -> Self {
         Self {
             tool,
             effect,
+            kind: StepKind::Call,
+            of: 0,
+            round: 0,
+            derived: false,
+            input: None,
+            conversation: None,
+            deadline_s: None,
+            begun_at: None,
             attempts: 0,
             not_started: 0,
             checks: 0,
@@ -87,6 +190,10 @@ impl Step {
             intent: None,
             running_since: None,
             outcome: None,
+            error: None,
+            result: None,
+            progress: Vec::new(),
+            partial: None,
         }
     }
 }

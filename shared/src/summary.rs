@@ -1,17 +1,20 @@
 //! What an approver sees: all of it, and nothing that looks like something else.
 //!
 //! A sentence from the catalogue's template, filled from properties that the schema bounds, and the arguments themselves.
-//! What would not be visible, or would change what is read around it, is shown as an escape; a backslash is shown as two, so
-//! that no text can look like an escape that it is not. What cannot be shown whole cannot be approved.
+//! Texts stand in quotes, so that none can go on as if it were the template. What would not be visible, or would look like
+//! something else, is shown as an escape. What cannot be shown whole cannot be approved.
 
-use std::fmt::Write as _;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     canonical,
     catalogue::{Tool, ToolEntry},
 };
+
+mod visible;
+
+pub(crate) use visible::hidden;
+pub use visible::{visible, visible_value};
 
 /// The most bytes of canonical arguments that can be shown.
 pub const SHOWN_AT_MOST: usize = 4096;
@@ -71,6 +74,11 @@ pub enum TemplateFault {
          most {QUOTED_AT_MOST} or an `enum`, an integer, a boolean, or a number with `minimum` and `maximum`"
     )]
     Unbounded(String),
+    /// Two properties between which it could not be told where the first one ends.
+    #[error(
+        "`summary` needs a space, or a sign that no number and no word of letters has, between {0} and the property before it"
+    )]
+    Adjoining(String),
 }
 
 impl Template {
@@ -92,6 +100,9 @@ impl Template {
             if !bounded(schema, property) {
                 return Err(TemplateFault::Unbounded(property.to_owned()));
             }
+            if !parts.is_empty() && text.chars().all(may_be_of_a_value) {
+                return Err(TemplateFault::Adjoining(property.to_owned()));
+            }
             parts.extend([Part::Text(text.to_owned()), Part::Property(property.to_owned())]);
             rest = after;
         }
@@ -108,7 +119,7 @@ impl Template {
             match part {
                 Part::Text(text) => filled.push_str(text),
                 Part::Property(name) => match &arguments[name.as_str()] {
-                    Value::String(text) => filled.push_str(&visible(text)),
+                    Value::String(text) => filled.push_str(&visible::quoted(text)),
                     // The schema requires it, so it is there; what is no string is short in its canonical form.
                     value => filled.push_str(&String::from_utf8_lossy(&canonical::canonical(value))),
                 },
@@ -116,6 +127,11 @@ impl Template {
         }
         filled
     }
+}
+
+/// Numbers, `true` and `false` stand in a summary without quotes.
+fn may_be_of_a_value(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')
 }
 
 fn bounded(schema: &Value, property: &str) -> bool {
@@ -134,47 +150,6 @@ fn bounded(schema: &Value, property: &str) -> bool {
             Some(_) => false,
             None => listed && of["type"].is_null(),
         }
-}
-
-/// A value with an escape for everything in its strings and keys that could not be seen.
-pub fn visible_value(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(visible(text)),
-        Value::Array(items) => Value::Array(items.iter().map(visible_value).collect()),
-        Value::Object(entries) => {
-            let shown = entries.iter().map(|(key, value)| (visible(key), visible_value(value)));
-            Value::Object(shown.collect::<Map<_, _>>())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
-}
-
-/// A text with everything in it to be seen. Two texts never look the same.
-pub fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => shown.push_str("\\\\"),
-            c if hidden(c) && u32::from(c) <= 0xffff => {
-                let _infallible = write!(shown, "\\u{:04x}", u32::from(c));
-            }
-            c if hidden(c) => {
-                let _infallible = write!(shown, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => shown.push(c),
-        }
-    }
-    shown
-}
-
-/// What leaves no mark of its own, or moves its neighbours: control characters, line ends, direction, joiners, fillers, tags.
-pub(crate) fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -199,10 +174,32 @@ mod tests {
     fn a_summary_is_filled_from_what_will_run() {
         let arguments = json!({"amount": 500.0, "note": "tea\u{202e}4{sure}", "kind": 1, "sure": true, "rate": 0.5});
         let fill = |summary: &str| template(summary).unwrap().fill(&arguments);
-        assert_eq!(fill("Pay {amount}: {note}"), "Pay 500: tea\\u202e4{sure}");
-        assert_eq!(fill("{kind}{sure} at {rate}."), "1true at 0.5.");
+        assert_eq!(fill("Pay {amount}: {note}"), "Pay 500: \"tea\\u202e4{sure}\"");
+        assert_eq!(fill("{kind}, {sure} at {rate}."), "1, true at 0.5.");
         assert_eq!(fill("付款 {amount} 元"), "付款 500 元");
         assert_eq!(fill(""), "Title");
+    }
+
+    #[test]
+    fn two_calls_never_read_the_same() {
+        let template = template("Pay {amount} to {kind}, {note}; {note}").unwrap();
+        let mut read = std::collections::BTreeMap::new();
+        let texts =
+            ["", "a", "a\"", "\"a", "a; a", "a\"; \"a", "a\\", "a\\\"", "1", "a ", " a", "a  a", "a a", "a\u{a0}a"];
+        for (amount, kind, note) in [1, 11]
+            .into_iter()
+            .flat_map(|amount| [json!("a"), json!(1), json!("1")].map(|kind| (amount, kind)))
+            .flat_map(|(amount, kind)| texts.map(|note| (amount, kind.clone(), note)))
+        {
+            let arguments = json!({"amount": amount, "kind": kind, "note": note});
+            let other = read.insert(template.fill(&arguments), arguments.clone());
+            assert_eq!(other, None, "{arguments}");
+        }
+        let two =
+            super::Template(vec![Part::Property("a".into()), Part::Text(", ".into()), Part::Property("b".into())]);
+        let two = &two;
+        let pairs = texts.iter().flat_map(|a| texts.iter().map(move |b| two.fill(&json!({"a": a, "b": b}))));
+        assert_eq!(pairs.collect::<std::collections::BTreeSet<_>>().len(), texts.len() * texts.len());
     }
 
     #[test]
@@ -213,27 +210,14 @@ mod tests {
         for broken in ["{", "}", "{{amount}}", "a } {amount}", "{amount", "{amount} }"] {
             assert_eq!(template(broken), Err(TemplateFault::Brace), "{broken}");
         }
+        for unclear in
+            ["{amount}{rate}", "{amount}0{rate}", "{amount}.{rate}", "{amount}-e{rate}", "{amount}true{rate}"]
+        {
+            assert_eq!(template(unclear), Err(TemplateFault::Adjoining("rate".to_owned())), "{unclear}");
+        }
         for odd in ["a\nb", "a\u{202e}b", &"x".repeat(201)] {
             assert_eq!(template(odd), Err(TemplateFault::TooLong), "{odd}");
         }
-    }
-
-    #[test]
-    fn whatever_hides_is_shown_in_values_and_keys() {
-        for (text, shown) in [
-            ("two coffees, 两杯咖啡, ☕", "two coffees, 两杯咖啡, ☕"),
-            ("a\u{202e}b", "a\\u202eb"),
-            ("line\r\nend\0", "line\\u000d\\u000aend\\u0000"),
-            ("ali\u{200b}ce\u{feff}", "ali\\u200bce\\ufeff"),
-            ("\u{2066}x\u{2069}\u{61c}\u{85}\u{2028}", "\\u2066x\\u2069\\u061c\\u0085\\u2028"),
-            ("a\u{e0041}\u{3164}", "a\\u{e0041}\\u3164"),
-            ("\\u202e", "\\\\u202e"),
-            ("<b>&amp;</b>", "<b>&amp;</b>"),
-        ] {
-            assert_eq!(visible(text), shown);
-        }
-        let nested = json!({"k\u{202e}": [{"a\n": "b\t"}], "n": 1});
-        assert_eq!(visible_value(&nested), json!({"k\\u202e": [{"a\\u000a": "b\\u0009"}], "n": 1}));
     }
 
     #[test]

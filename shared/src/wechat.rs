@@ -202,7 +202,7 @@ impl WechatClient {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             // A redirect would carry the secret elsewhere.
             .redirect(redirect::Policy::none())
-            // What is repeated is decided below, and the environment is read in `config.rs` only.
+            // What is repeated is decided below, and the environment is read in `config/env.rs` only.
             .retry(reqwest::retry::never())
             .no_proxy()
             .build()

@@ -56,7 +56,7 @@ fn gateway(base: &str) -> Gateway {
 async fn invoke(base: &str) -> CallAnswer {
     let arguments = serde_json::json!({});
     let not_after = World::system().now().plus(SECONDS);
-    let call = JournaledCall { tool: "t", arguments: &arguments, not_after, wait: false };
+    let call = JournaledCall { tool: "t", arguments: &arguments, not_after, wait: false, at_most: None };
     let expected = Expected { journal: "j", sequence: 0 };
     gateway(base).invoke(&tokens(&["old", "new"]), expected, "key", call, None, SECONDS).await.noted()
 }

@@ -22,7 +22,7 @@ fn later(seconds: u64) -> Timestamp {
 }
 
 fn intent() -> Intent {
-    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0 }
+    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None }
 }
 
 fn lease() -> Lease {
@@ -38,6 +38,7 @@ fn job(state: JobState) -> Job {
         fingerprint: Digest::ZERO,
         audit: AuditHead::EMPTY,
         not_after: later(900),
+        deadline: None,
         trace: None,
         start: Start::Queued,
     };
@@ -78,7 +79,7 @@ fn every_state_meets_every_event() {
     let events: [(&str, JobEvent); 14] = [
         ("claimed", JobEvent::Claimed { lease: lease() }),
         ("intended", JobEvent::Intended(intent())),
-        ("parked", JobEvent::Parked { check_at: later(5), intent: None, running: true }),
+        ("parked", JobEvent::Parked { check_at: later(5), intent: None, running: true, seen: None }),
         ("not started", JobEvent::PutBack { check_at: later(5), attempt: Attempt::NotStarted }),
         ("repeatable", JobEvent::PutBack { check_at: later(5), attempt: Attempt::Repeatable }),
         ("succeeded", ended(StepOutcome::Succeeded, Succeeded)),
@@ -166,7 +167,7 @@ fn attempts_count_dispatches_and_crashes_before_one_and_nothing_else() {
     let back = |job: &Job, attempt| job.apply(JobEvent::PutBack { check_at: NOW, attempt }, NOW).unwrap();
     let first = claim(&job(JobState::Queued));
     assert_eq!(first.steps[0].attempts, 1);
-    let parked = first.apply(JobEvent::Parked { check_at: NOW, intent: None, running: true }, NOW).unwrap();
+    let parked = first.apply(JobEvent::Parked { check_at: NOW, intent: None, running: true, seen: None }, NOW).unwrap();
     assert_eq!(claim(&parked).steps[0].attempts, 1, "a return from waiting");
     let not_started = back(&first, Attempt::NotStarted);
     assert_eq!((not_started.steps[0].attempts, not_started.steps[0].not_started), (0, 1));
@@ -179,7 +180,8 @@ fn attempts_count_dispatches_and_crashes_before_one_and_nothing_else() {
 fn an_intent_stays_until_it_is_proven_that_nothing_was_sent_or_the_call_may_be_repeated() {
     let running = job(JobState::Queued).apply(JobEvent::Claimed { lease: lease() }, NOW).unwrap();
     let intended = running.apply(JobEvent::Intended(intent()), NOW).unwrap();
-    let parked = intended.apply(JobEvent::Parked { check_at: NOW, intent: None, running: false }, NOW).unwrap();
+    let parked =
+        intended.apply(JobEvent::Parked { check_at: NOW, intent: None, running: false, seen: None }, NOW).unwrap();
     assert_eq!(parked.steps[0].intent, Some(intent()));
     let cancelled = parked.apply(JobEvent::CancelRequested, NOW).unwrap();
     assert_eq!((cancelled.state, cancelled.cancel_requested), (JobState::Waiting, true), "it may be out");
@@ -193,7 +195,9 @@ fn steps_run_in_order_and_the_cursor_moves_with_the_outcome() {
     let mut two = job(JobState::Running);
     two.steps.push(Step::new("second".into(), ToolEffect::Write));
     let after_first = two.apply(ended(StepOutcome::Succeeded, JobState::Succeeded), NOW).unwrap();
-    assert_eq!((after_first.state, after_first.cursor), (JobState::Running, 1));
+    assert_eq!((after_first.state, after_first.cursor, &after_first.lease), (JobState::Queued, 1, &None));
+    let claimed = JobEvent::Claimed { lease: Lease { owner: "w".into(), expires_at: later(30) } };
+    let after_first = after_first.apply(claimed, NOW).unwrap();
     let done = after_first.apply(ended(StepOutcome::Succeeded, JobState::Succeeded), NOW).unwrap();
     assert_eq!((done.state, done.cursor, done.effect), (JobState::Succeeded, 2, None));
     let stopped = after_first.apply(ended(StepOutcome::NotRun, JobState::Expired), NOW).unwrap();
@@ -208,7 +212,7 @@ fn steps_run_in_order_and_the_cursor_moves_with_the_outcome() {
 fn a_long_wait_moves_the_sweeper_and_a_short_one_does_not() {
     let running = job(JobState::Running);
     let park = |seconds| {
-        let event = JobEvent::Parked { check_at: later(seconds), intent: None, running: true };
+        let event = JobEvent::Parked { check_at: later(seconds), intent: None, running: true, seen: None };
         running.apply(event, NOW).unwrap().sweep_at
     };
     assert_eq!(park(0), running.sweep_at);

@@ -38,7 +38,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn stand(dir: &Path) -> Result<(), Failure> {
-    let mut gateway = MiniGateway::start(dir, true).await;
+    let mut gateway = MiniGateway::start(dir, true, None).await;
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/dist");
     let (operators, sign_in) = issuer()?.unzip();
     let options = Options {

@@ -27,7 +27,7 @@ fn a_payment_runs_once_its_user_has_approved_exactly_it() {
         let (id, shown) = pay(&alice, 120).await;
         assert_eq!(
             (&shown["approver"], &shown["summary"], &shown["arguments"]),
-            (&json!("user"), &json!("Pay 120: two coffees"), &json!({"amount": 120, "note": "two coffees"}))
+            (&json!("user"), &json!("Pay 120: \"two coffees\""), &json!({"amount": 120, "note": "two coffees"}))
         );
         assert_eq!(alice.look(&id).await.body["approval"], shown);
         assert_eq!(target.effects(&id).await, Vec::<String>::new(), "nothing runs before the yes");

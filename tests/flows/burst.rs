@@ -21,7 +21,8 @@ fn of_sixty_jobs_of_six_users_none_is_lost_and_none_runs_twice() {
                 jobs.push(tokio::spawn(async move {
                     let id = new_id();
                     let reply = caller.submit(&id, "ledger_append", json!({"note":"n"})).await;
-                    assert_eq!(reply.status, 202, "{}", reply.body);
+                    // 200 where an earlier answer to it was lost on the way.
+                    assert!([200, 202].contains(&reply.status.as_u16()), "{}", reply.body);
                     (caller.until_over(&id).await["status"].clone(), id)
                 }));
             }

@@ -1,6 +1,7 @@
 //! A Mini Program that holds each answer it gets against `openapi.yaml`.
 
 use std::{
+    io::Write,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -13,6 +14,10 @@ use crate::target::Target;
 
 /// How long anything may take that is waited for. A cloud's sweep runs once a minute.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often a request is sent that the platform answers in place of the service, and the pause between.
+const TRIES: usize = 4;
+const BEFORE_COMING_AGAIN: Duration = Duration::from_secs(1);
 
 /// Somebody who calls the service.
 #[derive(Debug, Clone)]
@@ -32,6 +37,11 @@ pub(crate) fn code(name: &str) -> String {
     static RUN: OnceLock<String> = OnceLock::new();
     let run = RUN.get_or_init(|| Uuid::now_v7().simple().to_string()[20..].to_owned());
     format!("dev-{name}-{run}")
+}
+
+/// Whether an answer is not the service's own: each fault of that has a code.
+fn of_the_platform(reply: &Reply) -> bool {
+    reply.status.is_server_error() && reply.body["code"].is_null()
 }
 
 /// Waits as long as an answer says.
@@ -76,8 +86,32 @@ impl Caller {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    /// Sends anything, and holds the answer against the contract.
+    /// Sends anything, and holds the answer against the contract. What may be sent again under the same name is sent again
+    /// where the platform answers in place of the service, as `docs/api.md` tells every client.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let same_again = method == "GET" || headers.iter().any(|(name, _)| *name == "idempotency-key");
+        let mut tries = if self.target.deployed && same_again { TRIES } else { 1 };
+        let reply = loop {
+            let reply = self.ask(method, path, headers, body).await;
+            tries -= 1;
+            if tries == 0 || !of_the_platform(&reply) {
+                break reply;
+            }
+            // Past what the test harness keeps to itself of a test that passes.
+            let said = format!("COMES AGAIN: the platform answered {method} {path}: {} {}\n", reply.status, reply.body);
+            std::io::stderr().write_all(said.as_bytes()).unwrap();
+            tokio::time::sleep(BEFORE_COMING_AGAIN).await;
+        };
+        let contract = Contract::of_the_checkout();
+        match contract.route(method, path) {
+            Some(route) => contract.check(method, route, &reply),
+            None => contract.check_problem(&reply),
+        }
+        assert_eq!(reply.header("cache-control"), "no-store", "{method} {path}");
+        reply
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let url = format!("{}{path}", self.target.base_url);
         let mut request = self.target.http.request(method.parse().unwrap(), url).body(body.to_vec());
         if !self.token.is_empty() {
@@ -86,18 +120,12 @@ impl Caller {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        let _turn = self.target.at_once.acquire().await.unwrap();
         let answer = request.send().await.unwrap_or_else(|fault| panic!("{method} {path}: {fault:?}"));
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.unwrap();
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(text.into()) };
-        let reply = Reply { status, headers, body };
-        let contract = Contract::of_the_checkout();
-        match contract.route(method, path) {
-            Some(route) => contract.check(method, route, &reply),
-            None => contract.check_problem(&reply),
-        }
-        assert_eq!(reply.header("cache-control"), "no-store", "{method} {path}");
-        reply
+        Reply { status, headers, body }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -24,7 +24,10 @@ fn a_write_is_accepted_polled_and_succeeds_with_one_effect() {
         let job = alice.until_over(&id).await;
         assert_eq!(job["status"], "succeeded", "{job}");
         assert_eq!(job["result"]["details"]["written"], true, "{job}");
-        assert_eq!(job["steps"], json!([{"tool": "ledger_append", "outcome": "succeeded"}]));
+        assert_eq!(
+            job["steps"],
+            json!([{"kind": "call", "tool": "ledger_append", "step": 0, "round": 0, "outcome": "succeeded"}])
+        );
         assert!(job.get("effect").is_none() && job.get("error").is_none(), "{job}");
         assert_eq!(target.effects(&id).await, ["append"]);
 

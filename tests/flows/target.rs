@@ -9,10 +9,14 @@ use std::{
 
 use integration_tests::{
     MiniGateway,
+    app::lines_of,
     mini_gateway::{self, checkout},
 };
 use serde_json::{Value, json};
-use tokio::{runtime::Runtime, sync::Mutex};
+use tokio::{
+    runtime::Runtime,
+    sync::{Mutex, Semaphore},
+};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -22,11 +26,19 @@ use crate::caller::Caller;
 pub(crate) struct Target {
     pub(crate) base_url: String,
     pub(crate) http: reqwest::Client,
+    /// Requests that may be under way at once. An emulator of Lambda starts a process for each that finds none idle, and
+    /// takes all of them down when one cannot start.
+    pub(crate) at_once: Semaphore,
+    /// Whether a platform stands before the service, which may answer in its place.
+    pub(crate) deployed: bool,
     ledger: Option<PathBuf>,
     // Stopped in this order.
     _service: Option<Service>,
     _gateway: Option<MiniGateway>,
 }
+
+/// More requests than any test sends at once.
+const EVERYBODY: usize = 1000;
 
 /// A variable that says where the service is.
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
@@ -60,6 +72,8 @@ impl Target {
         match setting("FLOWS_URL") {
             Some(url) => Self {
                 http: http_client(&url),
+                at_once: Semaphore::new(setting("FLOWS_AT_ONCE").map_or(EVERYBODY, |n| n.parse().expect("a number"))),
+                deployed: true,
                 base_url: url.trim_end_matches('/').to_owned(),
                 // Tests run in their package's directory; the setting is relative to the checkout.
                 ledger: setting("FLOWS_LEDGER").map(|file| checkout().join(file)),
@@ -73,11 +87,13 @@ impl Target {
     async fn start() -> Self {
         let dir = checkout().join(".local/tmp/black-box").join(Uuid::now_v7().to_string());
         std::fs::create_dir_all(&dir).unwrap();
-        let gateway = MiniGateway::start(&dir, true).await;
+        let gateway = MiniGateway::start(&dir, true, None).await;
         let service = Service::start(&dir, &gateway.base_url());
         Self {
             base_url: service.base_url.clone(),
             http: http_client(&service.base_url),
+            at_once: Semaphore::new(EVERYBODY),
+            deployed: false,
             ledger: Some(dir.join("ledger.jsonl")),
             _service: Some(service),
             _gateway: Some(gateway),
@@ -113,8 +129,7 @@ pub(crate) struct Ledger(Vec<Value>);
 impl Ledger {
     /// Every effect of a job, by what the tool did.
     pub(crate) fn of(&self, id: &str) -> Vec<String> {
-        let mine = |line: &&Value| line["toolCallId"].as_str().is_some_and(|call| call.contains(id));
-        self.0.iter().filter(mine).map(|line| line["op"].as_str().unwrap_or_default().to_owned()).collect()
+        lines_of(&self.0, id).map(|line| line["op"].as_str().unwrap_or_default().to_owned()).collect()
     }
 }
 

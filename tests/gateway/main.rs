@@ -8,6 +8,14 @@
     reason = "in a test an unwrap is a failure, a print is a number to publish, and nobody reads the items from outside"
 )]
 
+mod agents;
+mod attacks;
 mod claims;
+mod gaps;
+mod kills;
 mod load;
 mod real;
+mod talk;
+mod turns;
+mod ways;
+mod whole;

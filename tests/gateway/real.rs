@@ -18,14 +18,29 @@ fn runtime() -> &'static Runtime {
 
 static GATEWAY: Mutex<Option<Gateway>> = Mutex::const_new(None);
 
+/// Unoptimised, a test that drives the whole service in one task needs more than a thread usually has.
+const STACK: usize = 32 << 20;
+
+/// The agent that the gateway has beside `main`. The service knows it where a test's policy lists it.
+pub(crate) const CLERK: &str = "clerk";
+
 /// Runs one test with the gateway to itself, up and with its journal.
-pub(crate) fn with_gateway<F: AsyncFnOnce(&mut Real)>(test: F) {
+pub(crate) fn with_gateway<F: AsyncFnOnce(&mut Real) + Send>(test: F) {
+    let ended = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        thread.spawn_scoped(scope, || one_test(test)).expect("a thread").join()
+    });
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+fn one_test<F: AsyncFnOnce(&mut Real)>(test: F) {
     runtime().block_on(async {
         let mut held = GATEWAY.lock().await;
         if held.is_none() {
             let dir = mini_gateway::checkout().join(".local/tmp/real-gateway");
             let _may_be_absent = std::fs::remove_dir_all(&dir);
             let options = GatewayOptions::within(mini_gateway::checkout(), dir);
+            let options = GatewayOptions { more_agents: vec![CLERK.to_owned()], ..options };
             *held = Some(Gateway::start(options).await.expect("the gateway comes up"));
         }
         let mut real = Real { held };

@@ -214,6 +214,7 @@ async fn more_ends_than_one_checkpoint_takes_are_signed_in_several_and_none_is_l
             fingerprint: Digest::ZERO,
             audit: AuditHead { length: 1, digest: Digest::sha256(b"record") },
             not_after: app.clock.now(),
+            deadline: None,
             trace: None,
             start: Start::Queued,
         };

@@ -5,6 +5,8 @@ use std::time::Duration;
 use integration_tests::{App, Client};
 use serde_json::{Value, json};
 
+use crate::{status::turns::until_seen, turns::roomy, workflows::say};
+
 fn write_units(app: &App) -> f64 {
     app.functions.edge_auth.table().consumed().write_units() + app.worker.table().consumed().write_units()
 }
@@ -98,5 +100,61 @@ async fn the_state_item_stays_under_a_kilobyte_all_its_life() {
     sizes.push(app.table.size_of(&app.stored(&alice, &id).await));
     println!("COST job item: {sizes:?} bytes");
     assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
+    app.stop().await;
+}
+
+/// Read units of one request of a client, those for its session included.
+async fn read(app: &App, client: &Client, path: &str, etag: Option<&str>) -> (u16, f64) {
+    let units = || app.functions.status.table().consumed().read_units();
+    let before = units();
+    let headers: Vec<_> = etag.map(|etag| ("if-none-match", etag)).into_iter().collect();
+    let reply = client.send("GET", path, &headers, b"").await;
+    (reply.status.as_u16(), units() - before)
+}
+
+#[tokio::test]
+async fn what_a_user_may_do_is_told_by_one_look_at_the_user() {
+    let app = App::start().await;
+    let alice = app.login("alice").await;
+    // The ladder is read once, and then kept for a while.
+    alice.get("/v1/tools").await;
+    for path in ["/v1/tools", "/v1/agents"] {
+        assert_eq!(read(&app, &alice, path, None).await, (200, 1.0), "{path}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_poll_costs_the_same_whatever_an_agent_is_doing() {
+    let mut app = App::with(roomy()).await;
+    let alice = app.login("alice").await;
+    let (short, long) = (app.new_id(), app.new_id());
+    let reads =
+        "[[tool:ledger_read {\"limit\":1}]][[tool:ledger_read {\"limit\":2}]][[tool:ledger_read {\"limit\":3}]]";
+    assert_eq!(alice.submit_body(&short, &say(&format!("{reads}[[pause:5]][[say:done]]"))).await.status, 202);
+    assert_eq!(alice.submit_body(&long, &say("[[long:8]]")).await.status, 202);
+    let path = |id: &str| format!("/v1/jobs/{id}");
+    let seen = until_seen(&mut app, &alice, &short, 3).await;
+    let size = app.table.size_of(&app.stored(&alice, &short).await);
+    let running = read(&app, &alice, &path(&short), None).await;
+    let same = read(&app, &alice, &path(&short), Some(seen.header("etag"))).await;
+    let mut ended = Vec::new();
+    for id in [&short, &long] {
+        app.finish_in_real_time(&alice, id, Duration::from_secs(30)).await;
+        let etag = alice.get(&path(id)).await.header("etag").to_owned();
+        ended.push((read(&app, &alice, &path(id), None).await, read(&app, &alice, &path(id), Some(&etag)).await));
+    }
+    println!(
+        "COST poll read units: running turn with progress {} ({size} bytes), 304 {}; ended {}, 304 {}; ended with a reply \
+         that is stored apart {}, 304 {}",
+        running.1, same.1, ended[0].0.1, ended[0].1.1, ended[1].0.1, ended[1].1.1
+    );
+    assert_eq!((running.0, same.0), (200, 304));
+    // One for the session's revocation, one for the job.
+    for poll in [running.1, same.1, ended[0].0.1, ended[0].1.1, ended[1].1.1] {
+        assert!(poll <= 2.0, "{poll}");
+    }
+    assert!(ended[1].0.1 <= 5.0, "8 KiB of a reply are two or three units more: {}", ended[1].0.1);
+    assert!(size <= 4096, "{size}");
     app.stop().await;
 }

@@ -17,7 +17,7 @@ async fn a_write_runs_once_and_its_result_comes_back() {
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded");
     assert_eq!(job["result"]["details"]["written"], true, "{job}");
-    assert_eq!(job["steps"], json!([{"tool":"ledger_append","outcome":"succeeded"}]));
+    assert_eq!(job["steps"], json!([{"kind":"call","tool":"ledger_append","step":0,"round":0,"outcome":"succeeded"}]));
     assert!(job.get("effect").is_none() && job.get("error").is_none() && job.get("next_poll_ms").is_none(), "{job}");
     assert_eq!(app.effects(&id), 1);
     app.stop().await;

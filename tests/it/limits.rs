@@ -11,7 +11,14 @@ use shared::{admission::Limits, rate_limit::Rate};
 
 async fn strict() -> App {
     App::with(Setup {
-        edge: |edge| edge.limits = Limits { submissions: Rate::new(Duration::from_secs(2), 3), in_flight: 4 },
+        edge: |edge| {
+            edge.limits = Limits {
+                submissions: Rate::new(Duration::from_secs(2), 3),
+                in_flight: 4,
+                in_flight_long: 2,
+                conversations: 100,
+            }
+        },
         ..Setup::default()
     })
     .await
@@ -90,7 +97,14 @@ async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
 #[tokio::test]
 async fn sixteen_that_race_get_no_more_than_the_places_there_are() {
     let mut app = App::with(Setup {
-        edge: |edge| edge.limits = Limits { submissions: Rate::new(Duration::from_millis(1), 1000), in_flight: 4 },
+        edge: |edge| {
+            edge.limits = Limits {
+                submissions: Rate::new(Duration::from_millis(1), 1000),
+                in_flight: 4,
+                in_flight_long: 2,
+                conversations: 100,
+            }
+        },
         ..Setup::default()
     })
     .await;

@@ -37,6 +37,11 @@ fn every_code_is_in_the_document_and_in_the_table_of_the_docs_and_back() {
     }
 }
 
+#[test]
+fn every_example_fits_its_schema() {
+    Contract::of_the_checkout().check_examples();
+}
+
 #[tokio::test]
 async fn every_answer_of_a_flow_fits_the_document() {
     let contract = Contract::of_the_checkout();
@@ -78,11 +83,15 @@ async fn every_answer_of_a_flow_fits_the_document() {
             let again = alice.send("GET", &path, &[("if-none-match", &etag)], b"").await;
             contract.check("GET", "/v1/jobs/{request_id}", &again);
             contract.check("GET", "/v1/jobs/{request_id}/audit", &alice.get(&format!("{path}/audit")).await);
+            for place in ["0", "1", "x"] {
+                let step = alice.get(&format!("{path}/steps/{place}")).await;
+                contract.check("GET", "/v1/jobs/{request_id}/steps/{place}", &step);
+            }
         }
         for path in ["/v1/jobs", "/v1/jobs?limit=2", "/v1/jobs?limit=x", "/v1/jobs?cursor=x"] {
             contract.check("GET", "/v1/jobs", &alice.get(path).await);
         }
-        for path in ["/v1/tools", "/healthz", "/readyz"] {
+        for path in ["/v1/tools", "/v1/agents", "/v1/conversations", "/healthz", "/readyz"] {
             contract.check("GET", path, &alice.get(path).await);
             contract.check("GET", path, &nobody.get(path).await);
         }
@@ -92,6 +101,9 @@ async fn every_answer_of_a_flow_fits_the_document() {
             }
             app.sweep().await;
         }
+    }
+    for body in ["{}", "{\"ring\":\"x\"}", "x"] {
+        contract.check("POST", "/v1/rings", &nobody.send("POST", "/v1/rings", &[], body.as_bytes()).await);
     }
     contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&format!("/v1/jobs/{}?wait=99", ids[0])).await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);

@@ -5,6 +5,10 @@ use std::time::Duration;
 use integration_tests::App;
 use serde_json::{Value, json};
 
+mod conversations;
+mod steps;
+pub(crate) mod turns;
+
 #[tokio::test]
 async fn an_etag_that_still_holds_is_304_and_says_when_to_look_again() {
     let mut app = App::start().await;
@@ -37,6 +41,11 @@ async fn a_long_poll_answers_as_soon_as_something_changes_and_not_later_than_ask
     let began = std::time::Instant::now();
     assert_eq!(alice.get(&format!("/v1/jobs/{id}?wait=1")).await.body["status"], "queued");
     assert!((900..3000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    let asks = app.new_id();
+    alice.submit(&asks, "ledger_pay", json!({"amount": 120, "note": "two coffees"})).await;
+    let held =
+        tokio::time::timeout(Duration::from_secs(10), async { alice.get(&format!("/v1/jobs/{asks}?wait=20")).await });
+    assert_eq!(held.await.unwrap().body["status"], "awaiting_approval", "it waits for the one who waits");
     let etag = alice.get(&format!("/v1/jobs/{id}")).await.header("etag").to_owned();
     let waiting = {
         let (alice, path) = (alice.clone(), format!("/v1/jobs/{id}?wait=20"));

@@ -6,10 +6,12 @@ use std::{
     collections::BTreeSet,
     io::Write,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
-use integration_tests::App;
+use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
+use shared::ring::{Ring, RingSecret};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
 #[derive(Clone, Default)]
@@ -75,6 +77,72 @@ fn a_line_about_a_request_says_whose_it_was(lines: &[Value], user: &str, size: u
     assert!(find("POST /v1/sessions", Some("wechat_unavailable"))["user_id"].is_null());
 }
 
+/// Submits, approves whatever is asked, and brings the job to its end.
+async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Value {
+    assert_eq!(client.submit_body(id, body).await.status, 202);
+    let began = Instant::now();
+    loop {
+        app.advance(Duration::from_millis(450)).await;
+        while app.deliver().await {}
+        let job = client.job(id).await;
+        if job["next_poll_ms"].is_null() {
+            return job;
+        }
+        if job["status"] == "awaiting_approval" {
+            assert_eq!(app.approve(client, "alice-in-the-logs", id).await.status, 200);
+        }
+        assert!(began.elapsed().as_secs() < 60, "it does not end: {job}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A turn that is rung for and proposes a write, and a workflow that hands on what an agent said. Returns what was said, done
+/// and handed on: no line's business.
+async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static str, String)> {
+    let [message, proposal, reply, handed_on] =
+        ["message", "proposal", "reply", "handed-on"].map(|what| format!("{what}-that-nobody-may-log"));
+    // The ring, while a round is out: a wrong one, the right one, and the journal's own.
+    let out = app.new_id();
+    let said = json!({ "message": format!("{message} [[sleep:1]] [[say:{reply}]]") });
+    assert_eq!(alice.submit_body(&out, &said).await.status, 202);
+    app.deliver().await;
+    let right = app.stored(alice, &out).await.ring().expect("a round is out");
+    let wrong = Ring { secret: RingSecret::from_random([7; 16]), ..right.clone() };
+    for (ring, status) in [(&wrong, 410), (&right, 204)] {
+        let body = json!({ "ring": ring.text() }).to_string();
+        let json = [("content-type", "application/json")];
+        assert_eq!(app.anonymous().send("POST", "/v1/rings", &json, body.as_bytes()).await.status, status);
+    }
+    let job = app.finish_in_real_time(alice, &out, Duration::from_secs(30)).await;
+    assert_eq!(job["result"]["reply"], reply.as_str(), "{job}");
+
+    let script = format!("[[tool:ledger_append {{\"note\":\"{proposal}\"}}]] [[say:asked]] [[then]] [[say:{reply}]]");
+    let id = app.new_id();
+    let job = approved(app, alice, &id, &json!({ "message": format!("{message} {script}") })).await;
+    assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 1), "{job}");
+
+    let from = json!({"$from": {"step": 0, "pointer": "/reply"}});
+    let steps = json!({"steps": [
+        {"message": format!("[[say:{handed_on}]]")},
+        {"tool": "ledger_append", "arguments": {"note": from}},
+        {"message": ["Say it again: ", from]},
+        // A text where a number is wanted.
+        {"tool": "ledger_pay", "arguments": {"amount": from, "note": "n"}},
+    ]});
+    let id = app.new_id();
+    let job = approved(app, alice, &id, &steps).await;
+    assert_eq!((&job["error"]["code"], app.effects(&id)), (&json!("derived_invalid"), 1), "{job}");
+    vec![
+        ("message", message),
+        ("arguments of a proposal", proposal),
+        ("reply", reply),
+        ("value that was handed on", handed_on),
+        ("session", format!(":miniprogram:{}", alice.user_id)),
+        ("ring", String::from(right.secret)),
+        ("ring that is none", String::from(wrong.secret)),
+    ]
+}
+
 #[tokio::test]
 async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fields() {
     let lines = Lines::default();
@@ -89,7 +157,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     // Everything, the libraries' own lines included.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(filter))).unwrap();
 
-    let mut app = App::start().await;
+    let mut app = App::with(Setup { rings: true, ..Setup::default() }).await;
     let alice = app.login("alice-in-the-logs").await;
     let secret_argument = "argument-that-nobody-may-read";
     let id = app.new_id();
@@ -113,6 +181,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     app.faults.none();
     app.put_on_queue(&format!(r#"{{"note":"{secret_argument}"}}"#)).await;
     app.deliver().await;
+    let of_turns = an_agent_is_talked_to(&mut app, &alice).await;
     // An operator: their name, their words and their token are no line's business, and neither is what they are shown.
     let zhang = app.operator("zhang-in-the-logs", &["approver"]);
     let dear = app.new_id();
@@ -140,6 +209,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
         ("operator's words", words.to_owned()),
         ("gateway token", integration_tests::mini_gateway::TOKEN.to_owned()),
     ];
+    forbidden.extend(of_turns);
     forbidden.push(("app secret", document["wechat"]["app_secrets"][0].as_str().unwrap().to_owned()));
     forbidden.push(("login key", document["logins"][0].as_str().unwrap().to_owned()));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

@@ -25,6 +25,12 @@ impl ManualClock {
         self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).expect("a test advances by less"), Ordering::SeqCst);
     }
 
+    /// Moves it forward to the beginning of a minute, for what is counted by minutes.
+    pub fn advance_to_a_minute(&self) {
+        let into = self.now().millis().rem_euclid(60_000).unsigned_abs();
+        self.advance(Duration::from_millis(60_000 - into));
+    }
+
     /// How far it is ahead of the real time, in milliseconds.
     pub fn ahead_ms(&self) -> i64 {
         self.ahead_ms.load(Ordering::SeqCst)

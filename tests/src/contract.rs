@@ -87,6 +87,27 @@ impl Contract {
         assert_eq!(reply.body["status"], reply.status.as_u16(), "{place}");
     }
 
+    /// Panics unless every example of the document fits the schema that it stands beside.
+    pub fn check_examples(&self) {
+        let beside = |place: &str, holder: &Value| {
+            let examples = holder["examples"].as_object().into_iter().flatten();
+            for (name, example) in examples {
+                let place = format!("{place} example {name}");
+                self.fits(&place, &holder["schema"], &self.resolve(example)["value"]);
+            }
+        };
+        for (path, item) in self.document["paths"].as_object().expect("the document has paths") {
+            for (method, operation) in item.as_object().expect("a path has methods") {
+                let body = operation["requestBody"]["content"].as_object().into_iter().flatten();
+                body.for_each(|(_, holder)| beside(&format!("{method} {path}"), holder));
+                for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+                    let content = self.resolve(response)["content"].as_object().into_iter().flatten();
+                    content.for_each(|(_, holder)| beside(&format!("{method} {path} {status}"), holder));
+                }
+            }
+        }
+    }
+
     fn fits(&self, place: &str, schema: &Value, value: &Value) {
         let validator = self.validators.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned();
         let validator = validator.unwrap_or_else(|| {

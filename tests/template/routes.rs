@@ -8,10 +8,12 @@ use serde_json::Value;
 use crate::document::Template;
 
 /// Answers other methods and other paths, as the contract says; not in the contract as routes of their own.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 7] = [
     ("ANY /v1/sessions", "EdgeAuth"),
+    ("ANY /v1/rings", "EdgeAuth"),
     ("ANY /v1/jobs/{request_id}/cancel", "EdgeAuth"),
     ("ANY /v1/jobs/{request_id}/approval", "EdgeAuth"),
+    ("ANY /v1/conversations/{conversation}", "EdgeAuth"),
     ("ANY /v1/operator/{proxy+}", "Operator"),
     ("$default", "Status"),
 ];

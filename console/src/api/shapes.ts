@@ -37,6 +37,10 @@ export interface Approval {
   asked_at: string;
   expires_at: string;
   own: boolean;
+  /** An agent proposed it. */
+  proposed?: boolean;
+  /** Something of it comes from a turn or an earlier step. */
+  derived?: boolean;
 }
 
 export interface JobLine {
@@ -53,6 +57,10 @@ export interface JobLine {
 }
 
 export interface JobApproval {
+  /** The index of its step. */
+  place: number;
+  proposed?: boolean;
+  derived?: boolean;
   approver: "operator" | "user";
   digest: string;
   title: string;
@@ -64,12 +72,37 @@ export interface JobApproval {
   at?: string;
 }
 
+export interface Progress {
+  at: string;
+  doing: string;
+  tool?: string;
+  state?: string;
+  arguments?: string;
+}
+
+export interface JobStep {
+  kind: string;
+  /** Of a call. */
+  tool?: string;
+  /** Of a turn, or of a conversation that ends. */
+  agent?: string;
+  conversation?: string;
+  step: number;
+  round: number;
+  proposed?: boolean;
+  derived?: boolean;
+  outcome?: string;
+  error?: { code: string; message?: string };
+  progress?: Progress[];
+  partial?: string;
+}
+
 export interface JobView {
   request_id: string;
   status: Status;
   effect?: WorldEffect;
   cursor: number;
-  steps: { tool: string; outcome?: string }[];
+  steps: JobStep[];
   result?: Json;
   error?: { code: string; message?: string };
   resolution?: { by: string; happened: boolean; at: string; note?: string };
@@ -77,6 +110,7 @@ export interface JobView {
   cancel_requested?: boolean;
   support_code: string;
   not_after: string;
+  deadline?: string;
   created_at: string;
   updated_at: string;
 }

@@ -22,6 +22,8 @@ export interface Asked {
   digest: string;
   expires_at: string;
   own: boolean;
+  proposed?: boolean;
+  derived?: boolean;
 }
 
 export type Decision = "approve" | "reject";
@@ -45,6 +47,7 @@ export function AskedFacts({ asked }: { asked: Asked }) {
   return (
     <>
       <p class="summary"><bdi>{visible(asked.summary)}</bdi></p>
+      {asked.proposed ? <p class="note warn">{t("approval.proposed")}</p> : asked.derived && <p class="note warn">{t("approval.derived")}</p>}
       <dl class="pairs">
         <div><dt>{t("field.tool")}</dt><dd><code>{visible(asked.tool)}</code> {asked.effect && <EffectBadge effect={asked.effect} />}</dd></div>
         <div><dt>{t("field.user")}</dt><dd><UserLink user={asked.user_id} /></dd></div>

@@ -9,13 +9,13 @@ import { Icon } from "./icon.tsx";
 const NOT_FACTS = new Set(["v", "seq", "at", "event", "actor", "prev", "request_id", "chain", "id"]);
 
 /** What is read first; the rest comes as it comes. */
-const FIRST = ["tool", "mode", "was", "until", "groups", "count", "approver", "approved", "decision", "outcome", "status", "code", "happened", "reason", "job", "user_id", "policies"];
+const FIRST = ["tool", "mode", "was", "until", "groups", "count", "approver", "approved", "decision", "outcome", "calls", "proposals", "tools", "status", "code", "happened", "reason", "job", "user_id", "policies"];
 
 const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
 
 const TONES: Record<string, string> = {
   accepted: "info", approval_asked: "warn", approval_decided: "info", approval_lapsed: "warn", intended: "info", ended: "plain",
-  cancel_requested: "plain", explained: "info", resolved: "info", refused: "bad",
+  derived: "info", turn_sent: "info", round_ended: "plain", cancel_requested: "plain", explained: "info", resolved: "info", refused: "bad",
 };
 
 function tone(record: Fields): string {
@@ -55,7 +55,7 @@ export function Timeline({ records, verdict, newestFirst, most, from }: Timeline
 
 /** What stays the same all along a job's chain is said once. */
 function repeats(name: string, value: Json, fields: Fields, before: Json | undefined): boolean {
-  const lasting = name === "policy_version" || ("request_id" in fields && (name === "step" || name === "tool"));
+  const lasting = name === "policy_version" || ("request_id" in fields && (name === "step" || name === "round" || name === "tool"));
   return lasting && isFields(before) && before[name] === value;
 }
 
@@ -103,6 +103,13 @@ function Line({ record, place, before, standing }: LineProps) {
   );
 }
 
+/** A call of an agent, or a decision about one, in short. The record as it is has the rest. */
+function entry(one: Json): string {
+  if (typeof one === "string") return one;
+  if (!isFields(one) || typeof one["tool"] !== "string" || typeof one["decision"] !== "string") return JSON.stringify(one);
+  return `${one["tool"]}: ${one["decision"]}${one["failed"] === true ? ` (${named("call", "failed")})` : ""}`;
+}
+
 function Fact({ name, value }: { name: string; value: Json }) {
   if (typeof value === "string") {
     const shown = visible(value);
@@ -115,6 +122,6 @@ function Fact({ name, value }: { name: string; value: Json }) {
     return <b title={opaque ? shown : undefined}>{opaque ? short(shown, 10) : shown}</b>;
   }
   if (typeof value === "boolean") return <b>{t(value ? "word.yes" : "word.no")}</b>;
-  if (Array.isArray(value)) return <b>{value.length === 0 ? "–" : visible(value.map((one) => typeof one === "string" ? one : JSON.stringify(one)).join(", "))}</b>;
+  if (Array.isArray(value)) return <b>{value.length === 0 ? "–" : visible(value.map(entry).join(", "))}</b>;
   return <b>{visible(typeof value === "object" && value !== null ? JSON.stringify(value) : String(value))}</b>;
 }

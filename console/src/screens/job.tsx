@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { JobAnswer, JobView } from "../api/shapes.ts";
+import type { JobAnswer } from "../api/shapes.ts";
 import { now } from "../live/clock.ts";
 import { useLive } from "../live/use-live.ts";
 import { AskedFacts, ConfirmDecision, Decide, Expiry, type Asked, type Decision } from "../parts/approval.tsx";
@@ -7,16 +7,13 @@ import { Arguments } from "../parts/arguments.tsx";
 import { Code, Head, Moment, RoleNote, StatusBadge, UserLink, who } from "../parts/bits.tsx";
 import { Resolve } from "../parts/resolve.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
+import { askedOf, atCursor, nameOf } from "../parts/steps.ts";
+import { Steps } from "../parts/steps-list.tsx";
 import { Timeline } from "../parts/timeline.tsx";
 import { useVerdict, VerdictNote } from "../parts/verdict.tsx";
 import { current, may } from "../session/session.ts";
 import { duration, visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
-
-/** The tool at the cursor, or the last one when all are done. */
-function toolOf(view: JobView): string {
-  return (view.steps[view.cursor] ?? view.steps.at(-1))?.tool ?? "";
-}
 
 export function Job({ job }: { job: string }) {
   const { api } = current();
@@ -24,7 +21,7 @@ export function Job({ job }: { job: string }) {
   const view = live.data.value?.view;
   return (
     <>
-      <Head title={view ? t("job.title", { tool: visible(toolOf(view)) }) : t("job.title_short")}>
+      <Head title={view ? t("job.title", { tool: visible(nameOf(atCursor(view))) }) : t("job.title_short")}>
         <Staleness live={live} />
       </Head>
       <Loaded live={live}>{(answer) => <Whole answer={answer} refresh={() => void live.refresh()} />}</Loaded>
@@ -47,12 +44,11 @@ function Whole({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) 
           <div><dt>{t("field.user")}</dt><dd><UserLink user={answer.user_id} whole /></dd></div>
           <div><dt>{t("field.request_id")}</dt><dd><Code text={view.request_id} length={40} /></dd></div>
           <div><dt>{t("field.job")}</dt><dd><Code text={answer.job} length={43} /></dd></div>
-          <div><dt>{t("field.steps")}</dt><dd>{view.steps.map((step, i) => (
-            <span key={i} class="step"><code>{visible(step.tool)}</code>{step.outcome && <> {named("outcome", visible(step.outcome))}</>}</span>
-          ))}</dd></div>
+          <div><dt>{t("field.steps")}</dt><dd><Steps view={view} /></dd></div>
           <div><dt>{t("field.created")}</dt><dd><Moment at={view.created_at} /> <small>{t("job.ago", { age: duration(now.value - Date.parse(view.created_at)) })}</small></dd></div>
           <div><dt>{t("field.updated")}</dt><dd><Moment at={view.updated_at} /></dd></div>
           <div><dt>{t("field.not_after")}</dt><dd><Moment at={view.not_after} /></dd></div>
+          {view.deadline !== undefined && <div><dt>{t("field.deadline")}</dt><dd><Moment at={view.deadline} /></dd></div>}
           {view.error && <div><dt>{t("field.error")}</dt><dd><code>{visible(view.error.code)}</code> {view.error.message && <span>{visible(view.error.message)}</span>}</dd></div>}
         </dl>
         <Question answer={answer} refresh={refresh} />
@@ -78,7 +74,7 @@ function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void 
   if (!approval) return null;
   const asked: Asked = {
     ...approval, job: answer.job, user_id: answer.user_id,
-    tool: toolOf(view), own: current().me.user_ids.includes(answer.user_id),
+    tool: nameOf(askedOf(view)), own: current().me.user_ids.includes(answer.user_id),
   };
   const open = view.status === "awaiting_approval";
   return (
@@ -120,7 +116,7 @@ function Unknown({ answer, refresh }: { answer: JobAnswer; refresh: () => void }
     <div class="note warn">
       <p>{t("wrong.unknown")}</p>
       {may.value.administer ? <button type="button" onClick={() => setResolving(true)}>{t("resolve.open")}</button> : <RoleNote needs="admin" />}
-      {resolving && <Resolve job={answer.job} tool={toolOf(view)} onDone={refresh} onClose={() => setResolving(false)} />}
+      {resolving && <Resolve job={answer.job} tool={nameOf(atCursor(view))} onDone={refresh} onClose={() => setResolving(false)} />}
     </div>
   );
 }

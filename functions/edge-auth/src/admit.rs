@@ -1,9 +1,9 @@
-//! Takes a place in flight for a submission and charges it: one conditional update of the user.
+//! Takes a place in flight for a submission and charges it, if it has not been charged: one conditional update of the user.
 
 use std::time::Duration;
 
 use shared::{
-    admission::Admission,
+    admission::{Admission, JobKind, RECORDED_WITHIN},
     bearer,
     http::{ApiError, Code},
     request_id::RequestId,
@@ -13,16 +13,30 @@ use shared::{
 
 use crate::{EdgeAuth, gate};
 
-/// After how long an admitted submission has recorded its job, or never will: no request lives longer than 30 s.
-const RECORDED_WITHIN: Duration = Duration::from_secs(60);
+/// Whether a submission has been charged when it comes to its place in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Charged {
+    /// That is done at once with taking the place.
+    With,
+    /// It was, because something dear came before.
+    Before,
+}
 
-pub(crate) async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> Result<(), ApiError> {
+pub(crate) async fn admit(
+    edge: &EdgeAuth,
+    session: &Session,
+    (id, kind): (RequestId, JobKind),
+    charged: Charged,
+) -> Result<(), ApiError> {
     let mut healed = false;
     loop {
         let (now, nonce) = (edge.world.now(), edge.world.nonce());
         let limits = &edge.config.limits;
-        let admission = edge.table.admit(session, id, limits, now, &nonce).await.map_err(ApiError::unavailable)?;
-        match admission {
+        let admission = match charged {
+            Charged::With => edge.table.admit(session, (id, kind), limits, now, &nonce).await,
+            Charged::Before => edge.table.admit_charged(session, (id, kind), limits, now, &nonce).await,
+        };
+        match admission.map_err(ApiError::unavailable)? {
             Admission::Applied => return Ok(()),
             Admission::Revoked => return Err(bearer::no_session("revoked")),
             Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
@@ -30,7 +44,7 @@ pub(crate) async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> 
                 healed = true;
                 // Looking through the set is the dearest thing that a submission can ask for, so it is charged by itself.
                 gate::charge(edge, session.user_id).await?;
-                if heal(edge, session).await? == 0 {
+                if heal(edge, session, kind).await? == 0 {
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
                 }
             }
@@ -43,24 +57,24 @@ pub(crate) async fn admit(edge: &EdgeAuth, session: &Session, id: RequestId) -> 
     }
 }
 
-/// Drops from the set in flight what is over, or was never recorded. So no worker has to touch the user item, and a crash
+/// Drops from the set in flight of this kind what is over, or was never recorded. So no worker has to touch the user item, and a crash
 /// cannot make the set drift. What has no job yet may be on its way: it stays until the last admission is so long ago that
 /// nothing can be.
-async fn heal(edge: &EdgeAuth, session: &Session) -> Result<usize, ApiError> {
+async fn heal(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Result<usize, ApiError> {
     let (user_id, now) = (session.user_id, edge.world.now());
     let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };
     let (mut over, mut unrecorded) = (Vec::new(), Vec::new());
-    for id in user.in_flight.iter().filter_map(|id| id.parse::<RequestId>().ok()) {
+    for id in user.taken(kind).iter().filter_map(|id| id.parse::<RequestId>().ok()) {
         match edge.table.job(user_id, id).await.map_err(ApiError::unavailable)? {
             Some(Stored::Job(job)) if job.state.is_over() => over.push(id),
             Some(Stored::Job(_) | Stored::Newer) => {}
             None => unrecorded.push(id),
         }
     }
-    edge.table.drop_in_flight(user_id, &over).await.map_err(ApiError::unavailable)?;
+    edge.table.drop_in_flight(user_id, kind, &over).await.map_err(ApiError::unavailable)?;
     let mut dropped = over.len();
     if user.last_admission.is_none_or(|at| at.plus(RECORDED_WITHIN) <= now) {
-        let gone = edge.table.drop_unrecorded(user_id, &unrecorded, user.last_admission).await;
+        let gone = edge.table.drop_unrecorded(user_id, kind, &unrecorded, user.last_admission).await;
         dropped += if gone.map_err(ApiError::unavailable)? { unrecorded.len() } else { 0 };
     }
     Ok(dropped)

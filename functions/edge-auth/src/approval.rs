@@ -21,7 +21,7 @@ use shared::{
     wechat::LoginCode,
 };
 
-use crate::{EdgeAuth, gate, log_in, submit::ring};
+use crate::{EdgeAuth, gate, line, log_in, record::ring};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,11 +75,13 @@ pub(crate) async fn approval(
     match made.map_err(ApiError::unavailable)? {
         DecisionMade::Took(took) => {
             count(edge, &took);
+            line::leave(edge, &took.after).await;
             answer(edge, &took.after).await
         }
         DecisionMade::Stands(standing, job, lapse) => {
             if let Some(lapse) = lapse {
                 count(edge, &lapse);
+                line::leave(edge, &lapse.after).await;
             }
             stands(edge, standing, &job).await
         }

@@ -13,7 +13,7 @@ use shared::{
     view::JobView,
 };
 
-use crate::{EdgeAuth, submit::ring};
+use crate::{EdgeAuth, line, record::ring};
 
 /// A worker may write in between; after this many lost races the client is asked to repeat.
 const TRIES: usize = 5;
@@ -45,6 +45,7 @@ pub(crate) async fn cancel(
             if cancelled.claimable(edge.world.now()) {
                 ring(edge, &cancelled).await;
             }
+            line::leave(edge, &cancelled).await;
             return answer(edge, &cancelled).await;
         }
     }
@@ -57,14 +58,7 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     let mut after = job
         .apply(JobEvent::CancelRequested, now)
         .map_err(|_| ApiError::new(Code::JobOver).with("job_status", job.state.name()))?;
-    let context = AuditContext {
-        request_id: job.request_id,
-        at: now,
-        actor: Actor::User,
-        step: job.cursor,
-        tool: job.step().map_or("", |step| step.tool.as_str()),
-        policy_version: edge.policy.version(),
-    };
+    let context = AuditContext::at_cursor(job, now, Actor::User, edge.policy.version());
     let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
     let record = AuditRecord::after(job.audit, context, event);
     let put = edge.table.put_audit(job.user_id, &record, now).await;

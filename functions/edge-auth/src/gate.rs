@@ -1,17 +1,22 @@
-//! What becomes of a submission: decided by policy and the ladder before anything is recorded (invariant 9, *default deny*,
-//! for the first time). A refusal is charged to the user's rate, and then recorded in the chain of what they were refused.
+//! What becomes of a submission: every step that is complete is decided by policy and the ladder before anything is recorded
+//! (invariant 9, *default deny*, for the first time), and one refusal refuses them all. A refusal is charged to the user's
+//! rate, and then recorded in the chain of what they were refused.
+
+use std::{collections::BTreeSet, time::Duration};
 
 use shared::{
     audit::RefusalEvent,
     bearer,
-    catalogue::Tool,
+    catalogue::{AgentEntry, Tool},
     http::{ApiError, Code},
     metrics::{Dimension, Metric},
-    policy::{self, DenyReason, Gate, Gated, PolicyDecision},
+    mode::Controls,
+    policy::{self, Decided, DenyReason, Gate, Gated, PolicyDecision, TalkAsked, TurnGate, TurnGated},
     rate_limit::RateDecision,
     request_id::RequestId,
     session::Session,
-    submission::{Call, Submission},
+    step::Step,
+    submission::{Call, Submission, Turn, Wanted, Work},
     summary,
     table::TableError,
     timestamp::Timestamp,
@@ -20,73 +25,227 @@ use shared::{
 
 use crate::EdgeAuth;
 
-/// A call that is recorded, and as what.
+/// How long a conversation may be waited for that is to be deleted.
+const END_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// A step that is recorded, and as what.
 #[derive(Debug)]
-pub(crate) struct Passed<'a> {
-    pub(crate) tool: &'a Tool,
-    pub(crate) call: Call,
-    /// Never [`Gate::Refuse`].
-    pub(crate) gated: Gated,
+#[expect(clippy::large_enum_variant, reason = "a submission has twenty at most, for as long as it is answered")]
+pub(crate) enum Passed<'a> {
+    /// A call that is complete.
+    Call {
+        tool: &'a Tool,
+        call: &'a Call,
+        /// Never [`Gate::Refuse`].
+        gated: Gated,
+    },
+    /// A call that needs what earlier steps will return: the worker decides it at the cursor.
+    Later { tool: &'a Tool, call: &'a Call },
+    /// A turn, whatever its message will be.
+    Turn {
+        agent: &'a AgentEntry,
+        turn: &'a Turn,
+        derived: bool,
+        /// Never [`TurnGate::Refuse`].
+        gated: TurnGated,
+    },
+    /// The end of the user's own conversation: nobody has to permit it.
+    End(Step),
 }
 
-/// Decides about a submission of this session's user.
+impl<'a> Passed<'a> {
+    /// The end of a conversation.
+    pub(crate) fn end(submission: &Submission) -> Option<Self> {
+        let (name, agent) = submission.conversation()?;
+        Some(Self::End(Step::end(agent.to_owned(), name.clone())))
+    }
+
+    /// As the job keeps it.
+    pub(crate) fn step(&self) -> Step {
+        match self {
+            Self::Call { tool, call, .. } => Step::new(call.tool.clone(), tool.entry.effect),
+            Self::Later { tool, call } => Step { derived: true, ..Step::new(call.tool.clone(), tool.entry.effect) },
+            Self::Turn { turn, derived, .. } => {
+                Step { derived: *derived, ..Step::turn(turn.agent.clone(), turn.conversation.clone()) }
+            }
+            Self::End(step) => step.clone(),
+        }
+    }
+
+    /// How long after the step before it this one has to start.
+    pub(crate) fn start_within(&self) -> Duration {
+        match self {
+            Self::Call { tool, .. } | Self::Later { tool, .. } => tool.entry.start_within(),
+            Self::Turn { agent, .. } => agent.start_within() + agent.timeout() * (agent.rounds + 1),
+            Self::End(_) => END_WITHIN,
+        }
+    }
+
+    /// What was decided, and by which policies; nothing while the arguments are not known.
+    pub(crate) fn decided(&self) -> Option<(&'static str, &[String])> {
+        match self {
+            Self::Call { gated: Gated { gate: Gate::Explain(_), decided }, .. }
+            | Self::Turn { gated: TurnGated { gate: TurnGate::WithoutTools, decided, .. }, .. } => {
+                Some(("explain", &decided.policies))
+            }
+            Self::Call { gated: Gated { decided, .. }, .. } | Self::Turn { gated: TurnGated { decided, .. }, .. } => {
+                Some((decided.decision.name(), &decided.policies))
+            }
+            Self::Later { .. } => None,
+            Self::End(_) => Some((PolicyDecision::Run.name(), &[])),
+        }
+    }
+}
+
+/// Why a step does not pass.
+enum Refusal {
+    /// It cannot be decided.
+    Faulty(ApiError),
+    /// It was.
+    Refused {
+        reason: DenyReason,
+        /// The tool or the agent, if the catalogue lists it.
+        named: Option<String>,
+        decided: Decided,
+    },
+}
+
+/// Whose submission it is, and when.
+struct Who<'a> {
+    user_id: UserId,
+    groups: &'a BTreeSet<String>,
+    controls: &'a Controls,
+    now: Timestamp,
+}
+
+/// Decides about a submission of this session's user, step by step.
 pub(crate) async fn decide<'a>(
     edge: &'a EdgeAuth,
     session: &Session,
     id: RequestId,
-    submission: &Submission,
+    submission: &'a Submission,
     now: Timestamp,
-) -> Result<Passed<'a>, ApiError> {
+) -> Result<Vec<Passed<'a>>, ApiError> {
     let user_id = session.user_id;
     let (user, controls) = tokio::join!(edge.table.user(user_id), edge.controls.get(&edge.table, &edge.world));
     let Some(user) = user.map_err(ApiError::unavailable)?.filter(|user| !user.revokes(session.began_at)) else {
         return Err(bearer::no_session("revoked"));
     };
-    let call = submission.calls().first().ok_or_else(|| ApiError::new(Code::BodyInvalid))?;
+    let who = Who { user_id, groups: &user.groups, controls: &controls, now };
+    let mut passed = Vec::with_capacity(submission.steps().len());
+    for (place, wanted) in submission.steps().iter().enumerate() {
+        match decide_step(edge, &who, place, wanted) {
+            Ok(step) => passed.push(step),
+            Err(refusal) => {
+                let error = refuse(edge, user_id, id, refusal).await?;
+                return Err(if submission.steps().len() > 1 { error.with("step", place) } else { error });
+            }
+        }
+    }
+    Ok(passed)
+}
+
+fn decide_step<'a>(edge: &'a EdgeAuth, who: &Who<'_>, place: usize, wanted: &'a Wanted) -> Result<Passed<'a>, Refusal> {
+    // A first step has nothing to refer to; alone, it may use the name of a reference as it likes.
+    let derived = place > 0 && wanted.work.references(place).is_ok_and(|steps| !steps.is_empty());
+    match &wanted.work {
+        Work::Call(call) if derived => match edge.policy.tool(&call.tool) {
+            Some(tool) => Ok(Passed::Later { tool, call }),
+            None => Err(unlisted(DenyReason::ToolUnknown)),
+        },
+        Work::Call(call) => decide_call(edge, who, call),
+        Work::Turn(turn) => {
+            let asked = TalkAsked { user_id: who.user_id, groups: who.groups, agent: &turn.agent, now: who.now };
+            let gated = edge.policy.gate_turn(who.controls, &asked);
+            match (gated.gate, edge.policy.agent(&turn.agent)) {
+                (TurnGate::Run | TurnGate::WithoutTools, Some(agent)) => {
+                    Ok(Passed::Turn { agent, turn, derived, gated })
+                }
+                (TurnGate::Refuse(reason), agent) => {
+                    let named = agent.map(|agent| agent.name.clone());
+                    Err(Refusal::Refused { reason, named, decided: gated.decided })
+                }
+                (TurnGate::Run | TurnGate::WithoutTools, None) => Err(unlisted(DenyReason::AgentUnknown)),
+            }
+        }
+        // Nobody can submit one.
+        Work::End(_) => Err(Refusal::Faulty(ApiError::new(Code::BodyInvalid))),
+    }
+}
+
+fn decide_call<'a>(edge: &'a EdgeAuth, who: &Who<'_>, call: &'a Call) -> Result<Passed<'a>, Refusal> {
     let known = edge.policy.tool(&call.tool);
     // Policies look at nothing that the tool's schema does not accept.
     if let Some(tool) = known {
         let faults = tool.validate(&call.arguments);
-        faults.map_err(|faults| ApiError::new(Code::ArgumentsInvalid).with("errors", faults))?;
+        faults.map_err(|faults| Refusal::Faulty(ApiError::new(Code::ArgumentsInvalid).with("errors", faults)))?;
     }
     let asked = policy::Asked {
-        user_id,
-        groups: &user.groups,
+        user_id: who.user_id,
+        groups: who.groups,
         tool: &call.tool,
         arguments: &call.arguments,
         derived: false,
         audited: true,
-        now,
+        now: who.now,
     };
-    let gated = edge.policy.gate(&controls, &asked);
-    let reason = match (gated.gate, known) {
-        (Gate::Refuse(reason), _) => reason,
-        (_, None) => DenyReason::ToolUnknown,
+    let gated = edge.policy.gate(who.controls, &asked);
+    match (gated.gate, known) {
+        (Gate::Refuse(reason), tool) => {
+            let named = tool.map(|tool| tool.entry.name.clone());
+            Err(Refusal::Refused { reason, named, decided: gated.decided })
+        }
+        (Gate::Run | Gate::Ask(_) | Gate::Explain(_), None) => Err(unlisted(DenyReason::ToolUnknown)),
         (Gate::Run | Gate::Ask(_) | Gate::Explain(_), Some(tool)) => {
+            // Also for a step that asks much later: nobody should wait for what cannot be asked then.
             if matches!(gated.gate, Gate::Ask(_)) {
                 let showable = summary::describe(tool, &call.arguments);
-                showable.map_err(|why| ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string()))?;
+                let error =
+                    |why: summary::NotShowable| ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string());
+                showable.map_err(|why| Refusal::Faulty(error(why)))?;
             }
-            return Ok(Passed { tool, call: call.clone(), gated });
+            Ok(Passed::Call { tool, call, gated })
         }
+    }
+}
+
+fn unlisted(reason: DenyReason) -> Refusal {
+    let decided = Decided { decision: PolicyDecision::Deny(reason), policies: Vec::new(), errors: Vec::new() };
+    Refusal::Refused { reason, named: None, decided }
+}
+
+/// Charges and records a refusal, and says what the client is told.
+async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusal) -> Result<ApiError, ApiError> {
+    let (reason, named, decided) = match refusal {
+        Refusal::Faulty(error) => return Ok(error),
+        Refusal::Refused { reason, named, decided } => (reason, named, decided),
     };
-    note(edge, reason, &gated);
+    note(edge, reason, &decided);
     charge(edge, user_id).await?;
-    let tool = known.map(|tool| tool.entry.name.clone());
     let code = Code::from(reason);
     let refusal =
-        RefusalEvent { tool, code: code.text().to_owned(), policies: gated.decided.policies, request_id: Some(id) };
+        RefusalEvent { tool: named, code: code.text().to_owned(), policies: decided.policies, request_id: Some(id) };
     record_refusal(edge, user_id, refusal).await;
-    Err(ApiError::new(code))
+    Ok(ApiError::new(code))
+}
+
+/// Refuses what asks nothing of any policy, when the service is closed.
+pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
+    let controls = edge.controls.get(&edge.table, &edge.world).await;
+    if controls.service.mode != shared::mode::Mode::Closed {
+        return Ok(());
+    }
+    charge(edge, user_id).await?;
+    Err(ApiError::new(Code::ModeClosed))
 }
 
 /// Counts a refusal, and says in the log why a policy could not be evaluated.
-fn note(edge: &EdgeAuth, reason: DenyReason, gated: &Gated) {
+fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
     tracing::info!(function = "edge-auth", reason = reason.code(), "refused by policy");
     edge.world.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
-    if gated.decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
+    if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
         edge.world.count(Metric::PolicyErrors);
-        for error in &gated.decided.errors {
+        for error in &decided.errors {
             tracing::error!(function = "edge-auth", code = "policy_error", error = %error, "a policy cannot be evaluated");
         }
     }

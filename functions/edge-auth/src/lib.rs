@@ -1,7 +1,8 @@
 //! edge-auth: every client write. Verifies, validates, rate-limits, decides, records the job, rings.
 //!
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
-//! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`])
+//! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`]) ·
+//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`])
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use shared::{
     clock::World,
     config::EdgeAuthConfig,
     controls::ControlsCache,
+    conversation::ConversationName,
     digest::DigestKey,
     http::{Answer, ApiError, Code},
     policy::{Policy, PolicyFault},
@@ -28,9 +30,14 @@ use shared::{
 mod admit;
 mod approval;
 mod cancel;
+mod conversation_cap;
+mod end_conversation;
 mod gate;
+mod line;
 mod log_in;
 mod log_out;
+mod record;
+mod ring_back;
 mod submit;
 
 /// The function, wired.
@@ -73,6 +80,8 @@ enum Route {
     Submit,
     Approval(Option<RequestId>),
     Cancel(Option<RequestId>),
+    EndConversation(Option<ConversationName>),
+    Ring,
 }
 
 impl Route {
@@ -84,6 +93,8 @@ impl Route {
             Self::Submit => "POST /v1/jobs",
             Self::Approval(_) => "POST /v1/jobs/{request_id}/approval",
             Self::Cancel(_) => "POST /v1/jobs/{request_id}/cancel",
+            Self::EndConversation(_) => "DELETE /v1/conversations/{conversation}",
+            Self::Ring => "POST /v1/rings",
         }
     }
 }
@@ -132,6 +143,8 @@ impl EdgeAuth {
                 asked.request_id = id;
                 cancel::cancel(self, request, id, asked).await
             }
+            Route::EndConversation(name) => end_conversation::end_conversation(self, request, name, asked).await,
+            Route::Ring => ring_back::ring_back(self, request, asked).await,
         }
     }
 
@@ -179,10 +192,13 @@ fn route(request: &Request) -> Result<Route, ApiError> {
         (["v1", "jobs"], &Method::POST) => Ok(Route::Submit),
         (["v1", "jobs", id, "approval"], &Method::POST) => Ok(Route::Approval(id.parse().ok())),
         (["v1", "jobs", id, "cancel"], &Method::POST) => Ok(Route::Cancel(id.parse().ok())),
+        (["v1", "conversations", name], &Method::DELETE) => Ok(Route::EndConversation(name.parse().ok())),
+        (["v1", "rings"], &Method::POST) => Ok(Route::Ring),
         // The methods that the path takes, those of other functions included.
         (["v1", "sessions"], _) => Err(ApiError::other_method("DELETE, POST")),
         (["v1", "jobs"], _) => Err(ApiError::other_method("GET, POST")),
-        (["v1", "jobs", _, "approval" | "cancel"], _) => Err(ApiError::other_method("POST")),
+        (["v1", "rings"] | ["v1", "jobs", _, "approval" | "cancel"], _) => Err(ApiError::other_method("POST")),
+        (["v1", "conversations", _], _) => Err(ApiError::other_method("DELETE")),
         _ => Err(ApiError::new(Code::NotFound)),
     }
 }
@@ -199,6 +215,8 @@ mod tests {
             ("/v1/jobs", "GET, POST"),
             ("/v1/jobs/x/approval", "POST"),
             ("/v1/jobs/x/cancel", "POST"),
+            ("/v1/conversations/x", "DELETE"),
+            ("/v1/rings", "POST"),
         ] {
             let mut request = Request::new(Body::Empty);
             *request.method_mut() = Method::PATCH;

@@ -48,6 +48,10 @@ struct Question {
     digest: Digest,
     asked_at: String,
     expires_at: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    proposed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    derived: bool,
     /// Whether it is of a user that this operator is.
     own: bool,
 }
@@ -102,6 +106,8 @@ fn question(caller: &Caller, job: &Job, view: ApprovalView) -> Option<Question> 
         digest: view.digest,
         asked_at: asked.asked_at.to_string(),
         expires_at: view.expires_at,
+        proposed: view.proposed,
+        derived: view.derived,
         own: caller.is(job.user_id),
     })
 }
@@ -139,11 +145,13 @@ pub(crate) async fn decide(
     match decided.await.map_err(fault)? {
         DecisionMade::Took(took) => {
             count(operator, &took);
+            leave_line(operator, &took.after).await;
             answer(operator, &took.after).await
         }
         DecisionMade::Stands(standing, job, lapse) => {
             if let Some(lapse) = lapse {
                 count(operator, &lapse);
+                leave_line(operator, &lapse.after).await;
             }
             stands(operator, caller, standing, &job).await
         }
@@ -173,12 +181,32 @@ fn count(operator: &Operator, took: &Took) {
 /// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.
 async fn answer(operator: &Operator, job: &Job) -> Result<Answer, ApiError> {
     if job.claimable(operator.world.now()) {
-        let trace = job.trace.as_deref().and_then(TraceParent::parse);
-        let bell = Bell::new(job.user_id, job.request_id, trace.as_ref());
-        if let Err(error) = operator.queue.ring(&bell, Duration::ZERO).await {
-            operator.world.count(Metric::RingFailures);
-            tracing::warn!(function = "operator", request_id = %job.request_id, error = %error, "not rung; the sweeper will");
-        }
+        ring(operator, job).await;
     }
     operator.shown(job).await
+}
+
+async fn ring(operator: &Operator, job: &Job) {
+    let trace = job.trace.as_deref().and_then(TraceParent::parse);
+    let bell = Bell::new(job.user_id, job.request_id, trace.as_ref());
+    if let Err(error) = operator.queue.ring(&bell, Duration::ZERO).await {
+        operator.world.count(Metric::RingFailures);
+        tracing::warn!(function = "operator", request_id = %job.request_id, error = %error, "not rung; the sweeper will");
+    }
+}
+
+/// What follows when a job that stood in the line of a conversation is over: the next one is rung for. If that fails, the next
+/// one finds out by itself, a little later.
+async fn leave_line(operator: &Operator, job: &Job) {
+    if !job.state.is_over() {
+        return;
+    }
+    match operator.table.hand_on(&operator.world, job).await {
+        Ok(None) => {}
+        Ok(Some(next)) => ring(operator, &next).await,
+        Err(error) => tracing::warn!(
+            function = "operator", code = "not_handed_on", request_id = %job.request_id, error = %error,
+            "the job is over, and still in line"
+        ),
+    }
 }

@@ -80,14 +80,7 @@ async fn commit(
     let mut after = job
         .apply(JobEvent::Resolved(resolution), now)
         .map_err(|fault| ApiError::new(Code::JobNotUnknown).because(fault))?;
-    let context = AuditContext {
-        request_id: job.request_id,
-        at: now,
-        actor: Actor::Operator,
-        step: job.cursor,
-        tool: job.step().map_or("", |step| step.tool.as_str()),
-        policy_version: operator.policy.version(),
-    };
+    let context = AuditContext::at_cursor(job, now, Actor::Operator, operator.policy.version());
     let event = AuditEvent::Resolved {
         happened,
         by: Some("operator".to_owned()),

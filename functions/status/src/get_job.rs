@@ -7,7 +7,7 @@ use lambda_http::Request;
 use serde_json::{Value, json};
 use shared::{
     http::{self, Answer, ApiError, Code},
-    job::{Job, ResultRef},
+    job::{Job, JobState, ResultRef},
     request_id::RequestId,
     table::TableError,
     user_id::UserId,
@@ -45,7 +45,8 @@ pub(crate) async fn get_job(
     Ok(answer)
 }
 
-/// The job once it is over, or another revision than the client has, or than it was at first, or after `wait`.
+/// The job once it is over, or asks a person something that the client has not seen, or has another revision than the client
+/// has, or than it had at first, or after `wait`.
 async fn watch(
     status: &Status,
     user: UserId,
@@ -57,7 +58,10 @@ async fn watch(
     let first_rev = job.rev;
     let mut pauses = Pauses::within(wait);
     loop {
-        let news = job.state.is_over() || job.rev != first_rev || etag::known(headers, job.rev) == Some(false);
+        let known = etag::known(headers, job.rev);
+        // Nothing changes before the person answers, who may be the one that waits.
+        let asks = job.state == JobState::AwaitingApproval && known.is_none();
+        let news = job.state.is_over() || asks || job.rev != first_rev || known == Some(false);
         let Some(pause) = (!news).then(|| pauses.next()).flatten() else { return Ok(job) };
         tokio::time::sleep(pause).await;
         job = status.own_job(user, id).await?;

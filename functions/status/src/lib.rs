@@ -2,11 +2,12 @@
 //!
 //! It reads the table and nothing else, and holds public keys only.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ::http::Method;
 use lambda_http::{Request, RequestExt};
 use shared::{
+    admission::UserState,
     bearer,
     clock::World,
     config::StatusConfig,
@@ -14,19 +15,23 @@ use shared::{
     digest::DigestKey,
     http::{Answer, ApiError, Code},
     job::Job,
+    mode::Controls,
     policy::{Policy, PolicyFault},
     request_id::RequestId,
     secrets::{Listed, Secrets, SecretsError, StatusSecrets},
-    session::{Session, SessionVerifier},
+    session::SessionVerifier,
     table::{Stored, Table, TableError},
     telemetry::{self, Asked},
     user_id::UserId,
 };
 
+mod agents;
 mod audit;
 mod etag;
 mod get_job;
+mod get_step;
 mod health;
+mod list_conversations;
 mod list_jobs;
 mod query;
 mod routes;
@@ -49,6 +54,13 @@ pub struct Status {
 struct StatusKeys {
     verifier: SessionVerifier,
     cursors: Listed<DigestKey>,
+}
+
+/// What policy has to know of a user now: their groups, and the ladder.
+struct Standing {
+    user_id: UserId,
+    groups: BTreeSet<String>,
+    controls: Arc<Controls>,
 }
 
 /// Why the function cannot start.
@@ -91,38 +103,46 @@ impl Status {
     }
 
     async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-        let (route, id) = routes::find(path(request)).ok_or_else(|| ApiError::new(Code::NotFound))?;
+        let route = Route::find(path(request)).ok_or_else(|| ApiError::new(Code::NotFound))?;
         if request.method() != Method::GET {
             return Err(ApiError::other_method(route.allow()));
         }
         asked.route = route.name();
         match route {
-            Route::Live => return Ok(health::live()),
-            Route::Ready => return Ok(health::ready(self).await),
-            Route::Jobs | Route::Job | Route::Audit | Route::Tools => {}
+            Route::Live => Ok(health::live()),
+            Route::Ready => Ok(health::ready(self).await),
+            Route::Jobs => list_jobs::list_jobs(self, request, self.user(request, asked).await?).await,
+            Route::Job(id) => {
+                let user = self.user(request, asked).await?;
+                get_job::get_job(self, request, user, named(id, asked)?).await
+            }
+            Route::Step(id, place) => {
+                let user = self.user(request, asked).await?;
+                get_step::get_step(self, user, named(id, asked)?, place).await
+            }
+            Route::Audit(id) => {
+                let user = self.user(request, asked).await?;
+                audit::audit(self, user, named(id, asked)?).await
+            }
+            Route::Conversations => {
+                list_conversations::list_conversations(self, request, self.user(request, asked).await?).await
+            }
+            Route::Tools => Ok(tools::tools(self, &self.standing(request, asked).await?)),
+            Route::Agents => Ok(agents::agents(self, &self.standing(request, asked).await?)),
         }
-        let session = self.authenticate(request).await?;
-        asked.user_id = Some(session.user_id);
-        if route == Route::Jobs {
-            return list_jobs::list_jobs(self, request, session.user_id).await;
-        }
-        if route == Route::Tools {
-            return tools::tools(self, session.user_id).await;
-        }
-        // An id that is none is an id that nobody has.
-        let id: RequestId = id.parse().map_err(|_| ApiError::new(Code::NotFound))?;
-        asked.request_id = Some(id);
-        if route == Route::Audit {
-            return audit::audit(self, session.user_id, id).await;
-        }
-        get_job::get_job(self, request, session.user_id, id).await
     }
 
     /// Who asks: a session that verifies, of a user who exists and has not ended it.
-    async fn authenticate(&self, request: &Request) -> Result<Session, ApiError> {
+    async fn user(&self, request: &Request, asked: &mut Asked<'_>) -> Result<UserId, ApiError> {
+        Ok(self.known(request, asked).await?.0)
+    }
+
+    /// The same, with what the table says of them.
+    async fn known(&self, request: &Request, asked: &mut Asked<'_>) -> Result<(UserId, UserState), ApiError> {
         let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.world.now())?;
-        bearer::alive(&session, &self.table).await?;
-        Ok(session)
+        let user = bearer::alive(&session, &self.table).await?;
+        asked.user_id = Some(session.user_id);
+        Ok((session.user_id, user))
     }
 
     /// Reads the secrets, so that a function without them does not start.
@@ -142,6 +162,12 @@ impl Status {
         self.secrets.get(&self.world, make).await
     }
 
+    /// Who asks, with what policy has to know of them now.
+    async fn standing(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Standing, ApiError> {
+        let (user_id, user) = self.known(request, asked).await?;
+        Ok(Standing { user_id, groups: user.groups, controls: self.controls.get(&self.table, &self.world).await })
+    }
+
     /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.
     async fn own_job(&self, user: UserId, id: RequestId) -> Result<Job, ApiError> {
         match self.table.job(user, id).await.map_err(table_fault)? {
@@ -151,6 +177,13 @@ impl Status {
             None => Err(ApiError::new(Code::NotFound)),
         }
     }
+}
+
+/// The job that a path names. An id that is none is an id that nobody has.
+fn named(id: &str, asked: &mut Asked<'_>) -> Result<RequestId, ApiError> {
+    let id = id.parse().map_err(|_| ApiError::new(Code::NotFound))?;
+    asked.request_id = Some(id);
+    Ok(id)
 }
 
 /// The path as it was sent; the URI's has been through a parser that takes `..` for a step up.

@@ -2,29 +2,55 @@
 
 /// A path of this function. All of them take GET.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
+pub(crate) enum Route<'a> {
     /// A user's jobs.
     Jobs,
-    /// One of them.
-    Job,
+    /// One of them, by its id.
+    Job(&'a str),
+    /// One of its steps, by its place.
+    Step(&'a str, &'a str),
     /// Its audit chain.
-    Audit,
+    Audit(&'a str),
+    /// A user's conversations.
+    Conversations,
     /// What the user may call.
     Tools,
+    /// Whom the user may talk to.
+    Agents,
     /// Whether the process answers.
     Live,
     /// Whether the service works.
     Ready,
 }
 
-impl Route {
+impl<'a> Route<'a> {
+    /// The route of a path, with the segments that it leaves open.
+    pub(crate) fn find(path: &'a str) -> Option<Self> {
+        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        match *segments.as_slice() {
+            ["v1", "jobs"] => Some(Self::Jobs),
+            ["v1", "jobs", id] if !id.is_empty() => Some(Self::Job(id)),
+            ["v1", "jobs", id, "steps", place] if !id.is_empty() && !place.is_empty() => Some(Self::Step(id, place)),
+            ["v1", "jobs", id, "audit"] if !id.is_empty() => Some(Self::Audit(id)),
+            ["v1", "conversations"] => Some(Self::Conversations),
+            ["v1", "tools"] => Some(Self::Tools),
+            ["v1", "agents"] => Some(Self::Agents),
+            ["healthz"] => Some(Self::Live),
+            ["readyz"] => Some(Self::Ready),
+            _ => None,
+        }
+    }
+
     /// Method and path with placeholders, for logs: the name that route, file and test share.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Jobs => "GET /v1/jobs",
-            Self::Job => "GET /v1/jobs/{request_id}",
-            Self::Audit => "GET /v1/jobs/{request_id}/audit",
+            Self::Job(_) => "GET /v1/jobs/{request_id}",
+            Self::Step(..) => "GET /v1/jobs/{request_id}/steps/{place}",
+            Self::Audit(_) => "GET /v1/jobs/{request_id}/audit",
+            Self::Conversations => "GET /v1/conversations",
             Self::Tools => "GET /v1/tools",
+            Self::Agents => "GET /v1/agents",
             Self::Live => "GET /healthz",
             Self::Ready => "GET /readyz",
         }
@@ -34,29 +60,16 @@ impl Route {
     pub(crate) const fn allow(self) -> &'static str {
         match self {
             Self::Jobs => "GET, POST",
-            Self::Job | Self::Audit | Self::Tools | Self::Live | Self::Ready => "GET",
+            Self::Job(_)
+            | Self::Step(..)
+            | Self::Audit(_)
+            | Self::Conversations
+            | Self::Tools
+            | Self::Agents
+            | Self::Live
+            | Self::Ready => "GET",
         }
     }
-}
-
-/// The route of a path, and the segment that the route leaves open.
-pub(crate) fn find(path: &str) -> Option<(Route, &str)> {
-    let fixed = match path {
-        "/v1/jobs" => Some(Route::Jobs),
-        "/v1/tools" => Some(Route::Tools),
-        "/healthz" => Some(Route::Live),
-        "/readyz" => Some(Route::Ready),
-        _ => None,
-    };
-    if let Some(route) = fixed {
-        return Some((route, ""));
-    }
-    let rest = path.strip_prefix("/v1/jobs/")?;
-    let (route, id) = match rest.strip_suffix("/audit") {
-        Some(id) => (Route::Audit, id),
-        None => (Route::Job, rest),
-    };
-    (!id.is_empty() && !id.contains('/')).then_some((route, id))
 }
 
 #[cfg(test)]
@@ -65,10 +78,19 @@ mod tests {
 
     #[test]
     fn each_route_is_found_under_its_own_name() {
-        for route in [Route::Jobs, Route::Job, Route::Audit, Route::Tools, Route::Live, Route::Ready] {
-            let path = route.name().replace("GET ", "").replace("{request_id}", "some-id");
-            let open = if route.name().contains("{request_id}") { "some-id" } else { "" };
-            assert_eq!(find(&path), Some((route, open)));
+        for route in [
+            Route::Jobs,
+            Route::Job("some-id"),
+            Route::Step("some-id", "7"),
+            Route::Audit("some-id"),
+            Route::Conversations,
+            Route::Tools,
+            Route::Agents,
+            Route::Live,
+            Route::Ready,
+        ] {
+            let path = route.name().replace("GET ", "").replace("{request_id}", "some-id").replace("{place}", "7");
+            assert_eq!(Route::find(&path), Some(route));
         }
     }
 
@@ -78,17 +100,26 @@ mod tests {
             "",
             "/",
             "/v1",
+            "v1/jobs",
             "/v1/jobs/",
             "/v1/jobs//audit",
             "/v1/jobs/a/b",
             "/v1/jobs/a/audit/",
             "/v1/jobs/a/b/audit",
+            "/v1/jobs/a/steps",
+            "/v1/jobs/a/steps/",
+            "/v1/jobs//steps/0",
+            "/v1/jobs/a/steps/0/",
+            "/v1/jobs/a/steps/0/result",
+            "/v1/conversations/",
+            "/v1/conversations/a",
             "/v1/tools/",
+            "/v1/agents/main",
             "/V1/jobs",
             "/healthz/x",
             "//healthz",
         ] {
-            assert_eq!(find(path), None, "{path}");
+            assert_eq!(Route::find(path), None, "{path}");
         }
     }
 }

@@ -6,20 +6,19 @@ use serde_json::{Value, json};
 use shared::{
     approval::Approver,
     catalogue::Tool,
-    http::{self, Answer, ApiError},
+    http::{self, Answer},
     mode::Controls,
     policy::{Asked, Gate, Policy},
     timestamp::Timestamp,
     user_id::UserId,
 };
 
-use crate::{Status, table_fault};
+use crate::{Standing, Status};
 
 /// The tools that this user may call now.
-pub(crate) async fn tools(status: &Status, user_id: UserId) -> Result<Answer, ApiError> {
-    let (user, controls) = tokio::join!(status.table.user(user_id), status.controls.get(&status.table, &status.world));
-    let groups = user.map_err(table_fault)?.map(|user| user.groups).unwrap_or_default();
-    Ok(http::ok(&json!({ "tools": listed(&status.policy, &controls, user_id, &groups, status.world.now()) })))
+pub(crate) fn tools(status: &Status, who: &Standing) -> Answer {
+    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.world.now());
+    http::ok(&json!({ "tools": listed }))
 }
 
 /// Decided on the arguments of each tool's example, so another call of the same tool may be decided otherwise. What would be

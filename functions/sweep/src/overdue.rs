@@ -196,6 +196,7 @@ mod tests {
             fingerprint: Digest::ZERO,
             audit: AuditHead::EMPTY,
             not_after: NOW,
+            deadline: None,
             trace: None,
             start: Start::Queued,
         };

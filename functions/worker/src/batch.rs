@@ -40,7 +40,7 @@ async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> b
         return false;
     }
     let began = began();
-    let ended = run_job::run(worker, &bell, deadline).await;
+    let ended = Box::pin(run_job::run(worker, &bell, deadline)).await;
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let trace_id = bell.traceparent.as_deref().and_then(shared::trace::TraceParent::parse);
     let trace_id = trace_id.as_ref().map(shared::trace::TraceParent::trace_id);

@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{
     audit::AuditEvent,
-    canonical,
     catalogue::{Tool, ToolEffect, ToolEntry},
     intent::{Intent, Via},
     job::JobEvent,
     openclaw::{
-        CallAnswer, GatewayTokens,
+        CallAnswer, GatewayTokens, JournalSeen,
         journal::{Expected, JournalAnswer, JournaledCall},
     },
     secrets::{SecretsError, WorkerSecrets},
@@ -17,10 +16,10 @@ use shared::{
 
 use crate::{
     STOP_BEFORE, Worker,
+    at_cursor::AtCursor,
     commit::RunError,
     gate::{Barred, Permitted},
     journal_view::JournalView,
-    run_job::AtCursor,
     verdict::{self, Ending, Facts, Verdict},
 };
 
@@ -54,6 +53,7 @@ impl Worker {
             Ok(permitted) => permitted,
             Err(verdict) => return Ok(Some((cursor, verdict))),
         };
+        let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(None) };
         let tokens = &self.tokens().await?;
         let view = self.journal_view(tokens).await?;
         let via = match (view, tool.entry.effect) {
@@ -87,7 +87,7 @@ impl Worker {
         let answer = self.dispatch(&cursor, tokens, tool, &via).await?;
         let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
         if let (Verdict::Park { .. }, Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
-            step.intent = Some(Intent { via, recorded_at: self.world.now(), sequence: 0 });
+            step.intent = Some(Intent { via, recorded_at: self.world.now(), sequence: 0, ring: None });
         }
         Ok((cursor, verdict))
     }
@@ -108,7 +108,7 @@ impl Worker {
             decision: decided.decision.name().to_owned(),
             policies: decided.policies,
             key: cursor.key().to_string(),
-            arguments_digest: cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments)),
+            arguments_digest: cursor.work_digest,
             journal: journal.as_ref().map(|id| id.journal.clone()),
             boot: journal.map(|id| id.boot),
         };
@@ -116,17 +116,14 @@ impl Worker {
             Via::Journal(id) => self.sequence_of(tokens, &id.journal).await?,
             Via::Direct => 0,
         };
-        let intent = Intent { via: via.clone(), recorded_at: self.world.now(), sequence };
-        let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), Some(audit)).await? else {
+        let intent = Intent { via: via.clone(), recorded_at: self.world.now(), sequence, ring: None };
+        let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), &[audit]).await? else {
             return Ok(None);
         };
         let mut cursor = AtCursor { job, ..cursor };
         // Both may have changed while the intent was written. The journal checks `not_after` once more.
-        if cursor.job.cancel_requested {
-            return Ok(Some((cursor, Verdict::End(Ending::cancelled()))));
-        }
-        if self.world.now() >= cursor.job.not_after {
-            return Ok(Some((cursor, Verdict::End(Ending::expired()))));
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+            return Ok(Some((cursor, Verdict::End(ending))));
         }
         cursor.sent_at = Some(self.world.now());
         let answer = self.dispatch(&cursor, tokens, tool, &via).await?;
@@ -142,21 +139,21 @@ impl Worker {
         intent: &Intent,
     ) -> Result<Verdict, RunError> {
         // A tool that has gone from the catalogue since is only asked for; nothing is sent for it any more.
-        let gone = ToolEntry::gone(&cursor.call.tool, cursor.job.step().map_or(ToolEffect::Write, |step| step.effect));
-        let tool = self.policy.tool(&cursor.call.tool);
+        let gone = ToolEntry::gone(&cursor.work.tool, cursor.job.step().map_or(ToolEffect::Write, |step| step.effect));
+        let tool = self.policy.tool(&cursor.work.tool);
         let entry = tool.map_or(&gone, |tool| &tool.entry);
         // Without a journal there is nobody to ask.
         let Via::Journal(id) = &intent.via else {
             return Ok(self.judge(cursor, entry, &intent.via, false, CallAnswer::Lost));
         };
         let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
-        let give_up = tool.is_none() || cursor.job.cancel_requested || self.world.now() >= cursor.job.not_after;
+        let give_up = tool.is_none() || cursor.gives_up(self.world.now());
         // Nobody has seen it begin, so asking by sending it again may begin it now. What was shut meanwhile does not begin.
         let barred = match tool {
             Some(tool) if !give_up && !running => self.allowed(cursor, tool).await?.err(),
             Some(_) | None => None,
         };
-        let give_up = give_up || matches!(barred, Some(Barred::Ends(_)));
+        let give_up = give_up || matches!(barred, Some(Barred::Ends(_) | Barred::Asks(_)));
         let unread = matches!(barred, Some(Barred::Unread));
         let sequence = self.sequence_of(tokens, &id.journal).await?.max(intent.sequence);
         let expected = Expected { journal: &id.journal, sequence };
@@ -169,13 +166,13 @@ impl Worker {
             // It was there. A journal that no longer has it must not start it again.
             self.gateway.outcome(tokens, expected, &key, timeout).await
         } else {
-            let call = Self::journaled(cursor, false);
+            let call = self.journaled(cursor, false);
             self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await
         };
         let answer = match self.take_note(answer) {
             // The journal had the call and gave it back. The key stays the same, so it goes again at once.
             CallAnswer::Released if !give_up && !unread => {
-                let (call, timeout) = (Self::journaled(cursor, false), AT_ONCE.min(self.time_left(cursor)));
+                let (call, timeout) = (self.journaled(cursor, false), AT_ONCE.min(self.time_left(cursor)));
                 let again = self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await;
                 self.take_note(again)
             }
@@ -199,7 +196,7 @@ impl Worker {
         let left = self.time_left(cursor);
         let Via::Journal(id) = via else {
             // The gateway aborts the tool when we hang up, so we wait as long as we may.
-            let call = (cursor.call.tool.as_str(), &cursor.call.arguments);
+            let call = (cursor.work.tool.as_str(), &cursor.work.arguments);
             let timeout = tool.entry.timeout().min(left);
             let answer = self.gateway.call_directly(tokens, call, &key, cursor.trace.as_ref(), timeout).await;
             return Ok(self.note_unauthorized(answer));
@@ -209,28 +206,30 @@ impl Worker {
         let wait = tool.entry.expected() < WAIT_FOR;
         let timeout = if wait { WAIT_AT_MOST } else { AT_ONCE }.min(left);
         let trace = cursor.trace.as_ref();
-        let answer = self.gateway.invoke(tokens, expected, &key, Self::journaled(cursor, wait), trace, timeout).await;
+        let answer = self.gateway.invoke(tokens, expected, &key, self.journaled(cursor, wait), trace, timeout).await;
         let answer = self.take_note(answer);
         if answer != CallAnswer::Lost {
             return Ok(answer);
         }
-        let again = Self::journaled(cursor, false);
+        let again = self.journaled(cursor, false);
         let answer =
             self.gateway.invoke(tokens, expected, &key, again, trace, AT_ONCE.min(self.time_left(cursor))).await;
         Ok(self.take_note(answer).of_a_repetition())
     }
 
     /// Invariant 5: every call ends before the function does.
-    fn time_left(&self, cursor: &AtCursor<'_>) -> Duration {
+    pub(crate) fn time_left<W>(&self, cursor: &AtCursor<'_, W>) -> Duration {
         cursor.deadline.since(self.world.now()).saturating_sub(STOP_BEFORE)
     }
 
-    fn journaled<'a>(cursor: &'a AtCursor<'_>, wait: bool) -> JournaledCall<'a> {
+    fn journaled<'a>(&self, cursor: &'a AtCursor<'_>, wait: bool) -> JournaledCall<'a> {
+        let at_most = self.policy.tool(&cursor.work.tool).and_then(|tool| tool.entry.at_most);
         JournaledCall {
-            tool: &cursor.call.tool,
-            arguments: &cursor.call.arguments,
+            tool: &cursor.work.tool,
+            arguments: &cursor.work.arguments,
             not_after: cursor.job.not_after,
             wait,
+            at_most,
         }
     }
 
@@ -269,17 +268,22 @@ impl Worker {
 
     /// Remembers who answered, and how far the journal has come.
     pub(crate) fn take_note(&self, answer: JournalAnswer) -> CallAnswer {
-        if let Some(seen) = &answer.seen {
-            self.view.saw(seen);
-        }
-        if matches!(answer.call, CallAnswer::OtherJournal | CallAnswer::JournalAbsent) {
-            self.view.expire();
-        }
+        self.note_journal(answer.seen.as_ref(), Some(&answer.call));
         self.note_unauthorized(answer.noted())
     }
 
+    /// What an answer of any route says of the journal itself.
+    pub(crate) fn note_journal(&self, seen: Option<&JournalSeen>, answer: Option<&CallAnswer>) {
+        if let Some(seen) = seen {
+            self.view.saw(seen);
+        }
+        if matches!(answer, Some(CallAnswer::OtherJournal | CallAnswer::JournalAbsent)) {
+            self.view.expire();
+        }
+    }
+
     /// One forced refresh of the secret; the job itself comes back after a pause, which is the breaker.
-    fn note_unauthorized(&self, answer: CallAnswer) -> CallAnswer {
+    pub(crate) fn note_unauthorized(&self, answer: CallAnswer) -> CallAnswer {
         if answer == CallAnswer::Unauthorized {
             tracing::error!(function = "worker", code = "gateway_unauthorized", "the gateway accepts no listed token");
             self.secrets.expire(&self.world);
@@ -289,7 +293,7 @@ impl Worker {
     }
 
     /// Why nothing can be sent now, and when to try again.
-    fn not_ready(&self, view: &JournalView) -> Option<Duration> {
+    pub(crate) fn not_ready(&self, view: &JournalView) -> Option<Duration> {
         match view {
             JournalView::Unauthorized => {
                 self.note_unauthorized(CallAnswer::Unauthorized);

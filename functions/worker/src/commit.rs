@@ -35,21 +35,21 @@ pub(crate) type Committed = Option<Job>;
 const TRIES: usize = 4;
 
 impl Worker {
-    /// Applies an event and commits it, with `audit` as the record that the new head names.
+    /// Applies an event and commits it, with `records` as the end of the chain that the new head names.
     pub(crate) async fn commit(
         &self,
         job: &Job,
         event: JobEvent,
-        audit: Option<AuditEvent>,
+        records: &[AuditEvent],
     ) -> Result<Committed, RunError> {
         let owner = job.lease.as_ref().map(|lease| lease.owner.clone());
         let mut before = job.clone();
         for _ in 0..TRIES {
             let now = self.world.now();
             let mut after = before.apply(event.clone(), now)?;
-            if let Some(audit) = &audit {
-                let record =
-                    AuditRecord::after(before.audit, self.audit_context(&before, now), audit.clone().seen_in(&after));
+            for record in records {
+                let context = self.audit_context(&before, now);
+                let record = AuditRecord::after(after.audit, context, record.clone().seen_in(&after));
                 // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
                 let put = self.table.put_audit(before.user_id, &record, now).await;
                 after.audit =
@@ -71,14 +71,7 @@ impl Worker {
     }
 
     fn audit_context<'a>(&'a self, job: &'a Job, at: shared::timestamp::Timestamp) -> AuditContext<'a> {
-        AuditContext {
-            request_id: job.request_id,
-            at,
-            actor: Actor::Worker,
-            step: job.cursor,
-            tool: job.step().map_or("", |step| step.tool.as_str()),
-            policy_version: self.policy.version(),
-        }
+        AuditContext::at_cursor(job, at, Actor::Worker, self.policy.version())
     }
 }
 
@@ -89,7 +82,7 @@ trait SeenIn {
 
 impl SeenIn for AuditEvent {
     fn seen_in(mut self, after: &Job) -> Self {
-        if let Self::Ended { status, .. } = &mut self {
+        if let Self::Ended { status, .. } | Self::RoundEnded { status, .. } = &mut self {
             after.state.name().clone_into(status);
         }
         self

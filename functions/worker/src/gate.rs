@@ -2,7 +2,10 @@
 //! user's groups as they are now (invariant 9, *default deny*, for the second time).
 //!
 //! Nobody is asked twice. What needs no yes goes on; what needs one goes on if one was given that is strong enough, however
-//! often policy or catalogue have changed since; what needs a stronger one ends.
+//! often policy or catalogue have changed since; what needs a stronger one ends. Only a step that the edge could not decide,
+//! because others came before it, asks here.
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use shared::{
     approval::{self, Approver, Bound},
@@ -10,14 +13,18 @@ use shared::{
     explanation::explanation,
     intent::Via,
     metrics::Metric,
+    mode::Controls,
     openclaw::CallAnswer,
     policy::{Asked, Decided, DenyReason, Gate, Gated, PolicyDecision},
+    step::Step,
+    summary,
+    user_id::UserId,
 };
 
 use crate::{
     Worker,
+    at_cursor::AtCursor,
     commit::RunError,
-    run_job::AtCursor,
     verdict::{Ending, Verdict},
 };
 
@@ -27,11 +34,19 @@ pub(crate) struct Permitted<'a> {
     pub(crate) decided: Decided,
 }
 
+/// Where a user and the service stand.
+pub(crate) struct Standing {
+    pub(crate) groups: BTreeSet<String>,
+    pub(crate) controls: Arc<Controls>,
+}
+
 /// Why nothing may be sent now.
 #[derive(Debug)]
 pub(crate) enum Barred {
     /// The step ends.
     Ends(Ending),
+    /// Somebody has to say yes to it, and was not asked yet.
+    Asks(Approver),
     /// The mode cannot be read. Nobody chose that: nothing is sent, and nothing that was accepted ends for it.
     Unread,
 }
@@ -46,6 +61,11 @@ impl Worker {
         Ok(match self.allowed(cursor, tool).await? {
             Ok(decided) => Ok(Permitted { tool, decided }),
             Err(Barred::Ends(ending)) => Err(Verdict::End(ending)),
+            // What cannot be shown whole cannot be approved.
+            Err(Barred::Asks(_)) if summary::describe(tool, &cursor.work.arguments).is_err() => {
+                Err(Verdict::End(Ending::refused("arguments_not_showable")))
+            }
+            Err(Barred::Asks(approver)) => Err(Verdict::Ask(approver, tool.entry.approval_within())),
             Err(Barred::Unread) => {
                 Err(self.judge(cursor, &tool.entry, &Via::Direct, true, CallAnswer::NotStarted(None)))
             }
@@ -59,18 +79,17 @@ impl Worker {
         tool: &Tool,
     ) -> Result<Result<Decided, Barred>, RunError> {
         let (Gated { gate, decided }, chosen) = self.gate(cursor, true).await?;
-        if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
-            self.world.count(Metric::PolicyErrors);
-            for error in &decided.errors {
-                tracing::error!(function = "worker", code = "policy_error", error = %error, "a policy cannot be evaluated");
-            }
-        }
+        self.note_errors(&decided);
+        let proposed = cursor.job.step().is_some_and(Step::is_proposed);
         Ok(match gate {
             Gate::Run => Ok(decided),
             Gate::Ask(need) if approved(cursor, need) => Ok(decided),
+            Gate::Ask(need) if may_ask(cursor) => Err(Barred::Asks(need)),
             Gate::Ask(_) => Err(Barred::Ends(Ending::refused("approval_insufficient"))),
+            // The agent is told, and answers its user.
+            Gate::Explain(why) if proposed => Err(Barred::Ends(Ending::refused(why.code()))),
             Gate::Explain(why) => {
-                let told = explanation(tool, &cursor.call.arguments, decided.decision, why);
+                let told = explanation(tool, &cursor.work.arguments, decided.decision, why);
                 Err(Barred::Ends(Ending::explained(why.code(), told)))
             }
             Gate::Refuse(DenyReason::ModeReadOnly) if !chosen => Err(Barred::Unread),
@@ -78,19 +97,30 @@ impl Worker {
         })
     }
 
+    pub(crate) fn note_errors(&self, decided: &Decided) {
+        if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
+            self.world.count(Metric::PolicyErrors);
+            for error in &decided.errors {
+                tracing::error!(function = "worker", code = "policy_error", error = %error, "a policy cannot be evaluated");
+            }
+        }
+    }
+
     /// What needs no policy to be seen.
     fn sound(&self, cursor: &AtCursor<'_>) -> Result<&Tool, Ending> {
         let (job, step) = (&cursor.job, cursor.job.step());
-        if job.cancel_requested {
-            return Err(Ending::cancelled());
-        }
-        if self.world.now() >= job.not_after {
-            return Err(Ending::expired());
+        if let Some(ending) = Ending::before_it_began(job, self.world.now()) {
+            return Err(ending);
         }
         let unknown = || Ending::refused(DenyReason::ToolUnknown.code());
-        let tool = self.policy.tool(&cursor.call.tool).ok_or_else(unknown)?;
-        if tool.validate(&cursor.call.arguments).is_err() {
-            return Err(Ending::refused("arguments_invalid"));
+        let tool = self.policy.tool(&cursor.work.tool).ok_or_else(unknown)?;
+        if tool.validate(&cursor.work.arguments).is_err() {
+            let worked_out = cursor.derived.is_some();
+            return Err(if worked_out {
+                Ending::failed_unsent("derived_invalid")
+            } else {
+                Ending::refused("arguments_invalid")
+            });
         }
         // The edge took it for a read, so nothing was recorded for it that a write needs; or the other way round.
         if step.is_some_and(|step| step.effect != tool.entry.effect) {
@@ -105,19 +135,26 @@ impl Worker {
     /// What becomes of the call now, and whether somebody chose the mode that it was decided in.
     async fn gate(&self, cursor: &AtCursor<'_>, audited: bool) -> Result<(Gated, bool), RunError> {
         let user_id = cursor.job.user_id;
-        let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.world));
-        // Whom nobody knows, policy cannot be asked about: without groups, a rule against one of them would not hold.
-        let Some(groups) = user?.map(|user| user.groups) else { return Ok((refused_unasked(), true)) };
+        let Some(Standing { groups, controls }) = self.standing(user_id).await? else {
+            return Ok((refused_unasked(), true));
+        };
         let asked = Asked {
             user_id,
             groups: &groups,
-            tool: &cursor.call.tool,
-            arguments: &cursor.call.arguments,
-            derived: false,
+            tool: &cursor.work.tool,
+            arguments: &cursor.work.arguments,
+            derived: cursor.job.step().is_some_and(|step| step.derived),
             audited,
             now: self.world.now(),
         };
         Ok((self.policy.gate(&controls, &asked), controls.is_set()))
+    }
+
+    /// What policy has to know of a user now. `None` when nobody knows them: without groups, a rule against one of them would
+    /// not hold, so policy cannot be asked.
+    pub(crate) async fn standing(&self, user_id: UserId) -> Result<Option<Standing>, RunError> {
+        let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.world));
+        Ok(user?.map(|user| Standing { groups: user.groups, controls }))
     }
 
     /// Whether a step may end although its audit record cannot be written: a read whose policy says so. Nothing that writes
@@ -126,6 +163,12 @@ impl Worker {
         let reads = cursor.job.step().is_some_and(|step| step.effect == ToolEffect::Read);
         reads && self.gate(cursor, false).await.is_ok_and(|(gated, _)| gated.gate == Gate::Run)
     }
+}
+
+/// Whether its question may still be put: the edge could not, because other steps came first.
+fn may_ask(cursor: &AtCursor<'_>) -> bool {
+    let unasked = |step: &Step| step.approval.is_none() && step.intent.is_none();
+    cursor.job.cursor > 0 && cursor.job.step().is_some_and(unasked)
 }
 
 fn refused_unasked() -> Gated {
@@ -138,13 +181,6 @@ fn refused_unasked() -> Gated {
 fn approved(cursor: &AtCursor<'_>, need: Approver) -> bool {
     let job = &cursor.job;
     let Some(approval) = job.step().and_then(|step| step.approval.as_ref()) else { return false };
-    let bound = Bound {
-        user_id: job.user_id,
-        request_id: job.request_id,
-        step: job.cursor,
-        round: 0,
-        tool: &cursor.call.tool,
-        arguments: &cursor.call.arguments,
-    };
+    let bound = Bound::at_cursor(job, cursor.work);
     approval.suffices_for(need) && approval.digest == approval::digest(cursor.digest_key, &bound)
 }

@@ -18,13 +18,23 @@ use shared::{
     timestamp::Timestamp,
 };
 
+mod at_cursor;
 mod batch;
 mod call;
 mod commit;
+mod end_conversation;
+mod ending;
 mod gate;
 mod journal_view;
+mod line;
+mod message;
+mod prepare;
 mod resolve;
+mod rounds;
 mod run_job;
+mod seen;
+mod turn;
+mod turn_verdict;
 mod verdict;
 
 pub use call::{AT_ONCE, WAIT_AT_MOST};

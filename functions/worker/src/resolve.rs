@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use shared::{
     audit::AuditEvent,
-    intent::{CallKey, Via},
+    intent::Via,
     job::{Job, JobEvent, Resolution, ResolvedBy},
     openclaw::{CallAnswer, journal::Expected},
 };
 
-use crate::{
-    Worker,
-    commit::RunError,
-    run_job::{Rung, over},
-};
+use crate::{Worker, commit::RunError, run_job::Rung};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -24,7 +20,7 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     let known = step.intent.as_ref().map_or(0, |intent| intent.sequence);
     let sequence = worker.sequence_of(tokens, &id.journal).await?.max(known);
     let expected = Expected { journal: &id.journal, sequence };
-    let key = CallKey { user_id: job.user_id, request_id: job.request_id, step: job.cursor, round: 0, n: step.n };
+    let key = job.call_key();
     // Revoking proves a negative and reads a positive: a key that never arrived can then never run.
     let answer = worker.gateway.revoke(tokens, expected, &key.to_string(), TIMEOUT).await;
     let happened = match worker.take_note(answer) {
@@ -54,8 +50,8 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         .commit(
             job,
             JobEvent::Resolved(resolution),
-            Some(AuditEvent::Resolved { happened, by: None, operator: None, note_digest: None }),
+            &[AuditEvent::Resolved { happened, by: None, operator: None, note_digest: None }],
         )
         .await?;
-    over(committed)
+    Ok(committed.map_or(Rung::LeaseLost, |job| Rung::Over(job.state)))
 }

@@ -1,25 +1,25 @@
 //! One ring of one job: claim it, take the step at the cursor on by one answer, commit what came of it.
 
 use shared::{
-    audit::{Actor, AuditEvent},
-    canonical,
-    digest::DigestKey,
-    intent::CallKey,
-    job::{Job, JobEvent, JobState, Lease, ResultRef},
+    audit::Actor,
+    job::{Job, JobEvent, JobState, Lease},
     metrics::{self, Metric},
     queue::Bell,
-    step::StepOutcome,
-    submission::Call,
-    table::{Commit, Stored},
+    step::StepKind,
+    submission::Work,
+    table::{Commit, Payload, Stored},
     timestamp::Timestamp,
     trace::TraceParent,
 };
 
 use crate::{
     LEASE_MARGIN, Worker,
-    commit::{Committed, RunError},
+    at_cursor::AtCursor,
+    commit::RunError,
+    ending, line,
+    prepare::{self, Prepared},
     resolve,
-    verdict::{Ending, Verdict},
+    verdict::Ending,
 };
 
 /// What a message came to.
@@ -31,8 +31,10 @@ pub(crate) enum Rung {
     NothingToDo,
     /// Another writer was quicker; nothing was changed.
     LeaseLost,
-    /// It is due again later.
+    /// It is due again: later, or at once for its next step.
     Later,
+    /// It waits for somebody's yes.
+    Asked,
     /// It is over now, in this state.
     Over(JobState),
 }
@@ -44,6 +46,7 @@ impl Rung {
             Self::NothingToDo => "nothing_to_do",
             Self::LeaseLost => "lease_lost",
             Self::Later => "later",
+            Self::Asked => "asked",
             Self::Over(_) => "over",
         }
     }
@@ -52,28 +55,17 @@ impl Rung {
     pub(crate) const fn state(self) -> Option<&'static str> {
         match self {
             Self::Over(state) => Some(state.name()),
-            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later => None,
+            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later | Self::Asked => None,
         }
     }
 }
 
-/// The step at the cursor, with what it needs from the payload.
-pub(crate) struct AtCursor<'a> {
-    pub(crate) job: Job,
-    pub(crate) call: &'a Call,
-    pub(crate) digest_key: &'a DigestKey,
-    pub(crate) trace: Option<TraceParent>,
-    pub(crate) deadline: Timestamp,
-    /// When the call left, or may have.
-    pub(crate) sent_at: Option<Timestamp>,
-}
-
-impl AtCursor<'_> {
-    /// Invariant 7, *logical keys*.
-    pub(crate) fn key(&self) -> CallKey {
-        let (step, n) = (self.job.cursor, self.job.step().map_or(0, |step| step.n));
-        CallKey { user_id: self.job.user_id, request_id: self.job.request_id, step, round: 0, n }
-    }
+/// A job that this worker has claimed, and what it needs beside it.
+struct Claimed<'a> {
+    job: Job,
+    payload: &'a Payload,
+    trace: Option<TraceParent>,
+    deadline: Timestamp,
 }
 
 pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Result<Rung, RunError> {
@@ -90,6 +82,10 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
         return lapse(worker, &job).await;
     }
     if !job.claimable(now) {
+        // Whoever ended it may have died before anybody could use its conversation again.
+        if job.state.is_over() && job.steps.iter().any(|step| step.kind == StepKind::End) {
+            line::leave(worker, &job).await;
+        }
         return Ok(Rung::NothingToDo);
     }
     let lease = Lease { owner: worker.world.nonce(), expires_at: deadline.plus(LEASE_MARGIN) };
@@ -101,19 +97,68 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
             return Ok(Rung::LeaseLost);
         }
     }
-    let payload = worker.table.payload(after.user_id, after.request_id, after.fingerprint).await?;
-    let Some((call, digest_key)) =
-        payload.as_ref().and_then(|payload| Some((payload.calls.get(after.cursor)?, &payload.digest_key)))
-    else {
-        return without_payload(worker, &after).await;
-    };
     let trace = after.trace.as_deref().or(bell.traceparent.as_deref()).and_then(TraceParent::parse);
-    let sent_at = after.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
-    let cursor = AtCursor { job: after, call, digest_key, trace, deadline, sent_at };
-    match worker.take_on(cursor).await? {
-        None => Ok(Rung::LeaseLost),
-        Some((cursor, verdict)) => carry_out(worker, &cursor, verdict).await,
+    let Some(payload) = worker.table.payload(after.user_id, after.request_id, after.fingerprint).await? else {
+        return ending::without_payload(worker, &after, trace.as_ref()).await;
+    };
+    // What follows is deep, and Cedar refuses to decide where little of the stack is left.
+    Box::pin(go_on(worker, Claimed { job: after, payload: &payload, trace, deadline })).await
+}
+
+/// Takes the step at the cursor on, by its kind.
+async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<Rung, RunError> {
+    let Claimed { job, payload, trace, deadline } = claimed;
+    let prepared = worker.prepare(&job, payload).await?;
+    let fits = |work: &Work| job.step().is_some_and(|step| prepare::fits(step, work));
+    let (Prepared { work, derived }, unfit) = match prepared {
+        Some(Ok(prepared)) if fits(&prepared.work) => (prepared, None),
+        Some(Ok(_)) | None => return ending::without_payload(worker, &job, trace.as_ref()).await,
+        // Its work is what was submitted; nothing of it is sent.
+        Some(Err(ending)) => match payload.steps.get(job.step().map_or(0, |step| step.of)) {
+            Some(wanted) => (Prepared { work: wanted.work.clone(), derived: None }, Some(ending)),
+            None => return ending::without_payload(worker, &job, trace.as_ref()).await,
+        },
+    };
+    let digest_key = &payload.digest_key;
+    let work_digest = prepare::digest_of(digest_key, &work);
+    let sent_at = job.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
+    macro_rules! at_cursor {
+        ($work:expr) => {
+            AtCursor { job, work: $work, work_digest, derived, digest_key, trace, deadline, sent_at }
+        };
     }
+    match &work {
+        Work::Call(call) => {
+            let cursor = at_cursor!(call);
+            if let Some(ending) = first_reason(worker, &cursor.job, unfit) {
+                return ending::end_call(worker, &cursor, ending).await;
+            }
+            match Box::pin(worker.take_on(cursor)).await? {
+                None => Ok(Rung::LeaseLost),
+                Some((cursor, verdict)) => Box::pin(ending::carry_out(worker, &cursor, verdict)).await,
+            }
+        }
+        Work::Turn(turn) => {
+            let cursor = at_cursor!(turn);
+            match first_reason(worker, &cursor.job, unfit) {
+                Some(ending) => ending::end(worker, &cursor, ending).await,
+                None => Box::pin(worker.take_turn_on(cursor)).await,
+            }
+        }
+        Work::End(end) => {
+            let cursor = at_cursor!(end);
+            match first_reason(worker, &cursor.job, unfit) {
+                Some(ending) => ending::end(worker, &cursor, ending).await,
+                None => Box::pin(worker.end_conversation(cursor)).await,
+            }
+        }
+    }
+}
+
+/// Why a step ends whose work could not be worked out: that, unless it is too late for it anyway.
+fn first_reason(worker: &Worker, job: &Job, unfit: Option<Ending>) -> Option<Ending> {
+    let unfit = unfit?;
+    Some(Ending::before_it_began(job, worker.world.now()).unwrap_or(unfit))
 }
 
 /// Nobody answered the question in time.
@@ -122,94 +167,6 @@ async fn lapse(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     // Somebody was quicker: a yes, a no or a cancel.
     let Some(took) = lapsed else { return Ok(Rung::NothingToDo) };
     metrics::finished(&worker.world, worker.policy.catalogue(), &took.before, &took.after, None);
+    line::leave(worker, &took.after).await;
     Ok(Rung::Over(took.after.state))
-}
-
-/// Commits a verdict, and rings for whatever it is due for.
-async fn carry_out(worker: &Worker, cursor: &AtCursor<'_>, verdict: Verdict) -> Result<Rung, RunError> {
-    let now = worker.world.now();
-    let (event, wait) = match verdict {
-        Verdict::End(ending) => return over(end(worker, cursor, ending).await?),
-        Verdict::Park { wait, running } => {
-            let intent = cursor.job.step().and_then(|step| step.intent.clone());
-            (JobEvent::Parked { check_at: now.plus(wait), intent, running }, wait)
-        }
-        Verdict::PutBack(wait, attempt) => (JobEvent::PutBack { check_at: now.plus(wait), attempt }, wait),
-    };
-    if worker.commit(&cursor.job, event, None).await?.is_none() {
-        return Ok(Rung::LeaseLost);
-    }
-    // Who sets a time rings once, before the old message is acknowledged.
-    let bell = Bell::new(cursor.job.user_id, cursor.job.request_id, cursor.trace.as_ref());
-    worker.queue.ring(&bell, wait).await.inspect_err(|_| worker.world.count(Metric::RingFailures))?;
-    Ok(Rung::Later)
-}
-
-pub(crate) fn over(committed: Committed) -> Result<Rung, RunError> {
-    Ok(committed.map_or(Rung::LeaseLost, |job| Rung::Over(job.state)))
-}
-
-/// Ends the step at the cursor: result first, then its record, then the job.
-async fn end(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<Committed, RunError> {
-    let job = &cursor.job;
-    let (result, result_digest) = match &ending.result {
-        None => (None, None),
-        Some(None) => (Some(ResultRef::Omitted), None),
-        Some(Some(value)) => {
-            let kept = worker.table.keep_result(job, cursor.digest_key, value, worker.world.now()).await?;
-            (Some(kept.0), Some(kept.1))
-        }
-    };
-    let called = job.step().is_some_and(|step| step.intent.is_some()) || ending.outcome == StepOutcome::Succeeded;
-    let ended = AuditEvent::Ended {
-        outcome: ending.outcome.name().to_owned(),
-        status: String::new(),
-        code: ending.code.map(str::to_owned),
-        key: called.then(|| cursor.key().to_string()),
-        arguments_digest: Some(cursor.digest_key.digest_bytes(&canonical::canonical(&cursor.call.arguments))),
-        result_digest,
-    };
-    let audit = match ending.code {
-        Some(code) if ending.ends_as == JobState::Explained => AuditEvent::Explained { code: code.to_owned() },
-        Some(_) | None => ended,
-    };
-    let error = ending.code.map(str::to_owned);
-    let event = JobEvent::StepEnded { outcome: ending.outcome, error, result, ends_as: ending.ends_as };
-    let committed = match worker.commit(job, event.clone(), Some(audit)).await {
-        Err(RunError::Unaudited(error)) if worker.may_end_unaudited(cursor).await => {
-            tracing::error!(function = "worker", code = "unaudited", error = %error, "a read ends without its record");
-            worker.commit(job, event, None).await?
-        }
-        committed => committed?,
-    };
-    if let Some(after) = &committed {
-        metrics::finished(&worker.world, worker.policy.catalogue(), job, after, cursor.sent_at);
-    }
-    Ok(committed)
-}
-
-/// A job whose payload has gone: nothing can be sent, and what was sent cannot be asked for without its arguments.
-async fn without_payload(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
-    let sent = job.step().is_some_and(|step| step.intent.is_some());
-    let ending = if sent { Ending::unknown() } else { Ending::failed_unsent("payload_missing") };
-    let event = JobEvent::StepEnded {
-        outcome: ending.outcome,
-        error: ending.code.map(str::to_owned),
-        result: None,
-        ends_as: ending.ends_as,
-    };
-    let audit = AuditEvent::Ended {
-        outcome: ending.outcome.name().to_owned(),
-        status: String::new(),
-        code: ending.code.map(str::to_owned),
-        key: None,
-        arguments_digest: None,
-        result_digest: None,
-    };
-    let committed = worker.commit(job, event, Some(audit)).await?;
-    if let Some(after) = &committed {
-        let sent_at = job.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
-        metrics::finished(&worker.world, worker.policy.catalogue(), job, after, sent_at);
-    }
-    over(committed)
 }

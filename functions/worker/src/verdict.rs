@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shared::{
+    approval::Approver,
     backoff::Backoff,
     catalogue::{ToolEffect, ToolEntry},
     intent::Via,
@@ -15,6 +16,8 @@ use shared::{
 
 /// After its deadline, a call whose outcome cannot be had is asked for this much longer before it counts as unknown.
 const GRACE: Duration = Duration::from_secs(900);
+
+pub(crate) const DEADLINE_PASSED: &str = "deadline_passed";
 
 /// What happens to the job next.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,8 @@ pub(crate) enum Verdict {
     },
     /// Nothing is out: again after this long.
     PutBack(Duration, Attempt),
+    /// Nothing was sent: somebody has to say yes first, within this long.
+    Ask(Approver, Duration),
 }
 
 /// How a step ended.
@@ -62,6 +67,17 @@ impl Ending {
 
     pub(crate) fn expired() -> Self {
         Self { outcome: StepOutcome::NotRun, ends_as: JobState::Expired, code: Some("not_after_passed"), result: None }
+    }
+
+    /// Why a step ends before anything of it was sent; `None` while it may begin.
+    pub(crate) fn before_it_began(job: &Job, now: Timestamp) -> Option<Self> {
+        if job.cancel_requested {
+            return Some(Self::cancelled());
+        }
+        if job.overdue(now) {
+            return Some(Self::failed_unsent(DEADLINE_PASSED));
+        }
+        (now >= job.not_after).then(Self::expired)
     }
 
     /// Nothing was sent; the result tells what would have been.
@@ -131,8 +147,7 @@ impl Facts<'_> {
     fn again_or(&self, otherwise: Ending) -> Verdict {
         let may = self.entry.repeatable()
             && self.step.attempts < self.entry.attempts
-            && !self.job.cancel_requested
-            && self.now < self.job.not_after;
+            && Ending::before_it_began(self.job, self.now).is_none();
         if may {
             Verdict::PutBack(Backoff::RETRY.wait(self.step.attempts, self.random), Attempt::Repeatable)
         } else {
@@ -143,6 +158,7 @@ impl Facts<'_> {
     /// The end of a call that may have run: a write is unknown, a read has no effect to be unknown about.
     fn unprovable(&self) -> Ending {
         match self.entry.effect {
+            ToolEffect::Read if self.job.overdue(self.now) => Ending::failed(DEADLINE_PASSED, None),
             ToolEffect::Read => Ending::failed("attempts_exhausted", None),
             ToolEffect::Write | ToolEffect::Destructive => Ending::unknown(),
         }
@@ -150,7 +166,7 @@ impl Facts<'_> {
 
     /// The end of a call that is proven not to have run and never will.
     fn not_run(&self) -> Ending {
-        if self.job.cancel_requested { Ending::cancelled() } else { Ending::expired() }
+        Ending::before_it_began(self.job, self.now).unwrap_or_else(Ending::expired)
     }
 
     /// Nothing is out. The same key goes again, until `not_after`.
@@ -161,7 +177,7 @@ impl Facts<'_> {
 
     fn still_running(&self) -> Verdict {
         let since = self.step.running_since.unwrap_or(self.now);
-        if self.now >= since.plus(self.entry.timeout()) {
+        if self.job.overdue(self.now) || self.now >= since.plus(self.entry.timeout()) {
             return self.again_or(self.unprovable());
         }
         Verdict::Park { wait: self.next_check(), running: true }
@@ -172,7 +188,7 @@ impl Facts<'_> {
         let give_up_at = self.sent_at.plus(self.entry.timeout()).max(self.job.not_after).plus(GRACE);
         match self.via {
             Via::Direct => self.again_or(self.unprovable()),
-            Via::Journal(_) if self.now >= give_up_at => self.again_or(self.unprovable()),
+            Via::Journal(_) if self.job.overdue(self.now) || self.now >= give_up_at => self.again_or(self.unprovable()),
             Via::Journal(_) => Verdict::Park { wait: self.next_check(), running: false },
         }
     }
@@ -185,179 +201,4 @@ impl Facts<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use shared::{
-        audit::AuditHead,
-        digest::Digest,
-        intent::JournalId,
-        job::{NewJob, Start},
-        openclaw::Refusal,
-        policy::Policy,
-        user_id::UserId,
-    };
-
-    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
-
-    #[derive(Clone, Copy)]
-    struct Case {
-        tool: &'static str,
-        first: bool,
-        direct: bool,
-        attempts: u32,
-        late: Duration,
-        cancel: bool,
-        running: bool,
-    }
-
-    const CASE: Case = Case {
-        tool: "ledger_append",
-        first: false,
-        direct: false,
-        attempts: 1,
-        late: Duration::ZERO,
-        cancel: false,
-        running: false,
-    };
-
-    fn decide(answer: CallAnswer, case: &Case) -> Verdict {
-        let policy = Policy::built_in().unwrap();
-        let entry = &policy.tool(case.tool).unwrap().entry;
-        let mut step = Step::new(case.tool.into(), entry.effect);
-        step.attempts = case.attempts;
-        step.running_since = case.running.then_some(NOW);
-        let new = NewJob {
-            user_id: UserId::from_random([1; 16]),
-            request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
-            steps: vec![step.clone()],
-            fingerprint: Digest::ZERO,
-            audit: AuditHead::EMPTY,
-            not_after: NOW.plus(Duration::from_secs(900)),
-            trace: None,
-            start: Start::Queued,
-        };
-        let job = Job { state: JobState::Running, cancel_requested: case.cancel, ..Job::accepted(new, NOW) };
-        let journal = Via::Journal(JournalId { journal: "j".into(), boot: "b".into() });
-        let via = if case.direct { Via::Direct } else { journal };
-        let now = NOW.plus(case.late);
-        let facts = Facts {
-            job: &job,
-            step: &step,
-            entry,
-            via: &via,
-            sent_at: NOW,
-            first_dispatch: case.first,
-            now,
-            random: 0,
-        };
-        after(answer, &facts)
-    }
-
-    fn no_news() -> [CallAnswer; 4] {
-        [CallAnswer::NotStarted(None), CallAnswer::Unauthorized, CallAnswer::JournalAbsent, CallAnswer::Lost]
-    }
-
-    #[test]
-    fn a_write_that_may_have_run_is_never_sent_under_another_key() {
-        let answers = [
-            CallAnswer::Ended(ToolEnd::Threw),
-            CallAnswer::Interrupted,
-            CallAnswer::OtherJournal,
-            CallAnswer::KeyReused,
-            CallAnswer::StillRunning,
-            CallAnswer::Lost,
-        ];
-        for answer in answers {
-            for direct in [false, true] {
-                for late in [0, 100, 10_000] {
-                    let case = Case { direct, late: Duration::from_secs(late), ..CASE };
-                    let verdict = decide(answer.clone(), &case);
-                    assert!(!matches!(verdict, Verdict::PutBack(..)), "{answer:?} {direct} {late}: {verdict:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_died_ends_as_unknown_for_a_write_and_goes_again_for_a_read() {
-        assert_eq!(decide(CallAnswer::Interrupted, &CASE), Verdict::End(Ending::unknown()));
-        for tool in ["ledger_read", "ledger_append_once"] {
-            let case = Case { tool, ..CASE };
-            let again = decide(CallAnswer::Interrupted, &case);
-            assert!(matches!(again, Verdict::PutBack(_, Attempt::Repeatable)), "{tool}: {again:?}");
-        }
-        let spent = Case { tool: "ledger_read", attempts: 5, ..CASE };
-        assert_eq!(decide(CallAnswer::Interrupted, &spent), Verdict::End(Ending::failed("attempts_exhausted", None)));
-        let spent = Case { tool: "ledger_append_once", attempts: 5, ..CASE };
-        assert_eq!(decide(CallAnswer::Interrupted, &spent), Verdict::End(Ending::unknown()));
-    }
-
-    #[test]
-    fn a_first_dispatch_that_did_not_start_is_put_back_without_counting() {
-        let first = Case { first: true, ..CASE };
-        for answer in [CallAnswer::NotStarted(Some(Duration::from_secs(9))), CallAnswer::OtherJournal] {
-            let verdict = decide(answer.clone(), &first);
-            assert!(matches!(verdict, Verdict::PutBack(_, Attempt::NotStarted)), "{answer:?}: {verdict:?}");
-        }
-        assert_eq!(
-            decide(CallAnswer::NotStarted(Some(Duration::from_secs(9))), &first),
-            Verdict::PutBack(Duration::from_secs(9), Attempt::NotStarted)
-        );
-    }
-
-    #[test]
-    fn what_somebody_on_the_way_says_proves_nothing_about_a_write() {
-        let first = Case { first: true, ..CASE };
-        for answer in [CallAnswer::Unavailable(None), CallAnswer::Unauthorized, CallAnswer::JournalAbsent] {
-            let verdict = decide(answer.clone(), &first);
-            assert!(matches!(verdict, Verdict::Park { running: false, .. }), "{answer:?}: {verdict:?}");
-            let read = Case { tool: "ledger_read", ..first };
-            assert!(matches!(decide(answer, &read), Verdict::PutBack(_, Attempt::NotStarted)));
-        }
-    }
-
-    #[test]
-    fn a_call_that_may_be_out_is_asked_for_until_it_cannot_matter_any_more() {
-        for answer in no_news() {
-            let soon = decide(answer.clone(), &CASE);
-            assert!(matches!(soon, Verdict::Park { running: false, .. }), "{answer:?}: {soon:?}");
-            let overdue = decide(answer.clone(), &Case { late: Duration::from_secs(1799), ..CASE });
-            assert!(matches!(overdue, Verdict::Park { .. }), "it may still be told: {answer:?}: {overdue:?}");
-            let late = Case { late: Duration::from_secs(1801), ..CASE };
-            assert_eq!(decide(answer.clone(), &late), Verdict::End(Ending::unknown()), "{answer:?}");
-            let direct = Case { direct: true, ..CASE };
-            assert_eq!(decide(answer.clone(), &direct), Verdict::End(Ending::unknown()), "{answer:?}");
-        }
-    }
-
-    #[test]
-    fn a_tool_past_its_timeout_is_unknown() {
-        let parked = |verdict| matches!(verdict, Verdict::Park { running: true, .. });
-        let late = Case { late: Duration::from_secs(30), ..CASE };
-        assert!(parked(decide(CallAnswer::StillRunning, &CASE)));
-        assert!(parked(decide(CallAnswer::StillRunning, &late)), "sent long ago, but it may have begun just now");
-        let seen = Case { running: true, ..CASE };
-        assert!(parked(decide(CallAnswer::StillRunning, &seen)));
-        let late = Case { running: true, ..late };
-        assert_eq!(decide(CallAnswer::StillRunning, &late), Verdict::End(Ending::unknown()));
-    }
-
-    #[test]
-    fn a_revoked_key_did_not_run() {
-        assert_eq!(decide(CallAnswer::Revoked, &CASE), Verdict::End(Ending::expired()));
-        assert_eq!(decide(CallAnswer::Revoked, &Case { cancel: true, ..CASE }), Verdict::End(Ending::cancelled()));
-    }
-
-    #[test]
-    fn a_key_that_was_seen_running_and_is_gone_is_unknown() {
-        for answer in [CallAnswer::Revoked, CallAnswer::NoSuchKey] {
-            let seen = Case { running: true, ..CASE };
-            assert_eq!(decide(answer.clone(), &seen), Verdict::End(Ending::unknown()), "{answer:?}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_is_final() {
-        assert_eq!(decide(CallAnswer::Refused(Refusal::Blocked), &CASE), Verdict::End(Ending::refused("tool_blocked")));
-    }
-}
+pub(crate) mod tests;

@@ -58,11 +58,16 @@ pub(super) async fn check(
     }
     let Some(newest) = newest else { return Ok(()) };
     report.notes.push(format!("the newest checkpoint is {}, signed at {}", newest.statement.seq, newest.statement.at));
-    compare_ends(source, &newest, report).await
+    compare_ends(source, directory, &newest, report).await
 }
 
 /// Whether directory and table end in the same checkpoint: one that was removed at the end leaves no gap.
-async fn compare_ends(source: &Source, newest: &Checkpoint, report: &mut Report) -> Result<(), AuditError> {
+async fn compare_ends(
+    source: &Source,
+    directory: &Path,
+    newest: &Checkpoint,
+    report: &mut Report,
+) -> Result<(), AuditError> {
     let Source::Table(table) = source else { return Ok(()) };
     let seq = newest.statement.seq;
     match table.checkpoints_after(seq - 1, 1).await?.first() {
@@ -73,7 +78,9 @@ async fn compare_ends(source: &Source, newest: &Checkpoint, report: &mut Report)
         _ => report.fault(format!("checkpoint {seq} was exported and is not in the table any more")),
     }
     let later = table.checkpoints_after(seq, 1).await?;
-    if later.first().is_some_and(|kept| kept.exported_at.is_some()) {
+    // One may be exported while this reads the chains: it is in the directory before the table says so.
+    let is_there = directory.join(file_name(seq + 1)).exists();
+    if !is_there && later.first().is_some_and(|kept| kept.exported_at.is_some()) {
         report.fault(format!("checkpoint {} was exported and is not in the directory any more", seq + 1));
     }
     Ok(())
@@ -116,7 +123,13 @@ impl Anchored<'_> {
         let seq = self.checkpoint.statement.seq;
         let chain = match read {
             ReadJob::Chain(chain) => chain,
-            ReadJob::Newer => return,
+            // Whoever can write the table can say that a job is of a newer version: what was signed has to be seen.
+            ReadJob::Newer => {
+                report.fault(format!(
+                    "job {code}: checkpoint {seq} has signed its chain, and the job says that it is of a newer version: verify it with that"
+                ));
+                return;
+            }
             // A job is deleted the retention after its end, and its end is later than its id.
             ReadJob::Gone if id.time().plus(self.asked.retention) <= self.asked.now.plus(SKEW) => return,
             ReadJob::Gone => {

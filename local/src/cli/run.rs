@@ -10,6 +10,7 @@ use shared::{jwks::JwksSource, operator::OperatorAudience};
 
 use super::{Failure, OperatorArgs, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{
+    agent_model::AgentModel,
     console::{ConsoleOptions, SignIn},
     data::checkout,
     gateway::{Gateway, GatewayOptions, GatewayState},
@@ -26,7 +27,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     let login = login(&args)?;
     let bind = SocketAddr::from((args.bind, args.port));
     let claim = Claim::take(bind, &checkout.join(&args.data), &login).await?;
-    let mut gateway = Source::open(&args, &checkout, &claim.data.path, &mut stop).await?;
+    let mut gateway = Source::open(&args, &checkout, &claim, &mut stop).await?;
     let (gateway_base_url, gateway_token) = gateway.access()?;
     let options = Options {
         login,
@@ -91,15 +92,17 @@ enum Source {
 }
 
 impl Source {
-    async fn open(args: &RunArgs, checkout: &Path, data: &Path, stop: &mut Stop) -> Result<Self, Failure> {
+    async fn open(args: &RunArgs, checkout: &Path, claim: &Claim, stop: &mut Stop) -> Result<Self, Failure> {
         if let (Some(url), Some(token_file)) = (&args.gateway.gateway_url, &args.gateway.gateway_token_file) {
             return Ok(Self::Given { url: url.trim_end_matches('/').to_owned(), token_file: token_file.clone() });
         }
         eprintln!("Starting the OpenClaw gateway (10 to 60 s) ...");
         let options = GatewayOptions {
             ledger: checkout.join(&args.ledger),
+            model: AgentModel::Environment,
             progress: true,
-            ..GatewayOptions::within(checkout.to_owned(), data.join("gateway"))
+            ring_url: claim.ring_url(),
+            ..GatewayOptions::within(checkout.to_owned(), claim.data.path.join("gateway"))
         };
         tokio::select! {
             started = Gateway::start(options) => Ok(Self::Started(Box::new(started?))),
@@ -159,7 +162,8 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
     let program = program();
     match gateway {
         Source::Started(gateway) => {
-            say(format_args!("Ready on {url}, with an OpenClaw gateway on {}.", gateway.base_url()))
+            say(format_args!("Ready on {url}, with an OpenClaw gateway on {}.", gateway.base_url()));
+            say(gateway.model());
         }
         Source::Given { url: gateway, .. } => say(format_args!("Ready on {url}, with the OpenClaw gateway {gateway}.")),
     }

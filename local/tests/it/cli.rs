@@ -103,6 +103,7 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
             at: Timestamp::from_millis(1_795_341_600_000 + millis),
             actor: Actor::Worker,
             step: 0,
+            round: 0,
             tool: "t",
             policy_version: "p",
         };
@@ -142,6 +143,7 @@ fn many_saved_chains_are_verified_at_once_and_each_broken_one_is_named() {
             at: Timestamp::from_millis(1_795_341_600_000),
             actor: Actor::Worker,
             step: 0,
+            round: 0,
             tool: "t",
             policy_version: "p",
         };

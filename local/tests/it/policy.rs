@@ -44,7 +44,7 @@ fn a_call_is_explained_and_the_exit_code_says_what_becomes_of_it() {
         (
             &["--tool", "ledger_pay", "--args", r#"{"amount":500,"note":"tea\u202e"}"#],
             10,
-            &["gate       ask: user\n", "policies   writes-need-the-user\n", "asks       Pay 500: tea\\u202e\n"],
+            &["gate       ask: user\n", "policies   writes-need-the-user\n", "asks       Pay 500: \"tea\\u202e\"\n"],
         ),
         (
             &["--tool", "ledger_pay", "--args", r#"{"amount":501,"note":"tea"}"#],
@@ -67,6 +67,7 @@ fn a_call_is_explained_and_the_exit_code_says_what_becomes_of_it() {
         (&["--tool", "ledger_append", "--args", r#"{"note":"n"}"#, "--derived"], 10, &["ask: user"]),
         (&["--tool", "ledger_append", "--args", r#"{"note":"n"}"#, "--unaudited"], 13, &["refuse: audit_unproven"]),
         (&["--tool", "exec"], 13, &["refuse: tool_unknown"]),
+        (&["--tool", "ledger_read", "--derived"], 0, &["gate       run\n"]),
         (&["--tool", "ledger_pay", "--args", r#"{"amount":0,"note":"tea"}"#], 13, &["arguments_invalid", "/amount"]),
         (
             &["--tool", "ledger_read", "--group", "a", "--group", "b", "--at", "2026-11-22T18:00:00+08:00"],
@@ -81,6 +82,43 @@ fn a_call_is_explained_and_the_exit_code_says_what_becomes_of_it() {
 }
 
 #[test]
+fn a_turn_is_explained_with_what_the_agent_uses_by_itself() {
+    let runs = &["gate       run\n", "policies   agents-talk\n", "uses       ledger_read\n", "proposes   none\n"][..];
+    for (args, code, says) in [
+        (&["--agent", "main"][..], 0, runs),
+        (&["--agent", "main", "--mode", "read_only"], 0, runs),
+        (&["--agent", "main", "--mode", "explain_only"], 12, &["gate       run without tools\n", "mode explain_only"]),
+        (
+            &["--agent", "main", "--mode", "closed"],
+            13,
+            &["refuse: mode_closed", "policy     run\n", "policies   agents-talk\n"],
+        ),
+        (&["--agent", "nobody"], 13, &["refuse: agent_unknown", "policies   none\n"]),
+        (&["--agent", "ledger_read"], 13, &["refuse: agent_unknown"]),
+    ] {
+        let (exit, out) = explain(args);
+        assert_eq!(exit, Some(code), "{args:?}: {out}");
+        assert!(says.iter().all(|text| out.contains(text)), "{args:?}: {out}");
+    }
+    let dir = copy("policy-turn");
+    append(
+        &dir.join("tools.cedar"),
+        "\n@id(\"few-at-once\") forbid (principal, action == MiniProgram::Action::\"run\", resource) when { \
+         context.arguments has ledger_read && context.arguments.ledger_read has limit && context.arguments.ledger_read.limit > 50 };\n\
+         @id(\"members-talk\") forbid (principal, action == MiniProgram::Action::\"talk\", resource) \
+         unless { principal in MiniProgram::Group::\"members\" };\n",
+    );
+    let turn = |group: &str| explain(&["--agent", "main", "--group", group, "--dir", dir.to_str().unwrap()]);
+    let (exit, out) = turn("members");
+    assert!(exit == Some(0) && out.contains("uses       none\nproposes   ledger_read\n"), "{out}");
+    let (exit, out) = turn("others");
+    assert!(
+        exit == Some(13) && out.contains("refuse: policy_denied") && out.contains("policies   members-talk\n"),
+        "{out}"
+    );
+}
+
+#[test]
 fn what_cannot_be_told_is_an_error() {
     let user = ["explain", "--user", USER, "--tool", "ledger_read"];
     for (args, code) in [
@@ -88,6 +126,10 @@ fn what_cannot_be_told_is_an_error() {
         (&[&user[..], &["--dir", "no-such-folder"]].concat(), 1),
         (&[&user[..], &["--mode", "fulll"]].concat(), 2),
         (&[&user[..], &["--at", "yesterday"]].concat(), 2),
+        (&[&user[..], &["--agent", "main"]].concat(), 2),
+        (&vec!["explain", "--user", USER], 2),
+        (&vec!["explain", "--user", USER, "--agent", "main", "--derived"], 2),
+        (&vec!["explain", "--user", USER, "--agent", "main", "--args", "{}"], 2),
         (&vec!["explain", "--user", "alice", "--tool", "ledger_read"], 2),
     ] {
         let (exit, out, err) = policy(args);
@@ -102,7 +144,7 @@ fn a_check_names_file_line_and_column() {
     let args = ["check", "--dir", dir.to_str().unwrap()];
     let (code, out, err) = policy(&args);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-    assert!(out.starts_with("ok: 7 tools, 7 policies"), "{out}");
+    assert!(out.starts_with("ok: 7 tools, 1 agents, 8 policies"), "{out}");
 
     std::fs::write(dir.join("shop.cedar"), "// ours\n@id(\"a\")\npermit (principal, action, resource)\nwhen { 1 };\n")
         .unwrap();

@@ -1,11 +1,14 @@
-// Against the real gateway: .local/openclaw/bin/node --test openclaw-plugin/test/live/*.test.mjs (about four minutes)
+// Against the real gateway: .local/openclaw/bin/node --test openclaw-plugin/test/live/*.test.mjs (five to ten minutes)
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { bareClaims, claims } from "../support/claims/index.mjs";
 import { until } from "../support/client.mjs";
 import { Live, startModel } from "../support/live.mjs";
 
+// Whoever lists this as a read lets agents have children.
+const WITH_CHILDREN = ["--reads", "ledger_read,sessions_spawn"];
 const PROPOSALS = "SELECT run, call, tool, args, decision FROM proposals WHERE session = ?";
 const model = await startModel({ after });
 const gateway = await Live.create({ after }, { modelUrl: model });
@@ -78,32 +81,17 @@ test("a turn without tools is not in the fence's way", async () => {
   assert.deepEqual([status, reply], [200, "good morning"]);
 });
 
-test("after a power cut what ran is known, what was running is interrupted, and nothing runs twice", async () => {
-  const [done, waited, sent, revoked] = [gateway.key(), gateway.key(), gateway.key(), gateway.key()];
-  const before = (await gateway.append(done)).body;
-  await gateway.revoke(revoked);
-  const lost = assert.rejects(gateway.sleep(waited, 60_000));
-  const { sequence } = (await gateway.sleep(sent, 60_000, { wait: false })).body;
-  await Promise.all([gateway.started(waited), gateway.started(sent)]);
-  await gateway.kill();
-  await lost;
-  await gateway.start();
-  const expected = { journal: before.journal, sequence };
-  const after = await gateway.append(done, expected);
-  assert.equal(after.status, 200);
-  assert.deepEqual(after.body.entry, { ...before.entry, replayed: true });
-  assert.notEqual(after.body.boot, before.boot);
-  for (const key of [waited, sent]) {
-    const { status, body } = await gateway.sleep(key, 60_000, expected);
-    assert.deepEqual([status, body.entry.state, body.entry.replayed], [410, "interrupted", true]);
-    assert.equal((await gateway.outcome(key)).body.entry.state, "interrupted");
-    assert.deepEqual(gateway.effects(key), ["sleep_start"]);
+test("a run in a session of ours without an open turn is let through to nothing", async () => {
+  const session = gateway.session();
+  for (const call of ["ledger_read {}", 'ledger_append {"note":"from a model"}']) {
+    assert.match((await gateway.turn(`[[tool:${call}]]`, session)).reply, /miniprogram-journal: not_allowed/);
   }
-  assert.equal((await gateway.append(revoked)).body.entry.state, "revoked");
-  assert.deepEqual(gateway.effects(done), ["append"]);
-  assert.deepEqual(gateway.effects(revoked), []);
+  const rows = gateway.rows("SELECT turn, decision FROM proposals WHERE session = ?", session);
+  assert.deepEqual(rows.map(({ turn, decision }) => [turn, decision]), Array(2).fill([null, "vetoed"]));
+  assert.ok(gateway.lines().every(({ note }) => note !== "from a model"));
 });
 
+// Before the power cut: after one, the gateway may wait a minute and more for what it believes to be at work still.
 test("a gateway that is told to stop finishes what runs, starts nothing, and remembers", async () => {
   const [waited, sent, late] = [gateway.key(), gateway.key(), gateway.key()];
   const answer = gateway.sleep(waited, 3000);
@@ -126,13 +114,67 @@ test("a gateway that is told to stop finishes what runs, starts nothing, and rem
   assert.deepEqual(gateway.effects(late), []);
 });
 
+/** Turns that are at work now: in the model's call, and between a tool and the reply. */
+async function turnsAtWork() {
+  const append = '[[tool:ledger_append {"note":"from a model"}]]';
+  const messages = [`[[sleep:8]] ${append} [[say:1]]`, `[[tool:ledger_read {}]] ${append} [[pause:8]] [[say:2]]`];
+  const open = messages.map((message) => ({ key: gateway.key(), session: gateway.session(), message }));
+  for (const { key, session, message } of open) await gateway.startTurn(key, message, { session, timeout_ms: 600_000 });
+  await gateway.turnShows(open[1].key, "its proposal", ({ calls }) => calls.length === 2);
+  return open;
+}
+
+/** A turn that was cut off is resumed by the gateway or given up, but not sent again, and its conversation goes on. */
+async function endAfterAll({ key, session, message }) {
+  const { status, body } = await gateway.startTurn(key, message, { session });
+  assert.ok([200, 202, 410].includes(status) && body.entry.resumed, `${status}`);
+  const end = await gateway.concluded(key, 120_000);
+  assert.ok(end.state === "finished" || end.error === "turn_lost", `${end.state}: ${end.error}`);
+  assert.equal(end.calls.filter(({ tool }) => tool === "ledger_append").length <= 1, true);
+  const path = `/sessions/${encodeURIComponent(session)}/history?limit=100`;
+  const { messages } = (await gateway.request("GET", path)).body;
+  const told = JSON.stringify(message).slice(1, -1);
+  const isTold = (one) => one.role === "user" && JSON.stringify(one.content).includes(told);
+  assert.equal(messages.filter(isTold).length, 1);
+  assert.match((await gateway.turnEnd("[[remember]]", { session })).reply ?? "", / before: /);
+}
+
+test("after a power cut what ran is known, what was running is interrupted, and nothing runs twice", async () => {
+  const [done, waited, sent, revoked] = [gateway.key(), gateway.key(), gateway.key(), gateway.key()];
+  const before = (await gateway.append(done)).body;
+  await gateway.revoke(revoked);
+  const lost = assert.rejects(gateway.sleep(waited, 60_000));
+  const { sequence } = (await gateway.sleep(sent, 60_000, { wait: false })).body;
+  await Promise.all([gateway.started(waited), gateway.started(sent)]);
+  const open = await turnsAtWork();
+  await gateway.kill();
+  await lost;
+  await gateway.start();
+  const expected = { journal: before.journal, sequence };
+  const after = await gateway.append(done, expected);
+  assert.equal(after.status, 200);
+  assert.deepEqual(after.body.entry, { ...before.entry, replayed: true });
+  assert.notEqual(after.body.boot, before.boot);
+  for (const key of [waited, sent]) {
+    const { status, body } = await gateway.sleep(key, 60_000, expected);
+    assert.deepEqual([status, body.entry.state, body.entry.replayed], [410, "interrupted", true]);
+    assert.equal((await gateway.outcome(key)).body.entry.state, "interrupted");
+    assert.deepEqual(gateway.effects(key), ["sleep_start"]);
+  }
+  assert.equal((await gateway.append(revoked)).body.entry.state, "revoked");
+  assert.deepEqual(gateway.effects(done), ["append"]);
+  assert.deepEqual(gateway.effects(revoked), []);
+  for (const turn of open) await endAfterAll(turn);
+  assert.ok(gateway.lines().every(({ note }) => note !== "from a model"));
+});
+
 test("a restored snapshot becomes another journal before it answers", async () => {
   const key = gateway.key();
   gateway.snapshot();
   const { journal, sequence } = (await gateway.append(key)).body;
   await gateway.stop();
   gateway.restoreSnapshot();
-  await gateway.start();
+  await gateway.start(...WITH_CHILDREN); // for the tests behind this one
   assert.equal((await gateway.health()).body.journal, journal);
   const { status, body } = await gateway.append(key, { journal, sequence });
   assert.deepEqual([status, body.error.type], [412, "other_journal"]);
@@ -140,6 +182,44 @@ test("a restored snapshot becomes another journal before it answers", async () =
   assert.equal((await gateway.append(key, { journal, sequence: 0 })).status, 412);
   assert.equal((await gateway.outcome(key, { journal: body.journal, sequence: body.sequence })).body.entry, null);
   assert.deepEqual(gateway.effects(key), ["append"]);
+});
+
+const APPEND = '[[tool:ledger_append {"note":"from a child"}]]';
+const TASK = `${APPEND} [[tool:ledger_read {}]] [[tool:exec {"command":"true"}]]`;
+const spawning = (task) => `[[tool:sessions_spawn ${JSON.stringify({ task })}]]`;
+
+/** What the next child calls: a write, a read, and something else. `make` has it made. */
+async function callsOfAChild(make) {
+  const sql = "SELECT turn, tool, decision FROM proposals WHERE session LIKE 'agent:main:subagent:%' ORDER BY rowid";
+  const before = gateway.rows(sql).length;
+  const made = await make();
+  const calls = await until("the child has called its tools", () => {
+    const rows = gateway.rows(sql).slice(before);
+    return rows.length >= 3 && rows.map(({ turn, tool, decision }) => [turn, tool, decision]);
+  }, 60_000);
+  return { made, calls };
+}
+
+const READS_ONLY = [[null, "ledger_append", "proposed"], [null, "ledger_read", "allowed"], [null, "exec", "proposed"]];
+const assertNothingWritten = () => assert.ok(gateway.lines().every(({ note }) => note !== "from a child"));
+
+test("the child of a run that is no turn of ours reads, and nothing else", async () => {
+  const message = `${spawning(`${TASK} [[say:done]]`)} [[say:spawned]]`;
+  const { calls } = await callsOfAChild(() => gateway.turn(message, "agent:main:wx:parent"));
+  assert.deepEqual(calls, READS_ONLY);
+  assertNothingWritten();
+});
+
+test("a turn has no child, though making one is listed as a read and given to it", async () => {
+  const children = "SELECT count(DISTINCT session) AS count FROM proposals WHERE session LIKE 'agent:main:subagent:%'";
+  const before = gateway.rows(children);
+  const turn = { session: gateway.session(), tools: ["ledger_read", "sessions_spawn"] };
+  const end = await gateway.turnEnd(`${spawning(`${TASK} [[say:done]]`)} [[say:not spawned]]`, turn);
+  const calls = end.calls.map(({ tool, decision }) => [tool, decision]);
+  assert.deepEqual([end.reply, calls], ["not spawned", [["sessions_spawn", "proposed"]]]);
+  await pause(5000);
+  assert.deepEqual(gateway.rows(children), before);
+  assertNothingWritten();
 });
 
 test("a journal that cannot be opened shuts every guarded tool", async () => {

@@ -8,23 +8,30 @@ export class Registry {
   tools = new Map();
   routes = new Map();
   #hooks = [];
+  #endings = [];
 
   /** The stand-in for the object that the gateway hands to a plugin's `register`. */
-  api(registrationMode, port, pluginConfig) {
+  api(registrationMode, { port, agents }, pluginConfig) {
     return {
       registrationMode,
       pluginConfig,
       config: { gateway: { port } },
-      runtime: { version: "mini" },
+      runtime: { version: "mini", subagent: agents.subagent, agent: agents.agent, events: agents.events },
       logger: { warn: (text) => console.error(text) },
       registerTool: (tool) => this.tools.set(tool.name, tool),
       registerHttpRoute: ({ path, handler }) => this.routes.set(path, handler),
       on: (name, handler, { priority = 0 } = {}) => {
+        if (name === "after_tool_call") this.#endings.push(handler);
         if (name !== "before_tool_call") return;
         this.#hooks.push({ handler, priority });
         this.#hooks.sort((left, right) => right.priority - left.priority);
       },
     };
+  }
+
+  /** What the hooks that only watch are told. */
+  async tellEnd(event, context) {
+    for (const handler of this.#endings) await handler(event, context);
   }
 
   /** The reason for which a hook blocks the call, or undefined. A hook that throws blocks. */
@@ -42,12 +49,12 @@ export class Registry {
 }
 
 /** Registers the real plugins twice, as the gateway does: for direct calls, and for agent runs. */
-export async function loadPlugins({ port, configs }) {
-  const [direct, runs] = [new Registry(), new Registry()];
+export async function loadPlugins({ port, configs, agents, runs }) {
+  const direct = new Registry();
   for (const [name, config] of Object.entries(configs)) {
     const { default: plugin } = await import(PLUGINS[name]);
-    plugin.register(direct.api("full", port, config));
-    plugin.register(runs.api("discovery", port, config));
+    plugin.register(direct.api("full", { port, agents }, config));
+    plugin.register(runs.api("discovery", { port, agents }, config));
   }
   return { direct, runs };
 }

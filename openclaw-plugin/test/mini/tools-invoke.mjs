@@ -58,6 +58,18 @@ export async function callInRun(registry, { tool: toolName, args: params = {}, r
   const event = { toolName, params, toolCallId, runId };
   const context = { toolName, agentId: "main", sessionKey: session, runId, toolCallId };
   const reason = await registry.blockReason(event, context);
-  if (reason) return { blocked: true, reason };
-  return { blocked: false, result: await registry.tools.get(toolName).execute(toolCallId, params) };
+  if (reason) {
+    await registry.tellEnd({ ...event, error: reason }, context);
+    return { blocked: true, reason };
+  }
+  try {
+    const tool = registry.tools.get(toolName);
+    if (!tool) throw new Error(`Tool ${toolName} not found`);
+    const result = await tool.execute(toolCallId, params);
+    await registry.tellEnd({ ...event, result }, context);
+    return { blocked: false, result };
+  } catch (error) {
+    await registry.tellEnd({ ...event, error: error.message }, context);
+    throw error;
+  }
 }

@@ -4,6 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 
 const BASE = "/miniprogram/v1";
 const POLL_MS = 10;
+// The first turn after a real gateway's start takes seven seconds or more.
+const TURN_MS = 60_000;
 
 /** Polls until `probe` returns something truthy. A condition that never comes true is a failure, not a hang. */
 export async function until(what, probe, timeoutMs = 10_000) {
@@ -94,6 +96,34 @@ export class Client {
       file.close();
     }
   }
+
+  /** A conversation that no other test uses, of an agent. */
+  session = (agent = "main") => `agent:${agent}:miniprogram:00000000-0000-4000-8000-000000000000:${randomUUID()}`;
+
+  /** Starts a turn in a session of its own, if `more` names none. */
+  startTurn(key, message, more = {}) {
+    const limits = { at_most: 100, calls_at_most: 100, timeout_ms: 120_000 };
+    const session = more.session ?? this.session();
+    const call = { key, session, agent: "main", message, tools: ["ledger_read"], proposals: true, ...limits, ...more };
+    return this.request("POST", `${BASE}/turns`, call);
+  }
+
+  abort = (key, more) => this.request("POST", `${BASE}/abort`, { key, ...more });
+  endSession = (session, more) => this.request("POST", `${BASE}/end-session`, { session, ...more });
+
+  /** The end of a turn that is started now. */
+  async turnEnd(message, more) {
+    const key = this.key();
+    const { status, body } = await this.startTurn(key, message, more);
+    if (status !== 202) throw new Error(`the turn was answered ${status}: ${JSON.stringify(body)}`);
+    return this.concluded(key, TURN_MS);
+  }
+
+  /** Polls an open turn until what it shows is as `probe` wants it. */
+  turnShows = (key, what, probe) => until(`the turn shows ${what}`, async () => {
+    const { entry } = (await this.outcome(key)).body;
+    return probe(entry) && entry;
+  }, TURN_MS);
 
   started = (key) => until(`the tool of ${key} has started`, () => this.effects(key).length > 0);
 

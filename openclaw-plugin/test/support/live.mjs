@@ -63,13 +63,15 @@ export class Live extends Client {
   }
 
   #event(name) {
-    return this.events.find(({ event }) => event === name);
+    return this.events.findLast(({ event }) => event === name);
   }
 
   isOver = () => this.#event("exited") !== undefined;
 
   async ready() {
     const { seconds } = await until("the gateway is ready", () => this.#event("ready") ?? this.#failIfOver(), 200_000);
+    // It may have been started more than once.
+    this.pid = this.#event("starting").pid;
     this.starts.push(seconds);
   }
 

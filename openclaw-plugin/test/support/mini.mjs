@@ -66,6 +66,16 @@ export class Mini extends Client {
     return answer;
   }
 
+  /** What stands on disk of a conversation, read behind the gateway's back: its lines, oldest first. */
+  #lines(session) {
+    const file = path.join(`${this.ledger}.sessions`, `${encodeURIComponent(session)}.jsonl`);
+    const text = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
+    return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  }
+
+  transcript = (session) => this.#lines(session).flatMap(({ message }) => message ?? []);
+  isOver = (session) => this.#lines(session).at(-1)?.end === true;
+
   hanging = (count) => until(`${count} requests hang`, async () => (await this.control("stats")).hanging === count);
 
   async #cleanUp() {

@@ -63,6 +63,8 @@ fn an_unreadable_variable_stops_the_start_with_its_name() {
     for (name, value) in [
         ("WECHAT_BASE_URL", "ftp://x"),
         ("MAX_IN_FLIGHT", "many"),
+        ("MAX_IN_FLIGHT_LONG", "few"),
+        ("MAX_CONVERSATIONS", "all"),
         ("FAIR_QUEUE", "yes"),
         ("RETENTION_DAYS", "1"),
         ("CHECKPOINT_MAX_AGE_S", "0"),

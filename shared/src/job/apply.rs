@@ -2,95 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Effect, Job, JobState, Lease, Resolution, ResultRef, SWEEP_GRACE};
+use super::{Job, JobState, Lease, STEPS_GROWN_AT_MOST, SWEEP_GRACE};
 use crate::{
-    approval::{DecidedBy, Decision},
-    catalogue::ToolEffect,
-    intent::{Intent, Via},
-    step::{Step, StepOutcome},
+    approval::Approval,
+    digest::Digest,
+    step::{Step, StepKind, StepOutcome},
     timestamp::Timestamp,
 };
 
+mod answers;
+mod ending;
+mod event;
+
+pub use event::{Attempt, JobEvent, Seen, TransitionError};
+
 /// The least time that a bell has before the sweeper looks.
 const BELL_CHANCE: Duration = Duration::from_secs(10);
-/// When the outcome of an unknown job is asked for again, for the first time.
-const FIRST_RESOLUTION: Duration = Duration::from_secs(60);
-
-/// What happens to a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobEvent {
-    /// A worker takes it until `lease`.
-    Claimed {
-        /// Its right.
-        lease: Lease,
-    },
-    /// The intent of the step at the cursor, before its call leaves.
-    Intended(Intent),
-    /// The call is out; look again at `check_at`.
-    Parked {
-        /// When.
-        check_at: Timestamp,
-        /// How it left: a read's intent is recorded only now.
-        intent: Option<Intent>,
-        /// The journal was seen to have it running.
-        running: bool,
-    },
-    /// Not now; again at `check_at`.
-    PutBack {
-        /// When.
-        check_at: Timestamp,
-        /// What happened to the attempt.
-        attempt: Attempt,
-    },
-    /// The step at the cursor ended.
-    StepEnded {
-        /// How.
-        outcome: StepOutcome,
-        /// Why, when it did not succeed: a stable code.
-        error: Option<String>,
-        /// What it returned.
-        result: Option<ResultRef>,
-        /// The state that the job ends in, when this step ends it without success.
-        ends_as: JobState,
-    },
-    /// The question at the cursor was answered.
-    Decided {
-        /// Yes or no.
-        approved: bool,
-        /// By whom.
-        by: DecidedBy,
-    },
-    /// The question at the cursor was not answered in time.
-    ApprovalLapsed,
-    /// The user asks to stop.
-    CancelRequested,
-    /// The sweeper found it overdue and will look again at `sweep_at`, or, for an unknown job, never.
-    Swept {
-        /// When.
-        sweep_at: Option<Timestamp>,
-    },
-    /// Something was learnt about an unknown job.
-    Resolved(Resolution),
-}
-
-/// What became of an attempt that was put back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
-    /// The only call that was sent under its intent is proven not to have started: does not count, and the intent is gone.
-    NotStarted,
-    /// It died or failed, and the tool may be repeated: counts, and the next one has another `n`.
-    Repeatable,
-}
-
-/// An event that does not fit the state. The job is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} does not fit a job that is {}", state.name())]
-pub struct TransitionError {
-    /// The state it met.
-    pub state: JobState,
-    /// The event's name.
-    pub event: &'static str,
-}
 
 impl Job {
     /// Whether a worker may claim it now.
@@ -119,11 +46,17 @@ impl Job {
         next.updated_at = now;
         match event {
             JobEvent::Claimed { lease } => next.claim(lease, now)?,
+            JobEvent::Prepared { input, approval } => next.prepare(input, approval)?,
             JobEvent::Intended(intent) => {
                 next.expect("intended", &[JobState::Running])?;
                 next.at_cursor(|step| step.intent = Some(intent));
             }
-            JobEvent::Parked { check_at, intent, running } => {
+            JobEvent::Proposed { steps } => next.propose(steps)?,
+            JobEvent::Woken => {
+                next.expect("woken", &[JobState::Retrying, JobState::Waiting])?;
+                next.check_at = next.check_at.map(|at| at.min(now));
+            }
+            JobEvent::Parked { check_at, intent, running, seen } => {
                 next.leave_running("parked", JobState::Waiting, check_at)?;
                 next.at_cursor(|step| {
                     step.checks += 1;
@@ -132,6 +65,9 @@ impl Job {
                         step.running_since = Some(now);
                     }
                     step.intent = intent.or_else(|| step.intent.take());
+                    if let Some(Seen { progress, partial }) = seen {
+                        (step.progress, step.partial) = (progress, partial);
+                    }
                 });
             }
             JobEvent::PutBack { check_at, attempt } => {
@@ -185,8 +121,81 @@ impl Job {
         self.state = JobState::Running;
         self.lease = Some(lease);
         self.check_at = None;
-        self.at_cursor(|step| step.attempts += u32::from(counts));
+        self.at_cursor(|step| {
+            step.attempts += u32::from(counts);
+            if step.deadline_s.is_some() && step.begun_at.is_none() {
+                step.begun_at = Some(now);
+            }
+        });
         Ok(())
+    }
+
+    /// Asking is no attempt.
+    fn prepare(&mut self, input: Option<Digest>, approval: Option<Approval>) -> Result<(), TransitionError> {
+        self.expect("prepared", &[JobState::Running])?;
+        let refused = TransitionError { state: self.state, event: "prepared twice" };
+        let Some(step) = self.steps.get_mut(self.cursor) else { return Err(refused) };
+        // Written once: what somebody was asked about is what is sent.
+        if step.intent.is_some() || step.approval.is_some() || (step.input.is_some() && input.is_some()) {
+            return Err(refused);
+        }
+        step.input = input.or(step.input);
+        if let Some(approval) = approval {
+            // Its user has called it off while the question was being worked out. Nobody is asked about it.
+            if self.cancel_requested {
+                step.outcome = Some(StepOutcome::NotRun);
+                self.error = Some("cancelled".to_owned());
+                self.end(JobState::Cancelled);
+                return Ok(());
+            }
+            step.attempts = step.attempts.saturating_sub(1);
+            self.sweep_at = Some(approval.expires_at.plus(SWEEP_GRACE));
+            step.approval = Some(approval);
+            self.state = JobState::AwaitingApproval;
+            self.lease = None;
+            self.check_at = None;
+        }
+        Ok(())
+    }
+
+    /// The round is over; what it proposed comes next.
+    fn propose(&mut self, steps: Vec<Step>) -> Result<(), TransitionError> {
+        self.expect("proposed", &[JobState::Running])?;
+        let at_cursor = self.step();
+        let fits = at_cursor.is_some_and(|turn| {
+            let numbered =
+                steps.iter().zip(turn.round + 1..).all(|(step, round)| step.of == turn.of && step.round == round);
+            turn.kind == StepKind::Turn && !steps.is_empty() && numbered
+        });
+        if !fits || self.steps.len() + steps.len() > STEPS_GROWN_AT_MOST {
+            return Err(TransitionError { state: self.state, event: "steps proposed that do not follow" });
+        }
+        self.at_cursor(|step| step.outcome = Some(StepOutcome::Succeeded));
+        let behind = self.cursor + 1;
+        self.steps.splice(behind..behind, steps);
+        self.go_on();
+        Ok(())
+    }
+
+    /// Moves the cursor in the same change as the outcome of the step that it leaves.
+    fn go_on(&mut self) {
+        self.at_cursor(|step| {
+            // Nobody asks for it any more, and the item is paid for whole.
+            (step.intent, step.running_since, step.partial) = (None, None, None);
+            (step.checks, step.not_started) = (0, 0);
+            step.progress.clear();
+        });
+        let left = self.steps.iter().skip(self.cursor + 1).take_while(|step| step.outcome.is_some()).count();
+        self.cursor += 1 + left;
+        (self.lease, self.check_at) = (None, None);
+        if self.cancel_requested {
+            self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
+            self.error = Some("cancelled".to_owned());
+            self.end(JobState::Cancelled);
+        } else {
+            self.state = JobState::Queued;
+            self.sweep_at = Some(self.updated_at.plus(SWEEP_GRACE));
+        }
     }
 
     fn leave_running(&mut self, event: &'static str, to: JobState, at: Timestamp) -> Result<(), TransitionError> {
@@ -199,119 +208,6 @@ impl Job {
             self.sweep_at = Some(at.plus(SWEEP_GRACE));
         }
         Ok(())
-    }
-
-    fn end_step(
-        &mut self,
-        outcome: StepOutcome,
-        error: Option<String>,
-        result: Option<ResultRef>,
-        ends_as: JobState,
-    ) -> Result<(), TransitionError> {
-        self.expect("step ended", &[JobState::Running])?;
-        self.at_cursor(|step| step.outcome = Some(outcome));
-        self.error = error;
-        self.result = result;
-        if outcome == StepOutcome::Succeeded {
-            self.cursor += 1;
-            if self.cursor < self.steps.len() && !self.cancel_requested {
-                return Ok(());
-            }
-            let done = self.cursor == self.steps.len();
-            self.end(if done { JobState::Succeeded } else { JobState::Cancelled });
-            return Ok(());
-        }
-        if !ends_as.is_over() || ends_as == JobState::Succeeded {
-            return Err(TransitionError { state: ends_as, event: "a step without success ends its job" });
-        }
-        self.end(ends_as);
-        Ok(())
-    }
-
-    /// Invariant 8, *bound approvals*: once, before it expires.
-    fn decide(&mut self, approved: bool, by: DecidedBy, now: Timestamp) -> Result<(), TransitionError> {
-        self.expect("decided", &[JobState::AwaitingApproval])?;
-        let refused = TransitionError { state: self.state, event: "decided too late, twice, or by the wrong person" };
-        let step = self.steps.get_mut(self.cursor).ok_or_else(|| refused.clone())?;
-        let question = step.approval.as_mut().ok_or_else(|| refused.clone())?;
-        if question.lapsed(now) || question.decision.is_some() || by.approver() != question.approver {
-            return Err(refused);
-        }
-        question.decision = Some(Decision { approved, by, at: now });
-        if approved {
-            self.state = JobState::Queued;
-            self.sweep_at = Some(now.plus(SWEEP_GRACE));
-            return Ok(());
-        }
-        step.outcome = Some(StepOutcome::Refused);
-        self.error = Some("approval_rejected".to_owned());
-        self.end(JobState::Refused);
-        Ok(())
-    }
-
-    fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {
-        self.expect("lapsed", &[JobState::AwaitingApproval])?;
-        if self.lapses_at().is_some_and(|at| now < at) {
-            return Err(TransitionError { state: self.state, event: "lapsed early" });
-        }
-        self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
-        self.error = Some("approval_expired".to_owned());
-        self.end(JobState::Expired);
-        Ok(())
-    }
-
-    fn cancel(&mut self) -> Result<(), TransitionError> {
-        let out = self.step().is_some_and(|step| step.intent.is_some());
-        match self.state {
-            JobState::Queued | JobState::Retrying | JobState::AwaitingApproval if !out => {
-                self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
-                self.error = Some("cancelled".to_owned());
-                self.end(JobState::Cancelled);
-                Ok(())
-            }
-            JobState::Queued
-            | JobState::Retrying
-            | JobState::AwaitingApproval
-            | JobState::Running
-            | JobState::Waiting => {
-                self.cancel_requested = true;
-                // Due at once, so that the next ring acts on it.
-                self.check_at = self.check_at.map(|at| at.min(self.updated_at));
-                Ok(())
-            }
-            JobState::Succeeded
-            | JobState::Failed
-            | JobState::Refused
-            | JobState::Explained
-            | JobState::Cancelled
-            | JobState::Expired
-            | JobState::Unknown => Err(TransitionError { state: self.state, event: "cancelled" }),
-        }
-    }
-
-    fn end(&mut self, state: JobState) {
-        self.state = state;
-        self.lease = None;
-        self.check_at = None;
-        self.effect = (state != JobState::Succeeded).then(|| self.effect_on_the_world());
-        // An unknown job stays in the index, so that the sweeper has its outcome asked for again, if there is anybody to ask.
-        let via = self.step().and_then(|step| step.intent.as_ref()).map(|intent| &intent.via);
-        let may_be_resolved = state == JobState::Unknown && via.is_some_and(|via| *via != Via::Direct);
-        self.sweep_at = may_be_resolved.then(|| self.updated_at.plus(FIRST_RESOLUTION));
-        self.sweeps = None;
-    }
-
-    /// What the writes among the steps did, taken together.
-    fn effect_on_the_world(&self) -> Effect {
-        self.steps.iter().filter(|step| step.effect != ToolEffect::Read).fold(Effect::NotRun, |so_far, step| {
-            match (so_far, step.outcome) {
-                (_, Some(StepOutcome::Unknown)) | (Effect::Unknown, _) => Effect::Unknown,
-                // An earlier repetition died or failed, so it may have run; that this one did not says nothing about it.
-                (_, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) if step.n > 0 => Effect::Unknown,
-                (_, Some(StepOutcome::Succeeded | StepOutcome::Failed)) => Effect::Ran,
-                (before, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) => before,
-            }
-        })
     }
 
     fn expect(&self, event: &'static str, states: &[JobState]) -> Result<(), TransitionError> {

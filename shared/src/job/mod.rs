@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::AuditHead,
+    conversation::ConversationName,
     digest::Digest,
+    intent::CallKey,
     request_id::RequestId,
-    step::{Step, StepOutcome},
+    ring::Ring,
+    step::{Step, StepKind, StepOutcome},
     timestamp::Timestamp,
     user_id::UserId,
 };
@@ -17,11 +20,13 @@ use crate::{
 mod apply;
 mod state;
 
-pub use apply::{Attempt, JobEvent, TransitionError};
+pub use apply::{Attempt, JobEvent, Seen, TransitionError};
 pub use state::JobState;
 
 /// The version of the stored form. An item with a higher one is left for a newer function.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+/// How many steps a job may grow to by what its turns propose.
+pub const STEPS_GROWN_AT_MOST: usize = 64;
 /// How long after its time the sweeper gives a bell to arrive.
 pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(60);
 /// What a job that is over did to the world.
@@ -121,6 +126,9 @@ pub struct Job {
     /// Nothing starts after this.
     #[serde(rename = "na")]
     pub not_after: Timestamp,
+    /// It is over by then, one way or the other.
+    #[serde(rename = "dl", default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// When it is due again.
     #[serde(rename = "ck", default, skip_serializing_if = "Option::is_none")]
     pub check_at: Option<Timestamp>,
@@ -187,6 +195,8 @@ pub struct NewJob {
     pub audit: AuditHead,
     /// Nothing starts after this.
     pub not_after: Timestamp,
+    /// It is over by then.
+    pub deadline: Option<Timestamp>,
     /// The client's `traceparent`.
     pub trace: Option<String>,
     /// How it begins.
@@ -208,6 +218,7 @@ impl Job {
             created_at: now,
             updated_at: now,
             not_after: new.not_after,
+            deadline: new.deadline,
             check_at: None,
             lease: None,
             cancel_requested: false,
@@ -257,6 +268,48 @@ impl Job {
     pub fn lapses_at(&self) -> Option<Timestamp> {
         let waits = self.state == JobState::AwaitingApproval;
         self.step().filter(|_| waits)?.approval.as_ref().map(|approval| approval.expires_at)
+    }
+
+    /// The version that a function must understand to carry the job on.
+    pub fn schema_version(&self) -> u32 {
+        let plain = |step: &Step| {
+            step.kind == StepKind::Call && step.round == 0 && step.input.is_none() && step.deadline_s.is_none()
+        };
+        let first_version = self.steps.len() == 1 && self.deadline.is_none() && self.steps.iter().all(plain);
+        if first_version { 1 } else { SCHEMA_VERSION }
+    }
+
+    /// Invariant 7, *logical keys*: what the gateway's journal knows the step at the cursor by.
+    pub fn call_key(&self) -> CallKey {
+        let (step, round, n) = self.step().map_or((0, 0, 0), |step| (step.of, step.round, step.n));
+        CallKey { user_id: self.user_id, request_id: self.request_id, step, round, n }
+    }
+
+    /// What has the job looked at when there is something to see of the step at the cursor.
+    pub fn ring(&self) -> Option<Ring> {
+        let secret = self.step()?.intent.as_ref()?.ring.clone()?;
+        Some(Ring { user_id: self.user_id, request_id: self.request_id, secret })
+    }
+
+    /// By when the step at the cursor has to be over: its own deadline or the job's, whichever comes first.
+    pub fn deadline_at(&self) -> Option<Timestamp> {
+        let own = self.step().and_then(Step::deadline);
+        own.into_iter().chain(self.deadline).min()
+    }
+
+    /// Whether the step at the cursor has to be over by now.
+    pub fn overdue(&self, now: Timestamp) -> bool {
+        self.deadline_at().is_some_and(|at| at <= now)
+    }
+
+    /// The last entry of a submitted step: what it returned is there.
+    pub fn last_of(&self, submitted: usize) -> Option<&Step> {
+        self.steps.iter().rev().find(|step| step.of == submitted)
+    }
+
+    /// The conversation that the job stands in line for, and the agent.
+    pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
+        self.steps.iter().find_map(|step| Some((step.conversation.as_ref()?, step.tool.as_str())))
     }
 
     /// The step at the cursor; `None` only once every step is done.

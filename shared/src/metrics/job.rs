@@ -5,19 +5,19 @@ use crate::{
     catalogue::Catalogue,
     clock::World,
     job::{Job, JobState},
-    step::StepOutcome,
+    step::{Step, StepKind, StepOutcome},
     timestamp::Timestamp,
 };
 
 /// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
 /// brought them. `sent_at` is when the step's call left, if it did.
 pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job, sent_at: Option<Timestamp>) {
+    let label = before.step().map_or_else(|| OTHER.to_owned(), |step| label(catalogue, step));
     let mut values = Vec::new();
     let mut dimensions = Vec::new();
     let outcome = |job: &Job| job.steps.get(before.cursor).and_then(|step| step.outcome);
     if let (None, Some(outcome)) = (outcome(before), outcome(after)) {
-        let name = before.step().and_then(|step| catalogue.get(&step.tool));
-        dimensions.push((Dimension::Tool, name.map_or(OTHER, |tool| tool.entry.name.as_str())));
+        dimensions.push((Dimension::Tool, label.as_str()));
         let failed = matches!(outcome, StepOutcome::Failed | StepOutcome::Unknown);
         values.extend([(Metric::ToolCalls, 1.0), (Metric::ToolFailures, one_if(failed))]);
         if let Some(sent_at) = sent_at.filter(|_| outcome != StepOutcome::NotRun) {
@@ -36,6 +36,16 @@ pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job,
     if !values.is_empty() {
         world.measure(&values, &dimensions);
     }
+}
+
+/// What a step is counted under: a name that the catalogue lists, and no other. No tool's name has a colon.
+fn label(catalogue: &Catalogue, step: &Step) -> String {
+    let name = match step.kind {
+        StepKind::Call => catalogue.get(&step.tool).map(|tool| tool.entry.name.clone()),
+        StepKind::Turn => catalogue.agent(&step.tool).map(|agent| format!("agent:{}", agent.name)),
+        StepKind::End => None,
+    };
+    name.unwrap_or_else(|| OTHER.to_owned())
 }
 
 /// Measures a job that was over as soon as it was recorded.

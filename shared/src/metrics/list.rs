@@ -13,7 +13,7 @@ pub enum Dimension {
     Outcome,
     /// A job's state.
     State,
-    /// A tool of the catalogue.
+    /// A tool of the catalogue, or `agent:` and an agent of it.
     Tool,
     /// Why policy refused.
     Reason,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CallAnswer, Gateway, GatewayTokens, NoAnswer, tokens::Harm, tool_answer};
+use super::{CallAnswer, Gateway, GatewayTokens, tokens::Harm, tool_answer};
 use crate::trace::TraceParent;
 
 impl Gateway {
@@ -29,8 +29,7 @@ impl Gateway {
                 CallAnswer::NotStarted(_) => CallAnswer::NotStarted(raw.retry_after),
                 answer => answer,
             },
-            Err(NoAnswer::NotSent) => CallAnswer::NotStarted(None),
-            Err(NoAnswer::Lost { .. }) => CallAnswer::Lost,
+            Err(none) => none.into(),
         };
         call.of_all_sendings(sent.again)
     }

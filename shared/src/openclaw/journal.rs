@@ -20,6 +20,13 @@ pub struct Expected<'a> {
     pub sequence: u64,
 }
 
+impl Expected<'_> {
+    /// The body of a request that says nothing but which key it is about.
+    pub(super) fn about(self, key: &str) -> Value {
+        json!({ "journal": self.journal, "sequence": self.sequence, "key": key })
+    }
+}
+
 /// One call through the journal.
 #[derive(Debug)]
 pub struct JournaledCall<'a> {
@@ -31,6 +38,8 @@ pub struct JournaledCall<'a> {
     pub not_after: Timestamp,
     /// Whether to wait for the end, or only for the claim.
     pub wait: bool,
+    /// How many calls of the tool may run at once there.
+    pub at_most: Option<u32>,
 }
 
 /// An answer and who gave it.
@@ -42,6 +51,13 @@ pub struct JournalAnswer {
     pub seen: Option<JournalSeen>,
     /// Whether the call had been sent before, under a token that was refused.
     pub again: bool,
+}
+
+/// What came back for one request.
+pub(super) struct Asked {
+    pub(super) answer: Result<Raw, NoAnswer>,
+    /// Whether it had been sent before, under a token that was refused, and may have started something then.
+    pub(super) again: bool,
 }
 
 impl JournalAnswer {
@@ -111,7 +127,7 @@ impl Gateway {
     ) -> JournalAnswer {
         let body = json!({
             "journal": expected.journal, "sequence": expected.sequence, "key": key, "tool": call.tool,
-            "args": call.arguments, "not_after": call.not_after.millis(), "wait": call.wait,
+            "args": call.arguments, "not_after": call.not_after.millis(), "wait": call.wait, "at_most": call.at_most,
         });
         self.ask("invoke", tokens, body, trace, timeout).await
     }
@@ -125,8 +141,7 @@ impl Gateway {
         key: &str,
         timeout: Duration,
     ) -> JournalAnswer {
-        let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "key": key });
-        self.ask("outcome", tokens, body, None, timeout).await
+        self.ask("outcome", tokens, expected.about(key), None, timeout).await
     }
 
     /// Claims a key as never to run, unless it has run. Only [`CallAnswer::Revoked`] proves that it did not.
@@ -137,8 +152,7 @@ impl Gateway {
         key: &str,
         timeout: Duration,
     ) -> JournalAnswer {
-        let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "key": key });
-        self.ask("revoke", tokens, body, None, timeout).await
+        self.ask("revoke", tokens, expected.about(key), None, timeout).await
     }
 
     /// Has the journal try its own fence: a guarded tool, called around it, must be refused, and through it must run.
@@ -155,6 +169,24 @@ impl Gateway {
         }
     }
 
+    pub(super) async fn ask_raw(
+        &self,
+        route: &str,
+        tokens: &GatewayTokens,
+        body: Value,
+        trace: Option<&TraceParent>,
+        timeout: Duration,
+    ) -> Asked {
+        let mut request = self.http.post(self.url(route)).json(&body);
+        if let Some(trace) = trace {
+            request = request.header("traceparent", trace.to_string());
+        }
+        // The journal runs a key once, but an answer about a second sending does not say what became of the first.
+        let harm = if matches!(route, "invoke" | "turns") { Harm::MayStart } else { Harm::None };
+        let sent = self.send(tokens, timeout, harm, request).await;
+        Asked { answer: sent.answer, again: sent.again && harm == Harm::MayStart }
+    }
+
     async fn ask(
         &self,
         route: &str,
@@ -163,19 +195,12 @@ impl Gateway {
         trace: Option<&TraceParent>,
         timeout: Duration,
     ) -> JournalAnswer {
-        let mut request = self.http.post(self.url(route)).json(&body);
-        if let Some(trace) = trace {
-            request = request.header("traceparent", trace.to_string());
-        }
-        // The journal runs a key once, but an answer about a second sending does not say what became of the first.
-        let harm = if route == "invoke" { Harm::MayStart } else { Harm::None };
-        let sent = self.send(tokens, timeout, harm, request).await;
-        let (call, seen) = match sent.answer {
+        let asked = self.ask_raw(route, tokens, body, trace, timeout).await;
+        let (call, seen) = match asked.answer {
             Ok(raw) => (journal_answer(&raw), identity(&raw.body)),
-            Err(NoAnswer::NotSent) => (CallAnswer::NotStarted(None), None),
-            Err(NoAnswer::Lost { .. }) => (CallAnswer::Lost, None),
+            Err(none) => (none.into(), None),
         };
-        JournalAnswer { call, seen, again: sent.again && harm == Harm::MayStart }
+        JournalAnswer { call, seen, again: asked.again }
     }
 
     fn url(&self, route: &str) -> String {
@@ -184,7 +209,7 @@ impl Gateway {
 }
 
 /// Who answered. An answer of another protocol names nobody, so no write is sent on its word.
-fn identity(body: &Value) -> Option<JournalSeen> {
+pub(super) fn identity(body: &Value) -> Option<JournalSeen> {
     let text = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
     (body.get("protocol")?.as_u64()? == PROTOCOL).then_some(())?;
     Some(JournalSeen {
@@ -193,7 +218,7 @@ fn identity(body: &Value) -> Option<JournalSeen> {
     })
 }
 
-fn journal_answer(raw: &Raw) -> CallAnswer {
+pub(super) fn journal_answer(raw: &Raw) -> CallAnswer {
     let error = raw.body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
     // Only what names the journal was said by it.
     let signed = raw.body.get("protocol").and_then(Value::as_u64) == Some(PROTOCOL);
@@ -204,8 +229,10 @@ fn journal_answer(raw: &Raw) -> CallAnswer {
         (412, _) if signed => CallAnswer::OtherJournal,
         (422, _) if signed => CallAnswer::KeyReused,
         (400, _) if signed && error == "invalid_request" => CallAnswer::Unreadable,
-        // The gateway did not start the tool, or the journal cannot write and refuses before it claims.
-        (503, _) if error == "not_started" || error == "journal_unavailable" => CallAnswer::NotStarted(raw.retry_after),
+        // The gateway did not start the tool, or the journal cannot write, or has enough to do, and refuses before it claims.
+        (503, _) if matches!(error, "not_started" | "journal_unavailable" | "busy") => {
+            CallAnswer::NotStarted(raw.retry_after)
+        }
         // From here on the journal does not speak: a gateway that drains or starts, or a proxy before or after passing on.
         (503, _) => CallAnswer::Unavailable(raw.retry_after),
         (401, _) => CallAnswer::Unauthorized,

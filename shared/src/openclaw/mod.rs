@@ -18,6 +18,7 @@ use crate::{
 pub mod direct;
 pub mod journal;
 mod tokens;
+pub mod turns;
 
 pub use tokens::GatewayTokens;
 
@@ -134,6 +135,15 @@ enum NoAnswer {
         /// We gave up waiting.
         timed_out: bool,
     },
+}
+
+impl From<NoAnswer> for CallAnswer {
+    fn from(none: NoAnswer) -> Self {
+        match none {
+            NoAnswer::NotSent => Self::NotStarted(None),
+            NoAnswer::Lost { .. } => Self::Lost,
+        }
+    }
 }
 
 impl From<reqwest::Error> for NoAnswer {

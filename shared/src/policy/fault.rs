@@ -29,7 +29,7 @@ pub enum PolicyFault {
 }
 
 /// A line and a column, both from 1, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The line.
     pub line: usize,

@@ -7,6 +7,9 @@ use crate::{
     mode::{Controls, Mode},
 };
 
+/// Stands among the policies that decided where the floor asked for a yes that they did not. No `@id` has a colon.
+pub const DERIVED_FLOOR: &str = "floor:derived";
+
 impl Policy {
     /// The only thing that is asked before a call is recorded, approved or sent.
     pub fn gate(&self, controls: &Controls, asked: &Asked<'_>) -> Gated {
@@ -15,7 +18,7 @@ impl Policy {
         if let Some(reason) = shut(controls, mode, tool, asked) {
             return refused(reason);
         }
-        let decided = self.decide(asked, mode);
+        let decided = on_the_floor(self.decide(asked, mode), tool, asked);
         let gate = match (decided.decision, mode) {
             (PolicyDecision::Deny(reason), _) => Gate::Refuse(reason),
             (_, Mode::ExplainOnly) => Gate::Explain(DenyReason::ModeExplainOnly),
@@ -25,6 +28,20 @@ impl Policy {
         };
         Gated { gate, decided }
     }
+}
+
+/// What a turn or an earlier step came up with is never written without a person's yes, whatever the policies say.
+fn on_the_floor(decided: Decided, tool: &Tool, asked: &Asked<'_>) -> Decided {
+    let reads = match tool.entry.effect {
+        ToolEffect::Read => true,
+        ToolEffect::Write | ToolEffect::Destructive => false,
+    };
+    if !asked.derived || reads || decided.decision != PolicyDecision::Run {
+        return decided;
+    }
+    let mut policies = decided.policies;
+    policies.push(DERIVED_FLOOR.to_owned());
+    Decided { decision: PolicyDecision::RunIfUserApproves, policies, errors: decided.errors }
 }
 
 /// What refuses a call whatever the policies say.

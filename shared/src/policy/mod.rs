@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     approval::Approver,
-    catalogue::{Catalogue, Tool},
+    catalogue::{AgentEntry, Catalogue, Tool},
     mode::Mode,
     timestamp::Timestamp,
     user_id::UserId,
@@ -19,14 +19,18 @@ use crate::{
 mod fault;
 mod files;
 mod gate;
+mod looks;
 mod model;
 mod operators;
 mod rules;
-mod shape;
+mod schema;
+mod talk;
 
 pub use fault::{Place, PolicyFault};
 pub use files::{OPERATORS, PolicyFiles, SCHEMA};
+pub use gate::DERIVED_FLOOR;
 pub use operators::{OperatorAction, OperatorAsked, OperatorDecided, OperatorPolicy};
+pub use talk::{TalkAsked, TurnGate, TurnGated};
 
 use model::{Case, Model, Question};
 use rules::RuleSet;
@@ -122,6 +126,8 @@ pub struct Gated {
 pub enum DenyReason {
     /// The catalogue does not list the tool.
     ToolUnknown,
+    /// The catalogue does not list the agent.
+    AgentUnknown,
     /// No policy permits the call, or one forbids it.
     PolicyDenied,
     /// A policy could not be evaluated.
@@ -142,8 +148,9 @@ pub enum DenyReason {
 
 impl DenyReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ToolUnknown,
+        Self::AgentUnknown,
         Self::PolicyDenied,
         Self::PolicyError,
         Self::ModeReadOnly,
@@ -158,6 +165,7 @@ impl DenyReason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::ToolUnknown => "tool_unknown",
+            Self::AgentUnknown => "agent_unknown",
             Self::PolicyDenied => "policy_denied",
             Self::PolicyError => "policy_error",
             Self::ModeReadOnly => "mode_read_only",
@@ -188,16 +196,15 @@ impl Policy {
     /// Reads and checks files. The first fault is told with its place.
     pub fn parse(files: &PolicyFiles) -> Result<Self, PolicyFault> {
         let catalogue = catalogue(files)?;
-        let model = Model::new(&catalogue);
         let policies: Result<Vec<(&str, &str)>, PolicyFault> =
             files.about_tools().map(|file| Ok((file, required(files, file)?))).collect();
-        let rules = RuleSet::parse(model.schema()?, policies?)?;
-        Ok(Self { catalogue, model, rules, version: files.version() })
+        let rules = RuleSet::parse(schema::schema(&catalogue)?, policies?)?;
+        Ok(Self { catalogue, model: Model::new(), rules, version: files.version() })
     }
 
     /// The text of `policy/schema.cedarschema` that a catalogue makes, whatever the policies say.
     pub fn schema_of(files: &PolicyFiles) -> Result<String, PolicyFault> {
-        Ok(Model::new(&catalogue(files)?).schema_text())
+        Ok(schema::text(&catalogue(files)?))
     }
 
     /// The tools.
@@ -210,6 +217,11 @@ impl Policy {
         self.catalogue.get(name)
     }
 
+    /// Looks an agent up.
+    pub fn agent(&self, name: &str) -> Option<&AgentEntry> {
+        self.catalogue.agent(name)
+    }
+
     /// A short digest of catalogue, schemas and policies: every audit record names it.
     pub fn version(&self) -> &str {
         &self.version
@@ -217,7 +229,7 @@ impl Policy {
 
     /// The text of `policy/schema.cedarschema`.
     pub fn schema_text(&self) -> String {
-        self.model.schema_text()
+        schema::text(&self.catalogue)
     }
 
     /// What is odd about the policies, but not wrong.
@@ -232,6 +244,10 @@ impl Policy {
 
     /// What the policies alone say. Invariant 9, *default deny*: what none permits, or one cannot be evaluated for, is denied.
     pub fn decide(&self, asked: &Asked<'_>, mode: Mode) -> Decided {
+        rules::on_enough_stack(|| self.evaluate(asked, mode))
+    }
+
+    fn evaluate(&self, asked: &Asked<'_>, mode: Mode) -> Decided {
         let deny = |reason, policies, errors| Decided { decision: PolicyDecision::Deny(reason), policies, errors };
         let Some(tool) = self.catalogue.get(asked.tool) else {
             return deny(DenyReason::ToolUnknown, Vec::new(), Vec::new());

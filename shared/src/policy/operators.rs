@@ -111,6 +111,10 @@ impl OperatorPolicy {
 
     /// Whether an operator may. Default deny; what cannot be evaluated denies.
     pub fn decide(&self, asked: &OperatorAsked<'_>) -> OperatorDecided {
+        rules::on_enough_stack(|| self.evaluate(asked))
+    }
+
+    fn evaluate(&self, asked: &OperatorAsked<'_>) -> OperatorDecided {
         match self.case(asked) {
             Ok((request, entities)) => {
                 let verdict = self.rules.ask(&request, &entities);

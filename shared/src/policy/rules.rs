@@ -7,7 +7,10 @@ use cedar_policy::{
     ValidationMode, Validator,
 };
 
-use super::fault::{Place, PolicyFault};
+use super::{
+    fault::{Place, PolicyFault},
+    looks::LookedAt,
+};
 
 /// Policies that parse, fit their schema, and have an `@id` each.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub(super) struct RuleSet {
     policies: PolicySet,
     authorizer: Authorizer,
     warnings: Vec<String>,
+    looked_at: LookedAt,
 }
 
 /// What a set of policies says to one question.
@@ -51,9 +55,13 @@ impl RuleSet {
             let starts = starts(&set, text);
             let start = |id: &PolicyId| starts.get(id).copied().unwrap_or_default();
             let checked = validator.validate(&set, ValidationMode::Strict);
-            if let Some(error) = checked.validation_errors().next() {
+            // Cedar tells them in no order.
+            let placed = checked.validation_errors().map(|error| {
                 let place = Place::pointed_at(text, error, start(error.policy_id()));
-                return Err(PolicyFault::File { file: file.to_owned(), place, problem: sentence(error) });
+                (place, sentence(error))
+            });
+            if let Some((place, problem)) = placed.min() {
+                return Err(PolicyFault::File { file: file.to_owned(), place, problem });
             }
             warnings.extend(checked.validation_warnings().map(|warning| {
                 let place = Place::pointed_at(text, warning, start(warning.policy_id()));
@@ -74,7 +82,8 @@ impl RuleSet {
             place: Place { line: 1, column: 1 },
             problem: sentence(&error),
         })?;
-        Ok(Self { policies, authorizer: Authorizer::new(), warnings })
+        let looked_at = policies.policies().map(LookedAt::by).collect();
+        Ok(Self { policies, authorizer: Authorizer::new(), warnings, looked_at })
     }
 
     /// Asks every policy.
@@ -88,6 +97,11 @@ impl RuleSet {
         }
     }
 
+    /// Whether the answer about a tool may depend on its arguments.
+    pub(super) fn look_at_arguments_of(&self, tool: &str) -> bool {
+        self.looked_at.has(tool)
+    }
+
     /// What is odd about the policies, but not wrong.
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings
@@ -97,6 +111,12 @@ impl RuleSet {
     pub(super) fn ids(&self) -> BTreeSet<String> {
         self.policies.policies().map(|policy| policy.id().to_string()).collect()
     }
+}
+
+/// Runs it on a stack that is large enough: Cedar refuses to evaluate near the end of one, and who asks may be deep inside a
+/// future. A policy is not in error because of who asks.
+pub(super) fn on_enough_stack<T>(evaluate: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(512 * 1024, 2 * 1024 * 1024, evaluate)
 }
 
 fn parse_file(file: &str, text: &str) -> Result<PolicySet, PolicyFault> {

@@ -118,14 +118,7 @@ impl Table {
         policy_version: &str,
     ) -> Result<Option<Took>, TableError> {
         let at: Timestamp = after.updated_at;
-        let context = AuditContext {
-            request_id: before.request_id,
-            at,
-            actor,
-            step: before.cursor,
-            tool: before.step().map_or("", |step| step.tool.as_str()),
-            policy_version,
-        };
+        let context = AuditContext::at_cursor(before, at, actor, policy_version);
         let record = AuditRecord::after(before.audit, context, event);
         let put = self.put_audit(before.user_id, &record, at).await;
         after.audit = put.inspect_err(|_| world.count(Metric::AuditWriteFailures))?;

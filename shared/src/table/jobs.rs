@@ -153,7 +153,7 @@ impl Table {
         item.remove("id");
         item.insert("pk".to_owned(), text(keys::user(job.user_id)));
         item.insert("sk".to_owned(), text(keys::job(job.request_id)));
-        item.insert("v".to_owned(), number(SCHEMA_VERSION));
+        item.insert("v".to_owned(), number(job.schema_version()));
         item.insert("nonce".to_owned(), text(nonce));
         if job.sweep_at.is_some() {
             item.insert("open_shard".to_owned(), text(keys::shard(job.request_id.spread())));

@@ -2,6 +2,7 @@
 
 use crate::{
     audit::{AuditHead, ChainName},
+    conversation::ConversationName,
     digest::Digest,
     job::JobState,
     request_id::RequestId,
@@ -59,6 +60,27 @@ pub fn payload(id: RequestId, fingerprint: Digest) -> String {
 /// Prefix of the sort keys of a job's payloads: of requests that raced under one id, each has its own.
 pub fn payloads_of(id: RequestId) -> String {
     format!("IN#{id}#")
+}
+
+/// Sort key of what a step sends when that is not what was submitted.
+pub fn input(id: RequestId, digest: Digest) -> String {
+    format!("SEND#{id}#{digest}")
+}
+
+/// Prefix of the sort keys of conversations: listing them reads them only.
+pub const CONVERSATIONS: &str = "C#";
+
+/// Sort key of the names of a user's conversations, which are counted by it.
+pub const CONVERSATION_NAMES: &str = "CN";
+
+/// Sort key of a conversation.
+pub fn conversation(name: &ConversationName) -> String {
+    format!("{CONVERSATIONS}{name}")
+}
+
+/// The conversation whose sort key it is.
+pub fn parse_conversation(sk: &str) -> Option<ConversationName> {
+    sk.strip_prefix(CONVERSATIONS)?.parse().ok()
 }
 
 /// Sort key of a result.

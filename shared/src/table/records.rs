@@ -13,7 +13,7 @@ use crate::{
     digest::{Digest, DigestKey},
     job::{Job, ResultRef},
     request_id::RequestId,
-    submission::Call,
+    submission::{Wanted, Work},
     timestamp::Timestamp,
     user_id::UserId,
     view::ApprovalView,
@@ -29,8 +29,8 @@ const RESULT_CAP_BYTES: usize = 64 * 1024;
 pub struct Payload {
     /// Random, this job's own.
     pub digest_key: DigestKey,
-    /// The calls, in order.
-    pub calls: Vec<Call>,
+    /// The steps as they were asked for, in order.
+    pub steps: Vec<Wanted>,
 }
 
 impl Table {
@@ -45,7 +45,7 @@ impl Table {
         now: Timestamp,
     ) -> Result<AuditHead, TableError> {
         let (id, head) = (accepted.request_id, accepted.head());
-        let calls = serde_json::to_string(&payload.calls).map_err(|_| TableError::Malformed("payload"))?;
+        let calls = serde_json::to_string(&payload.steps).map_err(|_| TableError::Malformed("payload"))?;
         let fields = [
             ("key", String::from(payload.digest_key.clone())),
             ("calls", calls),
@@ -69,7 +69,7 @@ impl Table {
         let calls = text_of(&item, "calls").ok_or_else(malformed)?;
         Ok(Some(Payload {
             digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
-            calls: serde_json::from_str(calls).map_err(|_| malformed())?,
+            steps: serde_json::from_str(calls).map_err(|_| malformed())?,
         }))
     }
 
@@ -118,14 +118,55 @@ impl Table {
         if job.question().is_none() {
             return Ok(None);
         }
-        let payload = self.payload(job.user_id, job.request_id, job.fingerprint).await?;
-        Ok(ApprovalView::of(job, payload.as_ref().map_or(&[], |payload| &payload.calls), catalogue))
+        let Some((place, _)) = job.asked() else { return Ok(None) };
+        let work = self.work_of(job, place).await?;
+        Ok(ApprovalView::of(job, work.as_ref(), catalogue))
     }
 
-    /// What a job returned, wherever it is kept. `{"omitted": …}` when it was not, or no longer is.
+    /// What the step at this place of a job sends: the record of its own that it names, or what was submitted.
+    pub async fn work_of(&self, job: &Job, place: usize) -> Result<Option<Work>, TableError> {
+        let Some(step) = job.steps.get(place) else { return Ok(None) };
+        if let Some(input) = step.input {
+            return self.input(job.user_id, job.request_id, input).await;
+        }
+        let payload = self.payload(job.user_id, job.request_id, job.fingerprint).await?;
+        Ok(payload.and_then(|payload| payload.steps.into_iter().nth(step.of)).map(|wanted| wanted.work))
+    }
+
+    /// Keeps what a step sends that was not submitted as such: worked out from earlier results, or proposed by an agent.
+    /// Returns the digest that names it.
+    pub async fn put_input(
+        &self,
+        job: &Job,
+        key: &DigestKey,
+        work: &Work,
+        now: Timestamp,
+    ) -> Result<Digest, TableError> {
+        let malformed = || TableError::Malformed("input");
+        let canonical = canonical::canonical(&serde_json::to_value(work).map_err(|_| malformed())?);
+        let digest = key.digest_bytes(&canonical);
+        let body = String::from_utf8(canonical).map_err(|_| malformed())?;
+        let sk = keys::input(job.request_id, digest);
+        self.put_record(job.user_id, sk, [("body", body)], now).await?;
+        Ok(digest)
+    }
+
+    /// Reads it back.
+    pub async fn input(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Work>, TableError> {
+        let Some(item) = self.get(keys::user(user), keys::input(id, digest)).await? else { return Ok(None) };
+        let body = text_of(&item, "body").ok_or(TableError::Malformed("input"))?;
+        serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("input"))
+    }
+
+    /// What a job returned, wherever it is kept.
     pub async fn result_of(&self, job: &Job) -> Result<Option<Value>, TableError> {
+        self.result_at(job, job.result.as_ref()).await
+    }
+
+    /// What a result of a job names, wherever it is kept. `{"omitted": …}` when it was not, or no longer is.
+    pub async fn result_at(&self, job: &Job, result: Option<&ResultRef>) -> Result<Option<Value>, TableError> {
         let omitted = |why: &str| Some(json!({ "omitted": why }));
-        match &job.result {
+        match result {
             None => Ok(None),
             Some(ResultRef::Inline(text)) => {
                 serde_json::from_str(text).map(Some).map_err(|_| TableError::Malformed("result"))

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use crate::{
-    admission::{self, Admission, Limits, UserState},
+    admission::{self, Admission, JobKind, Limits, UserState},
     digest::Digest,
     rate_limit::{Rate, RateDecision},
     request_id::RequestId,
@@ -12,6 +12,18 @@ use crate::{
     timestamp::Timestamp,
     user_id::UserId,
 };
+
+/// Every admission: the user exists; the session began after the last revocation; and there is a place in flight for this kind
+/// of job, or this id has one. What else a charge asks for comes behind it.
+macro_rules! place {
+    ($and:literal) => {
+        concat!(
+            "attribute_exists(pk) AND nb < :began AND ",
+            "(attribute_not_exists(#set) OR contains(#set, :id) OR size(#set) < :cap)",
+            $and
+        )
+    };
+}
 
 impl Table {
     /// Makes the user item if it is missing, and returns it. A crash between login and user is healed by the next login.
@@ -112,47 +124,40 @@ impl Table {
     pub async fn admit(
         &self,
         session: &Session,
-        id: RequestId,
+        (id, kind): (RequestId, JobKind),
         limits: &Limits,
         now: Timestamp,
         nonce: &str,
     ) -> Result<Admission, TableError> {
-        // The user exists; this session began after the last revocation; there is a place in flight, or this id has one;
-        // and nothing has arrived ahead of now.
+        // The user exists; this session began after the last revocation; there is a place in flight for this kind of job, or
+        // this id has one; and nothing has arrived ahead of now.
         let idle = admission_condition(
-            "attribute_exists(pk) AND nb < :began AND (attribute_not_exists(inf) OR contains(inf, :id) OR size(inf) < :cap) \
-             AND (attribute_not_exists(arr) OR arr <= :now)",
+            place!(" AND (attribute_not_exists(arr) OR arr <= :now)"),
             session,
-            id,
+            (id, kind),
             limits,
             (now, nonce),
         )
         .value(":arrival", number(now.plus(limits.submissions.interval()).millis()));
         let key = || (keys::user(session.user_id), keys::USER.to_owned());
-        let old = match self.update(key(), "SET arr = :arrival, adm = :now, nonce = :nonce ADD inf :ids", idle).await? {
+        let old = match self.update(key(), "SET arr = :arrival, adm = :now, nonce = :nonce ADD #set :ids", idle).await?
+        {
             Ok(_) => return Ok(Admission::Applied),
             Err(old) => old.map(parse).transpose()?,
         };
-        match admission::explain(old.as_ref(), id, session.began_at, limits, now, nonce) {
+        match admission::explain(old.as_ref(), (id, kind), session.began_at, limits, now, nonce) {
             Admission::Burst => {}
             other => return Ok(other),
         }
         // The same, except that the arrival time may lie ahead by the burst. It is added to, not set: no update is lost.
-        let burst = admission_condition(
-            "attribute_exists(pk) AND nb < :began AND (attribute_not_exists(inf) OR contains(inf, :id) OR size(inf) < :cap) \
-             AND arr <= :latest",
-            session,
-            id,
-            limits,
-            (now, nonce),
-        )
-        .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
-        .value(":interval", number(limits.submissions.interval().as_millis()));
-        match self.update(key(), "SET arr = arr + :interval, adm = :now, nonce = :nonce ADD inf :ids", burst).await? {
+        let burst = admission_condition(place!(" AND arr <= :latest"), session, (id, kind), limits, (now, nonce))
+            .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
+            .value(":interval", number(limits.submissions.interval().as_millis()));
+        match self.update(key(), "SET arr = arr + :interval, adm = :now, nonce = :nonce ADD #set :ids", burst).await? {
             Ok(_) => Ok(Admission::Applied),
             Err(old) => {
                 let old = old.map(parse).transpose()?;
-                match admission::explain(old.as_ref(), id, session.began_at, limits, now, nonce) {
+                match admission::explain(old.as_ref(), (id, kind), session.began_at, limits, now, nonce) {
                     // Others were quicker, twice: as good as over the rate.
                     Admission::Burst => Ok(Admission::RateLimited(limits.submissions.interval())),
                     other => Ok(other),
@@ -161,11 +166,33 @@ impl Table {
         }
     }
 
+    /// Takes a place in flight for what has been charged: one conditional update that checks revocation, too.
+    pub async fn admit_charged(
+        &self,
+        session: &Session,
+        (id, kind): (RequestId, JobKind),
+        limits: &Limits,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<Admission, TableError> {
+        // The user exists; this session began after the last revocation; and there is a place in flight for this kind of job,
+        // or this id has one.
+        let place = admission_condition(place!(""), session, (id, kind), limits, (now, nonce));
+        let key = (keys::user(session.user_id), keys::USER.to_owned());
+        match self.update(key, "SET adm = :now, nonce = :nonce ADD #set :ids", place).await? {
+            Ok(_) => Ok(Admission::Applied),
+            Err(old) => {
+                let old = old.map(parse).transpose()?;
+                Ok(admission::explain_charged(old.as_ref(), session.began_at, nonce))
+            }
+        }
+    }
+
     /// Drops ids from the set of jobs in flight, because their jobs are over. Idempotent, so it needs no condition but that
     /// the user exists.
-    pub async fn drop_in_flight(&self, user: UserId, over: &[RequestId]) -> Result<(), TableError> {
+    pub async fn drop_in_flight(&self, user: UserId, kind: JobKind, over: &[RequestId]) -> Result<(), TableError> {
         // The user is still there: an erased one is not brought back.
-        self.drop_from_set(user, over, Condition::new("attribute_exists(pk)")).await.map(drop)
+        self.drop_from_set((user, kind), over, Condition::new("attribute_exists(pk)")).await.map(drop)
     }
 
     /// Drops ids that were never recorded, unless somebody was admitted since `last_admission`: perhaps under one of them.
@@ -173,6 +200,7 @@ impl Table {
     pub async fn drop_unrecorded(
         &self,
         user: UserId,
+        kind: JobKind,
         unrecorded: &[RequestId],
         last_admission: Option<Timestamp>,
     ) -> Result<bool, TableError> {
@@ -181,20 +209,20 @@ impl Table {
             Some(at) => Condition::new("adm = :seen").value(":seen", number(at.millis())),
             None => Condition::new("attribute_exists(pk) AND attribute_not_exists(adm)"),
         };
-        self.drop_from_set(user, unrecorded, condition).await
+        self.drop_from_set((user, kind), unrecorded, condition).await
     }
 
     async fn drop_from_set(
         &self,
-        user: UserId,
+        (user, kind): (UserId, JobKind),
         ids: &[RequestId],
         condition: Condition<'static>,
     ) -> Result<bool, TableError> {
         if ids.is_empty() {
             return Ok(false);
         }
-        let condition = condition.value(":ids", id_set(ids));
-        let dropped = self.update((keys::user(user), keys::USER.to_owned()), "DELETE inf :ids", condition).await?;
+        let condition = condition.name("#set", set_of(kind)).value(":ids", id_set(ids));
+        let dropped = self.update((keys::user(user), keys::USER.to_owned()), "DELETE #set :ids", condition).await?;
         Ok(dropped.is_ok())
     }
 }
@@ -202,17 +230,26 @@ impl Table {
 fn admission_condition<'a>(
     text_of_condition: &'a str,
     session: &Session,
-    id: RequestId,
+    (id, kind): (RequestId, JobKind),
     limits: &Limits,
     (now, nonce): (Timestamp, &str),
 ) -> Condition<'a> {
     Condition::new(text_of_condition)
+        .name("#set", set_of(kind))
         .value(":began", number(session.began_at.millis()))
         .value(":now", number(now.millis()))
         .value(":id", text(id))
         .value(":ids", id_set(&[id]))
-        .value(":cap", number(limits.in_flight))
+        .value(":cap", number(limits.places(kind)))
         .value(":nonce", text(nonce))
+}
+
+/// The attribute with the jobs of this kind that are in flight.
+const fn set_of(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Quick => "inf",
+        JobKind::Long => "infl",
+    }
 }
 
 fn id_set(ids: &[RequestId]) -> AttributeValue {

@@ -23,7 +23,7 @@ async fn what_the_user_was_shown_and_said_yes_to_runs_once() {
     let question = &asked["approval"];
     assert_eq!(
         (&question["approver"], &question["title"], &question["summary"], &question["arguments"]),
-        (&json!("user"), &json!("Pay"), &json!("Pay 120: two coffees"), &payment(COFFEES)),
+        (&json!("user"), &json!("Pay"), &json!("Pay 120: \"two coffees\""), &payment(COFFEES)),
     );
     assert_eq!((question.get("decision"), &asked["next_poll_ms"]), (None, &json!(5000)));
 
@@ -214,7 +214,7 @@ async fn a_submission_is_answered_again_whatever_became_of_its_question() {
         let again = alice.submit(id, "ledger_pay", payment(COFFEES)).await;
         assert_eq!((again.status.as_u16(), again.header("idempotent-replayed")), (200, "true"));
         assert_eq!((&again.body["status"], &again.body["approval"]["decision"]), (&json!(status), &decision));
-        assert_eq!(again.body["approval"]["summary"], "Pay 120: two coffees");
+        assert_eq!(again.body["approval"]["summary"], "Pay 120: \"two coffees\"");
         let other = alice.submit(id, "ledger_pay", payment(COFFEES + 1)).await;
         assert_eq!(other.verdict(), (422, "idempotency_key_reused"));
     }

@@ -265,7 +265,7 @@ async fn what_cannot_be_shown_whole_is_not_asked() {
     let reply = alice.submit(&id, "ledger_pay", json!({"amount": 5, "note": note})).await;
     assert_eq!(reply.status, 202, "{}", reply.body);
     let asked = &reply.body["approval"];
-    assert_eq!(asked["summary"], "Pay 5: to Bob\\u202e\\u200b\\u000a0");
+    assert_eq!(asked["summary"], "Pay 5: \"to Bob\\u202e\\u200b\\u000a0\"");
     assert_eq!(asked["arguments"]["note"], "to Bob\\u202e\\u200b\\u000a0");
     app.stop().await;
 }

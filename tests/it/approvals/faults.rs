@@ -180,7 +180,7 @@ async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
     // A policy that wants a record of every read.
     let files = PolicyFiles::built_in();
     let strict = format!(
-        "{}\n@id(\"no-record-no-read\")\nforbid (principal, action, resource) unless {{ context.audited }};\n",
+        "{}\n@id(\"no-record-no-read\")\nforbid (principal, action, resource is MiniProgram::Tool) unless {{ context.audited }};\n",
         files.text("tools.cedar").unwrap()
     );
     app.new_worker(Some(Policy::parse(&files.with("tools.cedar", strict)).unwrap()));

@@ -19,7 +19,7 @@ async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_ru
     app.mode(Mode::ExplainOnly).await;
     seen_by_all(&mut app).await;
     for (tool, arguments, decision, summary) in [
-        ("ledger_pay", payment(COFFEES), "run_if_user_approves", "Pay 120: two coffees"),
+        ("ledger_pay", payment(COFFEES), "run_if_user_approves", "Pay 120: \"two coffees\""),
         ("ledger_append", json!({"note": "n"}), "run", "Append a note"),
         ("ledger_read", json!({"limit": 1}), "run", "Read the notes"),
         ("ledger_delete", json!({}), "run_if_operator_approves", "Delete every note of the ledger"),
@@ -94,7 +94,7 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
         if status == "explained" {
             assert_eq!(
                 (&last["event"], &job["result"]["summary"]),
-                (&json!("explained"), &json!("Pay 120: two coffees"))
+                (&json!("explained"), &json!("Pay 120: \"two coffees\""))
             );
         } else {
             assert_eq!(

@@ -39,7 +39,7 @@ fn unlimited() -> Setup {
 /// The payments in the ledger that a job's calls made.
 fn payments(app: &App, id: &str) -> Vec<Value> {
     let ledger = app.gateway.as_ref().unwrap().ledger();
-    ledger.into_iter().filter(|line| line["toolCallId"].as_str().is_some_and(|call| call.contains(id))).collect()
+    integration_tests::app::lines_of(&ledger, id).cloned().collect()
 }
 
 /// The events of a job's audit chain, which verifies.

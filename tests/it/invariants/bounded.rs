@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use integration_tests::{App, Fault, Setup, app::AFTER_A_CRASH};
 use serde_json::json;
+use shared::admission::JobKind;
 
 #[tokio::test]
 async fn a_result_over_the_cap_is_not_kept_by_a_gateway_without_a_journal_either() {
@@ -84,10 +85,10 @@ async fn a_place_is_not_taken_from_whoever_was_admitted_meanwhile() {
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(alice.submit(&ids[1], "ledger_read", json!({})).await.status, 202);
     let both = ids.clone().map(|id| id.parse().unwrap());
-    assert!(!app.table.drop_unrecorded(user, &both, seen).await.unwrap());
+    assert!(!app.table.drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
     assert_eq!(app.table.user(user).await.unwrap().unwrap().in_flight.len(), 2);
     let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
-    assert!(app.table.drop_unrecorded(user, &both, seen).await.unwrap());
+    assert!(app.table.drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
     assert!(app.table.user(user).await.unwrap().unwrap().in_flight.is_empty());
     app.stop().await;
 }

@@ -16,6 +16,24 @@ fn reason(name: &str) -> [(Dimension, &str); 1] {
 }
 
 #[tokio::test]
+async fn a_turn_counts_under_its_agent_and_the_end_of_a_conversation_under_nothing_of_its_own() {
+    let mut app = unlimited().await;
+    let alice = app.login("alice").await;
+    let turn = app.new_id();
+    let body = json!({"message": "[[say:hello]]", "conversation": "trip"});
+    assert_eq!(alice.submit_body(&turn, &body).await.status, 202);
+    assert_eq!(app.finish(&alice, &turn).await["status"], "succeeded");
+    assert_eq!(app.metrics.values(Metric::ToolCalls, &tool("agent:main")), [1.0]);
+    assert_eq!(app.metrics.values(Metric::ToolDuration, &tool("agent:main")).len(), 1);
+    let end = alice.send("DELETE", "/v1/conversations/trip", &[], b"").await.body;
+    let end = end["request_id"].as_str().unwrap().to_owned();
+    assert_eq!(app.finish(&alice, &end).await["status"], "succeeded");
+    assert_eq!(app.metrics.values(Metric::ToolCalls, &tool("other")), [1.0]);
+    assert_eq!(app.metrics.values(Metric::ToolCalls, &tool("agent:main")), [1.0]);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_counts_once_however_often_it_is_submitted_and_rung() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;

@@ -31,7 +31,9 @@ fn values(dimension: Dimension) -> Vec<String> {
         }
         Dimension::Tool => {
             let policy = Policy::built_in().unwrap();
-            policy.catalogue().tools().map(|tool| tool.entry.name.clone()).chain(["other".to_owned()]).collect()
+            let tools = policy.catalogue().tools().map(|tool| tool.entry.name.clone());
+            let agents = policy.catalogue().agents().map(|agent| format!("agent:{}", agent.name));
+            tools.chain(agents).chain(["other".to_owned()]).collect()
         }
         Dimension::Reason => {
             let worker = ["approval_insufficient", "arguments_invalid", "tool_changed"].map(str::to_owned);

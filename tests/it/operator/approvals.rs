@@ -13,7 +13,7 @@ async fn an_operator_approves_what_a_user_may_not_and_it_runs_once() {
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let id = dear(&app, &alice).await;
     let question = zhang.question().await;
-    assert_eq!(question["summary"], "Pay 501: a chair");
+    assert_eq!(question["summary"], "Pay 501: \"a chair\"");
     assert_eq!(question["arguments"], json!({"amount": 501, "note": "a chair"}));
     assert_eq!(
         (&question["tool"], &question["effect"], &question["own"]),
@@ -38,6 +38,34 @@ async fn an_operator_approves_what_a_user_may_not_and_it_runs_once() {
     // The user sees that an operator decided, and not who.
     let approval = alice.job(&id).await["approval"].clone();
     assert_eq!((&approval["by"], &approval["decision"]), (&json!("operator"), &json!("approve")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_later_step_is_asked_about_with_what_it_will_send() {
+    let mut app = App::with(crate::turns::roomy()).await;
+    let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
+    let id = app.new_id();
+    let note = json!({"$from": {"step": 0, "pointer": "/reply"}});
+    let pay = json!({"tool": "ledger_pay", "arguments": {"amount": 501, "note": note}});
+    let body = json!({"steps": [{"message": "[[say:a chair]]"}, pay]});
+    assert_eq!(alice.submit_body(&id, &body).await.status, 202);
+    for _ in 0..20 {
+        while app.deliver().await {}
+        if alice.job(&id).await["status"] == "awaiting_approval" {
+            break;
+        }
+        let wait = app.delays.next().unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(10));
+        app.advance(wait).await;
+    }
+    let question = zhang.question().await;
+    assert_eq!((&question["tool"], &question["effect"]), (&json!("ledger_pay"), &json!("write")), "{question}");
+    assert_eq!(question["arguments"], json!({"amount": 501, "note": "a chair"}));
+    let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
+    let shown = zhang.get(&format!("/jobs/{job}")).await.body;
+    assert_eq!(shown["view"]["approval"]["arguments"], question["arguments"], "{shown}");
+    assert_eq!(zhang.decide(job, "approve", digest).await.status, 200);
+    assert_eq!((&app.finish(&alice, &id).await["status"], app.effects(&id)), (&json!("succeeded"), 1));
     app.stop().await;
 }
 
@@ -77,6 +105,7 @@ async fn a_yes_to_another_call_is_none() {
 #[tokio::test]
 async fn a_refused_decision_is_recorded_once_in_a_minute_however_often_it_is_tried() {
     let app = App::start().await;
+    app.clock.advance_to_a_minute();
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let id = dear(&app, &alice).await;
     let job = code(&alice, &id).await;

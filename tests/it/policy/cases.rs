@@ -7,7 +7,7 @@ use shared::{
     approval::{Approval, Approver, DecidedBy, Decision, OperatorId},
     digest::Digest,
     mode::{CheckpointSeen, Controls, Mode, Setting, ToolSwitch},
-    policy::{Asked, Gate, Policy, PolicyFiles},
+    policy::{Asked, Gate, Policy, PolicyFiles, TalkAsked, TurnGate},
     timestamp::Timestamp,
     user_id::UserId,
 };
@@ -86,6 +86,8 @@ pub(super) fn case(seed: u64) -> Case {
         max_age_s,
         examples: dice.one_in(2),
         yes: dice.pick(&[Yes::NotAsked, Yes::Open, Yes::No, Yes::User, Yes::Operator]),
+        loose: dice.one_in(3),
+        agent: if dice.one_in(20) { "nobody" } else { "main" },
     }
 }
 
@@ -108,6 +110,22 @@ pub(super) fn policies() -> [Policy; 2] {
     [Policy::parse(&files).unwrap(), Policy::parse(&files.with("examples.cedar", examples)).unwrap()]
 }
 
+/// The same, of a team that lets everything run that no other policy stops.
+pub(super) fn loose_policies() -> [Policy; 2] {
+    const LOOSE: &str = "
+        @id(\"everything-runs\")
+        permit (principal, action == MiniProgram::Action::\"run\", resource);
+        @id(\"few-at-once\")
+        forbid (principal, action == MiniProgram::Action::\"run\", resource)
+        when { context.arguments has ledger_read && context.arguments.ledger_read has limit && context.arguments.ledger_read.limit > 50 };";
+    let files = PolicyFiles::built_in();
+    let examples = files.text("examples.cedar.txt").unwrap().to_owned();
+    let careless =
+        files.replacing("tools.cedar", "context.derived && resource.effect", "false && resource.effect").unwrap();
+    let files = careless.with("loose.cedar", LOOSE);
+    [Policy::parse(&files).unwrap(), Policy::parse(&files.with("examples.cedar", examples)).unwrap()]
+}
+
 pub(super) fn mode(level: u8) -> Mode {
     [Mode::Closed, Mode::ExplainOnly, Mode::ReadOnly, Mode::Full][usize::from(level)]
 }
@@ -116,13 +134,13 @@ fn time(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
-fn controls(case: &Case) -> Controls {
+fn controls(case: &Case, tool: &str) -> Controls {
     let set = |level| Setting { mode: mode(level), reason: "a test".into(), by: "command".into(), at: time(0) };
     let switch = ToolSwitch { setting: case.tool_mode.map(set), opened_until: case.opened_until_s.map(time) };
     let exported_at = case.exported.then(|| time(case.now_s));
     Controls {
         service: set(case.service_mode),
-        tools: [(case.tool.to_owned(), switch)].into(),
+        tools: [(tool.to_owned(), switch)].into(),
         checkpoint: case.signed_at_s.map(|at| CheckpointSeen { seq: 1, signed_at: time(at), exported_at }),
         checkpoint_max_age: Duration::from_secs(u64::try_from(case.max_age_s).unwrap()),
     }
@@ -139,7 +157,21 @@ fn gate(policy: &Policy, case: &Case) -> Gate {
         audited: case.audited,
         now: time(case.now_s),
     };
-    policy.gate(&controls(case), &asked).gate
+    policy.gate(&controls(case, case.tool), &asked).gate
+}
+
+/// What the service makes of a turn, in the oracle's words.
+pub(super) fn turn(policy: &Policy, case: &Case) -> (&'static str, Vec<String>) {
+    let groups: BTreeSet<String> = case.groups.iter().map(|group| (*group).to_owned()).collect();
+    let user_id = UserId::from_random([case.user; 16]);
+    let asked = TalkAsked { user_id, groups: &groups, agent: case.agent, now: time(case.now_s) };
+    let gated = policy.gate_turn(&controls(case, "ledger_read"), &asked);
+    let gate = match gated.gate {
+        TurnGate::Run => "run",
+        TurnGate::WithoutTools => "without_tools",
+        TurnGate::Refuse(reason) => reason.code(),
+    };
+    (gate, gated.tools)
 }
 
 /// What the service makes of it at the edge, in the oracle's words.

@@ -8,7 +8,7 @@ use shared::{
 };
 
 /// The first amount that cannot be multiplied so often.
-const OVERFLOWS: &str = "@id(\"overflows\") forbid (principal, action, resource) when { \
+const OVERFLOWS: &str = "@id(\"overflows\") forbid (principal, action, resource is MiniProgram::Tool) when { \
     context.arguments has ledger_pay && context.arguments.ledger_pay.amount * 1000000000000000000 > 0 };";
 
 fn broken() -> Policy {
@@ -39,5 +39,39 @@ async fn a_policy_that_cannot_be_evaluated_denies_and_is_counted() {
     // What it does not meet goes on.
     let note = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     assert_eq!(note["status"], "succeeded", "{note}");
+    app.stop().await;
+}
+
+/// Payments with a rate of this schema beside the rest.
+fn with_rate(schema: &str) -> Policy {
+    let files = PolicyFiles::built_in();
+    let with_rate = format!("\"properties\": {{ \"rate\": {schema},");
+    Policy::parse(&files.replacing("schemas/ledger_pay.json", "\"properties\": {", &with_rate).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_argument_that_policies_have_no_type_for_is_a_fault_of_the_arguments_and_not_of_a_policy() {
+    let mut app = App::start().await;
+    let pay = json!({"amount": 10, "note": "tea", "rate": 0.12345});
+    // To the edge's files it is nothing that a policy sees; the worker's are newer.
+    app.new_edge(Some(with_rate(r#"{"type": ["number", "null"]}"#)));
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_pay", pay.clone()).await;
+    assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+    app.new_worker(Some(with_rate(r#"{"type": "number"}"#)));
+    let job = app.finish(&alice, &id).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&"refused".into(), &"arguments_invalid".into()), "{job}");
+    assert_eq!((&job["effect"], app.effects(&id)), (&"not_run".into(), 0), "{job}");
+    // The edge says where it is, and never what.
+    app.new_edge(Some(with_rate(r#"{"type": "number"}"#)));
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    let reply = alice.submit(&id, "ledger_pay", pay).await;
+    assert_eq!(reply.verdict(), (422, "arguments_invalid"));
+    assert_eq!(reply.body["errors"][0]["pointer"], "/rate", "{}", reply.body);
+    assert!(!reply.body.to_string().contains("12345"), "{}", reply.body);
+    assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
+    assert_eq!(app.metrics.sum(Metric::PolicyErrors, &[]), 0.0);
     app.stop().await;
 }

@@ -110,6 +110,7 @@ impl World {
             exported: true,
             max_age_s: i64::try_from(CHECKPOINT_MAX_AGE_S).unwrap(),
             examples,
+            loose: false,
             yes,
             ..case.clone()
         }

@@ -1,5 +1,5 @@
-//! Policy: an oracle that shares no code with it agrees about ten thousand random calls, and about some of them through the
-//! front door.
+//! Policy: an oracle that shares no code with it agrees about ten thousand random calls and as many turns, and about some of
+//! the calls through the front door.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ mod oracle;
 
 #[test]
 fn an_oracle_agrees_about_ten_thousand_random_calls() {
-    let policies = cases::policies();
+    let policies = [cases::policies(), cases::loose_policies()];
     let (mut edge, mut worker) = (BTreeMap::new(), BTreeMap::new());
     for seed in 0..10_000 {
         let case = cases::case(seed);
-        let policy = &policies[usize::from(case.examples)];
+        let policy = &policies[usize::from(case.loose)][usize::from(case.examples)];
         let at_the_edge = cases::at_the_edge(policy, &case);
         assert_eq!(at_the_edge, oracle::at_the_edge(&case), "at the edge, seed {seed}: {case:?}");
         let at_the_worker = cases::at_the_worker(policy, &case);
@@ -25,4 +25,19 @@ fn an_oracle_agrees_about_ten_thousand_random_calls() {
     println!("POLICY at the edge {edge:?}\nPOLICY at the worker {worker:?}");
     // An oracle that is never asked about something agrees about it easily.
     assert!(edge.len() == 12 && edge.values().chain(worker.values()).all(|count| *count >= 30), "{edge:?} {worker:?}");
+}
+
+#[test]
+fn an_oracle_agrees_about_ten_thousand_random_turns() {
+    let policies = [cases::policies(), cases::loose_policies()];
+    let mut became = BTreeMap::new();
+    for seed in 0..10_000 {
+        let case = cases::case(seed);
+        let policy = &policies[usize::from(case.loose)][usize::from(case.examples)];
+        let (gate, tools) = cases::turn(policy, &case);
+        assert_eq!((gate, tools.iter().map(String::as_str).collect()), oracle::turn(&case), "seed {seed}: {case:?}");
+        *became.entry((gate, tools.len())).or_insert(0) += 1;
+    }
+    println!("POLICY of turns {became:?}");
+    assert!(became.len() == 6 && became.values().all(|count| *count >= 30), "{became:?}");
 }

@@ -1,4 +1,4 @@
-//! What becomes of a call, written from docs/policy.md and nothing else: plain conditions on plain data. It knows neither
+//! What becomes of a call or a turn, written from docs/policy.md and nothing else: plain conditions on plain data. It knows neither
 //! Cedar nor the catalogue nor any type of the service, so that it cannot be wrong in the same way.
 
 /// One call and its circumstances, as plain data. Times are seconds since 1970.
@@ -23,7 +23,11 @@ pub(super) struct Case {
     pub(super) max_age_s: i64,
     /// Whether the examples of policy/examples.cedar.txt are in force beside the policies that are built in.
     pub(super) examples: bool,
+    /// Whether a team's policies let every call run, forget about what is derived, and look at how much is read at once.
+    pub(super) loose: bool,
     pub(super) yes: Yes,
+    /// Whom a turn would be with.
+    pub(super) agent: &'static str,
 }
 
 /// What was answered to the question, if one was asked.
@@ -51,7 +55,7 @@ pub(super) fn at_the_edge(case: &Case) -> &'static str {
         return "tool_closed";
     }
     if case.service_mode == 1 || case.tool_mode == Some(1) {
-        let said = policies(case);
+        let said = asked_if_derived(case);
         return if ["run", "user", "operator"].contains(&said) { "explain" } else { said };
     }
     if !reads && (case.service_mode == 2 || case.tool_mode == Some(2)) {
@@ -69,7 +73,27 @@ pub(super) fn at_the_edge(case: &Case) -> &'static str {
             return "audit_unproven";
         }
     }
-    policies(case)
+    asked_if_derived(case)
+}
+
+/// Whatever the policies say, what a turn or an earlier step came up with is not written without a yes.
+fn asked_if_derived(case: &Case) -> &'static str {
+    let said = policies(case);
+    if said == "run" && case.derived && case.tool != "ledger_read" { "user" } else { said }
+}
+
+/// What becomes of a turn: `run`, `without_tools`, or the code of a refusal; and what the agent uses by itself.
+pub(super) fn turn(case: &Case) -> (&'static str, Vec<&'static str>) {
+    let said = match case.service_mode {
+        _ if case.agent != "main" => "agent_unknown",
+        0 => "mode_closed",
+        _ if case.examples && (case.user == 1 || !case.groups.contains(&"members") || !office(case)) => "policy_denied",
+        1 => "without_tools",
+        _ => "run",
+    };
+    // It may read what its user may read, and where nobody looks at how much.
+    let reads = said == "run" && !case.loose && !matches!(case.tool_mode, Some(0 | 1));
+    (said, if reads { vec!["ledger_read"] } else { vec![] })
 }
 
 /// What the worker does with it: `send`, `explain`, or the code that the job is refused with.
@@ -91,14 +115,16 @@ fn policies(case: &Case) -> &'static str {
         return "policy_denied";
     }
     match case.tool {
+        "ledger_delete" if case.loose => "run",
         "ledger_read" => "run",
         "ledger_delete" => "operator",
         "ledger_pay" if case.amount > 10_000 => "policy_denied",
         "ledger_pay" if case.amount > 500 => "operator",
         "ledger_pay" if case.examples && asks_an_operator(case) => "operator",
+        "ledger_pay" if case.loose => "run",
         "ledger_pay" if case.examples && case.amount <= 20 && !case.derived => "run",
         "ledger_pay" => "user",
-        _ if case.derived => "user",
+        _ if case.derived && !case.loose => "user",
         _ => "run",
     }
 }
@@ -114,12 +140,16 @@ fn denied_by_an_example(case: &Case) -> bool {
         || (case.tool == "ledger_append" && (case.now_s >= TRIAL_ENDS_S || case.note.contains("://")))
 }
 
-/// Newcomers from 100 on, and everybody outside Monday to Friday, 9 to 18 o'clock in Beijing.
+/// Newcomers from 100 on, and everybody out of office.
 fn asks_an_operator(case: &Case) -> bool {
+    !office(case) || (case.groups.contains(&"newcomers") && case.amount >= 100)
+}
+
+/// Monday to Friday, 9 to 18 o'clock in Beijing.
+fn office(case: &Case) -> bool {
     // 1970 began on a Thursday; Beijing is eight hours ahead.
     let beijing_s = case.now_s + 8 * 3600;
     let (day, second) = (beijing_s.div_euclid(86_400), beijing_s.rem_euclid(86_400));
     let weekend = [2, 3].contains(&day.rem_euclid(7));
-    let office = !weekend && (9 * 3600..18 * 3600).contains(&second);
-    !office || (case.groups.contains(&"newcomers") && case.amount >= 100)
+    !weekend && (9 * 3600..18 * 3600).contains(&second)
 }

@@ -27,6 +27,7 @@ pub(super) async fn rights_used() -> Rights {
     jobs(&mut app).await;
     lost_bells_and_unknown_outcomes(&mut app).await;
     questions(&mut app).await;
+    conversations(&mut app).await;
     operators(&mut app).await;
     let rights = recorder.rights();
     app.stop().await;
@@ -79,7 +80,8 @@ async fn questions(app: &mut App) {
     };
     let paid = pay(app, 400).await;
     assert_eq!(app.approve(&alice, "alice", &paid).await.status, 200);
-    assert_eq!(app.finish(&alice, &paid).await["status"], "succeeded");
+    let job = app.finish(&alice, &paid).await;
+    assert_eq!(job["status"], "succeeded", "{job}");
     let attacked = pay(app, 400).await;
     assert_eq!(alice.decide(&attacked, "approve", &"A".repeat(43), Some(&app.fresh_code("alice"))).await.status, 409);
     assert_eq!(alice.reject(&attacked).await.status, 200);
@@ -95,6 +97,29 @@ async fn questions(app: &mut App) {
     let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alarm}}]});
     let deadline = app.functions.world.now().plus(Duration::from_secs(30));
     app.sweep.handle(&event, deadline).await.expect("the table answers");
+}
+
+/// Turns of one conversation, one of which is taken back while it waits; a message that is worked out; and the end.
+async fn conversations(app: &mut App) {
+    let alice = app.login("alice").await;
+    let say = |text: &str| json!({"message": text, "conversation": "trip"});
+    let [first, second, third] = [(); 3].map(|()| app.new_id());
+    let sum_up = json!({"message": ["[[say:all of ", {"$from": {"step": 0, "pointer": "/reply"}}, "]]"]});
+    assert_eq!(alice.submit_body(&first, &json!({"steps": [say("[[say:it]]"), sum_up]})).await.status, 202);
+    for id in [&second, &third] {
+        assert_eq!(alice.submit_body(id, &say("[[say:hello]]")).await.status, 202);
+    }
+    assert_eq!(alice.cancel(&second).await.status, 200);
+    assert_eq!(alice.get("/v1/conversations").await.status, 200);
+    assert_eq!(alice.get("/v1/agents").await.status, 200);
+    let end = alice.send("DELETE", "/v1/conversations/trip", &[], b"").await;
+    assert_eq!(end.status, 202, "{}", end.body);
+    let end = end.body["request_id"].as_str().expect("a job").to_owned();
+    for id in [&first, &third, &end] {
+        let job = app.finish(&alice, id).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+    assert_eq!(alice.get(&format!("/v1/jobs/{first}/steps/0")).await.status, 200);
 }
 
 /// Every call of the operators, on every path that reaches further.

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::{
+    approval::{Approver, DecidedBy},
     audit::AuditHead,
-    digest::Digest,
-    job::{NewJob, ResolvedBy, Start},
+    catalogue::ToolEffect,
+    intent::{Intent, Via},
+    job::{Effect, NewJob, Resolution, ResolvedBy, Start},
     user_id::UserId,
 };
 
@@ -20,6 +22,7 @@ fn job(state: JobState) -> Job {
         fingerprint: Digest::ZERO,
         audit: AuditHead::EMPTY,
         not_after: NOW.plus(Duration::from_secs(900)),
+        deadline: None,
         trace: None,
         start: Start::Queued,
     };
@@ -32,7 +35,15 @@ fn resolution() -> Resolution {
 }
 
 fn intent() -> Intent {
-    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0 }
+    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None }
+}
+
+fn question() -> Approval {
+    Approval::asked(Approver::User, Digest::ZERO, NOW, NOW.plus(Duration::from_secs(600)))
+}
+
+fn proposal(of: usize, round: u32) -> Step {
+    Step { of, round, derived: true, ..Step::new("t".into(), ToolEffect::Write) }
 }
 
 /// One event of each kind, and of each way in which a step ends.
@@ -41,9 +52,15 @@ fn events() -> Vec<JobEvent> {
     let mut events = vec![
         JobEvent::Claimed { lease: Lease { owner: "o".into(), expires_at: check_at } },
         JobEvent::Intended(intent()),
-        JobEvent::Parked { check_at, intent: Some(intent()), running: true },
+        JobEvent::Parked { check_at, intent: Some(intent()), running: true, seen: None },
         JobEvent::PutBack { check_at, attempt: Attempt::NotStarted },
         JobEvent::PutBack { check_at, attempt: Attempt::Repeatable },
+        JobEvent::Prepared { input: Some(Digest::ZERO), approval: None },
+        JobEvent::Prepared { input: None, approval: Some(question()) },
+        JobEvent::Proposed { steps: vec![proposal(0, 1)] },
+        JobEvent::Woken,
+        JobEvent::Decided { approved: true, by: DecidedBy::User },
+        JobEvent::ApprovalLapsed,
         JobEvent::CancelRequested,
         JobEvent::Swept { sweep_at: Some(check_at) },
         JobEvent::Swept { sweep_at: None },
@@ -97,7 +114,7 @@ fn every_change_has_a_revision_of_its_own() {
 fn a_call_runs_since_it_was_first_seen_running() {
     let lease = Lease { owner: "o".into(), expires_at: NOW };
     let parked = |job: &Job, now: Timestamp| {
-        job.apply(JobEvent::Parked { check_at: now, intent: None, running: true }, now).unwrap()
+        job.apply(JobEvent::Parked { check_at: now, intent: None, running: true, seen: None }, now).unwrap()
     };
     let first = parked(&job(JobState::Running), NOW);
     let later = NOW.plus(Duration::from_secs(100));

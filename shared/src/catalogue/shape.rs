@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// The Cedar type of a value that a JSON Schema describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     Long,
     Text,
     Bool,
@@ -19,7 +19,7 @@ pub(super) enum Shape {
 
 /// A property of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Field {
+pub(crate) struct Field {
     shape: Shape,
     required: bool,
 }
@@ -27,14 +27,16 @@ pub(super) struct Field {
 /// A value does not have the shape that its schema promises, or one that Cedar can hold. Names the property, never the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value at {path:?} {problem}")]
-pub(super) struct Misfit {
-    path: String,
-    problem: &'static str,
+pub(crate) struct Misfit {
+    /// JSON pointer (RFC 6901) from the arguments' root.
+    pub(crate) path: String,
+    /// What is wrong there.
+    pub(crate) problem: &'static str,
 }
 
 impl Shape {
     /// Of a schema; `None` when Cedar has no type for it, and policies cannot see such a value.
-    pub(super) fn of(schema: &Value) -> Option<Self> {
+    pub(crate) fn of(schema: &Value) -> Option<Self> {
         let schema = schema.as_object()?;
         match schema.get("type") {
             Some(Value::String(kind)) => match kind.as_str() {
@@ -55,8 +57,13 @@ impl Shape {
         }
     }
 
+    /// Of a schema that says nothing.
+    pub(crate) const fn nothing() -> Self {
+        Self::Record(BTreeMap::new())
+    }
+
     /// An object's properties, without those that policies cannot see.
-    pub(super) fn record(schema: &Map<String, Value>) -> Self {
+    pub(crate) fn record(schema: &Map<String, Value>) -> Self {
         let required = |name: &str| {
             let list = schema.get("required").and_then(Value::as_array);
             list.is_some_and(|list| list.iter().any(|listed| listed == name))
@@ -85,7 +92,7 @@ impl Shape {
     }
 
     /// The value as Cedar sees it.
-    pub(super) fn see(&self, value: &Value) -> Result<RestrictedExpression, Misfit> {
+    pub(crate) fn see(&self, value: &Value) -> Result<RestrictedExpression, Misfit> {
         let misfit = |problem| Misfit { path: String::new(), problem };
         match (self, value) {
             (Self::Long, Value::Number(number)) => {
@@ -99,7 +106,8 @@ impl Shape {
             (Self::Text, Value::String(text)) => Ok(RestrictedExpression::new_string(text.clone())),
             (Self::Bool, Value::Bool(flag)) => Ok(RestrictedExpression::new_bool(*flag)),
             (Self::Set(of), Value::Array(items)) => {
-                let seen: Result<Vec<_>, _> = items.iter().map(|item| of.see(item)).collect();
+                let see = |(n, item): (usize, &Value)| of.see(item).map_err(|misfit| misfit.below(&n.to_string()));
+                let seen: Result<Vec<_>, _> = items.iter().enumerate().map(see).collect();
                 seen.map(RestrictedExpression::new_set)
             }
             (Self::Record(fields), Value::Object(values)) => {
@@ -122,14 +130,16 @@ impl Shape {
 
 impl Misfit {
     fn below(self, name: &str) -> Self {
+        let name = name.replace('~', "~0").replace('/', "~1");
         Self { path: format!("/{name}{}", self.path), ..self }
     }
 }
 
 /// JSON Schema takes 5.0 for an integer, and so do we.
-#[expect(clippy::cast_possible_truncation, reason = "below 10^15 a whole double is exact")]
+#[expect(clippy::cast_possible_truncation, reason = "up to 2^53 a whole double is exact")]
 fn whole(number: &serde_json::Number) -> Option<i64> {
-    let of_double = |f: f64| (f.fract() == 0.0 && f.abs() < 1e15).then_some(f as i64);
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let of_double = |f: f64| (f.fract() == 0.0 && f.abs() <= EXACT).then_some(f as i64);
     number.as_i64().or_else(|| number.as_f64().and_then(of_double))
 }
 
@@ -171,7 +181,7 @@ const fn optional(required: bool) -> &'static str {
 }
 
 /// An attribute's name in a schema, quoted where Cedar wants it.
-pub(super) fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     let reserved = ["in", "namespace", "type", "entity", "action", "context", "principal", "resource", "enum"];
@@ -211,8 +221,9 @@ mod tests {
     fn a_value_that_cedar_cannot_hold_is_told_by_its_place_alone() {
         let shape = Shape::of(&json!({"type":"object","required":["n"],"properties":{
             "n":{"type":"integer"},"d":{"type":"number"},"s":{"type":"array","items":{"type":"string"}},
-            "o":{"type":"object","properties":{"t":{"type":"string"}}}}}))
+            "o":{"type":"object","properties":{"t":{"type":"string"},"a/b~c":{"type":"string"}}}}}))
         .unwrap();
+        assert_eq!(shape.see(&json!({"n": 9_007_199_254_740_991.0})).map(drop), Ok(()));
         let good = json!({"n": 5.0, "d": 0.1234, "s": ["x"], "o": {"t": "x", "more": null}, "more": 7});
         assert_eq!(shape.see(&good).map(drop), Ok(()));
         for (value, told) in [
@@ -221,8 +232,10 @@ mod tests {
             (json!({"n": "1"}), "the value at \"/n\" has another type than its schema says"),
             (json!({"n": 1, "d": 0.12345}), "the value at \"/d\" does not fit a decimal of four places"),
             (json!({"n": 1, "d": 1e15}), "the value at \"/d\" does not fit a decimal of four places"),
-            (json!({"n": 1, "s": [1]}), "the value at \"/s\" has another type than its schema says"),
+            (json!({"n": 1e16}), "the value at \"/n\" is not a whole number"),
+            (json!({"n": 1, "s": ["x", 1]}), "the value at \"/s/1\" has another type than its schema says"),
             (json!({"n": 1, "o": {"t": null}}), "the value at \"/o/t\" has another type than its schema says"),
+            (json!({"n": 1, "o": {"a/b~c": 1}}), "the value at \"/o/a~1b~0c\" has another type than its schema says"),
             (json!([]), "the value at \"\" has another type than its schema says"),
         ] {
             assert_eq!(shape.see(&value).map(drop).unwrap_err().to_string(), told, "{value}");

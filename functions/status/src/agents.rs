@@ -1,0 +1,61 @@
+//! `GET /v1/agents`: whom a user may talk to now.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use shared::{
+    http::{self, Answer},
+    mode::Controls,
+    policy::{Policy, TalkAsked, TurnGate},
+    timestamp::Timestamp,
+    user_id::UserId,
+};
+
+use crate::{Standing, Status};
+
+/// The agents that this user may talk to now.
+pub(crate) fn agents(status: &Status, who: &Standing) -> Answer {
+    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.world.now());
+    http::ok(&json!({ "agents": listed }))
+}
+
+/// Whom a turn would be refused with is not told. What each may use by itself is nobody's business but policy's.
+fn listed(
+    policy: &Policy,
+    controls: &Controls,
+    user_id: UserId,
+    groups: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<Value> {
+    let listed = policy.catalogue().agents().filter_map(|agent| {
+        let asked = TalkAsked { user_id, groups, agent: &agent.name, now };
+        match policy.gate_turn(controls, &asked).gate {
+            TurnGate::Run | TurnGate::WithoutTools => Some(json!({ "name": agent.name, "title": agent.title })),
+            TurnGate::Refuse(_) => None,
+        }
+    });
+    listed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::mode::{Mode, Setting};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    fn seen(mode: Mode) -> Vec<Value> {
+        let policy = Policy::built_in().unwrap();
+        let service = Setting { mode, reason: String::new(), by: "command".into(), at: NOW };
+        let controls = Controls { service, ..Controls::unreadable(NOW) };
+        listed(&policy, &controls, UserId::from_random([1; 16]), &BTreeSet::new(), NOW)
+    }
+
+    #[test]
+    fn an_agent_is_listed_while_somebody_may_talk_to_it() {
+        for mode in [Mode::Full, Mode::ReadOnly, Mode::ExplainOnly] {
+            assert_eq!(seen(mode), [json!({ "name": "main", "title": "Assistant" })], "{mode:?}");
+        }
+        assert_eq!(seen(Mode::Closed), [Value::Null; 0]);
+    }
+}

@@ -1,0 +1,39 @@
+//! `GET /v1/jobs/{id}/steps/{place}`: one step of one's own job, with what it returned. The job itself has the result of its
+//! last step only.
+
+use shared::{
+    http::{self, Answer, ApiError, Code},
+    request_id::RequestId,
+    user_id::UserId,
+    view::{self, StepView, WholeStepView},
+};
+
+use crate::{Status, table_fault};
+
+/// The step. A place that the job does not have, and a text that is no place, is nowhere.
+pub(crate) async fn get_step(status: &Status, user: UserId, id: RequestId, place: &str) -> Result<Answer, ApiError> {
+    let not_found = || ApiError::new(Code::NotFound);
+    let place = parse(place).ok_or_else(not_found)?;
+    let job = status.own_job(user, id).await?;
+    let step = StepView::at(&job, place).ok_or_else(not_found)?;
+    let result = status.table.result_at(&job, view::result_of_step(&job, place)).await.map_err(table_fault)?;
+    Ok(http::ok(&WholeStepView { step, result }))
+}
+
+/// One spelling for each place: no sign, no leading zero.
+fn parse(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|place: &usize| place.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_spelt_in_one_way() {
+        assert_eq!([parse("0"), parse("7"), parse("59")], [Some(0), Some(7), Some(59)]);
+        for text in ["", "00", "01", "+1", "-1", " 1", "1.0", "0x1", "٣", "99999999999999999999"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `GET /v1/conversations`: what a user's agents remember, by name, page by page.
+
+use lambda_http::Request;
+use serde::Serialize;
+use shared::{
+    conversation::ConversationName,
+    cursor::Cursor,
+    http::{self, Answer, ApiError, Code},
+    user_id::UserId,
+    view::ConversationView,
+};
+
+use crate::{Status, query, table_fault};
+
+#[derive(Serialize)]
+struct Page {
+    conversations: Vec<ConversationView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// One page. It may have fewer than were asked for although another one follows: what was deleted is passed over.
+pub(crate) async fn list_conversations(status: &Status, request: &Request, user: UserId) -> Result<Answer, ApiError> {
+    let limit = query::limit(request)?;
+    let keys = status.keys().await?;
+    let after: Option<Cursor<ConversationName>> = query::once(request, "cursor")?
+        .map(|text| Cursor::decode(text, user, keys.cursors.iter()))
+        .transpose()
+        .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?;
+    let after = after.map(|cursor| cursor.after);
+    // One more than is shown tells whether there is another page.
+    let page = status.table.conversations_of(user, after.as_ref(), limit + 1).await;
+    let (mut known, mut next) = page.map_err(table_fault)?;
+    if known.len() > limit {
+        known.truncate(limit);
+        next = known.last().map(|last| last.name.clone());
+    }
+    let next_cursor = next.map(|after| Cursor { after }.encode(user, keys.cursors.first()));
+    Ok(http::ok(&Page { conversations: known.into_iter().map(ConversationView::from).collect(), next_cursor }))
+}

@@ -1,0 +1,81 @@
+//! The end of a conversation: once every turn before it is over, its session is deleted at the gateway, then its entry here.
+
+use std::time::Duration;
+
+use serde_json::json;
+use shared::{
+    backoff::Backoff,
+    conversation::{self, TurnPlace},
+    job::{Attempt, JobEvent},
+    openclaw::{CallAnswer, journal::Expected},
+    submission::EndOfConversation,
+};
+
+use crate::{
+    Worker,
+    at_cursor::AtCursor,
+    call::AT_ONCE,
+    commit::RunError,
+    ending,
+    journal_view::JournalView,
+    line::{InLine, LOOK_AGAIN},
+    run_job::Rung,
+    verdict::Ending,
+};
+
+impl Worker {
+    pub(crate) async fn end_conversation(&self, cursor: AtCursor<'_, EndOfConversation>) -> Result<Rung, RunError> {
+        let (user, id, name) = (cursor.job.user_id, cursor.job.request_id, &cursor.work.end_conversation);
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+            return ending::end(self, &cursor, ending).await;
+        }
+        let done = Ending::succeeded(Some(json!({ "deleted": true })));
+        // What was begun under its name after this one had ended it is another conversation.
+        let Some(known) = self.table.conversation(user, name).await?.filter(|known| known.ended_by == Some(id)) else {
+            return ending::end(self, &cursor, done).await;
+        };
+        match self.first_of(user, name, &known, id).await? {
+            InLine::First => {}
+            InLine::Behind => return self.try_later(&cursor, None).await,
+            InLine::Never(ending) => return ending::end(self, &cursor, ending).await,
+        }
+        let tokens = self.tokens().await?;
+        let (journal, sequence) = match self.journal_view(&tokens).await? {
+            JournalView::Present { id, sequence, .. } => (id.journal, sequence),
+            view @ (JournalView::Absent | JournalView::NotReady | JournalView::Unauthorized) => {
+                let wait = self.not_ready(&view);
+                return self.try_later(&cursor, wait).await;
+            }
+        };
+        let session = conversation::session_key(&cursor.work.agent, user, &TurnPlace::Conversation(name));
+        let expected = Expected { journal: &journal, sequence };
+        let within = AT_ONCE.min(self.time_left(&cursor));
+        let (ended, seen) = self.gateway.end_session(&tokens, expected, &session, within).await;
+        self.note_journal(seen.as_ref(), ended.as_ref().err());
+        match ended {
+            Ok(_) => {
+                self.table.delete_conversation(user, name, id, self.world.now()).await?;
+                ending::end(self, &cursor, done).await
+            }
+            // Repeating it does no harm, so whatever this says, it is said again.
+            Err(answer) => {
+                let wait = match self.note_unauthorized(answer) {
+                    CallAnswer::NotStarted(wait) | CallAnswer::Unavailable(wait) => wait,
+                    _ => None,
+                };
+                self.try_later(&cursor, wait).await
+            }
+        }
+    }
+
+    async fn try_later(
+        &self,
+        cursor: &AtCursor<'_, EndOfConversation>,
+        wait: Option<Duration>,
+    ) -> Result<Rung, RunError> {
+        let tried = cursor.job.step().map_or(0, |step| step.not_started);
+        let wait = Backoff::RETRY.ceiling(tried).min(LOOK_AGAIN).max(wait.unwrap_or_default());
+        let check_at = ending::due(&cursor.job, self.world.now(), wait);
+        ending::come_back(self, cursor, JobEvent::PutBack { check_at, attempt: Attempt::NotStarted }, check_at).await
+    }
+}

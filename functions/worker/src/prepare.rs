@@ -1,0 +1,168 @@
+//! What the step at the cursor sends: what was submitted, what an agent proposed, or what is worked out here from the results
+//! of earlier steps.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use shared::{
+    audit::AuditEvent,
+    canonical,
+    derive::{self, DeriveFault},
+    digest::{Digest, DigestKey},
+    job::{Job, JobEvent, ResultRef},
+    step::{Step, StepKind},
+    submission::{self, Call, Turn, Work},
+    table::Payload,
+};
+
+use crate::{Worker, at_cursor::AtCursor, commit::RunError, verdict::Ending};
+
+/// No longer arguments are worked out: a submission could not bring longer ones either.
+const ARGUMENTS_AT_MOST: usize = 32 * 1024;
+
+/// How often a step may be claimed to be worked out.
+const ATTEMPTS_AT_MOST: u32 = 10;
+
+/// How a step's work was worked out.
+#[derive(Debug, Clone)]
+pub(crate) struct Derived {
+    from: Vec<usize>,
+    work: Work,
+}
+
+/// What a step sends, and how it was worked out, if it was just now.
+pub(crate) struct Prepared {
+    pub(crate) work: Work,
+    pub(crate) derived: Option<Derived>,
+}
+
+impl Derived {
+    /// The record of it.
+    pub(crate) fn record(&self, arguments_digest: Digest) -> AuditEvent {
+        AuditEvent::Derived { from: self.from.clone(), arguments_digest }
+    }
+}
+
+impl Worker {
+    /// What the step at the cursor sends; `None` when that is no longer stored.
+    pub(crate) async fn prepare(
+        &self,
+        job: &Job,
+        payload: &Payload,
+    ) -> Result<Option<Result<Prepared, Ending>>, RunError> {
+        let Some(step) = job.step() else { return Ok(None) };
+        if let Some(input) = step.input {
+            let work = self.table.input(job.user_id, job.request_id, input).await?;
+            return Ok(work.map(|work| Ok(Prepared { work, derived: None })));
+        }
+        let Some(work) = payload.steps.get(step.of).map(|wanted| wanted.work.clone()) else { return Ok(None) };
+        // Before the first step there is nothing to refer to, and what looks like a reference there is a tool's own. A further
+        // round does not say again what the first one said.
+        if step.of == 0 || step.round > 0 {
+            return Ok(Some(Ok(Prepared { work, derived: None })));
+        }
+        let references = match work.references(step.of) {
+            Ok(references) => references,
+            Err(_) => return Ok(Some(Err(Ending::failed_unsent("derived_missing")))),
+        };
+        if references.is_empty() {
+            return Ok(Some(Ok(Prepared { work, derived: None })));
+        }
+        // Before it is worked out: a worker that dies of it dies so often, and not for ever.
+        if step.attempts > ATTEMPTS_AT_MOST {
+            return Ok(Some(Err(Ending::failed_unsent("attempts_exhausted"))));
+        }
+        if let Some(ending) = Ending::before_it_began(job, self.world.now()) {
+            return Ok(Some(Err(ending)));
+        }
+        Ok(Some(self.derive(job, work, references).await?))
+    }
+
+    async fn derive(
+        &self,
+        job: &Job,
+        work: Work,
+        references: BTreeSet<usize>,
+    ) -> Result<Result<Prepared, Ending>, RunError> {
+        let mut results: Vec<(usize, Value)> = Vec::new();
+        for from in &references {
+            results.extend(self.returned(job, *from).await?.map(|result| (*from, result)));
+        }
+        let resolve = |value: &Value| {
+            let found = |step: usize| results.iter().find(|(from, _)| *from == step).map(|(_, result)| result);
+            let resolved = derive::resolve(value, found, ARGUMENTS_AT_MOST).map_err(|fault| match fault {
+                DeriveFault::TooLong => Ending::failed_unsent("derived_invalid"),
+                DeriveFault::Missing { .. } | DeriveFault::NotEarlier { .. } | DeriveFault::NotAReference { .. } => {
+                    Ending::failed_unsent("derived_missing")
+                }
+            })?;
+            as_sent(&resolved).ok_or_else(|| Ending::failed_unsent("derived_invalid"))
+        };
+        let work = match work {
+            Work::Call(call) => {
+                resolve(&call.arguments).map(|arguments| Work::Call(Call { tool: call.tool, arguments }))
+            }
+            Work::Turn(turn) => resolve(&turn.message).and_then(|message| {
+                submission::message_text(&message).map_err(|_| Ending::failed_unsent("derived_invalid"))?;
+                Ok(Work::Turn(Turn { message, ..turn }))
+            }),
+            Work::End(end) => Ok(Work::End(end)),
+        };
+        let from = references.into_iter().collect();
+        Ok(work.map(|work| Prepared { derived: Some(Derived { from, work: work.clone() }), work }))
+    }
+
+    /// What a submitted step returned; `None` when it returned nothing, or nothing that was kept.
+    async fn returned(&self, job: &Job, submitted: usize) -> Result<Option<Value>, RunError> {
+        let result = job.last_of(submitted).and_then(|step| step.result.as_ref());
+        Ok(match result {
+            None | Some(ResultRef::Omitted) => None,
+            Some(ResultRef::Stored(digest)) => self.table.result(job.user_id, job.request_id, *digest).await?,
+            Some(ResultRef::Inline(_)) => self.table.result_at(job, result).await?,
+        })
+    }
+
+    /// Commits what was worked out, before anything is decided by it that lasts. `None` when the lease is lost.
+    pub(crate) async fn keep_derived<'a, W>(
+        &self,
+        mut cursor: AtCursor<'a, W>,
+    ) -> Result<Option<AtCursor<'a, W>>, RunError> {
+        let Some(derived) = cursor.derived.take() else { return Ok(Some(cursor)) };
+        let input = self.put_derived(&cursor, &derived).await?;
+        let event = JobEvent::Prepared { input: Some(input), approval: None };
+        let record = derived.record(cursor.work_digest);
+        let committed = self.commit(&cursor.job, event, &[record]).await?;
+        Ok(committed.map(|job| AtCursor { job, ..cursor }))
+    }
+
+    pub(crate) async fn put_derived<W>(&self, cursor: &AtCursor<'_, W>, derived: &Derived) -> Result<Digest, RunError> {
+        let now = self.world.now();
+        Ok(self.table.put_input(&cursor.job, cursor.digest_key, &derived.work, now).await?)
+    }
+}
+
+/// The value as it will be stored, digested, shown and sent: one and the same for every parser on the way, as a submitted one
+/// is. `None` when it cannot be that.
+fn as_sent(value: &Value) -> Option<Value> {
+    let bytes = canonical::canonical(value);
+    if bytes.len() > ARGUMENTS_AT_MOST { None } else { canonical::parse(&bytes).ok() }
+}
+
+/// HMAC of what is sent.
+pub(crate) fn digest_of(key: &DigestKey, work: &Work) -> Digest {
+    match work {
+        Work::Call(call) => key.digest_bytes(&canonical::canonical(&call.arguments)),
+        Work::Turn(turn) => key.digest_bytes(&canonical::canonical(&turn.message)),
+        Work::End(end) => key.digest_bytes(end.end_conversation.to_string().as_bytes()),
+    }
+}
+
+/// Whether work is of the kind that its step was recorded as.
+pub(crate) fn fits(step: &Step, work: &Work) -> bool {
+    match (step.kind, work) {
+        (StepKind::Call, Work::Call(call)) => call.tool == step.tool,
+        (StepKind::Turn, Work::Turn(turn)) => turn.agent == step.tool,
+        (StepKind::End, Work::End(end)) => end.agent == step.tool,
+        (StepKind::Call | StepKind::Turn | StepKind::End, Work::Call(_) | Work::Turn(_) | Work::End(_)) => false,
+    }
+}

@@ -1,0 +1,190 @@
+//! The end of a round: what was called in it goes into the audit chain, and what the agent proposed becomes steps of the job,
+//! each decided as if its user had asked for it, only that every value of it is derived.
+
+use shared::{
+    audit::{AgentCall, AuditEvent, ProposalDecision},
+    canonical,
+    catalogue::{Tool, ToolEffect},
+    digest::Digest,
+    job::{JobEvent, STEPS_GROWN_AT_MOST},
+    openclaw::turns::{FenceDecision, Round, RoundCall},
+    policy::{Asked, DenyReason, Gate},
+    step::{Step, StepKind, StepOutcome},
+    submission::{Call, Turn, Work},
+    summary,
+};
+
+use crate::{
+    Worker, at_cursor::AtCursor, commit::RunError, ending, gate::Standing, run_job::Rung, turn_verdict, verdict::Ending,
+};
+
+/// The longest name of a tool that is kept. The catalogue has no longer ones, a model may make one up.
+const NAME_AT_MOST: usize = 64;
+const ROUNDS_EXHAUSTED: &str = "rounds_exhausted";
+
+impl Worker {
+    /// The round ended with a reply. Without proposals that is the turn's; with them it is only what the agent said meanwhile.
+    pub(crate) async fn round_replied(&self, cursor: &AtCursor<'_, Turn>, round: &Round) -> Result<Rung, RunError> {
+        let proposed: Vec<&RoundCall> =
+            round.calls.iter().filter(|call| call.decision == FenceDecision::Proposed).collect();
+        if proposed.is_empty() {
+            let ending = Ending::succeeded(Some(turn_verdict::reply(round)));
+            return self.end_turn(cursor, ending, Some(round)).await;
+        }
+        let (Some(turn), Some(agent)) = (cursor.job.step(), self.policy.agent(&cursor.work.agent)) else {
+            return self.end_turn(cursor, Ending::refused(DenyReason::AgentUnknown.code()), Some(round)).await;
+        };
+        let rounds = cursor.job.steps.iter().filter(|step| step.of == turn.of && step.kind == StepKind::Turn).count();
+        let fits = rounds <= agent.rounds as usize
+            && proposed.len() <= agent.proposals as usize
+            && cursor.job.steps.len() + proposed.len() < STEPS_GROWN_AT_MOST;
+        if !fits {
+            let ending = Ending::failed(ROUNDS_EXHAUSTED, Some(turn_verdict::reply(round)));
+            return self.end_turn(cursor, ending, Some(round)).await;
+        }
+        let standing = self.standing(cursor.job.user_id).await?;
+        let (mut steps, mut decisions, mut place) = (Vec::new(), Vec::new(), turn.round);
+        for call in proposed {
+            place += 1;
+            let (step, decision) = self.proposed_step(cursor, call, standing.as_ref(), place).await?;
+            steps.push(turn.followed_by(step, place));
+            decisions.push(decision);
+        }
+        let next = Step::turn(turn.tool.clone(), turn.conversation.clone());
+        steps.push(turn.followed_by(next, place + 1));
+        let reply = turn_verdict::reply(round);
+        let digest = cursor.digest_key.digest_bytes(&canonical::canonical(&reply));
+        let ending = Ending::succeeded(Some(reply));
+        let record = round_ended(cursor, &ending, Some(round), Some(digest), decisions);
+        let committed = self.commit(&cursor.job, JobEvent::Proposed { steps }, &[record]).await?;
+        ending::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+    }
+
+    /// The turn is over with this round, one way or the other.
+    pub(crate) async fn end_turn(
+        &self,
+        cursor: &AtCursor<'_, Turn>,
+        ending: Ending,
+        round: Option<&Round>,
+    ) -> Result<Rung, RunError> {
+        let (result, digest) = ending::keep_result(self, cursor, &ending).await?;
+        let record = round_ended(cursor, &ending, round, digest, Vec::new());
+        let committed = self.commit(&cursor.job, ending.event(result), &[record]).await?;
+        if committed.is_some() {
+            self.forget_session(cursor).await;
+        }
+        ending::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+    }
+
+    /// The step that a proposal becomes, with its outcome already when it is refused at once.
+    async fn proposed_step(
+        &self,
+        cursor: &AtCursor<'_, Turn>,
+        proposed: &RoundCall,
+        standing: Option<&Standing>,
+        round: u32,
+    ) -> Result<(Step, ProposalDecision), RunError> {
+        // The same strict reading as of a request: what is digested, shown and sent is one and the same for every parser.
+        let arguments = proposed.args.as_deref().and_then(|args| canonical::parse(args.as_bytes()).ok());
+        let digest = |call: &Call| cursor.digest_key.digest_bytes(&canonical::canonical(&call.arguments));
+        let call = arguments.map(|arguments| Call { tool: proposed.tool.clone(), arguments });
+        let mut record = ProposalDecision {
+            round,
+            tool: shown(&proposed.tool),
+            arguments_digest: call.as_ref().map(digest),
+            decision: String::new(),
+            policies: Vec::new(),
+        };
+        let tool = self.policy.tool(&proposed.tool);
+        let effect = tool.map_or(ToolEffect::Read, |tool| tool.entry.effect);
+        let step = Step { derived: true, ..Step::new(record.tool.clone(), effect) };
+        let refusal = match (tool, &call) {
+            (None, _) => Some(DenyReason::ToolUnknown.code()),
+            (Some(_), None) => Some("arguments_invalid"),
+            (Some(tool), Some(call)) => self.refusal(cursor, (tool, call), standing, &mut record),
+        };
+        let step = match (refusal, call) {
+            (None, Some(call)) => {
+                let work = Work::Call(call);
+                let input = self.table.put_input(&cursor.job, cursor.digest_key, &work, self.world.now()).await?;
+                Step { input: Some(input), ..step }
+            }
+            (code, _) => {
+                let code = code.unwrap_or("arguments_invalid");
+                code.clone_into(&mut record.decision);
+                Step { outcome: Some(StepOutcome::Refused), error: Some(code.to_owned()), ..step }
+            }
+        };
+        Ok((step, record))
+    }
+
+    /// Why a proposal is refused at once; what is not is decided again at the cursor, and asked about there.
+    fn refusal(
+        &self,
+        cursor: &AtCursor<'_, Turn>,
+        (tool, call): (&Tool, &Call),
+        standing: Option<&Standing>,
+        record: &mut ProposalDecision,
+    ) -> Option<&'static str> {
+        if tool.validate(&call.arguments).is_err() {
+            return Some("arguments_invalid");
+        }
+        let Some(Standing { groups, controls }) = standing else {
+            return Some(DenyReason::PolicyDenied.code());
+        };
+        let asked = Asked {
+            user_id: cursor.job.user_id,
+            groups,
+            tool: &call.tool,
+            arguments: &call.arguments,
+            derived: true,
+            audited: true,
+            now: self.world.now(),
+        };
+        let gated = self.policy.gate(controls, &asked);
+        self.note_errors(&gated.decided);
+        gated.decided.decision.name().clone_into(&mut record.decision);
+        record.policies = gated.decided.policies;
+        match gated.gate {
+            Gate::Run => None,
+            Gate::Ask(_) => summary::describe(tool, &call.arguments).is_err().then_some("arguments_not_showable"),
+            // Nobody chose that: it waits at the cursor until the mode can be read.
+            Gate::Refuse(DenyReason::ModeReadOnly) if !controls.is_set() => None,
+            Gate::Refuse(reason) | Gate::Explain(reason) => Some(reason.code()),
+        }
+    }
+}
+
+/// A name as it can be kept and shown.
+fn shown(name: &str) -> String {
+    summary::visible(name).chars().take(NAME_AT_MOST).collect()
+}
+
+fn round_ended(
+    cursor: &AtCursor<'_, Turn>,
+    ending: &Ending,
+    round: Option<&Round>,
+    result_digest: Option<Digest>,
+    proposals: Vec<ProposalDecision>,
+) -> AuditEvent {
+    let calls = round.map_or_else(Vec::new, |round| round.calls.iter().map(|call| recorded(cursor, call)).collect());
+    AuditEvent::RoundEnded {
+        outcome: ending.outcome.name().to_owned(),
+        status: String::new(),
+        code: ending.code.map(str::to_owned),
+        key: cursor.key().to_string(),
+        result_digest,
+        calls,
+        calls_total: round.map_or(0, |round| round.calls_total),
+        proposals,
+    }
+}
+
+fn recorded(cursor: &AtCursor<'_, Turn>, call: &RoundCall) -> AgentCall {
+    AgentCall {
+        tool: shown(&call.tool),
+        decision: call.decision.name().to_owned(),
+        arguments_digest: call.args.as_deref().map(|args| cursor.digest_key.digest_bytes(args.as_bytes())),
+        failed: call.failed,
+    }
+}

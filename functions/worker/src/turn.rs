@@ -1,0 +1,248 @@
+//! A round of an agent's turn: what may be sent, recorded before it is sent, and what the journal answered.
+//!
+//! Like a write, a round is sent only through a journal whose fence is proven, since only the fence keeps what writes out of
+//! it. Like a write, it has its intent before it leaves, and is then only asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    backoff::Backoff,
+    catalogue::AgentEntry,
+    conversation::{self, TurnPlace},
+    intent::{JournalId, Via},
+    job::{Attempt, JobEvent},
+    openclaw::{
+        CallAnswer, GatewayTokens,
+        journal::Expected,
+        turns::{TurnAnswer, TurnState},
+    },
+    policy::{Decided, DenyReason, TalkAsked, TurnGate, TurnGated},
+    submission::{self, Turn},
+};
+
+use crate::{
+    Worker,
+    at_cursor::AtCursor,
+    call::AT_ONCE,
+    commit::RunError,
+    ending,
+    gate::Standing,
+    journal_view::JournalView,
+    line::{InLine, LOOK_AGAIN},
+    run_job::Rung,
+    turn_verdict::{self, TurnFacts, TurnVerdict},
+    verdict::Ending,
+};
+
+mod look;
+mod send;
+
+use send::Sending;
+
+/// How often a round may be claimed before its intent is durable: a worker that dies each time does not go on for ever.
+const ATTEMPTS: u32 = 5;
+
+/// A round that may be sent.
+struct Ready<'a> {
+    agent: &'a AgentEntry,
+    decided: Decided,
+    decision: &'static str,
+    /// The reads that the agent may use by itself.
+    tools: Vec<String>,
+    /// Whether what it may not use is taken down.
+    proposals: bool,
+    message: String,
+}
+
+/// Why a round is not sent now.
+enum Held {
+    /// The step ends.
+    Ends(Ending),
+    /// Others are before it.
+    Behind,
+}
+
+impl Worker {
+    pub(crate) async fn take_turn_on(&self, cursor: AtCursor<'_, Turn>) -> Result<Rung, RunError> {
+        match cursor.intent().cloned() {
+            Some(intent) => self.ask_about_turn(cursor, &intent).await,
+            None => self.begin_turn(cursor).await,
+        }
+    }
+
+    async fn begin_turn(&self, cursor: AtCursor<'_, Turn>) -> Result<Rung, RunError> {
+        let ready = match self.ready(&cursor).await? {
+            Ok(ready) => ready,
+            Err(Held::Ends(ending)) => return ending::end(self, &cursor, ending).await,
+            Err(Held::Behind) => return self.wait_in_line(&cursor).await,
+        };
+        let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(Rung::LeaseLost) };
+        let tokens = self.tokens().await?;
+        let id = match self.proven(&tokens).await? {
+            Ok(id) => id,
+            Err(view) => {
+                let answer = TurnState::Other(CallAnswer::NotStarted(self.not_ready(&view)));
+                let verdict = self.judge_turn(&cursor, true, answer);
+                return Box::pin(self.carry_turn_out(cursor, verdict)).await;
+            }
+        };
+        Box::pin(self.send_turn(cursor, ready, &Sending { tokens: &tokens, id: &id, first: true })).await
+    }
+
+    /// Whether the round may be sent, decided now: by the line, then by policy and ladder as they are.
+    async fn ready(&self, cursor: &AtCursor<'_, Turn>) -> Result<Result<Ready<'_>, Held>, RunError> {
+        let ends = |ending| Ok(Err(Held::Ends(ending)));
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+            return ends(ending);
+        }
+        if cursor.job.step().is_some_and(|step| step.attempts > ATTEMPTS) {
+            return ends(Ending::failed_unsent("attempts_exhausted"));
+        }
+        if cursor.work.conversation.is_some() {
+            match self.in_line(&cursor.job).await? {
+                InLine::First => {}
+                InLine::Behind => return Ok(Err(Held::Behind)),
+                InLine::Never(ending) => return ends(ending),
+            }
+        }
+        let Some(TurnGated { gate, decided, tools }) = self.gate_turn(cursor).await? else {
+            return ends(Ending::refused(DenyReason::PolicyDenied.code()));
+        };
+        self.note_errors(&decided);
+        let (decision, proposals) = match gate {
+            TurnGate::Run => ("run", true),
+            // Nothing that it could propose would run.
+            TurnGate::WithoutTools => ("explain", false),
+            TurnGate::Refuse(reason) => return ends(Ending::refused(reason.code())),
+        };
+        let Some(agent) = self.policy.agent(&cursor.work.agent) else {
+            return ends(Ending::refused(DenyReason::AgentUnknown.code()));
+        };
+        let further = cursor.job.step().is_some_and(|step| step.round > 0);
+        let message = if further {
+            self.further_message(cursor).await?
+        } else {
+            match submission::message_text(&cursor.work.message) {
+                Ok(message) => message,
+                Err(_) => return ends(Ending::failed_unsent("derived_invalid")),
+            }
+        };
+        Ok(Ok(Ready { agent, decided, decision, tools, proposals, message }))
+    }
+
+    /// `None` when nobody knows the user.
+    async fn gate_turn(&self, cursor: &AtCursor<'_, Turn>) -> Result<Option<TurnGated>, RunError> {
+        let user_id = cursor.job.user_id;
+        let Some(Standing { groups, controls }) = self.standing(user_id).await? else { return Ok(None) };
+        let asked = TalkAsked { user_id, groups: &groups, agent: &cursor.work.agent, now: self.world.now() };
+        Ok(Some(self.policy.gate_turn(&controls, &asked)))
+    }
+
+    async fn wait_in_line(&self, cursor: &AtCursor<'_, Turn>) -> Result<Rung, RunError> {
+        let waited = cursor.job.step().map_or(0, |step| step.not_started);
+        let wait = Backoff::RETRY.ceiling(waited).min(LOOK_AGAIN);
+        let check_at = ending::due(&cursor.job, self.world.now(), wait);
+        ending::come_back(self, cursor, JobEvent::PutBack { check_at, attempt: Attempt::NotStarted }, check_at).await
+    }
+
+    /// The journal, if its fence is proven for the gateway that answers now: what was proven of the one before it says nothing
+    /// of what this one lets run inside an agent.
+    async fn proven(&self, tokens: &GatewayTokens) -> Result<Result<JournalId, JournalView>, RunError> {
+        self.view.expire();
+        Ok(match self.journal_view(tokens).await? {
+            JournalView::Present { id, fence_proven: true, .. } => Ok(id),
+            view @ (JournalView::Present { fence_proven: false, .. }
+            | JournalView::Absent
+            | JournalView::NotReady
+            | JournalView::Unauthorized) => Err(view),
+        })
+    }
+
+    async fn carry_turn_out(&self, cursor: AtCursor<'_, Turn>, verdict: TurnVerdict) -> Result<Rung, RunError> {
+        match verdict {
+            TurnVerdict::Replied(round) => self.round_replied(&cursor, &round).await,
+            TurnVerdict::End(ending, round) => self.end_turn(&cursor, ending, round.as_deref()).await,
+            TurnVerdict::Park { wait, running } => {
+                let check_at = ending::due(&cursor.job, self.world.now(), wait);
+                let seen = running.as_deref().map(|round| self.seen_in(round));
+                let intent = cursor.intent().cloned();
+                let event = JobEvent::Parked { check_at, intent, running: running.is_some(), seen };
+                ending::come_back(self, &cursor, event, check_at).await
+            }
+            TurnVerdict::PutBack(wait) => {
+                let check_at = ending::due(&cursor.job, self.world.now(), wait);
+                let event = JobEvent::PutBack { check_at, attempt: Attempt::NotStarted };
+                ending::come_back(self, &cursor, event, check_at).await
+            }
+        }
+    }
+
+    fn judge_turn(&self, cursor: &AtCursor<'_, Turn>, first_dispatch: bool, answer: TurnState) -> TurnVerdict {
+        self.with_facts(cursor, first_dispatch, |facts| turn_verdict::after(answer, facts))
+    }
+
+    fn with_facts<T>(
+        &self,
+        cursor: &AtCursor<'_, Turn>,
+        first_dispatch: bool,
+        decide: impl FnOnce(&TurnFacts<'_>) -> T,
+    ) -> T {
+        let now = self.world.now();
+        // An agent that has gone from the catalogue since is only asked for.
+        let gone = AgentEntry::gone(&cursor.work.agent);
+        let agent = self.policy.agent(&cursor.work.agent).unwrap_or(&gone);
+        let nothing = shared::step::Step::turn(String::new(), None);
+        let step = cursor.job.step().unwrap_or(&nothing);
+        let sent_at = step.intent.as_ref().map_or(now, |intent| intent.recorded_at);
+        let random = self.world.number();
+        decide(&TurnFacts { job: &cursor.job, step, agent, sent_at, first_dispatch, now, random })
+    }
+
+    /// Remembers who answered, and how far the journal has come.
+    fn take_note_of_turn(&self, answer: TurnAnswer) -> TurnState {
+        let other = match &answer.turn {
+            TurnState::Other(other) => Some(other),
+            TurnState::Running(_) | TurnState::Replied(_) | TurnState::Failed(..) => None,
+        };
+        self.note_journal(answer.seen.as_ref(), other);
+        if let Some(other) = other {
+            self.note_unauthorized(other.clone());
+        }
+        answer.turn
+    }
+
+    /// A turn that belongs to no conversation leaves nothing behind. If that fails, the gateway keeps a transcript longer.
+    pub(crate) async fn forget_session(&self, cursor: &AtCursor<'_, Turn>) {
+        let Some(Via::Journal(id)) = cursor.intent().map(|intent| &intent.via) else { return };
+        if cursor.work.conversation.is_some() {
+            return;
+        }
+        let forget = async {
+            let tokens: Arc<GatewayTokens> = self.tokens().await?;
+            let sequence = self.sequence_of(&tokens, &id.journal).await?;
+            let expected = Expected { journal: &id.journal, sequence };
+            let within: Duration = AT_ONCE.min(self.time_left(cursor));
+            let (ended, seen) = self.gateway.end_session(&tokens, expected, &session_of(cursor), within).await;
+            if let Some(seen) = &seen {
+                self.view.saw(seen);
+            }
+            Ok::<bool, RunError>(ended.is_ok())
+        };
+        if !matches!(forget.await, Ok(true)) {
+            tracing::warn!(
+                function = "worker", request_id = %cursor.job.request_id, code = "session_left",
+                "a session that nobody comes back to was not deleted"
+            );
+        }
+    }
+}
+
+/// The session of a turn at the gateway.
+pub(crate) fn session_of(cursor: &AtCursor<'_, Turn>) -> String {
+    let of = cursor.job.step().map_or(0, |step| step.of);
+    let place = match &cursor.work.conversation {
+        Some(name) => TurnPlace::Conversation(name),
+        None => TurnPlace::Once(cursor.job.request_id, of),
+    };
+    conversation::session_key(&cursor.work.agent, cursor.job.user_id, &place)
+}

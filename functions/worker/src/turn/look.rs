@@ -1,0 +1,77 @@
+//! A look at a round that has its intent: what became of it, and whether it has to go again.
+
+use shared::{
+    intent::{Intent, Via},
+    openclaw::{CallAnswer, GatewayTokens, journal::Expected, turns::TurnState},
+    submission::Turn,
+};
+
+use super::{Held, send::Sending};
+use crate::{Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, ending, run_job::Rung, verdict::Ending};
+
+impl Worker {
+    /// What became of a round that was sent, or may have been. It is never sent again while it may be out.
+    pub(super) async fn ask_about_turn(&self, cursor: AtCursor<'_, Turn>, intent: &Intent) -> Result<Rung, RunError> {
+        let Via::Journal(id) = &intent.via else {
+            return ending::end(self, &cursor, Ending::failed("turn_lost", None)).await;
+        };
+        let tokens = self.tokens().await?;
+        let sequence = self.sequence_of(&tokens, &id.journal).await?.max(intent.sequence);
+        let expected = Expected { journal: &id.journal, sequence };
+        let key = cursor.key().to_string();
+        let within = || AT_ONCE.min(self.time_left(&cursor));
+        let seen = cursor.job.step().is_some_and(|step| step.running_since.is_some());
+        let stops = self.with_facts(&cursor, false, |facts| facts.stops());
+        let answer = match (seen, stops || cursor.gives_up(self.world.now())) {
+            (true, _) if stops => self.gateway.abort_turn(&tokens, expected, &key, within()).await,
+            (true, _) | (false, false) => self.gateway.turn_outcome(&tokens, expected, &key, within()).await,
+            // Proves that it was not started and never will be, or tells what became of it.
+            (false, true) => self.gateway.revoke_turn(&tokens, expected, &key, within()).await,
+        };
+        let mut answer = self.take_note_of_turn(answer);
+        if matches!(answer, TurnState::Running(_)) && stops && !seen {
+            answer = self.take_note_of_turn(self.gateway.abort_turn(&tokens, expected, &key, within()).await);
+        }
+        let free = match &answer {
+            // It was claimed and given back: nothing runs under the key.
+            TurnState::Other(CallAnswer::Released) => true,
+            TurnState::Other(CallAnswer::NoSuchKey) => !seen,
+            TurnState::Other(_) | TurnState::Running(_) | TurnState::Replied(_) | TurnState::Failed(..) => false,
+        };
+        if free {
+            return Box::pin(self.send_again(cursor, &tokens, expected)).await;
+        }
+        let verdict = self.judge_turn(&cursor, false, answer);
+        Box::pin(self.carry_turn_out(cursor, verdict)).await
+    }
+
+    /// Nobody has claimed a round that has its intent, so it goes, as it is decided now and behind a fence that is proven now;
+    /// or never.
+    async fn send_again(
+        &self,
+        cursor: AtCursor<'_, Turn>,
+        tokens: &GatewayTokens,
+        expected: Expected<'_>,
+    ) -> Result<Rung, RunError> {
+        let ending = match self.ready(&cursor).await? {
+            Ok(ready) => match self.proven(tokens).await? {
+                Ok(id) if id.journal == expected.journal => {
+                    return self.send_turn(cursor, ready, &Sending { tokens, id: &id, first: false }).await;
+                }
+                Ok(_) | Err(_) => None,
+            },
+            Err(Held::Behind) => None,
+            Err(Held::Ends(ending)) => Some(ending),
+        };
+        let mut answer = TurnState::Other(CallAnswer::Lost);
+        if let Some(ending) = ending {
+            let (key, within) = (cursor.key().to_string(), AT_ONCE.min(self.time_left(&cursor)));
+            answer = self.take_note_of_turn(self.gateway.revoke_turn(tokens, expected, &key, within).await);
+            if answer == TurnState::Other(CallAnswer::Revoked) {
+                return ending::end(self, &cursor, ending).await;
+            }
+        }
+        let verdict = self.judge_turn(&cursor, false, answer);
+        self.carry_turn_out(cursor, verdict).await
+    }
+}

@@ -1,0 +1,102 @@
+//! A round is sent: its intent first, then the round under its key.
+
+use shared::{
+    audit::AuditEvent,
+    intent::{Intent, JournalId, Via},
+    job::JobEvent,
+    openclaw::{
+        CallAnswer, GatewayTokens,
+        journal::Expected,
+        turns::{JournaledTurn, TurnState},
+    },
+    ring::RingSecret,
+    submission::Turn,
+};
+
+use super::{Ready, session_of};
+use crate::{Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, ending, run_job::Rung, verdict::Ending};
+
+/// How a round is addressed.
+pub(super) struct Sending<'a> {
+    pub(super) tokens: &'a GatewayTokens,
+    pub(super) id: &'a JournalId,
+    pub(super) first: bool,
+}
+
+impl Worker {
+    /// Invariant 4, *intent first*: a round leaves only after its intent and its record are durable.
+    pub(super) async fn send_turn(
+        &self,
+        cursor: AtCursor<'_, Turn>,
+        ready: Ready<'_>,
+        to: &Sending<'_>,
+    ) -> Result<Rung, RunError> {
+        let sequence = self.sequence_of(to.tokens, &to.id.journal).await?;
+        let earlier = cursor.intent();
+        let recorded_at = earlier.map_or(self.world.now(), |intent| intent.recorded_at);
+        // The journal keeps the first one that it is told.
+        let ring = earlier.and_then(|intent| intent.ring.clone());
+        let ring = ring.unwrap_or_else(|| RingSecret::from_random(self.world.bytes()));
+        let intent = Intent { via: Via::Journal(to.id.clone()), recorded_at, sequence, ring: Some(ring) };
+        let record = AuditEvent::TurnSent {
+            decision: ready.decision.to_owned(),
+            policies: ready.decided.policies.clone(),
+            key: cursor.key().to_string(),
+            message_digest: cursor.digest_key.digest_bytes(ready.message.as_bytes()),
+            tools: ready.tools.clone(),
+            journal: to.id.journal.clone(),
+            boot: to.id.boot.clone(),
+        };
+        let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), &[record]).await? else {
+            return Ok(Rung::LeaseLost);
+        };
+        let mut cursor = AtCursor { job, ..cursor };
+        // It may have been cancelled while the intent was written.
+        if to.first
+            && let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now())
+        {
+            return ending::end(self, &cursor, ending).await;
+        }
+        cursor.sent_at = Some(self.world.now());
+        let answer = self.dispatch_turn(&cursor, &ready, to, sequence).await;
+        let verdict = self.judge_turn(&cursor, to.first, answer);
+        Box::pin(self.carry_turn_out(cursor, verdict)).await
+    }
+
+    /// Sends it under its key. An answer that is lost on the way is asked for once more at once.
+    async fn dispatch_turn(
+        &self,
+        cursor: &AtCursor<'_, Turn>,
+        ready: &Ready<'_>,
+        to: &Sending<'_>,
+        sequence: u64,
+    ) -> TurnState {
+        let session = session_of(cursor);
+        let ring = cursor.job.ring().map(|ring| ring.text());
+        let turn = JournaledTurn {
+            session: &session,
+            agent: &ready.agent.name,
+            message: &ready.message,
+            tools: &ready.tools,
+            proposals: ready.proposals,
+            not_after: cursor.job.not_after,
+            at_most: ready.agent.at_most,
+            calls_at_most: ready.agent.calls,
+            timeout: ready.agent.timeout(),
+            ring: ring.as_deref(),
+        };
+        let (key, expected) = (cursor.key().to_string(), Expected { journal: &to.id.journal, sequence });
+        let trace = cursor.trace.as_ref();
+        let within = || AT_ONCE.min(self.time_left(cursor));
+        let answer = self.gateway.turn(to.tokens, expected, &key, &turn, trace, within()).await;
+        let answer = self.take_note_of_turn(answer);
+        if answer != TurnState::Other(CallAnswer::Lost) {
+            return answer;
+        }
+        let again = self.gateway.turn(to.tokens, expected, &key, &turn, trace, within()).await;
+        match self.take_note_of_turn(again) {
+            TurnState::Other(answer) => TurnState::Other(answer.of_a_repetition()),
+            entry @ (TurnState::Running(_) | TurnState::Replied(_) | TurnState::Failed(..)) => entry,
+        }
+    }
+}

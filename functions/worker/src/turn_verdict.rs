@@ -1,0 +1,218 @@
+//! What to do with a job after an answer about a round of a turn. Pure. Nothing that writes runs inside a turn, so a turn is
+//! never unknown: what it did to the world are its calls, which are steps of their own. And it is never sent twice under
+//! another key: an agent remembers what it was told.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::{
+    backoff::Backoff,
+    catalogue::AgentEntry,
+    job::{Job, JobState},
+    openclaw::{
+        CallAnswer,
+        turns::{Round, TurnFailure, TurnState},
+    },
+    step::{Step, StepOutcome},
+    timestamp::Timestamp,
+};
+
+use crate::verdict::{DEADLINE_PASSED, Ending};
+
+/// A round that should be over by its own time is asked for this much longer: the journal ends it by itself.
+const GRACE: Duration = Duration::from_secs(60);
+/// A round whose outcome cannot be had at all is asked for this much longer.
+const SILENCE: Duration = Duration::from_secs(900);
+/// How long a round that is to be stopped at a deadline may take to stop.
+const STOPPING: Duration = Duration::from_secs(10);
+/// Between two looks at a round that is being stopped.
+const LOOK_SOON: Duration = Duration::from_secs(2);
+/// How long a gateway whose journal has no turns is left alone.
+const NO_TURNS_YET: Duration = Duration::from_secs(15);
+/// Two looks are never further apart than this, so that progress is worth reading.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
+/// Where the journal rings when there is something to see, looks are only for rings that are lost.
+const LOOK_ANYWAY: Duration = Duration::from_secs(120);
+/// And never further apart than this.
+const LOOK_ANYWAY_AT_LEAST: Duration = Duration::from_secs(600);
+
+/// What happens next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TurnVerdict {
+    /// The round ended with a reply, and perhaps with proposals.
+    Replied(Box<Round>),
+    /// The round ended without one. With it what is known of it.
+    End(Ending, Option<Box<Round>>),
+    /// It is out, or may be: look again.
+    Park {
+        /// After this long.
+        wait: Duration,
+        /// What it is seen to do, if it is seen to run.
+        running: Option<Box<Round>>,
+    },
+    /// Nothing is out: again after this long, under the same key.
+    PutBack(Duration),
+}
+
+/// What the rules look at, beside the answer.
+pub(crate) struct TurnFacts<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) step: &'a Step,
+    pub(crate) agent: &'a AgentEntry,
+    /// When the round first left, or was about to.
+    pub(crate) sent_at: Timestamp,
+    /// Whether nothing had been sent under this key before what was answered.
+    pub(crate) first_dispatch: bool,
+    pub(crate) now: Timestamp,
+    pub(crate) random: u64,
+}
+
+/// Decides.
+pub(crate) fn after(answer: TurnState, facts: &TurnFacts<'_>) -> TurnVerdict {
+    match answer {
+        TurnState::Running(round) => facts.still_running(round),
+        TurnState::Replied(round) => TurnVerdict::Replied(round),
+        TurnState::Failed(failure, round) => TurnVerdict::End(facts.failed(failure), Some(round)),
+        TurnState::Other(answer) => facts.other(answer),
+    }
+}
+
+/// The result of a round that replied.
+pub(crate) fn reply(round: &Round) -> Value {
+    let mut reply = json!({ "reply": round.reply.as_deref().unwrap_or_default() });
+    if let (true, Value::Object(fields)) = (round.truncated, &mut reply) {
+        fields.insert("truncated".to_owned(), true.into());
+    }
+    reply
+}
+
+impl TurnFacts<'_> {
+    /// Whether a round that runs is to be stopped.
+    pub(crate) fn stops(&self) -> bool {
+        self.job.cancel_requested || self.job.overdue(self.now) || self.past(self.agent.timeout())
+    }
+
+    fn past(&self, time: Duration) -> bool {
+        self.step.running_since.is_some_and(|since| self.now >= since.plus(time))
+    }
+
+    fn still_running(&self, round: Box<Round>) -> TurnVerdict {
+        let patience = |at: Timestamp| self.now >= at.plus(STOPPING);
+        if self.job.deadline_at().is_some_and(patience) {
+            return TurnVerdict::End(Ending::failed(DEADLINE_PASSED, None), Some(round));
+        }
+        if self.past(self.agent.timeout() + GRACE) {
+            return TurnVerdict::End(self.failed(TurnFailure::TurnTimedOut), Some(round));
+        }
+        let wait = match (self.stops(), self.is_rung(&round)) {
+            (true, _) => LOOK_SOON,
+            (false, true) => self.look_anyway(),
+            (false, false) => self.next_look(),
+        };
+        TurnVerdict::Park { wait, running: Some(round) }
+    }
+
+    fn failed(&self, failure: TurnFailure) -> Ending {
+        match failure {
+            TurnFailure::TurnAborted | TurnFailure::TurnTimedOut if self.job.cancel_requested => Ending {
+                outcome: StepOutcome::Failed,
+                ends_as: JobState::Cancelled,
+                code: Some("cancelled"),
+                result: None,
+            },
+            TurnFailure::TurnAborted if self.job.overdue(self.now) => Ending::failed(DEADLINE_PASSED, None),
+            TurnFailure::TurnAborted
+            | TurnFailure::TurnTimedOut
+            | TurnFailure::ModelFailed
+            | TurnFailure::ModelRefused
+            | TurnFailure::ReplyEmpty
+            | TurnFailure::TurnLost
+            | TurnFailure::CallsExhausted
+            | TurnFailure::AgentUnknown => Ending::failed(failure.code(), None),
+        }
+    }
+
+    fn other(&self, answer: CallAnswer) -> TurnVerdict {
+        let seen = self.step.running_since.is_some();
+        match answer {
+            // It was there, and is not: the journal has lost its memory.
+            CallAnswer::Revoked | CallAnswer::NoSuchKey if seen => self.lost(),
+            CallAnswer::Interrupted => self.lost(),
+            CallAnswer::OtherJournal if !self.first_dispatch => self.lost(),
+            CallAnswer::Revoked => {
+                let ending = Ending::before_it_began(self.job, self.now).unwrap_or_else(Ending::expired);
+                TurnVerdict::End(ending, None)
+            }
+            CallAnswer::OtherJournal => self.not_started(None),
+            CallAnswer::NotStarted(wait) if self.first_dispatch => self.not_started(wait),
+            // A journal that knows no turns yet.
+            CallAnswer::JournalAbsent if self.first_dispatch => self.not_started(Some(NO_TURNS_YET)),
+            CallAnswer::Unreadable if self.first_dispatch => {
+                TurnVerdict::End(Ending::refused("gateway_request_rejected"), None)
+            }
+            CallAnswer::Refused(refusal) => TurnVerdict::End(Ending::refused(refusal.code()), None),
+            // An earlier sending arrived after all, or may have: asking tells.
+            CallAnswer::KeyReused
+            | CallAnswer::NoSuchKey
+            | CallAnswer::NotStarted(_)
+            | CallAnswer::Unreadable
+            | CallAnswer::Released
+            | CallAnswer::Ended(_)
+            | CallAnswer::StillRunning
+            | CallAnswer::Unavailable(_)
+            | CallAnswer::Unauthorized
+            | CallAnswer::JournalAbsent
+            | CallAnswer::Lost => self.no_news(),
+        }
+    }
+
+    fn lost(&self) -> TurnVerdict {
+        TurnVerdict::End(self.failed(TurnFailure::TurnLost), None)
+    }
+
+    fn not_started(&self, wait: Option<Duration>) -> TurnVerdict {
+        // Each try has its records, so none comes soon after another.
+        let half = Backoff::RETRY.ceiling(self.step.not_started) / 2;
+        let backoff = half + Backoff::RETRY.wait(self.step.not_started, self.random) / 2;
+        TurnVerdict::PutBack(wait.map_or(backoff, |wait| wait.max(backoff)))
+    }
+
+    /// Nothing new is known about a round that is or may be out.
+    fn no_news(&self) -> TurnVerdict {
+        if self.job.overdue(self.now) {
+            return TurnVerdict::End(Ending::failed(DEADLINE_PASSED, None), None);
+        }
+        let give_up_at = self.sent_at.plus(self.agent.timeout()).max(self.job.not_after).plus(SILENCE);
+        if self.now >= give_up_at {
+            return self.lost();
+        }
+        TurnVerdict::Park { wait: self.next_look(), running: None }
+    }
+
+    /// Whether the journal rings, and the ring would be known here: an older worker may have written the job since, and lost
+    /// what it does not know.
+    fn is_rung(&self, round: &Round) -> bool {
+        round.rings && self.step.intent.as_ref().is_some_and(|intent| intent.ring.is_some())
+    }
+
+    /// In case a ring is lost, and once more when the round has to be over.
+    fn look_anyway(&self) -> Duration {
+        let wait = (self.now.since(self.sent_at) * 2).clamp(LOOK_ANYWAY, LOOK_ANYWAY_AT_LEAST);
+        let over_at = self.step.running_since.unwrap_or(self.now).plus(self.agent.timeout() + STOPPING);
+        if over_at > self.now { wait.min(over_at.since(self.now)) } else { wait }
+    }
+
+    /// First when a round usually ends, then in proportion to how long it has taken already: a long one is looked at hardly
+    /// more often than a short one.
+    fn next_look(&self) -> Duration {
+        let so_far = self.now.since(self.sent_at);
+        let usual = self.agent.expected().saturating_sub(so_far);
+        if self.step.checks == 0 && !usual.is_zero() {
+            return usual;
+        }
+        (so_far / 2).clamp(Duration::from_secs(1), LOOK_AT_LEAST)
+    }
+}
+
+#[cfg(test)]
+mod tests;

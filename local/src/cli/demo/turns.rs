@@ -1,0 +1,141 @@
+//! Turns of an agent: a question, a conversation that remembers, and a payment that the agent proposes, its user approves
+//! and the service runs.
+//!
+//! With the stand-in for a model every claim is checked. A real model says what it likes: then only what the service
+//! promises is.
+
+use serde_json::{Value, json};
+use shared::clock::World;
+
+use super::{
+    super::{
+        Failure,
+        client::{Client, Reply},
+        id,
+    },
+    transcript::{Transcript, claims, effects, shows, status_is, succeeded, text, verified},
+};
+use crate::gateway::Gateway;
+
+/// What the payment is for: its line in the ledger.
+const PAYMENT: &str = "green tea";
+
+pub(super) async fn show(transcript: &mut Transcript, client: &Client, gateway: &Gateway) -> Result<(), Failure> {
+    let scripted = gateway.model().stand_in.is_some();
+    ask(transcript, client, scripted).await?;
+    remember(transcript, client, scripted).await?;
+    pay(transcript, client, gateway, scripted).await
+}
+
+/// What the user writes, and what only the stand-in understands of it.
+fn message(words: &str, directions: &str, scripted: bool) -> String {
+    if scripted { format!("{words} {directions}") } else { words.to_owned() }
+}
+
+/// Submits a body under a new id.
+pub(super) async fn submit(client: &Client, body: &Value) -> Result<String, Failure> {
+    let id = id::new(&World::system());
+    status_is(&client.post("/v1/jobs", Some(&id), body).await?, 202)?;
+    Ok(id)
+}
+
+/// The reply of a job that is one turn.
+fn reply_of(job: &Reply) -> &str {
+    text(&job.body["result"]["reply"])
+}
+
+async fn ask(transcript: &mut Transcript, client: &Client, scripted: bool) -> Result<(), Failure> {
+    let said = message("Good morning!", "[[say:Good morning. What can I do for you?]]", scripted);
+    let body = json!({"message": said, "conversation": "breakfast"});
+    transcript.step(format_args!("Talk to an agent: POST /v1/jobs {body}"));
+    let id = submit(client, &body).await?;
+    let job = client.until_over(&id).await?;
+    succeeded(&job)?;
+    shows(format_args!("reply: {}", reply_of(&job)));
+    let expected = !scripted || reply_of(&job) == "Good morning. What can I do for you?";
+    claims("the agent's reply is the result", !reply_of(&job).is_empty() && expected, &job.body["result"])
+}
+
+async fn remember(transcript: &mut Transcript, client: &Client, scripted: bool) -> Result<(), Failure> {
+    let said = message("What did I say first?", "[[remember]]", scripted);
+    let body = json!({"message": said, "conversation": "breakfast"});
+    transcript.step(format_args!("Another turn of that conversation: POST /v1/jobs {body}"));
+    let id = submit(client, &body).await?;
+    let job = client.until_over(&id).await?;
+    succeeded(&job)?;
+    shows(format_args!("reply: {}", reply_of(&job)));
+    if scripted {
+        claims("it remembers", reply_of(&job).starts_with("1 before: Good morning!"), &job.body["result"])?;
+    }
+    Ok(())
+}
+
+async fn pay(transcript: &mut Transcript, client: &Client, gateway: &Gateway, scripted: bool) -> Result<(), Failure> {
+    let words = format!("Please pay 120 for {PAYMENT}, with the tool ledger_pay and the note \"{PAYMENT}\".");
+    let directions = format!(
+        "[[tool:ledger_pay {{\"amount\":120,\"note\":\"{PAYMENT}\"}}]] [[say:I have to ask you first.]] \
+         [[then]] [[say:Paid. Enjoy your tea.]]"
+    );
+    let body = json!({"message": message(&words, &directions, scripted), "conversation": "breakfast"});
+    transcript.step(format_args!("A turn that wants to pay: POST /v1/jobs {body}"));
+    let id = submit(client, &body).await?;
+    let Some(question) = until_asked(client, &id).await? else {
+        if scripted {
+            claims("the agent asks for the payment", false, "that the job is over")?;
+        }
+        shows("this model did not ask for the payment, so there is nothing to approve");
+        return effects(gateway, PAYMENT, 0);
+    };
+    shows("status awaiting_approval: what the agent wanted did not run, and became a question");
+    effects(gateway, PAYMENT, 0)?;
+
+    transcript.step("The user reads it and says yes, to exactly this: POST /v1/jobs/{id}/approval");
+    approve(client, &id, &question).await?;
+    let job = client.until_over(&id).await?;
+    succeeded(&job)?;
+    steps(&job);
+    effects(gateway, PAYMENT, 1)?;
+    shows(format_args!("the agent, told of it in its next round: {}", reply_of(&job)));
+    if scripted {
+        claims("the turn went on with the result", reply_of(&job) == "Paid. Enjoy your tea.", &job.body["result"])?;
+    }
+
+    transcript.step(format_args!("Who did what in this turn: GET /v1/jobs/{id}/audit"));
+    verified(client, &id).await.map(drop)
+}
+
+/// Looks at a job until it asks for a yes; nothing when it is over without asking.
+pub(super) async fn until_asked(client: &Client, id: &str) -> Result<Option<Value>, Failure> {
+    for _ in 0..120 {
+        // Without a wait: one that begins after the question is there has nothing to wait for.
+        let job = client.get(&format!("/v1/jobs/{id}")).await?.body;
+        if job["status"] == "awaiting_approval" {
+            return Ok(Some(job["approval"].clone()));
+        }
+        let Some(pause) = job["next_poll_ms"].as_u64() else { return Ok(None) };
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+    }
+    Err(format!("job {id} asks for nothing after 120 looks").into())
+}
+
+/// Says yes to what a question shows.
+pub(super) async fn approve(client: &Client, id: &str, question: &Value) -> Result<(), Failure> {
+    shows(format_args!("asked: {}", question["summary"]));
+    let decision = json!({"decision": "approve", "digest": question["digest"], "code": "dev-demo"});
+    status_is(&client.post(&format!("/v1/jobs/{id}/approval"), None, &decision).await?, 200)
+}
+
+/// What a job was made of in the end.
+pub(super) fn steps(job: &Reply) {
+    for step in job.body["steps"].as_array().into_iter().flatten() {
+        let of = step["tool"].as_str().or(step["agent"].as_str()).unwrap_or_default();
+        let proposed = if step["proposed"] == true { ", proposed" } else { "" };
+        shows(format_args!(
+            "step {} round {}: {} {of}{proposed}: {}",
+            step["step"],
+            step["round"],
+            text(&step["kind"]),
+            text(&step["outcome"])
+        ));
+    }
+}

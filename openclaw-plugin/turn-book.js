@@ -1,0 +1,217 @@
+import { toolName } from "./canonical.js";
+import { clock } from "./clock.js";
+import { Rings } from "./rings.js";
+
+const CALLS_SHOWN = 50;
+const ARGS_CAP = 256 * 1024;
+const PROGRESS_SHOWN = 8;
+const PARTIAL_LETTERS = 400;
+const SESSION = /^agent:([a-z0-9][a-z0-9_-]{0,63}):miniprogram:[a-z0-9-]{1,64}:[a-z0-9._-]{1,128}$/;
+
+/** The agent of a session that may hold turns of ours; null for any other text. */
+export const agentOf = (session) => (typeof session === "string" && SESSION.exec(session)?.[1]) || null;
+
+/** Whether a run in this session can only be one of ours, with or without an open turn. */
+export const isOurs = (session) => /^agent:[^:]*:miniprogram:/.test(session);
+
+/** A turn without an end. What is not in the file is gone after a restart, and nothing depends on it. */
+class OpenTurn {
+  progress = [];
+  partial = null;
+  /** Why it is being stopped; from then on nothing passes the fence. */
+  stopping = null;
+  /** The gateway's run that works on it: until the gateway resumes it under another id, that is the key. */
+  run = null;
+  /** Calls that the hook let through, by their id, and how often each tool. */
+  seen = new Map();
+  /** Whether a sign of that run was seen. */
+  isHeard = false;
+  /** Who wants to be told when it is over. */
+  waiting = [];
+
+  constructor(row, resumed, book) {
+    const { key, session, agent, tools, proposals, calls_at_most, deadline_ms, attempts, ring } = row;
+    Object.assign(this, { key, session, agent, resumed, attempts, ring, book, movedAt: clock.now() });
+    this.tools = new Set(JSON.parse(tools));
+    this.proposals = proposals === 1;
+    this.callsAtMost = calls_at_most;
+    this.deadline = deadline_ms;
+    this.note("thinking");
+  }
+
+  /** Whether a run is the one that works on it. Others in its session tell of children or are left of a former turn. */
+  isOwn(run) {
+    if (this.run !== null || !this.resumed) return run === (this.run ?? this.key);
+    return !run.includes(":");
+  }
+
+  let(call, tool) {
+    this.seen.set(call, 1);
+    this.seen.set(`tool:${tool}`, (this.seen.get(`tool:${tool}`) ?? 0) + 1);
+  }
+
+  /** Whether a tool that has run was let through. Where ids are told in two ways, one call for each run will do. */
+  wasLet(call, tool) {
+    const left = this.seen.get(`tool:${tool}`) ?? 0;
+    this.seen.set(`tool:${tool}`, left - 1);
+    return this.seen.has(call) || left > 0;
+  }
+
+  /** What it does now. One that goes on doing the same is one line. */
+  note(what, more = {}) {
+    this.movedAt = clock.now();
+    const last = this.progress.at(-1);
+    if (last?.what === what && what !== "tool") return;
+    this.progress.push({ at_ms: this.movedAt, what, ...more });
+    this.progress.splice(0, this.progress.length - PROGRESS_SHOWN);
+    if (what === "tool") this.book.rings.changed(this);
+  }
+
+  /** A tool that runs is over. */
+  noteEnd(tool, failed) {
+    this.movedAt = clock.now();
+    const line = this.progress.findLast((one) => one.tool === tool && one.state === "running");
+    if (line) line.state = failed ? "failed" : "done";
+    this.book.rings.changed(this);
+  }
+
+  say(text) {
+    this.partial = [...text.slice(-2 * PARTIAL_LETTERS)].slice(-PARTIAL_LETTERS).join("");
+    this.note("replying");
+  }
+}
+
+/** The turns of this journal: one open turn at most for each session, found by it, and the rows of all others. */
+export class TurnBook {
+  rings = new Rings();
+  #open;
+  #unwritten = new Map();
+
+  constructor(journal) {
+    this.journal = journal;
+  }
+
+  /** Those that a former process left are read once, when the file can first be read. */
+  open() {
+    this.#open ??= new Map(this.#left().map((row) => [row.session, new OpenTurn(row, true, this)]));
+    return this.#open;
+  }
+
+  #left() {
+    const left = this.journal.read((sql) => sql.openTurns.all());
+    if (left.some((row) => row.resumed === 0)) this.journal.record((sql) => sql.resume.run());
+    return left;
+  }
+
+  ofSession = (session) => this.open().get(session);
+  ofKey = (key) => [...this.open().values()].find((turn) => turn.key === key);
+  countOf = (agent) => [...this.open().values()].filter((turn) => turn.agent === agent).length;
+
+  /** Takes the key and opens the turn, both on disk when this returns. */
+  claim(call, released) {
+    const row = {
+      key: call.key, session: call.session, agent: call.agent, tools: JSON.stringify(call.tools.map(toolName)),
+      proposals: call.proposals ? 1 : 0, calls_at_most: call.callsAtMost, deadline_ms: clock.now() + call.timeoutMs,
+      ring: call.ring ?? null,
+    };
+    const claimed = this.journal.claim({ ...call, kind: "turn" }, released, (sql) => sql.claimTurn.run(row));
+    if (call.state === "started") this.open().set(call.session, new OpenTurn({ ...row, attempts: 0 }, false, this));
+    return claimed;
+  }
+
+  /** The end of a turn. From here on its session is free, and nothing in it passes the fence. */
+  settle(turn, { state, reply = null, truncated = false, error = null }) {
+    if (this.open().get(turn.session) !== turn) return;
+    this.open().delete(turn.session);
+    const result = reply === null ? null : JSON.stringify(reply);
+    const outcome = { state, status: null, result, truncated };
+    this.#unwritten.set(turn.key, error);
+    const end = (sql) => {
+      sql.settle.run({ key: turn.key, error });
+      return () => {
+        this.#unwritten.delete(turn.key);
+        this.rings.ended(turn);
+      };
+    };
+    // A turn of a former process ends without a caller, in a restored file too: that must not move the sequence.
+    this.journal.finish({ key: turn.key }, outcome, end, !turn.resumed);
+  }
+
+  /** Sessions of single turns that nobody has come back to since `cutoff`. */
+  leftBehind = (cutoff) => this.journal.read((sql) => sql.leftBehind.all(cutoff)).map(({ session }) => session);
+
+  /** The gateway has forgotten the session, and so does the journal. */
+  forgetSession = (session) => this.journal.record((sql) => sql.forgetSession.run(session));
+
+  /** What becomes of a call in a turn: `allowed`, `proposed` or `vetoed`, on disk when this returns. */
+  decide(turn, isListed, { run, session, call, tool, digest, args }) {
+    const isExhausted = turn.attempts >= turn.callsAtMost;
+    const isShut = turn.stopping !== null || isExhausted || args === null;
+    const decision = isShut ? "vetoed" : isListed ? "allowed" : turn.proposals ? "proposed" : "vetoed";
+    this.journal.record((sql) => {
+      sql.attempt.run(turn.key);
+      if (decision !== "allowed" && sql.known.get(turn.key, tool, digest, decision)) return;
+      this.journal.insertProposal(sql, { run, session, call, turn: turn.key, tool, digest, args, decision });
+    });
+    turn.attempts += 1;
+    if (decision === "allowed") turn.let(call, tool);
+    turn.note("tool", { tool, state: decision === "allowed" ? "running" : decision });
+    if (isExhausted) this.onExhausted?.(turn);
+    return decision;
+  }
+
+  /** Only what is shown depends on this: a file that cannot be written loses nothing else. */
+  ended({ session, run, call, tool, failed }) {
+    try {
+      const turn = this.ofSession(session);
+      if (!turn) return;
+      turn.noteEnd(tool, failed);
+      this.journal.record((sql) => sql.ended.run({ turn: turn.key, run, call, failed: failed ? 1 : 0 }));
+    } catch (error) {
+      this.journal.log?.(`the end of a tool in a turn was not recorded: ${error.message}`);
+    }
+  }
+
+  /** What a caller reads of any row. */
+  anyEntry = (row, replayed) => (row.kind === "turn" ? this.entry(row, replayed) : this.journal.entry(row, replayed));
+
+  /** What a caller reads of a turn. */
+  entry(row, replayed) {
+    const { key, state, started_ms, ended_ms } = row;
+    const open = this.ofKey(key);
+    const { turn, calls, total } = this.journal.read((sql) => ({
+      turn: sql.turn.get(key), calls: sql.callsOfTurn.all(key, CALLS_SHOWN), total: sql.countOfTurn.get(key).total,
+    }));
+    const shown = withinCap(calls, open ? PROGRESS_SHOWN : CALLS_SHOWN);
+    return {
+      key, kind: "turn", tool: null, state, started_ms, ended_ms, replayed, resumed: turn?.resumed === 1,
+      reply: row.result ? JSON.parse(row.result) : null, truncated: row.truncated === 1,
+      error: this.#unwritten.get(key) ?? turn?.error ?? null,
+      progress: open?.progress ?? [], partial: open?.partial ?? null, calls: shown, calls_total: total,
+      rings: open ? this.rings.reaches(open.ring) : false,
+    };
+  }
+}
+
+/**
+ * Calls as a caller sees them. Their arguments together stay under a cap, proposals first: an answer that nobody can
+ * take in says nothing at all. Of an open turn only the last calls show any.
+ */
+function withinCap(calls, last) {
+  let left = ARGS_CAP;
+  const from = calls.length - last;
+  const keeps = (call, at) => {
+    const size = at >= from && call.args !== null ? Buffer.byteLength(JSON.stringify(call.args)) : Infinity;
+    if (size > left) return false;
+    left -= size;
+    return true;
+  };
+  const kept = new Set();
+  for (const isProposal of [true, false]) {
+    calls.forEach((call, at) => (call.decision === "proposed") === isProposal && keeps(call, at) && kept.add(call));
+  }
+  return calls.map((call) => ({
+    tool: call.tool, decision: call.decision, args: kept.has(call) ? call.args : null,
+    failed: call.failed === null ? null : call.failed === 1, at_ms: call.at_ms,
+  }));
+}

@@ -1,0 +1,75 @@
+import { digestOf } from "./canonical.js";
+import { clock } from "./clock.js";
+import { answer, busy, failure, isKey, notStarted, STATUS } from "./invoke.js";
+import { isRing } from "./rings.js";
+import { agentOf } from "./turn-book.js";
+
+const TOOLS_CAP = 100;
+// How long an answer waits for a run that was told to stop.
+const ABORT_WAIT_MS = 2000;
+
+const isCount = (value, least) => Number.isSafeInteger(value) && value >= least;
+const isTool = (value) => typeof value === "string" && value.length > 0 && value.length <= 128;
+
+/** Claims the key and opens the turn on disk, then answers; the turn runs behind the answer. */
+export function startTurn({ journal, book, runner }, input) {
+  const call = parse(input);
+  if (!call) return failure(400, "invalid_request");
+  if (!journal.confirm(input)) return failure(412, "other_journal");
+  const row = journal.find(call.key);
+  const standing = row && replay(book, row, call);
+  if (standing) return standing;
+  if (call.notAfter <= clock.now()) {
+    return answer(200, book.entry(book.claim({ ...call, ring: null, state: "revoked" }, row), false));
+  }
+  if (journal.isFenceBroken) return notStarted({});
+  if (book.ofSession(call.session) || runner.isForgetting(call.session)) return busy("session");
+  if (book.countOf(call.agent) >= call.atMost) return busy("agent");
+  const claimed = book.claim({ ...call, state: "started" }, row);
+  runner.start(book.ofSession(call.session), call);
+  return answer(202, book.entry(claimed, false));
+}
+
+function parse(input) {
+  const { key, session, agent, message, tools, proposals } = input;
+  const { not_after: notAfter = Infinity, at_most: atMost, calls_at_most: callsAtMost, timeout_ms: timeoutMs } = input;
+  const { ring = null } = input;
+  if (!isKey(key) || !agent || agentOf(session) !== agent) return null;
+  if (typeof message !== "string" || message.trim() === "") return null;
+  if (!Array.isArray(tools) || tools.length > TOOLS_CAP || !tools.every(isTool)) return null;
+  if (typeof proposals !== "boolean") return null;
+  if (notAfter !== Infinity && !Number.isSafeInteger(notAfter)) return null;
+  if (!isCount(atMost, 1) || !isCount(callsAtMost, 0) || !isCount(timeoutMs, 1)) return null;
+  if (ring !== null && !isRing(ring)) return null;
+  const digest = digestOf({ session, agent, message, tools, proposals });
+  return { key, session, agent, message, tools, proposals, digest, notAfter, atMost, callsAtMost, timeoutMs, ring };
+}
+
+/** What a key that is taken answers; undefined when its turn was given back and may be claimed again. */
+function replay(book, row, { digest }) {
+  if (row.digest !== null) {
+    if (row.kind !== "turn" || row.digest !== digest) return failure(422, "key_reused");
+    if (row.state === "released") return undefined;
+  }
+  const entry = book.entry(row, true);
+  return answer(STATUS[entry.state], entry);
+}
+
+/** Stops a turn that runs. One that the gateway does not stop at once is still `started` in the answer. */
+export async function abortTurn({ journal, book, runner }, input) {
+  if (!isKey(input.key)) return failure(400, "invalid_request");
+  if (!journal.confirm(input)) return failure(412, "other_journal");
+  const turn = book.ofKey(input.key);
+  if (turn) await runner.stop(turn, "turn_aborted", ABORT_WAIT_MS);
+  const row = journal.find(input.key);
+  return { status: 200, body: { entry: row ? book.anyEntry(row, true) : null } };
+}
+
+/** Deletes what the gateway remembers of a conversation. */
+export async function endSession({ journal, book, runner }, input) {
+  if (!agentOf(input.session)) return failure(400, "invalid_request");
+  if (!journal.confirm(input)) return failure(412, "other_journal");
+  if (book.ofSession(input.session)) return busy("session");
+  const ended = await runner.forget(input.session);
+  return ended === null ? notStarted({}) : { status: 200, body: { ended } };
+}

@@ -1,0 +1,33 @@
+//! Conversations at the front door: who stands in line, whose they are, and how one is deleted.
+
+use std::time::Duration;
+
+use integration_tests::{App, Client, Setup};
+use shared::{conversation::Conversation, rate_limit::Rate};
+
+mod cap;
+mod count;
+mod deletion;
+mod endings;
+mod line;
+mod own;
+
+/// Without a limit that matters but that of the line.
+async fn unlimited() -> App {
+    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+        edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
+        (edge.limits.in_flight, edge.limits.in_flight_long) = (100, 100);
+    };
+    App::with(Setup { edge, ..Setup::default() }).await
+}
+
+/// A conversation as the table has it.
+async fn kept(app: &App, client: &Client, name: &str) -> Option<Conversation> {
+    app.table.conversation(client.user_id.parse().unwrap(), &name.parse().unwrap()).await.unwrap()
+}
+
+/// Who stands in its line.
+async fn in_line(app: &App, client: &Client, name: &str) -> Vec<String> {
+    let kept = kept(app, client, name).await;
+    kept.map(|kept| kept.line.iter().map(ToString::to_string).collect()).unwrap_or_default()
+}

@@ -1,0 +1,56 @@
+//! Modes, openings and checkpoints, set behind the service's back.
+
+use std::sync::Arc;
+
+use shared::{
+    audit::OperatorActor,
+    clock::{Clock, System, World},
+    controls::{self, Change},
+    mode::{CheckpointSeen, Mode, Reason},
+    policy::Policy,
+    table::Applied,
+};
+
+use super::App;
+
+impl App {
+    /// Sets the service's mode, as the command line does. Every function sees it once [`controls::MAX_AGE`] has passed.
+    pub async fn mode(&self, mode: Mode) {
+        self.change(&Change::mode(mode, reason())).await;
+    }
+
+    /// Sets the mode of one tool.
+    pub async fn switch_tool(&self, tool: &str, mode: Mode) {
+        self.change(&Change::tool(policy().catalogue(), tool, mode, reason()).expect("a tool")).await;
+    }
+
+    /// Opens a destructive tool for so many minutes; 0 shuts it.
+    pub async fn open_tool(&self, tool: &str, minutes: u32) {
+        self.change(&Change::opening(policy().catalogue(), tool, minutes, reason()).expect("a destructive tool")).await;
+    }
+
+    /// Notes a checkpoint that was signed now, and exported now or not at all.
+    pub async fn checkpoint(&self, exported: bool) {
+        let now = self.clock.now();
+        let seen = CheckpointSeen {
+            seq: u64::try_from(now.millis()).expect("after 1970"),
+            signed_at: now,
+            exported_at: exported.then_some(now),
+        };
+        self.table.note_checkpoint(seen).await.expect("the table answers");
+    }
+
+    async fn change(&self, change: &Change) {
+        let world = World::new(Arc::new(self.clock.clone()), Arc::new(System));
+        let changed = controls::change(&self.table, &world, OperatorActor::Command, change, "policy-tests").await;
+        assert_eq!(changed.expect("the table answers"), Applied::Done);
+    }
+}
+
+fn reason() -> Reason {
+    Reason::parse("a test").expect("a reason")
+}
+
+fn policy() -> Policy {
+    Policy::built_in().expect("the policy is whole")
+}

@@ -1,0 +1,57 @@
+//! What no client sees: the ledger, and the job as it is stored.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use shared::{intent::Via, request_id::RequestId, table::Stored};
+
+use super::App;
+use crate::Client;
+
+impl App {
+    /// Lines in the ledger that a job's calls have written.
+    pub fn effects(&self, id: &str) -> usize {
+        let ledger = self.gateway.as_ref().expect("this app has a mini gateway").ledger();
+        effects_in(&ledger, id)
+    }
+
+    /// Waits until a tool has left its first line.
+    pub async fn begun(&self, id: &str) {
+        let patience = std::time::Instant::now();
+        while self.effects(id) == 0 {
+            assert!(patience.elapsed().as_secs() < 10, "the tool does not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The stored job, seen from inside: only for what no client may see.
+    pub async fn stored(&self, client: &Client, id: &str) -> shared::job::Job {
+        let user = client.user_id.parse().expect("a user id");
+        let id: RequestId = id.parse().expect("a request id");
+        match self.table.job(user, id).await.expect("the table answers") {
+            Some(Stored::Job(job)) => *job,
+            other => panic!("no job: {other:?}"),
+        }
+    }
+
+    /// Whether an intent of the job names a journal.
+    pub async fn journaled(&self, client: &Client, id: &str) -> bool {
+        let job = self.stored(client, id).await;
+        job.steps.iter().any(|step| matches!(&step.intent, Some(intent) if matches!(intent.via, Via::Journal(_))))
+    }
+}
+
+/// Lines of a ledger that a job's calls have written.
+pub fn lines_of<'a>(ledger: &'a [Value], id: &str) -> impl Iterator<Item = &'a Value> {
+    ledger.iter().filter(move |line| line["toolCallId"].as_str().is_some_and(|call| call.contains(id)))
+}
+
+/// How many of them there are.
+pub fn effects_in(ledger: &[Value], id: &str) -> usize {
+    lines_of(ledger, id).count()
+}
+
+/// What a job's calls have noted, in order.
+pub fn notes_in(ledger: &[Value], id: &str) -> Vec<String> {
+    lines_of(ledger, id).map(|line| line["note"].as_str().unwrap_or_default().to_owned()).collect()
+}

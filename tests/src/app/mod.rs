@@ -1,0 +1,107 @@
+//! The whole service in one process.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use edge_auth::EdgeAuth;
+use local::{configs::Deployment, front::Functions, listener::Server, wechat_stub::WechatStub};
+use shared::{
+    aws::AwsSettings,
+    clock::{System, World},
+    config::EdgeAuthConfig,
+    policy::Policy,
+    table::Table,
+};
+use sweep::Sweep;
+use worker::Worker;
+
+use crate::{Capture, Faults, MiniGateway, clock::ManualClock, delays::Delays};
+
+mod controls;
+mod delivery;
+mod inside;
+mod people;
+mod setup;
+
+pub use inside::{effects_in, lines_of, notes_in};
+pub use setup::Setup;
+
+/// The service.
+#[derive(Debug)]
+pub struct App {
+    /// Its clock.
+    pub clock: ManualClock,
+    /// What it has measured.
+    pub metrics: Capture,
+    /// What goes wrong between it and table and queue.
+    pub faults: Faults,
+    /// Messages that are not due yet.
+    pub delays: Delays,
+    /// The gateway, unless another one was given.
+    pub gateway: Option<MiniGateway>,
+    /// The functions behind HTTP.
+    pub functions: Functions,
+    /// The worker.
+    pub worker: Arc<Worker>,
+    /// The sweeper.
+    pub sweep: Sweep,
+    /// The table, without faults.
+    pub table: Table,
+    /// Its secrets document.
+    pub secrets_file: PathBuf,
+    /// Settings of the functions.
+    pub deployment: Deployment,
+    /// AWS without faults.
+    pub aws: AwsSettings,
+    edge: fn(&mut EdgeAuthConfig),
+    wechat: WechatStub,
+    rings: Option<Server>,
+    undone: Vec<String>,
+    dir: PathBuf,
+}
+
+/// A lease and the visibility timeout are both over after this long.
+pub const AFTER_A_CRASH: Duration = Duration::from_secs(61);
+
+impl App {
+    /// From now on nobody answers when the gateway rings.
+    pub async fn hang_up(&mut self) {
+        self.rings.take().expect("this app is rung").stop().await;
+    }
+
+    /// The mini gateway.
+    pub fn gateway(&mut self) -> &mut MiniGateway {
+        self.gateway.as_mut().expect("this app has a mini gateway")
+    }
+
+    /// A worker that has just started, with nothing cached, and another policy if given.
+    pub fn new_worker(&mut self, policy: Option<Policy>) {
+        let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
+        let config = self.deployment.worker();
+        let worker = match policy {
+            Some(policy) => Worker::with_policy(config, world, policy),
+            None => Worker::new(config, world),
+        };
+        self.worker = Arc::new(worker.expect("the worker starts"));
+    }
+
+    /// An edge-auth that has just started, with nothing cached, and another policy if given.
+    pub fn new_edge(&mut self, policy: Option<Policy>) {
+        let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
+        let mut config = self.deployment.edge_auth();
+        (self.edge)(&mut config);
+        let edge = match policy {
+            Some(policy) => EdgeAuth::with_policy(config, world, policy),
+            None => EdgeAuth::new(config, world),
+        };
+        self.functions.edge_auth = Arc::new(edge.expect("edge-auth starts"));
+    }
+
+    /// Stops what runs beside it.
+    pub async fn stop(self) {
+        self.wechat.stop().await;
+        if let Some(rings) = self.rings {
+            rings.stop().await;
+        }
+        let _best_effort = std::fs::remove_dir_all(&self.dir);
+    }
+}

@@ -1,0 +1,188 @@
+//! What an app is made of, and how it is put together.
+
+use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
+
+use edge_auth::EdgeAuth;
+use local::{
+    backend::Backend,
+    configs::Deployment,
+    connector::InProcess,
+    front::{self, Functions},
+    listener,
+    wechat_stub::WechatStub,
+};
+use operator::Operator;
+use shared::{
+    aws::AwsSettings,
+    clock::{System, World},
+    config::{EdgeAuthConfig, WorkerConfig},
+    metrics::{Meter, history::History},
+    mode::Mode,
+    table::Table,
+};
+use status::Status;
+use sweep::Sweep;
+use uuid::Uuid;
+use worker::Worker;
+
+use super::App;
+use crate::{Capture, Faults, MiniGateway, clock::ManualClock, delays::Delays, mini_gateway};
+
+const APP_ID: &str = "wx-test";
+
+/// What an app is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// Whether the gateway has its journal.
+    pub journal: bool,
+    /// Whether writes may go without one.
+    pub unjournaled_writes: bool,
+    /// Changes to edge-auth's configuration.
+    pub edge: fn(&mut EdgeAuthConfig),
+    /// Changes to the worker's configuration.
+    pub worker: fn(&mut WorkerConfig),
+    /// Another gateway than a mini one: its address and its token.
+    pub gateway: Option<(String, String)>,
+    /// Whether its gateway rings when a turn has something to show.
+    pub rings: bool,
+    /// The service's mode; none was ever set when absent.
+    pub mode: Option<Mode>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            journal: true,
+            unjournaled_writes: false,
+            edge: |_| {},
+            worker: |_| {},
+            gateway: None,
+            rings: false,
+            mode: Some(Mode::Full),
+        }
+    }
+}
+
+impl App {
+    /// With journal and mini gateway.
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// As set up.
+    pub async fn with(setup: Setup) -> Self {
+        let clock = ManualClock::default();
+        let metrics = Capture::new(clock.clone());
+        let history = History::default();
+        let world = World::new(Arc::new(clock.clone()), Arc::new(System));
+        let world = world.metered(Meter::into_sink((metrics.clone(), history.clone())));
+        let dir = mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string());
+        std::fs::create_dir_all(&dir).expect("the checkout is writable");
+        let engines = match second_engine().await {
+            Some(settings) => settings,
+            None => InProcess::memory().settings(),
+        };
+        let backend = Backend::create(engines).await.expect("the engines take a table and two queues");
+        let bell = match setup.rings {
+            true => Some(listener::bind((Ipv4Addr::LOCALHOST, 0).into(), "").await.expect("a free port")),
+            false => None,
+        };
+        let ring_url = bell.as_ref().map(|bell| format!("http://{}/v1/rings", listener::address(bell)));
+        let (gateway, base_url, token) = gateway(&setup, &dir, ring_url).await;
+        let secrets_file = dir.join("secrets.json");
+        let given = local::secrets::Given { wechat_app_secret: None, gateway_token: token };
+        let app_secret = local::secrets::install(&secrets_file, &World::system(), &given).expect("secrets are made");
+        let wechat = WechatStub::start(APP_ID, &app_secret, 0, world.clone()).await.expect("a free port");
+
+        let faults = Faults::default();
+        let delays = Delays::new(clock.clone());
+        let aws = backend.aws.clone();
+        let deployment = Deployment {
+            backend: disturbed(&backend, &faults, &delays),
+            secrets_file: secrets_file.clone(),
+            wechat_base_url: wechat.base_url(),
+            wechat_app_id: APP_ID.to_owned(),
+            gateway_base_url: base_url,
+        };
+        let functions = functions(&setup, &deployment, &world, history);
+        let app = Self {
+            rings: bell.map(|bell| front::serve(bell, functions.clone())),
+            functions,
+            worker: Arc::new(worker(&setup, &deployment, &world)),
+            sweep: Sweep::new(deployment.sweep(), world).expect("the sweeper starts"),
+            table: Table::new(aws.dynamodb(), backend.table.clone(), Duration::from_secs(30 * 86_400)),
+            clock,
+            metrics,
+            faults,
+            delays,
+            gateway,
+            secrets_file,
+            deployment,
+            aws,
+            edge: setup.edge,
+            wechat,
+            undone: Vec::new(),
+            dir,
+        };
+        if let Some(mode) = setup.mode {
+            app.mode(mode).await;
+        }
+        app
+    }
+}
+
+/// The mini gateway, unless another one was given, and the address and the token of whichever it is.
+async fn gateway(setup: &Setup, dir: &Path, ring_url: Option<String>) -> (Option<MiniGateway>, String, String) {
+    match &setup.gateway {
+        Some((base_url, token)) => (None, base_url.clone(), token.clone()),
+        None => {
+            let gateway = MiniGateway::start(dir, setup.journal, ring_url).await;
+            let base_url = gateway.base_url();
+            (Some(gateway), base_url, mini_gateway::TOKEN.to_owned())
+        }
+    }
+}
+
+/// The engines as the functions reach them: with faults and delays on the way.
+fn disturbed(backend: &Backend, faults: &Faults, delays: &Delays) -> Backend {
+    let mut faulty = backend.clone();
+    let inner = faulty.aws.http_client.take().expect("the engines have their own client");
+    faulty.aws.http_client = Some(faults.client(delays.client(inner)));
+    faulty
+}
+
+fn functions(setup: &Setup, deployment: &Deployment, world: &World, history: History) -> Functions {
+    let mut edge = deployment.edge_auth();
+    (setup.edge)(&mut edge);
+    Functions {
+        console: None,
+        edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("edge-auth starts")),
+        status: Arc::new(Status::new(deployment.status(), world.clone()).expect("status starts")),
+        operator: Arc::new(operator(deployment, world, history)),
+        world: world.clone(),
+    }
+}
+
+fn worker(setup: &Setup, deployment: &Deployment, world: &World) -> Worker {
+    let mut worker = deployment.worker();
+    worker.unjournaled_writes = setup.unjournaled_writes;
+    (setup.worker)(&mut worker);
+    Worker::new(worker, world.clone()).expect("the worker starts")
+}
+
+fn operator(deployment: &Deployment, world: &World, history: History) -> Operator {
+    deployment.operator_key().keep(world).expect("the directory is writable");
+    Operator::remembering(deployment.operator(), world.clone(), history).expect("operator starts")
+}
+
+/// Another engine than the embedded ones, emptied: the one at `SECOND_ENGINE_URL`, where `make test` runs the same flows a
+/// second time, one by one.
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
+async fn second_engine() -> Option<AwsSettings> {
+    let url = std::env::var("SECOND_ENGINE_URL").ok()?;
+    let reset = reqwest::Client::new().post(format!("{url}/_ministack/reset")).send().await;
+    reset.expect("the second engine answers").error_for_status().expect("it takes a reset");
+    let mut settings = AwsSettings::loopback(&url, &url);
+    settings.http_client = Some(aws_smithy_http_client::Builder::new().build_http());
+    Some(settings)
+}
