@@ -16,11 +16,11 @@ export const TICKET_REQUIRED = `${OURS}ticket_required`;
 const block = (blockReason) => ({ block: true, blockReason });
 
 /** The `before_tool_call` hook: no guarded tool without a ticket of our route, no write inside an agent run. */
-export function fence(journal, { guard, reads }) {
+export function fence(journal, { guard, reads, reach }) {
   return (event, context) => {
     const tool = toolName(event.toolName);
     const run = context?.runId ?? event.runId;
-    if (run) return decideInRun(journal, reads, { run, tool, event, context });
+    if (run) return decideInRun(journal, { reads, reach }, { run, tool, event, context });
     if (!guard.has(tool)) return undefined;
     return takeTicket(journal, tool, event) ? undefined : block(TICKET_REQUIRED);
   };
@@ -36,10 +36,10 @@ function takeTicket(journal, tool, { toolCallId = "", params }) {
 }
 
 /** No record, no call: a read that cannot be recorded is refused as well. */
-function decideInRun(journal, reads, { run, tool, event, context }) {
+function decideInRun(journal, rules, { run, tool, event, context }) {
   try {
     const ids = { run, tool, session: context?.sessionKey ?? "", call: event.toolCallId ?? "" };
-    return REASONS[decide(journal, reads, { ...ids, ...written(event.params) })];
+    return REASONS[decide(journal, rules, { ...ids, ...written(event.params) }, event.params)];
   } catch {
     return block(`${OURS}journal_unavailable`);
   }
@@ -65,14 +65,15 @@ const REASONS = {
 };
 
 /** Decides and records. In a session of ours the open turn says what its own run may do; others may do nothing. */
-function decide(journal, reads, call) {
+function decide(journal, { reads, reach }, call, params) {
   const turn = journal.book.ofSession(call.session);
   const isRead = reads.has(call.tool);
+  const isShut = call.args === null || (isRead && reach.isInside(params));
   if (turn?.isOwn(call.run)) {
-    return journal.book.decide(turn, isRead && turn.tools.has(call.tool) && !BEGIN_RUNS.has(call.tool), call);
+    const isListed = isRead && turn.tools.has(call.tool) && !BEGIN_RUNS.has(call.tool);
+    return journal.book.decide(turn, isListed, { ...call, isShut });
   }
-  const isShut = isOurs(call.session) || call.args === null;
-  const decision = isShut ? "vetoed" : isRead ? "allowed" : "proposed";
+  const decision = isShut || isOurs(call.session) ? "vetoed" : isRead ? "allowed" : "proposed";
   journal.propose({ ...call, decision });
   return decision;
 }

@@ -3,6 +3,7 @@ import { toolName } from "./canonical.js";
 import { agentGateway } from "./agent-gateway.js";
 import { ending, fence } from "./fence.js";
 import { Journal } from "./journal.js";
+import { Reach } from "./reach.js";
 import { Rings } from "./rings.js";
 import { registerRoutes } from "./routes.js";
 import { TurnRunner } from "./turn-run.js";
@@ -42,7 +43,7 @@ export default {
     const guard = new Set([...(config.guard ?? []), CANARY].map(toolName));
     const reads = new Set((config.reads ?? []).map(toolName).filter((name) => !guard.has(name)));
     const journal = sharedJournal(api, config);
-    api.on("before_tool_call", fence(journal, { guard, reads }), LAST);
+    api.on("before_tool_call", fence(journal, { guard, reads, reach: new Reach(config) }), LAST);
     api.on("after_tool_call", ending(journal), LAST);
     // Optional: only a caller that names it is offered it, so no model ever is.
     api.registerTool(canaryTool, { optional: true });

@@ -144,10 +144,10 @@ export class TurnBook {
   forgetSession = (session) => this.journal.record((sql) => sql.forgetSession.run(session));
 
   /** What becomes of a call in a turn: `allowed`, `proposed` or `vetoed`, on disk when this returns. */
-  decide(turn, isListed, { run, session, call, tool, digest, args }) {
+  decide(turn, isListed, { run, session, call, tool, digest, args, isShut }) {
     const isExhausted = turn.attempts >= turn.callsAtMost;
-    const isShut = turn.stopping !== null || isExhausted || args === null;
-    const decision = isShut ? "vetoed" : isListed ? "allowed" : turn.proposals ? "proposed" : "vetoed";
+    const isVetoed = isShut || isExhausted || turn.stopping !== null;
+    const decision = isVetoed ? "vetoed" : isListed ? "allowed" : turn.proposals ? "proposed" : "vetoed";
     this.journal.record((sql) => {
       sql.attempt.run(turn.key);
       if (decision !== "allowed" && sql.known.get(turn.key, tool, digest, decision)) return;

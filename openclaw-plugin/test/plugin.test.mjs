@@ -7,6 +7,7 @@ import { canonical, digestOf } from "../canonical.js";
 import { fence } from "../fence.js";
 import { Journal } from "../journal.js";
 import plugin from "../index.js";
+import { Reach } from "../reach.js";
 import { foundEnd } from "../transcript.js";
 import { TurnRunner } from "../turn-run.js";
 import { temporaryFolder } from "./support/mini.mjs";
@@ -90,7 +91,7 @@ function openTurn(journal) {
 test("a turn that is being stopped lets nothing through", (t) => {
   const journal = journalIn(t);
   const turn = openTurn(journal);
-  const decide = fence(journal, { guard: new Set(), reads: new Set(["read"]) });
+  const decide = fence(journal, { guard: new Set(), reads: new Set(["read"]), reach: new Reach({}) });
   const event = { toolName: "read", params: {}, toolCallId: "1" };
   const call = () => decide(event, { runId: "k", sessionKey: turn.session });
   assert.equal(call(), undefined);

@@ -7,8 +7,8 @@ import { bareClaims, claims } from "../support/claims/index.mjs";
 import { until } from "../support/client.mjs";
 import { Live, startModel } from "../support/live.mjs";
 
-// Whoever lists this as a read lets agents have children.
-const WITH_CHILDREN = ["--reads", "ledger_read,sessions_spawn"];
+// Whoever lists these as reads lets agents have children and fetch pages.
+const MORE_READS = ["--reads", "ledger_read,sessions_spawn,web_fetch"];
 const PROPOSALS = "SELECT run, call, tool, args, decision FROM proposals WHERE session = ?";
 const model = await startModel({ after });
 const gateway = await Live.create({ after }, { modelUrl: model });
@@ -174,7 +174,7 @@ test("a restored snapshot becomes another journal before it answers", async () =
   const { journal, sequence } = (await gateway.append(key)).body;
   await gateway.stop();
   gateway.restoreSnapshot();
-  await gateway.start(...WITH_CHILDREN); // for the tests behind this one
+  await gateway.start(...MORE_READS); // for the tests behind this one
   assert.equal((await gateway.health()).body.journal, journal);
   const { status, body } = await gateway.append(key, { journal, sequence });
   assert.deepEqual([status, body.error.type], [412, "other_journal"]);
@@ -182,6 +182,18 @@ test("a restored snapshot becomes another journal before it answers", async () =
   assert.equal((await gateway.append(key, { journal, sequence: 0 })).status, 412);
   assert.equal((await gateway.outcome(key, { journal: body.journal, sequence: body.sequence })).body.entry, null);
   assert.deepEqual(gateway.effects(key), ["append"]);
+});
+
+test("a turn that may fetch pages fetches none of the gateway's own machine and network", async () => {
+  const fetching = (url) => `[[tool:web_fetch ${JSON.stringify({ url })}]]`;
+  const own = `http://127.0.0.1:${gateway.port}/tools/invoke`;
+  const inside = [own, "http://0x7f.1/", "http://169.254.169.254/latest/meta-data/", "http://[::1]/"];
+  const message = [...inside, "https://nowhere.invalid/"].map(fetching).join(" ");
+  const end = await gateway.turnEnd(`${message} [[say:done]]`, { tools: ["ledger_read", "web_fetch"] });
+  assert.deepEqual(end.calls.map(({ tool, decision, failed }) => [tool, decision, failed]),
+    [...inside.map(() => ["web_fetch", "vetoed", null]), ["web_fetch", "allowed", true]]);
+  const { reply } = await gateway.turn(fetching(own), "agent:main:wx:fetch");
+  assert.match(reply, /miniprogram-journal: not_allowed/);
 });
 
 const APPEND = '[[tool:ledger_append {"note":"from a child"}]]';

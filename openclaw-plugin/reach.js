@@ -1,0 +1,82 @@
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+
+// Schemes whose host the URL standard finds behind no slash, or one, as well.
+const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
+const AUTHORITIES = /(?<=[a-z0-9+.-]):(?=[\\/]{2,}([^\s"'<>\\/?#]*))/gi;
+// What is taken for a host though no scheme stands before it.
+const BARE = /^(?:[\\/]{2,})?((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.)[^\\/?#]*)/i;
+// In running text a host ends here; in a URL these may stand before it, as part of a user's name.
+const ENDS = /[(){},;|].*$/;
+const INSIDE_NAMES = /(?:^|\.)(?:localhost|internal|local|lan|home\.arpa)$|^metadata\./;
+
+const INSIDE = new net.BlockList();
+for (const [network, bits] of [
+  ["0.0.0.0", 8], ["10.0.0.0", 8], ["100.64.0.0", 10], ["127.0.0.0", 8], ["169.254.0.0", 16], ["172.16.0.0", 12],
+  ["192.0.0.0", 24], ["192.168.0.0", 16], ["198.18.0.0", 15], ["224.0.0.0", 3],
+]) {
+  INSIDE.addSubnet(network, bits, "ipv4");
+}
+// All of IPv6 that is public is below 2000::/3, and these parts of that carry addresses of another network in them.
+const PUBLIC = new net.BlockList();
+PUBLIC.addSubnet("2000::", 3, "ipv6");
+const CARRIERS = new net.BlockList();
+CARRIERS.addSubnet("2001::", 23, "ipv6");
+CARRIERS.addSubnet("2002::", 16, "ipv6");
+
+/**
+ * Whether arguments name what only the gateway's own machine and network reach: an address or a name inside, or a file
+ * of its state. It reads text and asks no name server: what a public name leads to, the tool that follows it must judge.
+ */
+export class Reach {
+  #files;
+  #state;
+
+  constructor({ db, env = process.env }) {
+    this.#state = folded(env.OPENCLAW_STATE_DIR || path.join(os.homedir(), ".openclaw"));
+    this.#files = [db, env.OPENCLAW_CONFIG_PATH].filter(Boolean).map(folded);
+  }
+
+  isInside(value) {
+    if (typeof value === "string") return namesInside(value) || this.#isState(value);
+    if (value === null || typeof value !== "object") return false;
+    return Object.entries(value).some(([name, one]) => this.isInside(name) || this.isInside(one));
+  }
+
+  /** A path is taken from its text: one that climbs may end anywhere. The agents' workspaces are no state. */
+  #isState(text) {
+    const named = text.trim();
+    if (/^file:/i.test(named) || named.split(/[\\/]/).includes("..")) return true;
+    const file = folded(named.replace(/^~(?=[\\/]|$)/, os.homedir()));
+    if (!path.isAbsolute(file)) return false;
+    if (file === "/proc" || file.startsWith("/proc/") || this.#files.some((one) => file.startsWith(one))) return true;
+    const below = path.relative(this.#state, file);
+    return !below.startsWith("..") && !below.startsWith("workspace");
+  }
+}
+
+/** As a file system that makes no difference between cases sees it. */
+const folded = (file) => (path.isAbsolute(file) ? path.resolve(file) : file).toLowerCase();
+
+function namesInside(text) {
+  const plain = text.replace(/^[\0- ]+|[\t\n\r]+/g, "").trim();
+  const first = (pattern) => pattern.exec(plain)?.[1] ?? [];
+  const hosts = [first(BARE), first(FEW_SLASHES), net.isIPv6(plain) ? `[${plain}]` : []].flat();
+  for (const form of new Set([text, plain])) {
+    for (const [, authority] of form.matchAll(AUTHORITIES)) hosts.push(authority, authority.replace(ENDS, ""));
+  }
+  return hosts.some(isInsideHost);
+}
+
+/** Takes a host, a port and a user's name as they stand in a URL; as `http`'s, so that each way to write an address is read. */
+function isInsideHost(authority) {
+  const url = URL.parse(`http://${authority}`);
+  if (url === null) return false;
+  const host = url.hostname.replace(/\.$/, "");
+  if (host.startsWith("[")) return isInsideV6(host.slice(1, -1));
+  if (net.isIPv4(host)) return INSIDE.check(host, "ipv4");
+  return !host.includes(".") || INSIDE_NAMES.test(host);
+}
+
+const isInsideV6 = (address) => !PUBLIC.check(address, "ipv6") || CARRIERS.check(address, "ipv6");

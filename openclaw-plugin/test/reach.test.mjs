@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import os from "node:os";
+import { test } from "node:test";
+import { Reach } from "../reach.js";
+import { Mini } from "./support/mini.mjs";
+
+const env = { OPENCLAW_STATE_DIR: "/srv/openclaw", OPENCLAW_CONFIG_PATH: "/etc/openclaw.json" };
+const reach = new Reach({ db: "/var/lib/journal.db", env });
+
+const INSIDE = [
+  // The gateway's own machine, in the ways that the URL standard reads an address.
+  "http://127.0.0.1/", "http://127.1:18789/tools/invoke", "http://0x7f.1/", "http://017700000001", "http://2130706433/",
+  "http://0/", "http://0.0.0.0:80", "http://%31%32%37.0.0.1/", "http://１２７.０.０.１/", "http://127。0。0。1/",
+  "http://localhost", "HTTP://LOCALHOST.:8080/x", "http://a.localhost/", "http://[::1]/", "http://[0:0:0:0:0:0:0:1]",
+  "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::]/", "http://someone:word@127.0.0.1/",
+  "http://example.com@127.0.0.1/", "http://a.b,c@127.0.0.1/", "http:\\\\127.0.0.1\\x", "http:127.0.0.1", "https:/127.0.0.1/",
+  "ht\ntp://127.0.\t0.1/", " \u0000http://127.0.0.1", "\u0000http:127.0.0.1", "http:///127.0.0.1", "ws://127.0.0.1", "gopher://0x7f.1:6379/_FLUSHALL",
+  "redis://127.0.0.1", "127.0.0.1", "127.0.0.1:18789/miniprogram/v1/invoke", "localhost:18789", "//127.0.0.1/x", "::1", "[::1]:80",
+  // Networks beside it.
+  "http://10.0.0.1", "http://172.16.5.4/", "http://172.31.255.255", "http://192.168.1.1/", "http://100.64.0.1/",
+  "http://198.18.0.1", "http://224.0.0.1", "http://255.255.255.255", "http://[fc00::1]/", "http://[fe80::1]/",
+  "http://[2002:7f00:1::]/", "http://[2001:0:7f00:1::]/", "http://[64:ff9b::7f00:1]/", "http://router/", "http://nas.local",
+  "http://printer.lan", "http://box.home.arpa/",
+  // What tells a machine in a cloud its own credentials.
+  "http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://100.100.100.200/", "http://169.254.0.23/",
+  "http://metadata.google.internal/", "http://metadata.tencentyun.com/", "metadata.google.internal/computeMetadata",
+  // In a text, in a list, and behind another address.
+  "look at http://localhost:3000/ and tell", "(http://127.0.0.1)", "[x](http://127.0.0.1)", "http://127.0.0.1\nand more",
+  "http://example.com,http://127.0.0.1", "https://example.com/?to=http://127.0.0.1/",
+  // Its state.
+  "/srv/openclaw/openclaw.json", "/srv/openclaw", "/SRV/OpenClaw/credentials", "/srv/openclaw/./agents/../openclaw.json",
+  "/etc/openclaw.json", "/var/lib/journal.db", "/var/lib/journal.db-wal", "/proc/self/environ", "file:///etc/hosts",
+  "FILE:/etc/hosts", "../openclaw.json", "memory/../../openclaw.json", "notes\\..\\..\\x",
+];
+const OUTSIDE = [
+  "https://example.com/", "https://example.com:8443/a?b=c#d", "http://8.8.8.8/", "http://[2606:4700::1111]/", "http://172.32.0.1",
+  "https://localhost.example.com/", "https://internal.example.com", "example.com", "10", "10.5", "2130706433", "1.2.3", "",
+  "a note: nothing", "localhosts are many", "metadata", "see // here", "either/or", "12:30", "id:10", "a::z",
+  "/srv/openclaw/workspace/notes.md", "/srv/openclaw/workspace-clerk/notes.md", "/srv/other", "memory/2026-11-23.md", "...", "1..2", "{}",
+];
+
+test("an address or a file inside is found however it is written", () => {
+  for (const text of INSIDE) assert.equal(reach.isInside({ url: text }), true, text);
+});
+
+test("what is outside, or no address at all, passes", () => {
+  for (const text of OUTSIDE) assert.equal(reach.isInside({ url: text }), false, text);
+});
+
+test("every value and every name of the arguments is read, and what is no text is none", () => {
+  for (const args of [{ a: [{ b: ["http://127.0.0.1"] }] }, { "http://127.0.0.1": 1 }, ["/etc/openclaw.json"]]) {
+    assert.equal(reach.isInside(args), true);
+  }
+  for (const args of [{}, [], null, undefined, { limit: 1, all: true, none: null }]) assert.equal(reach.isInside(args), false);
+});
+
+test("without a state folder of its own it is the one in the home folder", () => {
+  const usual = new Reach({ env: {} });
+  for (const text of ["~/.openclaw/openclaw.json", `${os.homedir()}/.openclaw/agents`, "~/.openclaw"]) {
+    assert.equal(usual.isInside(text), true, text);
+  }
+  for (const text of ["~/.openclaw/workspace/a.md", "~/other", "~"]) assert.equal(usual.isInside(text), false, text);
+});
+
+test("the longest arguments are read in no more time than they take to write", () => {
+  const long = 1 << 20;
+  for (const text of ["a".repeat(long), "a:".repeat(long), "/".repeat(long), "a:/".repeat(long), `a:${"/".repeat(long)}`, "a://b".repeat(long / 4)]) {
+    const began = process.cpuUsage();
+    reach.isInside({ text });
+    assert.ok(process.cpuUsage(began).user < 3_000_000, text.slice(0, 8));
+  }
+});
+
+const inside = '{"limit":1,"url":"http://127.0.0.1:18789/tools/invoke"}';
+
+test("a listed read that reaches inside is vetoed in a turn and in any other run, and recorded", async (t) => {
+  const gateway = await Mini.start(t);
+  const end = await gateway.turnEnd(`[[tool:ledger_read ${inside}]] [[tool:ledger_read {}]] [[say:done]]`);
+  assert.deepEqual(end.calls.map(({ decision, args }) => [decision, args]), [["vetoed", inside], ["allowed", "{}"]]);
+  const call = { run: "r", session: "agent:main:wx:1", call: "c", tool: "ledger_read" };
+  const { blocked, reason } = await gateway.control("run", { ...call, args: JSON.parse(inside) });
+  assert.deepEqual([blocked, reason.split(",")[0]], [true, "miniprogram-journal: not_allowed"]);
+  assert.equal((await gateway.control("run", { ...call, args: { url: "https://example.com" } })).blocked, false);
+});
