@@ -4,11 +4,11 @@ import path from "node:path";
 
 // Schemes whose host the URL standard finds behind no slash, or one, as well.
 const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
-const AUTHORITIES = /(?<=[a-z0-9+.-]):(?=[\\/]{2,}([^\s"'<>\\/?#]*))/gi;
+const AUTHORITIES = /(?<=[a-z0-9+.-]):(?=[\\/]{2,}([^\\/?#]*))/gi;
 // What is taken for a host though no scheme stands before it.
 const BARE = /^(?:[\\/]{2,})?((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.)[^\\/?#]*)/i;
 // In running text a host ends here; in a URL these may stand before it, as part of a user's name.
-const ENDS = /[(){},;|].*$/;
+const ENDS = [/[\s"'<>][^]*$/, /[\s"'<>(){},;|][^]*$/];
 const INSIDE_NAMES = /(?:^|\.)(?:localhost|internal|local|lan|home\.arpa)$|^metadata\./;
 
 const INSIDE = new net.BlockList();
@@ -64,12 +64,14 @@ function namesInside(text) {
   const first = (pattern) => pattern.exec(plain)?.[1] ?? [];
   const hosts = [first(BARE), first(FEW_SLASHES), net.isIPv6(plain) ? `[${plain}]` : []].flat();
   for (const form of new Set([text, plain])) {
-    for (const [, authority] of form.matchAll(AUTHORITIES)) hosts.push(authority, authority.replace(ENDS, ""));
+    for (const [, authority] of form.matchAll(AUTHORITIES)) {
+      hosts.push(authority, ...ENDS.map((end) => authority.replace(end, "")));
+    }
   }
   return hosts.some(isInsideHost);
 }
 
-/** Takes a host, a port and a user's name as they stand in a URL; as `http`'s, so that each way to write an address is read. */
+/** Takes an authority, as it stands in a URL; as one of `http`, so that each way to write an address is read. */
 function isInsideHost(authority) {
   const url = URL.parse(`http://${authority}`);
   if (url === null) return false;

@@ -13,7 +13,7 @@ const INSIDE = [
   "http://0/", "http://0.0.0.0:80", "http://%31%32%37.0.0.1/", "http://１２７.０.０.１/", "http://127。0。0。1/",
   "http://localhost", "HTTP://LOCALHOST.:8080/x", "http://a.localhost/", "http://[::1]/", "http://[0:0:0:0:0:0:0:1]",
   "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::]/", "http://someone:word@127.0.0.1/",
-  "http://example.com@127.0.0.1/", "http://a.b,c@127.0.0.1/", "http:\\\\127.0.0.1\\x", "http:127.0.0.1", "https:/127.0.0.1/",
+  "http://example.com@127.0.0.1/", "http://a.b,c@127.0.0.1/", "http://'a.b <@127.0.0.1/", "http:\\\\127.0.0.1\\x", "http:127.0.0.1", "https:/127.0.0.1/",
   "ht\ntp://127.0.\t0.1/", " \u0000http://127.0.0.1", "\u0000http:127.0.0.1", "http:///127.0.0.1", "ws://127.0.0.1", "gopher://0x7f.1:6379/_FLUSHALL",
   "redis://127.0.0.1", "127.0.0.1", "127.0.0.1:18789/miniprogram/v1/invoke", "localhost:18789", "//127.0.0.1/x", "::1", "[::1]:80",
   // Networks beside it.
@@ -41,6 +41,32 @@ const OUTSIDE = [
 
 test("an address or a file inside is found however it is written", () => {
   for (const text of INSIDE) assert.equal(reach.isInside({ url: text }), true, text);
+});
+
+const PIECES = [
+  ..."://\\@?#.%()[],;{|'\"<>-_!$&*+=\t\n \0", "http", "HTTPS", "ws", "a", "example.com", ":80", "%31", "１", "。", "\u00ad", "\u200b",
+  "127.0.0.1", "0x7f.1", "10.0.0.1", "169.254.169.254", "localhost", "[::1]",
+];
+const SCHEMES = ["", "http:", "https:", "http://", "HTTPS:/", " wss:\\", "ftp://"];
+const isOwn = (host) => /^(?:127|10)\.\d+\.\d+\.\d+$|^169\.254\.\d+\.\d+$|^localhost\.?$|^\[::1\]$/.test(host);
+
+/** The same numbers each time (a linear congruential generator, with the constants of Numerical Recipes). */
+function* numbers(seed) {
+  for (let at = seed; ; ) yield (at = (Math.imul(at, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
+}
+
+test("whatever the URL standard reads as an address inside is found, in random spellings", () => {
+  const random = numbers(7);
+  const one = (list) => list[Math.floor(random.next().value * list.length)];
+  let found = 0;
+  for (let at = 0; at < 200_000; at += 1) {
+    const text = [one(SCHEMES), ...Array.from({ length: 1 + (at % 6) }, () => one(PIECES))].join("");
+    const url = URL.parse(text);
+    if (url === null || !/^(?:https?|wss?|ftp):$/.test(url.protocol) || !isOwn(url.hostname)) continue;
+    found += 1;
+    assert.equal(reach.isInside(text), true, JSON.stringify(text));
+  }
+  assert.ok(found > 2000, `${found}`);
 });
 
 test("what is outside, or no address at all, passes", () => {
