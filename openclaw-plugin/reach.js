@@ -4,7 +4,8 @@ import path from "node:path";
 
 // Schemes whose host the URL standard finds behind no slash, or one, as well.
 const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
-const AUTHORITIES = /(?<=[a-z0-9+.-]):(?=[\\/]{2,}([^\\/?#]*))/gi;
+// What fetches may take spaces behind the slashes away.
+const AUTHORITIES = /(?<=[a-z0-9+.-]):(?=[\\/]{2,}\s*([^\\/?#]*))/gi;
 // What is taken for a host though no scheme stands before it.
 const BARE = /^(?:[\\/]{2,})?((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.)[^\\/?#]*)/i;
 // In running text a host ends here; in a URL these may stand before it, as part of a user's name.

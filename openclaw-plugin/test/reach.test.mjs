@@ -14,6 +14,7 @@ const INSIDE = [
   "http://localhost", "HTTP://LOCALHOST.:8080/x", "http://a.localhost/", "http://[::1]/", "http://[0:0:0:0:0:0:0:1]",
   "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::]/", "http://someone:word@127.0.0.1/",
   "http://example.com@127.0.0.1/", "http://a.b,c@127.0.0.1/", "http://'a.b <@127.0.0.1/", "http:\\\\127.0.0.1\\x", "http:127.0.0.1", "https:/127.0.0.1/",
+  "http:// 127.0.0.1/", "http://\u00a0127.0.0.1/", "\u00a0http://127.0.0.1",
   "ht\ntp://127.0.\t0.1/", " \u0000http://127.0.0.1", "\u0000http:127.0.0.1", "http:///127.0.0.1", "ws://127.0.0.1", "gopher://0x7f.1:6379/_FLUSHALL",
   "redis://127.0.0.1", "127.0.0.1", "127.0.0.1:18789/miniprogram/v1/invoke", "localhost:18789", "//127.0.0.1/x", "::1", "[::1]:80",
   // Networks beside it.
@@ -90,7 +91,8 @@ test("without a state folder of its own it is the one in the home folder", () =>
 
 test("the longest arguments are read in no more time than they take to write", () => {
   const long = 1 << 20;
-  for (const text of ["a".repeat(long), "a:".repeat(long), "/".repeat(long), "a:/".repeat(long), `a:${"/".repeat(long)}`, "a://b".repeat(long / 4)]) {
+  for (const text of ["a".repeat(long), "a:".repeat(long), "/".repeat(long), "a:/".repeat(long), `a:${"/".repeat(long)}`, `a:${"/ ".repeat(long)}`, `a://${" ".repeat(long)}`,
+     "a://b".repeat(long / 4)]) {
     const began = process.cpuUsage();
     reach.isInside({ text });
     assert.ok(process.cpuUsage(began).user < 3_000_000, text.slice(0, 8));
