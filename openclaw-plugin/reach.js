@@ -4,18 +4,18 @@ import path from "node:path";
 
 // Schemes whose host the URL standard finds behind no slash, or one, as well.
 const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
-// What fetches may take spaces behind the slashes away.
-const AUTHORITIES = /(?<=[a-z0-9+.-]):(?=[\\/]{2,}\s*([^\\/?#]*))/gi;
+// What fetches may take spaces behind the slashes away. The hosts of these four schemes are no machines.
+const AUTHORITIES = /:(?<=[a-z0-9+.-]:)(?<!\b(?:cloud|media|weixin|wxfile):)(?=[\\/]{2,}[\s\\/]*([^\\/?#]*))/gi;
 // What is taken for a host though no scheme stands before it.
-const BARE = /^(?:[\\/]{2,})?((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.)[^\\/?#]*)/i;
+const BARE = /^((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.[\w-]+\.)[^\\/?#]*)|^[\\/]{2,}([^\\/?#]+)/i;
 // In running text a host ends here; in a URL these may stand before it, as part of a user's name.
 const ENDS = [/[\s"'<>][^]*$/, /[\s"'<>(){},;|][^]*$/];
-const INSIDE_NAMES = /(?:^|\.)(?:localhost|internal|local|lan|home\.arpa)$|^metadata\./;
+const INSIDE_NAMES = /(?:^|\.)(?:localhost|localdomain\d?|internal|local|lan|svc|home\.arpa)$|^metadata\./;
 
 const INSIDE = new net.BlockList();
 for (const [network, bits] of [
   ["0.0.0.0", 8], ["10.0.0.0", 8], ["100.64.0.0", 10], ["127.0.0.0", 8], ["169.254.0.0", 16], ["172.16.0.0", 12],
-  ["192.0.0.0", 24], ["192.168.0.0", 16], ["198.18.0.0", 15], ["224.0.0.0", 3],
+  ["192.0.0.0", 24], ["192.168.0.0", 16], ["198.18.0.0", 15], ["168.63.129.16", 32], ["224.0.0.0", 3],
 ]) {
   INSIDE.addSubnet(network, bits, "ipv4");
 }
@@ -31,12 +31,16 @@ CARRIERS.addSubnet("2002::", 16, "ipv6");
  * of its state. It reads text and asks no name server: what a public name leads to, the tool that follows it must judge.
  */
 export class Reach {
+  #homes;
+  #states;
   #files;
-  #state;
 
   constructor({ db, env = process.env }) {
-    this.#state = folded(env.OPENCLAW_STATE_DIR || path.join(os.homedir(), ".openclaw"));
-    this.#files = [db, env.OPENCLAW_CONFIG_PATH].filter(Boolean).map(folded);
+    this.#homes = [env.OPENCLAW_HOME || os.homedir(), os.homedir()];
+    const placed = (named) => this.#places(named.trim())[0];
+    const usual = [".openclaw", ".clawdbot"].map((name) => path.join(this.#homes[0], name));
+    this.#states = [env.OPENCLAW_STATE_DIR, ...usual].filter((one) => one?.trim()).map(placed);
+    this.#files = [db, env.OPENCLAW_CONFIG_PATH].filter((one) => one?.trim()).map(placed);
   }
 
   isInside(value) {
@@ -45,26 +49,40 @@ export class Reach {
     return Object.entries(value).some(([name, one]) => this.isInside(name) || this.isInside(one));
   }
 
-  /** A path is taken from its text: one that climbs may end anywhere. The agents' workspaces are no state. */
+  /** A path is taken from its text: one that climbs may end anywhere. OpenClaw takes some prefixes away. */
   #isState(text) {
-    const named = text.trim();
-    if (/^file:/i.test(named) || named.split(/[\\/]/).includes("..")) return true;
-    const file = folded(named.replace(/^~(?=[\\/]|$)/, os.homedir()));
-    if (!path.isAbsolute(file)) return false;
-    if (file === "/proc" || file.startsWith("/proc/") || this.#files.some((one) => file.startsWith(one))) return true;
-    const below = path.relative(this.#state, file);
-    return !below.startsWith("..") && !below.startsWith("workspace");
+    const named = plain(text).replace(/^media\s*:\s*/i, "").replace(/^@/, "");
+    if (/^file:(?!\s)/i.test(named) || named.split(/[\\/]/).includes("..")) return true;
+    if (!/^(?:\/|~(?:\/|$))/.test(named)) return false;
+    return this.#places(named).some((file) =>
+      isBelow("/proc", file) || this.#files.some((one) => isFileOf(one, file)) || this.#states.some((one) => isKept(one, file)));
   }
+
+  /** Where a path may lead, as a file system that makes no difference between cases sees it. */
+  #places = (named) =>
+    this.#homes.map((home) => path.resolve(named.replace(/^~(?=\/|$)/, home)).toLowerCase());
 }
 
-/** As a file system that makes no difference between cases sees it. */
-const folded = (file) => (path.isAbsolute(file) ? path.resolve(file) : file).toLowerCase();
+const isBelow = (folder, file) => file === folder || file.startsWith(`${folder}/`);
+
+/** A database has others beside it, called after it. */
+const isFileOf = (one, file) => file.startsWith(one) && /^(?:$|[-./])/.test(file.slice(one.length));
+
+/** The agents' workspaces are no state. */
+function isKept(state, file) {
+  if (!isBelow(state, file)) return false;
+  const [first] = file.slice(state.length + 1).split("/");
+  return !/^workspace(?:-(?!attestations$).+)?$/.test(first);
+}
+
+/** As the URL parser takes it, and without the spaces that tools take away. */
+const plain = (text) => text.replace(/^[\0- \s]+|[\t\n\r]+/g, "").trim();
 
 function namesInside(text) {
-  const plain = text.replace(/^[\0- ]+|[\t\n\r]+/g, "").trim();
-  const first = (pattern) => pattern.exec(plain)?.[1] ?? [];
-  const hosts = [first(BARE), first(FEW_SLASHES), net.isIPv6(plain) ? `[${plain}]` : []].flat();
-  for (const form of new Set([text, plain])) {
+  const stripped = plain(text);
+  const first = (pattern) => pattern.exec(stripped)?.slice(1).find((host) => host !== undefined) ?? [];
+  const hosts = [first(BARE), first(FEW_SLASHES), net.isIPv6(stripped) ? `[${stripped}]` : []].flat();
+  for (const form of new Set([text, stripped])) {
     for (const [, authority] of form.matchAll(AUTHORITIES)) {
       hosts.push(authority, ...ENDS.map((end) => authority.replace(end, "")));
     }

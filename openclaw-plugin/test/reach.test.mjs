@@ -15,6 +15,8 @@ const INSIDE = [
   "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::]/", "http://someone:word@127.0.0.1/",
   "http://example.com@127.0.0.1/", "http://a.b,c@127.0.0.1/", "http://'a.b <@127.0.0.1/", "http:\\\\127.0.0.1\\x", "http:127.0.0.1", "https:/127.0.0.1/",
   "http:// 127.0.0.1/", "http://\u00a0127.0.0.1/", "\u00a0http://127.0.0.1",
+  "http:// /127.0.0.1", "https:// \\127.0.0.1", "http://\u3000/nas.local", "\u00a0\0http:127.0.0.1", "\ufeff\u0001http:/127.0.0.1",
+  "\n\n \t\0https:[::1]", "//127.1/", "http://localhost.localdomain/", "http://kubernetes.default.svc/",
   "ht\ntp://127.0.\t0.1/", " \u0000http://127.0.0.1", "\u0000http:127.0.0.1", "http:///127.0.0.1", "ws://127.0.0.1", "gopher://0x7f.1:6379/_FLUSHALL",
   "redis://127.0.0.1", "127.0.0.1", "127.0.0.1:18789/miniprogram/v1/invoke", "localhost:18789", "//127.0.0.1/x", "::1", "[::1]:80",
   // Networks beside it.
@@ -24,20 +26,23 @@ const INSIDE = [
   "http://printer.lan", "http://box.home.arpa/",
   // What tells a machine in a cloud its own credentials.
   "http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://100.100.100.200/", "http://169.254.0.23/",
-  "http://metadata.google.internal/", "http://metadata.tencentyun.com/", "metadata.google.internal/computeMetadata",
+  "http://168.63.129.16/", "http://metadata.google.internal/", "http://metadata.tencentyun.com/", "metadata.google.internal/computeMetadata",
   // In a text, in a list, and behind another address.
   "look at http://localhost:3000/ and tell", "(http://127.0.0.1)", "[x](http://127.0.0.1)", "http://127.0.0.1\nand more",
   "http://example.com,http://127.0.0.1", "https://example.com/?to=http://127.0.0.1/",
   // Its state.
   "/srv/openclaw/openclaw.json", "/srv/openclaw", "/SRV/OpenClaw/credentials", "/srv/openclaw/./agents/../openclaw.json",
   "/etc/openclaw.json", "/var/lib/journal.db", "/var/lib/journal.db-wal", "/proc/self/environ", "file:///etc/hosts",
-  "FILE:/etc/hosts", "../openclaw.json", "memory/../../openclaw.json", "notes\\..\\..\\x",
+  "FILE:/etc/hosts", "\u0001file:/etc/hosts", "fi\nle:/etc/hosts", "@/srv/openclaw/openclaw.json", "@../x", "@~/.openclaw/openclaw.json",
+  "MEDIA: /srv/openclaw/x", "/srv/openclaw/workspaces.json", "/srv/openclaw/workspace-attestations/a", "/srv/openclaw/..x",
+  "../openclaw.json", "memory/../../openclaw.json", "notes\\..\\..\\x",
 ];
 const OUTSIDE = [
   "https://example.com/", "https://example.com:8443/a?b=c#d", "http://8.8.8.8/", "http://[2606:4700::1111]/", "http://172.32.0.1",
   "https://localhost.example.com/", "https://internal.example.com", "example.com", "10", "10.5", "2130706433", "1.2.3", "",
   "a note: nothing", "localhosts are many", "metadata", "see // here", "either/or", "12:30", "id:10", "a::z",
-  "/srv/openclaw/workspace/notes.md", "/srv/openclaw/workspace-clerk/notes.md", "/srv/other", "memory/2026-11-23.md", "...", "1..2", "{}",
+  "/srv/openclaw/workspace/notes.md", "/srv/openclaw/workspace-clerk/notes.md", "/srv/other", "memory/2026-11-23.md", "...", "1..2", "{}", "metadata.json", "metadata.name", "File: a report",
+  "media://inbound/a.jpg", "wxfile://usr/a.png", "weixin://dl/business", "cloud://env/a.png", "/var/lib/journal.dbx", "/dev/null", "/process",
 ];
 
 test("an address or a file inside is found however it is written", () => {
@@ -83,6 +88,10 @@ test("every value and every name of the arguments is read, and what is no text i
 
 test("without a state folder of its own it is the one in the home folder", () => {
   const usual = new Reach({ env: {} });
+  const moved = new Reach({ db: "j.db", env: { OPENCLAW_HOME: "/srv/h", OPENCLAW_STATE_DIR: " ~/oc ", OPENCLAW_CONFIG_PATH: "~/c.json" } });
+  for (const text of ["/srv/h/oc/x", "~/oc/x", "/srv/h/c.json", "/srv/h/.clawdbot/x", `${process.cwd()}/j.db-wal`]) {
+    assert.equal(moved.isInside(text), true, text);
+  }
   for (const text of ["~/.openclaw/openclaw.json", `${os.homedir()}/.openclaw/agents`, "~/.openclaw"]) {
     assert.equal(usual.isInside(text), true, text);
   }
