@@ -54,8 +54,8 @@ export class Reach {
     const named = plain(text).replace(/^media\s*:\s*/i, "").replace(/^@/, "");
     if (/^file:(?!\s)/i.test(named) || named.split(/[\\/]/).includes("..")) return true;
     if (!/^(?:\/|~(?:\/|$))/.test(named)) return false;
-    return this.#places(named).some((file) =>
-      isBelow("/proc", file) || this.#files.some((one) => isFileOf(one, file)) || this.#states.some((one) => isKept(one, file)));
+    const isShut = (file) => this.#files.some((one) => isFileOf(one, file)) || this.#states.some((one) => isKept(one, file));
+    return this.#places(named).some((file) => isBelow("/proc", file) || isShut(file));
   }
 
   /** Where a path may lead, as a file system that makes no difference between cases sees it. */
