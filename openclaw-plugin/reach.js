@@ -36,7 +36,7 @@ export class Reach {
   #files;
 
   constructor({ db, env = process.env }) {
-    this.#homes = [env.OPENCLAW_HOME || os.homedir(), os.homedir()];
+    this.#homes = [...new Set([env.OPENCLAW_HOME || os.homedir(), os.homedir()])];
     const placed = (named) => this.#places(named.trim())[0];
     const usual = [".openclaw", ".clawdbot"].map((name) => path.join(this.#homes[0], name));
     this.#states = [env.OPENCLAW_STATE_DIR, ...usual].filter((one) => one?.trim()).map(placed);

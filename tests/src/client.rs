@@ -115,4 +115,22 @@ impl Client {
     pub async fn reject(&self, id: &str) -> Reply {
         self.decide(id, "reject", &self.digest(id).await, None).await
     }
+
+    /// The records of a job's audit chain, which verifies.
+    pub async fn records(&self, id: &str) -> Vec<Value> {
+        let chain = self.get(&format!("/v1/jobs/{id}/audit")).await.body;
+        let records = chain["records"].as_array().expect("a chain has records").clone();
+        let head = shared::audit::AuditHead {
+            length: chain["head"]["length"].as_u64().expect("a length"),
+            digest: chain["head"]["digest"].as_str().expect("a digest").to_owned().try_into().expect("a digest"),
+        };
+        shared::audit::verify(&records, head).expect("the chain verifies");
+        records
+    }
+}
+
+/// What each record says has happened.
+#[must_use]
+pub fn events(records: &[Value]) -> Vec<&str> {
+    records.iter().map(|record| record["event"].as_str().expect("a record names its event")).collect()
 }

@@ -16,7 +16,7 @@ pub mod secrets_manager;
 
 pub use app::{App, Setup};
 pub use capture::Capture;
-pub use client::{Client, Reply};
+pub use client::{Client, Reply, events};
 pub use contract::Contract;
 pub use faults::{Fault, Faults};
 pub use mini_gateway::MiniGateway;

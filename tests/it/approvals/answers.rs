@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::App;
+use integration_tests::{App, events};
 use serde_json::json;
 use shared::{
     approval::{self, Bound, Standing},
@@ -10,7 +10,7 @@ use shared::{
     table::DecisionMade,
 };
 
-use super::{COFFEES, DEAR, events, names, pay, payment, payments};
+use super::{COFFEES, DEAR, pay, payment, payments};
 
 #[tokio::test]
 async fn what_the_user_was_shown_and_said_yes_to_runs_once() {
@@ -39,16 +39,16 @@ async fn what_the_user_was_shown_and_said_yes_to_runs_once() {
     let [paid] = payments(&app, &id).try_into().unwrap();
     assert_eq!((&paid["amount"], &paid["note"]), (&json!(COFFEES), &json!("two coffees")));
 
-    let events = events(&alice, &id).await;
-    assert_eq!(names(&events), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
+    let records = alice.records(&id).await;
+    assert_eq!(events(&records), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
     assert_eq!(
-        (&events[0]["decision"], &events[3]["decision"]),
+        (&records[0]["decision"], &records[3]["decision"]),
         (&json!("run_if_user_approves"), &json!("run_if_user_approves"))
     );
-    assert_eq!(events[0]["policies"], json!(["writes-need-the-user"]));
-    assert_eq!((&events[1]["digest"], &events[2]["digest"]), (&question["digest"], &question["digest"]));
+    assert_eq!(records[0]["policies"], json!(["writes-need-the-user"]));
+    assert_eq!((&records[1]["digest"], &records[2]["digest"]), (&question["digest"], &question["digest"]));
     assert_eq!(
-        (&events[2]["approved"], &events[2]["actor"], events[2].get("operator")),
+        (&records[2]["approved"], &records[2]["actor"], records[2].get("operator")),
         (&json!(true), &json!("user"), None)
     );
     app.stop().await;
@@ -79,10 +79,10 @@ async fn an_operator_decides_what_a_user_may_not() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["approval"]["by"]), (&json!("succeeded"), &json!("operator")), "{job}");
     assert_eq!(payments(&app, &id).len(), 1);
-    let events = events(&alice, &id).await;
-    assert_eq!(names(&events), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
-    assert_eq!(events[2]["actor"], "operator");
-    assert!(events[2]["operator"].is_string());
+    let records = alice.records(&id).await;
+    assert_eq!(events(&records), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
+    assert_eq!(records[2]["actor"], "operator");
+    assert!(records[2]["operator"].is_string());
     app.stop().await;
 }
 
@@ -125,7 +125,7 @@ async fn a_no_needs_no_code_and_nothing_runs() {
     );
     while app.deliver().await {}
     assert_eq!((payments(&app, &id).len(), app.wechat_asked()), (0, asked));
-    assert_eq!(names(&events(&alice, &id).await), ["accepted", "approval_asked", "approval_decided"]);
+    assert_eq!(events(&alice.records(&id).await), ["accepted", "approval_asked", "approval_decided"]);
     app.stop().await;
 }
 
@@ -144,7 +144,7 @@ async fn without_an_answer_it_expires_by_its_bell() {
         (&job["status"], &job["effect"], &job["error"]["code"]),
         (&json!("expired"), &json!("not_run"), &json!("approval_expired"))
     );
-    assert_eq!(names(&events(&alice, &id).await), ["accepted", "approval_asked", "approval_lapsed"]);
+    assert_eq!(events(&alice.records(&id).await), ["accepted", "approval_asked", "approval_lapsed"]);
     assert_eq!(payments(&app, &id).len(), 0);
     app.stop().await;
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use integration_tests::{App, Client};
+use integration_tests::{App, Client, events};
 use serde_json::json;
 use shared::policy::{Policy, PolicyFiles};
 
-use super::{COFFEES, DEAR, events, names, pay, payments};
+use super::{COFFEES, DEAR, pay, payments};
 
 fn policy(file: &str, from: &str, to: &str) -> Policy {
     Policy::parse(&PolicyFiles::built_in().replacing(file, from, to).expect("it is there")).unwrap()
@@ -28,8 +28,8 @@ async fn after_a_change(app: &mut App, alice: &Client, amount: u64, changed: Pol
     assert_eq!(payments(app, &id).len(), paid, "{job}");
     if paid == 0 {
         assert_eq!((&job["status"], &job["effect"]), (&json!("refused"), &json!("not_run")), "{job}");
-        let chain = events(alice, &id).await;
-        assert_eq!(names(&chain), ["accepted", "approval_asked", "approval_decided", "ended"], "asked once");
+        let chain = alice.records(&id).await;
+        assert_eq!(events(&chain), ["accepted", "approval_asked", "approval_decided", "ended"], "asked once");
         assert_eq!(chain[3]["code"], job["error"]["code"]);
     }
     job

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use integration_tests::{App, Client, Fault};
+use integration_tests::{App, Client, Fault, events};
 use serde_json::json;
 use shared::policy::{Policy, PolicyFiles};
 
-use super::{COFFEES, DEAR, events, names, pay, payment, payments, unlimited};
+use super::{COFFEES, DEAR, pay, payment, payments, unlimited};
 
 /// Decides while something goes wrong, then as a phone does: repeats until it is answered, with a fresh code each time.
 async fn decided(app: &App, alice: &Client, id: &str, decision: &str, fault: impl FnOnce(&App)) -> u16 {
@@ -58,9 +58,9 @@ async fn a_fault_at_any_request_of_a_yes_leaves_one_yes_and_one_payment() {
             );
             let paid = payments(&app, &id);
             assert_eq!((paid.len(), &paid[0]["amount"]), (1, &json!(COFFEES)), "{story}");
-            let chain = events(&alice, &id).await;
+            let chain = alice.records(&id).await;
             assert_eq!(
-                names(&chain),
+                events(&chain),
                 ["accepted", "approval_asked", "approval_decided", "intended", "ended"],
                 "{story}"
             );
@@ -84,7 +84,7 @@ async fn a_fault_at_any_request_of_a_no_leaves_one_no() {
             );
             while app.deliver().await {}
             assert_eq!((&alice.job(&id).await["status"], payments(&app, &id).len()), (&json!("refused"), 0));
-            assert_eq!(names(&events(&alice, &id).await), ["accepted", "approval_asked", "approval_decided"]);
+            assert_eq!(events(&alice.records(&id).await), ["accepted", "approval_asked", "approval_decided"]);
         }
     }
     app.stop().await;
@@ -176,7 +176,7 @@ async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
     assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "succeeded");
-    assert_eq!(names(&events(&alice, &id).await), ["accepted"], "what was not recorded is not claimed");
+    assert_eq!(events(&alice.records(&id).await), ["accepted"], "what was not recorded is not claimed");
     // A policy that wants a record of every read.
     let files = PolicyFiles::built_in();
     let strict = format!(

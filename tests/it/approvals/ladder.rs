@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use integration_tests::{App, Fault, Setup};
+use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
 use shared::{controls::MAX_AGE, mode::Mode, table::DecisionMade};
 
-use super::{COFFEES, events, names, pay, payment, payments, refusals};
+use super::{COFFEES, pay, payment, payments, refusals};
 
 async fn seen_by_all(app: &mut App) {
     app.advance(MAX_AGE + Duration::from_millis(1)).await;
@@ -38,8 +38,8 @@ async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_ru
         assert_eq!((job.get("approval"), job.get("next_poll_ms")), (None, None));
         let again = alice.submit(&id, tool, arguments).await;
         assert_eq!((again.status.as_u16(), &again.body["result"]), (200, told));
-        let chain = events(&alice, &id).await;
-        assert_eq!(names(&chain), ["accepted", "explained"]);
+        let chain = alice.records(&id).await;
+        assert_eq!(events(&chain), ["accepted", "explained"]);
         assert_eq!((&chain[0]["decision"], &chain[1]["code"]), (&json!("explain"), &json!("mode_explain_only")));
         assert_eq!(app.effects(&id), 0);
         assert_eq!(alice.cancel(&id).await.verdict(), (409, "job_over"));
@@ -90,7 +90,7 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
         let job = alice.job(&id).await;
         assert_eq!((job["status"].as_str(), job["error"]["code"].as_str()), (Some(status), Some(code)), "{job}");
         assert_eq!((&job["effect"], payments(&app, &id).len()), (&json!("not_run"), 0));
-        let last = events(&alice, &id).await.pop().unwrap();
+        let last = alice.records(&id).await.pop().unwrap();
         if status == "explained" {
             assert_eq!(
                 (&last["event"], &job["result"]["summary"]),

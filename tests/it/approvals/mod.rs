@@ -42,22 +42,6 @@ fn payments(app: &App, id: &str) -> Vec<Value> {
     integration_tests::app::lines_of(&ledger, id).cloned().collect()
 }
 
-/// The events of a job's audit chain, which verifies.
-async fn events(client: &Client, id: &str) -> Vec<Value> {
-    let chain = client.get(&format!("/v1/jobs/{id}/audit")).await.body;
-    let records = chain["records"].as_array().unwrap().clone();
-    let head = shared::audit::AuditHead {
-        length: chain["head"]["length"].as_u64().unwrap(),
-        digest: chain["head"]["digest"].as_str().unwrap().to_owned().try_into().unwrap(),
-    };
-    shared::audit::verify(&records, head).unwrap();
-    records
-}
-
-fn names(events: &[Value]) -> Vec<&str> {
-    events.iter().map(|event| event["event"].as_str().unwrap()).collect()
-}
-
 /// The codes that a user was refused with, oldest first.
 async fn refusals(app: &App, client: &Client) -> Vec<String> {
     let page = app.table.refusals_of(client.user_id.parse().unwrap()).await.unwrap();

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use integration_tests::{App, Client, Fault, Reply};
+use integration_tests::{App, Client, Fault, Reply, events};
 
-use super::{COFFEES, events, names, pay, payments, unlimited};
+use super::{COFFEES, pay, payments, unlimited};
 
 /// How often each race is run, each time with other requests held up.
 const ROUNDS: u64 = 40;
@@ -48,7 +48,7 @@ async fn a_yes_and_a_no_at_once_are_one_of_them() {
         while app.deliver().await {}
         let (job, paid) = (alice.job(&id).await, payments(&app, &id).len());
         let story = format!("yes {}, no {}: {}", verdict(&yes), verdict(&no), job["status"].as_str().unwrap());
-        let chain = events(&alice, &id).await;
+        let chain = alice.records(&id).await;
         assert_eq!(chain.iter().filter(|event| event["event"] == "approval_decided").count(), 1, "{story}");
         match (yes.status.as_u16(), no.verdict()) {
             (200, (409, "approval_decided")) => {
@@ -85,8 +85,8 @@ async fn two_yeses_at_once_are_one() {
         assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200), "{} {}", first.body, second.body);
         while app.deliver().await {}
         assert_eq!(payments(&app, &id).len(), 1);
-        let chain = events(&alice, &id).await;
-        assert_eq!(names(&chain), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
+        let chain = alice.records(&id).await;
+        assert_eq!(events(&chain), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
     }
     app.stop().await;
 }
@@ -105,19 +105,19 @@ async fn a_yes_and_a_cancel_at_once_leave_one_story() {
         app.faults.none();
         while app.deliver().await {}
         let (job, paid) = (alice.job(&id).await, payments(&app, &id).len());
-        let chain = events(&alice, &id).await;
-        let story = format!("yes {}, cancel {}: {:?}", verdict(&yes), verdict(&cancel), names(&chain));
+        let chain = alice.records(&id).await;
+        let story = format!("yes {}, cancel {}: {:?}", verdict(&yes), verdict(&cancel), events(&chain));
         assert_eq!((cancel.status.as_u16(), job["status"].as_str(), paid), (200, Some("cancelled"), 0), "{story}");
         match yes.verdict() {
             (200, "") => {
                 assert_eq!(
-                    names(&chain),
+                    events(&chain),
                     ["accepted", "approval_asked", "approval_decided", "cancel_requested"],
                     "{story}"
                 );
             }
             (409, "approval_not_asked") => {
-                assert_eq!(names(&chain), ["accepted", "approval_asked", "cancel_requested"], "{story}");
+                assert_eq!(events(&chain), ["accepted", "approval_asked", "cancel_requested"], "{story}");
             }
             _ => panic!("{story}"),
         }
@@ -150,16 +150,16 @@ async fn a_yes_and_the_expiry_at_once_are_one_of_them() {
         app.faults.none();
         while app.deliver().await {}
         let (job, paid) = (alice.job(&id).await, payments(&app, &id).len());
-        let chain = events(&alice, &id).await;
-        let story = format!("yes {}: {:?}", verdict(&yes), names(&chain));
+        let chain = alice.records(&id).await;
+        let story = format!("yes {}: {:?}", verdict(&yes), events(&chain));
         match yes.verdict() {
             (200, "") => {
                 assert_eq!((job["status"].as_str(), paid), (Some("succeeded"), 1), "{story}");
-                assert_eq!(names(&chain)[2], "approval_decided", "{story}");
+                assert_eq!(events(&chain)[2], "approval_decided", "{story}");
             }
             (410, "approval_expired") => {
                 assert_eq!((job["status"].as_str(), paid), (Some("expired"), 0), "{story}");
-                assert_eq!(names(&chain), ["accepted", "approval_asked", "approval_lapsed"], "{story}");
+                assert_eq!(events(&chain), ["accepted", "approval_asked", "approval_lapsed"], "{story}");
             }
             _ => panic!("{story}"),
         }

@@ -3,7 +3,7 @@
 use integration_tests::{App, Client};
 use serde_json::json;
 
-use super::{records, reply, roomy, settle, submit, verdict};
+use super::{reply, roomy, settle, submit, verdict};
 
 async fn in_trip(app: &App, client: &Client, text: &str) -> String {
     submit(app, client, &json!({"message": text, "conversation": "trip"})).await
@@ -26,7 +26,7 @@ async fn turns_of_a_conversation_run_in_order_and_remember() {
     assert_eq!((verdict(&last).0, reply(&last)), ("succeeded", "2 before: one [[sleep:0.3]]"), "{last}");
     let mut sent = Vec::new();
     for id in &ids {
-        let records = records(&alice, id).await;
+        let records = alice.records(id).await;
         let at = |event: &str| {
             records.iter().find(|record| record["event"] == event).unwrap()["at"].as_str().unwrap().to_owned()
         };

@@ -79,22 +79,6 @@ async fn until_asked(app: &mut App) {
     }
 }
 
-/// The records of a job's audit chain, which verifies.
-async fn records(client: &Client, id: &str) -> Vec<Value> {
-    let chain = client.get(&format!("/v1/jobs/{id}/audit")).await.body;
-    let records = chain["records"].as_array().unwrap().clone();
-    let head = shared::audit::AuditHead {
-        length: chain["head"]["length"].as_u64().unwrap(),
-        digest: chain["head"]["digest"].as_str().unwrap().to_owned().try_into().unwrap(),
-    };
-    shared::audit::verify(&records, head).unwrap();
-    records
-}
-
-fn names(records: &[Value]) -> Vec<&str> {
-    records.iter().map(|record| record["event"].as_str().unwrap()).collect()
-}
-
 fn verdict(job: &Value) -> (&str, &str) {
     (job["status"].as_str().unwrap_or_default(), job["error"]["code"].as_str().unwrap_or_default())
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use integration_tests::{App, Fault};
+use integration_tests::{App, Fault, events};
 use serde_json::{Value, json};
 use shared::mode::Mode;
 
-use super::{names, outcomes, records, reply, roomy, say, settle, submit, verdict};
+use super::{outcomes, reply, roomy, say, settle, submit, verdict};
 
 const PAY: &str = "[[tool:ledger_pay {\"amount\":120,\"note\":\"tea\"}]]";
 
@@ -26,9 +26,9 @@ async fn a_proposal_is_asked_about_run_once_by_the_service_and_told_to_the_agent
     let kinds: Vec<&Value> = job["steps"].as_array().unwrap().iter().map(|step| &step["kind"]).collect();
     assert_eq!(kinds, ["turn", "call", "turn"]);
     assert_eq!(job["steps"][1]["proposed"], true);
-    let records = records(&alice, &id).await;
+    let records = alice.records(&id).await;
     assert_eq!(
-        names(&records),
+        events(&records),
         [
             "accepted",
             "turn_sent",
@@ -85,8 +85,8 @@ async fn what_nobody_may_do_is_refused_without_a_question_and_told() {
         assert_eq!((verdict(&job), app.effects(&id)), (("succeeded", ""), 0), "{call}: {job}");
         assert!(reply(&job).contains(&format!("not run ({code})")), "{call}: {job}");
         assert_eq!(job["steps"][1]["error"]["code"], code);
-        let records = records(&alice, &id).await;
-        assert_eq!(names(&records), ["accepted", "turn_sent", "round_ended", "turn_sent", "round_ended"], "{call}");
+        let records = alice.records(&id).await;
+        assert_eq!(events(&records), ["accepted", "turn_sent", "round_ended", "turn_sent", "round_ended"], "{call}");
         assert_eq!(records[2]["proposals"][0]["decision"], code);
     }
     app.stop().await;

@@ -2,11 +2,11 @@
 
 use std::sync::atomic;
 
-use integration_tests::{App, Fault, Setup};
+use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
 use shared::mode::Mode;
 
-use super::{TURNS, names, records, reply, roomy, say, settle, submit, verdict};
+use super::{TURNS, reply, roomy, say, settle, submit, verdict};
 
 #[tokio::test]
 async fn a_turn_replies_and_its_chain_says_what_was_sent_and_what_was_called() {
@@ -15,8 +15,8 @@ async fn a_turn_replies_and_its_chain_says_what_was_sent_and_what_was_called() {
     let id = say(&app, &alice, "[[tool:ledger_read {\"limit\":1}]][[say:hello]]").await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job)), (("succeeded", ""), "hello"), "{job}");
-    let records = records(&alice, &id).await;
-    assert_eq!(names(&records), ["accepted", "turn_sent", "round_ended"]);
+    let records = alice.records(&id).await;
+    assert_eq!(events(&records), ["accepted", "turn_sent", "round_ended"]);
     assert_eq!(records[1]["tools"], json!(["ledger_read"]));
     assert_eq!(records[2]["calls"][0]["decision"], "allowed", "{}", records[2]);
     assert_eq!(records[2]["calls_total"], 1);
@@ -82,7 +82,7 @@ async fn in_explain_only_a_turn_runs_with_no_tool_at_all() {
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job)), (("succeeded", ""), "nothing"), "{job}");
     assert_eq!((app.effects(&id), job["steps"].as_array().unwrap().len()), (0, 1), "nothing is proposed either");
-    let records = records(&alice, &id).await;
+    let records = alice.records(&id).await;
     assert_eq!((&records[1]["decision"], &records[1]["tools"]), (&json!("explain"), &json!([])));
     let calls = records[2]["calls"].as_array().cloned().unwrap_or_default();
     assert!(calls.iter().all(|call| call["decision"] == "vetoed"), "{calls:?}");
@@ -142,6 +142,6 @@ async fn without_the_record_of_its_intent_no_turn_leaves() {
     app.faults.none();
     assert_eq!(app.gateway().model_calls().await, before, "no audit, no turn");
     assert_eq!(verdict(&settle(&mut app, &alice, &id).await), ("succeeded", ""));
-    assert_eq!(names(&records(&alice, &id).await), ["accepted", "turn_sent", "round_ended"]);
+    assert_eq!(events(&alice.records(&id).await), ["accepted", "turn_sent", "round_ended"]);
     app.stop().await;
 }

@@ -6,7 +6,7 @@ use integration_tests::{App, Client};
 use serde_json::json;
 use shared::clock::Clock;
 
-use super::{records, roomy, say, settle, settle_slowly, submit, until_asked, verdict};
+use super::{roomy, say, settle, settle_slowly, submit, until_asked, verdict};
 
 #[tokio::test]
 async fn a_cancel_stops_a_turn_that_runs_and_what_would_come_after_it() {
@@ -112,7 +112,7 @@ async fn a_turn_that_is_over_before_it_is_looked_at_costs_two_looks_and_a_long_o
         let job = settle(&mut app, &alice, &id).await;
         assert_eq!(verdict(&job).0, "succeeded", "{job}");
         spent.push((seconds, units(&app) - before, app.stored(&alice, &id).await.rev));
-        assert_eq!(records(&alice, &id).await.len(), 3);
+        assert_eq!(alice.records(&id).await.len(), 3);
     }
     println!("COST of a turn (seconds, worker's write units, writes of the job): {spent:?}");
     assert!(spent[2].1 <= 60.0 && spent[0].1 <= 16.0, "{spent:?}");

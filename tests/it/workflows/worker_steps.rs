@@ -35,9 +35,7 @@ fn notes(app: &App, id: &str) -> Vec<String> {
 }
 
 async fn events(client: &Client, id: &str) -> Vec<String> {
-    let chain = client.get(&format!("/v1/jobs/{id}/audit")).await.body;
-    let records = chain["records"].as_array().unwrap();
-    records.iter().map(|record| record["event"].as_str().unwrap().to_owned()).collect()
+    integration_tests::events(&client.records(id).await).into_iter().map(str::to_owned).collect()
 }
 
 #[tokio::test]
