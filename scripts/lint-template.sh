@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # lint-template.sh [--roles]: expands template.yaml for each stage with the SAM translator, runs cfn-lint over what comes out,
-# and checks the functions' rights. With --roles it writes docs/roles.md; without, it checks that the page is still true.
+# and checks the functions' rights. With --roles it writes docs/operate/roles.md; without, it checks that the page is still true.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/venv.sh .local/template-lint aws-sam-translator==1.115.0 cfn-lint==1.58.0

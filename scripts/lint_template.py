@@ -19,7 +19,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 TEMPLATE = pathlib.Path("template.yaml")
 CONSOLE = pathlib.Path("console/template.yaml")
-PAGE = pathlib.Path("docs/roles.md")
+PAGE = pathlib.Path("docs/operate/roles.md")
 OUT = pathlib.Path(".local/template-lint")
 STAGES = ["test", "staging", "prod"]
 REGIONS = ["eu-west-1", "cn-north-1"]
@@ -161,7 +161,7 @@ def when(statement, condition):
 
 
 def page(templates):
-    """docs/roles.md."""
+    """docs/operate/roles.md."""
     prod = templates["prod"]
     roles = of_type(prod, "AWS::IAM::Role")
     lines = [

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # rehearse.sh [drill]: the whole life of a deployment on this machine, against an emulator of AWS; with `drill` only what
-# the restore of a backup needs. docs/rehearsal.md says what it shows, and what no emulator can show.
+# the restore of a backup needs. docs/operate/rehearsal.md says what it shows, and what no emulator can show.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/need.sh cargo gcc make npm python3

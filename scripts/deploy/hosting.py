@@ -15,7 +15,7 @@ def refuse_china(stack, given):
     """Before anything is deployed: there, CloudFront lacks what the page needs."""
     wanted = {**stack.deployed_parameters(), **given}.get("Console") == "on"
     if wanted and (stack.session.region_name or "").startswith("cn-"):
-        raise Failure("Console=on is not for regions of aws-cn, where CloudFront has neither origin access control nor functions; see docs/deploy.md")
+        raise Failure("Console=on is not for regions of aws-cn, where CloudFront has neither origin access control nor functions; see docs/operate/deploy.md")
 
 
 def publish(stack):

@@ -41,7 +41,7 @@ def secrets(stack):
                 raise
             filled = None
         if not filled:
-            raise Failure(f"the secret of {role} ({outputs[output]}) is empty; fill it as docs/deploy.md says, then deploy.sh {stack.stage} --check")
+            raise Failure(f"the secret of {role} ({outputs[output]}) is empty; fill it as docs/operate/deploy.md says, then deploy.sh {stack.stage} --check")
 
 
 def readiness(stack):
@@ -80,6 +80,6 @@ def explain(stack, code):
         "gateway_unreachable": f"the gateway does not answer at OpenclawBaseUrl ({given.get('OpenclawBaseUrl')})",
         "heartbeat_missing": f"the sweeper has never run; read the log group of {stack.function('sweep')}",
         "heartbeat_stale": f"the sweeper has stopped; read the log group of {stack.function('sweep')}",
-        "fence_broken": "the gateway lets guarded tools be called around its journal (fence_broken); see docs/security.md",
+        "fence_broken": "the gateway lets guarded tools be called around its journal (fence_broken); see docs/design/security.md",
         "table": f"the table {stack.outputs().get('TableName')} does not answer to status; read the log group of {stack.function('status')}",
     }.get(code, code)

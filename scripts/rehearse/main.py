@@ -1,4 +1,4 @@
-"""Rehearses a deployment from the first to the last day. See scripts/rehearse.sh and docs/rehearsal.md."""
+"""Rehearses a deployment from the first to the last day. See scripts/rehearse.sh and docs/operate/rehearsal.md."""
 
 import argparse
 import fcntl

@@ -1,4 +1,4 @@
-//! What bad input gets: status, code, and nothing stored. `docs/api.md` has the same table.
+//! What bad input gets: status, code, and nothing stored. `docs/api/client.md` has the same table.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Pages follow the template and the code: every alarm has its section in `docs/runbook.md` and back, the runbook's commands
-//! name what there is, and `docs/alarms.md` says what the faults came to.
+//! Pages follow the template and the code: every alarm has its section in `docs/operate/runbook.md` and back, the runbook's commands
+//! name what there is, and `docs/operate/alarms.md` says what the faults came to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     template::resources,
 };
 
-const RUNBOOK: &str = include_str!("../../docs/runbook.md");
+const RUNBOOK: &str = include_str!("../../docs/operate/runbook.md");
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
 fn is_rollback(alarm: &Alarm) -> bool {
@@ -36,7 +36,7 @@ fn every_alarm_has_its_section_in_the_runbook_and_every_section_its_alarm() {
     assert_eq!(sections.keys().copied().collect::<BTreeSet<_>>(), claims);
     for alarm in alarms.iter().filter(|alarm| !is_rollback(alarm)) {
         let (claim, section) = (&alarm.claim, sections[alarm.claim.as_str()]);
-        assert!(alarm.description.ends_with(&format!(" docs/runbook.md#{claim}")), "{claim} names its section");
+        assert!(alarm.description.ends_with(&format!(" docs/operate/runbook.md#{claim}")), "{claim} names its section");
         assert!(section.contains("**Look at**") && section.contains("**do**") || section.contains("**Do**"), "{claim}");
         assert!(section.trim().lines().next().is_some_and(|means| means.ends_with('.')), "{claim} says what it means");
     }
@@ -59,8 +59,8 @@ fn the_page_of_alarms_says_what_the_faults_came_to() {
     std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
     std::fs::write(&copy, &page).unwrap();
     assert!(
-        include_str!("../../docs/alarms.md") == page,
-        "docs/alarms.md is stale: copy .local/observe/alarms.md there"
+        include_str!("../../docs/operate/alarms.md") == page,
+        "docs/operate/alarms.md is stale: copy .local/observe/alarms.md there"
     );
 }
 

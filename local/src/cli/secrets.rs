@@ -31,7 +31,7 @@ pub(super) enum SecretsCommand {
     New(NewArgs),
     /// Fill the secrets of a stack from that directory; they must exist, and not have another value
     Put(PutArgs),
-    /// Take one step of a rotation; docs/rotation.md says which and when
+    /// Take one step of a rotation; docs/operate/rotation.md says which and when
     Rotate(RotateArgs),
     /// Write every user under the new login key, so that the old one can go
     RekeyLogins(RekeyArgs),
@@ -100,7 +100,7 @@ pub(super) struct RotateArgs {
     /// SESSION_LIFETIME_S of the deployment
     #[arg(long, default_value_t = 7200)]
     session_lifetime_s: u64,
-    /// Do not wait: for a value that has leaked. docs/rotation.md says what breaks
+    /// Do not wait: for a value that has leaked. docs/operate/rotation.md says what breaks
     #[arg(long)]
     at_once: bool,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use shared::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Not every function knows the value yet, or something that was made with the old one is still of use.
-    #[error("too early: {reason}; try again at {until}, or see docs/rotation.md for a value that has leaked")]
+    #[error("too early: {reason}; try again at {until}, or see docs/operate/rotation.md for a value that has leaked")]
     TooEarly {
         /// What is waited for.
         reason: &'static str,

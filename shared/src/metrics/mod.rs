@@ -1,6 +1,6 @@
 //! What the service measures: the one place that names a metric ([`Metric`]) and what it can be split by ([`Dimension`]).
 //!
-//! `docs/metrics.md` is the same list for people; a test compares the two. A measurement is made where the thing has just
+//! `docs/operate/metrics.md` is the same list for people; a test compares the two. A measurement is made where the thing has just
 //! happened, after the commit that made it so: [`crate::clock::World::measure`]. Where it goes is the [`Meter`]'s business:
 //! nowhere, to standard output in CloudWatch's embedded metric format ([`emf`]), or to another [`Sink`].
 //!

@@ -137,7 +137,7 @@ fn the_first_set_of_a_metric_has_every_dimension_of_the_others() {
 
 #[test]
 fn the_page_and_the_list_say_the_same() {
-    let page = include_str!("../../../docs/metrics.md");
+    let page = include_str!("../../../docs/operate/metrics.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [name, kind, unit, sets, help, ..] = cells[..] else { panic!("{line}") };

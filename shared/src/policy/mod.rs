@@ -2,7 +2,7 @@
 //!
 //! [`Policy`] is the catalogue with the Cedar policies about its tools; it is read and checked once, when a function starts.
 //! [`Policy::gate`] is the only place where a call is decided. The edge asks it before it records a job, and the worker asks
-//! it again at the cursor, about the arguments that will be sent. docs/policy.md says in which order it decides.
+//! it again at the cursor, about the arguments that will be sent. docs/api/policy.md says in which order it decides.
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ type Tampering<'a> = Box<dyn Fn(&mut Value) + 'a>;
 
 /// The verifier in Python, over files.
 fn python(directory: &Path, answer: &Value, more: &[(&str, &Value)]) -> Result<String, String> {
-    let script = checkout().join("docs/verify_audit.py");
+    let script = checkout().join("docs/design/verify_audit.py");
     let write = |name: String, value: &Value| {
         let file: PathBuf = directory.join(name);
         std::fs::write(&file, value.to_string()).unwrap();
@@ -70,7 +70,7 @@ fn agree(directory: &Path, answer: &Value) -> usize {
 #[tokio::test]
 async fn a_verifier_in_another_language_agrees_over_whole_and_tampered_chains() {
     let mut signed = Signed::start().await;
-    let script = std::fs::read_to_string(checkout().join("docs/verify_audit.py")).unwrap();
+    let script = std::fs::read_to_string(checkout().join("docs/design/verify_audit.py")).unwrap();
     assert!(script.lines().count() <= 60);
     let directory = signed.app.secrets_file.with_file_name("python");
     std::fs::create_dir(&directory).unwrap();

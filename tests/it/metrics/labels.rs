@@ -46,7 +46,7 @@ fn values(dimension: Dimension) -> Vec<String> {
     }
 }
 
-/// What docs/metrics.md says of their number.
+/// What docs/operate/metrics.md says of their number.
 #[test]
 fn the_number_of_time_series_is_bounded() {
     let mut series = 0;

@@ -87,7 +87,7 @@ async fn on_one_host_the_same_is_read_as_prometheus_text_on_loopback_and_only_if
     let _best_effort = std::fs::remove_dir_all(data);
 }
 
-/// What docs/metrics.md says of the cost.
+/// What docs/operate/metrics.md says of the cost.
 #[tokio::test]
 async fn a_request_and_a_job_cost_few_bytes_of_measurements() {
     let mut app = unlimited().await;

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::fleet::{Fleet, INSTANCES};
 
 const NAMES: [&str; 3] = ["ann", "bob", "cem"];
-/// As long as docs/rotation.md says that a cursor is good.
+/// As long as docs/operate/rotation.md says that a cursor is good.
 const CURSOR: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct HeldSession {
