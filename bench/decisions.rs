@@ -1,17 +1,16 @@
-//! Measures what a policy decision costs: `cargo run --release --locked --package shared --example decisions`.
+//! Measures what a policy decision costs: `cargo run --release --locked --package domain --example decisions`.
 //!
 //! Each number is the best of several rounds, because everything that disturbs a round makes it slower, and is time on the
 //! processor as Linux counts it, so that waiting for one does not count. Prints one table, in microseconds.
 
 use std::{collections::BTreeSet, hint::black_box, time::Duration};
 
-use serde_json::{Value, json};
-use shared::{
-    mode::{Controls, Mode},
+use domain::{
+    access::service_mode::{Controls, Mode},
+    ids::{Timestamp, UserId},
     policy::{Asked, Policy, PolicyFiles},
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use serde_json::{Value, json};
 
 const ROUNDS: u32 = 9;
 const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);

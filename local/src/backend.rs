@@ -4,7 +4,7 @@ use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
     types::QueueAttributeName,
 };
-use shared::aws::{AwsSettings, cause};
+use platform::aws::{AwsSettings, cause};
 
 /// The table's name. Streams need eleven characters or more.
 pub const TABLE: &str = "openclaw-miniprogram";
@@ -47,7 +47,7 @@ fn failed<E: ProvideErrorMetadata, R>(what: &'static str) -> impl FnOnce(SdkErro
 impl Backend {
     /// Makes what is missing and leaves what is there.
     pub async fn create(aws: AwsSettings) -> Result<Self, BackendError> {
-        let table = shared::table::schema::create(&aws.dynamodb(), TABLE).await;
+        let table = store::schema::create(&aws.dynamodb(), TABLE).await;
         table.map_err(|error| BackendError { what: "table", detail: error.to_string() })?;
         let sqs = aws.sqs();
         let dlq_url =

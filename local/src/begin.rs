@@ -3,14 +3,14 @@
 //! A table that is new was made by whoever starts the service, and means it: it begins in `full`. One that was there before
 //! keeps what it says, also when it says nothing, which acts as `read_only`: what was lost from it is nobody's permission.
 
-use shared::{
+use domain::{
+    access::service_mode::{Controls, Mode, Reason},
     audit::OperatorActor,
-    clock::World,
-    controls::{self, Change},
-    mode::{Controls, Mode, Reason},
     policy::{Policy, PolicyFault},
-    table::{Table, TableError},
 };
+use platform::runtime::World;
+use service::change_mode::{self, Change};
+use store::{Table, TableError};
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ pub enum BeginFault {
 
 /// Opens a new table, once, and tells what is set in any.
 pub async fn begin(table: &Table, world: &World, is_new: bool) -> Result<Controls, BeginFault> {
-    let now = async || table.controls(world.now(), Duration::from_secs(shared::config::CHECKPOINT_MAX_AGE_S)).await;
+    let now = async || table.controls(world.now(), Duration::from_secs(platform::config::CHECKPOINT_MAX_AGE_S)).await;
     let controls = now().await?;
     match Reason::parse("a new data directory") {
         Ok(reason) if is_new && !controls.is_set() => {
             let (change, policy) = (Change::mode(Mode::Full, reason), Policy::built_in()?);
-            controls::change(table, world, OperatorActor::Command, &change, policy.version()).await?;
+            change_mode::change(table, world, OperatorActor::Command, &change, policy.version()).await?;
             Ok(now().await?)
         }
         Ok(_) | Err(_) => Ok(controls),

@@ -5,19 +5,20 @@ use std::{
     time::Duration,
 };
 
-use shared::{
-    admission::Limits,
-    checkpoint::MOST_ENDS,
+use domain::{
+    access::session::Audience,
+    audit::checkpoint::MOST_ENDS,
+    limits::{Rate, admission::Limits},
+};
+use platform::{
     config::{
         self, CheckpointTarget, EdgeAuthConfig, OperatorConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig,
         WorkerConfig,
     },
     jwks::JwksSource,
-    rate_limit::Rate,
     secrets::SecretSource,
-    session::Audience,
-    table::Table,
 };
+use store::Table;
 
 use crate::{
     backend::Backend,
@@ -196,7 +197,7 @@ impl Deployment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::{aws::AwsSettings, config::Env};
+    use platform::{aws::AwsSettings, config::Env};
 
     fn deployment() -> Deployment {
         Deployment {

@@ -19,10 +19,10 @@ use aws_smithy_runtime_api::{
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
 use http_body_util::BodyExt;
+use platform::aws::AwsSettings;
 use rustack_sqs_core::handler::RustackSqsHandler;
 use rustack_sqs_http::{dispatch::SqsHandler, response::error_to_response, router::resolve_operation};
 use serde::{Serialize, de::DeserializeOwned};
-use shared::aws::AwsSettings;
 
 use crate::engines::sqs_engine;
 

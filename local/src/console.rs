@@ -9,9 +9,9 @@ use std::{
 };
 
 use http::{HeaderName, Method, header};
+use platform::http::{self as answers, Answer, ApiError, Code};
 use reqwest::Url;
 use serde::Serialize;
-use shared::http::{self as answers, Answer, ApiError, Code};
 
 /// Where the page is.
 const ROOT: &str = "/console";

@@ -11,9 +11,9 @@ use std::{
 };
 
 use dynoxide::Database;
+use platform::aws::AwsSettings;
 use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
 use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
-use shared::aws::AwsSettings;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{

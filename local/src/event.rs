@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{header, request::Parts};
+use platform::runtime::World;
 use serde_json::{Map, Value, json};
-use shared::clock::World;
 
 use crate::routes::Route;
 

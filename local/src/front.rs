@@ -18,9 +18,9 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as HttpBody, Incoming};
 use lambda_http::Body;
 use operator::Operator;
-use shared::{
-    clock::World,
+use platform::{
     http::{Answer, ApiError, Code},
+    runtime::World,
     telemetry::{self, Asked},
 };
 use status::Status;
@@ -89,7 +89,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
                 // What is left of the body is not waited for.
                 Err(error) => {
                     let mut answer = at_the_front.refuse(error, None, began);
-                    shared::http::set(&mut answer, header::CONNECTION, "close");
+                    platform::http::set(&mut answer, header::CONNECTION, "close");
                     answer
                 }
             };

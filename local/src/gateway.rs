@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
-use shared::{
+use domain::{
     catalogue::ToolEffect,
     policy::{Policy, PolicyFault},
 };
+use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, ChildStdin, Command},

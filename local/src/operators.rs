@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
+use domain::access::operator_token::OperatorAudience;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use platform::runtime::World;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::{clock::World, operator::OperatorAudience};
 
 use crate::{
     data::{DataError, failed, write_private},
@@ -147,7 +148,7 @@ impl OperatorKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::operator::{OperatorKeys, Unverified};
+    use domain::access::operator_token::{OperatorKeys, Unverified};
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

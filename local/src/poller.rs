@@ -8,7 +8,8 @@ use aws_sdk_sqs::{
     config::timeout::TimeoutConfig,
     types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName},
 };
-use shared::{aws, clock::World, timestamp::Timestamp};
+use domain::ids::Timestamp;
+use platform::{aws, runtime::World};
 use tokio::{sync::watch, task::JoinSet};
 use worker::Worker;
 

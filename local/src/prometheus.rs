@@ -11,11 +11,11 @@ use http::header;
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use lambda_http::Body;
-use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TEXT_FORMAT, TextEncoder};
-use shared::{
+use platform::{
     http::{ApiError, Code},
     metrics::{Kind, Measurement, Metric, OTHER, Sink, Unit},
 };
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TEXT_FORMAT, TextEncoder};
 use tokio::net::TcpListener;
 
 use crate::listener::{self, Server};
@@ -83,7 +83,7 @@ impl Exporter {
             ("/metrics", &http::Method::GET) => match self.text() {
                 Ok(text) => {
                     let mut answer = http::Response::new(Body::Text(text));
-                    shared::http::set(&mut answer, header::CONTENT_TYPE, TEXT_FORMAT);
+                    platform::http::set(&mut answer, header::CONTENT_TYPE, TEXT_FORMAT);
                     answer
                 }
                 Err(error) => ApiError::new(Code::Internal).because(error).into_answer(),
@@ -91,7 +91,7 @@ impl Exporter {
             ("/metrics", _) => ApiError::other_method("GET").into_answer(),
             _ => ApiError::new(Code::NotFound).into_answer(),
         };
-        shared::http::set(&mut answer, header::CACHE_CONTROL, "no-store");
+        platform::http::set(&mut answer, header::CACHE_CONTROL, "no-store");
         answer.map(|body| Full::new(Bytes::copy_from_slice(body.as_ref())))
     }
 }
@@ -152,9 +152,9 @@ impl Sink for Exporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::{
-        clock::World,
+    use platform::{
         metrics::{Dimension, Meter},
+        runtime::World,
     };
 
     fn metered() -> (World, Exporter) {

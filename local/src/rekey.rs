@@ -1,13 +1,10 @@
 //! Writes every user under the first login key. Users who log in do that for themselves; this is for all others, so that
 //! the old key can go without making anybody a new user.
 
+use domain::ids::{Digest, DigestKey};
+use platform::{non_empty::Listed, runtime::World, secrets::EdgeSecrets};
 use serde_json::Value;
-use shared::{
-    clock::World,
-    digest::{Digest, DigestKey},
-    secrets::{EdgeSecrets, Listed},
-    table::{KnownUser, Table, TableError},
-};
+use store::{KnownUser, Table, TableError};
 
 use crate::{
     rotation::{self, Holder, Kind, Phase, Refusal, Request},

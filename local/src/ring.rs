@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use shared::{
-    clock::World,
-    job::Job,
+use domain::{ids::Timestamp, job::Job};
+use platform::{
     metrics::Metric,
     queue::{Bell, Queue},
-    table::{Stored, Table, TableError, keys},
-    timestamp::Timestamp,
+    runtime::World,
 };
+use store::{Stored, Table, TableError, keys};
 
 /// How many jobs of one shard are rung. Whatever is beyond, the sweep rings when it is overdue.
 const JOBS_PER_SHARD: usize = 5000;

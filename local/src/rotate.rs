@@ -1,6 +1,6 @@
 //! One step of a rotation where the documents are.
 
-use shared::timestamp::Timestamp;
+use domain::ids::Timestamp;
 
 use crate::{
     rotation::{self, Done, Refusal, Request},

@@ -8,8 +8,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::ValueEnum;
+use domain::{access::session::SKEW, ids::Timestamp};
+use platform::secrets::MAX_AGE;
 use serde_json::{Value, json};
-use shared::{secrets::MAX_AGE, session::SKEW, timestamp::Timestamp};
 
 mod lists;
 mod refusal;

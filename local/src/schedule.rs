@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::clock::World;
+use platform::runtime::World;
 use sweep::Sweep;
 use tokio::{
     task::{JoinHandle, JoinSet},

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde_json::Value;
-use shared::{
+use platform::{
     aws::{self, AwsSettings},
     secrets::{SecretSource, current_version},
 };
+use serde_json::Value;
 
 use crate::{
     data::{DataError, failed, write_private},

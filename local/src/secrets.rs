@@ -7,8 +7,8 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use platform::runtime::World;
 use serde_json::{Value, json};
-use shared::clock::World;
 
 use crate::{
     data::{DataError, TABLE_FILE, failed, write_private},
@@ -178,10 +178,8 @@ fn pem(der: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::{
-        secrets::{EdgeSecrets, StatusSecrets, WorkerSecrets},
-        session::Audience,
-    };
+    use domain::access::session::Audience;
+    use platform::secrets::{EdgeSecrets, StatusSecrets, WorkerSecrets};
     use std::{os::unix::fs::PermissionsExt, time::Duration};
 
     fn directory(name: &str) -> std::path::PathBuf {
@@ -206,7 +204,7 @@ mod tests {
         let status: StatusSecrets = serde_json::from_slice(&bytes).unwrap();
         let _: WorkerSecrets = serde_json::from_slice(&bytes).unwrap();
         let audience = Audience { issuer: "i".to_owned(), audience: "a".to_owned() };
-        let user = shared::user_id::UserId::from_random(world.bytes());
+        let user = domain::ids::UserId::from_random(world.bytes());
         let signer = edge.sessions.signer(&audience).unwrap();
         let (token, session) = signer.mint(user, world.now(), Duration::from_secs(60)).unwrap();
         assert_eq!(status.sessions.verifier(&audience).unwrap().verify(&token, world.now()), Ok(session));

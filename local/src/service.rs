@@ -7,19 +7,18 @@ use std::{
     time::Duration,
 };
 
+use domain::access::{operator_token::OperatorAudience, service_mode::Controls};
 use edge_auth::EdgeAuth;
 use operator::Operator;
-use shared::{
-    clock::World,
+use platform::{
     config::OperatorConfig,
     jwks::JwksSource,
     metrics::{Dimension, Meter, Metric, history::History},
-    mode::Controls,
-    operator::OperatorAudience,
     queue::Queue,
-    table::TableError,
+    runtime::World,
 };
 use status::Status;
+use store::TableError;
 use sweep::Sweep;
 use tokio::net::TcpListener;
 use worker::Worker;

@@ -24,11 +24,12 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use domain::ids::Digest;
 use http::{Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use platform::runtime::World;
 use serde_json::json;
-use shared::{clock::World, digest::Digest};
 
 use crate::listener::{self, BindError, Server};
 

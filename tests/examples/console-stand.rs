@@ -13,14 +13,15 @@
 
 use std::{error::Error, path::Path, time::Duration};
 
+use domain::access::operator_token::OperatorAudience;
 use integration_tests::mini_gateway::{MiniGateway, TOKEN};
 use local::{
     console::{ConsoleOptions, SignIn},
     operators::{OperatorKey, ROLES},
     service::{OperatorIssuer, Options, Service},
 };
+use platform::{jwks::JwksSource, runtime::World};
 use serde_json::{Map, Value, json};
-use shared::{clock::World, jwks::JwksSource, operator::OperatorAudience};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// The id under which the issuer knows the console.

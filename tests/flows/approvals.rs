@@ -1,7 +1,7 @@
 //! A payment that its user approves: what was shown is what runs, once.
 
+use domain::audit::{AuditHead, verify};
 use serde_json::{Value, json};
-use shared::audit::{AuditHead, verify};
 
 use crate::{
     caller::{Caller, code, new_id},

@@ -1,11 +1,11 @@
 //! The audit chain, checked without the service.
 
-use serde_json::{Value, json};
-use shared::{
+use domain::{
     audit::{AuditHead, verify},
-    canonical,
-    digest::DigestKey,
+    ids::DigestKey,
+    json::canonical,
 };
+use serde_json::{Value, json};
 
 use crate::{
     caller::{Caller, new_id},

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use platform::runtime::{Clock, System};
 use serde_json::{Value, json};
-use shared::clock::{Clock, System};
 
 use crate::{
     caller::{Caller, new_id},

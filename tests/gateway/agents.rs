@@ -1,8 +1,8 @@
 //! Several agents on one gateway: each has its own sessions and its own list of reads, and the fence around all of them.
 
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::{App, Setup};
 use serde_json::{Value, json};
-use shared::policy::{Policy, PolicyFiles};
 
 use crate::{
     real::{CLERK, Real, with_gateway},

@@ -192,7 +192,7 @@ fn a_worker_that_is_killed_in_a_call_is_followed_by_one_that_asks() {
         for millis in [5, 15, 25, 40, 60, 100] {
             let id = submit(&app, &alice, "ledger_append", json!({"note":"n"})).await;
             let messages = app.receive().await;
-            let deadline = shared::clock::Clock::now(&app.clock).plus(Duration::from_secs(30));
+            let deadline = platform::runtime::Clock::now(&app.clock).plus(Duration::from_secs(30));
             let batch = app.worker.handle_batch(local::poller::event(&messages), deadline);
             let _killed_or_done = tokio::time::timeout(Duration::from_millis(millis), batch).await;
             app.clock.advance(Duration::from_secs(61));

@@ -1,8 +1,8 @@
 //! Turns and workflows, on the real thing.
 
+use domain::access::service_mode::Mode;
 use integration_tests::{Setup, mini_gateway};
 use serde_json::{Value, json};
-use shared::mode::Mode;
 
 use crate::{
     real::{finish, with_gateway},

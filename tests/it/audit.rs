@@ -1,12 +1,12 @@
 //! The audit chain: a record for each decision, intent and outcome, which nobody can change unseen.
 
+use domain::{
+    audit::{AuditHead, verify},
+    ids::DigestKey,
+    json::canonical,
+};
 use integration_tests::App;
 use serde_json::{Value, json};
-use shared::{
-    audit::{AuditHead, verify},
-    canonical,
-    digest::DigestKey,
-};
 
 fn head(answer: &Value) -> AuditHead {
     AuditHead {

@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{App, Client};
+use platform::runtime::Clock;
 use serde_json::{Value, json};
-use shared::clock::Clock;
 
 /// Items of a user's partition but the user item itself.
 async fn stored(app: &App, client: &Client) -> usize {

@@ -108,8 +108,8 @@ async fn one_run(app: &mut App, seed: u64) -> String {
 
 #[tokio::test]
 async fn whatever_happens_there_is_one_effect_at_most_and_an_honest_answer() {
-    let unlimited = |edge: &mut shared::config::EdgeAuthConfig| {
-        edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000);
+    let unlimited = |edge: &mut platform::config::EdgeAuthConfig| {
+        edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000);
     };
     let mut ends = std::collections::BTreeMap::<String, usize>::new();
     for block in 0..6_u64 {

@@ -8,21 +8,20 @@ use std::{
     time::Duration,
 };
 
-use integration_tests::{App, Client, Fault, clock::ManualClock};
-use serde_json::{Value, json};
-use shared::{
-    approval::OperatorId,
-    audit::{AuditHead, ChainName, OperatorActor, OperatorEvent, RefusalEvent},
-    checkpoint::{Checkpoint, CheckpointVerifier, End, JobEnd, MOST_ENDS, PublicKey},
-    clock::{Clock, System, World},
-    digest::Digest,
-    job::{Job, JobState, NewJob, Start},
-    metrics::Metric,
-    step::Step,
-    timestamp::Timestamp,
-    user_id::UserId,
-    view::support_code,
+use domain::{
+    audit::{
+        AuditHead, ChainName, OperatorActor, OperatorEvent, RefusalEvent,
+        checkpoint::{Checkpoint, CheckpointVerifier, End, JobEnd, MOST_ENDS, PublicKey},
+    },
+    ids::{Digest, OperatorId, Timestamp, UserId, support_code},
+    job::{Job, JobState, NewJob, Start, Step},
 };
+use integration_tests::{App, Client, Fault, clock::ManualClock};
+use platform::{
+    metrics::Metric,
+    runtime::{Clock, System, World},
+};
+use serde_json::{Value, json};
 
 mod bucket;
 
@@ -210,7 +209,7 @@ async fn more_ends_than_one_checkpoint_takes_are_signed_in_several_and_none_is_l
         let new = NewJob {
             user_id: user,
             request_id: app.new_id().parse().unwrap(),
-            steps: vec![Step::new("ledger_read".into(), shared::catalogue::ToolEffect::Read)],
+            steps: vec![Step::new("ledger_read".into(), domain::catalogue::ToolEffect::Read)],
             fingerprint: Digest::ZERO,
             audit: AuditHead { length: 1, digest: Digest::sha256(b"record") },
             not_after: app.clock.now(),

@@ -35,7 +35,7 @@ async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u6
     if submitted != 202 {
         // The phone repeats a request that was not answered, was answered by 503, or came while the mode could not be read.
         assert!([0, 200, 403, 503].contains(&submitted), "{submitted}");
-        app.advance(shared::controls::RETRY_AFTER).await;
+        app.advance(service::controls::RETRY_AFTER).await;
         let again = alice.submit(&id, tool, arguments).await;
         assert!([200, 202].contains(&again.status.as_u16()), "{}", again.body);
     }
@@ -51,8 +51,8 @@ async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u6
 }
 
 async fn every_place(tool: &'static str) {
-    let unlimited = |edge: &mut shared::config::EdgeAuthConfig| {
-        edge.limits.submissions = shared::rate_limit::Rate::new(std::time::Duration::from_millis(1), 1000);
+    let unlimited = |edge: &mut platform::config::EdgeAuthConfig| {
+        edge.limits.submissions = domain::limits::Rate::new(std::time::Duration::from_millis(1), 1000);
     };
     let mut app = App::with(Setup { edge: unlimited, ..Setup::default() }).await;
     let mut alice = app.login("alice").await;
@@ -124,7 +124,7 @@ async fn a_late_worker_cannot_overwrite_a_newer_answer() {
     app.hand_over(&messages).await;
     app.faults.none();
     let stuck = app.stored(&alice, &id).await;
-    assert_eq!(stuck.state, shared::job::JobState::Running, "{stuck:?}");
+    assert_eq!(stuck.state, domain::job::JobState::Running, "{stuck:?}");
     // Its lease ends, another worker finishes.
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded");
@@ -133,9 +133,9 @@ async fn a_late_worker_cannot_overwrite_a_newer_answer() {
     for late in [before, stuck] {
         let mut after = late.clone();
         after.rev += 1;
-        after.state = shared::job::JobState::Failed;
+        after.state = domain::job::JobState::Failed;
         let commit = app.table.commit(&late, &after, "late").await.unwrap();
-        assert!(matches!(commit, shared::table::Commit::Lost(_)), "{commit:?}");
+        assert!(matches!(commit, store::Commit::Lost(_)), "{commit:?}");
     }
     assert_eq!(app.stored(&alice, &id).await, over);
     assert_eq!(app.effects(&id), 1);

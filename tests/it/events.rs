@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use integration_tests::App;
 use lambda_http::Body;
+use platform::runtime::Clock;
 use serde_json::{Value, json};
-use shared::clock::Clock;
 
 fn dir() -> PathBuf {
     integration_tests::mini_gateway::checkout().join("events")

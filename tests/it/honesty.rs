@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::App;
 use serde_json::json;
-use shared::policy::{Policy, PolicyFiles};
 
 const INVOKE: &str = "/miniprogram/v1/invoke";
 

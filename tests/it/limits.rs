@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
+use domain::limits::{Rate, admission::Limits};
 use integration_tests::{App, Fault, Setup};
 use serde_json::json;
-use shared::{admission::Limits, rate_limit::Rate};
 
 async fn strict() -> App {
     App::with(Setup {
@@ -160,7 +160,7 @@ async fn a_job_that_could_not_start_in_time_expires_and_sent_nothing() {
     let mut app = App::start().await;
     let alice = app.login("alice").await;
     let id = app.new_id();
-    let not_after = shared::clock::Clock::now(&app.clock).plus(Duration::from_secs(30)).to_string();
+    let not_after = platform::runtime::Clock::now(&app.clock).plus(Duration::from_secs(30)).to_string();
     let body = json!({"tool":"ledger_append","arguments":{"note":"n"},"not_after":not_after});
     assert_eq!(alice.submit_body(&id, &body).await.status, 202);
     app.advance(Duration::from_secs(31)).await;
@@ -196,7 +196,7 @@ async fn a_worker_without_time_begins_nothing() {
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let messages = app.receive().await;
-    let now = shared::clock::Clock::now(&app.clock);
+    let now = platform::runtime::Clock::now(&app.clock);
     for left in [Duration::ZERO, Duration::from_secs(5)] {
         let event = local::poller::event(&messages);
         let done = app.worker.handle_batch(event, now.plus(left)).await;
@@ -252,7 +252,7 @@ async fn asking_again_and_again_with_a_full_set_meets_the_rate() {
 #[tokio::test]
 async fn a_bell_carries_its_user_as_message_group_so_that_one_users_flood_delays_only_that_user() {
     for fair in [true, false] {
-        let fair_queue: fn(&mut shared::config::EdgeAuthConfig) =
+        let fair_queue: fn(&mut platform::config::EdgeAuthConfig) =
             if fair { |edge| edge.queue.fair = true } else { |_| {} };
         let app = App::with(Setup { edge: fair_queue, ..Setup::default() }).await;
         let alice = app.login("alice").await;

@@ -84,7 +84,7 @@ async fn two_keys_are_valid_at_once_so_that_rotation_needs_no_outage() {
     // The operator adds a key and makes it the active one; then, later, drops the old one.
     let other = app.secrets_file.with_extension("other");
     let given = local::secrets::Given { wechat_app_secret: None, gateway_token: "t".into() };
-    local::secrets::install(&other, &shared::clock::World::system(), &given).unwrap();
+    local::secrets::install(&other, &platform::runtime::World::system(), &given).unwrap();
     let fresh: serde_json::Value = serde_json::from_slice(&std::fs::read(&other).unwrap()).unwrap();
     let old_key = document["sessions"]["keys"][0].clone();
     let new_key = fresh["sessions"]["keys"][0].clone();
@@ -110,7 +110,7 @@ async fn a_login_key_can_be_rotated_and_everyone_stays_who_they_are() {
     let mut app = App::start().await;
     let before = app.login("alice").await;
     let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
-    let fresh = String::from(shared::digest::DigestKey::from_random([9; 32]));
+    let fresh = String::from(domain::ids::DigestKey::from_random([9; 32]));
     let old = document["logins"][0].clone();
     for keys in [json!([fresh, old]), json!([fresh])] {
         document["logins"] = keys;
@@ -124,7 +124,7 @@ async fn a_login_key_can_be_rotated_and_everyone_stays_who_they_are() {
 #[tokio::test]
 async fn logins_from_one_address_are_limited_before_wechat_is_asked() {
     let app = App::with(integration_tests::Setup {
-        edge: |edge| edge.login_rate = shared::rate_limit::Rate::new(Duration::from_secs(3), 2),
+        edge: |edge| edge.login_rate = domain::limits::Rate::new(Duration::from_secs(3), 2),
         ..Default::default()
     })
     .await;

@@ -23,14 +23,14 @@ fn every_route_of_the_service_is_in_the_document_and_back() {
 
 #[test]
 fn every_code_is_in_the_document_and_in_the_table_of_the_docs_and_back() {
-    let codes: BTreeSet<&str> = shared::http::Code::ALL.iter().map(|code| code.text()).collect();
+    let codes: BTreeSet<&str> = platform::http::Code::ALL.iter().map(|code| code.text()).collect();
     let contract = Contract::of_the_checkout();
     let listed = &contract.document()["components"]["schemas"]["Problem"]["properties"]["code"];
     let listed = contract.resolve(listed)["enum"].as_array().expect("an enum of codes").clone();
     let listed: BTreeSet<&str> = listed.iter().map(|code| code.as_str().unwrap()).collect();
     assert_eq!(listed, codes);
     let api = std::fs::read_to_string(integration_tests::mini_gateway::checkout().join("docs/api/client.md")).unwrap();
-    for code in shared::http::Code::ALL {
+    for code in platform::http::Code::ALL {
         let (text, status) = (format!("`{}`", code.text()), code.status());
         let row = |line: &str| line.starts_with('|') && line.contains(&text) && line.contains(status.as_str());
         assert!(api.lines().any(row), "{text} is not in docs/api/client.md with its status {status}");

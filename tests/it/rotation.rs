@@ -3,19 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::ids::{Digest, DigestKey, UserId};
 use local::{
     rekey,
     rotate::RotateError,
     rotation::{Done, Holder, Kind, Phase, Refusal, Request, SPREAD},
     secret_store::SecretStore,
 };
+use platform::runtime::{Clock, System, World};
 use serde_json::Value;
-use shared::{
-    clock::{Clock, System, World},
-    digest::{Digest, DigestKey},
-    table::Table,
-    user_id::UserId,
-};
+use store::Table;
 
 mod fleet;
 mod load;

@@ -8,13 +8,13 @@ use integration_tests::{
     secrets_manager::{SecretFault, SecretsManager},
 };
 use local::{rotation::Holder, secret_store::SecretStore, secrets};
-use serde_json::Value;
-use shared::{
+use platform::{
     aws::AwsSettings,
-    clock::{Clock, System, World},
     config::StatusConfig,
+    runtime::{Clock, System, World},
     secrets::{FORCED_EVERY, MAX_AGE, RETRY_AFTER, SecretSource, Secrets, SecretsError, WorkerSecrets},
 };
+use serde_json::Value;
 
 const NAME: &str = "stack/worker";
 
@@ -230,7 +230,7 @@ async fn secrets_that_a_stack_made_are_filled_once_and_not_overwritten() {
 async fn a_function_starts_with_its_own_document_and_with_no_other() {
     let (app, aws) = engines().await;
     let config = |name: &str| StatusConfig {
-        table: shared::config::TableConfig { aws: aws.clone(), ..app.deployment.status().table },
+        table: platform::config::TableConfig { aws: aws.clone(), ..app.deployment.status().table },
         secrets: SecretSource::Manager(name.to_owned()),
         ..app.deployment.status()
     };
@@ -261,7 +261,7 @@ async fn a_key_that_cannot_be_used_stops_the_start_by_its_id() {
     it.put(&document.to_string());
     let (app, aws) = (App::start().await, it.manager.alone());
     let config = StatusConfig {
-        table: shared::config::TableConfig { aws, ..app.deployment.status().table },
+        table: platform::config::TableConfig { aws, ..app.deployment.status().table },
         secrets: SecretSource::Manager(NAME.to_owned()),
         ..app.deployment.status()
     };
@@ -294,16 +294,16 @@ type Measured = Arc<std::sync::Mutex<Vec<(String, f64)>>>;
 #[derive(Debug)]
 struct Kept(Measured);
 
-impl shared::metrics::Sink for Kept {
-    fn take(&self, measurement: shared::metrics::Measurement<'_>) {
-        let function = measurement.dimension(shared::metrics::Dimension::Function);
+impl platform::metrics::Sink for Kept {
+    fn take(&self, measurement: platform::metrics::Measurement<'_>) {
+        let function = measurement.dimension(platform::metrics::Dimension::Function);
         assert_eq!(function, Some("worker"));
         let values = measurement.values.iter().map(|(metric, value)| (metric.name().to_owned(), *value));
         self.0.lock().unwrap().extend(values);
     }
 }
 
-fn integration_tests_meter() -> (shared::metrics::Meter, Measured) {
+fn integration_tests_meter() -> (platform::metrics::Meter, Measured) {
     let measured = Measured::default();
-    (shared::metrics::Meter::into_sink(Kept(measured.clone())), measured)
+    (platform::metrics::Meter::into_sink(Kept(measured.clone())), measured)
 }

@@ -77,7 +77,7 @@ async fn a_running_job_is_left_to_its_worker() {
     app.deliver().await;
     app.faults.none();
     let held = app.stored(&alice, &id).await;
-    assert_eq!(held.state, shared::job::JobState::Running);
+    assert_eq!(held.state, domain::job::JobState::Running);
     assert_eq!(app.sweep().await.rung, 0);
     assert_eq!(app.stored(&alice, &id).await, held, "its revision is its worker's fence");
     app.clock.advance(Duration::from_secs(36));

@@ -1,9 +1,9 @@
 //! Two versions of the functions at once: what an old one does not understand, it leaves alone.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::{App, Client};
 use serde_json::json;
-use shared::policy::{Policy, PolicyFiles};
 
 async fn set(app: &App, alice: &Client, id: &str, attribute: &str, value: AttributeValue) {
     let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use domain::job::{Ring, RingSecret};
 use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
-use shared::ring::{Ring, RingSecret};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
 #[derive(Clone, Default)]
@@ -213,7 +213,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     forbidden.push(("app secret", document["wechat"]["app_secrets"][0].as_str().unwrap().to_owned()));
     forbidden.push(("login key", document["logins"][0].as_str().unwrap().to_owned()));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let ours = ["edge_auth", "worker", "status", "sweep", "operator", "shared"];
+    let ours = ["edge_auth", "worker", "status", "sweep", "operator", "domain", "platform", "store", "service"];
     let mut own = Vec::new();
     for line in text.lines() {
         let fields: Value = serde_json::from_str(line).unwrap();
@@ -231,7 +231,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
             own.push(fields.clone());
             assert!(fields["function"].is_string(), "no function in: {line}");
             for field in fields.as_object().unwrap().keys() {
-                let known = shared::telemetry::FIELDS.contains(&field.as_str());
+                let known = platform::telemetry::FIELDS.contains(&field.as_str());
                 assert!(
                     known || ["timestamp", "level", "target"].contains(&field.as_str()),
                     "field {field} in: {line}"

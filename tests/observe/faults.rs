@@ -1,11 +1,11 @@
 //! The faults: what is done to the service, for how long, and which alarms that fires.
 
-use integration_tests::{Client, Fault};
-use serde_json::json;
-use shared::{
-    mode::Mode,
+use domain::{
+    access::service_mode::Mode,
     policy::{Policy, PolicyFiles},
 };
+use integration_tests::{Client, Fault};
+use serde_json::json;
 
 use crate::run::Run;
 

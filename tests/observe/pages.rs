@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{App, mini_gateway};
+use platform::{runtime::Clock, telemetry};
 use serde_json::json;
-use shared::{clock::Clock, telemetry};
 
 use crate::{
     alarm::{Alarm, alarms},

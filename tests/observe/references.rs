@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::metrics::Metric;
+use platform::metrics::Metric;
 
 use crate::{
     alarm::{Captured, alarms, rules},
@@ -110,7 +110,7 @@ fn rules_look_at_fields_that_log_lines_may_have_and_at_log_groups_of_the_templat
     let resources = resources();
     for rule in rules(&resources) {
         for field in rule.fields() {
-            assert!(shared::telemetry::FIELDS.contains(&field), "{}: {field}", rule.name);
+            assert!(platform::telemetry::FIELDS.contains(&field), "{}: {field}", rule.name);
         }
         for group in &rule.groups {
             let log_group = |r: &Resource| r.name == *group && r.kind == "AWS::Logs::LogGroup";

@@ -4,11 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use integration_tests::{App, Client, Reply};
-use serde_json::json;
-use shared::{
-    clock::{Clock, System, World},
+use platform::{
     metrics::{Dimension, Metric},
+    runtime::{Clock, System, World},
 };
+use serde_json::json;
 use tracing::subscriber::DefaultGuard;
 
 use crate::{

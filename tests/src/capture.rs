@@ -8,12 +8,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use serde_json::Value;
-use shared::{
-    clock::{Clock, World},
+use platform::{
     metrics::{Dimension, Measurement, Meter, Metric, Sink, emf},
+    runtime::{Clock, World},
     telemetry,
 };
+use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
@@ -73,7 +73,8 @@ impl Capture {
     /// The same, at another level.
     #[must_use]
     pub fn listen_at(&self, level: LevelFilter) -> DefaultGuard {
-        let ours = ["edge_auth", "worker", "status", "sweep", "shared", "local"].map(|target| (target, level));
+        let ours = ["edge_auth", "worker", "status", "sweep", "domain", "platform", "store", "service", "local"]
+            .map(|target| (target, level));
         let lines = telemetry::lines(self.clone(), Timer(self.clock.clone()));
         tracing_subscriber::registry().with(lines.with_filter(Targets::new().with_targets(ours))).set_default()
     }

@@ -120,11 +120,11 @@ impl Client {
     pub async fn records(&self, id: &str) -> Vec<Value> {
         let chain = self.get(&format!("/v1/jobs/{id}/audit")).await.body;
         let records = chain["records"].as_array().expect("a chain has records").clone();
-        let head = shared::audit::AuditHead {
+        let head = domain::audit::AuditHead {
             length: chain["head"]["length"].as_u64().expect("a length"),
             digest: chain["head"]["digest"].as_str().expect("a digest").to_owned().try_into().expect("a digest"),
         };
-        shared::audit::verify(&records, head).expect("the chain verifies");
+        domain::audit::verify(&records, head).expect("the chain verifies");
         records
     }
 }

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use shared::{
-    clock::{Clock, System},
-    timestamp::Timestamp,
-};
+use domain::ids::Timestamp;
+use platform::runtime::{Clock, System};
 
 /// The real time, shifted by as much as the test has advanced it. Clones share the shift.
 #[derive(Debug, Clone, Default)]

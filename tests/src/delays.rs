@@ -13,7 +13,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::{HttpRequest, HttpResponse},
     runtime_components::RuntimeComponents,
 };
-use shared::{clock::Clock, timestamp::Timestamp};
+use domain::ids::Timestamp;
+use platform::runtime::Clock;
 
 use crate::{clock::ManualClock, faults::operation};
 

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
+use domain::{catalogue::ToolEffect, policy::Policy};
 use serde_json::{Value, json};
-use shared::{catalogue::ToolEffect, policy::Policy};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},

@@ -18,8 +18,8 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use platform::aws::AwsSettings;
 use serde_json::{Value, json};
-use shared::aws::AwsSettings;
 use tokio::sync::Semaphore;
 
 /// What goes wrong with every read.

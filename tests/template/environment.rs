@@ -3,8 +3,10 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
+use platform::config::{
+    self, ConfigError, EdgeAuthConfig, Env, OperatorConfig, StatusConfig, SweepConfig, WorkerConfig,
+};
 use serde_json::Value;
-use shared::config::{self, ConfigError, EdgeAuthConfig, Env, OperatorConfig, StatusConfig, SweepConfig, WorkerConfig};
 
 use crate::document::{FUNCTIONS, Template};
 

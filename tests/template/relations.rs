@@ -5,8 +5,9 @@ mod changes;
 
 use std::collections::BTreeSet;
 
+use domain::{ids::RequestId, policy::Policy};
+use platform::{aws::OPERATION_TIMEOUT, wechat};
 use serde_json::{Value, json};
-use shared::{aws::OPERATION_TIMEOUT, policy::Policy, request_id::RequestId, wechat};
 
 use crate::document::{FUNCTIONS, Template};
 

@@ -106,7 +106,7 @@ fn edge_auth_and_the_worker_may_query_the_controls_alone() {
         {
             queries += 1;
             let keys = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
-            assert_eq!(keys, &json!([shared::table::keys::CONTROL]), "{function}: {statement}");
+            assert_eq!(keys, &json!([store::keys::CONTROL]), "{function}: {statement}");
         }
         assert_eq!(queries, 1, "{function}");
     }
@@ -125,7 +125,7 @@ fn denied(template: &Template, function: &str) -> Vec<String> {
 
 #[test]
 fn what_decides_over_a_client_is_not_the_functions_to_write_that_clients_reach() {
-    use shared::table::keys;
+    use store::keys;
     let template = Template::read();
     let covers = |function: &str, partition: &str| {
         denied(&template, function).iter().any(|key| match key.strip_suffix('*') {
@@ -133,7 +133,7 @@ fn what_decides_over_a_client_is_not_the_functions_to_write_that_clients_reach()
             None => partition == key,
         })
     };
-    let operator = keys::operator(shared::digest::Digest::ZERO);
+    let operator = keys::operator(domain::ids::Digest::ZERO);
     for (function, partition, is_denied) in [
         ("EdgeAuth", keys::CONTROL, true),
         ("EdgeAuth", keys::CHECKPOINTS, true),

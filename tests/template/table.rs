@@ -54,7 +54,7 @@ fn deployed(template: &Template) -> Value {
 #[tokio::test]
 async fn the_table_of_the_template_is_the_one_that_the_code_makes() {
     let client = InProcess::memory().settings().dynamodb();
-    shared::table::schema::create(&client, "as-the-code-makes-it").await.unwrap();
+    store::schema::create(&client, "as-the-code-makes-it").await.unwrap();
     let table = client.describe_table().table_name("as-the-code-makes-it").send().await.unwrap().table.unwrap();
     let ttl = client.describe_time_to_live().table_name("as-the-code-makes-it").send().await.unwrap();
     let ttl = ttl.time_to_live_description.and_then(|ttl| ttl.attribute_name).unwrap();

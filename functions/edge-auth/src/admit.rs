@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use shared::{
-    admission::{Admission, JobKind, RECORDED_WITHIN},
-    bearer,
-    http::{ApiError, Code},
-    request_id::RequestId,
-    session::Session,
-    table::Stored,
+use domain::{
+    access::session::Session,
+    ids::RequestId,
+    limits::admission::{Admission, JobKind, RECORDED_WITHIN},
 };
+use platform::http::{ApiError, Code, bearer};
+use store::Stored;
 
 use crate::{EdgeAuth, gate};
 

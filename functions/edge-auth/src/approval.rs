@@ -3,23 +3,25 @@
 //! A yes carries a fresh `wx.login` code, so that a stolen session alone approves nothing. Whatever can be answered without
 //! WeChat is, and the user's rate is charged before it is asked: a decision that is repeated spends no code.
 
-use lambda_http::Request;
-use serde::Deserialize;
-use shared::{
-    approval::{DecidedBy, Said, Standing},
+use domain::{
+    access::session::Session,
     audit::RefusalEvent,
-    bearer, body,
-    digest::Digest,
-    http::{self as answers, Answer, ApiError, Code},
-    job::Job,
-    metrics,
-    request_id::RequestId,
-    session::Session,
-    table::{DecisionMade, Stored, Took},
-    telemetry::Asked,
+    ids::{Digest, RequestId},
+    job::{
+        Job,
+        approval::{DecidedBy, Said, Standing},
+    },
     view::JobView,
+};
+use lambda_http::Request;
+use platform::{
+    http::{self as answers, Answer, ApiError, Code, body},
+    telemetry::Asked,
     wechat::LoginCode,
 };
+use serde::Deserialize;
+use service::{job_metrics, session};
+use store::{DecisionMade, Stored, Took};
 
 use crate::{EdgeAuth, gate, line, log_in, record::ring};
 
@@ -46,7 +48,7 @@ pub(crate) async fn approval(
     asked: &mut Asked<'_>,
 ) -> Result<Answer, ApiError> {
     let session = edge.session(request, asked).await?;
-    bearer::alive(&session, &edge.table).await?;
+    session::alive(&session, &edge.table).await?;
     let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
     let body = parse(request)?;
     let said = Said { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
@@ -117,7 +119,7 @@ async fn stands(edge: &EdgeAuth, standing: Standing, job: &Job) -> Result<Answer
         Standing::Lapsed => Err(refuse(edge, Code::ApprovalExpired, job).await),
         // Never met: what is open was decided.
         Standing::Open | Standing::NotAsked => {
-            Err(ApiError::new(Code::ApprovalNotAsked).with("job_status", shared::view::status(job.state)))
+            Err(ApiError::new(Code::ApprovalNotAsked).with("job_status", domain::view::status(job.state)))
         }
     }
 }
@@ -132,7 +134,7 @@ async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
 }
 
 fn count(edge: &EdgeAuth, took: &Took) {
-    metrics::finished(&edge.world, edge.policy.catalogue(), &took.before, &took.after, None);
+    job_metrics::finished(&edge.world, edge.policy.catalogue(), &took.before, &took.after, None);
 }
 
 /// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.

@@ -1,17 +1,19 @@
 //! `POST /v1/jobs/{request_id}/cancel`: 200 when nothing was sent and nothing will be, 202 when a call is out.
 
-use lambda_http::Request;
-use shared::{
-    audit::{Actor, AuditContext, AuditEvent, AuditRecord},
-    bearer,
-    http::{self as answers, Answer, ApiError, Code},
+use domain::{
+    audit::{AuditContext, AuditEvent, AuditRecord},
+    ids::{Actor, RequestId},
     job::{Job, JobEvent, JobState},
-    metrics::{self, Metric},
-    request_id::RequestId,
-    table::{Commit, Stored},
-    telemetry::Asked,
     view::JobView,
 };
+use lambda_http::Request;
+use platform::{
+    http::{self as answers, Answer, ApiError, Code},
+    metrics::Metric,
+    telemetry::Asked,
+};
+use service::{job_metrics, session};
+use store::{Commit, Stored};
 
 use crate::{EdgeAuth, line, record::ring};
 
@@ -25,7 +27,7 @@ pub(crate) async fn cancel(
     asked: &mut Asked<'_>,
 ) -> Result<Answer, ApiError> {
     let session = edge.session(request, asked).await?;
-    bearer::alive(&session, &edge.table).await?;
+    session::alive(&session, &edge.table).await?;
     let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
     for _ in 0..TRIES {
         let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
@@ -65,7 +67,7 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     after.audit = put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures)).map_err(ApiError::unavailable)?;
     match edge.table.commit(job, &after, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
         Commit::Done => {
-            metrics::finished(&edge.world, edge.policy.catalogue(), job, &after, None);
+            job_metrics::finished(&edge.world, edge.policy.catalogue(), job, &after, None);
             Ok(Some(after))
         }
         Commit::Lost(_) => Ok(None),

@@ -1,13 +1,12 @@
 //! How many conversations a user may have. A submission is asked about it once it is charged, and only if it would begin one.
 
-use shared::{
-    admission::RECORDED_WITHIN,
+use domain::{
     conversation::ConversationName,
-    http::{ApiError, Code},
-    table::{Counted, CountedNames, TableError},
-    timestamp::Timestamp,
-    user_id::UserId,
+    ids::{Timestamp, UserId},
+    limits::admission::RECORDED_WITHIN,
 };
+use platform::http::{ApiError, Code};
+use store::{Counted, CountedNames, TableError};
 
 use crate::EdgeAuth;
 

@@ -1,20 +1,21 @@
 //! `DELETE /v1/conversations/{conversation}`: what its agent remembers is deleted, by a job that stands in line behind the
 //! turns that were accepted before it. From here on nobody joins the line any more.
 
-use lambda_http::Request;
-use shared::{
-    admission::{JobKind, RECORDED_WITHIN},
-    bearer,
+use domain::{
+    access::session::Session,
     conversation::{Conversation, ConversationName},
-    http::{self as answers, Answer, ApiError, Code},
-    job::{Job, JobState},
-    request_id::RequestId,
-    session::Session,
-    submission::Submission,
-    table::Stored,
-    telemetry::Asked,
+    ids::RequestId,
+    job::{Job, JobState, submission::Submission},
+    limits::admission::{JobKind, RECORDED_WITHIN},
     view::JobView,
 };
+use lambda_http::Request;
+use platform::{
+    http::{self as answers, Answer, ApiError, Code},
+    telemetry::Asked,
+};
+use service::session;
+use store::Stored;
 
 use crate::{
     EdgeAuth,
@@ -31,7 +32,7 @@ pub(crate) async fn end_conversation(
     asked: &mut Asked<'_>,
 ) -> Result<Answer, ApiError> {
     let session = edge.session(request, asked).await?;
-    bearer::alive(&session, &edge.table).await?;
+    session::alive(&session, &edge.table).await?;
     let not_found = || ApiError::new(Code::NotFound);
     let name = name.ok_or_else(not_found)?;
     // Invariant 10, *own data only*: somebody else's conversation is none.
@@ -55,7 +56,7 @@ pub(crate) async fn end_conversation(
     asked.request_id = Some(id);
     let submission = Submission::end_of(name, known.agent);
     let passed: Vec<Passed<'_>> = Passed::end(&submission).into_iter().collect();
-    let not_after = passed.iter().map(Passed::start_within).fold(now, shared::timestamp::Timestamp::plus);
+    let not_after = passed.iter().map(Passed::start_within).fold(now, domain::ids::Timestamp::plus);
     let trace = asked.trace.as_ref();
     let new = New { user_id: session.user_id, id, submission: &submission, passed, not_after, trace, counted: false };
     match record(edge, &new).await? {

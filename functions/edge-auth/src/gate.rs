@@ -4,24 +4,23 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use shared::{
+use domain::{
+    access::{service_mode::Controls, session::Session},
     audit::RefusalEvent,
-    bearer,
-    catalogue::{AgentEntry, Tool},
-    http::{ApiError, Code},
-    metrics::{Dimension, Metric},
-    mode::Controls,
+    catalogue::{AgentEntry, Tool, approval_summary},
+    ids::{RequestId, Timestamp, UserId},
+    job::{
+        Step,
+        submission::{Call, Submission, Turn, Wanted, Work},
+    },
+    limits::RateDecision,
     policy::{self, Decided, DenyReason, Gate, Gated, PolicyDecision, TalkAsked, TurnGate, TurnGated},
-    rate_limit::RateDecision,
-    request_id::RequestId,
-    session::Session,
-    step::Step,
-    submission::{Call, Submission, Turn, Wanted, Work},
-    summary,
-    table::TableError,
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use platform::{
+    http::{ApiError, Code, bearer},
+    metrics::{Dimension, Metric},
+};
+use store::TableError;
 
 use crate::EdgeAuth;
 
@@ -199,9 +198,10 @@ fn decide_call<'a>(edge: &'a EdgeAuth, who: &Who<'_>, call: &'a Call) -> Result<
         (Gate::Run | Gate::Ask(_) | Gate::Explain(_), Some(tool)) => {
             // Also for a step that asks much later: nobody should wait for what cannot be asked then.
             if matches!(gated.gate, Gate::Ask(_)) {
-                let showable = summary::describe(tool, &call.arguments);
-                let error =
-                    |why: summary::NotShowable| ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string());
+                let showable = approval_summary::describe(tool, &call.arguments);
+                let error = |why: approval_summary::NotShowable| {
+                    ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string())
+                };
                 showable.map_err(|why| Refusal::Faulty(error(why)))?;
             }
             Ok(Passed::Call { tool, call, gated })
@@ -232,7 +232,7 @@ async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusa
 /// Refuses what asks nothing of any policy, when the service is closed.
 pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
     let controls = edge.controls.get(&edge.table, &edge.world).await;
-    if controls.service.mode != shared::mode::Mode::Closed {
+    if controls.service.mode != domain::access::service_mode::Mode::Closed {
         return Ok(());
     }
     charge(edge, user_id).await?;

@@ -6,26 +6,27 @@
 
 use std::sync::Arc;
 
+use domain::{
+    access::session::{Session, SessionSigner, SessionVerifier},
+    conversation::ConversationName,
+    ids::{DigestKey, RequestId},
+    policy::{Policy, PolicyFault},
+};
 use http::Method;
 use lambda_http::Request;
-use secrecy::SecretString;
-use shared::{
-    bearer,
-    clock::World,
+use platform::{
     config::EdgeAuthConfig,
-    controls::ControlsCache,
-    conversation::ConversationName,
-    digest::DigestKey,
-    http::{Answer, ApiError, Code},
-    policy::{Policy, PolicyFault},
+    http::{Answer, ApiError, Code, bearer},
+    non_empty::Listed,
     queue::Queue,
-    request_id::RequestId,
-    secrets::{EdgeSecrets, Listed, Secrets, SecretsError},
-    session::{Session, SessionSigner, SessionVerifier},
-    table::Table,
+    runtime::World,
+    secrets::{EdgeSecrets, Secrets, SecretsError},
     telemetry::{self, Asked},
     wechat::{BadWechatClient, WechatClient},
 };
+use secrecy::SecretString;
+use service::controls::ControlsCache;
+use store::Table;
 
 mod admit;
 mod approval;

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use shared::{
-    admission,
+use domain::{
     conversation::{Conversation, ConversationName, NotInLine},
-    http::{ApiError, Code},
-    job::Job,
-    request_id::RequestId,
-    submission::Submission,
-    table::{EndOf, Stored},
-    timestamp::Timestamp,
-    user_id::UserId,
+    ids::{RequestId, Timestamp, UserId},
+    job::{Job, submission::Submission},
+    limits::admission,
 };
+use platform::http::{ApiError, Code};
+use store::{EndOf, Stored};
 
 use crate::{EdgeAuth, gate, record::ring};
 

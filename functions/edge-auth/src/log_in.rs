@@ -4,19 +4,19 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use domain::{
+    ids::{Digest, DigestKey, UserId},
+    limits::RateDecision,
+};
 use lambda_http::{Request, RequestExt, request::RequestContext};
-use serde::Deserialize;
-use serde_json::json;
-use shared::{
-    body,
-    digest::{Digest, DigestKey},
-    http::{self, Answer, ApiError, Code},
+use platform::{
+    http::{self, Answer, ApiError, Code, body},
     metrics::{Dimension, Metric},
-    rate_limit::RateDecision,
     telemetry::Asked,
-    user_id::UserId,
     wechat::{LoginCode, OpenId, WechatError},
 };
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::{EdgeAuth, EdgeKeys};
 

@@ -1,11 +1,11 @@
 //! `DELETE /v1/sessions`: every session of the user dies, on every device, for reads too.
 
 use lambda_http::Request;
-use shared::{
-    bearer,
+use platform::{
     http::{self, Answer, ApiError},
     telemetry::Asked,
 };
+use service::session;
 
 use crate::EdgeAuth;
 
@@ -13,7 +13,7 @@ use crate::EdgeAuth;
 pub(crate) async fn log_out(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
     let now = edge.world.now();
     let session = edge.session(request, asked).await?;
-    bearer::alive(&session, &edge.table).await?;
+    session::alive(&session, &edge.table).await?;
     // A session may have begun a little ahead of this clock. It dies nevertheless.
     let until = now.max(session.began_at);
     edge.table.revoke_sessions(session.user_id, until).await.map_err(ApiError::unavailable)?;

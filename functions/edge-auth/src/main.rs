@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use edge_auth::EdgeAuth;
 use lambda_http::{Error, Request, service_fn};
-use shared::{config::EdgeAuthConfig, telemetry};
+use platform::{config::EdgeAuthConfig, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

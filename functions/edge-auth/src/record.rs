@@ -3,25 +3,24 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use shared::{
-    approval::{self, Approval, Bound},
-    audit::{Actor, AuditContext, AuditEvent, AuditHead, AuditRecord, StepDecision},
-    digest::{Digest, DigestKey},
-    explanation::{explanation, explanation_of_incomplete},
-    http::ApiError,
-    job::{Job, NewJob, ResultRef, Start},
-    metrics::{self, Metric},
-    policy::{DenyReason, Gate},
-    queue::{Bell, QueueError},
-    request_id::RequestId,
-    step::Step,
-    submission::Submission,
-    table::{Created, Line, Payload, Stored, TableError},
-    timestamp::Timestamp,
-    trace::TraceParent,
-    user_id::UserId,
+use domain::{
+    audit::{AuditContext, AuditEvent, AuditHead, AuditRecord, StepDecision},
+    ids::{Actor, Digest, DigestKey, RequestId, Timestamp, TraceParent, UserId},
+    job::{
+        Job, NewJob, ResultRef, Start, Step,
+        approval::{self, Approval, Bound},
+        submission::Submission,
+    },
+    policy::{DenyReason, Gate, explanation, explanation_of_incomplete},
 };
+use platform::{
+    http::ApiError,
+    metrics::Metric,
+    queue::{Bell, QueueError},
+};
+use serde_json::{Value, json};
+use service::job_metrics;
+use store::{Created, Line, Payload, Stored, TableError};
 
 use crate::{EdgeAuth, gate::Passed};
 
@@ -225,7 +224,7 @@ async fn stand_in_line(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp
 /// Rings for a job that was just recorded: at once, or when its question expires. One that is over needs no bell.
 async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
     if job.state.is_over() {
-        metrics::finished_at_once(&edge.world, job);
+        job_metrics::finished_at_once(&edge.world, job);
     } else {
         let after = job.lapses_at().map_or(Duration::ZERO, |at| at.since(now));
         ring_after(edge, job, after).await;

@@ -1,20 +1,20 @@
 //! `POST /v1/rings`: whoever runs something for a job says that there is something to see, and a worker looks now.
 //!
-//! No session: the ring is its own right ([`shared::ring`]). It moves a time and rings a bell, no more.
+//! No session: the ring is its own right ([`domain::job`]). It moves a time and rings a bell, no more.
 
 use std::time::Duration;
 
+use domain::{
+    ids::DigestKey,
+    job::{Job, JobEvent, JobState, Ring},
+};
 use lambda_http::Request;
-use serde::Deserialize;
-use shared::{
-    body,
-    digest::DigestKey,
-    http::{self, Answer, ApiError, Code},
-    job::{Job, JobEvent, JobState},
-    ring::Ring,
-    table::{Commit, Stored},
+use platform::{
+    http::{self, Answer, ApiError, Code, body},
     telemetry::Asked,
 };
+use serde::Deserialize;
+use store::{Commit, Stored};
 
 use crate::{EdgeAuth, record::try_ring};
 

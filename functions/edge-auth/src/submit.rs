@@ -8,22 +8,25 @@
 
 use std::time::Duration;
 
-use http::header;
-use lambda_http::Request;
-use shared::{
-    admission::JobKind,
-    bearer, body,
-    http::{self as answers, Answer, ApiError, Code},
-    job::Job,
-    metrics::Metric,
-    request_id::{BadRequestId, IdAge, RequestId},
-    session::Session,
-    submission::{Submission, SubmissionFault},
-    table::Stored,
-    telemetry::Asked,
-    timestamp::Timestamp,
+use domain::{
+    access::session::Session,
+    ids::{BadRequestId, IdAge, RequestId, Timestamp},
+    job::{
+        Job,
+        submission::{Submission, SubmissionFault},
+    },
+    limits::admission::JobKind,
     view::{ApprovalView, JobView},
 };
+use http::header;
+use lambda_http::Request;
+use platform::{
+    http::{self as answers, Answer, ApiError, Code, body},
+    metrics::Metric,
+    telemetry::Asked,
+};
+use service::session;
+use store::Stored;
 
 use crate::{
     EdgeAuth,
@@ -66,7 +69,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
     let submission = Submission::parse(value).map_err(|fault| faulty(&fault))?;
     let user_id = session.user_id;
     if let Some(stored) = edge.table.job(user_id, id).await.map_err(ApiError::unavailable)? {
-        bearer::alive(&session, &edge.table).await?;
+        session::alive(&session, &edge.table).await?;
         return replay(edge, &stored, &submission).await;
     }
     names_a_new_job(request)?;

@@ -2,25 +2,27 @@
 
 use std::time::Duration;
 
-use lambda_http::Request;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shared::{
-    approval::{Approver, DecidedBy, Said, Standing},
+use domain::{
     audit::OperatorEvent,
     catalogue::ToolEffect,
-    digest::Digest,
-    http::{self, Answer, ApiError, Code},
-    job::{Job, JobState},
-    metrics::{self, Metric},
-    queue::Bell,
-    request_id::RequestId,
-    table::{DecisionMade, Order, Took},
-    telemetry::Asked,
-    trace::TraceParent,
-    user_id::UserId,
-    view::{self, ApprovalView, support_code},
+    ids::{Approver, Digest, RequestId, TraceParent, UserId, support_code},
+    job::{
+        Job, JobState,
+        approval::{DecidedBy, Said, Standing},
+    },
+    view::{self, ApprovalView},
 };
+use lambda_http::Request;
+use platform::{
+    http::{self, Answer, ApiError, Code},
+    metrics::Metric,
+    queue::Bell,
+    telemetry::Asked,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::job_metrics;
+use store::{DecisionMade, Order, Took};
 
 use crate::{
     Operator,
@@ -175,7 +177,7 @@ async fn stands(operator: &Operator, caller: &Caller, standing: Standing, job: &
 }
 
 fn count(operator: &Operator, took: &Took) {
-    metrics::finished(&operator.world, operator.policy.catalogue(), &took.before, &took.after, None);
+    job_metrics::finished(&operator.world, operator.policy.catalogue(), &took.before, &took.after, None);
 }
 
 /// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.

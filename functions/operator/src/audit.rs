@@ -1,17 +1,15 @@
 //! `GET /v1/operator/audit` and `GET /v1/operator/checkpoints`: what operators did, and the signed statements about the log.
 
+use domain::{
+    audit::checkpoint::PublicKey,
+    ids::{Timestamp, support_code},
+    job::Job,
+};
 use lambda_http::Request;
+use platform::http::{self, Answer, ApiError, query};
 use serde::Serialize;
 use serde_json::Value;
-use shared::{
-    checkpoint::PublicKey,
-    http::{self, Answer, ApiError},
-    job::Job,
-    query,
-    table::TableError,
-    timestamp::Timestamp,
-    view::support_code,
-};
+use store::TableError;
 
 use crate::{
     Operator, fault, lists,

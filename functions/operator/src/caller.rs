@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use http::HeaderMap;
-use shared::{
-    approval::OperatorId,
+use domain::{
+    access::operator_token::{Identity, MAX_TOKEN_LEN, Unverified},
     audit::{OperatorActor, OperatorEvent},
-    bearer,
-    http::{ApiError, Code},
-    metrics::Metric,
-    operator::{Identity, MAX_TOKEN_LEN, Unverified},
+    ids::{OperatorId, UserId},
     policy::{OperatorAction, OperatorAsked},
-    table::{KnownOperator, TableError},
-    telemetry::Asked,
-    user_id::UserId,
 };
+use http::HeaderMap;
+use platform::{
+    http::{ApiError, Code, bearer},
+    metrics::Metric,
+    telemetry::Asked,
+};
+use store::{KnownOperator, TableError};
 
 use crate::{Operator, fault, routes::Route};
 

@@ -8,18 +8,15 @@ use aws_sdk_cloudwatch::{
     error::SdkError,
     types::{self, Metric as CloudWatchMetric, MetricDataQuery, MetricStat},
 };
+use domain::{catalogue::Catalogue, ids::Timestamp, policy::DenyReason};
 use lambda_http::Request;
-use serde::Serialize;
-use shared::{
+use platform::{
     aws,
-    catalogue::Catalogue,
     config::OperatorConfig,
-    http::{self, Answer, ApiError},
+    http::{self, Answer, ApiError, query},
     metrics::history::{Chart, History, Line, SLOT},
-    policy::DenyReason,
-    query,
-    timestamp::Timestamp,
 };
+use serde::Serialize;
 
 use crate::Operator;
 

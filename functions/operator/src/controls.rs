@@ -1,13 +1,13 @@
 //! `/v1/operator/controls`: the mode of the service and of single tools, and the opening of destructive ones.
 
-use lambda_http::Request;
-use serde::{Deserialize, Serialize};
-use shared::{
+use domain::{
+    access::service_mode::{Controls, Mode, Setting},
     catalogue::ToolEffect,
-    controls::{self, BadChange, Change},
-    http::{self, Answer, ApiError, Code},
-    mode::{Controls, Mode, Setting},
 };
+use lambda_http::Request;
+use platform::http::{self, Answer, ApiError, Code};
+use serde::{Deserialize, Serialize};
+use service::change_mode::{self, BadChange, Change};
 
 use crate::{
     Operator,
@@ -86,7 +86,7 @@ impl Operator {
     }
 
     async fn change(&self, caller: &Caller, change: &Change) -> Result<Answer, ApiError> {
-        let changed = controls::change(&self.table, &self.world, caller.actor(), change, self.operators.version());
+        let changed = change_mode::change(&self.table, &self.world, caller.actor(), change, self.operators.version());
         // Whoever was recorded later holds; the answer tells what does.
         changed.await.map_err(fault)?;
         show(self).await

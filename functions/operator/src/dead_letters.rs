@@ -1,17 +1,17 @@
 //! `GET /v1/operator/dead-letters` and `POST /v1/operator/dead-letters/replay`. A message is a bell: it names a job and holds
 //! no work, so to send one again is safe (invariant 1 does not rest on the queue).
 
-use lambda_http::Request;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use shared::{
+use domain::{
     audit::OperatorEvent,
+    ids::{RequestId, UserId, support_code},
+};
+use lambda_http::Request;
+use platform::{
     dead_letters::{Letter, Look, QueueFault},
     http::{self, Answer, ApiError, Code},
-    request_id::RequestId,
-    user_id::UserId,
-    view::support_code,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     Operator,

@@ -1,18 +1,17 @@
 //! `GET /v1/operator/jobs?state=` and `GET /v1/operator/users/{user_id}/jobs`: jobs by state, and jobs of one user.
 
-use lambda_http::Request;
-use serde::Serialize;
-use shared::{
-    http::{self, Answer, ApiError, Code},
+use domain::{
+    ids::{RequestId, Timestamp, UserId, support_code},
     job::{Effect, Job, JobState},
-    query,
-    request_id::RequestId,
-    table::Order,
-    telemetry::Asked,
-    timestamp::Timestamp,
-    user_id::UserId,
-    view::{self, ResolutionView, support_code},
+    view::{self, ResolutionView},
 };
+use lambda_http::Request;
+use platform::{
+    http::{self, Answer, ApiError, Code, query},
+    telemetry::Asked,
+};
+use serde::Serialize;
+use store::Order;
 
 use crate::{
     Operator, fault,

@@ -4,19 +4,19 @@
 //! Every write is a record of the chain of what operators did first, and then done: nothing is done untold. What repeats
 //! itself (a decision, a resolution, a mode that is set already) is answered as the first time, and recorded once.
 
+use domain::policy::{OperatorPolicy, Policy, PolicyFault};
 use lambda_http::{Request, RequestExt};
-use shared::{
-    clock::World,
+use platform::{
     config::OperatorConfig,
     dead_letters::DeadLetters,
     http::{Answer, ApiError, Code},
     jwks::{BadJwksClient, Jwks},
     metrics::history::History,
-    policy::{OperatorPolicy, Policy, PolicyFault},
     queue::Queue,
-    table::{Table, TableError},
+    runtime::World,
     telemetry::{self, Asked},
 };
+use store::{Table, TableError};
 
 mod approvals;
 mod audit;

@@ -3,15 +3,13 @@
 use std::fmt::Display;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use lambda_http::Request;
-use shared::{
-    http::{ApiError, Code},
+use domain::{
+    ids::{Timestamp, parse_support_code, support_code},
     job::{Job, JobState},
-    query,
-    table::{Listed, Order},
-    timestamp::Timestamp,
-    view::{parse_support_code, support_code},
 };
+use lambda_http::Request;
+use platform::http::{ApiError, Code, query};
+use store::{Listed, Order};
 
 use crate::{Operator, fault};
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use lambda_http::{Error, Request, service_fn};
 use operator::Operator;
-use shared::{config::OperatorConfig, telemetry};
+use platform::{config::OperatorConfig, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -1,15 +1,14 @@
 //! `GET /v1/operator/me` and `POST /v1/operator/me/users`: who asks, what they may do, and which users they are.
 
-use lambda_http::Request;
-use serde::{Deserialize, Serialize};
-use shared::{
-    approval::OperatorId,
+use domain::{
     audit::OperatorEvent,
-    http::{self, Answer, ApiError, Code},
+    ids::{OperatorId, UserId},
     policy::OperatorAction,
-    table::OWN_AT_MOST,
-    user_id::UserId,
 };
+use lambda_http::Request;
+use platform::http::{self, Answer, ApiError, Code};
+use serde::{Deserialize, Serialize};
+use store::OWN_AT_MOST;
 
 use crate::{Operator, caller::Caller, fault, words};
 

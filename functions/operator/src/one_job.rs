@@ -1,18 +1,18 @@
 //! `GET /v1/operator/jobs/{job}`: one job by its support code, with its audit chain.
 
+use domain::{
+    audit::AuditHead,
+    ids::{Digest, RequestId, UserId, parse_support_code, support_code},
+    job::Job,
+    view::JobView,
+};
+use platform::{
+    http::{self, Answer, ApiError, Code},
+    telemetry::Asked,
+};
 use serde::Serialize;
 use serde_json::Value;
-use shared::{
-    audit::AuditHead,
-    digest::Digest,
-    http::{self, Answer, ApiError, Code},
-    job::Job,
-    request_id::RequestId,
-    table::Stored,
-    telemetry::Asked,
-    user_id::UserId,
-    view::{JobView, parse_support_code, support_code},
-};
+use store::Stored;
 
 use crate::{Operator, fault};
 

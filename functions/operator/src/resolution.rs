@@ -1,18 +1,20 @@
 //! `POST /v1/operator/jobs/{job}/resolution`: an operator knows from elsewhere whether an unknown write ran. It is never sent
 //! again; what is known stands beside the status (invariant 2).
 
-use lambda_http::Request;
-use serde::Deserialize;
-use shared::{
-    audit::{Actor, AuditContext, AuditEvent, AuditRecord, OperatorEvent},
-    digest::Digest,
-    http::{Answer, ApiError, Code},
+use domain::{
+    audit::{AuditContext, AuditEvent, AuditRecord, OperatorEvent},
+    ids::{Actor, Digest},
     job::{Job, JobEvent, JobState, Resolution, ResolvedBy},
-    metrics::Metric,
-    table::Commit,
-    telemetry::Asked,
     view,
 };
+use lambda_http::Request;
+use platform::{
+    http::{Answer, ApiError, Code},
+    metrics::Metric,
+    telemetry::Asked,
+};
+use serde::Deserialize;
+use store::Commit;
 
 use crate::{
     Operator,

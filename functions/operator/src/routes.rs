@@ -1,7 +1,7 @@
 //! Which calls there are, and what each takes.
 
+use domain::policy::OperatorAction;
 use http::Method;
-use shared::policy::OperatorAction;
 
 /// What a path leaves open: a support code, a user id, or a tool's name.
 pub(crate) type Open<'a> = &'a str;

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use domain::{audit::OperatorEvent, ids::UserId};
 use lambda_http::Request;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use shared::{
-    audit::OperatorEvent,
+use platform::{
     http::{self, Answer, ApiError, Code},
     telemetry::Asked,
-    user_id::UserId,
 };
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     Operator,

@@ -1,16 +1,13 @@
 //! What the bodies of this function have in common.
 
+use domain::access::service_mode;
 use lambda_http::Request;
+use platform::http::{ApiError, Code, body};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use shared::{
-    body,
-    http::{ApiError, Code},
-    mode,
-};
 
 /// Why somebody does something: 1 to 200 visible characters on one line.
 #[derive(Debug, Clone)]
-pub(crate) struct Reason(pub(crate) mode::Reason);
+pub(crate) struct Reason(pub(crate) service_mode::Reason);
 
 impl Reason {
     pub(crate) fn text(&self) -> String {
@@ -21,7 +18,7 @@ impl Reason {
 impl<'de> Deserialize<'de> for Reason {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        mode::Reason::parse(&text).map(Self).map_err(serde::de::Error::custom)
+        service_mode::Reason::parse(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-use shared::{
-    http::{self, Answer},
-    mode::Controls,
+use domain::{
+    access::service_mode::Controls,
+    ids::{Timestamp, UserId},
     policy::{Policy, TalkAsked, TurnGate},
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use platform::http::{self, Answer};
+use serde_json::{Value, json};
 
 use crate::{Standing, Status};
 
@@ -40,7 +39,7 @@ fn listed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::mode::{Mode, Setting};
+    use domain::access::service_mode::{Mode, Setting};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 

@@ -1,13 +1,9 @@
 //! `GET /v1/jobs/{id}/audit`: the audit chain of one's own job, with all that is needed to verify it offline.
 
+use domain::ids::{Digest, RequestId, UserId};
+use platform::http::{self, Answer, ApiError, Code};
 use serde::Serialize;
 use serde_json::Value;
-use shared::{
-    digest::Digest,
-    http::{self, Answer, ApiError, Code},
-    request_id::RequestId,
-    user_id::UserId,
-};
 
 use crate::{Status, table_fault};
 

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, header::ETAG};
-use lambda_http::Request;
-use serde_json::{Value, json};
-use shared::{
-    http::{self, Answer, ApiError, Code},
+use domain::{
+    ids::{RequestId, UserId},
     job::{Job, JobState, ResultRef},
-    request_id::RequestId,
-    table::TableError,
-    user_id::UserId,
     view::{self, JobView},
 };
+use lambda_http::Request;
+use platform::http::{self, Answer, ApiError, Code};
+use serde_json::{Value, json};
+use store::TableError;
 
 use crate::{Status, etag, query, table_fault};
 

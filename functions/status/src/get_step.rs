@@ -1,12 +1,11 @@
 //! `GET /v1/jobs/{id}/steps/{place}`: one step of one's own job, with what it returned. The job itself has the result of its
 //! last step only.
 
-use shared::{
-    http::{self, Answer, ApiError, Code},
-    request_id::RequestId,
-    user_id::UserId,
+use domain::{
+    ids::{RequestId, UserId},
     view::{self, StepView, WholeStepView},
 };
+use platform::http::{self, Answer, ApiError, Code};
 
 use crate::{Status, table_fault};
 

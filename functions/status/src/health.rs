@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
+use domain::{access::service_mode::Mode, ids::Timestamp};
+use platform::http::{self, Answer};
 use serde::Serialize;
 use serde_json::json;
-use shared::{
-    http::{self, Answer},
-    mode::Mode,
-    table::{Fence, GatewaySeen, Heartbeat, TableError},
-    timestamp::Timestamp,
-};
+use store::{Fence, GatewaySeen, Heartbeat, TableError};
 
 use crate::Status;
 
@@ -118,7 +115,7 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::intent::JournalId;
+    use domain::job::JournalId;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 

@@ -5,25 +5,24 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ::http::Method;
-use lambda_http::{Request, RequestExt};
-use shared::{
-    admission::UserState,
-    bearer,
-    clock::World,
-    config::StatusConfig,
-    controls::ControlsCache,
-    digest::DigestKey,
-    http::{Answer, ApiError, Code},
+use domain::{
+    access::{service_mode::Controls, session::SessionVerifier},
+    ids::{DigestKey, RequestId, UserId},
     job::Job,
-    mode::Controls,
+    limits::admission::UserState,
     policy::{Policy, PolicyFault},
-    request_id::RequestId,
-    secrets::{Listed, Secrets, SecretsError, StatusSecrets},
-    session::SessionVerifier,
-    table::{Stored, Table, TableError},
-    telemetry::{self, Asked},
-    user_id::UserId,
 };
+use lambda_http::{Request, RequestExt};
+use platform::{
+    config::StatusConfig,
+    http::{Answer, ApiError, Code, bearer},
+    non_empty::Listed,
+    runtime::World,
+    secrets::{Secrets, SecretsError, StatusSecrets},
+    telemetry::{self, Asked},
+};
+use service::{controls::ControlsCache, session};
+use store::{Stored, Table, TableError};
 
 mod agents;
 mod audit;
@@ -140,7 +139,7 @@ impl Status {
     /// The same, with what the table says of them.
     async fn known(&self, request: &Request, asked: &mut Asked<'_>) -> Result<(UserId, UserState), ApiError> {
         let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.world.now())?;
-        let user = bearer::alive(&session, &self.table).await?;
+        let user = session::alive(&session, &self.table).await?;
         asked.user_id = Some(session.user_id);
         Ok((session.user_id, user))
     }

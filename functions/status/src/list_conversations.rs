@@ -1,14 +1,9 @@
 //! `GET /v1/conversations`: what a user's agents remember, by name, page by page.
 
+use domain::{access::cursor::Cursor, conversation::ConversationName, ids::UserId, view::ConversationView};
 use lambda_http::Request;
+use platform::http::{self, Answer, ApiError, Code};
 use serde::Serialize;
-use shared::{
-    conversation::ConversationName,
-    cursor::Cursor,
-    http::{self, Answer, ApiError, Code},
-    user_id::UserId,
-    view::ConversationView,
-};
 
 use crate::{Status, query, table_fault};
 

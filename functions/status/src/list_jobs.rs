@@ -1,13 +1,9 @@
 //! `GET /v1/jobs`: a user's jobs, newest first, page by page.
 
+use domain::{access::cursor::Cursor, ids::UserId, view::JobView};
 use lambda_http::Request;
+use platform::http::{self, Answer, ApiError, Code};
 use serde::Serialize;
-use shared::{
-    cursor::Cursor,
-    http::{self, Answer, ApiError, Code},
-    user_id::UserId,
-    view::JobView,
-};
 
 use crate::{Status, get_job::result_at_hand, query, table_fault};
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use lambda_http::{Error, Request, service_fn};
-use shared::{config::StatusConfig, telemetry};
+use platform::{config::StatusConfig, telemetry};
 use status::Status;
 
 #[tokio::main(flavor = "current_thread")]

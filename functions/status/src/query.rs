@@ -3,15 +3,15 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use lambda_http::Request;
-use shared::http::ApiError;
-pub(crate) use shared::query::{limit, once};
+use platform::http::ApiError;
+pub(crate) use platform::http::query::{limit, once};
 
 /// The longest poll that the contract knows, in seconds. What a deployment holds is configured.
 const WAIT: RangeInclusive<usize> = 0..=20;
 
 /// `wait`: how long to hold a poll.
 pub(crate) fn wait(request: &Request) -> Result<Duration, ApiError> {
-    let seconds = shared::query::number(request, "wait", &WAIT)?.unwrap_or(0);
+    let seconds = platform::http::query::number(request, "wait", &WAIT)?.unwrap_or(0);
     Ok(Duration::from_secs(seconds as u64))
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn wait(request: &Request) -> Result<Duration, ApiError> {
 mod tests {
     use super::*;
     use lambda_http::{Body, RequestExt};
-    use shared::http::Code;
+    use platform::http::Code;
     use std::collections::HashMap;
 
     fn request(name: &str, values: &[&str]) -> Request {

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-use shared::{
-    approval::Approver,
+use domain::{
+    access::service_mode::Controls,
     catalogue::Tool,
-    http::{self, Answer},
-    mode::Controls,
+    ids::{Approver, Timestamp, UserId},
     policy::{Asked, Gate, Policy},
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use platform::http::{self, Answer};
+use serde_json::{Value, json};
 
 use crate::{Standing, Status};
 
@@ -57,7 +55,7 @@ fn view(tool: &Tool, approver: Option<Approver>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::mode::{Mode, Setting};
+    use domain::access::service_mode::{Mode, Setting};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 

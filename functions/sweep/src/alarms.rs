@@ -1,13 +1,11 @@
 //! Alarms that lower the service's mode.
 
-use shared::{
-    controls::{
-        self,
-        alarm::{self, Message},
-    },
+use domain::{
+    access::alarm::{self, Message},
     policy::PolicyFiles,
-    table::TableError,
 };
+use service::change_mode;
+use store::TableError;
 
 use crate::Sweep;
 
@@ -20,7 +18,7 @@ pub(crate) async fn take(sweep: &Sweep, texts: &[&str]) -> Result<(), TableError
             Message::Nothing(code) => tracing::warn!(function = "sweep", code, "a message changes no mode"),
             Message::Lower(name, mode) => {
                 let version = PolicyFiles::built_in().version();
-                let lowered = controls::lower(&sweep.table, &sweep.world, name, mode, &version).await;
+                let lowered = change_mode::lower(&sweep.table, &sweep.world, name, mode, &version).await;
                 taken = taken.and(lowered.map(drop));
             }
         }

@@ -3,18 +3,22 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use shared::{
-    audit::ChainName,
-    checkpoint::{Checkpoint, CheckpointSigner, End, Ends, FIRST_LOOKS_BACK, JobEnd, Position, SETTLED_AFTER, UserEnd},
-    metrics::{self, Metric},
-    mode::CheckpointSeen,
-    secrets::{Secrets, SecretsError, SweepSecrets},
-    session::BadSessionKey,
-    table::{GrownChain, KeptCheckpoint, Stored, Table, TableError},
-    timestamp::Timestamp,
-    view::support_code,
+use domain::{
+    access::{service_mode::CheckpointSeen, session::BadSessionKey},
+    audit::{
+        ChainName,
+        checkpoint::{
+            Checkpoint, CheckpointSigner, End, Ends, FIRST_LOOKS_BACK, JobEnd, Position, SETTLED_AFTER, UserEnd,
+        },
+    },
+    ids::{Timestamp, support_code},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
+use platform::{
+    metrics::{self, Metric},
+    secrets::{Secrets, SecretsError, SweepSecrets},
+};
+use store::{GrownChain, KeptCheckpoint, Stored, Table, TableError};
 
 use crate::{
     Sweep,

@@ -1,9 +1,7 @@
 //! Where checkpoints go so that whoever can write the table cannot change them. What is there is never overwritten.
 
-use shared::{
-    config::{CheckpointTarget, TableConfig},
-    timestamp::Timestamp,
-};
+use domain::ids::Timestamp;
+use platform::config::{CheckpointTarget, TableConfig};
 
 mod bucket;
 mod directory;

@@ -3,19 +3,21 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use shared::{
-    clock::World,
+use domain::{
+    access::{alarm, service_mode::Mode},
+    ids::Timestamp,
+};
+use platform::{
     config::SweepConfig,
-    controls::{ControlsCache, alarm},
     metrics::{self, Metric},
-    mode::Mode,
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
+    runtime::World,
     secrets::Secrets,
-    table::{Table, TableError},
-    timestamp::Timestamp,
 };
+use serde_json::Value;
+use service::controls::ControlsCache;
+use store::{Table, TableError};
 
 mod alarms;
 mod checkpoints;

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use platform::{config::SweepConfig, telemetry};
 use serde_json::Value;
-use shared::{config::SweepConfig, telemetry};
 use sweep::Sweep;
 
 #[tokio::main(flavor = "current_thread")]

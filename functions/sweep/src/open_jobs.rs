@@ -5,14 +5,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use shared::{
+use domain::{
+    ids::{RequestId, Timestamp, UserId},
     job::Job,
-    metrics::{self, Metric},
-    request_id::RequestId,
-    table::{Stored, TableError, keys},
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use platform::metrics::{self, Metric};
+use store::{Stored, TableError, keys};
 
 use crate::{Sweep, overdue};
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use shared::{
-    backoff::Backoff,
+use domain::{
+    ids::{RequestId, Timestamp, UserId},
     job::{Job, JobEvent, JobState},
+    limits::Backoff,
+};
+use platform::{
     metrics::Metric,
     queue::{Bell, QueueError},
-    request_id::RequestId,
-    table::{Commit, Heartbeat, Stored, TableError, keys},
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use store::{Commit, Heartbeat, Stored, TableError, keys};
 
 use crate::{
     Fault, Sweep, SweepReport,
@@ -178,12 +178,11 @@ fn due(job: &Job, now: Timestamp) -> Due {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::{
+    use domain::{
         audit::AuditHead,
         catalogue::ToolEffect,
-        digest::Digest,
-        job::{Lease, NewJob, Resolution, ResolvedBy, Start},
-        step::Step,
+        ids::Digest,
+        job::{Lease, NewJob, Resolution, ResolvedBy, Start, Step},
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);

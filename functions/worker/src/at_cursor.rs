@@ -1,12 +1,8 @@
 //! The step at the cursor with what it needs: the job as last committed, what is to be sent, and until when there is time.
 
-use shared::{
-    digest::{Digest, DigestKey},
-    intent::{CallKey, Intent},
-    job::Job,
-    submission::Call,
-    timestamp::Timestamp,
-    trace::TraceParent,
+use domain::{
+    ids::{Digest, DigestKey, Timestamp, TraceParent},
+    job::{CallKey, Intent, Job, submission::Call},
 };
 
 use crate::prepare::Derived;

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::ids::Timestamp;
 use futures_util::{StreamExt, stream};
-use shared::{metrics::Metric, queue::Bell, timestamp::Timestamp};
+use platform::{metrics::Metric, queue::Bell};
 
 use crate::{LEAST_TIME, Worker, run_job};
 
@@ -42,8 +43,8 @@ async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> b
     let began = began();
     let ended = Box::pin(run_job::run(worker, &bell, deadline)).await;
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let trace_id = bell.traceparent.as_deref().and_then(shared::trace::TraceParent::parse);
-    let trace_id = trace_id.as_ref().map(shared::trace::TraceParent::trace_id);
+    let trace_id = bell.traceparent.as_deref().and_then(domain::ids::TraceParent::parse);
+    let trace_id = trace_id.as_ref().map(domain::ids::TraceParent::trace_id);
     match ended {
         Ok(outcome) => {
             tracing::info!(

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{
+use domain::{
     audit::AuditEvent,
     catalogue::{Tool, ToolEffect, ToolEntry},
-    intent::{Intent, Via},
-    job::JobEvent,
+    job::{Intent, JobEvent, Via},
+};
+use platform::{
     openclaw::{
         CallAnswer, GatewayTokens, JournalSeen,
         journal::{Expected, JournalAnswer, JournaledCall},

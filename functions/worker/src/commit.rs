@@ -1,13 +1,12 @@
 //! Committing a change of a job this worker holds, with its audit record.
 
-use shared::{
-    audit::{Actor, AuditContext, AuditEvent, AuditRecord},
+use domain::{
+    audit::{AuditContext, AuditEvent, AuditRecord},
+    ids::Actor,
     job::{Job, JobEvent, JobState, TransitionError},
-    metrics::Metric,
-    queue::QueueError,
-    secrets::SecretsError,
-    table::{Commit, Stored, TableError},
 };
+use platform::{metrics::Metric, queue::QueueError, secrets::SecretsError};
+use store::{Commit, Stored, TableError};
 
 use crate::Worker;
 
@@ -70,7 +69,7 @@ impl Worker {
         Ok(None)
     }
 
-    fn audit_context<'a>(&'a self, job: &'a Job, at: shared::timestamp::Timestamp) -> AuditContext<'a> {
+    fn audit_context<'a>(&'a self, job: &'a Job, at: domain::ids::Timestamp) -> AuditContext<'a> {
         AuditContext::at_cursor(job, at, Actor::Worker, self.policy.version())
     }
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-use shared::{
-    backoff::Backoff,
+use domain::{
     conversation::{self, TurnPlace},
-    job::{Attempt, JobEvent},
-    openclaw::{CallAnswer, journal::Expected},
-    submission::EndOfConversation,
+    job::{Attempt, JobEvent, submission::EndOfConversation},
+    limits::Backoff,
 };
+use platform::openclaw::{CallAnswer, journal::Expected};
+use serde_json::json;
 
 use crate::{
     Worker,

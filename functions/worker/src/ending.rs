@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use shared::{
-    approval::{self, Approval, Approver, Bound},
+use domain::{
     audit::AuditEvent,
-    digest::Digest,
-    job::{Job, JobEvent, JobState, ResultRef},
-    metrics::{self, Metric},
-    queue::Bell,
-    step::StepOutcome,
-    timestamp::Timestamp,
-    trace::TraceParent,
+    ids::{Approver, Digest, Timestamp, TraceParent},
+    job::{
+        Job, JobEvent, JobState, ResultRef, StepOutcome,
+        approval::{self, Approval, Bound},
+    },
 };
+use platform::{metrics::Metric, queue::Bell};
+use service::job_metrics;
 
 use crate::{
     Worker,
@@ -157,7 +156,7 @@ pub(crate) async fn after_the_end(
     trace: Option<&TraceParent>,
 ) -> Result<Rung, RunError> {
     let Some(after) = committed else { return Ok(Rung::LeaseLost) };
-    metrics::finished(&worker.world, worker.policy.catalogue(), before, &after, sent_at);
+    job_metrics::finished(&worker.world, worker.policy.catalogue(), before, &after, sent_at);
     if !after.state.is_over() {
         ring(worker, &after, trace, Duration::ZERO).await?;
         return Ok(Rung::Later);
@@ -169,7 +168,7 @@ pub(crate) async fn after_the_end(
 /// A job whose payload has gone: nothing can be sent, and what was sent cannot be asked for without its arguments.
 pub(crate) async fn without_payload(worker: &Worker, job: &Job, trace: Option<&TraceParent>) -> Result<Rung, RunError> {
     let intent = job.step().and_then(|step| step.intent.as_ref());
-    let turn = job.step().is_some_and(|step| step.kind != shared::step::StepKind::Call);
+    let turn = job.step().is_some_and(|step| step.kind != domain::job::StepKind::Call);
     let ending = match intent {
         Some(_) if turn => Ending::failed("payload_missing", None),
         Some(_) => Ending::unknown(),

@@ -7,19 +7,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use shared::{
-    approval::{self, Approver, Bound},
-    catalogue::{Tool, ToolEffect},
-    explanation::explanation,
-    intent::Via,
-    metrics::Metric,
-    mode::Controls,
-    openclaw::CallAnswer,
-    policy::{Asked, Decided, DenyReason, Gate, Gated, PolicyDecision},
-    step::Step,
-    summary,
-    user_id::UserId,
+use domain::{
+    access::service_mode::Controls,
+    catalogue::{Tool, ToolEffect, approval_summary},
+    ids::{Approver, UserId},
+    job::{
+        Step, Via,
+        approval::{self, Bound},
+    },
+    policy::{Asked, Decided, DenyReason, Gate, Gated, PolicyDecision, explanation},
 };
+use platform::{metrics::Metric, openclaw::CallAnswer};
 
 use crate::{
     Worker,
@@ -62,7 +60,7 @@ impl Worker {
             Ok(decided) => Ok(Permitted { tool, decided }),
             Err(Barred::Ends(ending)) => Err(Verdict::End(ending)),
             // What cannot be shown whole cannot be approved.
-            Err(Barred::Asks(_)) if summary::describe(tool, &cursor.work.arguments).is_err() => {
+            Err(Barred::Asks(_)) if approval_summary::describe(tool, &cursor.work.arguments).is_err() => {
                 Err(Verdict::End(Ending::refused("arguments_not_showable")))
             }
             Err(Barred::Asks(approver)) => Err(Verdict::Ask(approver, tool.entry.approval_within())),

@@ -3,16 +3,15 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use shared::{
-    intent::JournalId,
+use domain::{ids::Timestamp, job::JournalId};
+use platform::{
     metrics::Metric,
     openclaw::{
         GatewayTokens, JournalSeen,
         journal::{Expected, JournalHealth},
     },
-    table::Fence,
-    timestamp::Timestamp,
 };
+use store::Fence;
 
 use crate::{Worker, commit::RunError};
 

@@ -6,17 +6,19 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use shared::{
-    clock::World,
-    config::WorkerConfig,
-    controls::ControlsCache,
-    openclaw::{Gateway, GatewayClientError, GatewayTokens},
+use domain::{
+    ids::Timestamp,
     policy::{Policy, PolicyFault},
-    queue::Queue,
-    secrets::{Secrets, SecretsError},
-    table::Table,
-    timestamp::Timestamp,
 };
+use platform::{
+    config::WorkerConfig,
+    openclaw::{Gateway, GatewayClientError, GatewayTokens},
+    queue::Queue,
+    runtime::World,
+    secrets::{Secrets, SecretsError},
+};
+use service::controls::ControlsCache;
+use store::Table;
 
 mod at_cursor;
 mod batch;

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use shared::{
-    admission,
+use domain::{
     conversation::{Conversation, ConversationName, NotInLine},
+    ids::{RequestId, TraceParent, UserId},
     job::Job,
-    metrics::Metric,
-    queue::Bell,
-    request_id::RequestId,
-    table::{EndOf, Line, Stored, TableError},
-    trace::TraceParent,
-    user_id::UserId,
+    limits::admission,
 };
+use platform::{metrics::Metric, queue::Bell};
+use store::{EndOf, Line, Stored, TableError};
 
 use crate::{Worker, verdict::Ending};
 

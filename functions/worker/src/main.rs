@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared::{config::WorkerConfig, telemetry};
+use platform::{config::WorkerConfig, telemetry};
 use worker::Worker;
 
 #[tokio::main(flavor = "current_thread")]

@@ -3,12 +3,14 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-use shared::{
-    canonical,
-    step::{Step, StepOutcome},
-    submission::{Turn, Work},
+use domain::{
+    job::{
+        Step, StepOutcome,
+        submission::{Turn, Work},
+    },
+    json::canonical,
 };
+use serde_json::Value;
 
 use crate::{Worker, at_cursor::AtCursor, commit::RunError};
 

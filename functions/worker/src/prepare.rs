@@ -3,17 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-use shared::{
+use domain::{
     audit::AuditEvent,
-    canonical,
-    derive::{self, DeriveFault},
-    digest::{Digest, DigestKey},
-    job::{Job, JobEvent, ResultRef},
-    step::{Step, StepKind},
-    submission::{self, Call, Turn, Work},
-    table::Payload,
+    ids::{Digest, DigestKey},
+    job::{
+        Job, JobEvent, ResultRef, Step, StepKind,
+        submission::{self, Call, Turn, Work},
+    },
+    json::{
+        canonical,
+        references::{self, DeriveFault},
+    },
 };
+use serde_json::Value;
+use store::Payload;
 
 use crate::{Worker, at_cursor::AtCursor, commit::RunError, verdict::Ending};
 
@@ -90,7 +93,7 @@ impl Worker {
         }
         let resolve = |value: &Value| {
             let found = |step: usize| results.iter().find(|(from, _)| *from == step).map(|(_, result)| result);
-            let resolved = derive::resolve(value, found, ARGUMENTS_AT_MOST).map_err(|fault| match fault {
+            let resolved = references::resolve(value, found, ARGUMENTS_AT_MOST).map_err(|fault| match fault {
                 DeriveFault::TooLong => Ending::failed_unsent("derived_invalid"),
                 DeriveFault::Missing { .. } | DeriveFault::NotEarlier { .. } | DeriveFault::NotAReference { .. } => {
                     Ending::failed_unsent("derived_missing")

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use shared::{
+use domain::{
     audit::AuditEvent,
-    intent::Via,
-    job::{Job, JobEvent, Resolution, ResolvedBy},
-    openclaw::{CallAnswer, journal::Expected},
+    job::{Job, JobEvent, Resolution, ResolvedBy, Via},
 };
+use platform::openclaw::{CallAnswer, journal::Expected};
 
 use crate::{Worker, commit::RunError, run_job::Rung};
 

@@ -1,18 +1,18 @@
 //! The end of a round: what was called in it goes into the audit chain, and what the agent proposed becomes steps of the job,
 //! each decided as if its user had asked for it, only that every value of it is derived.
 
-use shared::{
+use domain::{
     audit::{AgentCall, AuditEvent, ProposalDecision},
-    canonical,
-    catalogue::{Tool, ToolEffect},
-    digest::Digest,
-    job::{JobEvent, STEPS_GROWN_AT_MOST},
-    openclaw::turns::{FenceDecision, Round, RoundCall},
+    catalogue::{Tool, ToolEffect, approval_summary, visible_text},
+    ids::Digest,
+    job::{
+        JobEvent, STEPS_GROWN_AT_MOST, Step, StepKind, StepOutcome,
+        submission::{Call, Turn, Work},
+    },
+    json::canonical,
     policy::{Asked, DenyReason, Gate},
-    step::{Step, StepKind, StepOutcome},
-    submission::{Call, Turn, Work},
-    summary,
 };
+use platform::openclaw::turns::{FenceDecision, Round, RoundCall};
 
 use crate::{
     Worker, at_cursor::AtCursor, commit::RunError, ending, gate::Standing, run_job::Rung, turn_verdict, verdict::Ending,
@@ -147,7 +147,9 @@ impl Worker {
         record.policies = gated.decided.policies;
         match gated.gate {
             Gate::Run => None,
-            Gate::Ask(_) => summary::describe(tool, &call.arguments).is_err().then_some("arguments_not_showable"),
+            Gate::Ask(_) => {
+                approval_summary::describe(tool, &call.arguments).is_err().then_some("arguments_not_showable")
+            }
             // Nobody chose that: it waits at the cursor until the mode can be read.
             Gate::Refuse(DenyReason::ModeReadOnly) if !controls.is_set() => None,
             Gate::Refuse(reason) | Gate::Explain(reason) => Some(reason.code()),
@@ -157,7 +159,7 @@ impl Worker {
 
 /// A name as it can be kept and shown.
 fn shown(name: &str) -> String {
-    summary::visible(name).chars().take(NAME_AT_MOST).collect()
+    visible_text::visible(name).chars().take(NAME_AT_MOST).collect()
 }
 
 fn round_ended(

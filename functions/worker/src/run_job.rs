@@ -1,16 +1,15 @@
 //! One ring of one job: claim it, take the step at the cursor on by one answer, commit what came of it.
 
-use shared::{
-    audit::Actor,
-    job::{Job, JobEvent, JobState, Lease},
+use domain::{
+    ids::{Actor, Timestamp, TraceParent},
+    job::{Job, JobEvent, JobState, Lease, StepKind, submission::Work},
+};
+use platform::{
     metrics::{self, Metric},
     queue::Bell,
-    step::StepKind,
-    submission::Work,
-    table::{Commit, Payload, Stored},
-    timestamp::Timestamp,
-    trace::TraceParent,
 };
+use service::job_metrics;
+use store::{Commit, Payload, Stored};
 
 use crate::{
     LEASE_MARGIN, Worker,
@@ -166,7 +165,7 @@ async fn lapse(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
     let lapsed = worker.table.lapse_approval(&worker.world, job, Actor::Worker, worker.policy.version()).await?;
     // Somebody was quicker: a yes, a no or a cancel.
     let Some(took) = lapsed else { return Ok(Rung::NothingToDo) };
-    metrics::finished(&worker.world, worker.policy.catalogue(), &took.before, &took.after, None);
+    job_metrics::finished(&worker.world, worker.policy.catalogue(), &took.before, &took.after, None);
     line::leave(worker, &took.after).await;
     Ok(Rung::Over(took.after.state))
 }

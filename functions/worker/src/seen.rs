@@ -1,13 +1,15 @@
 //! What is kept of an agent's progress while its turn goes on.
 
-use shared::{
-    canonical,
-    job::Seen,
-    openclaw::turns::{FenceDecision, Round, RoundCall, RoundProgress},
-    progress::{CallState, KEPT, Progress},
-    summary,
-    timestamp::Timestamp,
+use domain::{
+    catalogue::visible_text,
+    ids::Timestamp,
+    job::{
+        Seen,
+        progress::{CallState, KEPT, Progress},
+    },
+    json::canonical,
 };
+use platform::openclaw::turns::{FenceDecision, Round, RoundCall, RoundProgress};
 
 use crate::Worker;
 
@@ -33,9 +35,9 @@ impl Worker {
         Progress {
             at: Timestamp::from_millis(one.at_ms),
             what: one.what,
-            tool: tool.map(|name| shown(summary::visible(name), NAME_AT_MOST)),
+            tool: tool.map(|name| shown(visible_text::visible(name), NAME_AT_MOST)),
             state: one.state,
-            arguments: arguments.map(|value| shown(summary::visible_value(&value).to_string(), ARGUMENTS_AT_MOST)),
+            arguments: arguments.map(|value| shown(visible_text::visible_value(&value).to_string(), ARGUMENTS_AT_MOST)),
         }
     }
 }

@@ -5,19 +5,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{
-    backoff::Backoff,
+use domain::{
     catalogue::AgentEntry,
     conversation::{self, TurnPlace},
-    intent::{JournalId, Via},
-    job::{Attempt, JobEvent},
-    openclaw::{
-        CallAnswer, GatewayTokens,
-        journal::Expected,
-        turns::{TurnAnswer, TurnState},
+    job::{
+        Attempt, JobEvent, JournalId, Via,
+        submission::{self, Turn},
     },
+    limits::Backoff,
     policy::{Decided, DenyReason, TalkAsked, TurnGate, TurnGated},
-    submission::{self, Turn},
+};
+use platform::openclaw::{
+    CallAnswer, GatewayTokens,
+    journal::Expected,
+    turns::{TurnAnswer, TurnState},
 };
 
 use crate::{
@@ -191,7 +192,7 @@ impl Worker {
         // An agent that has gone from the catalogue since is only asked for.
         let gone = AgentEntry::gone(&cursor.work.agent);
         let agent = self.policy.agent(&cursor.work.agent).unwrap_or(&gone);
-        let nothing = shared::step::Step::turn(String::new(), None);
+        let nothing = domain::job::Step::turn(String::new(), None);
         let step = cursor.job.step().unwrap_or(&nothing);
         let sent_at = step.intent.as_ref().map_or(now, |intent| intent.recorded_at);
         let random = self.world.number();

@@ -4,18 +4,17 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use shared::{
-    backoff::Backoff,
+use domain::{
     catalogue::AgentEntry,
-    job::{Job, JobState},
-    openclaw::{
-        CallAnswer,
-        turns::{Round, TurnFailure, TurnState},
-    },
-    step::{Step, StepOutcome},
-    timestamp::Timestamp,
+    ids::Timestamp,
+    job::{Job, JobState, Step, StepOutcome},
+    limits::Backoff,
 };
+use platform::openclaw::{
+    CallAnswer,
+    turns::{Round, TurnFailure, TurnState},
+};
+use serde_json::{Value, json};
 
 use crate::verdict::{DEADLINE_PASSED, Ending};
 

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-use shared::{
-    approval::Approver,
-    backoff::Backoff,
+use domain::{
     catalogue::{ToolEffect, ToolEntry},
-    intent::Via,
-    job::{Attempt, Job, JobState},
-    openclaw::{CallAnswer, ToolEnd},
-    step::{Step, StepOutcome},
-    timestamp::Timestamp,
+    ids::{Approver, Timestamp},
+    job::{Attempt, Job, JobState, Step, StepOutcome, Via},
+    limits::Backoff,
 };
+use platform::openclaw::{CallAnswer, ToolEnd};
+use serde_json::Value;
 
 /// After its deadline, a call whose outcome cannot be had is asked for this much longer before it counts as unknown.
 const GRACE: Duration = Duration::from_secs(900);

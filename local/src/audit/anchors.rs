@@ -3,15 +3,15 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use serde_json::Value;
-use shared::{
-    audit::{AuditHead, ChainName},
-    canonical,
-    checkpoint::{Checkpoint, CheckpointVerifier, End, JobEnd, PublicKey, UserEnd, file_name},
-    digest::Digest,
-    request_id::RequestId,
-    view::parse_support_code,
+use domain::{
+    audit::{
+        AuditHead, ChainName,
+        checkpoint::{Checkpoint, CheckpointVerifier, End, JobEnd, PublicKey, UserEnd, file_name},
+    },
+    ids::{Digest, RequestId, parse_support_code},
+    json::canonical,
 };
+use serde_json::Value;
 
 use super::{
     source::{AuditError, ReadJob, Source, names},

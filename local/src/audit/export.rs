@@ -7,8 +7,9 @@ use std::{
     path::Path,
 };
 
+use domain::audit::{ChainName, checkpoint::End};
 use serde_json::json;
-use shared::{audit::ChainName, checkpoint::End, table::FoundChain};
+use store::FoundChain;
 
 use super::source::{AuditError, JOBS, REFUSALS, ReadJob, Source, beside_file, job_file};
 use crate::data::{DataError, failed};

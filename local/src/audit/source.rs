@@ -6,17 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::{
+    access::session::BadSessionKey,
+    audit::{AuditHead, ChainName, checkpoint::End},
+    ids::{RequestId, UserId, parse_support_code, support_code},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::{
-    audit::{AuditHead, ChainName},
-    checkpoint::End,
-    request_id::RequestId,
-    session::BadSessionKey,
-    table::{ChainPage, FoundChain, Item, Stored, Table, TableError},
-    user_id::UserId,
-    view::{parse_support_code, support_code},
-};
+use store::{ChainPage, FoundChain, Item, Stored, Table, TableError};
 
 use crate::data::{DataError, failed};
 

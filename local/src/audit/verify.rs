@@ -2,15 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use shared::{
-    audit::{ChainFault, ChainName, Verifier},
-    checkpoint::PublicKey,
-    request_id::RequestId,
-    table::FoundChain,
-    timestamp::Timestamp,
-    user_id::UserId,
-    view::support_code,
+use domain::{
+    audit::{ChainFault, ChainName, Verifier, checkpoint::PublicKey},
+    ids::{RequestId, Timestamp, UserId, support_code},
 };
+use store::FoundChain;
 
 use super::{
     anchors,

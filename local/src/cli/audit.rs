@@ -3,8 +3,12 @@
 use std::{fmt::Write, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use domain::{
+    audit::checkpoint::PublicKey,
+    ids::{RequestId, UserId, parse_support_code},
+};
+use platform::runtime::World;
 use serde::Deserialize;
-use shared::{checkpoint::PublicKey, clock::World, request_id::RequestId, user_id::UserId, view::parse_support_code};
 
 use super::{
     Failure,

@@ -7,11 +7,11 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use shared::{
-    clock::World,
+use domain::ids::Timestamp;
+use platform::{
     config::{self, Env},
     dead_letters::{DeadLetters, Letter},
-    timestamp::Timestamp,
+    runtime::World,
 };
 
 use super::{Failure, output::say};

@@ -2,8 +2,8 @@
 
 use std::{net::Ipv4Addr, path::Path};
 
+use platform::runtime::World;
 use serde_json::{Value, json};
-use shared::clock::World;
 use tokio::task::JoinSet;
 
 use self::transcript::{Transcript, claims, effects, refused, shows, status_is, succeeded, text, verified};

@@ -1,6 +1,6 @@
 //! `local engines`: table, queue and WeChat stub alone, for functions that `cargo lambda watch` runs.
 
-use shared::clock::World;
+use platform::runtime::World;
 
 use super::{EngineArgs, Failure, output::say, secrets::value, signals::Stop};
 use crate::{

@@ -1,6 +1,6 @@
 //! `local id`: what a Mini Program makes for each request.
 
-use shared::clock::World;
+use platform::runtime::World;
 
 use super::{Failure, output::say};
 

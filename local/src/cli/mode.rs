@@ -7,16 +7,18 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use shared::{
+use domain::{
+    access::service_mode::{Controls, Mode, Reason, Setting},
     audit::OperatorActor,
-    clock::World,
-    config,
-    controls::{self, Change},
-    mode::{Controls, Mode, Reason, Setting},
+    ids::Timestamp,
     policy::Policy,
-    table::{Applied, Table},
-    timestamp::Timestamp,
 };
+use platform::{config, runtime::World};
+use service::{
+    change_mode::{self, Change},
+    controls,
+};
+use store::{Applied, Table};
 
 use super::{
     Failure,
@@ -104,7 +106,7 @@ fn about<E: Display>(tool: &str) -> impl FnOnce(E) -> Failure {
 async fn act(table: &Table, change: Option<&Change>, policy_version: &str) -> Result<(), Failure> {
     let world = World::system();
     if let Some(change) = change {
-        match controls::change(table, &world, OperatorActor::Command, change, policy_version).await? {
+        match change_mode::change(table, &world, OperatorActor::Command, change, policy_version).await? {
             Applied::Done => {}
             Applied::Overtaken => say("Another change came later, and holds instead."),
         }
@@ -163,7 +165,7 @@ impl Display for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::mode::{CheckpointSeen, ToolSwitch};
+    use domain::access::service_mode::{CheckpointSeen, ToolSwitch};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 

@@ -3,7 +3,7 @@
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use shared::clock::World;
+use platform::runtime::World;
 
 use super::{Failure, output::say};
 use crate::{

@@ -39,7 +39,8 @@ pub(super) fn log_to_stderr(filter: &str) {
 /// The most that is logged, whatever was asked for: below `info`, libraries quote requests and answers, and with them
 /// openids, arguments and digest keys. Ours do not at any level.
 fn ceiling() -> Targets {
-    let ours = ["edge_auth", "worker", "status", "sweep", "operator", "shared", "local"];
+    let ours =
+        ["edge_auth", "worker", "status", "sweep", "operator", "domain", "platform", "store", "service", "local"];
     Targets::new()
         .with_default(LevelFilter::INFO)
         .with_targets(ours.map(|name| (name, LevelFilter::TRACE)))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use shared::policy::{OperatorPolicy, Policy, PolicyFiles, SCHEMA};
+use domain::policy::{OperatorPolicy, Policy, PolicyFiles, SCHEMA};
 
 use super::{Failure, output::say};
 use crate::data::{checkout, failed};

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use shared::{jwks::JwksSource, operator::OperatorAudience};
+use domain::access::operator_token::OperatorAudience;
+use platform::jwks::JwksSource;
 
 use super::{Failure, OperatorArgs, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{

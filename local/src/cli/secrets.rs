@@ -9,12 +9,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
-use shared::{
-    clock::World,
+use platform::{
     config::{self, Env},
-    table::Table,
+    runtime::World,
 };
+use serde_json::Value;
+use store::Table;
 
 use super::{Failure, output::say};
 use crate::{

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shared::clock::World;
+use platform::runtime::World;
 
 use super::{Failure, output::say, signals::Stop};
 use crate::{

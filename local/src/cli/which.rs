@@ -6,10 +6,8 @@ use std::{
 };
 
 use clap::Args;
-use shared::{
-    config::{self, Env},
-    table::Table,
-};
+use platform::config::{self, Env};
+use store::Table;
 
 use super::Failure;
 use crate::{

@@ -19,7 +19,7 @@ impl Drop for Scratch {
 
 /// A built page, and beside it what must not be served.
 fn built() -> (Scratch, ConsoleOptions) {
-    let root = Scratch(std::env::temp_dir().join(format!("console-{}", shared::clock::World::system().nonce())));
+    let root = Scratch(std::env::temp_dir().join(format!("console-{}", platform::runtime::World::system().nonce())));
     let dir = root.path().join("dist");
     std::fs::create_dir_all(dir.join("assets")).unwrap();
     for (name, text) in [

@@ -1,6 +1,6 @@
 //! Steps that are not taken.
 
-use shared::timestamp::Timestamp;
+use domain::ids::Timestamp;
 
 /// Why a step is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,8 @@
 //! Signing keys: one is active. Of sessions, edge-auth's document leads with private halves, and status has public ones; of
 //! checkpoints, sweep has both halves and nobody else any.
 
+use domain::ids::Timestamp;
 use serde_json::{Value, json};
-use shared::timestamp::Timestamp;
 
 use super::{
     Documents, Done, Holder, Kind, Refusal, Request, SPREAD, Stage, Todo, UNSEEN, clear_mark, mark, set_mark, todo,

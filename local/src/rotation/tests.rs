@@ -1,6 +1,6 @@
 use super::*;
 use crate::secrets;
-use shared::clock::World;
+use platform::runtime::World;
 
 const T0: Timestamp = Timestamp::from_millis(1_900_000_000_000);
 const SESSION: Duration = Duration::from_secs(7200);

@@ -7,12 +7,12 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::json;
-use shared::{
-    audit::{Actor, AuditContext, AuditEvent, AuditHead, AuditRecord},
-    aws::AwsSettings,
-    timestamp::Timestamp,
+use domain::{
+    audit::{AuditContext, AuditEvent, AuditHead, AuditRecord},
+    ids::{Actor, Timestamp},
 };
+use platform::aws::AwsSettings;
+use serde_json::json;
 
 use super::directory;
 
@@ -124,7 +124,7 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
     records[1]["tool"] = json!("other");
     let (code, _, err) = verify(&records, id);
     assert!(code == Some(1) && err.contains("record 3"), "{err}");
-    let empty = json!({"length": 0, "digest": shared::digest::Digest::ZERO});
+    let empty = json!({"length": 0, "digest": domain::ids::Digest::ZERO});
     std::fs::write(&file, json!({"request_id": id, "records": [], "head": empty}).to_string()).unwrap();
     assert!(refusal(&["audit", "verify", file.to_str().unwrap()]).contains("has no record"), "every job has one");
     std::fs::write(&file, json!({"request_id": "x\nok: 3", "records": [], "head": empty}).to_string()).unwrap();

@@ -4,8 +4,8 @@ use local::{
     routes::ROUTES,
     service::{Options, Service, ServiceError},
 };
+use platform::runtime::World;
 use serde_json::{Value, json};
-use shared::clock::World;
 
 use super::{directory, http};
 

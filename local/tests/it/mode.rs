@@ -2,9 +2,9 @@
 
 use std::{path::Path, process::Command};
 
+use domain::access::service_mode::Mode;
 use local::service::{Options, Service};
 use serde_json::Value;
-use shared::mode::Mode;
 
 use super::{directory, http};
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use aws_sdk_sqs::types::QueueAttributeName;
+use domain::ids::Timestamp;
 use local::{
     backend::Backend,
     connector::InProcess,
     poller::{Batches, Pollers},
 };
-use shared::{clock::World, timestamp::Timestamp};
+use platform::runtime::World;
 use tokio::sync::mpsc;
 
 /// Says which bodies it got, fails those named `fail`, and panics on one named `panic`.

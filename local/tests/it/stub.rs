@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use local::wechat_stub::{WechatStub, openid};
+use platform::runtime::World;
 use serde_json::Value;
-use shared::clock::World;
 
 use super::http;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use domain::{
+    ids::DigestKey,
+    job::approval::{self, Bound, Standing},
+};
 use integration_tests::{App, events};
 use serde_json::json;
-use shared::{
-    approval::{self, Bound, Standing},
-    digest::DigestKey,
-    table::DecisionMade,
-};
+use store::DecisionMade;
 
 use super::{COFFEES, DEAR, pay, payment, payments};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::ids::Digest;
 use integration_tests::{App, Setup};
 use serde_json::json;
-use shared::digest::Digest;
 
 use super::{COFFEES, pay, payment, payments, refusals};
 
@@ -237,8 +237,8 @@ async fn while_wechat_is_away_nothing_is_decided_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn guessing_is_charged_before_wechat_is_asked() {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
-        edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_secs(600), 5);
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
+        edge.limits.submissions = domain::limits::Rate::new(Duration::from_secs(600), 5);
     };
     let app = App::with(Setup { edge, ..Setup::default() }).await;
     let alice = app.login("alice").await;

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::{App, Client, events};
 use serde_json::json;
-use shared::policy::{Policy, PolicyFiles};
 
 use super::{COFFEES, DEAR, pay, payments};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::{App, Client, Fault, events};
 use serde_json::json;
-use shared::policy::{Policy, PolicyFiles};
 
 use super::{COFFEES, DEAR, pay, payment, payments, unlimited};
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
-use shared::{controls::MAX_AGE, mode::Mode, table::DecisionMade};
+use service::controls::MAX_AGE;
+use store::DecisionMade;
 
 use super::{COFFEES, pay, payment, payments, refusals};
 
@@ -108,8 +110,8 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
 
 #[tokio::test]
 async fn what_the_ladder_refuses_at_the_edge_is_charged_and_recorded() {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
-        edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_secs(600), 4);
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
+        edge.limits.submissions = domain::limits::Rate::new(Duration::from_secs(600), 4);
     };
     let mut app = App::with(Setup { edge, ..Setup::default() }).await;
     let alice = app.login("alice").await;

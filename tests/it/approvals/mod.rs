@@ -29,8 +29,8 @@ fn payment(amount: u64) -> Value {
 
 /// Without a limit that matters, for tests that submit and decide a lot.
 fn unlimited() -> Setup {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
-        edge.limits.submissions = shared::rate_limit::Rate::new(std::time::Duration::from_millis(1), 100_000);
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
+        edge.limits.submissions = domain::limits::Rate::new(std::time::Duration::from_millis(1), 100_000);
         edge.limits.in_flight = 1000;
     };
     Setup { edge, ..Setup::default() }

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
+use domain::audit::ChainName;
 use integration_tests::{App, Fault};
 use local::audit::{self as walk, Scope, Source, Verification};
-use shared::{audit::ChainName, clock::Clock};
+use platform::runtime::Clock;
 
 use super::{closed, operator, world};
 
@@ -16,7 +17,7 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
     let app = App::start().await;
     let world = &world(&app);
     let config = app.deployment.sweep().table;
-    let faulty = &shared::table::Table::new(config.aws.dynamodb(), config.table, config.retention);
+    let faulty = &store::Table::new(config.aws.dynamodb(), config.table, config.retention);
     for fault in [Fault::LostAfter, Fault::Twice, Fault::Late, Fault::LostBefore].repeat(3) {
         // One move of the head goes wrong; while the SDK repeats it, others go ahead.
         let hit = AtomicBool::new(false);

@@ -3,13 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{audit::AuditHead, ids::Digest, json::canonical};
+use platform::runtime::{Clock, World};
 use serde_json::{Value, json};
-use shared::{
-    audit::AuditHead,
-    canonical,
-    clock::{Clock, World},
-    digest::Digest,
-};
 
 use super::{Signed, head_of, record, text, with, world};
 

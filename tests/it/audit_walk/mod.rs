@@ -4,18 +4,14 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    audit::{OperatorActor, OperatorEvent, RefusalEvent, checkpoint::PublicKey},
+    ids::{Digest, OperatorId, UserId, support_code},
+};
 use integration_tests::{App, Client};
 use local::audit::{self as walk, Report, Scope, Source, Verification};
+use platform::runtime::{Clock, System, World};
 use serde_json::{Value, json};
-use shared::{
-    approval::OperatorId,
-    audit::{OperatorActor, OperatorEvent, RefusalEvent},
-    checkpoint::PublicKey,
-    clock::{Clock, System, World},
-    digest::Digest,
-    user_id::UserId,
-    view::support_code,
-};
 
 mod appends;
 mod checkpoints;

@@ -5,13 +5,13 @@ use std::{
     process::Command,
 };
 
+use domain::{
+    audit::{AuditHead, verify},
+    ids::Digest,
+    json::canonical,
+};
 use integration_tests::mini_gateway::checkout;
 use serde_json::{Value, json};
-use shared::{
-    audit::{AuditHead, verify},
-    canonical,
-    digest::Digest,
-};
 
 use super::Signed;
 

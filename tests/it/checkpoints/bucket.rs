@@ -8,8 +8,8 @@ use std::{
 
 use hmac::{Hmac, KeyInit, Mac};
 use integration_tests::App;
+use platform::{config::CheckpointTarget, metrics::Metric};
 use sha2::{Digest as _, Sha256};
-use shared::{config::CheckpointTarget, metrics::Metric};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use domain::limits::Rate;
 use integration_tests::{App, Client, Contract, Fault, Reply, Setup};
-use shared::{config::EdgeAuthConfig, rate_limit::Rate};
+use platform::config::EdgeAuthConfig;
 
 use super::{in_line, kept};
 use crate::workflows::say_in;

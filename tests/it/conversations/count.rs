@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use domain::limits::Rate;
 use integration_tests::{App, Client, Fault, Setup};
+use platform::config::EdgeAuthConfig;
 use serde_json::json;
-use shared::{config::EdgeAuthConfig, rate_limit::Rate};
 
 use super::{
     cap::{begin, capped, say, watch, with_one_that_never_began},

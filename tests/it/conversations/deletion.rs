@@ -1,8 +1,11 @@
 use std::time::Duration;
 
+use domain::{
+    access::service_mode::Mode,
+    job::{JobState, StepKind},
+};
 use integration_tests::{App, Client, Contract, Fault, Reply, Setup};
 use serde_json::{Value, json};
-use shared::{job::JobState, mode::Mode, step::StepKind};
 
 use super::{in_line, kept, unlimited};
 use crate::workflows::say_in;
@@ -158,7 +161,7 @@ async fn a_closed_service_deletes_nothing_and_any_other_does() {
 
 #[tokio::test]
 async fn a_user_with_every_long_place_taken_can_still_delete_and_not_without_end() {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
         (edge.limits.in_flight, edge.limits.in_flight_long) = (2, 3);
     };
     let app = App::with(Setup { edge, ..Setup::default() }).await;

@@ -1,6 +1,6 @@
+use domain::{conversation::LINE_AT_MOST, job::JobState, policy::Policy};
 use integration_tests::{App, Client, Fault};
 use serde_json::json;
-use shared::{conversation::LINE_AT_MOST, job::JobState, policy::Policy};
 
 use super::{in_line, kept, unlimited};
 use crate::workflows::{note, say_in, steps, two_agents};
@@ -118,17 +118,17 @@ async fn whoever_is_next_is_rung_for_when_the_first_is_over_without_a_worker() {
     let ids = [says(&app, &alice, "trip").await, says(&app, &alice, "trip").await];
     // The one behind has been found not to be first: it sleeps.
     let sleeping = app.stored(&alice, &ids[1]).await;
-    let now = shared::clock::Clock::now(&app.clock);
-    let lease = shared::job::Lease { owner: "w".into(), expires_at: now.plus(std::time::Duration::from_secs(60)) };
-    let claimed = sleeping.apply(shared::job::JobEvent::Claimed { lease }, now).unwrap();
+    let now = platform::runtime::Clock::now(&app.clock);
+    let lease = domain::job::Lease { owner: "w".into(), expires_at: now.plus(std::time::Duration::from_secs(60)) };
+    let claimed = sleeping.apply(domain::job::JobEvent::Claimed { lease }, now).unwrap();
     let check_at = now.plus(std::time::Duration::from_secs(15));
-    let attempt = shared::job::Attempt::NotStarted;
-    let asleep = claimed.apply(shared::job::JobEvent::PutBack { check_at, attempt }, now).unwrap();
+    let attempt = domain::job::Attempt::NotStarted;
+    let asleep = claimed.apply(domain::job::JobEvent::PutBack { check_at, attempt }, now).unwrap();
     app.table.commit(&sleeping, &asleep, "test").await.unwrap();
     drop(app.receive().await);
     assert_eq!(alice.cancel(&ids[0]).await.status, 200);
     let woken = app.stored(&alice, &ids[1]).await;
-    assert_eq!((woken.state, woken.claimable(shared::clock::Clock::now(&app.clock))), (JobState::Retrying, true));
+    assert_eq!((woken.state, woken.claimable(platform::runtime::Clock::now(&app.clock))), (JobState::Retrying, true));
     let bells = app.receive().await;
     assert!(bells.iter().any(|bell| bell.body().is_some_and(|body| body.contains(&ids[1]))), "{bells:?}");
     assert_eq!(in_line(&app, &alice, "trip").await, [ids[1].clone()]);

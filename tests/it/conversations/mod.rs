@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::{conversation::Conversation, limits::Rate};
 use integration_tests::{App, Client, Setup};
-use shared::{conversation::Conversation, rate_limit::Rate};
 
 mod cap;
 mod count;
@@ -14,7 +14,7 @@ mod own;
 
 /// Without a limit that matters but that of the line.
 async fn unlimited() -> App {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
         (edge.limits.in_flight, edge.limits.in_flight_long) = (100, 100);
     };

@@ -1,7 +1,7 @@
 //! Invariant 10, *own data only*: a conversation is its user's own, whatever it is called.
 
+use domain::conversation::{TurnPlace, session_key};
 use serde_json::json;
-use shared::conversation::{TurnPlace, session_key};
 
 use super::{in_line, kept, unlimited};
 use crate::workflows::say_in;

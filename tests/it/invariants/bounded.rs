@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use domain::limits::admission::JobKind;
 use integration_tests::{App, Fault, Setup, app::AFTER_A_CRASH};
 use serde_json::json;
-use shared::admission::JobKind;
 
 #[tokio::test]
 async fn a_result_over_the_cap_is_not_kept_by_a_gateway_without_a_journal_either() {
     let mut app = App::with(Setup {
         journal: false,
         unjournaled_writes: true,
-        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000),
+        edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000),
         ..Setup::default()
     })
     .await;
@@ -28,7 +28,7 @@ async fn a_result_over_the_cap_is_not_kept_by_a_gateway_without_a_journal_either
 #[tokio::test]
 async fn sixteen_that_race_get_no_more_than_the_burst() {
     let app = App::with(Setup {
-        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_secs(2), 3),
+        edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_secs(2), 3),
         ..Setup::default()
     })
     .await;
@@ -53,7 +53,7 @@ async fn sixteen_that_race_get_no_more_than_the_burst() {
 #[tokio::test]
 async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
     let mut app = App::with(Setup {
-        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000),
+        edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000),
         ..Setup::default()
     })
     .await;

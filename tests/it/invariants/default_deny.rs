@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::App;
 use serde_json::json;
-use shared::policy::{Policy, PolicyFiles};
 
 #[tokio::test]
 async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_intent() {

@@ -2,14 +2,16 @@
 
 use std::{sync::atomic, time::Duration};
 
+use domain::job::JobState;
 use integration_tests::{App, Client, Fault, app::AFTER_A_CRASH};
+use platform::runtime::Clock;
 use serde_json::json;
-use shared::{clock::Clock, job::JobState, table::Commit};
+use store::Commit;
 
 use super::{INVOKE, claim_and_die};
 
 /// A job that another worker has taken over from one that died: as the first one left it, and as it is now.
-async fn taken_over(app: &mut App) -> (Client, String, shared::job::Job, shared::job::Job) {
+async fn taken_over(app: &mut App) -> (Client, String, domain::job::Job, domain::job::Job) {
     let alice = app.login("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;

@@ -2,9 +2,11 @@
 
 use std::{sync::atomic, time::Duration};
 
+use domain::job::JobState;
 use integration_tests::{App, Fault};
+use platform::runtime::Clock;
 use serde_json::json;
-use shared::{clock::Clock, job::JobState, table::Commit};
+use store::Commit;
 
 #[tokio::test]
 async fn without_the_record_of_its_intent_alone_no_write_leaves() {
@@ -45,7 +47,7 @@ async fn a_cancel_that_arrives_before_the_intent_stops_the_call() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     // The worker is reading the payload now, and does not see this before it commits its intent.
-    let cancelled = claimed.apply(shared::job::JobEvent::CancelRequested, app.clock.now()).unwrap();
+    let cancelled = claimed.apply(domain::job::JobEvent::CancelRequested, app.clock.now()).unwrap();
     assert!(matches!(app.table.commit(&claimed, &cancelled, "cancel").await.unwrap(), Commit::Done));
     worker.await.unwrap();
     app.faults.none();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use integration_tests::{App, Setup};
+use platform::runtime::Clock;
 use serde_json::json;
-use shared::clock::Clock;
 
 use super::claim_and_die;
 

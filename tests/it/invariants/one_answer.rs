@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::job::JobState;
 use integration_tests::App;
 use serde_json::json;
-use shared::job::JobState;
 
 use super::INVOKE;
 

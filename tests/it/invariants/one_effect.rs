@@ -3,8 +3,8 @@
 use std::{sync::atomic, time::Duration};
 
 use integration_tests::{App, Fault};
+use platform::runtime::Clock;
 use serde_json::json;
-use shared::clock::Clock;
 
 #[tokio::test]
 async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot_it() {
@@ -37,7 +37,7 @@ async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot
 #[tokio::test]
 async fn the_highest_sequence_of_a_journal_is_never_forgotten() {
     let app = App::start().await;
-    let id = shared::intent::JournalId { journal: "j".into(), boot: "b".into() };
+    let id = domain::job::JournalId { journal: "j".into(), boot: "b".into() };
     for sequence in [10, 7, 11, 3] {
         app.table.see_gateway(&id, sequence, app.clock.now()).await.unwrap();
     }

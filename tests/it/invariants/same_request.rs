@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn eight_different_requests_that_race_under_one_id_are_one_and_seven_are_told() {
     let mut app = App::with(Setup {
-        edge: |edge| edge.limits.submissions = shared::rate_limit::Rate::new(Duration::from_millis(1), 1000),
+        edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000),
         ..Setup::default()
     })
     .await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use integration_tests::{App, Fault, app::AFTER_A_CRASH};
+use platform::metrics::{Dimension, Metric};
 use serde_json::json;
-use shared::metrics::{Dimension, Metric};
 
 use super::{count, state, submitted, unlimited};
 

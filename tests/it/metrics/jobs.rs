@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::Fault;
+use platform::metrics::{Dimension, Metric};
 use serde_json::json;
-use shared::{
-    metrics::{Dimension, Metric},
-    policy::{Policy, PolicyFiles},
-};
 
 use super::{count, state, submitted, tool, unlimited};
 

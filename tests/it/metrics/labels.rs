@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-use shared::{
-    http::Code,
+use domain::{
     job::JobState,
-    metrics::{Dimension, Metric},
     policy::{DenyReason, Policy},
 };
+use platform::{
+    http::Code,
+    metrics::{Dimension, Metric},
+};
+use serde_json::json;
 
 use super::unlimited;
 

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use domain::limits::Rate;
 use integration_tests::{App, Client, Setup, mini_gateway::checkout};
 use local::service::{Options, Service};
+use platform::metrics::{Dimension, Metric};
 use serde_json::Value;
-use shared::{
-    metrics::{Dimension, Metric},
-    rate_limit::Rate,
-};
 
 mod faults;
 mod jobs;
@@ -24,7 +22,7 @@ fn tool(name: &str) -> [(Dimension, &str); 1] {
 }
 
 async fn unlimited() -> App {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = Rate::new(Duration::from_millis(1), 1000);
         edge.login_rate = Rate::new(Duration::from_millis(1), 1000);
     };

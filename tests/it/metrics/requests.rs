@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use domain::limits::Rate;
 use integration_tests::{App, Fault, Setup};
+use platform::metrics::{Dimension, Metric};
 use serde_json::{Value, json};
-use shared::{
-    metrics::{Dimension, Metric},
-    rate_limit::Rate,
-};
 
 use super::{count, unlimited};
 
@@ -82,7 +80,7 @@ async fn each_login_has_an_outcome() {
 #[tokio::test]
 async fn what_limits_refuse_is_counted_as_limited() {
     let edge =
-        |edge: &mut shared::config::EdgeAuthConfig| edge.limits.submissions = Rate::new(Duration::from_secs(60), 2);
+        |edge: &mut platform::config::EdgeAuthConfig| edge.limits.submissions = Rate::new(Duration::from_secs(60), 2);
     let app = App::with(Setup { edge, ..Setup::default() }).await;
     let alice = app.login("alice").await;
     for _ in 0..5 {

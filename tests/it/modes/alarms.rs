@@ -5,14 +5,11 @@ use std::{
     time::Duration,
 };
 
+use domain::access::service_mode::{Controls, Mode};
 use integration_tests::{App, Fault, Setup};
+use platform::{metrics::Metric, runtime::Clock};
 use serde_json::{Value, json};
-use shared::{
-    clock::Clock,
-    controls,
-    metrics::Metric,
-    mode::{Controls, Mode},
-};
+use service::controls;
 
 const GATEWAY: &str = "prod-gateway-not-ready";
 const AUDIT: &str = "prod-audit-failing";

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use integration_tests::{App, Client};
+use platform::config::CHECKPOINT_MAX_AGE_S;
 use serde_json::json;
-use shared::{config::CHECKPOINT_MAX_AGE_S, controls};
+use service::controls;
 
 const TOOL: &str = "ledger_delete";
 const MAX_AGE: Duration = Duration::from_secs(CHECKPOINT_MAX_AGE_S);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use domain::access::service_mode::Mode;
 use integration_tests::{App, Client, Fault, Setup};
+use platform::metrics::Metric;
 use serde_json::{Value, json};
-use shared::{controls, metrics::Metric, mode::Mode};
+use service::controls;
 
 mod alarms;
 mod destructive;

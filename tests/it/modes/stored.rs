@@ -10,18 +10,20 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use domain::{
+    access::service_mode::{CheckpointSeen, Controls, Mode, Reason, Setting},
+    audit::OperatorActor,
+    ids::{OperatorId, Timestamp},
+};
 use integration_tests::{App, Fault, Setup};
 use local::begin::begin;
+use platform::runtime::{Clock, System, World};
 use serde_json::{Value, json};
-use shared::{
-    approval::OperatorId,
-    audit::OperatorActor,
-    clock::{Clock, System, World},
-    controls::{self, Change, ControlsCache},
-    mode::{CheckpointSeen, Controls, Mode, Reason, Setting},
-    table::{Applied, Table},
-    timestamp::Timestamp,
+use service::{
+    change_mode::{self, Change},
+    controls::{self, ControlsCache},
 };
+use store::{Applied, Table};
 use tokio::task::JoinSet;
 
 fn world(app: &App) -> World {
@@ -59,7 +61,7 @@ async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
             changes.spawn(async move {
                 let actor = OperatorActor::Operator(OperatorId::from_random([n; 16]));
                 let change = Change::mode(mode, Reason::parse(&format!("change {n}")).unwrap());
-                controls::change(&table, &world, actor, &change, "p").await.unwrap()
+                change_mode::change(&table, &world, actor, &change, "p").await.unwrap()
             });
         }
         let applied = changes.join_all().await;

@@ -10,10 +10,10 @@ use std::{
 
 use integration_tests::{App, OperatorClient};
 use operator::Operator;
-use shared::{
-    clock::World,
+use platform::{
     jwks::{AGAIN_AFTER, JwksSource, LAST_GOOD_FOR, MAX_AGE},
     metrics::history::History,
+    runtime::World,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,7 +60,7 @@ impl Issuer {
 /// The app, whose operators' keys come from this issuer.
 fn at(app: &mut App, issuer: &Issuer) {
     let config =
-        shared::config::OperatorConfig { jwks: JwksSource::parse(&issuer.url).unwrap(), ..app.deployment.operator() };
+        platform::config::OperatorConfig { jwks: JwksSource::parse(&issuer.url).unwrap(), ..app.deployment.operator() };
     let world: World = app.functions.world.clone();
     app.functions.operator = Arc::new(Operator::remembering(config, world, History::default()).unwrap());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use integration_tests::App;
 use serde_json::json;
-use shared::controls;
+use service::controls;
 
 use super::{list, told};
 

@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::{Value, json};
-use shared::{
-    approval::{Approval, Approver, DecidedBy, Decision, OperatorId},
-    digest::Digest,
-    mode::{CheckpointSeen, Controls, Mode, Setting, ToolSwitch},
+use domain::{
+    access::service_mode::{CheckpointSeen, Controls, Mode, Setting, ToolSwitch},
+    ids::{Approver, Digest, OperatorId, Timestamp, UserId},
+    job::approval::{Approval, DecidedBy, Decision},
     policy::{Asked, Gate, Policy, PolicyFiles, TalkAsked, TurnGate},
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use serde_json::{Value, json};
 
 use super::oracle::{Case, Yes};
 

@@ -1,11 +1,9 @@
 //! A policy that cannot be evaluated denies, at the edge and at the worker, and is counted for its alarm.
 
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::App;
+use platform::metrics::Metric;
 use serde_json::json;
-use shared::{
-    metrics::Metric,
-    policy::{Policy, PolicyFiles},
-};
 
 /// The first amount that cannot be multiplied so often.
 const OVERFLOWS: &str = "@id(\"overflows\") forbid (principal, action, resource is MiniProgram::Tool) when { \

@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
+use domain::limits::Rate;
 use edge_auth::EdgeAuth;
 use integration_tests::{App, Client, Setup};
+use platform::{config::CHECKPOINT_MAX_AGE_S, runtime::Clock};
 use serde_json::Value;
-use shared::{clock::Clock, config::CHECKPOINT_MAX_AGE_S, controls, rate_limit::Rate, table::DecisionMade};
+use service::controls;
+use store::DecisionMade;
 use worker::Worker;
 
 use super::{
@@ -36,7 +39,7 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+        let edge = |edge: &mut platform::config::EdgeAuthConfig| {
             edge.limits.submissions = Rate::new(Duration::from_millis(1), 1000);
             edge.login_rate = Rate::new(Duration::from_millis(1), 1000);
         };

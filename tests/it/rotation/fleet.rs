@@ -3,6 +3,10 @@
 use super::load::{HeldCursor, HeldSession};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use domain::{
+    audit::checkpoint::{CheckpointVerifier, PublicKey},
+    ids::Timestamp,
+};
 use edge_auth::EdgeAuth;
 use integration_tests::{App, secrets_manager::SecretsManager};
 use local::{
@@ -12,11 +16,9 @@ use local::{
     secrets,
     wechat_stub::{AppSecrets, WechatStub},
 };
-use shared::{
-    checkpoint::{CheckpointVerifier, PublicKey},
-    clock::{Clock, System, World},
+use platform::{
+    runtime::{Clock, System, World},
     secrets::SecretSource,
-    timestamp::Timestamp,
 };
 use status::Status;
 use sweep::Sweep;
@@ -95,7 +97,7 @@ impl Fleet {
         fleet
     }
 
-    async fn start_instances(&mut self, aws: &shared::aws::AwsSettings) {
+    async fn start_instances(&mut self, aws: &platform::aws::AwsSettings) {
         let source = |name: &str| SecretSource::Manager(format!("stack/{name}"));
         let (mut edge, mut status, mut worker) =
             (self.app.deployment.edge_auth(), self.app.deployment.status(), self.app.deployment.worker());
@@ -103,7 +105,7 @@ impl Fleet {
         edge.table.aws = aws.clone();
         edge.wechat_base_url = self.wechat.base_url();
         // The load comes from one address.
-        edge.login_rate = shared::rate_limit::Rate::new(Duration::from_millis(1), 10_000);
+        edge.login_rate = domain::limits::Rate::new(Duration::from_millis(1), 10_000);
         status.secrets = source("status");
         status.table.aws = aws.clone();
         worker.secrets = source("worker");

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use domain::ids::Timestamp;
 use integration_tests::{Client, Reply};
 use local::front::Functions;
 use serde_json::{Value, json};
-use shared::timestamp::Timestamp;
 use tokio::task::JoinSet;
 
 use super::fleet::{Fleet, INSTANCES};

@@ -1,8 +1,8 @@
 //! What a user's agents remember, and whom the user may talk to.
 
+use domain::access::service_mode::Mode;
 use integration_tests::{App, Client, Contract};
 use serde_json::{Value, json};
-use shared::mode::Mode;
 
 use crate::{turns::roomy, workflows::say_in};
 
@@ -103,7 +103,7 @@ async fn the_agents_are_those_that_a_user_may_talk_to_now() {
     assert_eq!(listed.body, json!({"agents": [{"name": "main", "title": "Assistant"}]}));
     Contract::of_the_checkout().check("GET", "/v1/agents", &listed);
     app.mode(Mode::Closed).await;
-    app.advance(shared::controls::MAX_AGE).await;
+    app.advance(service::controls::MAX_AGE).await;
     assert_eq!(alice.get("/v1/agents").await.body, json!({"agents": []}));
     assert_eq!(app.anonymous().get("/v1/agents").await.verdict(), (401, "no_session"));
     app.stop().await;

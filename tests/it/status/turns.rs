@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::policy::{Policy, PolicyFiles};
 use integration_tests::{App, Client, Contract, Reply};
 use serde_json::{Value, json};
-use shared::policy::{Policy, PolicyFiles};
 
 use crate::{turns::roomy, workflows::say};
 

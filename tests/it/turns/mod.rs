@@ -17,8 +17,8 @@ const TURNS: &str = "/miniprogram/v1/turns";
 
 /// Room for many long jobs, so that a test can do a lot.
 pub(crate) fn roomy() -> Setup {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
-        edge.limits.submissions = shared::rate_limit::Rate::new(std::time::Duration::from_millis(1), 100_000);
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
+        edge.limits.submissions = domain::limits::Rate::new(std::time::Duration::from_millis(1), 100_000);
         edge.limits.in_flight = 1000;
         edge.limits.in_flight_long = 1000;
     };

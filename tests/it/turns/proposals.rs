@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, events};
 use serde_json::{Value, json};
-use shared::mode::Mode;
 
 use super::{outcomes, reply, roomy, say, settle, submit, verdict};
 

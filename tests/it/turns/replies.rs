@@ -2,9 +2,9 @@
 
 use std::sync::atomic;
 
+use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
-use shared::mode::Mode;
 
 use super::{TURNS, reply, roomy, say, settle, submit, verdict};
 

@@ -2,14 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use domain::job::{Job, JobEvent, JobState, Lease, Ring, RingSecret};
 use integration_tests::{App, Client, Fault, Setup};
+use platform::runtime::Clock;
 use serde_json::{Value, json};
-use shared::{
-    clock::Clock,
-    job::{Job, JobEvent, JobState, Lease},
-    ring::{Ring, RingSecret},
-    table::{Commit, Stored},
-};
+use store::{Commit, Stored};
 
 use super::{roomy, say, submit};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use integration_tests::{App, Client};
+use platform::runtime::Clock;
 use serde_json::json;
-use shared::clock::Clock;
 
 use super::{roomy, say, settle, settle_slowly, submit, until_asked, verdict};
 

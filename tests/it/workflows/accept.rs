@@ -1,13 +1,12 @@
 use std::time::Duration;
 
-use integration_tests::{App, Client, Setup};
-use serde_json::{Value, json};
-use shared::{
-    clock::Clock,
-    job::{Job, JobState},
+use domain::{
+    job::{Job, JobState, StepKind},
     policy::Policy,
-    step::StepKind,
 };
+use integration_tests::{App, Client, Setup};
+use platform::runtime::Clock;
+use serde_json::{Value, json};
 
 use super::{from, note, say, say_in, steps, two_agents};
 

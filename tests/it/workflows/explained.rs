@@ -1,8 +1,8 @@
 //! What the ladder makes of turns and workflows.
 
+use domain::access::service_mode::Mode;
 use integration_tests::{App, Setup};
 use serde_json::{Value, json};
-use shared::mode::Mode;
 
 use super::{from, note, say, steps};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::limits::Rate;
 use integration_tests::{App, Client, Fault, Setup};
 use serde_json::{Value, json};
-use shared::rate_limit::Rate;
 
 use super::{note, say, steps};
 
@@ -12,7 +12,7 @@ const QUICK: usize = 3;
 const LONG: usize = 2;
 
 async fn app() -> App {
-    let edge = |edge: &mut shared::config::EdgeAuthConfig| {
+    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
         (edge.limits.in_flight, edge.limits.in_flight_long) = (QUICK, LONG);
     };

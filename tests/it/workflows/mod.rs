@@ -1,7 +1,7 @@
 //! Turns of agents, and jobs of several steps, at the front door: what is accepted, as what, and what is refused.
 
+use domain::policy::{Policy, PolicyFiles};
 use serde_json::{Value, json};
-use shared::policy::{Policy, PolicyFiles};
 
 mod accept;
 mod explained;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use integration_tests::App;
+use platform::runtime::Clock;
 use serde_json::{Value, json};
-use shared::clock::Clock;
 
 use crate::turns::roomy;
 

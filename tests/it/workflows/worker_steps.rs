@@ -165,7 +165,7 @@ async fn a_value_from_an_earlier_step_is_asked_about_and_sent_as_it_was_approved
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded", "{job}");
     let written = notes(&app, &id);
-    assert_eq!((written.len(), shared::summary::visible(&written[1])), (2, shown));
+    assert_eq!((written.len(), domain::catalogue::visible_text::visible(&written[1])), (2, shown));
     let events = events(&alice, &id).await;
     let behind = events.iter().skip_while(|event| *event != "derived").take(2).collect::<Vec<_>>();
     assert_eq!(behind, ["derived", "approval_asked"], "{events:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use integration_tests::Fault;
 use local::poller;
-use shared::clock::Clock;
+use platform::runtime::Clock;
 
 use super::{Hidden, Run};
 use crate::samples::Series;

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use shared::{
+use domain::{
+    access::service_mode::{CheckpointSeen, Mode, Reason},
     audit::OperatorActor,
-    clock::{Clock, System, World},
-    controls::{self, Change},
-    mode::{CheckpointSeen, Mode, Reason},
     policy::Policy,
-    table::Applied,
 };
+use platform::runtime::{Clock, System, World};
+use service::change_mode::{self, Change};
+use store::Applied;
 
 use super::App;
 
 impl App {
-    /// Sets the service's mode, as the command line does. Every function sees it once [`controls::MAX_AGE`] has passed.
+    /// Sets the service's mode, as the command line does. Every function sees it once [`service::controls::MAX_AGE`] has passed.
     pub async fn mode(&self, mode: Mode) {
         self.change(&Change::mode(mode, reason())).await;
     }
@@ -42,7 +42,7 @@ impl App {
 
     async fn change(&self, change: &Change) {
         let world = World::new(Arc::new(self.clock.clone()), Arc::new(System));
-        let changed = controls::change(&self.table, &world, OperatorActor::Command, change, "policy-tests").await;
+        let changed = change_mode::change(&self.table, &world, OperatorActor::Command, change, "policy-tests").await;
         assert_eq!(changed.expect("the table answers"), Applied::Done);
     }
 }

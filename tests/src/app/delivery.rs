@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
 use local::poller;
+use platform::runtime::Clock;
 use serde_json::{Value, json};
-use shared::clock::Clock;
 
 use super::{AFTER_A_CRASH, App};
 use crate::Client;

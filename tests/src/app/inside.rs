@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use domain::{ids::RequestId, job::Via};
 use serde_json::Value;
-use shared::{intent::Via, request_id::RequestId, table::Stored};
+use store::Stored;
 
 use super::App;
 use crate::Client;
@@ -25,7 +26,7 @@ impl App {
     }
 
     /// The stored job, seen from inside: only for what no client may see.
-    pub async fn stored(&self, client: &Client, id: &str) -> shared::job::Job {
+    pub async fn stored(&self, client: &Client, id: &str) -> domain::job::Job {
         let user = client.user_id.parse().expect("a user id");
         let id: RequestId = id.parse().expect("a request id");
         match self.table.job(user, id).await.expect("the table answers") {

@@ -2,15 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use domain::policy::Policy;
 use edge_auth::EdgeAuth;
 use local::{configs::Deployment, front::Functions, listener::Server, wechat_stub::WechatStub};
-use shared::{
+use platform::{
     aws::AwsSettings,
-    clock::{System, World},
     config::EdgeAuthConfig,
-    policy::Policy,
-    table::Table,
+    runtime::{System, World},
 };
+use store::Table;
 use sweep::Sweep;
 use worker::Worker;
 

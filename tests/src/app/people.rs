@@ -1,12 +1,12 @@
 //! Users and operators: who logs in, and who says yes.
 
-use serde_json::json;
-use shared::{
-    approval::{DecidedBy, OperatorId, Said},
-    clock::Clock,
-    digest::Digest,
-    table::DecisionMade,
+use domain::{
+    ids::{Digest, OperatorId},
+    job::approval::{DecidedBy, Said},
 };
+use platform::runtime::Clock;
+use serde_json::json;
+use store::DecisionMade;
 use uuid::Uuid;
 
 use super::App;

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
+use domain::access::service_mode::Mode;
 use edge_auth::EdgeAuth;
 use local::{
     backend::Backend,
@@ -12,15 +13,14 @@ use local::{
     wechat_stub::WechatStub,
 };
 use operator::Operator;
-use shared::{
+use platform::{
     aws::AwsSettings,
-    clock::{System, World},
     config::{EdgeAuthConfig, WorkerConfig},
     metrics::{Meter, history::History},
-    mode::Mode,
-    table::Table,
+    runtime::{System, World},
 };
 use status::Status;
+use store::Table;
 use sweep::Sweep;
 use uuid::Uuid;
 use worker::Worker;

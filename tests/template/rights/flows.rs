@@ -6,12 +6,12 @@ use edge_auth::EdgeAuth;
 use integration_tests::{App, operator::OperatorClient, secrets_manager::SecretsManager};
 use local::front::Functions;
 use operator::Operator;
-use serde_json::{Value, json};
-use shared::{
-    clock::{System, World},
+use platform::{
     config::{CheckpointTarget, TableConfig},
+    runtime::{System, World},
     secrets::SecretSource,
 };
+use serde_json::{Value, json};
 use status::Status;
 use sweep::Sweep;
 use worker::Worker;

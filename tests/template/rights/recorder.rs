@@ -9,8 +9,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
     runtime_components::RuntimeComponents,
 };
+use platform::aws::AwsSettings;
 use serde_json::Value;
-use shared::aws::AwsSettings;
 
 use super::Rights;
 

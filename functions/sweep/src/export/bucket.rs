@@ -11,8 +11,9 @@ use aws_sigv4::{
     },
     sign::v4,
 };
+use domain::ids::{Digest, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use shared::{aws::AwsSettings, digest::Digest, timestamp::Timestamp};
+use platform::aws::AwsSettings;
 
 use super::ExportError;
 

@@ -1,10 +1,7 @@
 //! A look at a round that has its intent: what became of it, and whether it has to go again.
 
-use shared::{
-    intent::{Intent, Via},
-    openclaw::{CallAnswer, GatewayTokens, journal::Expected, turns::TurnState},
-    submission::Turn,
-};
+use domain::job::{Intent, Via, submission::Turn};
+use platform::openclaw::{CallAnswer, GatewayTokens, journal::Expected, turns::TurnState};
 
 use super::{Held, send::Sending};
 use crate::{Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, ending, run_job::Rung, verdict::Ending};

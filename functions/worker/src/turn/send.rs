@@ -1,16 +1,13 @@
 //! A round is sent: its intent first, then the round under its key.
 
-use shared::{
+use domain::{
     audit::AuditEvent,
-    intent::{Intent, JournalId, Via},
-    job::JobEvent,
-    openclaw::{
-        CallAnswer, GatewayTokens,
-        journal::Expected,
-        turns::{JournaledTurn, TurnState},
-    },
-    ring::RingSecret,
-    submission::Turn,
+    job::{Intent, JobEvent, JournalId, RingSecret, Via, submission::Turn},
+};
+use platform::openclaw::{
+    CallAnswer, GatewayTokens,
+    journal::Expected,
+    turns::{JournaledTurn, TurnState},
 };
 
 use super::{Ready, session_of};

@@ -1,7 +1,6 @@
-use shared::{
-    intent::{Intent, JournalId, Via},
+use domain::{
+    job::{Intent, JournalId, RingSecret, Via},
     policy::Policy,
-    ring::RingSecret,
 };
 
 use super::*;

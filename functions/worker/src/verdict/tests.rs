@@ -1,15 +1,13 @@
 //! What every answer comes to, for each kind of call.
 
 use super::*;
-use shared::{
+use domain::{
     audit::AuditHead,
-    digest::Digest,
-    intent::JournalId,
-    job::{NewJob, Start},
-    openclaw::Refusal,
+    ids::{Digest, UserId},
+    job::{JournalId, NewJob, Start},
     policy::Policy,
-    user_id::UserId,
 };
+use platform::openclaw::Refusal;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 

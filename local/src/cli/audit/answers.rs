@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use domain::{
+    audit::{self, AuditHead},
+    ids::RequestId,
+};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::{
-    audit::{self, AuditHead},
-    request_id::RequestId,
-};
 
 use super::super::{Failure, output::say};
 use crate::data::failed;
@@ -29,7 +29,7 @@ pub(crate) struct Chain {
 #[derive(Debug, Deserialize)]
 struct Head {
     length: u64,
-    digest: shared::digest::Digest,
+    digest: domain::ids::Digest,
 }
 
 impl Chain {

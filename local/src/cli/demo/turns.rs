@@ -4,8 +4,8 @@
 //! With the stand-in for a model every claim is checked. A real model says what it likes: then only what the service
 //! promises is.
 
+use platform::runtime::World;
 use serde_json::{Value, json};
-use shared::clock::World;
 
 use super::{
     super::{

@@ -3,18 +3,19 @@
 use std::{collections::BTreeSet, fmt::Display, process::ExitCode, time::Duration};
 
 use clap::Args;
-use serde_json::Value;
-use shared::{
-    canonical,
-    clock::World,
-    config::{self, Env},
-    mode::{CheckpointSeen, Controls, Mode, Setting},
+use domain::{
+    access::service_mode::{CheckpointSeen, Controls, Mode, Setting},
+    catalogue::approval_summary,
+    ids::{Timestamp, UserId},
+    json::canonical,
     policy::{Asked, Decided, Gate, Gated, Policy, TalkAsked, TurnGate, TurnGated},
-    summary,
-    table::Table,
-    timestamp::Timestamp,
-    user_id::UserId,
 };
+use platform::{
+    config::{self, Env},
+    runtime::World,
+};
+use serde_json::Value;
+use store::Table;
 
 use super::{Failure, Folder, say};
 
@@ -152,7 +153,7 @@ fn a_call(policy: &Policy, about: &Circumstances, tool: &str, args: &ExplainArgs
     tell("policies", listed(if policies.is_empty() { &said.policies } else { &policies }));
     tell("errors", listed(if errors.is_empty() { &said.errors } else { &errors }));
     if let (Gate::Ask(_), Some(tool)) = (gate, policy.tool(tool)) {
-        match summary::describe(tool, &arguments) {
+        match approval_summary::describe(tool, &arguments) {
             Ok(described) => tell("asks", described.summary),
             Err(error) => tell("asks", error),
         }
@@ -204,7 +205,7 @@ fn told(gate: Gate) -> String {
 }
 
 const fn code(gate: Gate) -> u8 {
-    use shared::approval::Approver;
+    use domain::ids::Approver;
     match gate {
         Gate::Run => 0,
         Gate::Ask(Approver::User) => 10,

@@ -1,0 +1,268 @@
+//! The ladder: how much the service does now. Each rung is weaker than the one above it, and whatever cannot be read acts as
+//! `read_only`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{catalogue::visible_text, ids::Timestamp};
+
+/// A rung of the ladder. The later of two does more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Nothing new is accepted.
+    Closed,
+    /// Nothing is called; what would have been done is told.
+    ExplainOnly,
+    /// Reads are called.
+    ReadOnly,
+    /// Everything that policy permits.
+    Full,
+}
+
+impl Mode {
+    /// Every rung, from the weakest.
+    pub const ALL: [Self; 4] = [Self::Closed, Self::ExplainOnly, Self::ReadOnly, Self::Full];
+
+    /// Its name, as it is stored and published.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::ExplainOnly => "explain_only",
+            Self::ReadOnly => "read_only",
+            Self::Full => "full",
+        }
+    }
+
+    /// How much it does, from 0.
+    pub const fn level(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::ExplainOnly => 1,
+            Self::ReadOnly => 2,
+            Self::Full => 3,
+        }
+    }
+
+    /// Parses a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+/// Why somebody changed what the service may do: 1 to 200 characters on one line, kept for ever in an audit chain, so it
+/// names nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(String);
+
+/// The text is no reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a reason is 1 to {} visible characters on one line", Reason::AT_MOST)]
+pub struct BadReason;
+
+impl Reason {
+    /// Characters of a reason.
+    pub const AT_MOST: usize = 200;
+
+    /// Parses what a person wrote.
+    pub fn parse(text: &str) -> Result<Self, BadReason> {
+        let text = text.trim();
+        let fits = !text.is_empty() && text.chars().count() <= Self::AT_MOST && !text.chars().any(visible_text::hidden);
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadReason) }
+    }
+
+    /// An alarm's.
+    pub fn of_alarm() -> Self {
+        Self("the alarm went off".to_owned())
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// [`Setting::by`] where nothing was ever set, or what was cannot be read.
+pub const MISSING: &str = "missing";
+/// What [`Setting::by`] begins with when an alarm chose.
+pub const ALARM: &str = "alarm:";
+
+/// A rung that somebody chose, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The rung.
+    pub mode: Mode,
+    /// Why, in a person's words.
+    pub reason: String,
+    /// `operator:<id>`, `alarm:<name>`, `command`, or [`MISSING`].
+    pub by: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// By how much the clocks of two functions may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// What was set for one tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolSwitch {
+    /// Its own rung; absent: the service's.
+    pub setting: Option<Setting>,
+    /// A destructive tool may run before this.
+    pub opened_until: Option<Timestamp>,
+}
+
+/// The last audit checkpoint, as the ladder knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointSeen {
+    /// Its number.
+    pub seq: u64,
+    /// When it was signed.
+    pub signed_at: Timestamp,
+    /// When it was exported; absent: it was not.
+    pub exported_at: Option<Timestamp>,
+}
+
+/// Everything that is set by people and alarms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controls {
+    /// For everything.
+    pub service: Setting,
+    /// For single tools.
+    pub tools: BTreeMap<String, ToolSwitch>,
+    /// The last checkpoint.
+    pub checkpoint: Option<CheckpointSeen>,
+    /// How old the last exported checkpoint may be for a destructive call.
+    pub checkpoint_max_age: Duration,
+}
+
+impl Controls {
+    /// What holds when nothing can be read: reads only.
+    pub fn unreadable(now: Timestamp) -> Self {
+        Self::reads_only("the mode cannot be read", now)
+    }
+
+    /// What holds when nothing was ever set: reads only.
+    pub fn unset(now: Timestamp) -> Self {
+        Self::reads_only("no mode was ever set", now)
+    }
+
+    /// What holds when nothing can be read any more: no more than when it could be last. What was closed stays closed, and what
+    /// was opened is not: the opening and the checkpoint may have been taken back since.
+    #[must_use]
+    pub fn unread(&self, now: Timestamp) -> Self {
+        let mut unread = Self::unreadable(now);
+        unread.service.mode = self.service.mode.min(Mode::ReadOnly);
+        let shut = |switch: &ToolSwitch| ToolSwitch { setting: switch.setting.clone(), opened_until: None };
+        unread.tools = self.tools.iter().map(|(tool, switch)| (tool.clone(), shut(switch))).collect();
+        unread
+    }
+
+    fn reads_only(reason: &str, now: Timestamp) -> Self {
+        let service = Setting { mode: Mode::ReadOnly, reason: reason.to_owned(), by: MISSING.to_owned(), at: now };
+        Self { service, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
+    }
+
+    /// Whether somebody chose the service's mode, and it could be read.
+    pub fn is_set(&self) -> bool {
+        self.service.by != MISSING
+    }
+
+    /// The rung of a tool: the weaker of the service's and its own.
+    pub fn mode_for(&self, tool: &str) -> Mode {
+        let own = self.tools.get(tool).and_then(|switch| switch.setting.as_ref());
+        own.map_or(self.service.mode, |own| own.mode.min(self.service.mode))
+    }
+
+    /// Whether an operator has opened a destructive tool, and the opening has not ended.
+    pub fn opened(&self, tool: &str, now: Timestamp) -> bool {
+        self.tools.get(tool).and_then(|switch| switch.opened_until).is_some_and(|until| now < until)
+    }
+
+    /// Whether what is done now can be proven later: the last checkpoint was signed and exported a short while ago.
+    pub fn audit_proven(&self, now: Timestamp) -> bool {
+        let exported = self.checkpoint.filter(|seen| seen.exported_at.is_some());
+        // One that was signed far ahead of now was signed by a clock that nobody can rely on.
+        let in_time = |at: Timestamp| at <= now.plus(CLOCKS_DIFFER) && now < at.plus(self.checkpoint_max_age);
+        exported.is_some_and(|seen| in_time(seen.signed_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    fn set(mode: Mode) -> Setting {
+        Setting { mode, reason: String::new(), by: "command".into(), at: NOW }
+    }
+
+    fn controls(service: Mode, tool: Option<Mode>) -> Controls {
+        let switch = ToolSwitch { setting: tool.map(set), opened_until: None };
+        Controls { service: set(service), tools: [("t".to_owned(), switch)].into(), ..Controls::unreadable(NOW) }
+    }
+
+    #[test]
+    fn a_tool_never_does_more_than_the_service() {
+        for service in Mode::ALL {
+            assert_eq!(controls(service, None).mode_for("t"), service);
+            for own in Mode::ALL {
+                assert_eq!(controls(service, Some(own)).mode_for("t"), own.min(service));
+                assert_eq!(controls(service, Some(own)).mode_for("other"), service);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_reads_only() {
+        let unreadable = Controls::unreadable(NOW);
+        assert_eq!(unreadable.mode_for("t"), Mode::ReadOnly);
+        assert!(!unreadable.opened("t", NOW) && !unreadable.audit_proven(NOW));
+    }
+
+    #[test]
+    fn what_cannot_be_read_any_more_does_no_more_than_before() {
+        for service in Mode::ALL {
+            for own in Mode::ALL {
+                let mut known = controls(service, Some(own));
+                known.tools.entry("t".into()).or_default().opened_until = Some(NOW.plus(Duration::from_secs(60)));
+                known.checkpoint_max_age = Duration::from_secs(60);
+                known.checkpoint = Some(CheckpointSeen { seq: 1, signed_at: NOW, exported_at: Some(NOW) });
+                let unread = known.unread(NOW);
+                assert_eq!(unread.mode_for("t"), known.mode_for("t").min(Mode::ReadOnly), "{service:?} {own:?}");
+                assert_eq!(unread.mode_for("other"), service.min(Mode::ReadOnly));
+                assert!(!unread.is_set() && !unread.opened("t", NOW) && !unread.audit_proven(NOW));
+                assert_eq!(unread.unread(NOW), unread, "however long it lasts");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_visible_line() {
+        for good in ["x", " the gateway was moved ", "\u{7f51}\u{5173}", &"x".repeat(200)] {
+            assert_eq!(Reason::parse(good).unwrap().text(), good.trim());
+        }
+        for bad in ["", " \t", "two\nlines", "a\u{202e}b", "a\u{0}", &"x".repeat(201)] {
+            assert_eq!(Reason::parse(bad), Err(BadReason), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_opening_and_a_checkpoint_end() {
+        let minute = Duration::from_secs(60);
+        let seen = |exported_at| CheckpointSeen { seq: 1, signed_at: NOW, exported_at };
+        let mut controls = controls(Mode::Full, None);
+        controls.tools.insert("t".into(), ToolSwitch { setting: None, opened_until: Some(NOW.plus(minute)) });
+        controls.checkpoint_max_age = minute;
+        controls.checkpoint = Some(seen(None));
+        assert!(controls.opened("t", NOW) && !controls.opened("t", NOW.plus(minute)) && !controls.opened("u", NOW));
+        assert!(!controls.audit_proven(NOW), "signed, but not exported");
+        controls.checkpoint = Some(seen(Some(NOW)));
+        assert!(controls.audit_proven(NOW) && !controls.audit_proven(NOW.plus(minute)));
+        // Signed ahead of now: by a clock that differs, or by one that is wrong.
+        assert!(controls.audit_proven(NOW.minus(minute)));
+        assert!(!controls.audit_proven(NOW.minus(minute + Duration::from_millis(1))));
+    }
+}

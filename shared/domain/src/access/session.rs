@@ -1,0 +1,194 @@
+//! Sessions: EdDSA-signed JWTs (RFC 8725). Only edge-auth can mint; everyone else holds public keys.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Timestamp, UserId};
+
+/// The `typ` of our tokens: a token of another kind, signed with the same key, is no session.
+pub const TOKEN_TYPE: &str = "mp-session+jwt";
+/// How far clocks may differ.
+pub const SKEW: Duration = Duration::from_secs(5);
+
+/// Who issues sessions and whom they are for.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: String,
+}
+
+/// A verified session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// Whose.
+    pub user_id: UserId,
+    /// When it began; compared with the user's not-before, in milliseconds.
+    pub began_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Why a token is no session. Clients are told "no session" and nothing more; the reason goes to a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SessionFault {
+    /// Not a JWT, or its signature does not verify.
+    #[error("signature")]
+    Signature,
+    /// Another algorithm than EdDSA.
+    #[error("algorithm")]
+    Algorithm,
+    /// Another `typ`.
+    #[error("type")]
+    Type,
+    /// A `kid` that is not on the list.
+    #[error("key_id")]
+    KeyId,
+    /// Another `iss` or `aud`.
+    #[error("audience")]
+    Audience,
+    /// Over, or not begun.
+    #[error("expired")]
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    /// `iat` in milliseconds: revocation is exact to the millisecond.
+    began_ms: i64,
+}
+
+/// Verifies sessions: a list of public keys by `kid`.
+pub struct SessionVerifier {
+    keys: BTreeMap<String, DecodingKey>,
+    audience: Audience,
+}
+
+/// Mints sessions.
+pub struct SessionSigner {
+    kid: String,
+    key: EncodingKey,
+    audience: Audience,
+}
+
+/// A key that cannot be used. Says which, never what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("signing key {kid} is not a usable Ed25519 key")]
+pub struct BadSessionKey {
+    /// Its id.
+    pub kid: String,
+}
+
+impl SessionVerifier {
+    /// From `(kid, base64url of the 32-byte public key)`.
+    pub fn new<'a>(
+        keys: impl IntoIterator<Item = (&'a str, &'a str)>,
+        audience: Audience,
+    ) -> Result<Self, BadSessionKey> {
+        let keys = keys
+            .into_iter()
+            .map(|(kid, x)| {
+                let key = DecodingKey::from_ed_components(x).map_err(|_| BadSessionKey { kid: kid.to_owned() })?;
+                Ok((kid.to_owned(), key))
+            })
+            .collect::<Result<_, BadSessionKey>>()?;
+        Ok(Self { keys, audience })
+    }
+
+    /// Verifies a token. The algorithm is ours, the key is from the list, and every claim is checked against `now`.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Session, SessionFault> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| SessionFault::Signature)?;
+        if header.alg != Algorithm::EdDSA {
+            return Err(SessionFault::Algorithm);
+        }
+        // An extension that the token calls critical is one that we do not know (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(SessionFault::Type);
+        }
+        if header.typ.as_deref() != Some(TOKEN_TYPE) {
+            return Err(SessionFault::Type);
+        }
+        let key = header.kid.as_deref().and_then(|kid| self.keys.get(kid)).ok_or(SessionFault::KeyId)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Times are checked below, against the caller's clock.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.set_issuer(&[&self.audience.issuer]);
+        validation.set_audience(&[&self.audience.audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &validation)
+            .map_err(|e| match e.kind() {
+                jsonwebtoken::errors::ErrorKind::InvalidIssuer
+                | jsonwebtoken::errors::ErrorKind::InvalidAudience
+                | jsonwebtoken::errors::ErrorKind::MissingRequiredClaim(_) => SessionFault::Audience,
+                _ => SessionFault::Signature,
+            })?
+            .claims;
+        let skew = SKEW.as_secs().cast_signed();
+        if now.seconds_floor() >= claims.exp.saturating_add(skew)
+            || now.seconds_floor().saturating_add(skew) < claims.nbf
+        {
+            return Err(SessionFault::Expired);
+        }
+        Ok(Session {
+            user_id: claims.sub.parse().map_err(|_| SessionFault::Audience)?,
+            began_at: Timestamp::from_millis(claims.began_ms),
+            expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)),
+        })
+    }
+}
+
+impl SessionSigner {
+    /// From a `kid` and the PKCS #8 PEM of its private key.
+    pub fn new(kid: &str, private_pem: &str, audience: Audience) -> Result<Self, BadSessionKey> {
+        let key =
+            EncodingKey::from_ed_pem(private_pem.as_bytes()).map_err(|_| BadSessionKey { kid: kid.to_owned() })?;
+        Ok(Self { kid: kid.to_owned(), key, audience })
+    }
+
+    /// Mints a session that begins at `began_at` and lasts for `lifetime`.
+    pub fn mint(
+        &self,
+        user_id: UserId,
+        began_at: Timestamp,
+        lifetime: Duration,
+    ) -> Result<(String, Session), BadSessionKey> {
+        let expires_at = Timestamp::from_millis(began_at.plus(lifetime).seconds_ceil() * 1000);
+        let claims = Claims {
+            iss: self.audience.issuer.clone(),
+            aud: self.audience.audience.clone(),
+            sub: user_id.to_string(),
+            iat: began_at.seconds_floor(),
+            nbf: began_at.seconds_floor(),
+            exp: expires_at.seconds_floor(),
+            began_ms: began_at.millis(),
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TOKEN_TYPE.to_owned());
+        header.kid = Some(self.kid.clone());
+        let token =
+            jsonwebtoken::encode(&header, &claims, &self.key).map_err(|_| BadSessionKey { kid: self.kid.clone() })?;
+        Ok((token, Session { user_id, began_at, expires_at }))
+    }
+}
+
+impl std::fmt::Debug for SessionVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionVerifier").field("kids", &self.keys.keys()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for SessionSigner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionSigner").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}

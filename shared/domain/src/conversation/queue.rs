@@ -1,0 +1,149 @@
+//! Whose turn it is in a conversation.
+
+use serde::{Deserialize, Serialize};
+
+use super::ConversationName;
+use crate::ids::{RequestId, Timestamp};
+
+/// How many jobs may stand in line for one conversation.
+pub const LINE_AT_MOST: usize = 16;
+
+/// A conversation, as the table holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// With whom. Another agent has another memory, so a conversation keeps the one that it began with.
+    #[serde(rename = "ag")]
+    pub agent: String,
+    /// Bumped by every write, a condition of every write.
+    pub rev: u64,
+    /// When the first turn was accepted.
+    #[serde(rename = "ca")]
+    pub created_at: Timestamp,
+    /// When the last one was.
+    #[serde(rename = "ua")]
+    pub updated_at: Timestamp,
+    /// How many jobs have been accepted for it.
+    #[serde(rename = "tu", default)]
+    pub jobs: u64,
+    /// Those that may still be open, in order.
+    #[serde(rename = "li", default)]
+    pub line: Vec<RequestId>,
+    /// The job that ends it, once its user has asked for that: nobody joins any more.
+    #[serde(rename = "en", default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<RequestId>,
+    /// It has been deleted: what is left of it only counts writes, until the table drops it.
+    #[serde(rename = "go", default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+/// Why a job cannot stand in line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotInLine {
+    /// The conversation is with another agent.
+    OtherAgent,
+    /// Too many are in it already.
+    Full,
+    /// It is being deleted.
+    Ending,
+}
+
+impl Conversation {
+    /// One that begins now. Nobody is in line yet.
+    pub fn begun(agent: &str, now: Timestamp) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            rev: 0,
+            created_at: now,
+            updated_at: now,
+            jobs: 0,
+            line: Vec::new(),
+            ended_by: None,
+            gone: false,
+        }
+    }
+
+    /// What is left of it.
+    #[must_use]
+    pub fn deleted(&self, now: Timestamp) -> Self {
+        Self { rev: self.rev + 1, gone: true, ended_by: self.ended_by, ..Self::begun(&self.agent, now) }
+    }
+
+    /// The same with a job at the end of the line. A job that is in it keeps its place, and nothing changes.
+    pub fn joined(&self, agent: &str, id: RequestId, now: Timestamp) -> Result<Self, NotInLine> {
+        if self.agent != agent {
+            return Err(NotInLine::OtherAgent);
+        }
+        if self.line.contains(&id) {
+            return Ok(self.clone());
+        }
+        if self.ended_by.is_some_and(|ending| ending != id) {
+            return Err(NotInLine::Ending);
+        }
+        if self.line.len() >= LINE_AT_MOST {
+            return Err(NotInLine::Full);
+        }
+        let mut next = self.clone();
+        next.rev += 1;
+        next.jobs += 1;
+        next.updated_at = now;
+        next.line.push(id);
+        Ok(next)
+    }
+
+    /// The same without those jobs. One that was to end it, and is over while it is still there, has not ended it.
+    #[must_use]
+    pub fn left(&self, over: &[RequestId]) -> Self {
+        let line = self.line.iter().filter(|id| !over.contains(id)).copied().collect();
+        let ended_by = self.ended_by.filter(|id| !over.contains(id));
+        Self { rev: self.rev + 1, line, ended_by, ..self.clone() }
+    }
+
+    /// The jobs that are before this one; every job of the line when it is not in it.
+    pub fn before(&self, id: RequestId) -> &[RequestId] {
+        let place = self.line.iter().position(|other| *other == id).unwrap_or(self.line.len());
+        self.line.get(..place).unwrap_or_default()
+    }
+
+    /// The first job that is not this one.
+    pub fn next_after(&self, id: RequestId) -> Option<RequestId> {
+        self.line.iter().find(|other| **other != id).copied()
+    }
+}
+
+/// A conversation and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownConversation {
+    /// Its name.
+    pub name: ConversationName,
+    /// What is known of it.
+    pub conversation: Conversation,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    fn id(n: u8) -> RequestId {
+        format!("019a8f3c-7e10-7abc-9def-0123456789{n:02x}").parse().unwrap()
+    }
+
+    #[test]
+    fn a_line_keeps_its_order_whoever_joins_twice_or_leaves() {
+        let line =
+            (1..4).fold(Conversation::begun("main", NOW), |so_far, n| so_far.joined("main", id(n), NOW).unwrap());
+        assert_eq!(line.joined("main", id(2), NOW).unwrap(), line, "it is in line already");
+        assert_eq!(line.before(id(1)), []);
+        assert_eq!(line.before(id(3)), [id(1), id(2)]);
+        assert_eq!(line.left(&[id(1)]).before(id(3)), [id(2)]);
+        assert_eq!(line.next_after(id(1)), Some(id(2)));
+        assert_eq!(line.joined("other", id(9), NOW), Err(NotInLine::OtherAgent));
+        let ending = Conversation { ended_by: Some(id(4)), ..line.clone() };
+        assert_eq!(ending.joined("main", id(9), NOW), Err(NotInLine::Ending));
+        assert_eq!(ending.joined("main", id(4), NOW).unwrap().before(id(4)), [id(1), id(2), id(3)]);
+        let full =
+            (0..16).fold(Conversation::begun("main", NOW), |so_far, n| so_far.joined("main", id(n), NOW).unwrap());
+        assert_eq!(full.joined("main", id(99), NOW), Err(NotInLine::Full));
+    }
+}

@@ -1,0 +1,51 @@
+//! What people say about a job: yes, no, nothing in time, or stop.
+
+use super::TransitionError;
+use crate::{
+    ids::Timestamp,
+    job::{
+        Job, JobState, SWEEP_GRACE, StepOutcome,
+        approval::{DecidedBy, Decision},
+    },
+};
+
+impl Job {
+    /// Invariant 8, *bound approvals*: once, before it expires.
+    pub(super) fn decide(&mut self, approved: bool, by: DecidedBy, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect("decided", &[JobState::AwaitingApproval])?;
+        let refused = TransitionError { state: self.state, event: "decided too late, twice, or by the wrong person" };
+        let step = self.steps.get_mut(self.cursor).ok_or_else(|| refused.clone())?;
+        let question = step.approval.as_mut().ok_or_else(|| refused.clone())?;
+        if question.lapsed(now) || question.decision.is_some() || by.approver() != question.approver {
+            return Err(refused);
+        }
+        question.decision = Some(Decision { approved, by, at: now });
+        if approved {
+            self.state = JobState::Queued;
+            self.sweep_at = Some(now.plus(SWEEP_GRACE));
+            return Ok(());
+        }
+        step.outcome = Some(StepOutcome::Refused);
+        let error = Some("approval_rejected".to_owned());
+        // The agent is told, and answers its user.
+        if step.is_proposed() {
+            step.error = error;
+            self.go_on();
+            return Ok(());
+        }
+        self.error = error;
+        self.end(JobState::Refused);
+        Ok(())
+    }
+
+    pub(super) fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect("lapsed", &[JobState::AwaitingApproval])?;
+        if self.lapses_at().is_some_and(|at| now < at) {
+            return Err(TransitionError { state: self.state, event: "lapsed early" });
+        }
+        self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
+        self.error = Some("approval_expired".to_owned());
+        self.end(JobState::Expired);
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! How a step ends, and with the last one its job.
+
+use std::time::Duration;
+
+use super::TransitionError;
+use crate::{
+    catalogue::ToolEffect,
+    job::{Effect, Job, JobState, ResultRef, Step, StepOutcome, Via},
+};
+
+/// When the outcome of an unknown job is asked for again, for the first time.
+const FIRST_RESOLUTION: Duration = Duration::from_secs(60);
+
+impl Job {
+    pub(super) fn end_step(
+        &mut self,
+        outcome: StepOutcome,
+        error: Option<String>,
+        result: Option<ResultRef>,
+        ends_as: JobState,
+    ) -> Result<(), TransitionError> {
+        self.expect("step ended", &[JobState::Running])?;
+        let proposed = self.step().is_some_and(Step::is_proposed);
+        self.at_cursor(|step| step.outcome = Some(outcome));
+        // What an agent proposed and did not succeed is told to the agent; only what nobody can know stops the job.
+        let tells = match outcome {
+            StepOutcome::Succeeded => true,
+            StepOutcome::Failed | StepOutcome::Refused => proposed,
+            StepOutcome::NotRun | StepOutcome::Unknown => false,
+        };
+        if tells && self.cursor + 1 < self.steps.len() {
+            self.at_cursor(|step| (step.error, step.result) = (error, result));
+            self.go_on();
+            return Ok(());
+        }
+        self.error = error;
+        self.result = result;
+        if outcome == StepOutcome::Succeeded {
+            self.cursor += 1;
+            self.end(JobState::Succeeded);
+            return Ok(());
+        }
+        if !ends_as.is_over() || ends_as == JobState::Succeeded {
+            return Err(TransitionError { state: ends_as, event: "a step without success ends its job" });
+        }
+        self.end(ends_as);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, state: JobState) {
+        self.state = state;
+        self.lease = None;
+        self.check_at = None;
+        self.effect = (state != JobState::Succeeded).then(|| self.effect_on_the_world());
+        // An unknown job stays in the index, so that the sweeper has its outcome asked for again, if there is anybody to ask.
+        let via = self.step().and_then(|step| step.intent.as_ref()).map(|intent| &intent.via);
+        let may_be_resolved = state == JobState::Unknown && via.is_some_and(|via| *via != Via::Direct);
+        self.sweep_at = may_be_resolved.then(|| self.updated_at.plus(FIRST_RESOLUTION));
+        self.sweeps = None;
+    }
+
+    /// What the writes among the steps did, taken together.
+    fn effect_on_the_world(&self) -> Effect {
+        self.steps.iter().filter(|step| step.effect != ToolEffect::Read).fold(Effect::NotRun, |so_far, step| {
+            match (so_far, step.outcome) {
+                (_, Some(StepOutcome::Unknown)) | (Effect::Unknown, _) => Effect::Unknown,
+                // An earlier repetition died or failed, so it may have run; that this one did not says nothing about it.
+                (_, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) if step.n > 0 => Effect::Unknown,
+                (_, Some(StepOutcome::Succeeded | StepOutcome::Failed)) => Effect::Ran,
+                (before, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) => before,
+            }
+        })
+    }
+}

@@ -1,0 +1,306 @@
+//! A submission: what the body of `POST /v1/jobs` asks for, parsed once, at the edge.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    conversation::ConversationName,
+    ids::{Digest, DigestKey, Timestamp},
+    json::{
+        canonical,
+        references::{self, DeriveFault},
+    },
+};
+
+/// How many steps one submission may have.
+pub const STEPS_AT_MOST: usize = 20;
+/// The agent that is meant when none is named.
+pub const DEFAULT_AGENT: &str = "main";
+/// The longest message of one turn in bytes, references resolved.
+pub const MESSAGE_AT_MOST: usize = 16 * 1024;
+/// The longest that a step may be given, in seconds: a day.
+const DEADLINE_S_AT_MOST: u64 = 86_400;
+
+/// One tool call: a name of the catalogue and its arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The tool's name.
+    pub tool: String,
+    /// Its arguments, as validated, digested and sent.
+    pub arguments: Value,
+}
+
+/// One turn of an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// What is said: a text, or an array of texts and references that are joined.
+    pub message: Value,
+    /// To whom.
+    pub agent: String,
+    /// In which conversation; without one nothing is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationName>,
+}
+
+/// The end of a conversation: its memory is deleted at the gateway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndOfConversation {
+    /// Which.
+    pub end_conversation: ConversationName,
+    /// With whom it was.
+    pub agent: String,
+}
+
+/// What one step is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Work {
+    /// Call a tool.
+    Call(Call),
+    /// Talk to an agent.
+    Turn(Turn),
+    /// Delete a conversation. Nobody can submit this: it is what deleting one does.
+    End(EndOfConversation),
+}
+
+/// One step as it was asked for, and as the payload keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What to do.
+    #[serde(flatten)]
+    pub work: Work,
+    /// How long it may take from its first claim on, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_s: Option<u32>,
+}
+
+/// What a user asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    steps: Vec<Wanted>,
+    not_after: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+/// Why a body is no submission.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmissionFault {
+    /// Not a JSON object.
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    /// A field that this version does not know.
+    #[error("there is a field that is not known here: {0}")]
+    UnknownField(String),
+    /// A field that is needed.
+    #[error("the field {0} is missing")]
+    Missing(&'static str),
+    /// A field of the wrong type.
+    #[error("the field {0} is not {1}")]
+    WrongType(&'static str, &'static str),
+    /// A message of nothing but blanks.
+    #[error("the message is empty")]
+    EmptyMessage,
+    /// A message over the cap.
+    #[error("the message is longer than {MESSAGE_AT_MOST} bytes")]
+    LongMessage,
+    /// Turns in more than one conversation, or with more than one agent in it.
+    #[error("the turns of one job share one conversation and one agent in it")]
+    TwoConversations,
+    /// A step of several is faulty.
+    #[error("step {step}: {fault}")]
+    Step {
+        /// Its number, from 0.
+        step: usize,
+        /// What is wrong with it.
+        fault: Box<SubmissionFault>,
+    },
+    /// A reference that cannot be one.
+    #[error(transparent)]
+    Reference(#[from] DeriveFault),
+}
+
+impl Submission {
+    /// Parses `{"tool", "arguments"}`, `{"message", "agent"?, "conversation"?}`, either with `deadline_s`?, or
+    /// `{"steps": [of those]}`; with `not_after`?, `deadline`? and `sent_at`?.
+    pub fn parse(body: Value) -> Result<Self, SubmissionFault> {
+        let Value::Object(mut fields) = body else { return Err(SubmissionFault::NotAnObject) };
+        let not_after = take_time(&mut fields, "not_after")?;
+        let deadline = take_time(&mut fields, "deadline")?;
+        // Informative: when the client says it sent this. A repetition may carry another value, so it is not kept.
+        take_time(&mut fields, "sent_at")?;
+        let steps = match fields.remove("steps") {
+            None => vec![wanted(fields, None)?],
+            Some(Value::Array(steps)) if (1..=STEPS_AT_MOST).contains(&steps.len()) => {
+                nothing_left(&fields)?;
+                let parsed = steps.into_iter().enumerate().map(|(step, value)| {
+                    let Value::Object(fields) = value else {
+                        return Err(SubmissionFault::WrongType("steps", "an array of objects"));
+                    };
+                    wanted(fields, Some(step)).map_err(|fault| SubmissionFault::Step { step, fault: Box::new(fault) })
+                });
+                parsed.collect::<Result<Vec<_>, _>>()?
+            }
+            Some(_) => return Err(SubmissionFault::WrongType("steps", "an array of 1 to 20 steps")),
+        };
+        one_conversation(&steps)?;
+        Ok(Self { steps, not_after, deadline })
+    }
+
+    /// The submission that ends a conversation.
+    pub fn end_of(conversation: ConversationName, agent: String) -> Self {
+        let work = Work::End(EndOfConversation { end_conversation: conversation, agent });
+        Self { steps: vec![Wanted { work, deadline_s: None }], not_after: None, deadline: None }
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> &[Wanted] {
+        &self.steps
+    }
+
+    /// The latest time to start, when the client gave one.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        self.not_after
+    }
+
+    /// The latest time to be over, when the client gave one.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// The conversation that the job stands in line for, and with whom it is.
+    pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
+        self.steps.iter().find_map(|step| step.work.conversation())
+    }
+
+    /// Invariant 6, *same id, same request*: the keyed digest of everything that makes it this request and no other.
+    pub fn fingerprint(&self, key: &DigestKey) -> Digest {
+        let mut whole = json!({ "steps": self.steps, "not_after": self.not_after.map(Timestamp::millis) });
+        // A request without one is digested as it was before there were deadlines.
+        if let (Some(deadline), Value::Object(whole)) = (self.deadline, &mut whole) {
+            whole.insert("deadline".to_owned(), deadline.millis().into());
+        }
+        key.digest_bytes(&canonical::canonical(&whole))
+    }
+}
+
+impl Work {
+    /// The conversation that it takes place in, and with whom it is.
+    pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
+        match self {
+            Self::Call(_) => None,
+            Self::Turn(turn) => turn.conversation.as_ref().map(|name| (name, turn.agent.as_str())),
+            Self::End(end) => Some((&end.end_conversation, end.agent.as_str())),
+        }
+    }
+
+    /// The submitted steps whose results it needs.
+    pub fn references(&self, own: usize) -> Result<BTreeSet<usize>, DeriveFault> {
+        match self {
+            Self::Call(call) => references::references(&call.arguments, own),
+            Self::Turn(turn) => references::references(&turn.message, own),
+            Self::End(_) => Ok(BTreeSet::new()),
+        }
+    }
+}
+
+/// The text of a message whose references have been resolved: a text as it is, anything else as JSON.
+pub fn message_text(message: &Value) -> Result<String, SubmissionFault> {
+    let parts = match message {
+        Value::Array(parts) => parts.as_slice(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            std::slice::from_ref(message)
+        }
+    };
+    let text: String = parts.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
+    if text.trim().is_empty() {
+        return Err(SubmissionFault::EmptyMessage);
+    }
+    if text.len() > MESSAGE_AT_MOST { Err(SubmissionFault::LongMessage) } else { Ok(text) }
+}
+
+/// One step; `place` is its number among several, and only there values can come from other steps.
+fn wanted(mut fields: Map<String, Value>, place: Option<usize>) -> Result<Wanted, SubmissionFault> {
+    let deadline_s = match fields.remove("deadline_s") {
+        None => None,
+        Some(value) => {
+            let seconds = value.as_u64().filter(|seconds| (1..=DEADLINE_S_AT_MOST).contains(seconds));
+            let wrong = SubmissionFault::WrongType("deadline_s", "a number of seconds from 1 to 86400");
+            Some(seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or(wrong)?)
+        }
+    };
+    let work = if fields.contains_key("message") { turn(&mut fields)? } else { call(&mut fields)? };
+    nothing_left(&fields)?;
+    match (&work, place) {
+        (_, Some(place)) => drop(work.references(place)?),
+        // A tool may have a use of its own for such a name; a message may not be made of parts.
+        (Work::Turn(turn), None) if !turn.message.is_string() => {
+            return Err(SubmissionFault::WrongType("message", "a string"));
+        }
+        (Work::Call(_) | Work::Turn(_) | Work::End(_), None) => {}
+    }
+    Ok(Wanted { work, deadline_s })
+}
+
+fn call(fields: &mut Map<String, Value>) -> Result<Work, SubmissionFault> {
+    let tool = take_text(fields, "tool")?.ok_or(SubmissionFault::Missing("tool"))?;
+    let arguments = fields.remove("arguments").ok_or(SubmissionFault::Missing("arguments"))?;
+    if !arguments.is_object() {
+        return Err(SubmissionFault::WrongType("arguments", "an object"));
+    }
+    Ok(Work::Call(Call { tool, arguments }))
+}
+
+fn turn(fields: &mut Map<String, Value>) -> Result<Work, SubmissionFault> {
+    let message = fields.remove("message").unwrap_or_default();
+    let complete = match &message {
+        Value::String(_) => true,
+        Value::Array(parts) if parts.iter().all(|part| part.is_string() || part.is_object()) => {
+            parts.iter().all(Value::is_string)
+        }
+        _ => return Err(SubmissionFault::WrongType("message", "a string, or an array of strings and references")),
+    };
+    if complete {
+        message_text(&message)?;
+    }
+    let agent = take_text(fields, "agent")?.unwrap_or_else(|| DEFAULT_AGENT.to_owned());
+    let conversation = match take_text(fields, "conversation")? {
+        None => None,
+        Some(name) => Some(name.parse().map_err(|_| {
+            SubmissionFault::WrongType("conversation", "1 to 64 lower-case letters, digits, `-` or `_`")
+        })?),
+    };
+    Ok(Work::Turn(Turn { message, agent, conversation }))
+}
+
+/// Two lines to stand in could wait for each other, and one agent does not know what another remembers.
+fn one_conversation(steps: &[Wanted]) -> Result<(), SubmissionFault> {
+    let named: BTreeSet<_> = steps.iter().filter_map(|step| step.work.conversation()).collect();
+    if named.len() > 1 { Err(SubmissionFault::TwoConversations) } else { Ok(()) }
+}
+
+fn nothing_left(fields: &Map<String, Value>) -> Result<(), SubmissionFault> {
+    let unknown = |field: &String| SubmissionFault::UnknownField(field.chars().take(40).collect());
+    fields.keys().next().map_or(Ok(()), |field| Err(unknown(field)))
+}
+
+fn take_text(fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, SubmissionFault> {
+    match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(SubmissionFault::WrongType(name, "a string")),
+    }
+}
+
+fn take_time(fields: &mut Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, SubmissionFault> {
+    match fields.remove(name) {
+        None => Ok(None),
+        Some(value) => Timestamp::parse(&value)
+            .map(Some)
+            .map_err(|_| SubmissionFault::WrongType(name, "a time (RFC 3339, or seconds or milliseconds since 1970)")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

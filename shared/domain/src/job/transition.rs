@@ -1,0 +1,237 @@
+//! What happens to a job, and what becomes of it. Pure: time comes in, the job as it will be comes out.
+
+use std::time::Duration;
+
+use super::{Attempt, Job, JobEvent, JobState, Lease, STEPS_GROWN_AT_MOST, SWEEP_GRACE, Seen, TransitionError};
+use crate::{
+    ids::{Digest, Timestamp},
+    job::{Step, StepKind, StepOutcome, approval::Approval},
+};
+
+/// The least time that a bell has before the sweeper looks.
+const BELL_CHANCE: Duration = Duration::from_secs(10);
+
+impl Job {
+    /// Whether a worker may claim it now.
+    pub fn claimable(&self, now: Timestamp) -> bool {
+        let due = self.check_at.is_none_or(|at| at <= now);
+        match self.state {
+            JobState::Queued => true,
+            JobState::Waiting | JobState::Retrying => due,
+            JobState::Running => self.lease.as_ref().is_none_or(|lease| lease.expires_at <= now),
+            JobState::AwaitingApproval
+            | JobState::Succeeded
+            | JobState::Failed
+            | JobState::Refused
+            | JobState::Explained
+            | JobState::Cancelled
+            | JobState::Expired
+            | JobState::Unknown => false,
+        }
+    }
+
+    /// The only place where a state changes. Pure: returns the job as it will be, to be committed on condition that the
+    /// stored one still has this `state` and `rev`.
+    pub fn apply(&self, event: JobEvent, now: Timestamp) -> Result<Self, TransitionError> {
+        let mut next = self.clone();
+        next.rev += 1;
+        next.updated_at = now;
+        match event {
+            JobEvent::Claimed { lease } => next.claim(lease, now)?,
+            JobEvent::Prepared { input, approval } => next.prepare(input, approval)?,
+            JobEvent::Intended(intent) => {
+                next.expect("intended", &[JobState::Running])?;
+                next.at_cursor(|step| step.intent = Some(intent));
+            }
+            JobEvent::Proposed { steps } => next.propose(steps)?,
+            JobEvent::Woken => {
+                next.expect("woken", &[JobState::Retrying, JobState::Waiting])?;
+                next.check_at = next.check_at.map(|at| at.min(now));
+            }
+            JobEvent::Parked { check_at, intent, running, seen } => {
+                next.leave_running("parked", JobState::Waiting, check_at)?;
+                next.at_cursor(|step| {
+                    step.checks += 1;
+                    step.not_started = 0;
+                    if running && step.running_since.is_none() {
+                        step.running_since = Some(now);
+                    }
+                    step.intent = intent.or_else(|| step.intent.take());
+                    if let Some(Seen { progress, partial }) = seen {
+                        (step.progress, step.partial) = (progress, partial);
+                    }
+                });
+            }
+            JobEvent::PutBack { check_at, attempt } => {
+                next.leave_running("put back", JobState::Retrying, check_at)?;
+                next.at_cursor(|step| step.put_back(attempt));
+            }
+            JobEvent::StepEnded { outcome, error, result, ends_as } => {
+                next.end_step(outcome, error, result, ends_as)?
+            }
+            JobEvent::Decided { approved, by } => next.decide(approved, by, now)?,
+            JobEvent::ApprovalLapsed => next.lapse(now)?,
+            JobEvent::CancelRequested => next.cancel()?,
+            JobEvent::Swept { sweep_at } => {
+                next.expect(
+                    "swept",
+                    &[
+                        JobState::Queued,
+                        JobState::Running,
+                        JobState::Waiting,
+                        JobState::Retrying,
+                        JobState::AwaitingApproval,
+                        JobState::Unknown,
+                    ],
+                )?;
+                // A terminal status never changes, and neither does the time that it carries.
+                if self.state.is_over() {
+                    next.updated_at = self.updated_at;
+                }
+                next.sweep_at = sweep_at;
+                next.sweeps = Some(self.sweeps.unwrap_or(0) + 1);
+            }
+            JobEvent::Resolved(resolution) => {
+                next.expect("resolved", &[JobState::Unknown])?;
+                if self.resolution.is_some() {
+                    return Err(TransitionError { state: self.state, event: "resolved twice" });
+                }
+                next.updated_at = self.updated_at;
+                next.resolution = Some(resolution);
+                next.sweep_at = None;
+            }
+        }
+        Ok(next)
+    }
+
+    fn claim(&mut self, lease: Lease, now: Timestamp) -> Result<(), TransitionError> {
+        if !self.claimable(now) {
+            return Err(TransitionError { state: self.state, event: "claimed" });
+        }
+        // A return from waiting is not a new attempt; everything else that gets here dispatches, or crashed before it.
+        let counts = self.state != JobState::Waiting;
+        self.state = JobState::Running;
+        self.lease = Some(lease);
+        self.check_at = None;
+        self.at_cursor(|step| {
+            step.attempts += u32::from(counts);
+            if step.deadline_s.is_some() && step.begun_at.is_none() {
+                step.begun_at = Some(now);
+            }
+        });
+        Ok(())
+    }
+
+    /// Asking is no attempt.
+    fn prepare(&mut self, input: Option<Digest>, approval: Option<Approval>) -> Result<(), TransitionError> {
+        self.expect("prepared", &[JobState::Running])?;
+        let refused = TransitionError { state: self.state, event: "prepared twice" };
+        let Some(step) = self.steps.get_mut(self.cursor) else { return Err(refused) };
+        // Written once: what somebody was asked about is what is sent.
+        if step.intent.is_some() || step.approval.is_some() || (step.input.is_some() && input.is_some()) {
+            return Err(refused);
+        }
+        step.input = input.or(step.input);
+        if let Some(approval) = approval {
+            // Its user has called it off while the question was being worked out. Nobody is asked about it.
+            if self.cancel_requested {
+                step.outcome = Some(StepOutcome::NotRun);
+                self.error = Some("cancelled".to_owned());
+                self.end(JobState::Cancelled);
+                return Ok(());
+            }
+            step.attempts = step.attempts.saturating_sub(1);
+            self.sweep_at = Some(approval.expires_at.plus(SWEEP_GRACE));
+            step.approval = Some(approval);
+            self.state = JobState::AwaitingApproval;
+            self.lease = None;
+            self.check_at = None;
+        }
+        Ok(())
+    }
+
+    /// The round is over; what it proposed comes next.
+    fn propose(&mut self, steps: Vec<Step>) -> Result<(), TransitionError> {
+        self.expect("proposed", &[JobState::Running])?;
+        let at_cursor = self.step();
+        let fits = at_cursor.is_some_and(|turn| {
+            let numbered =
+                steps.iter().zip(turn.round + 1..).all(|(step, round)| step.of == turn.of && step.round == round);
+            turn.kind == StepKind::Turn && !steps.is_empty() && numbered
+        });
+        if !fits || self.steps.len() + steps.len() > STEPS_GROWN_AT_MOST {
+            return Err(TransitionError { state: self.state, event: "steps proposed that do not follow" });
+        }
+        self.at_cursor(|step| step.outcome = Some(StepOutcome::Succeeded));
+        let behind = self.cursor + 1;
+        self.steps.splice(behind..behind, steps);
+        self.go_on();
+        Ok(())
+    }
+
+    /// Moves the cursor in the same change as the outcome of the step that it leaves.
+    pub(super) fn go_on(&mut self) {
+        self.at_cursor(|step| {
+            // Nobody asks for it any more, and the item is paid for whole.
+            (step.intent, step.running_since, step.partial) = (None, None, None);
+            (step.checks, step.not_started) = (0, 0);
+            step.progress.clear();
+        });
+        let left = self.steps.iter().skip(self.cursor + 1).take_while(|step| step.outcome.is_some()).count();
+        self.cursor += 1 + left;
+        (self.lease, self.check_at) = (None, None);
+        if self.cancel_requested {
+            self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));
+            self.error = Some("cancelled".to_owned());
+            self.end(JobState::Cancelled);
+        } else {
+            self.state = JobState::Queued;
+            self.sweep_at = Some(self.updated_at.plus(SWEEP_GRACE));
+        }
+    }
+
+    fn leave_running(&mut self, event: &'static str, to: JobState, at: Timestamp) -> Result<(), TransitionError> {
+        self.expect(event, &[JobState::Running])?;
+        self.state = to;
+        self.lease = None;
+        self.check_at = Some(at);
+        // The sweeper looks after the bell has had its chance. Moved only when it must be: it is the key of an index.
+        if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(BELL_CHANCE)) {
+            self.sweep_at = Some(at.plus(SWEEP_GRACE));
+        }
+        Ok(())
+    }
+
+    pub(super) fn expect(&self, event: &'static str, states: &[JobState]) -> Result<(), TransitionError> {
+        if states.contains(&self.state) { Ok(()) } else { Err(TransitionError { state: self.state, event }) }
+    }
+
+    pub(super) fn at_cursor(&mut self, change: impl FnOnce(&mut Step)) {
+        if let Some(step) = self.steps.get_mut(self.cursor) {
+            change(step);
+        }
+    }
+}
+
+impl Step {
+    fn put_back(&mut self, attempt: Attempt) {
+        match attempt {
+            Attempt::NotStarted => {
+                self.attempts = self.attempts.saturating_sub(1);
+                self.not_started += 1;
+                self.intent = None;
+                self.running_since = None;
+            }
+            Attempt::Repeatable => {
+                self.n += 1;
+                self.intent = None;
+                self.running_since = None;
+                self.not_started = 0;
+                self.checks = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What no order of events may do to a job.
+
+use super::*;
+use crate::{
+    audit::AuditHead,
+    catalogue::ToolEffect,
+    ids::{Approver, UserId},
+    job::{Effect, Intent, NewJob, Resolution, ResolvedBy, Start, Via, approval::DecidedBy},
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+fn job(state: JobState) -> Job {
+    let mut step = Step::new("t".into(), ToolEffect::Write);
+    step.attempts = 1;
+    let new = NewJob {
+        user_id: UserId::from_random([1; 16]),
+        request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
+        steps: vec![step],
+        fingerprint: Digest::ZERO,
+        audit: AuditHead::EMPTY,
+        not_after: NOW.plus(Duration::from_secs(900)),
+        deadline: None,
+        trace: None,
+        start: Start::Queued,
+    };
+    let effect = state.is_over().then_some(Effect::Unknown);
+    Job { state, rev: 7, effect, ..Job::accepted(new, NOW) }
+}
+
+fn resolution() -> Resolution {
+    Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None }
+}
+
+fn intent() -> Intent {
+    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None }
+}
+
+fn question() -> Approval {
+    Approval::asked(Approver::User, Digest::ZERO, NOW, NOW.plus(Duration::from_secs(600)))
+}
+
+fn proposal(of: usize, round: u32) -> Step {
+    Step { of, round, derived: true, ..Step::new("t".into(), ToolEffect::Write) }
+}
+
+/// One event of each kind, and of each way in which a step ends.
+fn events() -> Vec<JobEvent> {
+    let check_at = NOW.plus(Duration::from_secs(5));
+    let mut events = vec![
+        JobEvent::Claimed { lease: Lease { owner: "o".into(), expires_at: check_at } },
+        JobEvent::Intended(intent()),
+        JobEvent::Parked { check_at, intent: Some(intent()), running: true, seen: None },
+        JobEvent::PutBack { check_at, attempt: Attempt::NotStarted },
+        JobEvent::PutBack { check_at, attempt: Attempt::Repeatable },
+        JobEvent::Prepared { input: Some(Digest::ZERO), approval: None },
+        JobEvent::Prepared { input: None, approval: Some(question()) },
+        JobEvent::Proposed { steps: vec![proposal(0, 1)] },
+        JobEvent::Woken,
+        JobEvent::Decided { approved: true, by: DecidedBy::User },
+        JobEvent::ApprovalLapsed,
+        JobEvent::CancelRequested,
+        JobEvent::Swept { sweep_at: Some(check_at) },
+        JobEvent::Swept { sweep_at: None },
+        JobEvent::Resolved(resolution()),
+    ];
+    for outcome in
+        [StepOutcome::Succeeded, StepOutcome::Failed, StepOutcome::Refused, StepOutcome::NotRun, StepOutcome::Unknown]
+    {
+        let ends_as = if outcome == StepOutcome::Succeeded { JobState::Succeeded } else { JobState::Failed };
+        events.push(JobEvent::StepEnded { outcome, error: None, result: None, ends_as });
+    }
+    events
+}
+
+#[test]
+fn whatever_happens_to_a_job_that_is_over_its_answer_stays() {
+    let later = NOW.plus(Duration::from_secs(3600));
+    for state in JobState::ALL.into_iter().filter(|state| state.is_over()) {
+        for resolved in [None, Some(resolution())] {
+            let before = Job { resolution: resolved, ..job(state) };
+            for event in events() {
+                let Ok(after) = before.apply(event.clone(), later) else { continue };
+                // What the sweeper and the journal may write; a resolution once.
+                let same = Job {
+                    rev: before.rev,
+                    sweep_at: before.sweep_at,
+                    sweeps: before.sweeps,
+                    resolution: before.resolution.clone().filter(|_| before.resolution == after.resolution),
+                    ..after.clone()
+                };
+                assert_eq!(same, before, "{state:?} {event:?}");
+                let learnt = matches!(event, JobEvent::Resolved(_));
+                assert!(state == JobState::Unknown && !(learnt && before.resolution.is_some()), "{event:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_change_has_a_revision_of_its_own() {
+    for state in JobState::ALL {
+        for event in events() {
+            if let Ok(after) = job(state).apply(event.clone(), NOW) {
+                assert_eq!(after.rev, 8, "{state:?} {event:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_runs_since_it_was_first_seen_running() {
+    let lease = Lease { owner: "o".into(), expires_at: NOW };
+    let parked = |job: &Job, now: Timestamp| {
+        job.apply(JobEvent::Parked { check_at: now, intent: None, running: true, seen: None }, now).unwrap()
+    };
+    let first = parked(&job(JobState::Running), NOW);
+    let later = NOW.plus(Duration::from_secs(100));
+    let second = parked(&first.apply(JobEvent::Claimed { lease }, later).unwrap(), later);
+    // Or a tool that takes for ever, and is asked for often, would never be past its timeout.
+    assert_eq!(second.steps[0].running_since, Some(NOW));
+}
+
+#[test]
+fn a_job_is_claimable_when_it_is_due_and_nobody_holds_it() {
+    let due_in = |seconds, state| Job { check_at: Some(NOW.plus(Duration::from_secs(seconds))), ..job(state) };
+    let held = |seconds| Job {
+        lease: Some(Lease { owner: "o".into(), expires_at: NOW.plus(Duration::from_secs(seconds)) }),
+        ..job(JobState::Running)
+    };
+    assert!(job(JobState::Queued).claimable(NOW));
+    for state in [JobState::Waiting, JobState::Retrying] {
+        assert!(due_in(0, state).claimable(NOW) && !due_in(1, state).claimable(NOW), "{state:?}");
+    }
+    assert!(held(0).claimable(NOW) && !held(1).claimable(NOW));
+}

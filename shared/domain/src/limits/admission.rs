@@ -1,0 +1,259 @@
+//! Whether a user may start a job now: session not revoked, rate limit, jobs in flight, by kind.
+//!
+//! All three live in the user item, so that one conditional update decides and charges at once. This module says what a
+//! failed condition meant, given the item that failed it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{RequestId, Timestamp},
+    job::submission::{Wanted, Work},
+    limits::{Rate, RateDecision},
+};
+
+/// After how long whoever was admitted, or stands in line, has recorded its job, or never will: no request lives longer than
+/// 30 s.
+pub const RECORDED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether a job that the table does not know may be about to be recorded, by the time that its id says.
+pub fn may_still_be_recorded(id: RequestId, now: Timestamp) -> bool {
+    now.since(id.time()) < RECORDED_WITHIN
+}
+
+/// What the user item holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserState {
+    /// Sessions that began at or before this are dead.
+    #[serde(rename = "nb", default = "epoch")]
+    pub not_before: Timestamp,
+    /// GCRA's theoretical arrival time for submissions.
+    #[serde(rename = "arr", default)]
+    pub arrival: Option<Timestamp>,
+    /// Quick jobs that were open when last looked at. Adding is idempotent, so is removing.
+    #[serde(rename = "inf", default)]
+    pub in_flight: BTreeSet<String>,
+    /// Long ones.
+    #[serde(rename = "infl", default)]
+    pub in_flight_long: BTreeSet<String>,
+    /// The groups that an operator has put the user in.
+    #[serde(rename = "gr", default)]
+    pub groups: BTreeSet<String>,
+    /// When a place in flight was last taken.
+    #[serde(rename = "adm", default)]
+    pub last_admission: Option<Timestamp>,
+    /// Of the last conditional write.
+    #[serde(rename = "nonce", default)]
+    pub nonce: String,
+}
+
+const fn epoch() -> Timestamp {
+    Timestamp::from_millis(0)
+}
+
+/// The limits of one user.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Submissions.
+    pub submissions: Rate,
+    /// Open quick jobs at once.
+    pub in_flight: usize,
+    /// Open long jobs at once.
+    pub in_flight_long: usize,
+    /// Conversations.
+    pub conversations: usize,
+}
+
+/// The kinds of jobs. Each has places in flight of its own, so that what takes long never holds back what is quick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobKind {
+    /// One tool call; and the end of a conversation, which nobody should have to wait with.
+    Quick,
+    /// A turn of an agent, or several steps.
+    Long,
+}
+
+impl JobKind {
+    /// Of what kind a job of these steps is.
+    pub fn of(steps: &[Wanted]) -> Self {
+        match steps {
+            [Wanted { work: Work::Call(_) | Work::End(_), .. }] => Self::Quick,
+            _ => Self::Long,
+        }
+    }
+}
+
+impl Limits {
+    /// How many jobs of this kind may be open at once.
+    pub fn places(&self, kind: JobKind) -> usize {
+        match kind {
+            JobKind::Quick => self.in_flight,
+            JobKind::Long => self.in_flight_long,
+        }
+    }
+}
+
+/// What to do with a submission whose first, optimistic update failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// The update was applied, and only its answer was lost.
+    Applied,
+    /// Within the burst: update again, adding one interval to the stored arrival time.
+    Burst,
+    /// The set is full: drop what is over, then try again.
+    FullUnlessHealed,
+    /// The session is dead, or the user is gone.
+    Revoked,
+    /// Come back after this long.
+    RateLimited(Duration),
+}
+
+impl UserState {
+    /// Whether a session that began at `session_began` is dead.
+    pub fn revokes(&self, session_began: Timestamp) -> bool {
+        session_began <= self.not_before
+    }
+
+    /// The jobs of this kind that were open when last looked at.
+    pub fn taken(&self, kind: JobKind) -> &BTreeSet<String> {
+        match kind {
+            JobKind::Quick => &self.in_flight,
+            JobKind::Long => &self.in_flight_long,
+        }
+    }
+}
+
+/// Explains a failed condition. `stored` is the item that failed it; none means that there is no such user.
+pub fn explain(
+    stored: Option<&UserState>,
+    (request_id, kind): (RequestId, JobKind),
+    session_began: Timestamp,
+    limits: &Limits,
+    now: Timestamp,
+    nonce: &str,
+) -> Admission {
+    let charged = explain_charged(stored, session_began, nonce);
+    let Some(user) = stored.filter(|_| charged == Admission::FullUnlessHealed) else { return charged };
+    if let RateDecision::Wait(wait) = limits.submissions.decide(user.arrival, now) {
+        return Admission::RateLimited(wait);
+    }
+    let taken = user.taken(kind);
+    if taken.len() >= limits.places(kind) && !taken.contains(&request_id.to_string()) {
+        return Admission::FullUnlessHealed;
+    }
+    Admission::Burst
+}
+
+/// The same for what has been charged, which fails for no other reason than these.
+pub fn explain_charged(stored: Option<&UserState>, session_began: Timestamp, nonce: &str) -> Admission {
+    match stored {
+        None => Admission::Revoked,
+        Some(user) if user.nonce == nonce => Admission::Applied,
+        Some(user) if user.revokes(session_began) => Admission::Revoked,
+        Some(_) => Admission::FullUnlessHealed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn user() -> UserState {
+        UserState {
+            not_before: epoch(),
+            arrival: None,
+            in_flight: BTreeSet::new(),
+            in_flight_long: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            last_admission: None,
+            nonce: "other".into(),
+        }
+    }
+
+    fn explain_of(kind: JobKind, user: Option<&UserState>) -> Admission {
+        let limits = Limits {
+            submissions: Rate::new(Duration::from_secs(1), 3),
+            in_flight: 2,
+            in_flight_long: 1,
+            conversations: 1,
+        };
+        let id = "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap();
+        explain(user, (id, kind), NOW.minus(Duration::from_secs(60)), &limits, NOW, "mine")
+    }
+
+    fn explain_for(user: Option<&UserState>) -> Admission {
+        explain_of(JobKind::Quick, user)
+    }
+
+    #[test]
+    fn a_missing_user_is_denied() {
+        assert_eq!(explain_for(None), Admission::Revoked);
+    }
+
+    #[test]
+    fn my_own_nonce_is_my_own_success() {
+        assert_eq!(explain_for(Some(&UserState { nonce: "mine".into(), ..user() })), Admission::Applied);
+    }
+
+    #[test]
+    fn a_session_dies_with_the_not_before() {
+        let at = |ms| UserState { not_before: Timestamp::from_millis(ms), ..user() };
+        assert_eq!(explain_for(Some(&at(940_000))), Admission::Revoked);
+        assert_eq!(explain_for(Some(&at(939_999))), Admission::Burst);
+    }
+
+    #[test]
+    fn the_rate_is_told_exactly() {
+        let ahead = UserState { arrival: Some(NOW.plus(Duration::from_millis(2500))), ..user() };
+        assert_eq!(explain_for(Some(&ahead)), Admission::RateLimited(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn what_has_been_charged_fails_by_no_rate() {
+        let ahead = UserState { arrival: Some(NOW.plus(Duration::from_secs(3600))), ..user() };
+        let of = |user: Option<&UserState>| explain_charged(user, NOW.minus(Duration::from_secs(60)), "mine");
+        assert_eq!(of(Some(&ahead)), Admission::FullUnlessHealed);
+        assert_eq!(of(Some(&UserState { nonce: "mine".into(), ..user() })), Admission::Applied);
+        assert_eq!(of(Some(&UserState { not_before: NOW, ..user() })), Admission::Revoked);
+        assert_eq!(of(None), Admission::Revoked);
+    }
+
+    #[test]
+    fn a_full_set_is_full_except_for_its_own_members() {
+        let full = |ids: [&str; 2]| UserState { in_flight: ids.map(String::from).into(), ..user() };
+        assert_eq!(explain_for(Some(&full(["a", "b"]))), Admission::FullUnlessHealed);
+        let own = full(["a", "019a8f3c-7e10-7abc-9def-0123456789ab"]);
+        assert_eq!(explain_for(Some(&own)), Admission::Burst);
+    }
+
+    #[test]
+    fn each_kind_has_places_of_its_own() {
+        let (one, two) = (["a".to_owned()], ["a".to_owned(), "b".to_owned()]);
+        let quick_full = UserState { in_flight: two.clone().into(), ..user() };
+        let long_full = UserState { in_flight_long: one.into(), ..user() };
+        for (user, quick, long) in [
+            (&quick_full, Admission::FullUnlessHealed, Admission::Burst),
+            (&long_full, Admission::Burst, Admission::FullUnlessHealed),
+        ] {
+            assert_eq!(explain_of(JobKind::Quick, Some(user)), quick);
+            assert_eq!(explain_of(JobKind::Long, Some(user)), long);
+        }
+    }
+
+    #[test]
+    fn a_job_is_quick_when_it_is_one_call_and_nothing_else() {
+        let of = |body: serde_json::Value| {
+            JobKind::of(crate::job::submission::Submission::parse(body).expect("a submission").steps())
+        };
+        let call = json!({"tool": "t", "arguments": {}});
+        assert_eq!(of(call.clone()), JobKind::Quick);
+        assert_eq!(of(json!({"steps": [call]})), JobKind::Quick);
+        assert_eq!(of(json!({"steps": [call, call]})), JobKind::Long);
+        assert_eq!(of(json!({"message": "hello"})), JobKind::Long);
+        assert_eq!(of(json!({"steps": [{"message": "hello"}]})), JobKind::Long);
+    }
+}

@@ -1,0 +1,207 @@
+//! What an operator may do: `policy/operators.cedar`, with a schema of its own.
+
+use std::collections::{BTreeSet, HashSet};
+
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
+
+use super::{
+    cedar_request::hour_and_weekday,
+    fault::PolicyFault,
+    policy_files::{OPERATORS, PolicyFiles},
+    policy_set::{self, RuleSet},
+};
+use crate::ids::{OperatorId, Timestamp};
+
+/// The file with the schema.
+const OPERATORS_SCHEMA: &str = "operators.cedarschema";
+
+/// What an operator does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OperatorAction {
+    /// Look.
+    View,
+    /// Approve or reject a request.
+    Decide,
+    /// Set modes and switches, revoke, resolve, replay.
+    Administer,
+}
+
+impl OperatorAction {
+    /// Every action, from the least.
+    pub const ALL: [Self; 3] = [Self::View, Self::Decide, Self::Administer];
+
+    /// As policies spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Decide => "decide",
+            Self::Administer => "administer",
+        }
+    }
+}
+
+/// What an operator wants to do.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorAsked<'a> {
+    /// Who.
+    pub operator_id: OperatorId,
+    /// The roles of their token, known ones and others.
+    pub roles: &'a BTreeSet<String>,
+    /// What.
+    pub action: OperatorAction,
+    /// Whether it is about a request of a user id that they have registered as their own.
+    pub own: bool,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What the policies say to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorDecided {
+    /// Whether they may.
+    pub permitted: bool,
+    /// The `@id` of the policies that made it so.
+    pub policies: Vec<String>,
+    /// What could not be evaluated, which denies.
+    pub errors: Vec<String>,
+}
+
+/// The policies about operators.
+#[derive(Debug)]
+pub struct OperatorPolicy {
+    rules: RuleSet,
+    operator: EntityTypeName,
+    role: EntityTypeName,
+    service: EntityUid,
+    action: EntityTypeName,
+    version: String,
+}
+
+impl OperatorPolicy {
+    /// What this program was built with.
+    pub fn built_in() -> Result<Self, PolicyFault> {
+        Self::parse(&PolicyFiles::built_in())
+    }
+
+    /// Reads and checks files. The first fault is told with its place.
+    pub fn parse(files: &PolicyFiles) -> Result<Self, PolicyFault> {
+        let text = |file: &str| files.text(file).ok_or_else(|| PolicyFault::Missing { file: file.to_owned() });
+        let schema = policy_set::schema(OPERATORS_SCHEMA, text(OPERATORS_SCHEMA)?)?;
+        let name =
+            |name: &str| -> EntityTypeName { format!("Operators::{name}").parse().expect("it is a name of Cedar's") };
+        Ok(Self {
+            rules: RuleSet::parse(schema, [(OPERATORS, text(OPERATORS)?)])?,
+            operator: name("Operator"),
+            role: name("Role"),
+            service: EntityUid::from_type_name_and_id(name("Service"), EntityId::new("service")),
+            action: name("Action"),
+            version: files.version(),
+        })
+    }
+
+    /// A short digest of every policy file: audit records name it.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What is odd about the policies, but not wrong.
+    pub fn warnings(&self) -> &[String] {
+        self.rules.warnings()
+    }
+
+    /// Whether an operator may. Default deny; what cannot be evaluated denies.
+    pub fn decide(&self, asked: &OperatorAsked<'_>) -> OperatorDecided {
+        policy_set::on_enough_stack(|| self.evaluate(asked))
+    }
+
+    fn evaluate(&self, asked: &OperatorAsked<'_>) -> OperatorDecided {
+        match self.case(asked) {
+            Ok((request, entities)) => {
+                let verdict = self.rules.ask(&request, &entities);
+                OperatorDecided {
+                    permitted: verdict.permitted,
+                    policies: verdict.policies.into_iter().collect(),
+                    errors: verdict.errors.into_iter().collect(),
+                }
+            }
+            Err(problem) => {
+                OperatorDecided { permitted: false, policies: Vec::new(), errors: vec![problem.to_owned()] }
+            }
+        }
+    }
+
+    fn case(&self, asked: &OperatorAsked<'_>) -> Result<(Request, Entities), &'static str> {
+        let uid = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
+        let role = |name: &str| uid(&self.role, name);
+        let operator = uid(&self.operator, &asked.operator_id.to_string());
+        let roles: HashSet<EntityUid> = asked.roles.iter().map(|name| role(name)).collect();
+        // Each role has what the one below it has.
+        let ladder = [("admin", "approver"), ("approver", "viewer")];
+        let ladder = ladder.map(|(above, below)| Entity::new_no_attrs(role(above), HashSet::from([role(below)])));
+        let subject = [Entity::new_no_attrs(operator.clone(), roles), Entity::with_uid(self.service.clone())];
+        let entities = ladder.into_iter().chain(subject);
+        let entities = Entities::from_entities(entities, None).map_err(|_| "the roles do not fit together")?;
+        let (hour, weekday) = hour_and_weekday(asked.now);
+        let context = Context::from_pairs([
+            ("own".to_owned(), RestrictedExpression::new_bool(asked.own)),
+            ("now".to_owned(), RestrictedExpression::new_datetime(asked.now.to_string())),
+            ("hour".to_owned(), RestrictedExpression::new_long(hour)),
+            ("weekday".to_owned(), RestrictedExpression::new_long(weekday)),
+        ]);
+        let context = context.map_err(|_| "the time cannot be held")?;
+        let action = uid(&self.action, asked.action.name());
+        let request = Request::new(operator, action, self.service.clone(), context, None);
+        Ok((request.map_err(|_| "the call does not fit the schema")?, entities))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn asked(roles: &BTreeSet<String>, action: OperatorAction, own: bool) -> OperatorAsked<'_> {
+        let now = Timestamp::parse(&json!("2026-11-22T10:00:00Z")).unwrap();
+        OperatorAsked { operator_id: OperatorId::from_random([7; 16]), roles, action, own, now }
+    }
+
+    #[test]
+    fn each_role_has_what_the_one_below_it_has() {
+        let policy = OperatorPolicy::built_in().unwrap();
+        assert_eq!(policy.warnings(), [""; 0]);
+        for (roles, may) in [
+            (&["viewer"][..], [true, false, false]),
+            (&["approver"], [true, true, false]),
+            (&["admin"], [true, true, true]),
+            (&["viewer", "approver"], [true, true, false]),
+            (&[], [false, false, false]),
+            (&["Admin", "root", ""], [false, false, false]),
+        ] {
+            let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+            let decided = OperatorAction::ALL.map(|action| policy.decide(&asked(&roles, action, false)).permitted);
+            assert_eq!(decided, may, "{roles:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_decides_their_own_request() {
+        let policy = OperatorPolicy::built_in().unwrap();
+        for role in ["approver", "admin"] {
+            let roles = [role.to_owned()].into();
+            let decided = policy.decide(&asked(&roles, OperatorAction::Decide, true));
+            assert_eq!((decided.permitted, decided.policies), (false, vec!["nobody-decides-their-own".to_owned()]));
+            assert!(policy.decide(&asked(&roles, OperatorAction::View, true)).permitted);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_or_missing_is_named() {
+        let built_in = PolicyFiles::built_in();
+        let fault = |files: &PolicyFiles| OperatorPolicy::parse(files).unwrap_err().to_string();
+        let broken = built_in.clone().with(OPERATORS, "@id(\"a\")\npermit (principal, action == nonsense, resource);");
+        assert!(fault(&broken).starts_with("policy/operators.cedar:2:"), "{}", fault(&broken));
+        let other = built_in.with(OPERATORS_SCHEMA, "entity Role;\nentity Operator in [Rolle];");
+        assert!(fault(&other).starts_with("policy/operators.cedarschema:"), "{}", fault(&other));
+        assert_eq!(fault(&PolicyFiles::default()), "policy/operators.cedarschema is missing or is not UTF-8");
+    }
+}

@@ -1,0 +1,40 @@
+//! What clients see of a conversation.
+
+use serde::Serialize;
+
+use crate::conversation::{Conversation, ConversationName, KnownConversation};
+
+/// The public shape of a conversation.
+#[derive(Debug, Serialize)]
+pub struct ConversationView {
+    /// Its name.
+    pub conversation: ConversationName,
+    /// With whom.
+    pub agent: String,
+    /// How many jobs have been accepted for it.
+    pub turns: u64,
+    /// How many of them may still be open.
+    pub open: usize,
+    /// When the first turn was accepted.
+    pub created_at: String,
+    /// When the last one was.
+    pub updated_at: String,
+    /// It is being deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ending: bool,
+}
+
+impl From<KnownConversation> for ConversationView {
+    fn from(KnownConversation { name, conversation }: KnownConversation) -> Self {
+        let Conversation { agent, created_at, updated_at, jobs, line, ended_by, .. } = conversation;
+        Self {
+            conversation: name,
+            agent,
+            turns: jobs,
+            open: line.len(),
+            created_at: created_at.to_string(),
+            updated_at: updated_at.to_string(),
+            ending: ended_by.is_some(),
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A job's life as a table: every state met by every event.
+#![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
+
+use std::time::Duration;
+
+use domain::{
+    audit::AuditHead,
+    catalogue::ToolEffect,
+    ids::{Approver, Digest, OperatorId, Timestamp, UserId},
+    job::{
+        Attempt, Effect, Intent, Job, JobEvent, JobState, JournalId, Lease, NewJob, Resolution, ResolvedBy, Start,
+        Step, StepOutcome, Via,
+        approval::{Approval, DecidedBy, Said, Standing},
+    },
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+fn intent() -> Intent {
+    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None }
+}
+
+fn lease() -> Lease {
+    Lease { owner: "me".into(), expires_at: later(35) }
+}
+
+fn job(state: JobState) -> Job {
+    let over = state.is_over();
+    let new = NewJob {
+        user_id: UserId::from_random([1; 16]),
+        request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
+        steps: vec![Step::new("t".into(), ToolEffect::Write)],
+        fingerprint: Digest::ZERO,
+        audit: AuditHead::EMPTY,
+        not_after: later(900),
+        deadline: None,
+        trace: None,
+        start: Start::Queued,
+    };
+    Job {
+        state,
+        rev: 7,
+        check_at: matches!(state, JobState::Waiting | JobState::Retrying).then_some(NOW),
+        // A running job whose lease is over: the only kind that can be claimed.
+        lease: (state == JobState::Running).then(|| Lease { owner: "other".into(), expires_at: NOW }),
+        effect: (over && state != JobState::Succeeded).then_some(Effect::NotRun),
+        sweep_at: (!over || state == JobState::Unknown).then(|| later(60)),
+        ..Job::accepted(new, NOW)
+    }
+}
+
+/// Waits for a yes until ten seconds from now.
+fn asked(approver: Approver) -> Job {
+    let mut job = job(JobState::AwaitingApproval);
+    job.steps[0].approval = Some(Approval::asked(approver, Digest::ZERO, NOW, later(10)));
+    job
+}
+
+fn decided(approved: bool, by: DecidedBy) -> JobEvent {
+    JobEvent::Decided { approved, by }
+}
+
+fn ended(outcome: StepOutcome, ends_as: JobState) -> JobEvent {
+    JobEvent::StepEnded { outcome, error: Some("why".into()), result: None, ends_as }
+}
+
+#[test]
+fn every_state_meets_every_event() {
+    use JobState::{
+        AwaitingApproval, Cancelled, Expired, Explained, Failed, Queued, Refused, Retrying, Running, Succeeded,
+        Unknown, Waiting,
+    };
+    let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None };
+    let events: [(&str, JobEvent); 14] = [
+        ("claimed", JobEvent::Claimed { lease: lease() }),
+        ("intended", JobEvent::Intended(intent())),
+        ("parked", JobEvent::Parked { check_at: later(5), intent: None, running: true, seen: None }),
+        ("not started", JobEvent::PutBack { check_at: later(5), attempt: Attempt::NotStarted }),
+        ("repeatable", JobEvent::PutBack { check_at: later(5), attempt: Attempt::Repeatable }),
+        ("succeeded", ended(StepOutcome::Succeeded, Succeeded)),
+        ("failed", ended(StepOutcome::Failed, Failed)),
+        ("unknown", ended(StepOutcome::Unknown, Unknown)),
+        ("cancel", JobEvent::CancelRequested),
+        ("swept", JobEvent::Swept { sweep_at: Some(later(99)) }),
+        ("resolved", JobEvent::Resolved(resolution)),
+        ("approved", decided(true, DecidedBy::User)),
+        ("rejected", decided(false, DecidedBy::User)),
+        ("lapsed", JobEvent::ApprovalLapsed),
+    ];
+    // Where each event leads from each state; none: it does not fit, and nothing changes.
+    let leads_to = |state: JobState, event: &str| match (state, event) {
+        (Queued | Waiting | Retrying | Running, "claimed") => Some(Running),
+        (Running, "intended") => Some(Running),
+        (Running, "parked") => Some(Waiting),
+        (Running, "not started" | "repeatable") => Some(Retrying),
+        (Running, "succeeded") => Some(Succeeded),
+        (Running, "failed") => Some(Failed),
+        (Running, "unknown") => Some(Unknown),
+        (Queued | Retrying | AwaitingApproval, "cancel") => Some(Cancelled),
+        (AwaitingApproval, "approved") => Some(Queued),
+        (AwaitingApproval, "rejected") => Some(Refused),
+        (Running | Waiting, "cancel") => Some(state),
+        (Queued | Running | Waiting | Retrying | AwaitingApproval | Unknown, "swept") => Some(state),
+        (Unknown, "resolved") => Some(Unknown),
+        (Queued | Waiting | Retrying | Running | AwaitingApproval, _) => None,
+        (Succeeded | Failed | Refused | Explained | Cancelled | Expired | Unknown, _) => None,
+    };
+    for state in JobState::ALL {
+        for (name, event) in &events {
+            let mut before = if state == AwaitingApproval { asked(Approver::User) } else { job(state) };
+            if matches!(state, Running | Unknown) {
+                let id = JournalId { journal: "j".into(), boot: "b".into() };
+                before.steps[0].intent = Some(Intent { via: Via::Journal(id), ..intent() });
+            }
+            let after = before.apply(event.clone(), NOW);
+            assert_eq!(after.as_ref().ok().map(|job| job.state), leads_to(state, name), "{state:?} met by {name}");
+            let Ok(after) = after else { continue };
+            assert_eq!(after.rev, before.rev + 1, "{state:?} met by {name}: every write bumps the fence");
+            assert_eq!(after.lease.is_some(), after.state == Running, "{state:?} met by {name}");
+            let in_index = !after.state.is_over() || (after.state == Unknown && *name != "resolved");
+            assert_eq!(after.sweep_at.is_some(), in_index, "{state:?} met by {name}: open jobs are in the index");
+            let told = after.state.is_over() && after.state != Succeeded;
+            assert_eq!(after.effect.is_some(), told, "{state:?} met by {name}");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_status_never_changes_and_neither_does_its_time() {
+    for state in JobState::ALL.into_iter().filter(|state| state.is_over()) {
+        let before = job(state);
+        for event in [
+            JobEvent::Swept { sweep_at: None },
+            JobEvent::Resolved(Resolution { by: ResolvedBy::Journal, happened: false, at: later(5), note: None }),
+        ] {
+            let Ok(after) = before.apply(event, later(50)) else { continue };
+            assert_eq!((after.state, after.effect, after.updated_at), (before.state, before.effect, before.updated_at));
+        }
+    }
+    let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None };
+    let resolved = job(JobState::Unknown).apply(JobEvent::Resolved(resolution.clone()), NOW).unwrap();
+    assert!(resolved.apply(JobEvent::Resolved(resolution), NOW).is_err(), "written once");
+}
+
+#[test]
+fn nothing_is_claimed_before_its_time_or_under_a_live_lease() {
+    for (state, due) in [(JobState::Waiting, false), (JobState::Retrying, false), (JobState::Queued, true)] {
+        let mut job = job(state);
+        job.check_at = job.check_at.map(|_| later(1));
+        assert_eq!(job.claimable(NOW), due, "{state:?}");
+        assert!(job.claimable(later(1)), "{state:?}");
+    }
+    let mut running = job(JobState::Running);
+    running.lease = Some(lease());
+    assert!(!running.claimable(later(34)));
+    assert!(running.claimable(later(35)));
+}
+
+#[test]
+fn attempts_count_dispatches_and_crashes_before_one_and_nothing_else() {
+    let claim = |job: &Job| job.apply(JobEvent::Claimed { lease: lease() }, later(40)).unwrap();
+    let back = |job: &Job, attempt| job.apply(JobEvent::PutBack { check_at: NOW, attempt }, NOW).unwrap();
+    let first = claim(&job(JobState::Queued));
+    assert_eq!(first.steps[0].attempts, 1);
+    let parked = first.apply(JobEvent::Parked { check_at: NOW, intent: None, running: true, seen: None }, NOW).unwrap();
+    assert_eq!(claim(&parked).steps[0].attempts, 1, "a return from waiting");
+    let not_started = back(&first, Attempt::NotStarted);
+    assert_eq!((not_started.steps[0].attempts, not_started.steps[0].not_started), (0, 1));
+    let again = claim(&back(&first, Attempt::Repeatable));
+    assert_eq!((again.steps[0].attempts, again.steps[0].n), (2, 1));
+    assert_eq!(claim(&first).steps[0].attempts, 2, "a crash: the lease is over");
+}
+
+#[test]
+fn an_intent_stays_until_it_is_proven_that_nothing_was_sent_or_the_call_may_be_repeated() {
+    let running = job(JobState::Queued).apply(JobEvent::Claimed { lease: lease() }, NOW).unwrap();
+    let intended = running.apply(JobEvent::Intended(intent()), NOW).unwrap();
+    let parked =
+        intended.apply(JobEvent::Parked { check_at: NOW, intent: None, running: false, seen: None }, NOW).unwrap();
+    assert_eq!(parked.steps[0].intent, Some(intent()));
+    let cancelled = parked.apply(JobEvent::CancelRequested, NOW).unwrap();
+    assert_eq!((cancelled.state, cancelled.cancel_requested), (JobState::Waiting, true), "it may be out");
+    let back = intended.apply(JobEvent::PutBack { check_at: NOW, attempt: Attempt::NotStarted }, NOW).unwrap();
+    assert_eq!((&back.steps[0].intent, back.steps[0].n), (&None, 0));
+    assert_eq!(back.apply(JobEvent::CancelRequested, NOW).unwrap().state, JobState::Cancelled);
+}
+
+#[test]
+fn steps_run_in_order_and_the_cursor_moves_with_the_outcome() {
+    let mut two = job(JobState::Running);
+    two.steps.push(Step::new("second".into(), ToolEffect::Write));
+    let after_first = two.apply(ended(StepOutcome::Succeeded, JobState::Succeeded), NOW).unwrap();
+    assert_eq!((after_first.state, after_first.cursor, &after_first.lease), (JobState::Queued, 1, &None));
+    let claimed = JobEvent::Claimed { lease: Lease { owner: "w".into(), expires_at: later(30) } };
+    let after_first = after_first.apply(claimed, NOW).unwrap();
+    let done = after_first.apply(ended(StepOutcome::Succeeded, JobState::Succeeded), NOW).unwrap();
+    assert_eq!((done.state, done.cursor, done.effect), (JobState::Succeeded, 2, None));
+    let stopped = after_first.apply(ended(StepOutcome::NotRun, JobState::Expired), NOW).unwrap();
+    assert_eq!((stopped.state, stopped.effect), (JobState::Expired, Some(Effect::Ran)), "the first step did run");
+    let mut cancelling = two;
+    cancelling.cancel_requested = true;
+    let stopped = cancelling.apply(ended(StepOutcome::Succeeded, JobState::Succeeded), NOW).unwrap();
+    assert_eq!((stopped.state, stopped.effect), (JobState::Cancelled, Some(Effect::Ran)), "between two steps");
+}
+
+#[test]
+fn a_long_wait_moves_the_sweeper_and_a_short_one_does_not() {
+    let running = job(JobState::Running);
+    let park = |seconds| {
+        let event = JobEvent::Parked { check_at: later(seconds), intent: None, running: true, seen: None };
+        running.apply(event, NOW).unwrap().sweep_at
+    };
+    assert_eq!(park(0), running.sweep_at);
+    assert_eq!(park(3600), Some(later(3660)));
+}
+
+#[test]
+fn an_unknown_job_is_asked_about_again_only_where_there_is_somebody_to_ask() {
+    let mut direct = job(JobState::Running);
+    direct.steps[0].intent = Some(intent());
+    let over = direct.apply(ended(StepOutcome::Unknown, JobState::Unknown), NOW).unwrap();
+    assert_eq!((over.state, over.sweep_at), (JobState::Unknown, None));
+}
+
+#[test]
+fn a_read_has_no_effect_on_the_world() {
+    let mut read = job(JobState::Running);
+    read.steps[0].effect = ToolEffect::Read;
+    let failed = read.apply(ended(StepOutcome::Failed, JobState::Failed), NOW).unwrap();
+    assert_eq!(failed.effect, Some(Effect::NotRun));
+}
+
+#[test]
+fn a_question_is_answered_once_by_the_right_person_before_it_expires() {
+    let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
+    for (approver, by, at, fits) in [
+        (Approver::User, DecidedBy::User, later(9), true),
+        (Approver::User, DecidedBy::User, later(10), false),
+        (Approver::User, operator, later(9), false),
+        (Approver::Operator, operator, later(9), true),
+        (Approver::Operator, DecidedBy::User, later(9), false),
+        (Approver::Operator, operator, later(10), false),
+    ] {
+        for approved in [true, false] {
+            let answered = asked(approver).apply(decided(approved, by), at);
+            assert_eq!(answered.is_ok(), fits, "{approver:?} {by:?} {at}");
+            let Ok(answered) = answered else { continue };
+            let decision = answered.steps[0].approval.as_ref().unwrap().decision.clone().unwrap();
+            assert_eq!((decision.approved, decision.by, decision.at), (approved, by, at));
+            assert!(answered.apply(decided(!approved, by), at).is_err(), "a second answer");
+        }
+    }
+}
+
+#[test]
+fn a_question_lapses_when_its_time_is_over_and_not_before() {
+    let waiting = asked(Approver::Operator);
+    assert!(waiting.apply(JobEvent::ApprovalLapsed, later(9)).is_err());
+    let lapsed = waiting.apply(JobEvent::ApprovalLapsed, later(10)).unwrap();
+    assert_eq!((lapsed.state, lapsed.effect), (JobState::Expired, Some(Effect::NotRun)));
+    assert_eq!(lapsed.error.as_deref(), Some("approval_expired"));
+    assert_eq!(waiting.due_at(), later(10), "nothing is due before");
+    let approved = asked(Approver::User).apply(decided(true, DecidedBy::User), later(7)).unwrap();
+    assert_eq!(approved.due_at(), later(7), "the time that a person took is nobody's delay");
+}
+
+#[test]
+fn a_decision_stands_where_the_question_stands() {
+    let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
+    let yes = Said { approved: true, digest: Digest::ZERO, by: DecidedBy::User };
+    let no = Said { approved: false, ..yes };
+    let other = Digest::sha256(b"another call");
+    let waiting = asked(Approver::User);
+    let approved = waiting.apply(decided(true, DecidedBy::User), later(5)).unwrap();
+    let rejected = waiting.apply(decided(false, DecidedBy::User), later(5)).unwrap();
+    let cancelled = waiting.apply(JobEvent::CancelRequested, later(5)).unwrap();
+    let lapsed = waiting.apply(JobEvent::ApprovalLapsed, later(10)).unwrap();
+    let never = job(JobState::Queued);
+    for (story, job, said, at, stands) in [
+        ("in time", &waiting, yes, later(9), Standing::Open),
+        ("in time", &waiting, no, later(9), Standing::Open),
+        ("at its end", &waiting, yes, later(10), Standing::Lapsed),
+        ("another call", &waiting, Said { digest: other, ..yes }, later(9), Standing::OtherDigest),
+        ("another call, late", &waiting, Said { digest: other, ..yes }, later(99), Standing::OtherDigest),
+        ("another person", &waiting, Said { by: operator, ..yes }, later(9), Standing::OtherApprover),
+        ("again", &approved, yes, later(99), Standing::AsDecided),
+        ("otherwise", &approved, no, later(9), Standing::DecidedOtherwise),
+        ("again, another call", &approved, Said { digest: other, ..yes }, later(9), Standing::OtherDigest),
+        ("again, another person", &approved, Said { by: operator, ..yes }, later(9), Standing::OtherApprover),
+        ("again", &rejected, no, later(99), Standing::AsDecided),
+        ("otherwise", &rejected, yes, later(9), Standing::DecidedOtherwise),
+        ("after a cancel", &cancelled, yes, later(9), Standing::NotAsked),
+        ("after a cancel", &cancelled, yes, later(99), Standing::NotAsked),
+        ("after the expiry", &lapsed, no, later(99), Standing::Lapsed),
+        ("nothing was asked", &never, yes, later(9), Standing::NotAsked),
+    ] {
+        assert_eq!(job.standing(&said, at), stands, "{story}");
+        let decides = job.apply(decided(said.approved, said.by), at).is_ok();
+        // What a job would take, it takes only from the one who was shown this call.
+        assert!(stands == Standing::Open || !decides || said.digest != Digest::ZERO, "{story}");
+        assert!(stands != Standing::Open || decides, "{story}");
+    }
+}

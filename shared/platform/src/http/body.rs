@@ -1,0 +1,94 @@
+//! Reads a request's body: the size cap first, then the content type, then strict JSON.
+
+use http::header::CONTENT_TYPE;
+use lambda_http::Request;
+use serde_json::Value;
+
+use crate::http::{ApiError, Code};
+use domain::json::canonical::{self, JsonFault};
+
+/// The largest body that is parsed.
+const MAX_BYTES: usize = 32 * 1024;
+
+/// The JSON value of a body.
+pub fn read_json(request: &Request) -> Result<Value, ApiError> {
+    let body: &[u8] = request.body().as_ref();
+    if body.len() > MAX_BYTES {
+        return Err(ApiError::new(Code::BodyTooLarge));
+    }
+    if !is_json(request) {
+        return Err(ApiError::new(Code::ContentType));
+    }
+    canonical::parse(body).map_err(|fault| {
+        let code = match fault {
+            JsonFault::Syntax { .. } => Code::BodyNotJson,
+            JsonFault::TooDeep => Code::BodyTooDeep,
+            JsonFault::DuplicateKey => Code::BodyDuplicateKey,
+            JsonFault::Number => Code::BodyNumber,
+        };
+        ApiError::new(code).detail(fault.to_string())
+    })
+}
+
+/// Whether the one content type is JSON. Its parameters mean nothing: JSON is UTF-8.
+fn is_json(request: &Request) -> bool {
+    let mut types = request.headers().get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    let media_type = only.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+
+    fn code_of(types: &[&str], body: impl Into<Body>) -> Option<Code> {
+        let mut request = Request::new(body.into());
+        for value in types {
+            request.headers_mut().append(CONTENT_TYPE, value.parse().unwrap());
+        }
+        read_json(&request).err().map(|error| error.code)
+    }
+
+    #[test]
+    fn only_application_json_is_read() {
+        for value in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;x"]
+        {
+            assert_eq!(code_of(&[value], "{}"), None, "{value}");
+        }
+        for types in [
+            &[][..],
+            &[""],
+            &["text/plain"],
+            &["application/jsonp"],
+            &["application/json, text/plain"],
+            &["application/json", "application/json"],
+        ] {
+            assert_eq!(code_of(types, "{}"), Some(Code::ContentType), "{types:?}");
+        }
+    }
+
+    #[test]
+    fn each_fault_of_a_body_has_its_code() {
+        let full = format!("\"{}\"", "a".repeat(MAX_BYTES - 2));
+        for (body, expected) in [
+            (full.clone(), None),
+            (format!("{full} "), Some(Code::BodyTooLarge)),
+            (String::new(), Some(Code::BodyNotJson)),
+            ("{} {}".to_owned(), Some(Code::BodyNotJson)),
+            ("[".repeat(33), Some(Code::BodyTooDeep)),
+            (r#"{"a":1,"a":1}"#.to_owned(), Some(Code::BodyDuplicateKey)),
+            ("9007199254740992".to_owned(), Some(Code::BodyNumber)),
+        ] {
+            assert_eq!(code_of(&["application/json"], body.clone()), expected, "{body:.60}");
+        }
+        assert_eq!(code_of(&["application/json"], Body::Binary(b"\xff".to_vec())), Some(Code::BodyNotJson));
+        assert_eq!(code_of(&["application/json"], Body::Empty), Some(Code::BodyNotJson));
+    }
+
+    #[test]
+    fn the_size_is_looked_at_before_anything_else() {
+        assert_eq!(code_of(&["text/plain"], "[".repeat(MAX_BYTES + 1)), Some(Code::BodyTooLarge));
+    }
+}

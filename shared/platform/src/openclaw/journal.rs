@@ -1,0 +1,324 @@
+//! The journal's protocol, version 1 (`openclaw-plugin/README.md`): a durable claim per key before the tool runs, a readable
+//! outcome afterwards. Repeating a call under its key is always safe while the journal is the one that is named.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{CallAnswer, Gateway, GatewayTokens, JournalSeen, NoAnswer, Raw, ToolEnd, tokens::Harm, tool_answer};
+use domain::{
+    ids::{Timestamp, TraceParent},
+    job::JournalId,
+};
+
+/// The protocol that this client speaks.
+const PROTOCOL: u64 = 1;
+
+/// Which journal a call is meant for.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Its id: another one answers 412 and runs nothing.
+    pub journal: &'a str,
+    /// The highest sequence that was ever seen of it: a lower one is a restored snapshot, and answers 412 as well.
+    pub sequence: u64,
+}
+
+impl Expected<'_> {
+    /// The body of a request that says nothing but which key it is about.
+    pub(super) fn about(self, key: &str) -> Value {
+        json!({ "journal": self.journal, "sequence": self.sequence, "key": key })
+    }
+}
+
+/// One call through the journal.
+#[derive(Debug)]
+pub struct JournaledCall<'a> {
+    /// What to run.
+    pub tool: &'a str,
+    /// With what.
+    pub arguments: &'a Value,
+    /// Not to be started later.
+    pub not_after: Timestamp,
+    /// Whether to wait for the end, or only for the claim.
+    pub wait: bool,
+    /// How many calls of the tool may run at once there.
+    pub at_most: Option<u32>,
+}
+
+/// An answer and who gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalAnswer {
+    /// What became of the call.
+    pub call: CallAnswer,
+    /// The journal, when the answer names it.
+    pub seen: Option<JournalSeen>,
+    /// Whether the call had been sent before, under a token that was refused.
+    pub again: bool,
+}
+
+/// What came back for one request.
+pub(super) struct Asked {
+    pub(super) answer: Result<Raw, NoAnswer>,
+    /// Whether it had been sent before, under a token that was refused, and may have started something then.
+    pub(super) again: bool,
+}
+
+impl JournalAnswer {
+    /// What it says of the call, all sendings of it together.
+    pub fn noted(self) -> CallAnswer {
+        self.call.of_all_sendings(self.again)
+    }
+}
+
+impl CallAnswer {
+    /// What it says of the call when it may have been sent before, under a token that was refused. That every token was
+    /// refused proves no more than that one was.
+    #[must_use]
+    pub(super) fn of_all_sendings(self, again: bool) -> Self {
+        if again && self != Self::Unauthorized { self.of_a_repetition() } else { self }
+    }
+
+    /// What is left of it when the same call had been sent before: what proves only that this sending did not start it says
+    /// nothing of the one before.
+    #[must_use]
+    pub fn of_a_repetition(self) -> Self {
+        match self {
+            Self::NotStarted(_)
+            | Self::Unavailable(_)
+            | Self::OtherJournal
+            | Self::Unauthorized
+            | Self::JournalAbsent
+            | Self::Unreadable => Self::Lost,
+            answer => answer,
+        }
+    }
+}
+
+/// What the journal's health call says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JournalHealth {
+    /// It is there.
+    Present(JournalSeen),
+    /// The gateway answers, and has no journal.
+    Absent,
+    /// The token is not accepted.
+    Unauthorized,
+    /// Not now.
+    NotReady,
+}
+
+impl Gateway {
+    /// Asks who the journal is.
+    pub async fn journal_health(&self, tokens: &GatewayTokens, timeout: Duration) -> JournalHealth {
+        match self.send(tokens, timeout, Harm::None, self.http.get(self.url("health"))).await.answer {
+            Ok(raw) if raw.status == 200 => identity(&raw.body).map_or(JournalHealth::NotReady, JournalHealth::Present),
+            Ok(raw) if raw.status == 404 => JournalHealth::Absent,
+            Ok(raw) if raw.status == 401 => JournalHealth::Unauthorized,
+            Ok(_) | Err(_) => JournalHealth::NotReady,
+        }
+    }
+
+    /// Runs a call under its key, or finds out what became of it: the same request for both.
+    pub async fn invoke(
+        &self,
+        tokens: &GatewayTokens,
+        expected: Expected<'_>,
+        key: &str,
+        call: JournaledCall<'_>,
+        trace: Option<&TraceParent>,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        let body = json!({
+            "journal": expected.journal, "sequence": expected.sequence, "key": key, "tool": call.tool,
+            "args": call.arguments, "not_after": call.not_after.millis(), "wait": call.wait, "at_most": call.at_most,
+        });
+        self.ask("invoke", tokens, body, trace, timeout).await
+    }
+
+    /// Reads what became of a key, and never starts anything. Answers as [`invoke`](Self::invoke) does, and
+    /// [`CallAnswer::NoSuchKey`].
+    pub async fn outcome(
+        &self,
+        tokens: &GatewayTokens,
+        expected: Expected<'_>,
+        key: &str,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        self.ask("outcome", tokens, expected.about(key), None, timeout).await
+    }
+
+    /// Claims a key as never to run, unless it has run. Only [`CallAnswer::Revoked`] proves that it did not.
+    pub async fn revoke(
+        &self,
+        tokens: &GatewayTokens,
+        expected: Expected<'_>,
+        key: &str,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        self.ask("revoke", tokens, expected.about(key), None, timeout).await
+    }
+
+    /// Has the journal try its own fence: a guarded tool, called around it, must be refused, and through it must run.
+    /// `None` when the trial came to nothing.
+    pub async fn fence_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
+        let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
+        let request = self.http.post(self.url("canary")).json(&body);
+        let sent = self.send(tokens, timeout, Harm::None, request).await;
+        let raw = sent.answer.ok().filter(|raw| raw.status == 200)?;
+        match raw.body.get("fence").and_then(Value::as_str) {
+            Some("holds") => Some(true),
+            Some("broken") => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn ask_raw(
+        &self,
+        route: &str,
+        tokens: &GatewayTokens,
+        body: Value,
+        trace: Option<&TraceParent>,
+        timeout: Duration,
+    ) -> Asked {
+        let mut request = self.http.post(self.url(route)).json(&body);
+        if let Some(trace) = trace {
+            request = request.header("traceparent", trace.to_string());
+        }
+        // The journal runs a key once, but an answer about a second sending does not say what became of the first.
+        let harm = if matches!(route, "invoke" | "turns") { Harm::MayStart } else { Harm::None };
+        let sent = self.send(tokens, timeout, harm, request).await;
+        Asked { answer: sent.answer, again: sent.again && harm == Harm::MayStart }
+    }
+
+    async fn ask(
+        &self,
+        route: &str,
+        tokens: &GatewayTokens,
+        body: Value,
+        trace: Option<&TraceParent>,
+        timeout: Duration,
+    ) -> JournalAnswer {
+        let asked = self.ask_raw(route, tokens, body, trace, timeout).await;
+        let (call, seen) = match asked.answer {
+            Ok(raw) => (journal_answer(&raw), identity(&raw.body)),
+            Err(none) => (none.into(), None),
+        };
+        JournalAnswer { call, seen, again: asked.again }
+    }
+
+    fn url(&self, route: &str) -> String {
+        format!("{}/miniprogram/v1/{route}", self.base)
+    }
+}
+
+/// Who answered. An answer of another protocol names nobody, so no write is sent on its word.
+pub(super) fn identity(body: &Value) -> Option<JournalSeen> {
+    let text = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    (body.get("protocol")?.as_u64()? == PROTOCOL).then_some(())?;
+    Some(JournalSeen {
+        id: JournalId { journal: text("journal")?, boot: text("boot")? },
+        sequence: body.get("sequence")?.as_u64()?,
+    })
+}
+
+pub(super) fn journal_answer(raw: &Raw) -> CallAnswer {
+    let error = raw.body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    // Only what names the journal was said by it.
+    let signed = raw.body.get("protocol").and_then(Value::as_u64) == Some(PROTOCOL);
+    match (raw.status, raw.body.get("entry")) {
+        (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry),
+        // `outcome` knows no such key.
+        (200, Some(Value::Null)) => CallAnswer::NoSuchKey,
+        (412, _) if signed => CallAnswer::OtherJournal,
+        (422, _) if signed => CallAnswer::KeyReused,
+        (400, _) if signed && error == "invalid_request" => CallAnswer::Unreadable,
+        // The gateway did not start the tool, or the journal cannot write, or has enough to do, and refuses before it claims.
+        (503, _) if matches!(error, "not_started" | "journal_unavailable" | "busy") => {
+            CallAnswer::NotStarted(raw.retry_after)
+        }
+        // From here on the journal does not speak: a gateway that drains or starts, or a proxy before or after passing on.
+        (503, _) => CallAnswer::Unavailable(raw.retry_after),
+        (401, _) => CallAnswer::Unauthorized,
+        // A journal that is there never answers 404.
+        (404, _) => CallAnswer::JournalAbsent,
+        _ => CallAnswer::Lost,
+    }
+}
+
+fn entry_answer(entry: &Map<String, Value>) -> CallAnswer {
+    let status = entry.get("status").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok()).unwrap_or(0);
+    let truncated = entry.get("truncated").and_then(Value::as_bool) == Some(true);
+    let body = entry.get("result").unwrap_or(&Value::Null);
+    match entry.get("state").and_then(Value::as_str).unwrap_or_default() {
+        "started" => CallAnswer::StillRunning,
+        "interrupted" => CallAnswer::Interrupted,
+        "revoked" => CallAnswer::Revoked,
+        "released" => CallAnswer::Released,
+        // The body was too large, or was forgotten since: the tool ran, and its status says how.
+        "finished" if status == 200 && (truncated || body.is_null()) => CallAnswer::Ended(ToolEnd::Succeeded(None)),
+        "finished" => match tool_answer(status, body) {
+            ended @ CallAnswer::Ended(_) => ended,
+            // Stored as finished, so it ran, whatever the status looks like.
+            _ => CallAnswer::Ended(ToolEnd::Reported(None)),
+        },
+        "refused" => match tool_answer(status, body) {
+            refused @ CallAnswer::Refused(_) => refused,
+            _ => CallAnswer::Refused(super::Refusal::Rejected),
+        },
+        _ => CallAnswer::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openclaw::Refusal;
+
+    fn answer(status: u16, body: Value) -> CallAnswer {
+        journal_answer(&Raw { status, retry_after: Some(Duration::from_secs(7)), body })
+    }
+
+    #[test]
+    fn each_answer_of_the_journal_means_one_thing() {
+        let entry =
+            |state: &str, status: u16, result: Value| json!({"entry":{"state":state,"status":status,"result":result}});
+        let fine = json!({"ok":true,"result":{"details":1}});
+        for (status, body, meaning) in [
+            (200, entry("finished", 200, fine), CallAnswer::Ended(ToolEnd::Succeeded(Some(json!({"details":1}))))),
+            (200, entry("finished", 200, Value::Null), CallAnswer::Ended(ToolEnd::Succeeded(None))),
+            (200, entry("finished", 500, Value::Null), CallAnswer::Ended(ToolEnd::Threw)),
+            (200, entry("finished", 403, Value::Null), CallAnswer::Ended(ToolEnd::Reported(None))),
+            (200, entry("refused", 404, Value::Null), CallAnswer::Refused(Refusal::Unavailable)),
+            (
+                200,
+                entry("refused", 403, json!({"error":{"type":"tool_call_blocked"}})),
+                CallAnswer::Refused(Refusal::Blocked),
+            ),
+            (200, entry("revoked", 0, Value::Null), CallAnswer::Revoked),
+            (200, entry("released", 0, Value::Null), CallAnswer::Released),
+            (202, entry("started", 0, Value::Null), CallAnswer::StillRunning),
+            (410, entry("interrupted", 0, Value::Null), CallAnswer::Interrupted),
+            (200, json!({"entry":null}), CallAnswer::NoSuchKey),
+            (200, json!({}), CallAnswer::Lost),
+            (200, entry("a state of tomorrow", 0, Value::Null), CallAnswer::Lost),
+            (401, Value::Null, CallAnswer::Unauthorized),
+            (404, Value::Null, CallAnswer::JournalAbsent),
+            (412, json!({"protocol":1,"error":{"type":"other_journal"}}), CallAnswer::OtherJournal),
+            (412, Value::Null, CallAnswer::Lost),
+            (422, json!({"protocol":1,"error":{"type":"key_reused"}}), CallAnswer::KeyReused),
+            (500, json!({"error":{"type":"journal_error"}}), CallAnswer::Lost),
+            (503, json!({"error":{"type":"not_started"}}), CallAnswer::NotStarted(Some(Duration::from_secs(7)))),
+            (503, Value::Null, CallAnswer::Unavailable(Some(Duration::from_secs(7)))),
+        ] {
+            assert_eq!(answer(status, body.clone()), meaning, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn another_protocol_names_nobody() {
+        let body = |protocol: u64| json!({"protocol":protocol,"journal":"j","boot":"b","sequence":3});
+        assert!(identity(&body(1)).is_some());
+        assert_eq!(identity(&body(2)), None);
+        assert_eq!(identity(&json!({"journal":"j"})), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! The tokens that the gateway may take. While one replaces another, two are listed and the gateway takes one of them.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Gateway, NoAnswer, Raw};
+use crate::non_empty::Listed;
+
+/// Every listed token, and which of them was last accepted.
+#[derive(Debug)]
+pub struct GatewayTokens {
+    listed: Vec<SecretString>,
+    works: AtomicUsize,
+}
+
+impl GatewayTokens {
+    /// In the order of the document.
+    pub fn new(listed: Listed<SecretString>) -> Self {
+        Self { listed: listed.iter().cloned().collect(), works: AtomicUsize::new(0) }
+    }
+
+    /// Shows one token after the other until one is accepted, and remembers that one: the gateway counts refusals, and shuts
+    /// out who collects them.
+    async fn show<A, F: Future<Output = A>>(
+        &self,
+        mut send: impl FnMut(&SecretString) -> F,
+        shown: impl Fn(&A) -> Shown,
+    ) -> Option<A> {
+        let count = self.listed.len();
+        let begin = self.works.load(Ordering::Relaxed);
+        let mut last = None;
+        for place in (0..count).map(|step| (begin + step) % count) {
+            let answer = send(self.listed.get(place)?).await;
+            match shown(&answer) {
+                Shown::Accepted => self.works.store(place, Ordering::Relaxed),
+                Shown::Refused => {
+                    last = Some(answer);
+                    continue;
+                }
+                Shown::Doubtful => self.works.store((place + 1) % count, Ordering::Relaxed),
+            }
+            return Some(answer);
+        }
+        last
+    }
+}
+
+/// What an answer says about the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// It is the right one, or nothing is said about it.
+    Accepted,
+    /// It is not, and nothing has begun: another one may be shown at once.
+    Refused,
+    /// It is not, says somebody who may have passed the call on before. Another one is shown with the next call.
+    Doubtful,
+}
+
+/// Whether a request may be sent again although it may have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Harm {
+    /// It changes nothing, or the same thing once.
+    None,
+    /// It may start a tool. Only the gateway's own refusal proves that it did not: a proxy can answer 401 after it has passed
+    /// the call on.
+    MayStart,
+}
+
+impl Harm {
+    fn shown(self, answer: &Result<Raw, NoAnswer>) -> Shown {
+        let Some(raw) = answer.as_ref().ok().filter(|raw| raw.status == 401) else { return Shown::Accepted };
+        let own_word = raw.body.pointer("/error/type").and_then(Value::as_str) == Some("unauthorized");
+        if self == Self::None || own_word { Shown::Refused } else { Shown::Doubtful }
+    }
+}
+
+/// What a request came to under the tokens that were shown.
+pub(super) struct Sent {
+    /// The last answer.
+    pub(super) answer: Result<Raw, NoAnswer>,
+    /// Whether it was sent more than once.
+    pub(super) again: bool,
+}
+
+impl Gateway {
+    /// Sends a request under the token that the gateway takes. All attempts together end within `timeout`.
+    pub(super) async fn send(
+        &self,
+        tokens: &GatewayTokens,
+        timeout: Duration,
+        harm: Harm,
+        request: reqwest::RequestBuilder,
+    ) -> Sent {
+        let deadline = Instant::now() + timeout;
+        let mut sendings = 0;
+        let send = |token: &SecretString| {
+            sendings += 1;
+            let left = deadline.saturating_duration_since(Instant::now());
+            // A body that is a stream could not be sent again; ours are bytes.
+            let request = request.try_clone().map(|r| r.bearer_auth(token.expose_secret()).timeout(left));
+            async move { Self::send_once(request.ok_or(NoAnswer::NotSent)?).await }
+        };
+        let answer = tokens.show(send, |answer| harm.shown(answer)).await.unwrap_or(Err(NoAnswer::NotSent));
+        self.measure(&answer);
+        Sent { answer, again: sendings > 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Shows tokens to a gateway that takes those, and returns the last one shown and all that were.
+    async fn shown(tokens: &GatewayTokens, taken: &[&str], refusal: Shown) -> (Option<String>, Vec<String>) {
+        let seen = Mutex::new(Vec::new());
+        let send = |token: &SecretString| {
+            let token = token.expose_secret().to_owned();
+            seen.lock().unwrap().push(token.clone());
+            async move { token }
+        };
+        let shown = |token: &String| if taken.contains(&token.as_str()) { Shown::Accepted } else { refusal };
+        let answer = tokens.show(send, shown).await;
+        (answer, seen.into_inner().unwrap())
+    }
+
+    fn tokens() -> GatewayTokens {
+        let listed: Vec<SecretString> = ["old", "new"].map(|token| token.to_owned().into()).into();
+        GatewayTokens::new(listed.try_into().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_refused_gives_way_to_the_next_and_what_works_is_shown_first() {
+        let (tokens, refused) = (tokens(), Shown::Refused);
+        assert_eq!(shown(&tokens, &["old"], refused).await.1, ["old"]);
+        assert_eq!(shown(&tokens, &["new"], refused).await.1, ["old", "new"]);
+        assert_eq!(shown(&tokens, &["new"], refused).await.1, ["new"], "it is remembered");
+        let (last, all) = shown(&tokens, &[], refused).await;
+        assert_eq!((last.as_deref(), all.len()), (Some("old"), 2), "each once, and the last refusal is the answer");
+        assert_eq!(shown(&tokens, &["old"], refused).await.1, ["new", "old"], "also back");
+    }
+
+    #[tokio::test]
+    async fn after_a_doubtful_refusal_nothing_is_sent_again_and_the_next_call_shows_the_next_token() {
+        let tokens = tokens();
+        assert_eq!(shown(&tokens, &["new"], Shown::Doubtful).await.1, ["old"]);
+        assert_eq!(shown(&tokens, &["new"], Shown::Doubtful).await.1, ["new"]);
+    }
+
+    #[test]
+    fn only_the_gateways_own_401_proves_that_nothing_has_begun() {
+        let answer = |status, body| Ok(Raw { status, retry_after: None, body });
+        let own = || serde_json::json!({ "error": { "type": "unauthorized" } });
+        for (harm, answer, expected) in [
+            (Harm::MayStart, answer(401, own()), Shown::Refused),
+            (Harm::MayStart, answer(401, Value::Null), Shown::Doubtful),
+            (Harm::None, answer(401, Value::Null), Shown::Refused),
+            (Harm::MayStart, answer(503, own()), Shown::Accepted),
+            (Harm::None, Err(NoAnswer::NotSent), Shown::Accepted),
+        ] {
+            assert_eq!(harm.shown(&answer), expected, "{harm:?}");
+        }
+    }
+}

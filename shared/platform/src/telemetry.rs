@@ -1,0 +1,224 @@
+//! Logs: one JSON line where a thing is decided, under one set of field names. Never a token, secret, openid, session key,
+//! argument or result text (invariant 12); ids are random and may appear. Each request is measured where its line is written.
+
+use std::{fmt::Display, process::ExitCode, time::Instant};
+
+use lambda_http::Request;
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{LevelFilter, Targets},
+    fmt::{self, MakeWriter, time::FormatTime},
+    prelude::*,
+    registry::LookupSpan,
+};
+
+use crate::{
+    config::{self, ConfigError, Env},
+    http::{Answer, ApiError, is_over_limit},
+    metrics::{self, Dimension, Meter, Metric},
+    runtime::World,
+};
+use domain::ids::{OperatorId, RequestId, TraceParent, UserId};
+
+/// Every field name that a log line may carry. A test captures a whole flow and knows no others.
+pub const FIELDS: &[&str] = &[
+    "function",
+    "route",
+    "status",
+    "code",
+    "reason",
+    "request_id",
+    "user_id",
+    "operator_id",
+    "trace_id",
+    "outcome",
+    "state",
+    "payload_bytes",
+    "duration_ms",
+    "error",
+    "message",
+    "rung",
+    "skipped",
+    "failed",
+    "errcode",
+    "rid",
+    "journal",
+    "boot",
+];
+
+/// Libraries that log bodies and headers at debug and trace.
+const QUOTING: [&str; 10] = [
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "aws_smithy_http_client",
+    "aws_sdk_dynamodb",
+    "aws_sdk_sqs",
+    "aws_sdk_secretsmanager",
+    "aws_sdk_cloudwatch",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+];
+
+/// Sends JSON lines to standard output, as Lambda collects them. `RUST_LOG` is read by the filter; `info` is the default.
+pub fn start() {
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    // Below info, these quote what is sent and answered. A ceiling, so that no directive of the environment lifts it.
+    let ceiling = Targets::new().with_default(LevelFilter::TRACE);
+    let ceiling = QUOTING.iter().fold(ceiling, |all, library| all.with_target(*library, LevelFilter::INFO));
+    let lines = lines(std::io::stdout, fmt::time::SystemTime).with_filter(filter).with_filter(ceiling);
+    // A second start, in a test process, keeps the first.
+    let _already_started = tracing_subscriber::registry().with(lines).try_init();
+}
+
+/// Each event as one flat JSON object on a line of its own.
+pub fn lines<S, W>(writer: W, timer: impl FormatTime + Send + Sync + 'static) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let json = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    json.with_target(false).with_timer(timer).with_writer(writer)
+}
+
+/// A function's whole process: starts logs and meter, counts the start, and serves until the platform ends it.
+pub async fn run<E: Display + From<ConfigError>>(
+    function: &'static str,
+    serve: impl AsyncFnOnce(&Env<'static>, World) -> Result<(), E>,
+) -> ExitCode {
+    start();
+    let env = Env::process();
+    let served = async {
+        let world = World::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
+        world.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
+        // In a box: the compiler gives up on a future of so many futures.
+        Box::pin(serve(&env, world)).await
+    };
+    ended(function, served.await)
+}
+
+/// The exit code of a function's process; a start that failed is one line and a non-zero exit.
+fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(function, error = %error, "the function cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What one line about one request says, beside its answer.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// Which function answers.
+    pub function: &'static str,
+    /// Method and path with placeholders: the name that route, file and test share. Never the raw path.
+    pub route: &'static str,
+    /// The job, when the path or the headers name one.
+    pub request_id: Option<RequestId>,
+    /// Who asks, once that is known.
+    pub user_id: Option<UserId>,
+    /// The operator who asks, once that is known.
+    pub operator_id: Option<OperatorId>,
+    /// The client's `traceparent`.
+    pub trace: Option<TraceParent>,
+    /// How large its body is, when it has one.
+    pub payload_bytes: Option<usize>,
+    /// When it came in, by a monotonic clock: for its duration only.
+    pub began: Instant,
+    /// Where it is measured.
+    pub world: &'a World,
+}
+
+impl<'a> Asked<'a> {
+    /// Something that has just come in, and of which nothing is known yet.
+    pub fn new(function: &'static str, world: &'a World) -> Self {
+        Self {
+            function,
+            route: metrics::OTHER,
+            request_id: None,
+            user_id: None,
+            operator_id: None,
+            trace: None,
+            payload_bytes: None,
+            began: Instant::now(),
+            world,
+        }
+    }
+
+    /// A request that has just come in.
+    pub fn of(function: &'static str, request: &Request, world: &'a World) -> Self {
+        let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        Self {
+            trace: trace.and_then(TraceParent::parse),
+            payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
+            ..Self::new(function, world)
+        }
+    }
+}
+
+/// Turns what a use case came to into the answer, and writes the one line about it. A failure is logged here and nowhere
+/// else. A read that went well is worth a line only to who looks for it: there is one for every poll.
+pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
+    let Asked { function, route, payload_bytes, .. } = asked;
+    let request_id = asked.request_id.map(tracing::field::display);
+    let user_id = asked.user_id.map(tracing::field::display);
+    let operator_id = asked.operator_id.map(tracing::field::display);
+    let trace_id = asked.trace.as_ref().map(TraceParent::trace_id);
+    let code = outcome.as_ref().err().map(|error| error.code.text());
+    let error = outcome.as_ref().err().and_then(ApiError::inside);
+    let answer = outcome.unwrap_or_else(ApiError::into_answer);
+    let status = answer.status().as_u16();
+    let duration_ms = u64::try_from(asked.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    measure(&asked, &answer, code);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                function,
+                route,
+                status,
+                code,
+                error,
+                request_id,
+                user_id,
+                operator_id,
+                trace_id,
+                payload_bytes,
+                duration_ms,
+                "answered"
+            )
+        };
+    }
+    if code.is_some() && answer.status().is_server_error() {
+        line!(error);
+    } else if code.is_none() && route.starts_with("GET ") {
+        line!(debug);
+    } else {
+        line!(info);
+    }
+    answer
+}
+
+/// Measures one answered request, all of it at once.
+fn measure(asked: &Asked<'_>, answer: &Answer, code: Option<&'static str>) {
+    let status = answer.status();
+    let mut dimensions = vec![(Dimension::Function, asked.function), (Dimension::Route, asked.route)];
+    // Without a code it is no error of ours: a readiness probe that was told the truth.
+    let failed = metrics::one_if(code.is_some() && status.is_server_error());
+    let mut values = vec![
+        (Metric::Requests, 1.0),
+        (Metric::RequestErrors, failed),
+        (Metric::RequestDuration, metrics::millis(asked.began.elapsed())),
+    ];
+    if let Some(code) = code.filter(|_| status.is_client_error()) {
+        values.push((Metric::Rejections, 1.0));
+        dimensions.push((Dimension::Code, code));
+    }
+    if is_over_limit(answer) {
+        values.push((Metric::RateLimited, 1.0));
+    }
+    values.extend(asked.payload_bytes.map(|bytes| (Metric::PayloadBytes, metrics::number(bytes))));
+    asked.world.measure(&values, &dimensions);
+}

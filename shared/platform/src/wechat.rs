@@ -1,0 +1,338 @@
+//! WeChat's login: a code from `wx.login` in, an openid out.
+//!
+//! A code is single use. Whether WeChat took it is known only from an answer, so a request is repeated once at most, and
+//! only when it surely had no effect: WeChat said "busy", or no connection came about. After a timeout or a reset the user
+//! needs a new code, which costs one `wx.login`; the old one may be used up, and then a second try is always refused.
+//!
+//! The request's URL holds the app secret and the code, the answer holds a session key. None of them is kept, logged or
+//! put into an error.
+
+use std::{fmt, time::Duration};
+
+use reqwest::{Client, Response, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::runtime::World;
+use domain::{
+    ids::{Digest, DigestKey},
+    limits::Backoff,
+};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one login may take, a repeated request included.
+pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shorter than any idle timeout on the way, so that a pooled connection is not one that the other end has closed.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Answers are some 200 bytes long.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Before the one repetition.
+const REPEAT: Backoff = Backoff { base: Duration::from_millis(300), cap: Duration::from_millis(300) };
+
+/// A code from `wx.login`: single use, good for five minutes.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LoginCode(String);
+
+/// The text cannot be a login code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a login code is 1 to {} visible ASCII characters", LoginCode::MAX_LEN)]
+pub struct NotALoginCode;
+
+impl LoginCode {
+    /// Four times the length of what WeChat gives out today.
+    pub const MAX_LEN: usize = 128;
+}
+
+impl TryFrom<String> for LoginCode {
+    type Error = NotALoginCode;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if is_visible_ascii(&text) { Ok(Self(text)) } else { Err(NotALoginCode) }
+    }
+}
+
+impl fmt::Debug for LoginCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginCode([redacted])")
+    }
+}
+
+/// Whom WeChat says the user is, within one Mini Program. Personal data: it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OpenId(String);
+
+impl OpenId {
+    /// As the user item has it.
+    pub fn stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The keyed digest that the login item of this person in this Mini Program is found under.
+    pub fn login(&self, app_id: &str, key: &DigestKey) -> Digest {
+        key.digest(&[b"login", app_id.as_bytes(), self.0.as_bytes()])
+    }
+
+    /// The text, for messages to the user.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OpenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenId([redacted])")
+    }
+}
+
+fn is_visible_ascii(text: &str) -> bool {
+    (1..=LoginCode::MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Why there is no openid, told apart by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum WechatError {
+    /// The code is invalid, used or expired: the user logs in again.
+    #[error("WeChat rejects the login code (errcode {errcode})")]
+    CodeRejected {
+        /// 40029, 40163 or 42003.
+        errcode: i64,
+    },
+    /// WeChat holds the user for a high risk: no retry.
+    #[error("WeChat blocks the user (errcode 40226)")]
+    Blocked,
+    /// Over WeChat's limit for one minute.
+    #[error("WeChat limits logins (errcode 45011)")]
+    Limited,
+    /// WeChat is busy, twice in a row.
+    #[error("WeChat is busy (errcode -1)")]
+    Busy,
+    /// Our app id, secret, address or request is wrong: no login works until an operator acts.
+    #[error("WeChat refuses this service's own configuration (errcode {errcode})")]
+    Misconfigured {
+        /// What WeChat calls it.
+        errcode: i64,
+    },
+    /// The answer is not in WeChat's protocol: HTML, empty, too long, or without an openid and an errcode.
+    #[error("WeChat's answer cannot be read: {reason} (status {status})")]
+    Unintelligible {
+        /// What is wrong with it.
+        reason: &'static str,
+        /// Its HTTP status.
+        status: u16,
+    },
+    /// No connection, a timeout, or a connection that broke.
+    #[error("WeChat cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// An errcode that this version does not know.
+    #[error("WeChat refuses the login (errcode {errcode})")]
+    Other {
+        /// What WeChat calls it.
+        errcode: i64,
+    },
+}
+
+impl WechatError {
+    fn from_errcode(errcode: i64) -> Self {
+        match errcode {
+            -1 => Self::Busy,
+            40029 | 40163 | 42003 => Self::CodeRejected { errcode },
+            40226 => Self::Blocked,
+            45011 => Self::Limited,
+            40013 | 40097 | 40125 | 40164 | 40243 | 41002 | 41004 | 41008 => Self::Misconfigured { errcode },
+            _ => Self::Other { errcode },
+        }
+    }
+
+    /// reqwest's errors print the URL, which holds the secret and the code.
+    fn from_transport(error: reqwest::Error) -> Self {
+        Self::Unreachable(error.without_url())
+    }
+
+    /// Whether another app secret may be taken: this one is wrong, or frozen.
+    pub fn refuses_the_secret(&self) -> bool {
+        matches!(self, Self::Misconfigured { errcode: 40125 | 40243 })
+    }
+
+    /// Whether the code surely was not used up.
+    fn left_the_code_unused(&self) -> bool {
+        match self {
+            Self::Busy => true,
+            Self::Unreachable(error) => error.is_connect() && !error.is_timeout(),
+            Self::CodeRejected { .. }
+            | Self::Blocked
+            | Self::Limited
+            | Self::Misconfigured { .. }
+            | Self::Unintelligible { .. }
+            | Self::Other { .. } => false,
+        }
+    }
+}
+
+/// A client that cannot be built. Stops the start.
+#[derive(Debug, thiserror::Error)]
+pub enum BadWechatClient {
+    /// The base URL is none.
+    #[error("WeChat's base URL is not a URL")]
+    BaseUrl,
+    /// No TLS, for want of root certificates.
+    #[error("the HTTP client for WeChat cannot be built")]
+    Http(#[source] reqwest::Error),
+}
+
+/// WeChat's API. Built once: it pools connections.
+#[derive(Debug, Clone)]
+pub struct WechatClient {
+    http: Client,
+    code_to_session: Url,
+    world: World,
+}
+
+impl WechatClient {
+    /// A client of the API at `base_url`.
+    pub fn new(base_url: &str, world: World) -> Result<Self, BadWechatClient> {
+        let base_url = base_url.trim_end_matches('/');
+        let code_to_session =
+            Url::parse(&format!("{base_url}/sns/jscode2session")).map_err(|_| BadWechatClient::BaseUrl)?;
+        let http = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            // A redirect would carry the secret elsewhere.
+            .redirect(redirect::Policy::none())
+            // What is repeated is decided below, and the environment is read in `config/env.rs` only.
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .build()
+            .map_err(BadWechatClient::Http)?;
+        Ok(Self { http, code_to_session, world })
+    }
+
+    /// Turns a login code into the user's openid. The session key that comes with it is dropped unread.
+    pub async fn code_to_session(
+        &self,
+        app_id: &str,
+        app_secret: &SecretString,
+        code: &LoginCode,
+    ) -> Result<OpenId, WechatError> {
+        let mut url = self.code_to_session.clone();
+        url.query_pairs_mut()
+            .append_pair("appid", app_id)
+            .append_pair("secret", app_secret.expose_secret())
+            .append_pair("js_code", &code.0)
+            .append_pair("grant_type", "authorization_code");
+        let deadline = Instant::now() + TOTAL_TIMEOUT;
+        match self.ask(url.clone(), deadline).await {
+            Err(error) if error.left_the_code_unused() => {
+                sleep(REPEAT.wait(0, self.world.number())).await;
+                self.ask(url, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask(&self, url: Url, deadline: Instant) -> Result<OpenId, WechatError> {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let request = self.http.get(url).timeout(remaining);
+        let response = request.send().await.map_err(WechatError::from_transport)?;
+        let status = response.status();
+        let unintelligible = |reason| WechatError::Unintelligible { reason, status: status.as_u16() };
+        // Even a refusal comes with 200, so any other status is from something in between.
+        if !status.is_success() {
+            return Err(unintelligible("not a success"));
+        }
+        let body = read_capped(response).await?.ok_or_else(|| unintelligible("too long"))?;
+        // The content type is often text/plain, or wrong.
+        let answer: SessionAnswer =
+            serde_json::from_slice(&body).map_err(|_| unintelligible("not the expected JSON"))?;
+        match (answer.errcode, answer.openid) {
+            (Some(errcode), _) if errcode != 0 => {
+                // WeChat's support finds a request again by its rid.
+                let rid = answer.errmsg.as_deref().and_then(rid).unwrap_or("none");
+                tracing::info!(function = "edge-auth", errcode, rid, "WeChat refuses a login");
+                Err(WechatError::from_errcode(errcode))
+            }
+            (_, Some(openid)) if is_visible_ascii(&openid) => Ok(OpenId(openid)),
+            (_, Some(_)) => Err(unintelligible("an unusable openid")),
+            (_, None) => Err(unintelligible("neither openid nor errcode")),
+        }
+    }
+}
+
+/// The body, or none when it is over the cap.
+async fn read_capped(mut response: Response) -> Result<Option<Vec<u8>>, WechatError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(WechatError::from_transport)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// What is read of an answer. There is no field for `session_key`, so it ends here.
+#[derive(Deserialize)]
+struct SessionAnswer {
+    openid: Option<String>,
+    #[serde(default, deserialize_with = "number_or_text")]
+    errcode: Option<i64>,
+    errmsg: Option<String>,
+}
+
+fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let number = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    number.map(Some).ok_or_else(|| serde::de::Error::custom("errcode is no whole number"))
+}
+
+/// The id of WeChat's own log at the end of an errmsg. The rest of an errmsg is never logged.
+fn rid(errmsg: &str) -> Option<&str> {
+    let (_, rid) = errmsg.rsplit_once("rid: ")?;
+    let shaped = (1..=64).contains(&rid.len()) && rid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    shaped.then_some(rid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_code_is_parsed_at_the_edge() {
+        for good in ["a", "0a1B2c~!", &"c".repeat(128)] {
+            assert!(LoginCode::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a b", "a\n", "a\0", "\u{7f}", "码", &"c".repeat(129)] {
+            assert_eq!(LoginCode::try_from(bad.to_owned()).unwrap_err(), NotALoginCode, "{bad:?}");
+        }
+        assert_eq!(NotALoginCode.to_string(), "a login code is 1 to 128 visible ASCII characters");
+    }
+
+    #[test]
+    fn codes_and_openids_never_print() {
+        let code = LoginCode::try_from("the-code".to_owned()).unwrap();
+        assert_eq!(
+            format!("{code:?} {:?}", OpenId("the-openid".to_owned())),
+            "LoginCode([redacted]) OpenId([redacted])"
+        );
+    }
+
+    #[test]
+    fn only_a_rid_is_taken_from_an_errmsg() {
+        for (errmsg, expected) in [
+            ("invalid code, rid: 617833f5-4d39a245-36d3a896", Some("617833f5-4d39a245-36d3a896")),
+            ("code blocked rid: 60000000-00000000-00000003", Some("60000000-00000000-00000003")),
+            ("missing code, hints: [ req_id: QkacMBore-rt6w3 ]", None),
+            ("rid: ", None),
+            ("rid: 617833f5 and the openid oGZUI0egBJY1zhBYw2KhdUfwVJJE", None),
+        ] {
+            assert_eq!(rid(errmsg), expected, "{errmsg}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Use cases with I/O that several functions share.
+
+pub mod change_mode;
+pub mod controls;
+pub mod job_metrics;
+pub mod session;

@@ -1,0 +1,295 @@
+//! The chains beside the jobs: what operators did, and what each user was refused.
+//!
+//! A record is put first, under its place and its digest; then the head moves on to it, if nobody was quicker. A record that
+//! the head does not reach does not exist.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use domain::{
+    audit::{AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
+    ids::{Actor, Digest, RequestId, Timestamp, UserId},
+    limits::Backoff,
+};
+use platform::runtime::World;
+
+/// So many others may be quicker before a record is given up.
+const TRIES: u32 = 16;
+/// How long to stay away after somebody was quicker.
+const CONTENDED: Backoff = Backoff { base: Duration::from_millis(4), cap: Duration::from_millis(64) };
+/// How many records one page has at most.
+const PAGE: usize = 500;
+/// How many refusals are read when nobody asks for older ones.
+const NEWEST: u64 = 100;
+
+/// Part of a chain, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChainPage {
+    /// The records, as they were digested. One that should be there and is not is left out: verification names its place.
+    pub records: Vec<Value>,
+    /// The end of the whole chain, read before its records.
+    pub head: AuditHead,
+    /// What to read after, if there is more.
+    pub next: Option<u64>,
+}
+
+/// A chain that a scan of the table has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FoundChain {
+    /// Of a job.
+    Job(UserId, RequestId),
+    /// Of what this user was refused.
+    Refusals(UserId),
+}
+
+/// Records by place, then by digest: those that the head reaches, and those of writers that somebody was quicker than.
+type ByPlace = BTreeMap<u64, Vec<(Digest, Value)>>;
+
+impl Table {
+    /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
+    pub async fn append_operator(
+        &self,
+        world: &World,
+        actor: OperatorActor,
+        event: OperatorEvent,
+        policy_version: &str,
+    ) -> Result<AuditHead, TableError> {
+        let (name, done) = (ChainName::Operators, (actor, event));
+        let record = ChainRecord::new(name, world.nonce(), world.now(), done, policy_version).bounded();
+        self.append(world, name, record, None).await
+    }
+
+    /// Appends to the chain of what a user was refused.
+    pub async fn append_refusal(
+        &self,
+        world: &World,
+        user: UserId,
+        event: RefusalEvent,
+        policy_version: &str,
+    ) -> Result<AuditHead, TableError> {
+        let (name, done) = (ChainName::Refusals(user), (Actor::User, event));
+        let record = ChainRecord::new(name, world.nonce(), world.now(), done, policy_version);
+        self.note_refusal(user, world.now()).await?;
+        // As long as the records of the user's jobs.
+        let forget_at = world.now().plus(self.retention * 2);
+        self.append(world, name, record, Some(forget_at)).await
+    }
+
+    /// What operators did, oldest first, after a place.
+    pub async fn operator_chain(&self, after_seq: u64, limit: usize) -> Result<ChainPage, TableError> {
+        self.chain(ChainName::Operators, after_seq, limit).await
+    }
+
+    /// What a user was refused most recently, oldest first.
+    pub async fn refusals_of(&self, user: UserId) -> Result<ChainPage, TableError> {
+        let name = ChainName::Refusals(user);
+        let head = self.chain_head(name).await?;
+        self.chain_below(name, head, head.length.saturating_sub(NEWEST), PAGE).await
+    }
+
+    /// A chain beside the jobs, oldest first, after a place.
+    pub async fn chain(&self, name: ChainName, after_seq: u64, limit: usize) -> Result<ChainPage, TableError> {
+        let head = self.chain_head(name).await?;
+        self.chain_below(name, head, after_seq, limit).await
+    }
+
+    /// The end of a chain beside the jobs.
+    pub async fn chain_head(&self, name: ChainName) -> Result<AuditHead, TableError> {
+        let head = self.get(keys::chain(name), keys::CHAIN_HEAD.to_owned()).await?;
+        head.as_ref().map_or(Ok(AuditHead::EMPTY), parse_head)
+    }
+
+    /// The place of the oldest record that is kept of a chain beside the jobs: those of refusals have an end.
+    pub async fn chain_begins(&self, name: ChainName) -> Result<Option<u64>, TableError> {
+        let query = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :records)")
+            .expression_attribute_values(":pk", text(keys::chain(name)))
+            .expression_attribute_values(":records", text(keys::CHAIN_RECORDS))
+            .limit(1)
+            .consistent_read(true);
+        let answer = self.ask(query).await?;
+        let place = answer.items().iter().find_map(|item| keys::parse_chain_record(text_of(item, "sk")?));
+        Ok(place.map(|place| place.length))
+    }
+
+    /// One page of all chains but the operators', for whoever verifies everything, and where the next one begins.
+    pub async fn chains_page(&self, begin: Option<Item>) -> Result<(Vec<FoundChain>, Option<Item>), TableError> {
+        let scan = self.client.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(begin);
+        let scan = scan.filter_expression("begins_with(pk, :users) AND (begins_with(sk, :jobs) OR sk = :head)");
+        let scan = scan.expression_attribute_values(":users", text(keys::USERS));
+        let scan = scan.expression_attribute_values(":jobs", text(keys::JOBS));
+        let scan = scan.expression_attribute_values(":head", text(keys::CHAIN_HEAD));
+        let page = scan.projection_expression("pk, sk").send().await.map_err(|e| unavailable("Scan", e))?;
+        let found = |item: &Item| {
+            let (user, sk) = (keys::parse_user(text_of(item, "pk")?)?, text_of(item, "sk")?);
+            let job = keys::parse_job(sk).map(|id| FoundChain::Job(user, id));
+            Some(job.unwrap_or(FoundChain::Refusals(user)))
+        };
+        Ok((page.items().iter().filter_map(found).collect(), page.last_evaluated_key))
+    }
+
+    async fn append<A, E>(
+        &self,
+        world: &World,
+        name: ChainName,
+        mut record: ChainRecord<A, E>,
+        forget_at: Option<Timestamp>,
+    ) -> Result<AuditHead, TableError>
+    where
+        A: Serialize,
+        E: Serialize,
+    {
+        let mut head = self.chain_head(name).await?;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                // Those who were quicker go on; whoever waits a random while does not meet all the others again.
+                tokio::time::sleep(CONTENDED.wait(attempt, world.number())).await;
+            }
+            record = record.moved_after(head);
+            let new = record.head();
+            self.put_chain_record(name, new, record.canonical(), forget_at).await?;
+            match self.move_head(name, head, new, &world.nonce()).await? {
+                None => return Ok(new),
+                Some(stored) if self.reaches(name, stored, new).await? => return Ok(new),
+                Some(stored) => head = stored,
+            }
+        }
+        Err(TableError::Contended("chain"))
+    }
+
+    async fn put_chain_record(
+        &self,
+        name: ChainName,
+        place: AuditHead,
+        canonical: Vec<u8>,
+        forget_at: Option<Timestamp>,
+    ) -> Result<(), TableError> {
+        let canonical = String::from_utf8(canonical).map_err(|_| TableError::Malformed("audit record"))?;
+        let mut item = Item::from([
+            ("pk".to_owned(), text(keys::chain(name))),
+            ("sk".to_owned(), text(keys::chain_record(place))),
+            ("rec".to_owned(), text(canonical)),
+        ]);
+        if let Some(at) = forget_at {
+            item.insert("ttl".to_owned(), number(at.seconds_ceil()));
+        }
+        // There is no such record yet. If there is, it is this one: its key names the digest of its bytes.
+        self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
+    }
+
+    /// Moves the head from `old` to `new`; otherwise says what the head is.
+    async fn move_head(
+        &self,
+        name: ChainName,
+        old: AuditHead,
+        new: AuditHead,
+        nonce: &str,
+    ) -> Result<Option<AuditHead>, TableError> {
+        // The chain still ends where the record says that it follows, or has no record yet.
+        let condition = if old.length == 0 {
+            Condition::new("attribute_not_exists(pk)")
+        } else {
+            Condition::new("#n = :old_n AND #h = :old_h")
+                .value(":old_n", number(old.length))
+                .value(":old_h", text(old.digest))
+        };
+        let condition = condition
+            .name("#n", "n")
+            .name("#h", "h")
+            .value(":n", number(new.length))
+            .value(":h", text(new.digest))
+            .value(":nonce", text(nonce));
+        let key = (keys::chain(name), keys::CHAIN_HEAD.to_owned());
+        match self.update(key, "SET #n = :n, #h = :h, nonce = :nonce", condition).await? {
+            Ok(_) => Ok(None),
+            Err(Some(stored)) if text_of(&stored, "nonce") == Some(nonce) => Ok(None),
+            Err(stored) => stored.as_ref().map_or(Ok(AuditHead::EMPTY), parse_head).map(Some),
+        }
+    }
+
+    /// Whether the chain that ends in `head` has this record: the SDK repeated the move of the head after it had held, and
+    /// somebody else has moved it on since.
+    async fn reaches(&self, name: ChainName, head: AuditHead, record: AuditHead) -> Result<bool, TableError> {
+        if head.length < record.length || head == record {
+            return Ok(head == record);
+        }
+        // Whoever wrote at the next place followed what was the head then.
+        let next = self.records_between(name, record.length + 1, record.length + 1).await?;
+        let follows = record.digest.to_string();
+        Ok(next.values().flatten().any(|(_, value)| value["prev"] == *follows))
+    }
+
+    async fn chain_below(
+        &self,
+        name: ChainName,
+        head: AuditHead,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<ChainPage, TableError> {
+        let limit = u64::try_from(limit.clamp(1, PAGE)).unwrap_or(1);
+        let last = after_seq.saturating_add(limit).min(head.length);
+        // One place more: its record says which of those at the last place it follows.
+        let mut found = self.records_between(name, after_seq.saturating_add(1), last.saturating_add(1)).await?;
+        let mut records = Vec::new();
+        let mut wanted = (last == head.length).then_some(head.digest).or_else(|| followed(found.get(&(last + 1))));
+        for seq in (after_seq + 1..=last).rev() {
+            let here = found.remove(&seq).unwrap_or_default();
+            // Every record at a place follows the same one: what was the head when it was written.
+            let before = followed(Some(&here));
+            // When the next place is empty, that is the fault to be named, and not this one.
+            let found_here = here.into_iter().find(|(digest, _)| wanted.is_none_or(|wanted| wanted == *digest));
+            records.extend(found_here.map(|(_, record)| record));
+            wanted = before;
+        }
+        records.reverse();
+        Ok(ChainPage { records, head, next: (last < head.length).then_some(last) })
+    }
+
+    async fn records_between(&self, name: ChainName, first: u64, last: u64) -> Result<ByPlace, TableError> {
+        let mut found = ByPlace::new();
+        let mut start: Option<Item> = None;
+        if first > last {
+            return Ok(found);
+        }
+        loop {
+            let query = self
+                .client
+                .query()
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":pk", text(keys::chain(name)))
+                .expression_attribute_values(":first", text(keys::chain_place(first)))
+                .expression_attribute_values(":last", text(keys::chain_place(last.saturating_add(1))))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
+            for item in answer.items.unwrap_or_default() {
+                let place = text_of(&item, "sk").and_then(keys::parse_chain_record);
+                if let (Some(place), Some(record)) = (place, text_of(&item, "rec")) {
+                    let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
+                    found.entry(place.length).or_default().push((place.digest, record));
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// The digest of the record that those at one place follow.
+fn followed(here: Option<&Vec<(Digest, Value)>>) -> Option<Digest> {
+    here?.iter().find_map(|(_, record)| Digest::try_from(record.get("prev")?.as_str()?.to_owned()).ok())
+}
+
+fn parse_head(item: &Item) -> Result<AuditHead, TableError> {
+    let malformed = || TableError::Malformed("head of a chain");
+    let length = number_of(item, "n").and_then(|n| u64::try_from(n).ok()).ok_or_else(malformed)?;
+    let digest = text_of(item, "h").and_then(|text| Digest::try_from(text.to_owned()).ok()).ok_or_else(malformed)?;
+    Ok(AuditHead { length, digest })
+}

@@ -1,0 +1,192 @@
+//! Checkpoints, and the notes of which chains have grown since the last one.
+//!
+//! A note is put before the change that it tells of, so no end is ever without one. A note whose change was never made does
+//! no harm: whoever reads it reads the chain's end itself.
+
+use std::time::Duration;
+
+use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
+use domain::{
+    audit::checkpoint::{Checkpoint, Position},
+    ids::{RequestId, Timestamp, UserId},
+    job::Job,
+};
+
+/// How long a note is kept: as long as a sweeper may stand still and still catch up.
+const NOTES_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+const MALFORMED: TableError = TableError::Malformed("checkpoint");
+
+/// A note: a chain may have grown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grown {
+    /// Its place in its minute.
+    pub place: String,
+    /// Which chain.
+    pub chain: GrownChain,
+}
+
+/// Which chain may have grown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GrownChain {
+    /// The chain of a job that is over.
+    Job(UserId, RequestId),
+    /// What this user was refused.
+    Refusals(UserId),
+}
+
+/// A checkpoint as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptCheckpoint {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Its bytes, as they were digested and are exported.
+    pub document: String,
+    /// When it was exported.
+    pub exported_at: Option<Timestamp>,
+}
+
+impl Table {
+    /// Notes that the chain of a job that is over grows with this change; `before` is absent for a new job. The chain of an
+    /// open job is noted when it is over: until then its end moves on with each step.
+    pub(super) async fn note_growth(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
+        let grows = before.is_none_or(|before| before.audit != after.audit);
+        if !grows || !after.state.is_over() {
+            return Ok(());
+        }
+        let learnt_at = after.resolution.as_ref().map(|resolution| resolution.at);
+        let at = learnt_at.map_or(after.updated_at, |learnt_at| after.updated_at.max(learnt_at));
+        self.put_note(at, keys::grown_job(after.user_id, after.request_id)).await
+    }
+
+    /// Notes that a chain of refusals grows.
+    pub(super) async fn note_refusal(&self, user: UserId, at: Timestamp) -> Result<(), TableError> {
+        self.put_note(at, keys::grown_refusals(user)).await
+    }
+
+    async fn put_note(&self, at: Timestamp, place: String) -> Result<(), TableError> {
+        let item = Item::from([
+            ("pk".to_owned(), text(keys::grown_in(at))),
+            ("sk".to_owned(), text(place)),
+            ("ttl".to_owned(), number(at.plus(NOTES_KEPT).seconds_ceil())),
+        ]);
+        // It says no more than its key, so it may be put twice.
+        self.put(item, Condition::none()).await.map(drop)
+    }
+
+    /// The notes of one minute from a position on, up to `limit` of them.
+    pub async fn grown(&self, from: &Position, limit: usize) -> Result<Vec<Grown>, TableError> {
+        let mut found = Vec::new();
+        // No note has a place before a blank.
+        let mut after = from.after.clone().unwrap_or_else(|| " ".to_owned());
+        while found.len() < limit {
+            let query = self
+                .client
+                .query()
+                .key_condition_expression("pk = :pk AND sk > :after")
+                .expression_attribute_values(":pk", text(keys::grown_in(from.minute)))
+                .expression_attribute_values(":after", text(&after))
+                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
+                .consistent_read(true);
+            let answer = self.ask(query).await?;
+            for item in answer.items.unwrap_or_default() {
+                let Some(place) = text_of(&item, "sk") else { continue };
+                let job = keys::parse_grown_job(place).map(|(user, id)| GrownChain::Job(user, id));
+                let chain = job.or_else(|| keys::parse_grown_refusals(place).map(GrownChain::Refusals));
+                // A note of a newer version is not ours to read, and not ours to stop at.
+                found.extend(chain.map(|chain| Grown { place: place.to_owned(), chain }));
+                place.clone_into(&mut after);
+            }
+            if answer.last_evaluated_key.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Keeps a checkpoint, unless there is one of its number: of two sweepers at once, one wins. Returns whether it did.
+    pub async fn put_checkpoint(&self, checkpoint: &Checkpoint, nonce: &str) -> Result<bool, TableError> {
+        let document = String::from_utf8(checkpoint.canonical()).map_err(|_| MALFORMED)?;
+        // It is kept for good: it is small, and what was exported long ago can be compared with it.
+        let item = Item::from([
+            ("pk".to_owned(), text(keys::CHECKPOINTS)),
+            ("sk".to_owned(), text(keys::checkpoint(checkpoint.statement.seq))),
+            ("doc".to_owned(), text(document)),
+            ("nonce".to_owned(), text(nonce)),
+        ]);
+        // There is no checkpoint of this number yet.
+        match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
+            Written::Done => Ok(true),
+            Written::Refused(old) => Ok(old.is_some_and(|old| text_of(&old, "nonce") == Some(nonce))),
+        }
+    }
+
+    /// Notes that a checkpoint was exported.
+    pub async fn mark_exported(&self, seq: u64, at: Timestamp) -> Result<(), TableError> {
+        // It is there, and nobody has exported it before: the first time counts.
+        let condition = Condition::new("attribute_exists(pk) AND attribute_not_exists(exported_at)")
+            .value(":at", number(at.millis()));
+        let key = (keys::CHECKPOINTS.to_owned(), keys::checkpoint(seq));
+        self.update(key, "SET exported_at = :at", condition).await.map(drop)
+    }
+
+    /// The last checkpoint.
+    pub async fn last_checkpoint(&self) -> Result<Option<KeptCheckpoint>, TableError> {
+        Ok(self.checkpoints_before(None, 1).await?.into_iter().next())
+    }
+
+    /// Checkpoints, newest first, below a number.
+    pub async fn checkpoints_before(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<KeptCheckpoint>, TableError> {
+        let range = (keys::checkpoint(0), keys::checkpoint(before.map_or(NO_SUCH, |seq| seq.saturating_sub(1))));
+        self.kept(range, false, limit).await
+    }
+
+    /// Checkpoints, oldest first, above a number.
+    pub async fn checkpoints_after(&self, after: u64, limit: usize) -> Result<Vec<KeptCheckpoint>, TableError> {
+        self.kept((keys::checkpoint(after.saturating_add(1)), keys::checkpoint(NO_SUCH)), true, limit).await
+    }
+
+    async fn kept(
+        &self,
+        (first, last): (String, String),
+        forward: bool,
+        limit: usize,
+    ) -> Result<Vec<KeptCheckpoint>, TableError> {
+        let (mut found, mut start) = (Vec::new(), None);
+        while found.len() < limit && first <= last {
+            let query = self
+                .client
+                .query()
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":pk", text(keys::CHECKPOINTS))
+                .expression_attribute_values(":first", text(&first))
+                .expression_attribute_values(":last", text(&last))
+                .scan_index_forward(forward)
+                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
+            for item in answer.items.unwrap_or_default() {
+                found.push(parse(&item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Above every number that a checkpoint can have: twelve digits.
+const NO_SUCH: u64 = 999_999_999_999;
+
+fn parse(item: &Item) -> Result<KeptCheckpoint, TableError> {
+    let document = text_of(item, "doc").ok_or(MALFORMED)?.to_owned();
+    let checkpoint = serde_json::from_str(&document).map_err(|_| MALFORMED)?;
+    let exported_at = number_of(item, "exported_at").map(Timestamp::from_millis);
+    Ok(KeptCheckpoint { checkpoint, document, exported_at })
+}

@@ -1,0 +1,185 @@
+//! Conversations: who is with whom, and which of them end.
+//!
+//! A change reads the item, works out the next one ([`Conversation`], pure) and puts it whole, if nobody has written in
+//! between. Nothing that a user is promised hangs on it: a worker whose job is not in line puts it there.
+
+use super::{Condition, Item, Stored, Table, TableError, Written, keys, number, text, text_of};
+use domain::{
+    conversation::{Conversation, ConversationName, KnownConversation},
+    ids::{RequestId, Timestamp, UserId},
+    job::JobState,
+    limits::admission,
+};
+
+/// Others write to it too; after this many lost races the caller comes again.
+pub(super) const TRIES: usize = 6;
+const MALFORMED: TableError = TableError::Malformed("conversation");
+
+/// Whether a conversation is still to end, after a look at who was to end it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndOf {
+    /// It is, or nobody can say.
+    Stands,
+    /// Nobody ends it any more. What there is of it now.
+    IsOff(Option<Conversation>),
+}
+
+impl Table {
+    /// Reads a conversation of this user, strongly.
+    pub async fn conversation(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+    ) -> Result<Option<Conversation>, TableError> {
+        Ok(self.kept_conversation(user, name).await?.filter(|conversation| !conversation.gone))
+    }
+
+    /// The same, with what is left of a deleted one.
+    pub(super) async fn kept_conversation(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+    ) -> Result<Option<Conversation>, TableError> {
+        let item = self.get(keys::user(user), keys::conversation(name)).await?;
+        item.map(|item| serde_dynamo::from_item(item).map_err(|_| MALFORMED)).transpose()
+    }
+
+    /// Notes the job that ends a conversation, and puts it in line; returns the one that ends it, which may be an earlier one,
+    /// unless that is `instead_of`: a job that is over and has not ended it. `None` when there is no such conversation.
+    pub async fn end_conversation(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+        (id, instead_of): (RequestId, Option<RequestId>),
+        now: Timestamp,
+    ) -> Result<Option<RequestId>, TableError> {
+        for _ in 0..TRIES {
+            let Some(before) = self.conversation(user, name).await? else { return Ok(None) };
+            if before.ended_by.is_some() && before.ended_by != instead_of {
+                return Ok(before.ended_by);
+            }
+            let mut after = before.left(instead_of.as_slice());
+            after.ended_by = Some(id);
+            after.updated_at = now;
+            after.line.push(id);
+            if self.put_conversation(user, name, Some(&before), &after).await? {
+                return Ok(Some(id));
+            }
+        }
+        Err(TableError::Contended("conversation"))
+    }
+
+    /// Deletes a conversation whose end has been carried out by this job. One that was begun again since under its name is
+    /// another, and stays.
+    pub async fn delete_conversation(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+        ended_by: RequestId,
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        for _ in 0..TRIES {
+            let Some(before) = self.conversation(user, name).await? else { return Ok(()) };
+            if before.ended_by != Some(ended_by) {
+                return Ok(());
+            }
+            // Before it is gone: after that another may begin under its name, which counts.
+            self.uncount_conversation(user, name).await?;
+            if self.put_conversation(user, name, Some(&before), &before.deleted(now)).await? {
+                return Ok(());
+            }
+        }
+        Err(TableError::Contended("conversation"))
+    }
+
+    /// Takes back the end of a conversation, if its job is over and has not ended it, or was never recorded: whoever was to
+    /// take it back died before.
+    pub async fn take_back_end(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+        now: Timestamp,
+    ) -> Result<EndOf, TableError> {
+        let known = self.conversation(user, name).await?;
+        let Some(id) = known.as_ref().and_then(|known| known.ended_by) else { return Ok(EndOf::IsOff(known)) };
+        match self.job(user, id).await? {
+            Some(Stored::Job(job)) => match job.state {
+                JobState::Queued
+                | JobState::Running
+                | JobState::Waiting
+                | JobState::Retrying
+                | JobState::AwaitingApproval => Ok(EndOf::Stands),
+                // It was deleted at the gateway, and nobody could say so here.
+                JobState::Succeeded => {
+                    self.delete_conversation(user, name, id, now).await?;
+                    self.conversation(user, name).await.map(EndOf::IsOff)
+                }
+                JobState::Failed
+                | JobState::Refused
+                | JobState::Explained
+                | JobState::Cancelled
+                | JobState::Expired
+                | JobState::Unknown => self.leave_line(user, name, &[id]).await.map(EndOf::IsOff),
+            },
+            None if !admission::may_still_be_recorded(id, now) => {
+                self.leave_line(user, name, &[id]).await.map(EndOf::IsOff)
+            }
+            Some(Stored::Newer) | None => Ok(EndOf::Stands),
+        }
+    }
+
+    /// One page of a user's conversations, by name, after a given one.
+    pub async fn conversations_of(
+        &self,
+        user: UserId,
+        after: Option<&ConversationName>,
+        limit: usize,
+    ) -> Result<(Vec<KnownConversation>, Option<ConversationName>), TableError> {
+        let start = after.map(|name| {
+            Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::conversation(name)))])
+        });
+        let query = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :conversations)")
+            .expression_attribute_values(":pk", text(keys::user(user)))
+            .expression_attribute_values(":conversations", text(keys::CONVERSATIONS))
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start);
+        let answer = self.ask(query).await?;
+        let name = |item: &Item| text_of(item, "sk").and_then(keys::parse_conversation);
+        let next = answer.last_evaluated_key.as_ref().and_then(name);
+        let known = answer.items.unwrap_or_default().into_iter().map(|item| {
+            let name = name(&item).ok_or(MALFORMED)?;
+            let conversation = serde_dynamo::from_item(item).map_err(|_| MALFORMED)?;
+            Ok(KnownConversation { name, conversation })
+        });
+        let known: Result<Vec<KnownConversation>, TableError> = known.collect();
+        Ok((known?.into_iter().filter(|known| !known.conversation.gone).collect(), next))
+    }
+
+    /// Whether the change holds; not when somebody else was quicker.
+    pub(super) async fn put_conversation(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+        before: Option<&Conversation>,
+        after: &Conversation,
+    ) -> Result<bool, TableError> {
+        let mut item: Item = serde_dynamo::to_item(after).map_err(|_| MALFORMED)?;
+        item.insert("pk".to_owned(), text(keys::user(user)));
+        item.insert("sk".to_owned(), text(keys::conversation(name)));
+        if after.gone {
+            item.insert("ttl".to_owned(), number(after.updated_at.seconds_ceil()));
+        }
+        let condition = match before {
+            // Nobody has begun it in between.
+            None => Condition::new("attribute_not_exists(pk)"),
+            // Nobody has written in between. An own write whose answer was lost counts as somebody else's: the next look finds
+            // that there is nothing left to do.
+            Some(before) => Condition::new("#rev = :rev").name("#rev", "rev").value(":rev", number(before.rev)),
+        };
+        Ok(matches!(self.put(item, condition).await?, Written::Done))
+    }
+}

@@ -1,0 +1,195 @@
+//! Jobs: read, create, commit, list, and find the overdue.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
+use domain::{
+    ids::{RequestId, Timestamp, UserId},
+    job::{Job, JobState, SCHEMA_VERSION},
+};
+
+/// A job item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    /// One that this version understands.
+    Job(Box<Job>),
+    /// One with a state or schema version of a newer function. Left alone.
+    Newer,
+}
+
+/// What became of creating a job.
+#[derive(Debug)]
+pub enum Created {
+    /// It is new.
+    New,
+    /// There is one of that id.
+    Exists(Stored),
+}
+
+/// What became of committing a change.
+#[derive(Debug)]
+pub enum Commit {
+    /// It holds.
+    Done,
+    /// The job has moved on, to this. Nothing was changed.
+    Lost(Option<Stored>),
+}
+
+/// How many entries of the index one query reads.
+const OVERDUE_PAGE: i32 = 1000;
+
+impl Table {
+    /// Reads a job of this user, strongly.
+    pub async fn job(&self, user: UserId, id: RequestId) -> Result<Option<Stored>, TableError> {
+        self.get(keys::user(user), keys::job(id)).await?.as_ref().map(parse).transpose()
+    }
+
+    /// Creates a job.
+    pub async fn create_job(&self, job: &Job, nonce: &str) -> Result<Created, TableError> {
+        self.announce(None, job).await?;
+        // There is no item of this id yet.
+        let condition = Condition::new("attribute_not_exists(pk)");
+        match self.put(self.item(job, nonce)?, condition).await? {
+            Written::Done => Ok(Created::New),
+            Written::Refused(Some(old)) if text_of(&old, "nonce") == Some(nonce) => Ok(Created::New),
+            Written::Refused(Some(old)) => Ok(Created::Exists(parse(&old)?)),
+            Written::Refused(None) => Err(TableError::Malformed("refusal without an item")),
+        }
+    }
+
+    /// Invariant 3, *fence*: replaces `before` by `after`, if the stored job still is `before`.
+    pub async fn commit(&self, before: &Job, after: &Job, nonce: &str) -> Result<Commit, TableError> {
+        self.announce(Some(before), after).await?;
+        // The stored job is in the state and at the revision that this change was worked out from: nobody, no worker, no
+        // cancel, no sweep, has written in between. `rev` alone would do; the state is there for whoever reads a refusal.
+        let condition = Condition::new("#state = :state AND #rev = :rev")
+            .name("#state", "st")
+            .name("#rev", "rev")
+            .value(":state", text(before.state.name()))
+            .value(":rev", number(before.rev));
+        match self.put(self.item(after, nonce)?, condition).await? {
+            Written::Done => Ok(Commit::Done),
+            Written::Refused(Some(old)) if text_of(&old, "nonce") == Some(nonce) => Ok(Commit::Done),
+            Written::Refused(old) => Ok(Commit::Lost(old.as_ref().map(parse).transpose()?)),
+        }
+    }
+
+    /// Puts what must be there before a change is, so that no change is ever without it: the pointer that an operator finds
+    /// the job by, and the note that has its chain's end signed. `before` is absent for a new job.
+    async fn announce(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
+        let (pointed, noted) = tokio::join!(self.point_at(before, after), self.note_growth(before, after));
+        pointed.and(noted)
+    }
+
+    /// One page of a user's jobs, newest first, after a given one.
+    pub async fn jobs_of(
+        &self,
+        user: UserId,
+        after: Option<RequestId>,
+        limit: usize,
+    ) -> Result<(Vec<Job>, Option<RequestId>), TableError> {
+        let start = after
+            .map(|id| Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::job(id)))]));
+        let query = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :jobs)")
+            .expression_attribute_values(":pk", text(keys::user(user)))
+            .expression_attribute_values(":jobs", text(keys::JOBS))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start);
+        let answer = self.ask(query).await?;
+        let next = answer.last_evaluated_key.as_ref().and_then(|key| keys::parse_job(text_of(key, "sk")?));
+        let mut jobs = Vec::new();
+        for item in answer.items.unwrap_or_default() {
+            if let Stored::Job(job) = parse(&item)? {
+                jobs.push(*job);
+            }
+        }
+        Ok((jobs, next))
+    }
+
+    /// Jobs of one shard of the `open_jobs` index whose time has come, oldest first, up to `limit` of them, however many
+    /// pages that takes. The index lags: read each strongly.
+    pub async fn overdue(
+        &self,
+        shard: u8,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(UserId, RequestId)>, TableError> {
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        while found.len() < limit {
+            let query = self
+                .client
+                .query()
+                .index_name(keys::OPEN_JOBS)
+                .key_condition_expression("open_shard = :shard AND sweep_at <= :until")
+                .expression_attribute_values(":shard", text(keys::shard(shard)))
+                .expression_attribute_values(":until", number(until.millis()))
+                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(OVERDUE_PAGE))
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
+            let id =
+                |item: &Item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?));
+            found.extend(answer.items.unwrap_or_default().iter().filter_map(id));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The item of a job. Size matters: it is billed whole, rounded up to 1 kB, at each write.
+    fn item(&self, job: &Job, nonce: &str) -> Result<Item, TableError> {
+        let mut item: Item = serde_dynamo::to_item(job).map_err(|_| TableError::Malformed("job"))?;
+        // Both are in the keys.
+        item.remove("u");
+        item.remove("id");
+        item.insert("pk".to_owned(), text(keys::user(job.user_id)));
+        item.insert("sk".to_owned(), text(keys::job(job.request_id)));
+        item.insert("v".to_owned(), number(job.schema_version()));
+        item.insert("nonce".to_owned(), text(nonce));
+        if job.sweep_at.is_some() {
+            item.insert("open_shard".to_owned(), text(keys::shard(job.request_id.spread())));
+        }
+        if job.state.is_over() {
+            item.insert("ttl".to_owned(), number(job.updated_at.plus(self.retention).seconds_ceil()));
+        }
+        Ok(item)
+    }
+
+    /// The billed size of a job's item in bytes: names and values.
+    pub fn size_of(&self, job: &Job) -> usize {
+        self.item(job, "012345678901").map_or(0, |item| item.iter().map(|(k, v)| k.len() + size(v)).sum())
+    }
+}
+
+/// DynamoDB's item size rules, rounded up.
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len() / 2 + 2,
+        AttributeValue::M(map) => 3 + map.iter().map(|(k, v)| k.len() + 1 + size(v)).sum::<usize>(),
+        AttributeValue::L(list) => 3 + list.iter().map(|v| 1 + size(v)).sum::<usize>(),
+        AttributeValue::Ss(set) => set.iter().map(|text| text.len() + 1).sum(),
+        _ => 1,
+    }
+}
+
+fn parse(item: &Item) -> Result<Stored, TableError> {
+    let malformed = || TableError::Malformed("job");
+    let version = number_of(item, "v").ok_or_else(malformed)?;
+    let state = text_of(item, "st").ok_or_else(malformed)?;
+    if version > i64::from(SCHEMA_VERSION) || JobState::parse(state).is_none() {
+        return Ok(Stored::Newer);
+    }
+    let (pk, sk) = (text_of(item, "pk").ok_or_else(malformed)?, text_of(item, "sk").ok_or_else(malformed)?);
+    let mut item = item.clone();
+    item.insert("u".to_owned(), text(keys::parse_user(pk).ok_or_else(malformed)?));
+    item.insert("id".to_owned(), text(keys::parse_job(sk).ok_or_else(malformed)?));
+    serde_dynamo::from_item(item).map(|job| Stored::Job(Box::new(job))).map_err(|_| malformed())
+}

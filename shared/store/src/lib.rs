@@ -1,0 +1,309 @@
+//! The one table. The job item is the only commit point: records that a change needs are put first, write-once; then one
+//! conditional put of the job names their digests. A job needs no transaction, so nothing is billed twice.
+//!
+//! The SDK repeats a write whose answer was lost. So each conditional write stores a **nonce**, and a failed condition
+//! whose stored item carries my nonce is my own success.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        put_item::PutItemError,
+        query::{QueryOutput, builders::QueryFluentBuilder},
+        update_item::UpdateItemError,
+    },
+    types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
+};
+
+use platform::aws;
+
+mod audit_chains;
+mod checkpoints;
+mod conversation_names;
+mod conversation_queue;
+mod conversations;
+mod decisions;
+mod gateway_state;
+mod indexes;
+mod jobs;
+pub mod keys;
+mod logins;
+mod operators;
+mod pages;
+mod records;
+pub mod schema;
+mod service_mode;
+mod users;
+
+pub use audit_chains::{ChainPage, FoundChain};
+pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
+pub use conversation_names::{Counted, CountedNames};
+pub use conversation_queue::Line;
+pub use conversations::EndOf;
+pub use decisions::{DecisionMade, Took};
+pub use gateway_state::{Fence, GatewaySeen, Heartbeat};
+pub use jobs::{Commit, Created, Stored};
+pub use logins::KnownUser;
+pub use operators::{KnownOperator, OWN_AT_MOST};
+pub use pages::{Listed, Order};
+pub use records::Payload;
+pub use service_mode::Applied;
+
+/// An item as DynamoDB gives it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+    retention: Duration,
+    consumed: Arc<Consumed>,
+}
+
+/// What the table cannot do.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// It did not answer, or refused for a reason that is not a condition.
+    #[error("the table did not answer {operation}: {cause}")]
+    Unavailable {
+        /// Which call.
+        operation: &'static str,
+        /// The kind of failure and its code. The SDK's own text would quote answers, and so items.
+        cause: String,
+    },
+    /// An item is not of the shape that its key promises.
+    #[error("the table holds a malformed {0}")]
+    Malformed(&'static str),
+    /// Others were quicker each time.
+    #[error("others keep writing the {0}")]
+    Contended(&'static str),
+}
+
+/// Capacity units that this process has used, in thousandths, for the numbers that we publish.
+#[derive(Debug, Default)]
+pub struct Consumed {
+    write: AtomicU64,
+    read: AtomicU64,
+}
+
+impl Consumed {
+    /// Write units so far.
+    pub fn write_units(&self) -> f64 {
+        Self::units(&self.write)
+    }
+
+    /// Read units so far.
+    pub fn read_units(&self) -> f64 {
+        Self::units(&self.read)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a count of thousandths stays far below 2^53")]
+    fn units(counter: &AtomicU64) -> f64 {
+        counter.load(Ordering::Relaxed) as f64 / 1000.0
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "units are small and positive")]
+    fn add(counter: &AtomicU64, capacity: Option<&ConsumedCapacity>) {
+        let units = capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0);
+        counter.fetch_add((units * 1000.0).round() as u64, Ordering::Relaxed);
+    }
+}
+
+/// What became of a conditional write.
+#[derive(Debug)]
+enum Written {
+    /// It holds.
+    Done,
+    /// Its condition failed, on this item. None: there is no item.
+    Refused(Option<Item>),
+}
+
+impl Table {
+    /// The table of that name; `retention` is how long records outlive their job.
+    pub fn new(client: Client, name: String, retention: Duration) -> Self {
+        Self { client, name, retention, consumed: Arc::default() }
+    }
+
+    /// Capacity that this process has used.
+    pub fn consumed(&self) -> &Consumed {
+        &self.consumed
+    }
+
+    /// How long records outlive their job.
+    pub fn retention(&self) -> Duration {
+        self.retention
+    }
+
+    async fn get(&self, pk: String, sk: String) -> Result<Option<Item>, TableError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| unavailable("GetItem", e))?;
+        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+        Ok(answer.item)
+    }
+
+    /// Asks for one page of this table, and counts what that costs.
+    async fn ask(&self, query: QueryFluentBuilder) -> Result<QueryOutput, TableError> {
+        let query = query.table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = query.send().await.map_err(|e| unavailable("Query", e))?;
+        Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
+        Ok(answer)
+    }
+
+    /// Puts an item under a condition; an empty condition is none.
+    async fn put(&self, item: Item, condition: Condition<'_>) -> Result<Written, TableError> {
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .set_condition_expression(condition.expression())
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => {
+                Consumed::add(&self.consumed.write, answer.consumed_capacity.as_ref());
+                Ok(Written::Done)
+            }
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
+                self.count_refused();
+                match e.into_err() {
+                    PutItemError::ConditionalCheckFailedException(failed) => Ok(Written::Refused(failed.item)),
+                    _ => Ok(Written::Refused(None)),
+                }
+            }
+            Err(e) => Err(unavailable("PutItem", e)),
+        }
+    }
+
+    /// Updates an item under a condition, and returns it as it is then.
+    async fn update(
+        &self,
+        (pk, sk): (String, String),
+        update: &str,
+        condition: Condition<'_>,
+    ) -> Result<Result<Item, Option<Item>>, TableError> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .update_expression(update)
+            .set_condition_expression(condition.expression())
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values())
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => {
+                Consumed::add(&self.consumed.write, answer.consumed_capacity.as_ref());
+                Ok(Ok(answer.attributes.unwrap_or_default()))
+            }
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
+                self.count_refused();
+                match e.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => Ok(Err(failed.item)),
+                    _ => Ok(Err(None)),
+                }
+            }
+            Err(e) => Err(unavailable("UpdateItem", e)),
+        }
+    }
+
+    /// A refused write is billed as well: at least one unit.
+    fn count_refused(&self) {
+        self.consumed.write.fetch_add(1000, Ordering::Relaxed);
+    }
+}
+
+/// A condition in DynamoDB's language, with its names and values. Also carries the values of an update.
+#[derive(Default)]
+struct Condition<'a> {
+    text: &'a str,
+    names: Vec<(&'a str, &'a str)>,
+    values: Vec<(&'a str, AttributeValue)>,
+}
+
+impl<'a> Condition<'a> {
+    fn none() -> Self {
+        Self::default()
+    }
+
+    fn new(text: &'a str) -> Self {
+        Self { text, ..Self::default() }
+    }
+
+    fn name(mut self, placeholder: &'a str, name: &'a str) -> Self {
+        self.names.push((placeholder, name));
+        self
+    }
+
+    fn value(mut self, placeholder: &'a str, value: AttributeValue) -> Self {
+        self.values.push((placeholder, value));
+        self
+    }
+
+    fn expression(&self) -> Option<String> {
+        (!self.text.is_empty()).then(|| self.text.to_owned())
+    }
+
+    fn names(&self) -> Option<HashMap<String, String>> {
+        let map: HashMap<_, _> = self.names.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        (!map.is_empty()).then_some(map)
+    }
+
+    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        let map: HashMap<_, _> = self.values.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        (!map.is_empty()).then_some(map)
+    }
+}
+
+fn unavailable<E>(operation: &'static str, error: SdkError<E, aws_smithy_runtime_api::http::Response>) -> TableError
+where
+    E: ProvideErrorMetadata,
+{
+    TableError::Unavailable { operation, cause: aws::cause(&error) }
+}
+
+fn text(value: impl fmt::Display) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: impl fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+fn number_of(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}

@@ -1,0 +1,142 @@
+//! Logins: who an openid is, under every listed login key.
+//!
+//! While one login key replaces another, functions with the older and with the newer document run side by side. They are
+//! safe as long as any two of them list one key in common: a new user is made under all listed keys at once, or not at all,
+//! so of two first logins one makes the user and the other one finds it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem},
+};
+
+use super::{Condition, Consumed, Item, Table, TableError, Written, keys, text, text_of, unavailable};
+use domain::ids::{Digest, UserId};
+
+/// How often a first login that met another one looks again.
+const TRIES: usize = 3;
+
+/// A user of whom an openid is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownUser {
+    /// Who.
+    pub user: UserId,
+    /// Personal data.
+    pub openid: platform::wechat::OpenId,
+}
+
+impl Table {
+    /// The user behind a login, or `fresh` if there is none. `logins` has one digest per listed key, the first is current.
+    pub async fn find_or_create_login(&self, logins: &[Digest], fresh: UserId) -> Result<UserId, TableError> {
+        let current = *logins.first().ok_or(TableError::Malformed("login"))?;
+        for _ in 0..TRIES {
+            if let Some((place, user)) = self.find_login(logins).await? {
+                return if place == 0 { Ok(user) } else { self.put_login(current, user).await };
+            }
+            if self.create_login(logins, fresh).await? {
+                return Ok(fresh);
+            }
+            // Another login was quicker under one of these keys: look again.
+        }
+        Err(TableError::Unavailable { operation: "TransactWriteItems", cause: "met others again and again".to_owned() })
+    }
+
+    /// The user of the first digest that is known, and its place.
+    pub async fn find_login(&self, logins: &[Digest]) -> Result<Option<(usize, UserId)>, TableError> {
+        for (place, login) in logins.iter().enumerate() {
+            if let Some(user) = self.login(*login).await? {
+                return Ok(Some((place, user)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The user of one digest.
+    pub async fn login(&self, login: Digest) -> Result<Option<UserId>, TableError> {
+        let item = self.get(keys::login(login), keys::USER.to_owned()).await?;
+        item.as_ref().map(user_of).transpose()
+    }
+
+    /// Writes a user under one more digest, and returns whose it is: another login may have done so first, for the same user.
+    pub async fn put_login(&self, login: Digest, user: UserId) -> Result<UserId, TableError> {
+        // Nobody has logged in under this digest yet.
+        match self.put(login_item(login, user), Condition::new("attribute_not_exists(pk)")).await? {
+            Written::Done => Ok(user),
+            Written::Refused(old) => user_of(&old.unwrap_or_default()),
+        }
+    }
+
+    /// Makes a user under every digest, or under none. False: somebody has one of them.
+    async fn create_login(&self, logins: &[Digest], user: UserId) -> Result<bool, TableError> {
+        let [only] = logins else { return self.create_logins(logins, user).await };
+        match self.put(login_item(*only, user), Condition::new("attribute_not_exists(pk)")).await? {
+            Written::Done => Ok(true),
+            // The SDK repeats a put whose answer was lost: then it is our own item that refuses it.
+            Written::Refused(old) => Ok(user_of(&old.unwrap_or_default())? == user),
+        }
+    }
+
+    /// The one transaction of this table. It runs for a user's first login while two keys are listed, and never else.
+    async fn create_logins(&self, logins: &[Digest], user: UserId) -> Result<bool, TableError> {
+        let put = |login: &Digest| {
+            let put = Put::builder().table_name(&self.name).set_item(Some(login_item(*login, user)));
+            let put = put.condition_expression("attribute_not_exists(pk)").build();
+            put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|_| TableError::Malformed("login"))
+        };
+        let puts = logins.iter().map(put).collect::<Result<Vec<_>, _>>()?;
+        let send = self.client.transact_write_items().set_transact_items(Some(puts));
+        let sent = send.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
+        match sent {
+            Ok(answer) => {
+                for capacity in answer.consumed_capacity() {
+                    Consumed::add(&self.consumed.write, Some(capacity));
+                }
+                Ok(true)
+            }
+            Err(SdkError::ServiceError(refused)) if is_cancelled(refused.err()) => {
+                self.count_refused();
+                Ok(false)
+            }
+            Err(error) => Err(unavailable("TransactWriteItems", error)),
+        }
+    }
+
+    /// One page of users with an openid, for whoever writes every user under a new login key, and where the next one begins.
+    pub async fn users_page(
+        &self,
+        begin: Option<HashMap<String, AttributeValue>>,
+    ) -> Result<(Vec<KnownUser>, Option<HashMap<String, AttributeValue>>), TableError> {
+        let scan = self.client.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(begin);
+        let scan = scan.filter_expression("sk = :user AND begins_with(pk, :prefix) AND attribute_exists(openid)");
+        let scan = scan.expression_attribute_values(":user", text(keys::USER));
+        let scan = scan.expression_attribute_values(":prefix", text(keys::USERS));
+        let page = scan.send().await.map_err(|error| unavailable("Scan", error))?;
+        let known = |item: &Item| {
+            let user = text_of(item, "pk").and_then(keys::parse_user)?;
+            Some(KnownUser { user, openid: platform::wechat::OpenId::stored(text_of(item, "openid")?) })
+        };
+        let users = page.items().iter().map(|item| known(item).ok_or(TableError::Malformed("user")));
+        Ok((users.collect::<Result<_, _>>()?, page.last_evaluated_key))
+    }
+}
+
+/// A condition that failed, or another transaction on the same items: both are another first login.
+fn is_cancelled(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
+    let is_race = |code: &str| matches!(code, "ConditionalCheckFailed" | "TransactionConflict");
+    cancelled.cancellation_reasons().iter().any(|reason| reason.code().is_some_and(is_race))
+}
+
+fn login_item(login: Digest, user: UserId) -> Item {
+    Item::from([
+        ("pk".to_owned(), text(keys::login(login))),
+        ("sk".to_owned(), text(keys::USER)),
+        ("user".to_owned(), text(user)),
+    ])
+}
+
+fn user_of(item: &Item) -> Result<UserId, TableError> {
+    text_of(item, "user").and_then(|id| id.parse().ok()).ok_or(TableError::Malformed("login"))
+}

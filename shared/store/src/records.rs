@@ -1,0 +1,262 @@
+//! Write-once records: payloads, results, audit records. Each is named by a digest in its key, so that a put that is
+//! refused because the record is there has found its own bytes.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{Condition, Item, Table, TableError, keys, number, text, text_of};
+use domain::{
+    audit::{AuditHead, AuditRecord},
+    catalogue::Catalogue,
+    ids::{Digest, DigestKey, RequestId, Timestamp, UserId},
+    job::{
+        Job, ResultRef,
+        submission::{Wanted, Work},
+    },
+    json::canonical,
+    view::ApprovalView,
+};
+
+/// The largest item for which a result is kept inside: one write unit is 1,024 bytes.
+const INLINE_ITEM_BYTES: usize = 1000;
+/// No larger result is kept. The journal's own cap is the same.
+const RESULT_CAP_BYTES: usize = 64 * 1024;
+
+/// What a job was asked to do, and the key of its digests.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// Random, this job's own.
+    pub digest_key: DigestKey,
+    /// The steps as they were asked for, in order.
+    pub steps: Vec<Wanted>,
+}
+
+impl Table {
+    /// Stores a payload under its fingerprint, and with it the first record of the job's chain: one write for both, and no
+    /// payload without the decision about it.
+    pub async fn put_payload(
+        &self,
+        user: UserId,
+        fingerprint: Digest,
+        payload: &Payload,
+        accepted: &AuditRecord,
+        now: Timestamp,
+    ) -> Result<AuditHead, TableError> {
+        let (id, head) = (accepted.request_id, accepted.head());
+        let calls = serde_json::to_string(&payload.steps).map_err(|_| TableError::Malformed("payload"))?;
+        let fields = [
+            ("key", String::from(payload.digest_key.clone())),
+            ("calls", calls),
+            ("rec", text_of_record(accepted)?),
+            ("rd", head.digest.to_string()),
+        ];
+        self.put_record(user, keys::payload(id, fingerprint), fields, now).await?;
+        Ok(head)
+    }
+
+    /// Reads a payload.
+    pub async fn payload(
+        &self,
+        user: UserId,
+        id: RequestId,
+        fingerprint: Digest,
+    ) -> Result<Option<Payload>, TableError> {
+        let Some(item) = self.get(keys::user(user), keys::payload(id, fingerprint)).await? else { return Ok(None) };
+        let malformed = || TableError::Malformed("payload");
+        let key = text_of(&item, "key").ok_or_else(malformed)?.to_owned();
+        let calls = text_of(&item, "calls").ok_or_else(malformed)?;
+        Ok(Some(Payload {
+            digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
+            steps: serde_json::from_str(calls).map_err(|_| malformed())?,
+        }))
+    }
+
+    /// Stores a result under its digest.
+    pub async fn put_result(
+        &self,
+        user: UserId,
+        id: RequestId,
+        digest: Digest,
+        canonical: String,
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        self.put_record(user, keys::result(id, digest), [("body", canonical)], now).await
+    }
+
+    /// Keeps a result: inside the job's item while that stays within one write unit, else in a record of its own. One over
+    /// the cap is not kept. Returns with it its digest.
+    pub async fn keep_result(
+        &self,
+        job: &Job,
+        key: &DigestKey,
+        value: &Value,
+        now: Timestamp,
+    ) -> Result<(ResultRef, Digest), TableError> {
+        let canonical = String::from_utf8_lossy(&canonical::canonical(value)).into_owned();
+        let digest = key.digest_bytes(canonical.as_bytes());
+        if canonical.len() > RESULT_CAP_BYTES {
+            return Ok((ResultRef::Omitted, digest));
+        }
+        if self.size_of(job) + canonical.len() <= INLINE_ITEM_BYTES {
+            return Ok((ResultRef::Inline(canonical), digest));
+        }
+        self.put_result(job.user_id, job.request_id, digest, canonical, now).await?;
+        Ok((ResultRef::Stored(digest), digest))
+    }
+
+    /// Reads a result.
+    pub async fn result(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Value>, TableError> {
+        let Some(item) = self.get(keys::user(user), keys::result(id, digest)).await? else { return Ok(None) };
+        let body = text_of(&item, "body").ok_or(TableError::Malformed("result"))?;
+        serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("result"))
+    }
+
+    /// What was, or is, asked about a job, for its view; the payload is read only if something was.
+    pub async fn approval_of(&self, job: &Job, catalogue: &Catalogue) -> Result<Option<ApprovalView>, TableError> {
+        if job.question().is_none() {
+            return Ok(None);
+        }
+        let Some((place, _)) = job.asked() else { return Ok(None) };
+        let work = self.work_of(job, place).await?;
+        Ok(ApprovalView::of(job, work.as_ref(), catalogue))
+    }
+
+    /// What the step at this place of a job sends: the record of its own that it names, or what was submitted.
+    pub async fn work_of(&self, job: &Job, place: usize) -> Result<Option<Work>, TableError> {
+        let Some(step) = job.steps.get(place) else { return Ok(None) };
+        if let Some(input) = step.input {
+            return self.input(job.user_id, job.request_id, input).await;
+        }
+        let payload = self.payload(job.user_id, job.request_id, job.fingerprint).await?;
+        Ok(payload.and_then(|payload| payload.steps.into_iter().nth(step.of)).map(|wanted| wanted.work))
+    }
+
+    /// Keeps what a step sends that was not submitted as such: worked out from earlier results, or proposed by an agent.
+    /// Returns the digest that names it.
+    pub async fn put_input(
+        &self,
+        job: &Job,
+        key: &DigestKey,
+        work: &Work,
+        now: Timestamp,
+    ) -> Result<Digest, TableError> {
+        let malformed = || TableError::Malformed("input");
+        let canonical = canonical::canonical(&serde_json::to_value(work).map_err(|_| malformed())?);
+        let digest = key.digest_bytes(&canonical);
+        let body = String::from_utf8(canonical).map_err(|_| malformed())?;
+        let sk = keys::input(job.request_id, digest);
+        self.put_record(job.user_id, sk, [("body", body)], now).await?;
+        Ok(digest)
+    }
+
+    /// Reads it back.
+    pub async fn input(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Work>, TableError> {
+        let Some(item) = self.get(keys::user(user), keys::input(id, digest)).await? else { return Ok(None) };
+        let body = text_of(&item, "body").ok_or(TableError::Malformed("input"))?;
+        serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("input"))
+    }
+
+    /// What a job returned, wherever it is kept.
+    pub async fn result_of(&self, job: &Job) -> Result<Option<Value>, TableError> {
+        self.result_at(job, job.result.as_ref()).await
+    }
+
+    /// What a result of a job names, wherever it is kept. `{"omitted": …}` when it was not, or no longer is.
+    pub async fn result_at(&self, job: &Job, result: Option<&ResultRef>) -> Result<Option<Value>, TableError> {
+        let omitted = |why: &str| Some(json!({ "omitted": why }));
+        match result {
+            None => Ok(None),
+            Some(ResultRef::Inline(text)) => {
+                serde_json::from_str(text).map(Some).map_err(|_| TableError::Malformed("result"))
+            }
+            Some(ResultRef::Stored(digest)) => {
+                Ok(self.result(job.user_id, job.request_id, *digest).await?.or_else(|| omitted("not_stored")))
+            }
+            Some(ResultRef::Omitted) => Ok(omitted("too_large")),
+        }
+    }
+
+    /// Stores an audit record. It exists once a job's head reaches it.
+    pub async fn put_audit(&self, user: UserId, record: &AuditRecord, now: Timestamp) -> Result<AuditHead, TableError> {
+        let head = record.head();
+        let sk = keys::audit(record.request_id, record.seq, head.digest);
+        self.put_record(user, sk, [("rec", text_of_record(record)?)], now).await?;
+        Ok(head)
+    }
+
+    /// The chain that ends in `head`, in order. Shorter than `head.length` if records are missing.
+    pub async fn audit_chain(&self, user: UserId, id: RequestId, head: AuditHead) -> Result<Vec<Value>, TableError> {
+        let mut by_key: HashMap<String, Value> = HashMap::new();
+        // The first one is with the payload; earlier versions kept it by itself.
+        let (others, first) =
+            tokio::join!(self.records_under(user, keys::audit_of(id)), self.records_under(user, keys::payloads_of(id)));
+        for item in others?.iter().chain(&first?) {
+            let Some(record) = text_of(item, "rec") else { continue };
+            let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
+            let carried = text_of(item, "rd").and_then(|digest| Digest::try_from(digest.to_owned()).ok());
+            let key = carried.map(|digest| keys::audit(id, 1, digest));
+            by_key.extend(key.or_else(|| text_of(item, "sk").map(str::to_owned)).map(|key| (key, record)));
+        }
+        Ok(walk_back(id, head, &mut by_key))
+    }
+
+    async fn records_under(&self, user: UserId, prefix: String) -> Result<Vec<Item>, TableError> {
+        let (mut found, mut start): (_, Option<Item>) = (Vec::new(), None);
+        loop {
+            let query = self
+                .client
+                .query()
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(keys::user(user)))
+                .expression_attribute_values(":prefix", text(&prefix))
+                .projection_expression("sk, rec, rd")
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
+            found.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn put_record<const N: usize>(
+        &self,
+        user: UserId,
+        sk: String,
+        fields: [(&str, String); N],
+        now: Timestamp,
+    ) -> Result<(), TableError> {
+        let mut item: Item = fields.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+        item.insert("pk".to_owned(), text(keys::user(user)));
+        item.insert("sk".to_owned(), text(sk));
+        // A job is kept for the retention after its end, and its records must outlive it however long an outage held it up.
+        let until = now.plus(self.retention * 2);
+        item.insert("ttl".to_owned(), number(until.seconds_ceil()));
+        // There is no such record yet. If there is, it has the same bytes, since its key names their digest.
+        self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
+    }
+}
+
+fn text_of_record(record: &AuditRecord) -> Result<String, TableError> {
+    String::from_utf8(record.canonical()).map_err(|_| TableError::Malformed("audit record"))
+}
+
+/// Follows `prev` from the head, so that records of writers that lost their fence are not seen.
+fn walk_back(id: RequestId, head: AuditHead, by_key: &mut HashMap<String, Value>) -> Vec<Value> {
+    let mut chain = Vec::new();
+    let mut digest = head.digest;
+    for seq in (1..=head.length).rev() {
+        let Some(record) = by_key.remove(&keys::audit(id, seq, digest)) else { break };
+        let prev = record.get("prev").and_then(Value::as_str).map(|text| Digest::try_from(text.to_owned()));
+        chain.push(record);
+        match prev {
+            Some(Ok(prev)) => digest = prev,
+            _ => break,
+        }
+    }
+    chain.reverse();
+    chain
+}

@@ -1,0 +1,260 @@
+//! Users, and the limits that live in the user item.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
+use domain::{
+    access::session::Session,
+    ids::{Digest, RequestId, Timestamp, UserId},
+    limits::{
+        Rate, RateDecision,
+        admission::{self, Admission, JobKind, Limits, UserState},
+    },
+};
+
+/// Every admission: the user exists; the session began after the last revocation; and there is a place in flight for this kind
+/// of job, or this id has one. What else a charge asks for comes behind it.
+macro_rules! place {
+    ($and:literal) => {
+        concat!(
+            "attribute_exists(pk) AND nb < :began AND ",
+            "(attribute_not_exists(#set) OR contains(#set, :id) OR size(#set) < :cap)",
+            $and
+        )
+    };
+}
+
+impl Table {
+    /// Makes the user item if it is missing, and returns it. A crash between login and user is healed by the next login.
+    pub async fn record_login(&self, user: UserId, openid: &str, now: Timestamp) -> Result<UserState, TableError> {
+        let update = "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)";
+        let values = Condition::none()
+            .value(":openid", text(openid))
+            .value(":now", number(now.millis()))
+            .value(":never", number(0));
+        match self.update((keys::user(user), keys::USER.to_owned()), update, values).await? {
+            Ok(item) => parse(item),
+            Err(_) => Err(TableError::Malformed("user")),
+        }
+    }
+
+    /// Kills every session that began up to now.
+    pub async fn revoke_sessions(&self, user: UserId, now: Timestamp) -> Result<(), TableError> {
+        // The user exists, and no later revocation is stored: not-before only moves forward.
+        let condition = Condition::new("attribute_exists(pk) AND nb < :now").value(":now", number(now.millis()));
+        self.update((keys::user(user), keys::USER.to_owned()), "SET nb = :now", condition).await.map(drop)
+    }
+
+    /// Reads a user, strongly.
+    pub async fn user(&self, user: UserId) -> Result<Option<UserState>, TableError> {
+        self.get(keys::user(user), keys::USER.to_owned()).await?.map(parse).transpose()
+    }
+
+    /// Charges one login to an address.
+    pub async fn charge_address(
+        &self,
+        address: &Digest,
+        rate: Rate,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<RateDecision, TableError> {
+        let forget_at = now.plus(rate.tolerance() + rate.interval() * 2).seconds_ceil();
+        self.charge((keys::address(*address), keys::USER.to_owned()), rate, now, nonce, Some(forget_at)).await
+    }
+
+    /// Charges one submission to a user without taking a place in flight.
+    pub async fn charge_user(
+        &self,
+        user: UserId,
+        rate: Rate,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<RateDecision, TableError> {
+        self.charge((keys::user(user), keys::USER.to_owned()), rate, now, nonce, None).await
+    }
+
+    async fn charge(
+        &self,
+        key: (String, String),
+        rate: Rate,
+        now: Timestamp,
+        nonce: &str,
+        forget_at: Option<i64>,
+    ) -> Result<RateDecision, TableError> {
+        let first = rate.decide(None, now);
+        let RateDecision::Pass(arrival) = first else { return Ok(first) };
+        let with = |condition: Condition<'static>| {
+            let condition = condition.value(":nonce", text(nonce));
+            match forget_at {
+                Some(at) => condition.name("#ttl", "ttl").value(":ttl", number(at)),
+                None => condition,
+            }
+        };
+        let ttl = if forget_at.is_some() { ", #ttl = :ttl" } else { "" };
+        // Nothing is ahead of now: the usual case, in one write.
+        let idle = with(Condition::new("attribute_not_exists(arr) OR arr <= :now"))
+            .value(":now", number(now.millis()))
+            .value(":arrival", number(arrival.millis()));
+        let set = format!("SET arr = :arrival, nonce = :nonce{ttl}");
+        let old = match self.update(key.clone(), &set, idle).await? {
+            Ok(_) => return Ok(first),
+            Err(old) => old.unwrap_or_default(),
+        };
+        if text_of(&old, "nonce") == Some(nonce) {
+            return Ok(first);
+        }
+        let stored = number_of(&old, "arr").map(Timestamp::from_millis);
+        let second = rate.decide(stored, now);
+        let RateDecision::Pass(_) = second else { return Ok(second) };
+        // Whatever others have added since, the arrival time is still within the burst.
+        let burst = with(Condition::new("arr <= :latest"))
+            .value(":latest", number(now.plus(rate.tolerance()).millis()))
+            .value(":interval", number(rate.interval().as_millis()));
+        let add = format!("SET arr = arr + :interval, nonce = :nonce{ttl}");
+        match self.update(key, &add, burst).await? {
+            Ok(_) => Ok(second),
+            Err(old) if old.as_ref().and_then(|old| text_of(old, "nonce")) == Some(nonce) => Ok(second),
+            Err(_) => Ok(RateDecision::Wait(rate.interval())),
+        }
+    }
+
+    /// One conditional update that checks revocation, charges the rate and takes a place in flight; a second one when the
+    /// user is within a burst. [`Admission::Applied`] means admitted.
+    pub async fn admit(
+        &self,
+        session: &Session,
+        (id, kind): (RequestId, JobKind),
+        limits: &Limits,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<Admission, TableError> {
+        // The user exists; this session began after the last revocation; there is a place in flight for this kind of job, or
+        // this id has one; and nothing has arrived ahead of now.
+        let idle = admission_condition(
+            place!(" AND (attribute_not_exists(arr) OR arr <= :now)"),
+            session,
+            (id, kind),
+            limits,
+            (now, nonce),
+        )
+        .value(":arrival", number(now.plus(limits.submissions.interval()).millis()));
+        let key = || (keys::user(session.user_id), keys::USER.to_owned());
+        let old = match self.update(key(), "SET arr = :arrival, adm = :now, nonce = :nonce ADD #set :ids", idle).await?
+        {
+            Ok(_) => return Ok(Admission::Applied),
+            Err(old) => old.map(parse).transpose()?,
+        };
+        match admission::explain(old.as_ref(), (id, kind), session.began_at, limits, now, nonce) {
+            Admission::Burst => {}
+            other => return Ok(other),
+        }
+        // The same, except that the arrival time may lie ahead by the burst. It is added to, not set: no update is lost.
+        let burst = admission_condition(place!(" AND arr <= :latest"), session, (id, kind), limits, (now, nonce))
+            .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
+            .value(":interval", number(limits.submissions.interval().as_millis()));
+        match self.update(key(), "SET arr = arr + :interval, adm = :now, nonce = :nonce ADD #set :ids", burst).await? {
+            Ok(_) => Ok(Admission::Applied),
+            Err(old) => {
+                let old = old.map(parse).transpose()?;
+                match admission::explain(old.as_ref(), (id, kind), session.began_at, limits, now, nonce) {
+                    // Others were quicker, twice: as good as over the rate.
+                    Admission::Burst => Ok(Admission::RateLimited(limits.submissions.interval())),
+                    other => Ok(other),
+                }
+            }
+        }
+    }
+
+    /// Takes a place in flight for what has been charged: one conditional update that checks revocation, too.
+    pub async fn admit_charged(
+        &self,
+        session: &Session,
+        (id, kind): (RequestId, JobKind),
+        limits: &Limits,
+        now: Timestamp,
+        nonce: &str,
+    ) -> Result<Admission, TableError> {
+        // The user exists; this session began after the last revocation; and there is a place in flight for this kind of job,
+        // or this id has one.
+        let place = admission_condition(place!(""), session, (id, kind), limits, (now, nonce));
+        let key = (keys::user(session.user_id), keys::USER.to_owned());
+        match self.update(key, "SET adm = :now, nonce = :nonce ADD #set :ids", place).await? {
+            Ok(_) => Ok(Admission::Applied),
+            Err(old) => {
+                let old = old.map(parse).transpose()?;
+                Ok(admission::explain_charged(old.as_ref(), session.began_at, nonce))
+            }
+        }
+    }
+
+    /// Drops ids from the set of jobs in flight, because their jobs are over. Idempotent, so it needs no condition but that
+    /// the user exists.
+    pub async fn drop_in_flight(&self, user: UserId, kind: JobKind, over: &[RequestId]) -> Result<(), TableError> {
+        // The user is still there: an erased one is not brought back.
+        self.drop_from_set((user, kind), over, Condition::new("attribute_exists(pk)")).await.map(drop)
+    }
+
+    /// Drops ids that were never recorded, unless somebody was admitted since `last_admission`: perhaps under one of them.
+    /// Returns whether it did.
+    pub async fn drop_unrecorded(
+        &self,
+        user: UserId,
+        kind: JobKind,
+        unrecorded: &[RequestId],
+        last_admission: Option<Timestamp>,
+    ) -> Result<bool, TableError> {
+        let condition = match last_admission {
+            // Nobody was admitted after the look at the set.
+            Some(at) => Condition::new("adm = :seen").value(":seen", number(at.millis())),
+            None => Condition::new("attribute_exists(pk) AND attribute_not_exists(adm)"),
+        };
+        self.drop_from_set((user, kind), unrecorded, condition).await
+    }
+
+    async fn drop_from_set(
+        &self,
+        (user, kind): (UserId, JobKind),
+        ids: &[RequestId],
+        condition: Condition<'static>,
+    ) -> Result<bool, TableError> {
+        if ids.is_empty() {
+            return Ok(false);
+        }
+        let condition = condition.name("#set", set_of(kind)).value(":ids", id_set(ids));
+        let dropped = self.update((keys::user(user), keys::USER.to_owned()), "DELETE #set :ids", condition).await?;
+        Ok(dropped.is_ok())
+    }
+}
+
+fn admission_condition<'a>(
+    text_of_condition: &'a str,
+    session: &Session,
+    (id, kind): (RequestId, JobKind),
+    limits: &Limits,
+    (now, nonce): (Timestamp, &str),
+) -> Condition<'a> {
+    Condition::new(text_of_condition)
+        .name("#set", set_of(kind))
+        .value(":began", number(session.began_at.millis()))
+        .value(":now", number(now.millis()))
+        .value(":id", text(id))
+        .value(":ids", id_set(&[id]))
+        .value(":cap", number(limits.places(kind)))
+        .value(":nonce", text(nonce))
+}
+
+/// The attribute with the jobs of this kind that are in flight.
+const fn set_of(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Quick => "inf",
+        JobKind::Long => "infl",
+    }
+}
+
+fn id_set(ids: &[RequestId]) -> AttributeValue {
+    AttributeValue::Ss(ids.iter().map(ToString::to_string).collect())
+}
+
+fn parse(item: Item) -> Result<UserState, TableError> {
+    serde_dynamo::from_item(item).map_err(|_| TableError::Malformed("user"))
+}
