@@ -1,7 +1,7 @@
 //! Invariant 11, *bounded*: rate, jobs in flight, deadlines, attempts.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -46,6 +46,61 @@ async fn over_the_rate_is_429_with_the_exact_wait_and_a_replay_costs_nothing() {
     app.advance(Duration::from_secs(wait)).await;
     assert_eq!(alice.submit(&refused, "ledger_read", json!({})).await.status, 202, "waiting as told is enough");
     app.stop().await;
+}
+
+#[tokio::test]
+async fn a_submission_within_the_burst_whose_charge_was_answered_to_nobody_is_charged_once() {
+    let app = three_at_once().await;
+    let alice = app.login("alice").await;
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    lose_the_second_charge(&app);
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    app.faults.none();
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "the third of three");
+    assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.verdict(), (429, "rate_limited"));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_and_a_login_within_the_burst_whose_charge_was_answered_to_nobody_are_charged_once() {
+    let app = three_at_once().await;
+    let alice = app.login("alice").await;
+    app.mode(domain::access::service_mode::Mode::Closed).await;
+    let closed = async || alice.submit(&app.new_id(), "ledger_read", json!({})).await.code().to_owned();
+    assert_eq!(closed().await, "mode_closed");
+    lose_the_second_charge(&app);
+    assert_eq!(closed().await, "mode_closed");
+    app.faults.none();
+    assert_eq!([closed().await, closed().await], ["mode_closed", "rate_limited"]);
+    // The session above was the first login of three.
+    lose_the_second_charge(&app);
+    assert_eq!(app.log_in_with("made-up").await.status, 401);
+    app.faults.none();
+    assert_eq!(app.log_in_with("made-up").await.status, 401, "the third of three");
+    assert_eq!(app.log_in_with("made-up").await.verdict(), (429, "rate_limited"));
+    app.stop().await;
+}
+
+/// Three submissions and three logins at once, and the next one twenty seconds later.
+async fn three_at_once() -> App {
+    App::with(Setup {
+        edge: |edge| {
+            edge.limits.submissions = Rate::new(Duration::from_secs(20), 3);
+            edge.login_rate = Rate::new(Duration::from_secs(20), 3);
+        },
+        ..Setup::default()
+    })
+    .await
+}
+
+/// The next charge is refused at first, since something has arrived ahead of now; the answer to the second update, which
+/// charges within the burst, is lost, and the SDK sends it again.
+fn lose_the_second_charge(app: &App) {
+    let updates = AtomicUsize::new(0);
+    app.faults.plan_items(move |operation, sk| {
+        let charge = operation == "UpdateItem" && sk == "USER";
+        (charge && updates.fetch_add(1, Ordering::SeqCst) == 1).then_some(Fault::LostAfter)
+    });
 }
 
 #[tokio::test]

@@ -103,23 +103,28 @@ impl Operator {
         decided.permitted
     }
 
-    /// The answer to a call that is not permitted, or not to be had: recorded, at most once in a minute for the same call and
-    /// code, so that nobody fills a chain that is kept for ever. What cannot be recorded changes no refusal.
+    /// The answer to a call that is not permitted, or not to be had: recorded, once in a minute for the same call and code, so
+    /// that one operator cannot fill a chain that is kept for ever; only calls that are refused at the same moment are each
+    /// recorded. What cannot be recorded changes no refusal.
     pub(crate) async fn refuse(&self, caller: &Caller, route: Route, code: Code) -> ApiError {
-        let (call, code_text) = (route.name(), code.text());
-        let first = self.table.first_refusal(caller.identity.subject, call, code_text, self.world.now()).await;
-        let recorded = match first {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                let event = OperatorEvent::CallRefused { call: call.to_owned(), code: code_text.to_owned() };
-                self.record(caller, event).await
-            }
-            Err(error) => Err(fault(error)),
-        };
-        match recorded {
+        match self.record_refusal(caller, route.name(), code.text()).await {
             Ok(()) => ApiError::new(code),
             Err(_) => ApiError::new(code).because(Reason("the refusal could not be recorded".to_owned())),
         }
+    }
+
+    async fn record_refusal(&self, caller: &Caller, call: &str, code: &str) -> Result<(), ApiError> {
+        let (subject, at) = (caller.identity.subject, self.world.now());
+        if self.table.call_refusal_noted(subject, call, code, at).await.map_err(fault)? {
+            return Ok(());
+        }
+        let event = OperatorEvent::CallRefused { call: call.to_owned(), code: code.to_owned() };
+        self.record(caller, event).await?;
+        // The record stands. Without the note the same refusal is recorded once more, and nothing else goes wrong.
+        if let Err(error) = self.table.note_call_refusal(subject, call, code, at).await {
+            tracing::warn!(function = "operator", error = %error, "a recorded refusal could not be noted");
+        }
+        Ok(())
     }
 
     /// Whether the policies let an operator do what the route is for to this very user.

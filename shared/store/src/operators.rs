@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Condition, Item, Table, TableError, Written, keys, text, text_of};
+use super::{Condition, Item, Table, TableError, keys, text, text_of};
 use domain::ids::{Digest, OperatorId, Timestamp, UserId};
 
 /// How many user ids one operator may name as their own.
@@ -66,23 +66,35 @@ impl Table {
         }
     }
 
-    /// Whether this is the first refusal of that call and code to an operator in this minute: only then is it recorded, so
-    /// that nobody fills a chain that is kept for ever.
-    pub async fn first_refusal(
+    /// Whether a refusal of that call and code to an operator is noted as recorded in this minute.
+    pub async fn call_refusal_noted(
         &self,
         subject: Digest,
         call: &str,
         code: &str,
-        now: Timestamp,
+        at: Timestamp,
     ) -> Result<bool, TableError> {
+        let noted = self.get(keys::operator(subject), keys::refused_call(call, code, at)).await?;
+        Ok(noted.is_some())
+    }
+
+    /// Notes that a refusal of that call and code to an operator has been recorded in this minute: the next ones are not, or
+    /// one operator could fill a chain that is kept for ever. Comes after the record. A note that came first would silence the
+    /// rest of the minute when the record fails; and were it to decide who records, so would a lost answer to it.
+    pub async fn note_call_refusal(
+        &self,
+        subject: Digest,
+        call: &str,
+        code: &str,
+        at: Timestamp,
+    ) -> Result<(), TableError> {
         let item = Item::from([
             ("pk".to_owned(), text(keys::operator(subject))),
-            ("sk".to_owned(), text(keys::refused_call(call, code, now))),
-            ("ttl".to_owned(), super::number(now.plus(FORGET_REFUSAL).seconds_ceil())),
+            ("sk".to_owned(), text(keys::refused_call(call, code, at))),
+            ("ttl".to_owned(), super::number(at.plus(FORGET_REFUSAL).seconds_ceil())),
         ]);
-        // Nobody has noted it in this minute.
-        let noted = self.put(item, Condition::new("attribute_not_exists(pk)")).await?;
-        Ok(matches!(noted, Written::Done))
+        // It says no more than its key, so it may be put twice.
+        self.put(item, Condition::none()).await.map(drop)
     }
 
     /// Puts a user into exactly these groups. False: there is no such user.

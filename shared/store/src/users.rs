@@ -106,8 +106,9 @@ impl Table {
         let stored = number_of(&old, "arr").map(Timestamp::from_millis);
         let second = rate.decide(stored, now);
         let RateDecision::Pass(_) = second else { return Ok(second) };
-        // Whatever others have added since, the arrival time is still within the burst.
-        let burst = with(Condition::new("arr <= :latest"))
+        // Whatever others have added since, the arrival time is still within the burst; and this write has not been applied:
+        // it adds, so that the SDK's repetition after a lost answer would charge twice.
+        let burst = with(Condition::new("arr <= :latest AND (attribute_not_exists(nonce) OR nonce <> :nonce)"))
             .value(":latest", number(now.plus(rate.tolerance()).millis()))
             .value(":interval", number(rate.interval().as_millis()));
         let add = format!("SET arr = arr + :interval, nonce = :nonce{ttl}");
@@ -148,8 +149,10 @@ impl Table {
             Admission::Burst => {}
             other => return Ok(other),
         }
-        // The same, except that the arrival time may lie ahead by the burst. It is added to, not set: no update is lost.
-        let burst = admission_condition(place!(" AND arr <= :latest"), session, (id, kind), limits, (now, nonce))
+        // The same, except that the arrival time may lie ahead by the burst. It is added to, not set: no update is lost. And
+        // this write has not been applied: the SDK's repetition after a lost answer would add, and so charge, twice.
+        let once = place!(" AND arr <= :latest AND (attribute_not_exists(nonce) OR nonce <> :nonce)");
+        let burst = admission_condition(once, session, (id, kind), limits, (now, nonce))
             .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
             .value(":interval", number(limits.submissions.interval().as_millis()));
         match self.update(key(), "SET arr = arr + :interval, adm = :now, nonce = :nonce ADD #set :ids", burst).await? {

@@ -1,6 +1,8 @@
 //! Every call by every role.
 
-use integration_tests::App;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use integration_tests::{App, Fault, OperatorClient};
 use serde_json::{Value, json};
 
 use super::{list, told};
@@ -79,6 +81,56 @@ async fn a_call_that_a_role_does_not_permit_is_recorded_and_changes_nothing() {
     assert!(mine.iter().all(|record| record["actor"] == format!("operator:{id}")));
     assert_eq!(mine[0]["call"], "POST /v1/operator/jobs/{job}/approval");
     assert_eq!(mine[0]["code"], "operator_forbidden");
+    app.stop().await;
+}
+
+/// How often a call that this operator may not make stands in the chain of what operators did.
+async fn refusals_recorded(viewer: &OperatorClient) -> usize {
+    told(viewer).await.iter().filter(|event| *event == "call_refused").count()
+}
+
+async fn refused(viewer: &OperatorClient) {
+    let mode = json!({"mode": "full", "reason": "a test"});
+    assert_eq!(viewer.send("PUT", "/controls/mode", &mode).await.verdict(), (403, "operator_forbidden"));
+}
+
+#[tokio::test]
+async fn a_refusal_is_recorded_once_in_its_minute_whichever_answer_of_the_table_is_lost() {
+    let app = App::start().await;
+    let viewer = app.operator("zhang", &["viewer"]);
+    viewer.get("/me").await;
+    // The note of the minute, the record, the head of the chain: each write takes effect, and the SDK sends it again.
+    for (minute, (write, lost)) in (1..).zip([("PutItem", "REFUSED#"), ("PutItem", "R#"), ("UpdateItem", "RH")]) {
+        app.clock.advance_to_a_minute();
+        let writes = AtomicUsize::new(0);
+        app.faults.plan_items(move |operation, sk| {
+            let first = || writes.fetch_add(1, Ordering::SeqCst) == 0;
+            (operation == write && sk.starts_with(lost) && first()).then_some(Fault::LostAfter)
+        });
+        refused(&viewer).await;
+        app.faults.none();
+        refused(&viewer).await;
+        refused(&viewer).await;
+        assert_eq!(refusals_recorded(&viewer).await, minute, "{lost}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_whose_record_could_not_be_written_does_not_silence_the_next_one() {
+    let app = App::start().await;
+    let viewer = app.operator("zhang", &["viewer"]);
+    viewer.get("/me").await;
+    app.clock.advance_to_a_minute();
+    app.faults
+        .plan_items(|operation, sk| (operation == "PutItem" && sk.starts_with("R#")).then_some(Fault::LostBefore));
+    refused(&viewer).await;
+    app.faults.none();
+    assert_eq!(refusals_recorded(&viewer).await, 0);
+    refused(&viewer).await;
+    assert_eq!(refusals_recorded(&viewer).await, 1, "the minute has a record after all");
+    refused(&viewer).await;
+    assert_eq!(refusals_recorded(&viewer).await, 1, "and only one");
     app.stop().await;
 }
 
