@@ -133,7 +133,7 @@ impl Deployment {
             table: self.table(),
             queue: self.queue(),
             openclaw_base_url: self.gateway_base_url.clone(),
-            rings_per_run: 500,
+            rings_per_run: 3000,
             secrets: SecretSource::File(self.secrets_file.clone()),
             checkpoint_every: Duration::from_secs(CHECKPOINT_EVERY_S),
             ends_per_checkpoint: MOST_ENDS,

@@ -24,6 +24,7 @@ use platform::{
 use serde_json::{Value, json};
 
 mod bucket;
+mod notes;
 
 const SETTLED: Duration = Duration::from_secs(181);
 

@@ -1,8 +1,16 @@
 //! The sweeper: rings what a lost message left behind, and touches nothing else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use integration_tests::App;
+use domain::{
+    audit::AuditHead,
+    catalogue::ToolEffect,
+    ids::{Digest, UserId},
+    job::{Job, NewJob, Start, Step},
+    limits::Rate,
+};
+use integration_tests::{App, Client, Fault, Setup};
+use platform::{metrics::Metric, runtime::Clock};
 use serde_json::json;
 
 #[tokio::test]
@@ -84,4 +92,118 @@ async fn a_running_job_is_left_to_its_worker() {
     assert_eq!(app.sweep().await.rung, 1, "the lease is over");
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     app.stop().await;
+}
+
+/// An app whose users may have many jobs, and so many of them whose wake-up messages were all lost.
+async fn with_lost_wake_ups(jobs: usize) -> (App, Client) {
+    let app = App::with(Setup {
+        edge: |edge| {
+            edge.limits.submissions = Rate::new(Duration::from_millis(1), 1000);
+            edge.limits.in_flight = 1000;
+        },
+        ..Setup::default()
+    })
+    .await;
+    let alice = app.login("alice").await;
+    for _ in 0..jobs {
+        assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
+    }
+    drop(app.receive().await);
+    app.clock.advance(Duration::from_secs(61));
+    (app, alice)
+}
+
+#[tokio::test]
+async fn a_backlog_is_woken_many_jobs_at_once_and_ten_to_a_request() {
+    let (mut app, _) = with_lost_wake_ups(100).await;
+    // Every request takes a while, as it does over a network.
+    app.faults.plan(|_, _| Some(Fault::Late));
+    let report = app.sweep().await;
+    let (most, seen) = (app.faults.most_at_once(), app.faults.seen());
+    app.faults.none();
+    assert_eq!((report.rung, app.receive().await.len()), (100, 100));
+    let sent = |name: &str| seen.iter().filter(|operation| *operation == name).count();
+    assert_eq!(sent("SendMessage"), 0);
+    assert!((10..=20).contains(&sent("SendMessageBatch")), "{}", sent("SendMessageBatch"));
+    assert!((8..=48).contains(&most), "{most} requests at the same time");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_the_queue_did_not_take_with_its_batch_is_sent_again_in_the_same_run() {
+    let (mut app, _) = with_lost_wake_ups(12).await;
+    let batches = std::sync::atomic::AtomicUsize::new(0);
+    app.faults.plan(move |operation, _| {
+        let first = || batches.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        (operation == "SendMessageBatch" && first()).then_some(Fault::InPart)
+    });
+    assert_eq!(app.sweep().await.rung, 12);
+    app.faults.none();
+    assert_eq!(app.receive().await.len(), 12);
+    assert_eq!(app.metrics.sum(Metric::RingFailures, &[]), 0.0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn messages_that_the_queue_never_takes_are_counted_one_by_one_and_their_jobs_are_woken_later() {
+    let (mut app, _) = with_lost_wake_ups(5).await;
+    app.faults.plan(|operation, _| (operation == "SendMessageBatch").then_some(Fault::LostBefore));
+    let deadline = app.clock.now().plus(Duration::from_secs(30));
+    let error = app.sweep.run(deadline).await.unwrap_err();
+    app.faults.none();
+    assert!(error.to_string().starts_with("5 jobs or shards could not be swept"), "{error}");
+    assert_eq!(app.metrics.sum(Metric::RingFailures, &[]), 5.0);
+    assert_eq!(app.receive().await.len(), 0);
+    app.clock.advance(Duration::from_secs(61));
+    assert_eq!((app.sweep().await.rung, app.receive().await.len()), (5, 5));
+    app.stop().await;
+}
+
+/// Measured, so that the docs can say how long a queue that lost everything holds jobs up.
+#[tokio::test]
+async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request() {
+    const JOBS: usize = 2000;
+    for fault in [None, Some(Fault::Late)] {
+        let app = App::start().await;
+        for n in 0..JOBS {
+            let new = NewJob {
+                user_id: UserId::from_random([3; 16]),
+                request_id: app.new_id().parse().unwrap(),
+                steps: vec![Step::new("ledger_read".into(), ToolEffect::Read)],
+                fingerprint: Digest::ZERO,
+                audit: AuditHead { length: 1, digest: Digest::ZERO },
+                not_after: app.clock.now().plus(Duration::from_secs(900)),
+                deadline: None,
+                trace: None,
+                start: Start::Queued,
+            };
+            app.table.create_job(&Job::accepted(new, app.clock.now()), &format!("{n}")).await.unwrap();
+        }
+        app.clock.advance(Duration::from_secs(61));
+        app.faults.plan(move |_, _| fault);
+        let began = Instant::now();
+        let rung = app.sweep.run(app.clock.now().plus(Duration::from_secs(600))).await.unwrap().rung;
+        let took = began.elapsed();
+        let seen = app.faults.seen();
+        app.faults.none();
+        let sent = |name: &str| seen.iter().filter(|operation| *operation == name).count();
+        let rate = rung as f64 / took.as_secs_f64();
+        println!(
+            "RATE wake-ups {rate:.0} a second, 100,000 in {:.0} s, without the cap of a run; each request takes {} ms more",
+            100_000.0 / rate,
+            if fault.is_some() { 30 } else { 0 },
+        );
+        assert_eq!(rung, JOBS);
+        // Besides, a run looks at the oldest open jobs, and signs a checkpoint.
+        assert!(
+            sent("GetItem") <= JOBS + 50 && sent("PutItem") <= JOBS + 50,
+            "{}, {}",
+            sent("GetItem"),
+            sent("PutItem")
+        );
+        // The last batch of each shard of the index may be a small one.
+        let batches = sent("SendMessageBatch");
+        assert!((JOBS / 10..=JOBS / 10 + 8).contains(&batches), "{batches}");
+        app.stop().await;
+    }
 }

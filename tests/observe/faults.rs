@@ -180,7 +180,7 @@ pub(crate) async fn audit_failing(run: &mut Run) {
 }
 
 pub(crate) async fn queue_down(run: &mut Run) {
-    run.app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    run.app.faults.plan(|operation, _| operation.starts_with("SendMessage").then_some(Fault::LostBefore));
     run.minutes(3).await;
     run.app.faults.none();
 }

@@ -39,6 +39,10 @@ pub enum Fault {
     Slow,
     /// The service refuses it, and quotes what was sent, as DynamoDB does.
     Quoted,
+    /// It is never answered, and nothing says so: only a timeout ends it.
+    Silent,
+    /// The queue takes a batch of messages without its first one.
+    InPart,
 }
 
 impl Fault {
@@ -57,6 +61,31 @@ pub struct Faults {
     count: Arc<AtomicU64>,
     seen: Arc<Mutex<Vec<String>>>,
     killed: Arc<Notify>,
+    under_way: Arc<UnderWay>,
+}
+
+/// Requests that were sent and are not answered yet.
+#[derive(Default)]
+struct UnderWay {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl UnderWay {
+    fn one_more(self: Arc<Self>) -> Sent {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Sent(self)
+    }
+}
+
+/// Counts one request until it is answered or given up.
+struct Sent(Arc<UnderWay>);
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl fmt::Debug for Faults {
@@ -70,6 +99,7 @@ impl Faults {
     pub fn plan(&self, plan: impl Fn(&str, u64) -> Option<Fault> + Send + Sync + 'static) {
         self.count.store(0, Ordering::SeqCst);
         self.seen.lock().expect("no panic holds it").clear();
+        self.under_way.most.store(0, Ordering::SeqCst);
         *self.plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }
 
@@ -88,6 +118,11 @@ impl Faults {
     /// The operations since the plan was made.
     pub fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("no panic holds it").clone()
+    }
+
+    /// How many requests were under way at the same time, at most, since the plan was made.
+    pub fn most_at_once(&self) -> u64 {
+        self.under_way.most.load(Ordering::SeqCst)
     }
 
     /// Waits until the process is to be killed. Whoever runs a handler drops it then.
@@ -135,8 +170,12 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
         let inner = self.inner.clone();
         let killed = self.faults.killed.clone();
         let lost = || ConnectorError::io(format!("injected into {operation}: {fault:?}").into());
+        let sent = self.faults.under_way.clone().one_more();
         match fault {
-            None => inner.call(request),
+            None => HttpConnectorFuture::new(async move {
+                let _sent = sent;
+                inner.call(request).await
+            }),
             Some(Fault::LostBefore) => HttpConnectorFuture::ready(Err(lost())),
             Some(Fault::LostAfter) => {
                 let error = lost();
@@ -161,6 +200,7 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
                 std::future::pending().await
             }),
             Some(Fault::Late) => HttpConnectorFuture::new(async move {
+                let _sent = sent;
                 tokio::time::sleep(Duration::from_millis(30)).await;
                 inner.call(request).await
             }),
@@ -168,6 +208,8 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
                 tokio::time::sleep(Duration::from_millis(600)).await;
                 inner.call(request).await
             }),
+            Some(Fault::Silent) => HttpConnectorFuture::new(std::future::pending()),
+            Some(Fault::InPart) => HttpConnectorFuture::new(in_part(inner, request)),
             Some(Fault::Quoted) => {
                 let sent = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
                 let refusal = serde_json::json!({
@@ -179,6 +221,25 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
             }
         }
     }
+}
+
+/// Sends a batch of messages on without its first one, and answers that the queue has failed to take that one.
+async fn in_part(inner: SharedHttpConnector, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let bytes = request.body().bytes().unwrap_or_default();
+    let mut sent: serde_json::Value = serde_json::from_slice(bytes).expect("the SDK sends JSON");
+    let entries = sent["Entries"].as_array_mut().expect("a batch has entries");
+    let first = entries.remove(0)["Id"].clone();
+    let taken =
+        entries.iter().map(|entry| serde_json::json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""}));
+    let answer = serde_json::json!({
+        "Successful": taken.collect::<Vec<_>>(),
+        "Failed": [{"Id": first, "SenderFault": false, "Code": "InternalError"}],
+    });
+    if !entries.is_empty() {
+        *request.body_mut() = sent.to_string().into();
+        inner.call(request).await?;
+    }
+    Ok(HttpResponse::new(200.try_into().expect("200 is a status"), answer.to_string().into()))
 }
 
 /// The operation that a request names, such as `PutItem`.

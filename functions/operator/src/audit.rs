@@ -1,8 +1,8 @@
 //! `GET /v1/operator/audit` and `GET /v1/operator/checkpoints`: what operators did, and the signed statements about the log.
 
 use domain::{
-    audit::checkpoint::PublicKey,
-    ids::{Timestamp, support_code},
+    audit::checkpoint::{Checkpoint, JobEnd, PublicKey},
+    ids::support_code,
     job::Job,
 };
 use lambda_http::Request;
@@ -75,42 +75,15 @@ pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Resul
     Ok(http::ok(&Checkpoints { checkpoints, keys, next_cursor }))
 }
 
-/// Statements that may have the end of a chain that grew at a given time: the one that reaches there, and its neighbours.
-const AROUND: u64 = 3;
-
 impl Operator {
     /// What the checkpoint that covers the end of a job's chain says of it; `None` while there is none.
     pub(crate) async fn anchor(&self, job: &Job) -> Result<Option<Anchor>, TableError> {
         if !job.state.is_over() {
             return Ok(None);
         }
-        let Some(last) = self.table.last_checkpoint().await? else { return Ok(None) };
-        let grew_at = job.resolution.as_ref().map_or(job.updated_at, |resolution| resolution.at);
-        let from = self.first_to_reach(grew_at, last.checkpoint.statement.seq).await?;
+        let Some(Checkpoint { statement, .. }) = self.table.checkpoint_of(job).await? else { return Ok(None) };
         let code = support_code(job.user_id, job.request_id);
-        let around = usize::try_from(AROUND + 1).unwrap_or(4);
-        let kept = self.table.checkpoints_after(from.saturating_sub(2), around).await?;
-        let ends = kept.iter().flat_map(|kept| {
-            let statement = &kept.checkpoint.statement;
-            statement.heads.iter().filter(|head| head.job == code).map(|head| (statement.seq, &head.end))
-        });
-        let newest = ends.max_by_key(|(seq, end)| (end.length, *seq));
-        Ok(newest.map(|(checkpoint, end)| Anchor { checkpoint, length: end.length, digest: end.digest }))
-    }
-
-    /// The number of the first checkpoint that reaches beyond a time, by halving; the last one if none does.
-    async fn first_to_reach(&self, at: Timestamp, last: u64) -> Result<u64, TableError> {
-        let (mut low, mut high) = (1, last);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let kept = self.table.checkpoints_after(middle - 1, 1).await?;
-            let reaches = kept.first().and_then(|kept| kept.checkpoint.reaches());
-            if reaches.is_some_and(|reaches| reaches.minute <= at) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+        let named = statement.heads.iter().find(|head| head.job == code);
+        Ok(named.map(|JobEnd { end, .. }| Anchor { checkpoint: statement.seq, length: end.length, digest: end.digest }))
     }
 }

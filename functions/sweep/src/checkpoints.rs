@@ -22,14 +22,18 @@ use store::{GrownChain, KeptCheckpoint, Stored, Table, TableError};
 
 use crate::{
     Sweep,
+    budget::{Budget, CutOff, Share},
     export::{Export, ExportError},
-    overdue::is_late,
 };
 
 /// How many chains are asked for their end at once.
 const READ_AT_ONCE: usize = 32;
 /// How many checkpoints are looked at, or exported, at once: each may be large.
 const PAGE: usize = 10;
+/// After a checkpoint that is not in the index, so long before its end notes are read once more. A sweeper of an earlier version
+/// signs without an entry and does not see the notes of the shards; while a new version goes live by steps, it may have
+/// signed past some. Longer than that takes. A note that is read twice has the same end signed twice, which does no harm.
+const OLDER_LOOKS_BACK: Duration = Duration::from_secs(30 * 60);
 
 /// What signs, and where to.
 #[derive(Debug)]
@@ -50,14 +54,20 @@ enum CheckpointError {
     Key(#[from] BadSessionKey),
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error(transparent)]
+    CutOff(#[from] CutOff),
 }
 
 /// Signs if it is time, exports what is not exported, and returns what is to be measured. A checkpoint that cannot be made
-/// keeps nobody from ringing jobs: it has an alarm of its own, and destructive tools shut.
-pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> Vec<(Metric, f64)> {
+/// keeps no job from being woken: it has an alarm of its own, and destructive tools shut.
+pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)> {
     // Whatever cannot be signed must not keep what is signed from being exported.
-    let signed = sign_all(sweep, deadline).await;
-    let exported = export_all(sweep, deadline).await;
+    let share = budget.share(50);
+    let signed = share.limit("signing checkpoints", sign_all(sweep, &share)).await;
+    let signed = signed.unwrap_or_else(|cut_off| Err(cut_off.into()));
+    let share = budget.share(80);
+    let exported = share.limit("exporting checkpoints", export_all(sweep, &share)).await;
+    let exported = exported.unwrap_or_else(|cut_off| Err(cut_off.into()));
     let mut failed = false;
     for error in [signed.as_ref().err(), exported.as_ref().err()].into_iter().flatten() {
         failed = true;
@@ -67,7 +77,7 @@ pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> Vec<(Metric, f64)
     let proven_at = match exported {
         Ok(Some(proven_at)) => Some(proven_at),
         // The age goes on growing while nothing can be exported: that is what its alarm waits for.
-        Ok(None) | Err(_) => last_seen(sweep).await,
+        Ok(None) | Err(_) => budget.share(50).limit("reading the last export", last_seen(sweep)).await.ok().flatten(),
     };
     if let Some(proven_at) = proven_at {
         values.push((Metric::CheckpointAge, sweep.world.now().since(proven_at).as_secs_f64()));
@@ -81,7 +91,7 @@ async fn last_seen(sweep: &Sweep) -> Option<Timestamp> {
     controls.checkpoint.map(|seen| seen.signed_at)
 }
 
-async fn sign_all(sweep: &Sweep, deadline: Timestamp) -> Result<(), CheckpointError> {
+async fn sign_all(sweep: &Sweep, share: &Share<'_>) -> Result<(), CheckpointError> {
     let mut last = sweep.table.last_checkpoint().await?.map(|kept| kept.checkpoint);
     let signed_at = last.as_ref().and_then(Checkpoint::signed_at);
     // One that lies ahead was signed by a clock that was wrong, and says nothing.
@@ -89,34 +99,43 @@ async fn sign_all(sweep: &Sweep, deadline: Timestamp) -> Result<(), CheckpointEr
     if signed_at.is_some_and(|at| at <= now && now.since(at) < sweep.checkpoints.every) {
         return Ok(());
     }
-    while !is_late(sweep, deadline) {
-        let (next, more) = sign_one(sweep, last.as_ref(), deadline).await?;
-        if !sweep.table.put_checkpoint(&next, &sweep.world.nonce()).await? {
+    while !share.is_used_up() {
+        let Next { checkpoint, read_from, more } = sign_one(sweep, last.as_ref(), share).await?;
+        if !sweep.table.put_checkpoint(&checkpoint, &read_from, &sweep.world.nonce()).await? {
             // Another sweeper has signed one of this number, over the same notes.
             return Ok(());
         }
         if !more {
             return Ok(());
         }
-        last = Some(next);
+        last = Some(checkpoint);
     }
     Ok(())
 }
 
-/// The next checkpoint, and whether there are notes that it has no room for.
-async fn sign_one(
-    sweep: &Sweep,
-    last: Option<&Checkpoint>,
-    deadline: Timestamp,
-) -> Result<(Checkpoint, bool), CheckpointError> {
+/// A checkpoint that was signed and is not kept yet.
+struct Next {
+    checkpoint: Checkpoint,
+    /// It covers the notes after this.
+    read_from: Position,
+    /// Whether there are notes that it has no room for.
+    more: bool,
+}
+
+/// The next checkpoint.
+async fn sign_one(sweep: &Sweep, last: Option<&Checkpoint>, share: &Share<'_>) -> Result<Next, CheckpointError> {
     let signer = sweep.checkpoints.secrets.get(&sweep.world, |all: SweepSecrets| all.checkpoints.checkpoint_signer());
     let signer = signer.await?;
     let now = sweep.world.now();
     let from = last.and_then(Checkpoint::reaches).unwrap_or_else(|| Position::at(now.minus(FIRST_LOOKS_BACK)));
     let until = Position::at(now.minus(SETTLED_AFTER));
+    let mut read_from = match last {
+        Some(last) if !sweep.table.is_indexed(last).await? => Position::at(from.minute.minus(OLDER_LOOKS_BACK)),
+        Some(_) | None => from.clone(),
+    };
     let mut grown = BTreeSet::new();
-    let mut to = from.clone();
-    while to.minute < until.minute && !is_late(sweep, deadline) {
+    let mut to = read_from.clone();
+    while to.minute < until.minute && !share.is_used_up() {
         let room = sweep.config.ends_per_checkpoint - grown.len();
         let notes = sweep.table.grown(&to, room).await?;
         let full = notes.len() == room;
@@ -129,10 +148,15 @@ async fn sign_one(
             break;
         }
     }
+    if to == read_from {
+        // No minute was read. The next checkpoint has to look back as this one should have, so this one gets no entry.
+        (to, read_from) = (from.clone(), from.clone());
+    }
     let ends = read_ends(&sweep.table, grown).await?;
     let operators = sweep.table.chain_head(ChainName::Operators).await?;
-    let next = signer.sign(last, &from, &to, sweep.world.now(), operators, ends)?;
-    Ok((next, to.minute < until.minute))
+    let checkpoint = signer.sign(last, &from, &to, sweep.world.now(), operators, ends)?;
+    let more = to.minute < until.minute;
+    Ok(Next { checkpoint, read_from, more })
 }
 
 async fn read_ends(table: &Table, grown: BTreeSet<GrownChain>) -> Result<Ends, TableError> {
@@ -167,7 +191,7 @@ async fn read_ends(table: &Table, grown: BTreeSet<GrownChain>) -> Result<Ends, T
 }
 
 /// Exports what is not exported yet, oldest first, and returns when the newest one that is exported was signed.
-async fn export_all(sweep: &Sweep, deadline: Timestamp) -> Result<Option<Timestamp>, CheckpointError> {
+async fn export_all(sweep: &Sweep, share: &Share<'_>) -> Result<Option<Timestamp>, CheckpointError> {
     let (mut oldest, mut proven_at) = (None, None);
     'exported: loop {
         let page = sweep.table.checkpoints_before(oldest, PAGE).await?;
@@ -188,7 +212,7 @@ async fn export_all(sweep: &Sweep, deadline: Timestamp) -> Result<Option<Timesta
         let page = sweep.table.checkpoints_after(next - 1, PAGE).await?;
         let Some(newest) = page.last().map(|kept| kept.checkpoint.statement.seq) else { return Ok(proven_at) };
         for kept in &page {
-            if is_late(sweep, deadline) {
+            if share.is_used_up() {
                 return Ok(proven_at);
             }
             proven_at = Some(export_one(sweep, kept).await?);

@@ -20,11 +20,13 @@ use service::controls::ControlsCache;
 use store::{Table, TableError};
 
 mod alarms;
+mod budget;
 mod checkpoints;
 mod export;
 mod open_jobs;
 mod overdue;
 
+use budget::{Budget, CutOff};
 use checkpoints::Checkpoints;
 use export::Export;
 use overdue::Tally;
@@ -55,7 +57,7 @@ pub enum StartError {
 /// What one run did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Overdue jobs that were rung.
+    /// Overdue jobs that were woken.
     pub rung: usize,
     /// Entries of the index that needed nothing.
     pub skipped: usize,
@@ -74,7 +76,7 @@ pub enum SweepError {
     },
     /// The heartbeat could not be written.
     #[error("the heartbeat could not be written: {0}")]
-    Heartbeat(TableError),
+    Heartbeat(Fault),
     /// An alarm's message could not be acted upon. It comes again.
     #[error("the mode could not be lowered: {0}")]
     Alarm(TableError),
@@ -89,6 +91,15 @@ pub enum Fault {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// Its part of the run was over.
+    #[error("{0}")]
+    CutOff(String),
+}
+
+impl From<CutOff> for Fault {
+    fn from(cut_off: CutOff) -> Self {
+        Self::CutOff(cut_off.to_string())
+    }
 }
 
 impl Sweep {
@@ -119,17 +130,18 @@ impl Sweep {
         }
     }
 
-    /// One run; stops before `deadline`.
+    /// One run; is over before `deadline`. Its metrics are written whatever became of its duties.
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
-        let (tally, seen, beaten) = overdue::run(self, deadline).await;
+        let budget = Budget::new(&self.world, deadline);
+        let (tally, seen, beaten) = overdue::run(self, &budget).await;
         let mut measured = seen.values(&tally.overdue);
-        measured.extend(checkpoints::run(self, deadline).await);
-        measured.push((Metric::Mode, f64::from(self.mode().await.level())));
+        measured.extend(checkpoints::run(self, &budget).await);
+        measured.push((Metric::Mode, f64::from(self.mode(&budget).await.level())));
         let Tally { report, failed, fault, .. } = tally;
         let ended = match (fault, beaten) {
             (Some(fault), _) => Err(SweepError::Incomplete { failed, fault }),
-            (None, Err(error)) => Err(SweepError::Heartbeat(error)),
+            (None, Err(fault)) => Err(SweepError::Heartbeat(fault)),
             (None, Ok(())) => Ok(report),
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -146,8 +158,9 @@ impl Sweep {
     }
 
     /// The service's mode, for its gauge. What cannot be read acts as `read_only`.
-    async fn mode(&self) -> Mode {
-        self.controls.read(&self.table, &self.world).await.map_or(Mode::ReadOnly, |controls| controls.service.mode)
+    async fn mode(&self, budget: &Budget<'_>) -> Mode {
+        let read = budget.share(100).limit("reading the mode", self.controls.read(&self.table, &self.world)).await;
+        read.ok().flatten().map_or(Mode::ReadOnly, |controls| controls.service.mode)
     }
 
     /// The table, for whoever counts what it costs.

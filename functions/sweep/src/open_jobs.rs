@@ -12,7 +12,7 @@ use domain::{
 use platform::metrics::{self, Metric};
 use store::{Stored, TableError, keys};
 
-use crate::{Sweep, overdue};
+use crate::{Sweep, budget::Share};
 
 /// How many entries of a shard are counted.
 const COUNTED_PER_SHARD: usize = 2500;
@@ -49,8 +49,8 @@ impl Seen {
 }
 
 /// Counts what is open, and adds what is overdue among the oldest. A run that cannot do it is none the worse.
-pub(crate) async fn look(sweep: &Sweep, deadline: Timestamp, overdue: &mut Overdue) -> Option<usize> {
-    match count(sweep, deadline, overdue).await {
+pub(crate) async fn look(sweep: &Sweep, share: &Share<'_>, overdue: &mut Overdue) -> Option<usize> {
+    match count(sweep, share, overdue).await {
         Ok(open) => open,
         Err(error) => {
             tracing::warn!(function = "sweep", error = %error, "the open jobs could not be counted");
@@ -59,10 +59,10 @@ pub(crate) async fn look(sweep: &Sweep, deadline: Timestamp, overdue: &mut Overd
     }
 }
 
-async fn count(sweep: &Sweep, deadline: Timestamp, overdue: &mut Overdue) -> Result<Option<usize>, TableError> {
+async fn count(sweep: &Sweep, share: &Share<'_>, overdue: &mut Overdue) -> Result<Option<usize>, TableError> {
     let mut open = Vec::new();
     for shard in 0..keys::OPEN_SHARDS {
-        if overdue::is_late(sweep, deadline) {
+        if share.is_used_up() {
             return Ok(None);
         }
         open.extend(sweep.table.overdue(shard, END_OF_TIME, COUNTED_PER_SHARD).await?);
@@ -71,7 +71,7 @@ async fn count(sweep: &Sweep, deadline: Timestamp, overdue: &mut Overdue) -> Res
     open.sort_unstable_by_key(|(_, id)| *id);
     for (user, id) in open.iter().take(LOOKED_AT).filter(|key| !overdue.contains_key(key)).copied().collect::<Vec<_>>()
     {
-        if overdue::is_late(sweep, deadline) {
+        if share.is_used_up() {
             break;
         }
         if let Some(Stored::Job(job)) = sweep.table.job(user, id).await?

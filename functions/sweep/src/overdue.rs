@@ -1,4 +1,4 @@
-//! One run: the overdue of each shard, each read again, moved forward and rung; then the heartbeat.
+//! The reconciler: the overdue of each shard, each read again, moved forward and woken; then the heartbeat.
 
 use std::time::Duration;
 
@@ -7,23 +7,31 @@ use domain::{
     job::{Job, JobEvent, JobState},
     limits::Backoff,
 };
+use futures_util::{StreamExt, stream};
 use platform::{
-    metrics::Metric,
-    queue::{Bell, QueueError},
+    metrics::{self, Metric},
+    queue::Bell,
 };
-use store::{Commit, Heartbeat, Stored, TableError, keys};
+use store::{Commit, Heartbeat, Stored, keys};
 
 use crate::{
     Fault, Sweep, SweepReport,
+    budget::{Budget, Share},
     open_jobs::{self, Overdue, Seen},
 };
 
-/// A run stops this long before its deadline.
-const STOP_BEFORE: Duration = Duration::from_secs(2);
 /// How long the gateway may take to show that it is there.
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
 /// How often the outcome of an unknown job is asked for again: at first after minutes, then hourly, for two days.
 const UNKNOWN_SWEEPS: u32 = 48;
+/// How many jobs are read and moved forward at the same time: as many as make waiting for the table no matter, and few enough
+/// for the connections and the memory of a small function.
+const AT_ONCE: usize = 32;
+/// How many jobs are moved forward before those among them that are due are woken. A run that dies in between leaves at most
+/// so many to the next backoff.
+const WAVE: usize = 100;
+/// Of so many jobs that could not be swept a run names each in a log line; the others it counts.
+const NAMED_AT_MOST: usize = 50;
 
 /// What a run has done so far.
 #[derive(Debug, Default)]
@@ -44,6 +52,16 @@ impl Tally {
         self.failed += 1;
         self.fault.get_or_insert(fault.into());
     }
+
+    fn fail_job(&mut self, (user, id): (UserId, RequestId), fault: impl Into<Fault>) {
+        let fault = fault.into();
+        if self.failed < NAMED_AT_MOST {
+            tracing::warn!(
+                function = "sweep", request_id = %id, user_id = %user, error = %fault, "a job could not be swept"
+            );
+        }
+        self.fail(fault);
+    }
 }
 
 /// What is to be done about an entry of the index.
@@ -57,26 +75,46 @@ enum Due {
     Drop,
 }
 
-/// Sweeps, and writes the heartbeat whatever came of it: it says that the sweeper runs.
-pub(crate) async fn run(sweep: &Sweep, deadline: Timestamp) -> (Tally, Seen, Result<(), TableError>) {
-    // Both at once: the gateway's patience is not taken from the time that is left at the end.
-    let (mut tally, gateway_reachable) =
-        tokio::join!(ring_overdue(sweep, deadline), sweep.gateway.reachable(GATEWAY_PATIENCE));
-    let overdue = tally.found as u64;
-    let beat = Heartbeat { at: sweep.world.now(), gateway_reachable, overdue };
-    let beaten = sweep.table.beat(beat).await;
-    // What is only to be measured comes last.
-    let open = open_jobs::look(sweep, deadline, &mut tally.overdue).await;
-    (tally, Seen { gateway_reachable, open }, beaten)
+/// An entry of the index that was looked at.
+struct Looked {
+    job: (UserId, RequestId),
+    /// For how long the job has been overdue, if it is open and due.
+    late: Option<Duration>,
+    /// The wake-up message to send for it, if any.
+    outcome: Result<Option<Bell>, Fault>,
 }
 
-async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
+/// Sweeps, and writes the heartbeat whatever came of it: it says that the sweeper runs.
+pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Result<(), Fault>) {
     let mut tally = Tally::default();
+    let share = budget.share(60);
+    // Both at once: the gateway's patience is not taken from the time that is left at the end.
+    let (woken, reachable) = tokio::join!(
+        share.limit("waking overdue jobs", wake_overdue(sweep, &share, &mut tally)),
+        share.limit("asking the gateway", sweep.gateway.reachable(GATEWAY_PATIENCE)),
+    );
+    if let Err(cut_off) = woken {
+        tally.fail(cut_off);
+    }
+    let gateway_reachable = reachable.unwrap_or(false);
+    let overdue = tally.found as u64;
+    let beat = Heartbeat { at: sweep.world.now(), gateway_reachable, overdue };
+    let beaten = match budget.share(25).limit("writing the heartbeat", sweep.table.beat(beat)).await {
+        Ok(beaten) => beaten.map_err(Fault::from),
+        Err(cut_off) => Err(cut_off.into()),
+    };
+    // What is only to be measured comes last.
+    let share = budget.share(25);
+    let looked = share.limit("counting open jobs", open_jobs::look(sweep, &share, &mut tally.overdue)).await;
+    (tally, Seen { gateway_reachable, open: looked.ok().flatten() }, beaten)
+}
+
+async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
     let most = sweep.config.rings_per_run;
     // Another shard comes first each time, so that a crowded one does not use up every run.
     let first = (sweep.world.number() % u64::from(keys::OPEN_SHARDS)) as u8;
     for shard in (0..keys::OPEN_SHARDS).map(|place| (first + place) % keys::OPEN_SHARDS) {
-        if tally.report.rung >= most || is_late(sweep, deadline) {
+        if tally.report.rung >= most || share.is_used_up() {
             break;
         }
         let overdue = match sweep.table.overdue(shard, sweep.world.now(), most).await {
@@ -87,68 +125,73 @@ async fn ring_overdue(sweep: &Sweep, deadline: Timestamp) -> Tally {
             }
         };
         tally.found += overdue.len();
-        for (user, id) in overdue {
-            if tally.report.rung >= most || is_late(sweep, deadline) {
+        let mut entries = overdue.into_iter();
+        while tally.report.rung < most && !share.is_used_up() {
+            let wave: Vec<_> = entries.by_ref().take(WAVE.min(most - tally.report.rung)).collect();
+            if wave.is_empty() {
                 break;
             }
-            match sweep_one(sweep, user, id, &mut tally).await {
-                Ok(true) => tally.report.rung += 1,
-                Ok(false) => tally.report.skipped += 1,
-                Err(fault) => {
-                    tracing::warn!(
-                        function = "sweep", request_id = %id, user_id = %user, error = %fault,
-                        "a job could not be swept"
-                    );
-                    tally.fail(fault);
-                }
-            }
+            let messages = move_forward(sweep, wave, tally).await;
+            send(sweep, messages, tally).await;
         }
     }
-    tally
 }
 
-pub(crate) fn is_late(sweep: &Sweep, deadline: Timestamp) -> bool {
-    deadline.since(sweep.world.now()) <= STOP_BEFORE
-}
-
-/// Whether the job was rung.
-async fn sweep_one(sweep: &Sweep, user: UserId, id: RequestId, tally: &mut Tally) -> Result<bool, Fault> {
-    let now = sweep.world.now();
-    let mut bell = Bell::new(user, id, None);
-    let job = match sweep.table.job(user, id).await? {
-        None => return Ok(false),
-        // A newer worker knows what to do with it; what may be written to it, only a newer sweeper knows.
-        Some(Stored::Newer) => {
-            ring(sweep, &bell).await?;
-            return Ok(true);
+/// Moves those of a wave that are due forward, many at the same time. Returns the wake-up messages to send for them.
+async fn move_forward(sweep: &Sweep, wave: Vec<(UserId, RequestId)>, tally: &mut Tally) -> Vec<Bell> {
+    let mut looked = stream::iter(wave).map(|job| look_at(sweep, job)).buffer_unordered(AT_ONCE);
+    let mut messages = Vec::new();
+    while let Some(Looked { job, late, outcome }) = looked.next().await {
+        tally.overdue.extend(late.map(|late| (job, late)));
+        match outcome {
+            Ok(Some(message)) => messages.push(message),
+            Ok(None) => tally.report.skipped += 1,
+            Err(fault) => tally.fail_job(job, fault),
         }
-        Some(Stored::Job(job)) => job,
+    }
+    messages
+}
+
+/// Sends wake-up messages in batches. One that the queue does not take fails its own job, and no other.
+async fn send(sweep: &Sweep, messages: Vec<Bell>, tally: &mut Tally) {
+    let wanted = messages.len();
+    let not_taken = sweep.queue.wake_many(messages).await;
+    tally.report.rung += wanted - not_taken.len();
+    if !not_taken.is_empty() {
+        sweep.world.measure(&[(Metric::RingFailures, metrics::number(not_taken.len()))], &[]);
+    }
+    for (message, error) in not_taken {
+        tally.fail_job((message.user_id, message.request_id), error);
+    }
+}
+
+async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
+    let now = sweep.world.now();
+    let looked = |late, outcome| Looked { job: (user, id), late, outcome };
+    let message = Bell::new(user, id, None);
+    let job = match sweep.table.job(user, id).await {
+        Ok(None) => return looked(None, Ok(None)),
+        // A newer worker knows what to do with it; what may be written to it, only a newer sweeper knows.
+        Ok(Some(Stored::Newer)) => return looked(None, Ok(Some(message))),
+        Ok(Some(Stored::Job(job))) => job,
+        Err(error) => return looked(None, Err(error.into())),
     };
-    let (sweep_at, rings) = match due(&job, now) {
-        Due::Nothing => return Ok(false),
+    let (sweep_at, wakes) = match due(&job, now) {
+        Due::Nothing => return looked(None, Ok(None)),
         Due::Ring(sweep_at) => (sweep_at, true),
         Due::Drop => (None, false),
     };
-    if rings && !job.state.is_over() {
-        tally.overdue.insert((user, id), now.since(job.due_at()));
-    }
+    let late = (wakes && !job.state.is_over()).then(|| now.since(job.due_at()));
     // `due` asks for nothing that does not fit the state.
-    let Ok(swept) = job.apply(JobEvent::Swept { sweep_at }, now) else { return Ok(false) };
-    // Before the bell: a sweep that dies between the two is late by one backoff, one that cannot write does not ring each
-    // minute. Whoever was quicker has moved the job on.
-    if let Commit::Lost(_) = sweep.table.commit(&job, &swept, &sweep.world.nonce()).await? {
-        return Ok(false);
-    }
-    if rings {
-        bell.traceparent.clone_from(&job.trace);
-        ring(sweep, &bell).await?;
-    }
-    Ok(rings)
-}
-
-async fn ring(sweep: &Sweep, bell: &Bell) -> Result<(), QueueError> {
-    let rung = sweep.queue.ring(bell, Duration::ZERO).await;
-    rung.inspect_err(|_| sweep.world.count(Metric::RingFailures))
+    let Ok(swept) = job.apply(JobEvent::Swept { sweep_at }, now) else { return looked(late, Ok(None)) };
+    // Before the message: a sweep that dies between the two is late by one backoff, one that cannot write does not wake each
+    // minute. A commit that lost has met another writer, who has moved the job on.
+    let outcome = match sweep.table.commit(&job, &swept, &sweep.world.nonce()).await {
+        Ok(Commit::Done) => Ok(wakes.then(|| Bell { traceparent: job.trace.clone(), ..message })),
+        Ok(Commit::Lost(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    looked(late, outcome)
 }
 
 /// Judges a job as the table has it, not the index.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::aws;
@@ -59,6 +61,70 @@ impl Queue {
             .map_err(|e| QueueError(aws::cause(&e)))
     }
 }
+
+/// How many messages one request carries at most: SQS takes no more.
+const BATCH: usize = 10;
+/// How many requests with batches are under way at the same time.
+const BATCHES_AT_ONCE: usize = 8;
+
+impl Queue {
+    /// Sends many wake-up messages without a delay, ten to a request. Returns those that the queue did not take, each with the
+    /// reason. SQS may take a part of a batch: what it failed to take is sent once more, since by then its job has been moved
+    /// to a later time and would wait until then.
+    pub async fn wake_many(&self, messages: Vec<Bell>) -> Vec<(Bell, QueueError)> {
+        let (failed, again) = self.send_batches(messages).await;
+        let again = again.into_iter().map(|(message, _)| message).collect();
+        let (refused, failed_again) = self.send_batches(again).await;
+        [failed, refused, failed_again].into_iter().flatten().collect()
+    }
+
+    /// Returns what the queue will not take, or was asked for as often as the SDK asks; and what it failed to take out of a
+    /// batch that it took.
+    async fn send_batches(&self, messages: Vec<Bell>) -> (Vec<NotSent>, Vec<NotSent>) {
+        let mut left = messages.into_iter();
+        let batches = std::iter::from_fn(|| {
+            let batch: Vec<Bell> = left.by_ref().take(BATCH).collect();
+            (!batch.is_empty()).then_some(batch)
+        });
+        let sent = stream::iter(batches).map(|batch| self.send_batch(batch)).buffer_unordered(BATCHES_AT_ONCE);
+        sent.fold((Vec::new(), Vec::new()), |(mut refused, mut failed), (one, other)| async {
+            refused.extend(one);
+            failed.extend(other);
+            (refused, failed)
+        })
+        .await
+    }
+
+    async fn send_batch(&self, batch: Vec<Bell>) -> (Vec<NotSent>, Vec<NotSent>) {
+        let entry = |(place, bell): (usize, &Bell)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(serde_json::to_string(bell).expect("ids and text always serialise"))
+                .set_message_group_id(self.fair.then(|| bell.user_id.to_string()))
+                .build()
+                .expect("id and body are set")
+        };
+        let entries = batch.iter().enumerate().map(entry).collect();
+        let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                let cause = aws::cause(&error);
+                return (batch.into_iter().map(|bell| (bell, QueueError(cause.clone()))).collect(), Vec::new());
+            }
+        };
+        let (mut refused, mut failed) = (Vec::new(), Vec::new());
+        for entry in answer.failed {
+            let Some(bell) = entry.id.parse().ok().and_then(|place: usize| batch.get(place)) else { continue };
+            let not_sent = (bell.clone(), QueueError(format!("not taken with its batch ({})", entry.code)));
+            if entry.sender_fault { refused.push(not_sent) } else { failed.push(not_sent) }
+        }
+        (refused, failed)
+    }
+}
+
+/// A message that the queue did not take, and why.
+type NotSent = (Bell, QueueError);
 
 impl Bell {
     /// The bell of a job.

@@ -1,9 +1,11 @@
 //! Checkpoints, and the notes of which chains have grown since the last one.
 //!
 //! A note is put before the change that it tells of, so no end is ever without one. A note whose change was never made does
-//! no harm: whoever reads it reads the chain's end itself.
+//! no harm: the sweep signs the chain's end as it reads it, and not the note.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
+
+use futures_util::future;
 
 use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
 use domain::{
@@ -53,19 +55,18 @@ impl Table {
         if !grows || !after.state.is_over() {
             return Ok(());
         }
-        let learnt_at = after.resolution.as_ref().map(|resolution| resolution.at);
-        let at = learnt_at.map_or(after.updated_at, |learnt_at| after.updated_at.max(learnt_at));
-        self.put_note(at, keys::grown_job(after.user_id, after.request_id)).await
+        let place = keys::grown_job(after.user_id, after.request_id);
+        self.put_note(grew_at(after), place, after.request_id.spread()).await
     }
 
     /// Notes that a chain of refusals grows.
     pub(super) async fn note_refusal(&self, user: UserId, at: Timestamp) -> Result<(), TableError> {
-        self.put_note(at, keys::grown_refusals(user)).await
+        self.put_note(at, keys::grown_refusals(user), user.spread()).await
     }
 
-    async fn put_note(&self, at: Timestamp, place: String) -> Result<(), TableError> {
+    async fn put_note(&self, at: Timestamp, place: String, spread: u8) -> Result<(), TableError> {
         let item = Item::from([
-            ("pk".to_owned(), text(keys::grown_in(at))),
+            ("pk".to_owned(), text(keys::grown_in(at, spread))),
             ("sk".to_owned(), text(place)),
             ("ttl".to_owned(), number(at.plus(NOTES_KEPT).seconds_ceil())),
         ]);
@@ -73,17 +74,30 @@ impl Table {
         self.put(item, Condition::none()).await.map(drop)
     }
 
-    /// The notes of one minute from a position on, up to `limit` of them.
+    /// The notes of one minute from a position on, up to `limit` of them, in the order of their places: those of all shards,
+    /// and those of the one partition that earlier versions put them into.
     pub async fn grown(&self, from: &Position, limit: usize) -> Result<Vec<Grown>, TableError> {
-        let mut found = Vec::new();
+        let sharded = (0..keys::NOTE_SHARDS).map(|shard| keys::grown_in(from.minute, shard));
+        let partitions = iter::once(keys::grown_in_unsharded(from.minute)).chain(sharded);
         // No note has a place before a blank.
-        let mut after = from.after.clone().unwrap_or_else(|| " ".to_owned());
+        let after = from.after.as_deref().unwrap_or(" ");
+        let mut found = future::try_join_all(partitions.map(|pk| self.grown_under(pk, after, limit))).await?.concat();
+        found.sort_unstable_by(|one, other| one.place.cmp(&other.place));
+        // One chain may be noted by functions of two versions.
+        found.dedup_by(|one, other| one.place == other.place);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn grown_under(&self, pk: String, after: &str, limit: usize) -> Result<Vec<Grown>, TableError> {
+        let mut found = Vec::new();
+        let mut after = after.to_owned();
         while found.len() < limit {
             let query = self
                 .client
                 .query()
                 .key_condition_expression("pk = :pk AND sk > :after")
-                .expression_attribute_values(":pk", text(keys::grown_in(from.minute)))
+                .expression_attribute_values(":pk", text(&pk))
                 .expression_attribute_values(":after", text(&after))
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
                 .consistent_read(true);
@@ -103,8 +117,15 @@ impl Table {
         Ok(found)
     }
 
-    /// Keeps a checkpoint, unless there is one of its number: of two sweepers at once, one wins. Returns whether it did.
-    pub async fn put_checkpoint(&self, checkpoint: &Checkpoint, nonce: &str) -> Result<bool, TableError> {
+    /// Keeps a checkpoint that covers the notes after `from`, unless there is one of its number: of two sweepers at once, one
+    /// wins. Returns whether it did. Its entry in the index comes second: a sweeper that dies in between leaves a checkpoint
+    /// without one, as those of earlier versions are.
+    pub async fn put_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        from: &Position,
+        nonce: &str,
+    ) -> Result<bool, TableError> {
         let document = String::from_utf8(checkpoint.canonical()).map_err(|_| MALFORMED)?;
         // It is kept for good: it is small, and what was exported long ago can be compared with it.
         let item = Item::from([
@@ -114,9 +135,14 @@ impl Table {
             ("nonce".to_owned(), text(nonce)),
         ]);
         // There is no checkpoint of this number yet.
-        match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
-            Written::Done => Ok(true),
-            Written::Refused(old) => Ok(old.is_some_and(|old| text_of(&old, "nonce") == Some(nonce))),
+        let kept = match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
+            Written::Done => true,
+            Written::Refused(old) => old.is_some_and(|old| text_of(&old, "nonce") == Some(nonce)),
+        };
+        match checkpoint.reaches().filter(|to| kept && to != from) {
+            Some(to) => self.put_reach(checkpoint.statement.seq, from, &to).await.map(|()| kept),
+            // One that covers no note must not take the place of the entry that does.
+            None => Ok(kept),
         }
     }
 
@@ -179,6 +205,18 @@ impl Table {
         }
         Ok(found)
     }
+}
+
+/// When the chain of a job that is over grew for the last time: the time under which that is noted.
+fn grew_at(job: &Job) -> Timestamp {
+    let learnt_at = job.resolution.as_ref().map(|resolution| resolution.at);
+    learnt_at.map_or(job.updated_at, |learnt_at| job.updated_at.max(learnt_at))
+}
+
+/// The place of a job's last note among all notes.
+pub(super) fn last_note(job: &Job) -> Position {
+    let place = keys::grown_job(job.user_id, job.request_id);
+    Position { after: Some(place), ..Position::at(grew_at(job)) }
 }
 
 /// Above every number that a checkpoint can have: twelve digits.

@@ -1,7 +1,7 @@
 //! Every key of the table. No other file spells one.
 
 use domain::{
-    audit::{AuditHead, ChainName},
+    audit::{AuditHead, ChainName, checkpoint::Position},
     conversation::ConversationName,
     ids::{Digest, RequestId, Timestamp, UserId, parse_support_code, support_code},
     job::JobState,
@@ -179,7 +179,7 @@ pub fn operator(subject: Digest) -> String {
 
 /// Sort key of the note that an operator was refused a call in this minute: the next refusal of the same is not recorded.
 pub fn refused_call(call: &str, code: &str, at: Timestamp) -> String {
-    format!("REFUSED#{code}#{call}#{}", at.millis().div_euclid(60_000))
+    format!("REFUSED#{code}#{call}#{}", minute_of(at))
 }
 
 /// Sort key of the operator item.
@@ -190,9 +190,21 @@ pub fn pointers_from(at: Timestamp) -> String {
     format!("{:015}", at.millis().max(0))
 }
 
-/// Partition of the notes of a minute: which chains have grown an end that a checkpoint is to name.
-pub fn grown_in(minute: Timestamp) -> String {
-    format!("HEADS#{}", minute.millis().div_euclid(60_000))
+/// How many partitions the notes of one minute have: one takes about 1,000 writes a second.
+pub const NOTE_SHARDS: u8 = 8;
+
+/// One partition of the notes of a minute: which chains have grown an end that a checkpoint is to name.
+pub fn grown_in(minute: Timestamp, shard: u8) -> String {
+    format!("{}#{}", grown_in_unsharded(minute), shard % NOTE_SHARDS)
+}
+
+/// The one partition of the notes of a minute in tables of earlier versions, and of functions that have not been replaced yet.
+pub fn grown_in_unsharded(minute: Timestamp) -> String {
+    format!("HEADS#{}", minute_of(minute))
+}
+
+fn minute_of(at: Timestamp) -> i64 {
+    at.millis().div_euclid(60_000)
 }
 
 /// Sort key of the note of a job's chain.
@@ -221,4 +233,13 @@ pub const CHECKPOINTS: &str = "CHECKPOINTS";
 /// Sort key of a checkpoint: in the order in which they were signed.
 pub fn checkpoint(seq: u64) -> String {
     format!("{seq:012}")
+}
+
+/// Partition of the index that leads from a note to the checkpoint that covers it.
+pub const CHECKPOINT_REACHES: &str = "CHECKPOINT_REACHES";
+
+/// Sort key of an entry of that index, and of the place of a note in it: in the order in which notes are read. A checkpoint
+/// that reaches to a note covers it; one that reaches to the beginning of a minute covers no note of that minute.
+pub fn reach(position: &Position) -> String {
+    format!("{:010}#{}", minute_of(position.minute), position.after.as_deref().unwrap_or_default())
 }

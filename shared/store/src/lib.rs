@@ -28,6 +28,7 @@ use aws_sdk_dynamodb::{
 use platform::aws;
 
 mod audit_chains;
+mod checkpoint_index;
 mod checkpoints;
 mod conversation_names;
 mod conversation_queue;

@@ -2,13 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use hmac::{Hmac, KeyInit, Mac};
-use integration_tests::App;
-use platform::{config::CheckpointTarget, metrics::Metric};
+use integration_tests::{App, Fault};
+use platform::{config::CheckpointTarget, metrics::Metric, runtime::Clock};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,6 +27,8 @@ struct Bucket {
     instead: Arc<Mutex<Vec<u16>>>,
     /// Takes effect, and then nobody hears of it.
     silent: Arc<Mutex<bool>>,
+    /// Takes connections, and never answers.
+    hung: Arc<AtomicBool>,
 }
 
 struct Request {
@@ -40,13 +45,17 @@ impl Bucket {
         let bucket = self.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                bucket.serve(stream).await;
+                let bucket = bucket.clone();
+                tokio::spawn(async move { bucket.serve(stream).await });
             }
         });
         url
     }
 
     async fn serve(&self, mut stream: TcpStream) {
+        if self.hung.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         let request = read(&mut stream).await;
         assert_eq!(signature(&request), request.headers["authorization"], "as AWS computes it");
         let (status, body) = self.answer(request);
@@ -175,5 +184,46 @@ async fn another_object_of_that_name_is_left_and_told() {
     app.sweep().await;
     assert_eq!(bucket.objects.lock().unwrap()[&name], b"somebody else's");
     assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [1.0]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_never_answers_costs_a_run_its_export_and_neither_its_metrics_nor_its_time() {
+    let (app, bucket) = with_bucket().await;
+    bucket.hung.store(true, Ordering::SeqCst);
+    for run in 1..=2 {
+        // As Lambda does it: what is not over by the deadline is killed, and so is what it has not written.
+        let deadline = app.clock.now().plus(Duration::from_secs(4));
+        let ended = tokio::time::timeout(Duration::from_secs(4), app.sweep.run(deadline)).await;
+        assert!(ended.is_ok_and(|ran| ran.is_ok()), "jobs were looked at all the same, in time");
+        assert_eq!(app.metrics.sum(Metric::SweepRuns, &[]), f64::from(run));
+        assert_eq!(app.metrics.sum(Metric::CheckpointFailures, &[]), f64::from(run));
+        assert!(app.table.heartbeat().await.unwrap().is_some());
+    }
+    bucket.hung.store(false, Ordering::SeqCst);
+    app.sweep.run(app.clock.now().plus(Duration::from_secs(30))).await.unwrap();
+    let kept = app.table.checkpoints_after(0, 100).await.unwrap();
+    assert_eq!(
+        bucket.objects.lock().unwrap().len(),
+        kept.len(),
+        "what was kept goes out when the bucket answers again"
+    );
+    assert!(kept.iter().all(|kept| kept.exported_at.is_some()));
+    assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [1.0, 1.0, 0.0]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn whatever_does_not_answer_a_run_writes_its_metrics_before_its_deadline() {
+    let (app, _) = with_bucket().await;
+    for (run, silent) in (1..).zip(["GetItem", "PutItem", "Query", "UpdateItem"]) {
+        app.clock.advance(Duration::from_secs(301));
+        app.faults.plan(move |operation, _| (operation == silent).then_some(Fault::Silent));
+        let deadline = app.clock.now().plus(Duration::from_secs(4));
+        let ended = tokio::time::timeout(Duration::from_secs(4), app.sweep.run(deadline)).await;
+        app.faults.none();
+        assert!(ended.is_ok(), "{silent}: it was over in time");
+        assert_eq!(app.metrics.sum(Metric::SweepRuns, &[]), f64::from(run), "{silent}");
+    }
     app.stop().await;
 }

@@ -48,6 +48,8 @@ impl Recorder {
             }
             Some(("AmazonSQS", operation)) => {
                 let url = body["QueueUrl"].as_str().unwrap_or_default();
+                // The right to send one message is the right to send a batch of them.
+                let operation = operation.trim_end_matches("Batch");
                 format!("sqs:{operation} on {}", if self.is_dead(url) { "DeadLetterQueue" } else { "Queue" })
             }
             Some(("secretsmanager", operation)) => {

@@ -20,6 +20,11 @@ impl UserId {
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
+
+    /// The last byte, which is random: spreads what belongs to users over partitions.
+    pub fn spread(self) -> u8 {
+        self.0.as_bytes()[15]
+    }
 }
 
 impl fmt::Display for UserId {

@@ -1,0 +1,100 @@
+//! The time of one run, shared out among its duties. Each gets a part of what is left when it begins, so that what one does
+//! not use the next ones have; and none can use up the time of those that come after it, of which the last writes the run's
+//! metrics. A platform that kills a run takes that line with it.
+
+use std::time::Duration;
+
+use domain::ids::Timestamp;
+use platform::runtime::World;
+
+/// A run is to be over this long before its deadline.
+const STOP_BEFORE: Duration = Duration::from_secs(2);
+/// What every duty may take, however late it is: to write the heartbeat, say. All of them together stay within
+/// [`STOP_BEFORE`].
+const AT_LEAST: Duration = Duration::from_millis(250);
+
+/// The time that is left to a run.
+#[derive(Debug)]
+pub(crate) struct Budget<'a> {
+    world: &'a World,
+    over_at: Timestamp,
+}
+
+/// The part of one duty.
+#[derive(Debug)]
+pub(crate) struct Share<'a> {
+    world: &'a World,
+    begin_until: Timestamp,
+    limit: Duration,
+}
+
+/// A duty took longer than its part, and was given up. Whatever it left undone, the next run finds.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} took longer than its part of the run")]
+pub(crate) struct CutOff(&'static str);
+
+impl<'a> Budget<'a> {
+    /// Of a run that its platform kills at `deadline`.
+    pub(crate) fn new(world: &'a World, deadline: Timestamp) -> Self {
+        Self { world, over_at: deadline.minus(STOP_BEFORE) }
+    }
+
+    /// So many percent of what is left now.
+    pub(crate) fn share(&self, percent: u32) -> Share<'a> {
+        let now = self.world.now();
+        let part = self.over_at.since(now) * percent.min(100) / 100;
+        Share { world: self.world, begin_until: now.plus(part * 3 / 4), limit: part.max(AT_LEAST) }
+    }
+}
+
+impl Share<'_> {
+    /// Whether a duty that works piece by piece should begin no other one. Some time before it is cut off: a piece that is cut
+    /// off leaves, at worst, jobs that are moved to a later time and not woken.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.world.now() >= self.begin_until
+    }
+
+    /// Does the work, but for no longer than this part.
+    pub(crate) async fn limit<T>(&self, duty: &'static str, work: impl Future<Output = T>) -> Result<T, CutOff> {
+        let done = tokio::time::timeout(self.limit, work).await;
+        done.map_err(|_| CutOff(duty)).inspect_err(|cut_off| {
+            tracing::warn!(function = "sweep", code = "duty_cut_off", error = %cut_off, "a run goes on without a duty");
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use platform::runtime::{Clock, System};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            NOW
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_part_of_what_is_left_and_never_nothing() {
+        let world = World::new(Arc::new(Stopped), Arc::new(System));
+        let limit = |left, percent| Budget::new(&world, NOW.plus(Duration::from_secs(left))).share(percent).limit;
+        assert_eq!(limit(50, 50), Duration::from_secs(24));
+        assert_eq!(limit(50, 100), Duration::from_secs(48));
+        assert_eq!(limit(50, 1000), Duration::from_secs(48));
+        assert_eq!((limit(2, 50), limit(0, 100)), (AT_LEAST, AT_LEAST));
+    }
+
+    #[test]
+    fn nothing_is_begun_without_time() {
+        let world = World::new(Arc::new(Stopped), Arc::new(System));
+        let used_up = |left| Budget::new(&world, NOW.plus(Duration::from_secs(left))).share(50).is_used_up();
+        assert_eq!([0, 2, 3].map(used_up), [true, true, false]);
+    }
+}
