@@ -36,7 +36,7 @@ export type PhoneCode =
   /** The library was closed, or the user changed. */
   | "closed";
 
-/** A sentence for the user of the Mini Program. */
+/** A sentence for the user of the Mini Program: `errorText` and `jobText` of `openclaw-miniprogram-client/text` give one. */
 export interface Text {
   zh: string;
   en: string;
@@ -55,7 +55,6 @@ interface ErrorCommon extends Error {
   retryAfterMs?: number;
   /** Of an error that ended an intent. */
   effect?: NotRecordedEffect;
-  text: Text;
 }
 
 /** Members that only some codes have; see `Problem`. */

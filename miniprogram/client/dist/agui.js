@@ -1,0 +1,1 @@
+function o(){}export{o as aguiTransport};

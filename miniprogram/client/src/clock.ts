@@ -1,0 +1,41 @@
+// The service's clock, as far as the phone has seen it.
+
+/** Time and timers of the phone; the real ones unless a test drives them. */
+export interface PhoneClock {
+  now(): number;
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export const phoneClock: PhoneClock = {
+  now: () => Date.now(),
+  setTimeout: (run, ms) => setTimeout(run, ms),
+  clearTimeout: (timer) => clearTimeout(timer as number | undefined),
+};
+
+export interface ServerClock {
+  phone_: PhoneClock;
+  /** The latest time that the service has told: what is made after that is not older. */
+  seen_: number;
+  /** What has to be added to a time of the phone. Unknown until the service has told its time in this run of the app. */
+  skew_: number | undefined;
+  /** The service's time now. Never earlier than what it has told: the phone's clock may have been set back. */
+  now_(): number;
+  /** Takes a time that the service told. `corrects`: it told it because ours was wrong, so what was seen before was as well. */
+  observe_(told: number, corrects?: boolean): void;
+}
+
+export function serverClock(phone: PhoneClock): ServerClock {
+  const clock: ServerClock = {
+    phone_: phone,
+    seen_: 0,
+    skew_: undefined,
+    now_: () => Math.max(phone.now() + (clock.skew_ ?? 0), clock.seen_),
+    observe_: (told, corrects) => {
+      if (!(told > 0)) return;
+      clock.seen_ = corrects ? told : Math.max(clock.seen_, told);
+      clock.skew_ = told - phone.now();
+    },
+  };
+  return clock;
+}

@@ -1,0 +1,112 @@
+// wx.request as promises: at most two at once, every status an answer, and each failure an error of the phone.
+import type { ServerClock } from "./clock.ts";
+import { phoneError } from "./errors.ts";
+import type { Wx } from "./types.ts";
+
+/** Of the ten connections of a Mini Program. The others are the app's own. */
+const AT_ONCE = 2;
+const INTERRUPTED = 600003;
+const DOMAIN_NOT_LISTED = 600002;
+
+export interface Reply {
+  status_: number;
+  /** Parsed, or undefined where it is no JSON object. */
+  body_: Record<string, unknown> | undefined;
+  header_(name: string): string | undefined;
+}
+
+export interface Request {
+  method: "GET" | "POST" | "DELETE";
+  path_: string;
+  header_?: Record<string, string>;
+  body_?: string | undefined;
+  timeout_?: number;
+  /** Another request may take its place: it is aborted then. It is to be sent while `free_()`. */
+  yields_?: boolean;
+}
+
+export interface Connection {
+  send_(request: Request): Promise<Reply>;
+  /** Whether a request would be sent at once. */
+  free_(): boolean;
+  /** Aborts what may be repeated. */
+  yield_(): void;
+  /** Called when the phone says that the app is in the background. */
+  onInterrupted_(): void;
+  /** Called when a connection has become free. */
+  onFree_(): void;
+}
+
+export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClock): Connection {
+  const flights = new Map<Request, () => void>();
+  const waiting: (() => void)[] = [];
+
+  const yieldOne = (): boolean => {
+    for (const [request, abort] of flights) if (request.yields_ && flights.delete(request)) return abort(), true;
+    return false;
+  };
+
+  const once = (request: Request): Promise<Reply> =>
+    new Promise((resolve, reject) => {
+      const timeout = request.timeout_ ?? 15_000;
+      const fail = (message: string, errno?: number): void => {
+        phone_.clearTimeout(guard);
+        if (errno === INTERRUPTED) connection.onInterrupted_();
+        reject(phoneError(errno === DOMAIN_NOT_LISTED ? "domain_not_listed" : "offline", message, errno ? { errno } : {}));
+      };
+      // A phone that was suspended may never call back.
+      const guard = phone_.setTimeout(() => fail("no answer"), timeout + 5_000);
+      const task = wx.request({
+        url: baseUrl.replace(/\/+$/, "") + request.path_,
+        method: request.method,
+        header: Object.assign(request.body_ ? { "content-type": "application/json" } : {}, request.header_),
+        ...(request.body_ ? { data: request.body_ } : {}),
+        timeout,
+        success: ({ statusCode, data, header }) => {
+          phone_.clearTimeout(guard);
+          // Header names come in the case that the network made of them.
+          const names = new Map(Object.keys(header ?? {}).map((name) => [name.toLowerCase(), String(header[name])]));
+          // The service forbids storing its answers: what does not is somebody else's, who may tell another time.
+          if (/no-store/.test(names.get("cache-control") ?? "")) observe_(Date.parse(names.get("date") ?? ""));
+          resolve({ status_: statusCode, body_: objectOf(data), header_: (name) => names.get(name) });
+        },
+        fail: ({ errMsg, errno }) => fail(errMsg, errno),
+      });
+      flights.set(request, () => {
+        task?.abort();
+        fail("aborted");
+      });
+    });
+
+  const connection: Connection = {
+    async send_(request) {
+      while (flights.size >= AT_ONCE) {
+        // A long poll gives way to what the user asks for; it is repeated later.
+        if (yieldOne()) break;
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+      try {
+        return await once(request);
+      } finally {
+        flights.delete(request);
+        (waiting.shift() ?? connection.onFree_)();
+      }
+    },
+    free_: () => flights.size + waiting.length < AT_ONCE,
+    yield_: () => {
+      while (yieldOne());
+    },
+    onInterrupted_: () => undefined,
+    onFree_: () => undefined,
+  };
+  return connection;
+}
+
+function objectOf(data: unknown): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = typeof data === "string" ? JSON.parse(data) : data;
+    return typeof value === "object" && value && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,253 @@
+// Drains the outbox and follows open jobs: what runs by itself, in the foreground only.
+import type { ServerClock } from "./clock.ts";
+import type { Connection, Reply } from "./connection.ts";
+import { phoneError } from "./errors.ts";
+import { Handle, type Owner } from "./handle.ts";
+import { type Intent, type Intents, bodyOf, judge } from "./intents.ts";
+import { requestId, timeOf } from "./request-id.ts";
+import { type Sessions, errorOf } from "./session.ts";
+import type { ClientError, Problem, RunStep, Submission } from "./types.ts";
+
+const WAIT_S = 20;
+const LONGEST_PAUSE_MS = 60_000;
+/** Handles of what is over that are kept for a second tap of the same intent. */
+const RECENT = 32;
+/** From here on an id that was made by the phone's clock is corrected before it is used. */
+const WRONG_MS = 60_000;
+
+export interface Engine extends Owner {
+  /** The intents of the user who is logged in, or of nobody yet. */
+  open_(): Handle[];
+  /** A new intent, or the one that this tap repeats. */
+  add_(body: Submission, key?: string, validMs?: number): Handle;
+  follow_(id: string, reply?: Reply): Handle;
+  show_(): void;
+  hide_(): void;
+  /** What rests because there was no network is tried again; what the service asked to wait goes on waiting. */
+  retry_(): void;
+  /** Sends the next that may be sent, and looks at what is due. */
+  wake_(): void;
+  close_(): void;
+}
+
+export function engineOf(clock: ServerClock, connection: Connection, sessions: Sessions, intents: Intents, doubleTapMs: number): Engine {
+  const phone = clock.phone_;
+  let handles: Handle[] = [];
+  let recent: Handle[] = [];
+  let stopped = false;
+  let closed = false;
+  /** How often the app came to the foreground: a request of before says nothing about now. */
+  let shows = 0;
+  let interruptedAt = -1;
+  let sending = false;
+
+  const wakeUp = (handle: Handle): void => {
+    phone.clearTimeout(handle.resting_);
+    handle.resting_ = undefined;
+  };
+  const rest = (handle: Handle, ms: number): void => {
+    wakeUp(handle);
+    handle.resting_ = phone.setTimeout(() => {
+      handle.resting_ = undefined;
+      engine.wake_();
+    }, ms);
+  };
+  const mine = ({ intent_: intent }: Handle): boolean => {
+    const user = sessions.user_();
+    return !intent?.user || !user || intent.user === user;
+  };
+
+  /** Rests as long as the service says, less the time for which it held the answer. */
+  const next = (handle: Handle, reply: Reply, heldMs: number): void => {
+    const ms = Number(reply.body_?.["next_poll_ms"] ?? reply.header_("next-poll-ms")) || 2000;
+    rest(handle, Math.max(50, ms - Math.max(0, Math.min(heldMs, ms))));
+  };
+
+  const recorded = (handle: Handle, intent: Intent, reply: Reply): void => {
+    handle.take_(reply);
+    if (handle.over) return;
+    const { cancel } = intent;
+    intent.accepted = true;
+    delete intent.cancel;
+    intents.save_();
+    next(handle, reply, 0);
+    if (cancel) handle.cancel().catch(() => undefined);
+  };
+
+  /** The service does not know the id, and does not take its time. */
+  const misdated = (handle: Handle, intent: Intent, error: ClientError): void => {
+    const told = Date.parse((error as { problem?: Problem }).problem?.server_time ?? "");
+    clock.observe_(told, true);
+    const verdict = judge(intent, error.code, told);
+    if (verdict === "not_run" || verdict === "unknown") return handle.end_(Object.assign(error, { effect: verdict }));
+    if (verdict === "renew") intent.id = requestId(clock.now_());
+    intents.save_();
+    throw Object.assign(error, { retryAfterMs: verdict === "renew" ? 100 : verdict });
+  };
+
+  /** A request may have left before the user took it back. */
+  const takeBack = async (handle: Handle, intent: Intent): Promise<void> => {
+    const reply = await sessions.call_({ method: "POST", path_: `${handle.path_}/cancel` }, intent.user);
+    const error = errorOf(reply);
+    if (error?.code === "not_found") return handle.end_(phoneError("cancelled", "not recorded", { effect: "unknown" }));
+    delete intent.cancel;
+    if (error?.code === "job_over") return void (await handle.ask_("GET"));
+    if (error) throw error;
+    recorded(handle, intent, reply);
+  };
+
+  const send = async (handle: Handle, intent: Intent): Promise<void> => {
+    const { userId } = await sessions.get_();
+    if (intent.user && intent.user !== userId) return;
+    intent.user = userId;
+    if (handle.guessed_ && !intent.sent && Math.abs(clock.skew_ ?? 0) > WRONG_MS) {
+      intent.id = requestId(Math.max(timeOf(intent.id) + clock.skew_!, intent.seen));
+    }
+    handle.guessed_ = false;
+    if (intent.cancel) return takeBack(handle, intent);
+    intent.sent = true;
+    intents.save_();
+    const header_ = { "idempotency-key": intent.id };
+    const reply = await sessions.call_({ method: "POST", path_: "/v1/jobs", body_: bodyOf(intent), header_ }, userId);
+    const error = errorOf(reply);
+    if (!error) recorded(handle, intent, reply);
+    else if (error.code.startsWith("request_id_")) misdated(handle, intent, error);
+    // A limit, the platform, or a session that could not be renewed: the same again later, under the same id.
+    else if (error.retryable) throw error;
+    else handle.end_(Object.assign(error, { effect: "not_run" as const }));
+  };
+
+  const poll = async (handle: Handle, wait: number): Promise<void> => {
+    const began = phone.now();
+    const path_ = handle.path_ + (wait ? `?wait=${wait}` : "");
+    const header_: Record<string, string> = handle.etag_ ? { "if-none-match": handle.etag_ } : {};
+    const reply = await sessions.call_({ method: "GET", path_, header_, timeout_: (wait + 10) * 1000, yields_: true }, handle.intent_?.user);
+    const error = errorOf(reply);
+    // The service has lost it, or it is another user's.
+    if (error?.code === "not_found") return handle.end_(Object.assign(error, { effect: "unknown" as const }));
+    if (reply.status_ === 304) {
+      handle.error = undefined;
+      handle.failures_ = 0;
+    } else handle.take_(reply);
+    if (!handle.over) next(handle, reply, phone.now() - began);
+  };
+
+  /** Runs one request for a handle; one that failed rests, longer each time. */
+  const work = async (handle: Handle, run: () => Promise<void>): Promise<void> => {
+    const shown = shows;
+    handle.busy_ = true;
+    await run().catch((error: ClientError) => {
+      // Aborted for something more urgent, or for the background: nothing has gone wrong.
+      if (handle.over || /aborted$/.test(error.message)) return;
+      handle.error = error;
+      const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** handle.failures_++) * (0.75 + Math.random() / 2);
+      // What an earlier time in the foreground began says nothing about the network of now.
+      if (shown === shows || error.retryAfterMs) rest(handle, error.retryAfterMs ?? pause);
+      handle.changed_();
+    });
+    handle.busy_ = false;
+  };
+
+  const engine: Engine = {
+    listeners_: new Set(),
+    call_: sessions.call_,
+    code_: sessions.code_,
+    open_: () => handles.filter(mine),
+    add_: (body, key = JSON.stringify(body), validMs) => {
+      stopped = false;
+      const twin = (handle: Handle): boolean => handle.intent_?.key === key && mine(handle);
+      const explicit = key !== JSON.stringify(body);
+      const same = handles.find(twin) ?? recent.find((handle) => twin(handle) && (explicit || handle.young_));
+      if (same) return same;
+      const intent = intents.add_({ key, body, validMs, user: sessions.user_() });
+      const handle = new Handle(engine, intent.id, intent);
+      handle.young_ = true;
+      handle.guessed_ = clock.skew_ === undefined;
+      phone.setTimeout(() => (handle.young_ = false), doubleTapMs);
+      handles.push(handle);
+      handle.changed_();
+      engine.wake_();
+      return handle;
+    },
+    follow_: (id, reply) => {
+      let handle = [...handles, ...recent].find((known) => known.requestId === id);
+      if (!handle) {
+        handles.push((handle = new Handle(engine, id)));
+        if (reply) handle.take_(reply);
+        engine.wake_();
+      }
+      return handle;
+    },
+    takeBack_: (handle) => {
+      const intent = handle.intent_!;
+      if (!intent.sent && !handle.busy_) return handle.end_(phoneError("cancelled", "not sent", { effect: "not_run" }));
+      intent.cancel = true;
+      intents.save_();
+      engine.wake_();
+    },
+    ended_: (handle) => {
+      wakeUp(handle);
+      handles = handles.filter((other) => other !== handle);
+      if (handle.intent_) intents.remove_(handle.intent_);
+      recent = [handle, ...recent].slice(0, RECENT);
+    },
+    show_: () => {
+      stopped = false;
+      shows += 1;
+      engine.retry_();
+    },
+    hide_: () => {
+      stopped = true;
+      connection.yield_();
+    },
+    retry_: () => {
+      sessions.retry_();
+      for (const handle of handles) if (!handle.error?.retryAfterMs) wakeUp(handle);
+      engine.wake_();
+    },
+    close_: () => {
+      closed = true;
+      connection.yield_();
+      handles.forEach(wakeUp);
+    },
+    wake_: () => {
+      if (closed || stopped) return;
+      const lanes = new Set<string>();
+      const mineNow = engine.open_();
+      const due = mineNow.filter((handle) => handle.recorded_);
+      for (const handle of mineNow) {
+        const intent = handle.intent_!;
+        const idle = !handle.busy_ && handle.resting_ === undefined;
+        if (handle.recorded_) {
+          // With more jobs than connections each is looked at in its turn.
+          if (idle && connection.free_()) void work(handle, () => poll(handle, due.length <= 2 && handle.job ? WAIT_S : 0)).then(engine.wake_);
+          continue;
+        }
+        // Within a conversation the earlier one has to be recorded first.
+        const lane = laneOf(intent.body) ?? intent.id;
+        if (idle && !sending && !lanes.has(lane)) {
+          sending = true;
+          void work(handle, () => send(handle, intent)).then(() => {
+            sending = false;
+            engine.wake_();
+          });
+        }
+        lanes.add(lane);
+      }
+    },
+  };
+  handles = intents.all_.map((intent) => new Handle(engine, intent.id, intent));
+  connection.onFree_ = engine.wake_;
+  // Its callback may come after the app is back: then it says nothing about now.
+  connection.onInterrupted_ = () => {
+    if (interruptedAt !== shows) engine.hide_();
+    interruptedAt = shows;
+  };
+  return engine;
+}
+
+/** Submissions of one lane leave in order: a conversation is one. */
+function laneOf(body: Submission): string | undefined {
+  const steps = "steps" in body ? body.steps : [body as RunStep];
+  return steps.map((step) => ("conversation" in step ? step.conversation : undefined)).find(Boolean);
+}

@@ -1,0 +1,16 @@
+// The errors that calls reject with; the sentences for them are in text.ts.
+import type { PhoneCode, PhoneError, Problem, ServiceError } from "./types.ts";
+
+/** An error of the phone. */
+export function phoneError(code: PhoneCode, message: string, more?: Partial<PhoneError>): PhoneError {
+  const retryable = code === "offline" || code === "login_failed" || code === "outbox_full";
+  return Object.assign(new Error(`${code}: ${message}`), { origin: "phone", code, retryable }, more) as PhoneError;
+}
+
+/** What the service answered with a problem. A code that this version does not know is judged by its status. */
+export function serviceError(status: number, problem: Problem, retryAfterMs?: number): ServiceError {
+  const { code, title } = problem;
+  const retryable = status === 401 || status === 429 || status >= 500;
+  const error = Object.assign(new Error(`${code}: ${title}`), { origin: "service", code, status, problem, retryable });
+  return (retryAfterMs ? Object.assign(error, { retryAfterMs }) : error) as unknown as ServiceError;
+}

@@ -1,0 +1,152 @@
+// One intent on the phone, as pages hold it. The engine changes it.
+import { phoneError, serviceError } from "./errors.ts";
+import type { Reply, Request } from "./connection.ts";
+import type { Intent } from "./intents.ts";
+import { errorOf } from "./session.ts";
+import type { Approval, ClientError, HandleStatus, Job, JobHandle, Submission } from "./types.ts";
+
+const OPEN = ["queued", "running", "retrying", "awaiting_approval"];
+/** A decision whose answer is lost is looked up, and sent again with a new code. */
+const DECISION_TRIES = 3;
+
+/** What a handle needs of the engine. */
+export interface Owner {
+  call_(request: Request, user?: string): Promise<Reply>;
+  code_(): Promise<string>;
+  takeBack_(handle: Handle): void;
+  ended_(handle: Handle): void;
+  listeners_: Set<(handle: JobHandle) => void>;
+}
+
+export class Handle implements JobHandle {
+  job: Job | undefined;
+  error: ClientError | undefined;
+  over = false;
+  /** What is stored of it. Absent for a job that this phone only follows. */
+  intent_: Intent | undefined;
+  etag_: string | undefined;
+  /** A request for it is out. */
+  busy_ = false;
+  /** The timer until which it rests. */
+  resting_: unknown;
+  failures_ = 0;
+  /** Made so shortly ago that an equal tap is the same. */
+  young_ = false;
+  /** Made in this run of the app while the service's time was not known. */
+  guessed_ = false;
+  owner_: Owner;
+  id_: string;
+  listeners_ = new Set<(handle: JobHandle) => void>();
+  waiters_: (() => void)[] = [];
+
+  constructor(owner: Owner, id: string, intent?: Intent) {
+    this.owner_ = owner;
+    this.id_ = id;
+    this.intent_ = intent;
+  }
+
+  get requestId(): string {
+    return this.intent_?.id ?? this.id_;
+  }
+  get status(): HandleStatus {
+    return this.job?.status ?? (this.over ? "not_recorded" : "stored");
+  }
+  get supportCode(): string | undefined {
+    return this.job?.support_code;
+  }
+  get submission(): Submission | undefined {
+    return this.intent_?.body;
+  }
+  /** Whether the service is known to have it. */
+  get recorded_(): boolean {
+    return !this.intent_ || !!this.intent_.accepted;
+  }
+
+  onProgress(listener: (handle: JobHandle) => void): () => void {
+    this.listeners_.add(listener);
+    void Promise.resolve().then(() => this.listeners_.has(listener) && listener(this));
+    return () => this.listeners_.delete(listener);
+  }
+
+  result(): Promise<Job> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => (this.error ? reject(this.error) : resolve(this.job!));
+      if (this.over) settle();
+      else this.waiters_.push(settle);
+    });
+  }
+
+  async cancel(): Promise<void> {
+    if (this.over) return;
+    if (!this.recorded_) return this.owner_.takeBack_(this);
+    await this.ask_("POST", "/cancel").catch((error: ClientError) => {
+      // It ended before the cancel came.
+      if (error.code !== "job_over") throw error;
+      return this.ask_("GET");
+    });
+  }
+
+  approve(): Promise<Job> {
+    return this.decide_("approve");
+  }
+  reject(): Promise<Job> {
+    return this.decide_("reject");
+  }
+
+  async decide_(decision: NonNullable<Approval["decision"]>): Promise<Job> {
+    for (let tries = 1; ; tries += 1) {
+      const job = this.job?.approval ? this.job : await this.ask_("GET");
+      if (!job.approval) throw serviceError(409, { type: "", title: "nothing is asked", status: 409, code: "approval_not_asked", job_status: job.status });
+      if (job.approval.decision === decision) return job;
+      try {
+        const body: Record<string, string> = { decision, digest: job.approval.digest };
+        if (decision === "approve") body["code"] = await this.owner_.code_();
+        return await this.ask_("POST", "/approval", JSON.stringify(body));
+      } catch (caught) {
+        const { code } = caught as ClientError;
+        // Whether it was decided is only known by looking, also for the page that shows it.
+        await this.ask_("GET").catch(() => undefined);
+        if (tries === DECISION_TRIES || (code !== "offline" && code !== "login_code_rejected")) throw caught;
+      }
+    }
+  }
+
+  get path_(): string {
+    return `/v1/jobs/${encodeURIComponent(this.requestId)}`;
+  }
+
+  async ask_(method: "GET" | "POST", what = "", body_?: string): Promise<Job> {
+    return this.take_(await this.owner_.call_({ method, path_: this.path_ + what, body_ }, this.intent_?.user));
+  }
+
+  /** Takes an answer that has the job. */
+  take_(reply: Reply): Job {
+    const error = errorOf(reply);
+    if (error) throw error;
+    const job = reply.body_ as unknown as Job;
+    if (!OPEN.includes(job.status) && !job.steps) throw phoneError("offline", "no job in the answer");
+    // Answers may overtake each other: what is over stays over, and an older look changes nothing.
+    if (this.job && (this.over || job.updated_at < this.job.updated_at)) return this.job;
+    this.job = job;
+    this.error = undefined;
+    this.failures_ = 0;
+    this.etag_ = reply.header_("etag");
+    if (OPEN.includes(job.status)) this.changed_();
+    else this.end_();
+    return job;
+  }
+
+  /** It is over: as its job says, or with an error because it never became one. */
+  end_(error?: ClientError): void {
+    if (this.over) return;
+    this.over = true;
+    this.error = error;
+    this.owner_.ended_(this);
+    this.changed_();
+    for (const settle of this.waiters_) settle();
+  }
+
+  changed_(): void {
+    for (const listener of [...this.listeners_, ...this.owner_.listeners_]) listener(this);
+  }
+}

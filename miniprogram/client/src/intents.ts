@@ -1,0 +1,104 @@
+// The outbox: what a user wanted, from before its request leaves until its end is known.
+import type { ServerClock } from "./clock.ts";
+import { phoneError } from "./errors.ts";
+import { requestId, timeOf } from "./request-id.ts";
+import type { ClientStorage, Submission } from "./types.ts";
+
+/** WeChat stores 1 MB a key; a character takes up to three bytes. */
+const MOST_LETTERS = 300_000;
+const DAY_MS = 86_400_000;
+/** The service takes unknown ids of up to ten minutes ahead. */
+const AHEAD_MS = 600_000;
+/** A copy of a request that is still on its way is refused as well for so long. */
+const COPY_MS = 300_000;
+
+/** As it is stored: the names stay. */
+export interface Intent {
+  id: string;
+  /** What makes two taps one intent. */
+  key: string;
+  body: Submission;
+  /** Start nothing later than so many milliseconds after the id's time. */
+  validMs?: number | undefined;
+  /** The latest that the service had told of its time when the intent was made: it is not older than that. */
+  seen: number;
+  /** Whose it is. Absent until the first login after it was made. */
+  user?: string | undefined;
+  /** A request may have left. */
+  sent?: true;
+  /** The service has recorded it. */
+  accepted?: true;
+  /** The user has taken it back. */
+  cancel?: true | undefined;
+}
+
+export interface Intents {
+  all_: Intent[];
+  /** Stores a new intent. Throws when it cannot: then nothing may be sent. */
+  add_(intent: Pick<Intent, "key" | "body" | "validMs" | "user">): Intent;
+  remove_(intent: Intent): void;
+  /** Stores what has changed. Where that fails, the next start finds an older state, under the same id: it is sent again or read. */
+  save_(): void;
+}
+
+export function intentsOf(storage: ClientStorage, clock: ServerClock, key: string, most: number): Intents {
+  const write = (): void => storage.set(key, JSON.stringify({ seen: clock.seen_, all: intents.all_ }));
+  const intents: Intents = {
+    all_: [],
+    add_: (wanted) => {
+      const intent: Intent = Object.assign({ id: requestId(clock.now_()), seen: clock.seen_ }, wanted);
+      const { length } = intents.all_;
+      if (length >= most || JSON.stringify([...intents.all_, intent]).length > MOST_LETTERS) {
+        throw phoneError("outbox_full", `${length} intents are open`);
+      }
+      intents.all_.push(intent);
+      try {
+        write();
+      } catch (error) {
+        // A write may fail after it was done.
+        intents.remove_(intent);
+        throw phoneError("storage_failed", String(error));
+      }
+      return intent;
+    },
+    remove_: (intent) => {
+      intents.all_ = intents.all_.filter((other) => other !== intent);
+      intents.save_();
+    },
+    save_: () => {
+      try {
+        write();
+      } catch {
+        // See above.
+      }
+    },
+  };
+  try {
+    const { seen, all } = JSON.parse(String(storage.get(key) || "{}")) as { seen?: number; all?: Intent[] };
+    clock.seen_ = seen ?? 0;
+    intents.all_ = (all ?? []).filter(({ id, body }) => id && body);
+  } catch {
+    // Nothing can be read from it, so nothing of it can be sent.
+  }
+  return intents;
+}
+
+/** What is sent: always the same for one id. */
+export const bodyOf = ({ id, body, validMs }: Intent): string =>
+  JSON.stringify(validMs ? Object.assign({ not_after: timeOf(id) + validMs }, body) : body);
+
+/** `renew`: take a new id. Otherwise wait so many milliseconds, or give up and say what may have happened. */
+export type Verdict = "renew" | "not_run" | "unknown" | number;
+
+/** What follows from the service not knowing an id whose time it does not take; `told` is the service's time. */
+export function judge(intent: Intent, code: string, told: number): Verdict {
+  const age = told - timeOf(intent.id);
+  if (code === "request_id_in_future") {
+    // A new id is safe once no copy of the old request can be taken any more.
+    return -age > AHEAD_MS + COPY_MS ? "renew" : Math.max(1000, -age - AHEAD_MS);
+  }
+  // The phone's clock was behind: the intent is younger than its id says, and the service would still know it.
+  if (told - intent.seen < DAY_MS) return "renew";
+  // Records are kept for two days at least: after that an unknown id proves nothing.
+  return intent.sent && age > 2 * DAY_MS ? "unknown" : "not_run";
+}

@@ -1,0 +1,139 @@
+// The session: one login at a time, from storage where it can be, and again after a 401.
+import type { ServerClock } from "./clock.ts";
+import type { Connection, Reply, Request } from "./connection.ts";
+import { phoneError, serviceError } from "./errors.ts";
+import type { ClientError, ClientStorage, Problem, Session, Wx } from "./types.ts";
+
+/** WeChat takes four `wx.login` a second. */
+const BETWEEN_CODES_MS = 300;
+const LOGIN_TIMEOUT_MS = 15_000;
+/** A token is not used in its last minute: it may end on the way. */
+const MARGIN_MS = 60_000;
+
+interface Stored extends Session {
+  token: string;
+}
+
+/** The reply as an error of the union, or nothing when it is a success. Anything that is not the service's is `offline`. */
+export function errorOf({ status_, body_, header_ }: Reply): ClientError | undefined {
+  if (status_ < 400 && (body_ || status_ === 204 || status_ === 304)) return undefined;
+  const problem = body_ as unknown as Problem | undefined;
+  // A proxy, a captive portal or the platform answered in the service's place, before or after the service did its work.
+  if (typeof problem?.code !== "string") return phoneError("offline", `HTTP ${status_} without a code`);
+  return serviceError(status_, problem, Number(header_("retry-after")) * 1000);
+}
+
+export interface Sessions {
+  /** A session that is good as far as the phone knows. */
+  get_(): Promise<Stored>;
+  /** The user of the session that is stored. */
+  user_(): string | undefined;
+  /** Forgets a token that the service did not take. One that is newer stays. */
+  drop_(token?: string): void;
+  /** What failed may be tried again now: the network is back, or the user is. */
+  retry_(): void;
+  /** Sends with the session, and once more with a new one after a 401. `user`: whose request it is, if it is one user's. */
+  call_(request: Request, user?: string): Promise<Reply>;
+  /** A new code of `wx.login`, not more often than WeChat takes it. */
+  code_(): Promise<string>;
+}
+
+export function sessionsOf(connection: Connection, storage: ClientStorage, wx: Wx, clock: ServerClock, key: string): Sessions {
+  const phone = clock.phone_;
+  let stored: Stored | undefined;
+  let flight: Promise<Stored> | undefined;
+  /** Why the last login failed; kept until it makes sense to try again. */
+  let failed: ClientError | undefined;
+  let failures = 0;
+  /** WeChat was asked whether its own session of before this start still holds. */
+  let checked = false;
+  let codes: Promise<unknown> = Promise.resolve();
+  try {
+    stored = JSON.parse(String(storage.get(key) || "null")) ?? undefined;
+  } catch {
+    // An unreadable session is none.
+  }
+
+  const code = (): Promise<string> => {
+    const asked = codes.then(
+      () =>
+        new Promise<string>((resolve, reject) => {
+          const fail = (message: string): void => reject(phoneError("login_failed", message));
+          phone.setTimeout(() => fail("no answer"), LOGIN_TIMEOUT_MS);
+          wx.login({ success: (result) => (result.code ? resolve(result.code) : fail("no code")), fail: ({ errMsg }) => fail(errMsg) });
+        }),
+    );
+    const pause = (): Promise<void> => new Promise((resolve) => phone.setTimeout(resolve, BETWEEN_CODES_MS));
+    codes = asked.then(pause, pause);
+    return asked;
+  };
+
+  const once = async (): Promise<Stored> => {
+    const reply = await connection.send_({ method: "POST", path_: "/v1/sessions", body_: JSON.stringify({ code: await code() }) });
+    const error = errorOf(reply);
+    if (error) throw error;
+    const { token, user_id: userId, expires_at: expires } = reply.body_ as Record<string, string>;
+    if (!token || !userId) throw phoneError("offline", "no session in the answer");
+    checked = true;
+    stored = { token, userId, expiresAt: Date.parse(expires!) };
+    try {
+      storage.set(key, JSON.stringify(stored));
+    } catch {
+      // The next start logs in again.
+    }
+    return stored;
+  };
+
+  const logIn = async (): Promise<Stored> => {
+    if (failed) throw failed;
+    try {
+      // Codes are single use: a lost answer of WeChat's looks like a used one.
+      const session = await once().catch((error: ClientError) => (error.code === "login_code_rejected" ? once() : Promise.reject(error)));
+      failures = 0;
+      return session;
+    } catch (caught) {
+      const error = (failed = caught as ClientError);
+      phone.setTimeout(() => failed === error && (failed = undefined), error.retryAfterMs ?? Math.min(60_000, 1000 * 2 ** failures++));
+      throw error;
+    }
+  };
+
+  const good = async (): Promise<Stored> => {
+    const old = stored;
+    if (!old || old.expiresAt - MARGIN_MS < clock.now_()) return logIn();
+    if (checked || !wx.checkSession) return old;
+    checked = true;
+    const holds = await new Promise<boolean>((resolve) => wx.checkSession!({ success: () => resolve(true), fail: () => resolve(false) }));
+    // WeChat's own session is over, perhaps since another account is used. Where no login is possible the token serves on.
+    return holds ? old : logIn().catch((error: ClientError) => (error.retryable ? old : Promise.reject(error)));
+  };
+
+  const sessions: Sessions = {
+    get_: () => (flight ??= good().finally(() => (flight = undefined))),
+    user_: () => stored?.userId,
+    drop_: (token) => {
+      if (token && stored?.token !== token) return;
+      stored = undefined;
+      try {
+        storage.remove(key);
+      } catch {
+        // The service refuses it again after the next start.
+      }
+    },
+    retry_: () => {
+      if (!failed?.retryAfterMs) failed = undefined;
+    },
+    async call_(request, user) {
+      for (let again = true; ; again = false) {
+        const { token, userId } = await sessions.get_();
+        if (user && userId !== user) throw phoneError("closed", "another user has logged in");
+        const header_ = Object.assign({ authorization: `Bearer ${token}` }, request.header_);
+        const reply = await connection.send_(Object.assign({}, request, { header_ }));
+        if (!again || reply.status_ !== 401 || reply.body_?.["code"] !== "no_session") return reply;
+        sessions.drop_(token);
+      }
+    },
+    code_: code,
+  };
+  return sessions;
+}
