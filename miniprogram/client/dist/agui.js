@@ -1,1 +1,0 @@
-function o(){}export{o as aguiTransport};

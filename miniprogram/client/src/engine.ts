@@ -75,10 +75,10 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   };
 
   /** The service does not know the id, and does not take its time. */
-  const misdated = (handle: Handle, intent: Intent, error: ClientError): void => {
+  const misdated = (handle: Handle, intent: Intent, error: ClientError, sent?: boolean): void => {
     const told = Date.parse((error as { problem?: Problem }).problem?.server_time ?? "");
     clock.observe_(told, true);
-    const verdict = judge(intent, error.code, told);
+    const verdict = judge(intent, error.code, told, sent);
     if (verdict === "not_run" || verdict === "unknown") return handle.end_(Object.assign(error, { effect: verdict }));
     if (verdict === "renew") intent.id = requestId(clock.now_());
     intents.save_();
@@ -105,13 +105,14 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     }
     handle.guessed_ = false;
     if (intent.cancel) return takeBack(handle, intent);
+    const { sent } = intent;
     intent.sent = true;
     intents.save_();
     const header_ = { "idempotency-key": intent.id };
     const reply = await sessions.call_({ method: "POST", path_: "/v1/jobs", body_: bodyOf(intent), header_ }, userId);
     const error = errorOf(reply);
     if (!error) recorded(handle, intent, reply);
-    else if (error.code.startsWith("request_id_")) misdated(handle, intent, error);
+    else if (error.code.startsWith("request_id_")) misdated(handle, intent, error, sent);
     // A limit, the platform, or a session that could not be renewed: the same again later, under the same id.
     else if (error.retryable) throw error;
     else handle.end_(Object.assign(error, { effect: "not_run" as const }));

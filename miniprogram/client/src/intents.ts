@@ -74,7 +74,7 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
     },
   };
   try {
-    const { seen, all } = JSON.parse(String(storage.get(key) || "{}")) as { seen?: number; all?: Intent[] };
+    const { seen, all } = JSON.parse(storage.get(key) || "{}") as { seen?: number; all?: Intent[] };
     clock.seen_ = seen ?? 0;
     intents.all_ = (all ?? []).filter(({ id, body }) => id && body);
   } catch {
@@ -90,8 +90,8 @@ export const bodyOf = ({ id, body, validMs }: Intent): string =>
 /** `renew`: take a new id. Otherwise wait so many milliseconds, or give up and say what may have happened. */
 export type Verdict = "renew" | "not_run" | "unknown" | number;
 
-/** What follows from the service not knowing an id whose time it does not take; `told` is the service's time. */
-export function judge(intent: Intent, code: string, told: number): Verdict {
+/** What follows from the service not knowing an id whose time it does not take, told at its time `told`; `sent`: not for the first time. */
+export function judge(intent: Intent, code: string, told: number, sent?: boolean): Verdict {
   const age = told - timeOf(intent.id);
   if (code === "request_id_in_future") {
     // A new id is safe once no copy of the old request can be taken any more.
@@ -100,5 +100,5 @@ export function judge(intent: Intent, code: string, told: number): Verdict {
   // The phone's clock was behind: the intent is younger than its id says, and the service would still know it.
   if (told - intent.seen < DAY_MS) return "renew";
   // Records are kept for two days at least: after that an unknown id proves nothing.
-  return intent.sent && age > 2 * DAY_MS ? "unknown" : "not_run";
+  return sent && age > 2 * DAY_MS ? "unknown" : "not_run";
 }

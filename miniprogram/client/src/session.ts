@@ -49,7 +49,7 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
   let checked = false;
   let codes: Promise<unknown> = Promise.resolve();
   try {
-    stored = JSON.parse(String(storage.get(key) || "null")) ?? undefined;
+    stored = (JSON.parse(storage.get(key) || "null") as Stored | null) ?? undefined;
   } catch {
     // An unreadable session is none.
   }

@@ -199,7 +199,7 @@ export interface ClientOptions {
 /** Synchronous, and atomic for each key. May throw. */
 export interface ClientStorage {
   /** `undefined` or an empty text where there is nothing. */
-  get(key: string): unknown;
+  get(key: string): string | undefined;
   set(key: string, value: string): void;
   remove(key: string): void;
 }
@@ -232,7 +232,7 @@ export interface Wx {
     success(result: Record<string, string>): void;
     fail(failure: WxFailure): void;
   }): void;
-  getStorageSync?(key: string): unknown;
+  getStorageSync?(key: string): string | undefined;
   setStorageSync?(key: string, value: string): void;
   removeStorageSync?(key: string): void;
   onAppShow?(listener: () => void): void;

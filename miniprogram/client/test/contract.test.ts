@@ -46,7 +46,7 @@ test("an error says whether the same request may succeed later, and when", async
 
 test("the client is under 12 kB minified, and depends on nothing", async () => {
   const { outputFiles } = await build({ ...options("esm", "dist"), write: false } as never);
-  const size = (name: string): number => outputFiles!.find(({ path }) => path.endsWith(`/${name}.js`))!.contents.length;
+  const size = (name: string): number => outputFiles.find(({ path }) => path.endsWith(`/${name}.js`))!.contents.length;
   assert.ok(size("index") < 12_000, `index.js has ${size("index")} bytes`);
   const { dependencies } = JSON.parse(await readFile(here("../package.json"), "utf8"));
   assert.equal(dependencies, undefined);

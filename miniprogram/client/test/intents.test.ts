@@ -123,7 +123,7 @@ test("a phone that was off for thirty days finds the job that it made, and drops
   s.phone.fates = ["answer lost", "lost"];
   s.client.submit("ledger_append", { note: "answer lost" });
   s.client.submit("ledger_append", { note: "lost" });
-  await s.time.advance(100);
+  await s.time.until(() => submits(s) === 2);
   s.phone.kill();
   await s.time.advance(29 * DAY_MS);
   const client = s.restart();
@@ -259,7 +259,7 @@ test("intents of another user stay theirs", async () => {
 test("cancelling takes back what was not sent, and asks the service about what may have been", async () => {
   const s = stand();
   await s.run(s.client.login());
-  s.service.tookMs = 5_000;
+  s.service.tookMs = 60_000;
   s.phone.connect(false);
   const unsent = s.client.submit("ledger_append", { note: "unsent" });
   await s.time.advance(10);
@@ -276,11 +276,17 @@ test("cancelling takes back what was not sent, and asks the service about what m
   assert.equal(open.status, "cancelled");
   await s.time.until(() => unsent.over);
   assert.deepEqual(s.service.ledger.map(({ note }) => note), ["unsent"]);
+});
+
+test("an intent that was never sent is cancelled on the phone", async () => {
+  const s = stand();
   s.phone.connect(false);
-  s.client.hide();
   const never = s.client.submit("ledger_append", { note: "never" });
-  s.client.hide();
   await s.time.advance(20);
   await s.run(never.cancel());
-  assert.equal((await s.run(rejection(never.result()))).code, "cancelled");
+  const error = await s.run(rejection(never.result()));
+  assert.deepEqual([error.code, error.effect], ["cancelled", "not_run"]);
+  s.phone.connect(true);
+  await s.time.advance(60_000);
+  assert.equal(submits(s), 0);
 });
