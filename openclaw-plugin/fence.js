@@ -1,4 +1,5 @@
 import { canonical, digestOf, digestOfText, toolName } from "./canonical.js";
+import { wellFormed, wellFormedText } from "./text.js";
 import { isOurs } from "./turn-book.js";
 
 // The gateway builds this id for a call of POST /tools/invoke; calls over its other doors have other prefixes.
@@ -18,7 +19,7 @@ const block = (blockReason) => ({ block: true, blockReason });
 /** The `before_tool_call` hook: no guarded tool without a ticket of our route, no write inside an agent run. */
 export function fence(journal, { guard, reads, reach }) {
   return (event, context) => {
-    const tool = toolName(event.toolName);
+    const tool = wellFormedText(toolName(event.toolName));
     const run = context?.runId ?? event.runId;
     if (run) return decideInRun(journal, { reads, reach }, { run, tool, event, context });
     if (!guard.has(tool)) return undefined;
@@ -45,18 +46,17 @@ function decideInRun(journal, rules, { run, tool, event, context }) {
   }
 }
 
-/** Arguments as they are recorded. Those that nest more deeply than any real call has are vetoed, and known by no more. */
+/**
+ * Arguments as they are recorded. Those that nest more deeply than any real call has, or that another reader would take for
+ * something else, are vetoed, and no more is known of them than why.
+ */
 function written(params) {
-  try {
-    const args = canonical(params);
-    return { digest: digestOfText(args), args };
-  } catch (error) {
-    if (error instanceof RangeError) return { digest: TOO_DEEP, args: null };
-    throw error;
-  }
+  const { value, omitted } = wellFormed(params ?? null);
+  if (omitted !== undefined) return { digest: omitted, args: null };
+  const args = canonical(value);
+  return { digest: digestOfText(args), args };
 }
 
-const TOO_DEEP = "too_deep";
 const NOT_RUN = "this call did not run";
 const REASONS = {
   allowed: undefined,
@@ -83,7 +83,7 @@ export function ending(journal) {
   return (event, context) =>
     journal.book.ended({
       session: context?.sessionKey ?? "", run: context?.runId ?? event.runId ?? "", call: event.toolCallId ?? "",
-      tool: toolName(event.toolName), failed: hasFailed(event),
+      tool: wellFormedText(toolName(event.toolName)), failed: hasFailed(event),
     });
 }
 

@@ -1,11 +1,16 @@
 import { randomUUID } from "node:crypto";
+import { judgeClock } from "./clock-trust.js";
 import { clock } from "./clock.js";
 import { Store } from "./store.js";
+import { MAX_DEPTH, wellFormed } from "./text.js";
 import { TurnBook } from "./turn-book.js";
 
 const RETRY_MS = { first: 100, most: 5000 };
 const PRUNE_EVERY_MS = 3_600_000;
 const PROPOSAL_ARGS_CAP = 32 * 1024;
+
+// Why a result is not there, by the number in the column `truncated`. An older plugin knows 0 and 1.
+const OMITTED = [null, "too_large", "too_deep", "unreadable"];
 
 /** The file cannot be opened, read or written. Whoever sees this runs nothing. */
 export class Unavailable extends Error {}
@@ -23,6 +28,8 @@ export class Journal {
   #known = { journal: null, sequence: null };
   #opened;
   #pruning;
+  /** When this process looked at its clocks the last time, by the one that only runs on. */
+  #lookedAt;
 
   constructor({ file, retentionMs, resultCap, log }) {
     Object.assign(this, { file, retentionMs, resultCap, log });
@@ -91,7 +98,7 @@ export class Journal {
    * claimed as `revoked` never runs. `also` is written in the same transaction.
    */
   claim({ key, kind = "call", tool = null, digest = null, state }, released, also = () => {}) {
-    const now = clock.now();
+    const now = this.now();
     const claim = { key, state, boot: this.boot, started_ms: now, ended_ms: state === "started" ? null : now };
     if (released) this.#reclaim(claim, also);
     else this.#commit((sql) => [sql.claim.run({ ...claim, kind, tool, digest }), also(sql)]);
@@ -112,15 +119,15 @@ export class Journal {
    * Keeps what came of a call, and counts it unless the gateway caused it by itself. What `also` returns is called when
    * all of it is on disk. The answer is the row as it is now, also while the file cannot be written.
    */
-  finish(row, { state, status, result, truncated }, also, isCaused) {
-    const outcome = { state, status, result, truncated: truncated ? 1 : 0, ended_ms: clock.now() };
+  finish(row, { state, status, result, omitted = null }, also, isCaused) {
+    const outcome = { state, status, result, truncated: OMITTED.indexOf(omitted), ended_ms: this.now() };
     this.#settle(row.key, outcome, also, isCaused);
     return { ...row, ...outcome };
   }
 
   /** Gives a key back that was claimed for a call which the gateway did not start. */
   release(row) {
-    return this.finish(row, { state: "released", status: null, result: null, truncated: false });
+    return this.finish(row, { state: "released", status: null, result: null });
   }
 
   /** A call that ended without an answer: its row stays `started` and reads as `interrupted`. */
@@ -177,23 +184,29 @@ export class Journal {
 
   insertProposal(sql, tried) {
     const args = Buffer.byteLength(tried.args ?? "") <= PROPOSAL_ARGS_CAP ? tried.args : null;
-    sql.propose.run({ ...tried, args, at: clock.now() });
+    sql.propose.run({ ...tried, args, at: this.now() });
   }
+
+  /**
+   * The time that rows are given, never before the last one that was believed: what is written while a machine still
+   * believes that it is 1970 must not be the oldest of all when it learns the time.
+   */
+  now = () => Math.max(clock.now(), this.#store((store) => store.clock.accepted));
 
   /** What a caller reads of a row. */
   entry(row, replayed) {
     const { key, tool, status, started_ms, ended_ms } = row;
     const lost = row.state === "started" && !this.running.has(key);
     return {
-      key, kind: "call", tool, state: lost ? "interrupted" : row.state, status,
-      result: row.result ? JSON.parse(row.result) : null, truncated: row.truncated === 1, replayed, started_ms,
-      ended_ms,
+      key, kind: "call", tool, state: lost ? "interrupted" : row.state, status, ...shown(row),
+      truncated: row.truncated === 1, replayed, started_ms, ended_ms,
     };
   }
 
-  /** Never touches a call without an outcome, however old. */
+  /** Never touches a call without an outcome, however old, and nothing at all while the clock is not to be believed. */
   prune() {
     try {
+      if (!this.#isClockTrusted()) return;
       if (this.#store((store) => store.prune(clock.now() - this.retentionMs))) setImmediate(() => this.prune());
       this.onPrune?.();
     } catch (error) {
@@ -201,8 +214,30 @@ export class Journal {
     }
   }
 
+  #isClockTrusted() {
+    const [now, elapsed] = [clock.now(), clock.elapsed()];
+    const ran = elapsed - (this.#lookedAt ?? elapsed);
+    this.#lookedAt = elapsed;
+    return this.#store((store) => {
+      const { isTrusted, ...kept } = judgeClock(store.clock, { now, ran });
+      const wasSuspect = store.clock.suspect !== null;
+      store.keepClock(kept);
+      const at = (ms) => new Date(ms).toISOString();
+      if (!isTrusted && !wasSuspect) {
+        this.log?.(`the clock shows ${at(now)}, the journal knows ${at(kept.accepted)}; nothing is deleted for a day`);
+      }
+      return isTrusted;
+    });
+  }
+
   pruneHourly() {
     this.prune();
     this.#pruning ??= setInterval(() => this.prune(), PRUNE_EVERY_MS).unref();
   }
+}
+
+/** The result of a row. One of an older plugin may hold what no reader takes; its state stands all the same. */
+function shown({ result, truncated }) {
+  const { value = null, omitted } = result ? wellFormed(JSON.parse(result), MAX_DEPTH + 1) : {};
+  return { result: value, omitted: omitted ?? OMITTED[truncated] ?? null };
 }

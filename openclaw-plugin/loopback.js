@@ -1,4 +1,10 @@
 import http from "node:http";
+import { MAX_DEPTH, wellFormed } from "./text.js";
+
+// A longer answer than is kept is read up to here all the same: it still says whether the tool reports a failure.
+const READ_CAP = 4 * 1024 * 1024;
+// The tool's own result stands one level below.
+const ANSWER_DEPTH = MAX_DEPTH + 1;
 
 // Answers that the gateway gives before it looks for the tool.
 const NOT_STARTED = new Set([401, 408, 429, 503]);
@@ -35,12 +41,22 @@ async function readAnswer(response, cap) {
   let size = 0;
   for await (const chunk of response) {
     size += chunk.length;
-    if (size <= cap) chunks.push(chunk);
+    if (size <= Math.max(cap, READ_CAP)) chunks.push(chunk);
   }
-  const truncated = size > cap;
-  const result = truncated ? null : parsed(Buffer.concat(chunks).toString("utf8"));
-  const answer = { status: response.statusCode, retryAfter: response.headers["retry-after"], truncated };
-  return { verdict: verdictOf(answer.status, result), result: result && JSON.stringify(result), ...answer };
+  const body = size > Math.max(cap, READ_CAP) ? null : parsed(Buffer.concat(chunks).toString("utf8"));
+  const { statusCode: status, headers } = response;
+  return { verdict: verdictOf(status, body), status, retryAfter: headers["retry-after"], ...contentOf(body, size > cap) };
+}
+
+/**
+ * What is kept of an answer: `result` is its text, and `omitted` says why there is none. How the call ended is known from
+ * its status, and from what the tool says about itself, so that is kept of an omitted result as well.
+ */
+function contentOf(body, isTooLarge) {
+  const { value, omitted } = isTooLarge ? { omitted: "too_large" } : wellFormed(body, ANSWER_DEPTH);
+  if (omitted === undefined) return { result: value && JSON.stringify(value), omitted: null };
+  const hasFailed = body?.result?.isError === true;
+  return { result: hasFailed ? JSON.stringify({ ok: true, result: { isError: true } }) : null, omitted };
 }
 
 function parsed(text) {

@@ -1,3 +1,5 @@
+import { toJson } from "./text.js";
+
 const TIMEOUT_MS = 5000;
 const AGAIN_MS = [300, 1000, 3000, 10_000];
 const AT_ONCE = 32;
@@ -74,7 +76,7 @@ export class Rings {
   async #post(ring) {
     try {
       const answer = await fetch(this.#url, {
-        method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ring }),
+        method: "POST", headers: { "content-type": "application/json" }, body: toJson({ ring }),
         redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       await answer.body?.cancel();

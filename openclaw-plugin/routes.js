@@ -2,11 +2,14 @@ import { tryFence } from "./canary.js";
 import { isObject } from "./canonical.js";
 import { failure, invoke, isKey } from "./invoke.js";
 import { Unavailable } from "./journal.js";
+import { MAX_DEPTH, hasEscapedName, toJson, wellFormed } from "./text.js";
 import { abortTurn, endSession, startTurn } from "./turns.js";
 
 const BASE = "/miniprogram/v1";
 const BODY_CAP = 1024 * 1024;
 const FORGET_CAP = 1000;
+// The arguments of a call stand one level below.
+const BODY_DEPTH = MAX_DEPTH + 1;
 
 /** Everything that a worker may ask of the journal. `settings` is what `health` reports. */
 export function registerRoutes(api, journal, runner, settings) {
@@ -69,7 +72,7 @@ async function respond(journal, req, res, { method, handle }) {
   for (const [name, value] of Object.entries(headers ?? {})) res.setHeader(name, value);
   res.setHeader("content-type", "application/json; charset=utf-8");
   // The identity is read last: its sequence covers every commit that led to this answer.
-  res.end(JSON.stringify({ ok: status < 300, ...journal.identity(), ...body }));
+  res.end(toJson({ ok: status < 300, ...journal.identity(), ...body }));
   return true;
 }
 
@@ -97,7 +100,10 @@ async function readText(req) {
   return size > BODY_CAP ? null : Buffer.concat(chunks).toString("utf8");
 }
 
-/** The members that every request may carry are checked here, the others where they are used. */
+/**
+ * The members that every request may carry are checked here, the others where they are used. What another reader would take
+ * for something else than this one is refused as a whole.
+ */
 function parseInput(text) {
   let input;
   try {
@@ -105,7 +111,9 @@ function parseInput(text) {
   } catch {
     return null;
   }
-  if (!isObject(input)) return null;
+  if (!isObject(input) || hasEscapedName(text)) return null;
+  const { mended, omitted } = wellFormed(input, BODY_DEPTH);
+  if (mended || omitted !== undefined) return null;
   // Null is how many callers write "absent".
   for (const name of Object.keys(input)) if (input[name] === null) delete input[name];
   const { journal, sequence } = input;

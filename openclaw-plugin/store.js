@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { clock } from "./clock.js";
+import { takeOver } from "./takeover.js";
 
 // SQLite waits on the gateway's only thread, so a lock held by somebody else must not hold the gateway for long.
 const BUSY_MS = 250;
@@ -37,6 +39,8 @@ const SCHEMA_VERSION = SCHEMAS.length;
 const SQL = {
   bump: "UPDATE meta SET value = value + 1 WHERE name = 'sequence'",
   meta: "SELECT value FROM meta WHERE name = ?",
+  keepClock: "INSERT INTO meta(name, value) VALUES('clock', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+  newest: "SELECT max(max(started_ms, coalesce(ended_ms, 0))) AS ms FROM calls",
   rotate: "UPDATE meta SET value = ? WHERE name = 'journal'",
   call: "SELECT * FROM calls WHERE key = ?",
   turn: "SELECT * FROM turns WHERE key = ?",
@@ -77,6 +81,7 @@ export class Store {
     if (typeof file !== "string" || file === "") throw new Error("config.db is not set");
     const full = path.resolve(file);
     fs.mkdirSync(path.dirname(full), { recursive: true, mode: 0o700 });
+    takeOver(full);
     fs.closeSync(fs.openSync(full, "a", 0o600));
     this.db = new DatabaseSync(full, { timeout: BUSY_MS });
     try {
@@ -96,6 +101,19 @@ export class Store {
     if (version < SCHEMA_VERSION) this.#migrate(version);
     this.sql = Object.fromEntries(Object.entries(SQL).map(([name, text]) => [name, this.db.prepare(text)]));
     this.identity();
+    this.clock = this.#readClock();
+  }
+
+  /** What is kept of the clock (`clock-trust.js`). A file without it knows the time of its newest row. */
+  #readClock() {
+    const kept = this.sql.meta.get("clock")?.value;
+    return kept ? JSON.parse(kept) : { accepted: this.sql.newest.get().ms ?? clock.now(), suspect: null };
+  }
+
+  /** On disk before anything is deleted by it. */
+  keepClock(kept) {
+    this.record((sql) => sql.keepClock.run(JSON.stringify(kept)));
+    this.clock = kept;
   }
 
   /** One transaction: a crash leaves the file as it was. */

@@ -1,9 +1,13 @@
+import { isBlank } from "./text.js";
+
 const GIVEN_UP = "run-failed-before-reply";
 // What the gateway says in the agent's place when all its tries to go on in a session have failed.
 const NOT_RESUMED = /^main-session-restart-recovery:.*:failed-notice$/;
 const ENDED = new Set(["stop", "length"]);
 // The words by which the gateway itself tells a refusal from a fault of the provider.
 const REFUSAL = /refusal|content_filter|sensitive/;
+// How an agent tells the gateway that it says nothing.
+const SILENT = /^[\s\p{P}]*NO_REPLY(?:\s+NO_REPLY)*[\s\p{P}]*$/iu;
 // An error without this mark is one that the gateway may still get over by asking again.
 const LAST_WORD = /:terminal-error$/;
 
@@ -24,8 +28,8 @@ export function foundEnd(messages, key) {
     return { error: REFUSAL.test(String(last.errorMessage).toLowerCase()) ? "model_refused" : "model_failed" };
   }
   const reply = ENDED.has(last.stopReason) ? textOf(last.content) : "";
-  // Where a model has said nothing the gateway asks once more.
-  return reply.trim() === "" ? null : { reply };
+  // Where a model has said nothing, or that it says nothing, the gateway asks once more.
+  return isBlank(reply) || SILENT.test(reply) ? null : { reply };
 }
 
 function textOf(content) {

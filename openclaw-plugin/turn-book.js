@@ -1,6 +1,7 @@
 import { toolName } from "./canonical.js";
 import { clock } from "./clock.js";
 import { Rings } from "./rings.js";
+import { cutToLast, readableJson, wellFormedText } from "./text.js";
 
 const CALLS_SHOWN = 50;
 const ARGS_CAP = 256 * 1024;
@@ -76,7 +77,7 @@ class OpenTurn {
   }
 
   say(text) {
-    this.partial = [...text.slice(-2 * PARTIAL_LETTERS)].slice(-PARTIAL_LETTERS).join("");
+    this.partial = wellFormedText(cutToLast(text, PARTIAL_LETTERS));
     this.note("replying");
   }
 }
@@ -120,11 +121,11 @@ export class TurnBook {
   }
 
   /** The end of a turn. From here on its session is free, and nothing in it passes the fence. */
-  settle(turn, { state, reply = null, truncated = false, error = null }) {
+  settle(turn, { state, reply = null, isCut = false, error = null }) {
     if (this.open().get(turn.session) !== turn) return;
     this.open().delete(turn.session);
     const result = reply === null ? null : JSON.stringify(reply);
-    const outcome = { state, status: null, result, truncated };
+    const outcome = { state, status: null, result, omitted: isCut ? "too_large" : null };
     this.#unwritten.set(turn.key, error);
     const end = (sql) => {
       sql.settle.run({ key: turn.key, error });
@@ -185,7 +186,7 @@ export class TurnBook {
     const shown = withinCap(calls, open ? PROGRESS_SHOWN : CALLS_SHOWN);
     return {
       key, kind: "turn", tool: null, state, started_ms, ended_ms, replayed, resumed: turn?.resumed === 1,
-      reply: row.result ? JSON.parse(row.result) : null, truncated: row.truncated === 1,
+      reply: row.result ? wellFormedText(JSON.parse(row.result)) : null, truncated: row.truncated === 1,
       error: this.#unwritten.get(key) ?? turn?.error ?? null,
       progress: open?.progress ?? [], partial: open?.partial ?? null, calls: shown, calls_total: total,
       rings: open ? this.rings.reaches(open.ring) : false,
@@ -197,7 +198,8 @@ export class TurnBook {
  * Calls as a caller sees them. Their arguments together stay under a cap, proposals first: an answer that nobody can
  * take in says nothing at all. Of an open turn only the last calls show any.
  */
-function withinCap(calls, last) {
+function withinCap(recorded, last) {
+  const calls = recorded.map((call) => ({ ...call, args: call.args === null ? null : readableJson(call.args) }));
   let left = ARGS_CAP;
   const from = calls.length - last;
   const keeps = (call, at) => {

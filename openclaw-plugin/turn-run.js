@@ -1,5 +1,7 @@
 import { toolName } from "./canonical.js";
 import { clock } from "./clock.js";
+import { asPlainText } from "./prompt.js";
+import { cut, isBlank, wellFormedText } from "./text.js";
 import { foundEnd } from "./transcript.js";
 import { isOurs } from "./turn-book.js";
 
@@ -19,6 +21,8 @@ const TOLD_LETTERS = 4000;
 const ATTEMPTS = 5;
 const LEFT_BEHIND_MS = 86_400_000;
 const UNKNOWN_AGENT = /^(Unknown agent|Agent ".*" no longer exists)/;
+// An agent may choose to say nothing (`silent`), or have nothing to say.
+const SAYS_NOTHING = new Set(["empty", "silent"]);
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
@@ -77,7 +81,8 @@ export class TurnRunner {
     this.begin();
     // Without a tool of its own an agent may still propose what others do.
     const hasNoTools = tools.length === 0 && !turn.proposals;
-    const request = { sessionKey: turn.session, message, idempotencyKey: key, disableTools: hasNoTools };
+    const told = { message: asPlainText(message), idempotencyKey: key };
+    const request = { sessionKey: turn.session, ...told, disableTools: hasNoTools };
     this.gateway.outside(() => void this.#run(turn, request));
   }
 
@@ -92,8 +97,9 @@ export class TurnRunner {
         return this.#follow(turn, turn.run);
       } catch (error) {
         if (turn.stopping) return this.#fail(turn, turn.stopping);
-        if (UNKNOWN_AGENT.test(String(error?.message))) return this.#fail(turn, "agent_unknown");
+        if (isUnknownAgent(error)) return this.#fail(turn, "agent_unknown");
         this.log?.(`a turn was not accepted: ${withoutIds(error)}`);
+        if (isFinal(error) && !turn.isHeard) return this.#fail(turn, "refused_by_gateway");
         if (attempt === ATTEMPTS) return this.#notAccepted(turn);
         await pause(attempt * PAUSE_MS);
       }
@@ -128,8 +134,7 @@ export class TurnRunner {
     if (status === "timeout") return this.#fail(turn, "turn_timed_out");
     if (status === "ok") return this.#keep(turn, terminalReply?.disposition === "visible" ? terminalReply.text : "");
     const end = await this.#end(turn).catch(() => null);
-    const isEmpty = terminalReply?.disposition === "empty";
-    return this.#fail(turn, end?.error ?? (isEmpty ? "reply_empty" : "model_failed"));
+    return this.#fail(turn, end?.error ?? (SAYS_NOTHING.has(terminalReply?.disposition) ? "reply_empty" : "model_failed"));
   }
 
   #end = async (turn) => foundEnd(await this.gateway.messages(turn.session), turn.key);
@@ -147,9 +152,9 @@ export class TurnRunner {
   }
 
   #finish(turn, text, isPart = false) {
-    if (text.trim() === "") return this.#fail(turn, "reply_empty");
-    const { reply, truncated } = capped(text);
-    return this.#settle(turn, { state: "finished", reply, truncated: truncated || isPart });
+    if (isBlank(text)) return this.#fail(turn, "reply_empty");
+    const { reply, truncated } = capped(wellFormedText(text));
+    return this.#settle(turn, { state: "finished", reply, isCut: truncated || isPart });
   }
 
   #isOpen = (turn) => this.book.ofSession(turn.session) === turn;
@@ -273,7 +278,19 @@ const runOf = (turn) => turn.run ?? turn.key;
 
 /** Sessions and runs are named after people. */
 const IDS = /\S*[0-9a-f]{8}-[0-9a-f]{4}-\S*/g;
-const withoutIds = (error) => String(error?.message ?? error).slice(0, 200).replace(IDS, "…");
+const withoutIds = (error) => cut(String(error?.message ?? error), 200).replace(IDS, "…");
+
+const isUnknownAgent = (error) =>
+  error?.details?.code === "UNKNOWN_AGENT_ID" || UNKNOWN_AGENT.test(String(error?.message));
+
+// The gateway's codes for "not yours to ask" and "makes no sense". Of a session that changed under a run it says the
+// second too, and to try again.
+const FINAL = new Set(["FORBIDDEN", "NOT_PAIRED", "INVALID_REQUEST"]);
+const PASSES = /\bretry\b|SESSION_WORK_START_CHANGED/i;
+
+/** A refusal that says the same however often it is asked. */
+const isFinal = (error) =>
+  FINAL.has(error?.gatewayCode) && error.retryable !== true && !PASSES.test(String(error.message));
 
 /** Cut between two characters. */
 function capped(text) {

@@ -2,6 +2,7 @@ import { digestOf } from "./canonical.js";
 import { clock } from "./clock.js";
 import { answer, busy, failure, isKey, notStarted, STATUS } from "./invoke.js";
 import { isRing } from "./rings.js";
+import { isBlank } from "./text.js";
 import { agentOf } from "./turn-book.js";
 
 const TOOLS_CAP = 100;
@@ -35,7 +36,7 @@ function parse(input) {
   const { not_after: notAfter = Infinity, at_most: atMost, calls_at_most: callsAtMost, timeout_ms: timeoutMs } = input;
   const { ring = null } = input;
   if (!isKey(key) || !agent || agentOf(session) !== agent) return null;
-  if (typeof message !== "string" || message.trim() === "") return null;
+  if (typeof message !== "string" || isBlank(message)) return null;
   if (!Array.isArray(tools) || tools.length > TOOLS_CAP || !tools.every(isTool)) return null;
   if (typeof proposals !== "boolean") return null;
   if (notAfter !== Infinity && !Number.isSafeInteger(notAfter)) return null;

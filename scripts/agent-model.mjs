@@ -23,8 +23,8 @@ const RUNTIME = { agentRuntime: { id: "openclaw" } };
 export class ModelError extends Error {}
 
 /** A provider that speaks OpenAI's chat completions. */
-function speaking(provider, id, baseUrl, apiKey) {
-  const model = { id, name: id, reasoning: false, input: ["text"], cost: COST, ...LIMITS };
+function speaking(provider, id, baseUrl, apiKey, input = ["text"]) {
+  const model = { id, name: id, reasoning: false, input, cost: COST, ...LIMITS };
   const entry = { baseUrl, apiKey, api: "openai-completions", models: [model] };
   return {
     primary: `${provider}/${id}`, models: { mode: "replace", providers: { [provider]: entry } },
@@ -32,8 +32,10 @@ function speaking(provider, id, baseUrl, apiKey) {
   };
 }
 
-/** The model at an address that the caller looks after. */
-export const at = (url) => ({ name: `the model at ${url}`, ...speaking("local", "model", url, "none") });
+/** The model at an address that the caller looks after. `sees` declares to OpenClaw that it takes images. */
+export const at = (url, { sees = false } = {}) => ({
+  name: `the model at ${url}`, ...speaking("local", "model", url, "none", sees ? ["text", "image"] : ["text"]),
+});
 
 async function standIn(node, scripts) {
   const args = [path.join(scripts, "stand-in-model.mjs")];

@@ -1,7 +1,7 @@
 // Starts the real OpenClaw gateway with the journal and the demo tools, and stops it when nobody needs it any more.
 //
 //   .local/openclaw/bin/node scripts/openclaw-gateway.mjs --port N --ledger FILE --db FILE --guard a,b --reads c,d
-//     [--dir DIR] [--no-journal] [--model none|stand-in|environment] [--model-url URL] [--ring-url URL] [--agents a,b]
+//     [--dir DIR] [--no-journal] [--model none|stand-in|environment] [--model-url URL [--model-sees]] [--ring-url URL] [--agents a,b]
 //
 // Without --agents there is one, `main`; with it, those that it names, each with a workspace of its own.
 //
@@ -42,6 +42,7 @@ const { values: options } = parseArgs({
     "no-journal": { type: "boolean", default: false },
     model: { type: "string", default: "none" },
     "model-url": { type: "string" },
+    "model-sees": { type: "boolean", default: false },
     "ring-url": { type: "string" },
     agents: { type: "string", default: "main" },
   },
@@ -101,7 +102,8 @@ function config() {
     },
     discovery: { mdns: { mode: "off" } },
     update: { checkOnStart: false },
-    logging: { file: path.join(DIR, "tmp/openclaw.log") },
+    // What is told on its console stands in this file too, and that are the replies of agents, at the level `info`.
+    logging: { file: path.join(DIR, "tmp/openclaw.log"), level: "warn" },
     // Each tool by its name, so that the fence sees which one is called.
     tools: { toolSearch: false, codeMode: false },
     agents: agentsConfig(agent),
@@ -139,7 +141,9 @@ function start() {
   const log = fs.openSync(LOG, "w", 0o600);
   const watch = path.join(ROOT, "scripts/stop-with-parent.mjs");
   const args = ["--import", watch, OPENCLAW, "gateway", "run"];
-  const gateway = spawn(NODE, args, { cwd: DIR, env: environment(file), stdio: ["ignore", log, log] });
+  // On its standard output OpenClaw prints each reply of an agent, and nothing sorts those from its own lines. Warnings and
+  // errors come on the other.
+  const gateway = spawn(NODE, args, { cwd: DIR, env: environment(file), stdio: ["ignore", "ignore", log] });
   fs.closeSync(log);
   return gateway;
 }
@@ -178,7 +182,7 @@ function startOrRefuse() {
 }
 
 async function modelOrRefuse() {
-  if (options["model-url"]) return at(options["model-url"]);
+  if (options["model-url"]) return at(options["model-url"], { sees: options["model-sees"] });
   const places = { env: process.env, node: NODE, scripts: path.join(ROOT, "scripts"), openclaw: path.dirname(OPENCLAW) };
   try {
     return await chosenModel(options.model, places);

@@ -8,6 +8,7 @@
 //   [[parallel]] [[loop]]  all tools in one answer; the first one for ever
 //   [[sleep:S]] [[pause:S]] [[stream:S]]   S seconds before the first answer, before the last, and while it is sent
 //   [[refuse]] [[empty]] [[long:KIB]]      an answer that was filtered, has no text, has that many KiB
+//   [[half]]               an answer with half of a surrogate pair in it
 //   [[status:CODE]]        answers that HTTP status
 //   [[remember]]           answers how many messages the user sent before this one, and the first of them
 //   [[obey]]               also calls the tools that results name: a model that falls for what it reads
@@ -55,6 +56,11 @@ async function send(res, { model, stream }, { message, end }, seconds) {
   return res.end("data: [DONE]\n\n");
 }
 
+/** How many images came with a conversation. */
+const imagesIn = (messages) =>
+  messages.flatMap(({ content }) => (Array.isArray(content) ? content : [])).filter(({ type }) => type === "image_url")
+    .length;
+
 async function complete(req, res) {
   let body = "";
   for await (const chunk of req.setEncoding("utf8")) body += chunk;
@@ -62,7 +68,8 @@ async function complete(req, res) {
   const turn = turnOf(request.messages ?? []);
   const plan = planOf(turn);
   const [agent, offered] = [agentOf(request.messages ?? []), request.tools ?? []];
-  requests.push({ ...turn, agent, model: request.model, tools: offered.map((tool) => tool.function.name) });
+  const images = imagesIn(request.messages ?? []);
+  requests.push({ ...turn, agent, images, model: request.model, tools: offered.map((tool) => tool.function.name) });
   requests.splice(0, requests.length - KEPT_REQUESTS);
   if (turn.results.length === 0) await pause(plan.number("sleep") * 1000);
   const status = plan.number("status") || 200;

@@ -93,6 +93,7 @@ function lastText({ rest, says, number }, { text, given, results, earlier }) {
   const kib = number("long");
   // One byte, then three each, so that no round number of bytes ends with a character.
   if (kib > 0) return `a${"字".repeat(Math.floor((kib * 1024 - 1) / 3))}`;
+  if (says("half")) return "half \ud83d of it";
   if (says("remember")) return `${earlier.length} before: ${earlier[0] ?? "none"}`;
   const said = /\[\[say:(.*?)\]\]/s.exec(rest)?.[1];
   const heard = [...given, ...results].at(-1);

@@ -35,7 +35,7 @@ test("a call that was sent and not started is released, and says so", async (t) 
   const { started_ms: started, ended_ms: ended, ...entry } = await releasedCall(gateway, key);
   assert.deepEqual(entry, {
     key, kind: "call", tool: "ledger_append", state: "released", status: null, result: null, truncated: false,
-    replayed: true,
+    omitted: null, replayed: true,
   });
   assert.ok(started <= ended);
   assert.deepEqual(gateway.effects(key), []);

@@ -11,6 +11,7 @@ import { clock } from "../clock.js";
 import { Faults } from "./mini/faults.mjs";
 import { Agents } from "./mini/agents.mjs";
 import { offerHarness } from "./mini/harness.mjs";
+import { oddTool } from "./mini/odd-tool.mjs";
 import { readText, sendDraining, sendJson, sendText, UNAUTHORIZED } from "./mini/http.mjs";
 import { loadPlugins, Registry } from "./mini/plugins.mjs";
 import { Sessions } from "./mini/sessions.mjs";
@@ -65,8 +66,9 @@ function isAuthorized(req, res) {
 
 /** What a test may order under `/_test`. */
 const CONTROLS = {
-  "/_test/clock": ({ offset_ms: offset }) => {
+  "/_test/clock": ({ offset_ms: offset, elapsed_ms: elapsed = 0 }) => {
     clock.now = () => Date.now() + offset;
+    clock.elapsed = () => performance.now() + elapsed;
     return { now: clock.now() };
   },
   "/_test/next": (order) => {
@@ -82,7 +84,7 @@ const CONTROLS = {
     return {};
   },
   "/_test/run": (call) => callInRun(plugins.runs, call),
-  "/_test/stats": () => ({ counts, hanging: faults.hanging, model_calls: agents.modelCalls }),
+  "/_test/stats": () => ({ counts, hanging: faults.hanging, model_calls: agents.modelCalls, asked: agents.asked }),
 };
 
 async function control(path, req, res) {
@@ -144,6 +146,7 @@ server.listen(Number(options.port), "127.0.0.1", async () => {
   };
   const demo = { file: options.ledger };
   plugins = await loadPlugins({ port, agents, runs, configs: options["no-journal"] ? { demo } : { journal, demo } });
+  for (const registry of [plugins.direct, plugins.runs]) registry.tools.set(oddTool.name, oddTool);
   setTimeout(() => agents.resume(cutOff), Number(options["resume-after"]));
   console.log(`ready ${port}`);
 });

@@ -102,9 +102,8 @@ test("what nobody came back to is not deleted when a turn has begun there meanwh
   const { runner, start, done } = arranged(t, { forget: forget.ask });
   const [first, second, third] = ["once.1", "once.2", "once.3"].map(sessionOf);
   t.after(() => (clock.now = Date.now));
-  clock.now = () => Date.now() - 2 * DAY_MS;
   for (const session of [first, second, third]) done(`old.${session.at(-1)}`, session);
-  clock.now = Date.now;
+  clock.now = () => Date.now() + 2 * DAY_MS;
   const swept = runner.sweep();
   await forget.times(1);
   assert.deepEqual(said(start("early", first)), BUSY);

@@ -1,5 +1,6 @@
 // What only the small gateway can be brought to.
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { until } from "./support/client.mjs";
 import { Mini } from "./support/mini.mjs";
@@ -83,12 +84,54 @@ test("an open turn shows the last eight things that it did", async (t) => {
   assert.equal((await gateway.abort(key)).body.entry.error, "turn_aborted");
 });
 
+test("a refusal that cannot pass ends a turn at once, and one that may pass does not", async (t) => {
+  const gateway = await Mini.start(t);
+  for (const code of ["FORBIDDEN", "INVALID_REQUEST", "NOT_PAIRED"]) {
+    const { asked: before } = await gateway.control("stats");
+    const { state, error } = await gateway.turnEnd(`[[refused:${code}]]`);
+    assert.deepEqual([state, error], ["failed", "refused_by_gateway"], code);
+    assert.equal((await gateway.control("stats")).asked, before + 1);
+  }
+  const { asked: before } = await gateway.control("stats");
+  assert.equal((await gateway.turnEnd("[[refused:UNAVAILABLE]]")).state, "released");
+  assert.equal((await gateway.control("stats")).asked, before + 5);
+});
+
+test("an agent that says nothing before a crash has not replied after it", async (t) => {
+  const gateway = await Mini.start(t);
+  const [key, session] = [gateway.key(), gateway.session()];
+  await gateway.startTurn(key, "[[gone]] [[sleep:5]]", { session });
+  await until("the message was said", () => gateway.transcript(session).length === 1);
+  await gateway.kill();
+  gateway.say(session, { role: "assistant", content: [{ type: "text", text: "NO_REPLY" }], stopReason: "stop" });
+  await gateway.boot();
+  assert.equal((await gateway.outcome(key)).body.entry.state, "started");
+  await gateway.control("clock", { offset_ms: 60_000 });
+  assert.equal((await gateway.concluded(key)).error, "turn_lost");
+});
+
+test("what a model calls with half of a character in it is recorded as every reader takes it", async (t) => {
+  const gateway = await Mini.start(t);
+  const call = { tool: "ledger_append", run: "r", session: "s", call: "1" };
+  for (const args of ['{"note":"half \\ud83d"}', '{"note":{"$serde_json::private::RawValue":"1"}}', '{"__proto__":1}']) {
+    const body = JSON.stringify({ ...call, args: "ARGS" }).replace('"ARGS"', args);
+    assert.equal((await gateway.request("POST", "/_test/run", body)).body.blocked, true);
+  }
+  assert.deepEqual(gateway.rows("SELECT digest <> '' AS named, args, decision FROM proposals").map((row) => ({ ...row })), [
+    { named: 1, args: '{"note":"half \ufffd"}', decision: "proposed" },
+    { named: 1, args: null, decision: "vetoed" }, { named: 1, args: null, decision: "vetoed" },
+  ]);
+});
+
 test("a session of a single turn that nobody ends is deleted after a day", async (t) => {
   const gateway = await Mini.start(t);
   const [once, kept] = [`${gateway.session()}`.replace(/:([^:]*)$/, ":once.$1.0"), gateway.session()];
   for (const session of [once, kept]) await gateway.turnEnd("[[say:private]]", { session });
-  gateway.args = ["--clock-offset", String(2 * DAY_MS)];
-  await gateway.restart();
+  await gateway.kill();
+  const file = new DatabaseSync(gateway.db);
+  file.prepare("UPDATE calls SET ended_ms = ?").run(Date.now() - 2 * DAY_MS);
+  file.close();
+  await gateway.boot();
   await until("the session is gone", () => gateway.transcript(once).length === 0);
   assert.equal(gateway.transcript(kept).length, 2);
   assert.equal(gateway.rows("SELECT * FROM turns WHERE session = ?", once).length, 0);

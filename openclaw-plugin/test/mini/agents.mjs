@@ -18,8 +18,9 @@ const textOf = (content) => (typeof content === "string" ? content : joined(cont
 export class Agents {
   #runs = new Map();
   #listeners = [];
-  /** How often a model was asked. */
+  /** How often a model was asked, and how often a run was asked for. */
   modelCalls = 0;
+  asked = 0;
 
   constructor({ sessions, agents, registry }) {
     Object.assign(this, { sessions, agents, registry });
@@ -64,6 +65,9 @@ export class Agents {
   }
 
   #accept({ sessionKey, message, idempotencyKey = randomUUID(), disableTools = false }) {
+    this.asked += 1;
+    const refusal = refusalOf(message.trim());
+    if (refusal) throw refusal;
     const session = sessionKey.toLowerCase();
     const agent = session.split(":")[1];
     if (!this.agents.has(agent)) throw new Error(`Agent "${agent}" no longer exists in configuration`);
@@ -81,7 +85,7 @@ export class Agents {
     const isStuck = entry?.mainRestartRecovery !== undefined && entry.status !== "running";
     if (!isStuck) this.sessions.say(run.session, said);
     run.over = (isStuck ? this.#refuse(run) : this.#work(run)).then(
-      (text) => (text.trim() === "" ? EMPTY : { status: "ok", terminalReply: told(text) }),
+      (text) => (text.trim() === "" ? EMPTY : text === "NO_REPLY" ? SILENT : { status: "ok", terminalReply: told(text) }),
       (error) => ({ status: "error", error: error instanceof Aborted ? "aborted" : error.message }),
     ).then((outcome) => {
       run.outcome = { ...outcome, runId: run.id, endedAt: Date.now() };
@@ -238,6 +242,16 @@ const NOTICE = {
   role: "assistant", content: [{ type: "text", text: "I couldn't continue this session." }], stopReason: "stop",
   idempotencyKey: "main-session-restart-recovery:u.1:failed-notice",
 };
+const SILENT = { status: "error", error: "failed", terminalReply: { disposition: "silent" } };
+
+/** What the gateway refuses however often it is asked: a session command, and what a test wants to see refused. */
+function refusalOf(message) {
+  const refused = (gatewayCode, text, more) => Object.assign(new Error(text), { gatewayCode, retryable: false, ...more });
+  if (/^\/(new|reset)(?:\s+([\s\S]*))?$/i.test(message)) return refused("FORBIDDEN", "missing scope: operator.admin");
+  const [, code] = /\[\[refused:([A-Z_]+)\]\]/.exec(message) ?? [];
+  return code && refused(code, "refused, as a test has asked");
+}
+
 const EMPTY = { status: "error", error: "failed", terminalReply: { disposition: "empty" } };
 
 const asModelSees = ({ role, content }) => ({ role: role === "toolResult" ? "tool" : role, content: textOf(content) });

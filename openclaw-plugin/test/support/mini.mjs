@@ -73,6 +73,12 @@ export class Mini extends Client {
     return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   }
 
+  /** Writes a message into a conversation behind the gateway's back. */
+  say(session, message) {
+    const file = path.join(`${this.ledger}.sessions`, `${encodeURIComponent(session)}.jsonl`);
+    fs.appendFileSync(file, `${JSON.stringify({ message })}\n`);
+  }
+
   transcript = (session) => this.#lines(session).flatMap(({ message }) => message ?? []);
   isOver = (session) => this.#lines(session).at(-1)?.end === true;
 

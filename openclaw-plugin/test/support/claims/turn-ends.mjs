@@ -6,10 +6,10 @@ const CAP = 60 * 1024;
 export const turnEnds = {
   async "each way to fail has its own error"(gateway) {
     // Not 401 or 429: after those the gateway lets a provider rest, and every turn fails at once.
-    const ends = { "[[refuse]]": "model_refused", "[[status:400]]": "model_failed", "[[empty]]": "reply_empty" };
+    const ends = { "[[refuse]]": "model_refused", "[[status:400]]": "model_failed", "[[empty]]": "reply_empty", "[[say:NO_REPLY]]": "reply_empty" };
     const seen = await Promise.all(Object.keys(ends).map((message) => gateway.turnEnd(message)));
     for (const [at, error] of Object.values(ends).entries()) {
-      assert.deepEqual([seen[at].state, seen[at].error, seen[at].reply], ["failed", error, null]);
+      assert.deepEqual([seen[at].state, seen[at].error, seen[at].reply], ["failed", error, null], Object.keys(ends)[at]);
     }
     const unknown = await gateway.turnEnd("hello", { session: gateway.session("nobody"), agent: "nobody" });
     assert.deepEqual([unknown.state, unknown.error], ["failed", "agent_unknown"]);
@@ -23,6 +23,20 @@ export const turnEnds = {
     assert.ok(!reply.includes("\ufffd") && /^a字+$/.test(reply));
     const whole = await gateway.turnEnd("[[long:50]]");
     assert.deepEqual([whole.truncated, Buffer.byteLength(whole.reply) > 50_000], [false, true]);
+  },
+
+  async "half of a character in a reply is shown as U+FFFD, and the reply stands"(gateway) {
+    const { state, reply, truncated } = await gateway.turnEnd("[[half]]");
+    assert.deepEqual([state, reply, truncated], ["finished", "half \ufffd of it", false]);
+  },
+
+  async "what the gateway takes for a command reaches the agent as text"(gateway) {
+    for (const command of ["/reset", "/NEW now", " /new\n"]) {
+      const { state, reply } = await gateway.turnEnd(`${command} [[say:told]]`);
+      assert.deepEqual([state, reply], ["finished", "told"], command);
+    }
+    const { reply } = await gateway.turnEnd("/New");
+    assert.equal(reply.replaceAll("\u2060", ""), "echo: /New");
   },
 
   async "a turn that takes too long is stopped"(gateway) {

@@ -54,7 +54,8 @@ export const turns = {
     const wrong = [
       { session: session.toUpperCase() }, { session: session.replace("main", "Main") }, { session: "agent:main:main" },
       { session: "agent:main:miniprogram:u" }, { session: `${session}:x` }, { agent: "other" }, { agent: null },
-      { message: "" }, { message: " \n" }, { message: 1 }, { tools: null }, { tools: "ledger_read" }, { tools: [1] },
+      { message: "" }, { message: " \n" }, { message: "\ufeff" },
+      { message: "\u200b \u2060\0" }, { message: "\ud83d" }, { message: 1 }, { tools: null }, { tools: "ledger_read" }, { tools: [1] },
       { proposals: null }, { proposals: "yes" }, { at_most: 0 }, { at_most: null }, { calls_at_most: -1 },
       { timeout_ms: 0 }, { timeout_ms: 1.5 }, { not_after: "now" },
     ];

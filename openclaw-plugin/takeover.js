@@ -1,0 +1,56 @@
+import fs from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+// OpenClaw's own backup takes a clean snapshot of what ends in `.sqlite`, and copies what ends in `.db` as it lies there,
+// which is nothing as long as the rows are in the log beside it.
+const ENDINGS = { ".db": ".sqlite", ".sqlite": ".db" };
+const BUSY_MS = 250;
+
+/**
+ * Gives a journal that is called `….db` the name `….sqlite` when the configuration asks for that. There is one journal: a
+ * second one beside it under the other name would know nothing of the first, and run again what that has run. So both at
+ * once are refused, and so is a new `….db` beside a `….sqlite`.
+ */
+export function takeOver(file) {
+  const ending = path.extname(file);
+  if (!(ending in ENDINGS)) return;
+  const other = file.slice(0, -ending.length) + ENDINGS[ending];
+  if (!holdsRows(other)) return;
+  if (holdsRows(file)) throw new Error(`there are two journals, ${file} and ${other}; take one away`);
+  if (ending === ".db") throw new Error(`the journal is called ${other} now; say so in config.db`);
+  closeWhole(other);
+  fs.renameSync(other, file);
+  syncFolder(path.dirname(file));
+}
+
+const holdsRows = (file) => fs.existsSync(file) && fs.statSync(file).size > 0;
+
+/**
+ * Brings all rows into the one file, so that a rename takes them with it. Leaving the log takes the file for oneself: while
+ * another process has it open this throws, and nothing has changed.
+ */
+function closeWhole(file) {
+  const db = new DatabaseSync(file, { timeout: BUSY_MS });
+  try {
+    db.exec("PRAGMA synchronous = FULL");
+    const { journal_mode: mode } = db.prepare("PRAGMA journal_mode = DELETE").get();
+    if (mode !== "delete") throw new Error(`${file} is in use`);
+  } finally {
+    db.close();
+  }
+  for (const beside of ["-wal", "-journal"]) {
+    if (holdsRows(file + beside)) throw new Error(`${file}${beside} still holds rows`);
+    fs.rmSync(file + beside, { force: true });
+  }
+  fs.rmSync(`${file}-shm`, { force: true });
+}
+
+function syncFolder(folder) {
+  const handle = fs.openSync(folder, "r");
+  try {
+    fs.fsyncSync(handle);
+  } finally {
+    fs.closeSync(handle);
+  }
+}

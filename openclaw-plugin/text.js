@@ -1,0 +1,100 @@
+// The plugin's one idea of text and JSON; `tests/vectors/text.json` proves that it is the service's too.
+
+import { canonical } from "./canonical.js";
+
+/** Levels of arrays and objects that a result may have. */
+export const MAX_DEPTH = 64;
+
+const BLANK = /^[\p{White_Space}\p{Cc}\p{Cf}]*$/u;
+
+/** Whether nobody can see anything of a text: it has only white space, control and format characters. */
+export const isBlank = (text) => BLANK.test(text);
+
+/** The first `most` code points of a text; a surrogate pair is never cut. */
+export function cut(text, most) {
+  if (text.length <= most) return text;
+  let end = 0;
+  for (let count = 0; count < most && end < text.length; count += 1) end += text.codePointAt(end) > 0xffff ? 2 : 1;
+  return text.slice(0, end);
+}
+
+/** The last `most` code points of a text. */
+export const cutToLast = (text, most) => [...text.slice(-2 * most - 1)].slice(-most).join("");
+
+/** A text with U+FFFD for each lone half of a surrogate pair. */
+export const wellFormedText = (text) => text.toWellFormed();
+
+// A library of another language gives these names a meaning of its own, and reads something else than was written.
+const isPoison = (name) => name === "__proto__" || name.startsWith("$serde_json::private::");
+
+class Unshowable extends Error {
+  constructor(reason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/**
+ * A JSON value as every reader takes it: `{value, mended}`, each lone half of a surrogate pair being U+FFFD (`mended` says
+ * whether there was one); or `{omitted}` with the reason: `too_deep` beyond `maxDepth` levels, `unreadable` with a name
+ * that a reader would take for something else.
+ */
+export function wellFormed(value, maxDepth = MAX_DEPTH) {
+  const seen = { mended: false };
+  try {
+    return { value: copied(value, maxDepth, seen), mended: seen.mended };
+  } catch (error) {
+    if (error instanceof Unshowable) return { omitted: error.reason };
+    throw error;
+  }
+}
+
+function copied(value, left, seen) {
+  if (typeof value === "string") return mendedText(value, seen);
+  if (value === null || typeof value !== "object") return value;
+  if (left === 0) throw new Unshowable("too_deep");
+  if (Array.isArray(value)) return value.map((item) => copied(item, left - 1, seen));
+  const copy = {};
+  for (const name of Object.keys(value)) {
+    const mended = mendedText(name, seen);
+    // Two names that become the same one would leave one value.
+    if (isPoison(mended) || Object.hasOwn(copy, mended)) throw new Unshowable("unreadable");
+    copy[mended] = copied(value[name], left - 1, seen);
+  }
+  return copy;
+}
+
+function mendedText(text, seen) {
+  if (text.isWellFormed()) return text;
+  seen.mended = true;
+  return wellFormedText(text);
+}
+
+// What a text needs of these to hold anything that is not well-formed, or a name that a reader takes for something else.
+const SUSPECT = /\\u[dD][89a-fA-F]|serde_json|__proto__/;
+
+/** A JSON text that was written by whatever wrote it, as every reader takes it; null when no reader does. */
+export function readableJson(json) {
+  if (!SUSPECT.test(json)) return json;
+  const { value, omitted } = wellFormed(JSON.parse(json));
+  return omitted === undefined ? canonical(value) : null;
+}
+
+/** JSON for anybody: well-formed text whatever a value holds, and no line separator that ends a string in JavaScript. */
+export const toJson = (value) =>
+  JSON.stringify(value, (_name, one) => (typeof one === "string" ? wellFormedText(one) : one))
+    .replace(/[\u2028\u2029]/g, (separator) => (separator === "\u2028" ? "\\u2028" : "\\u2029"));
+
+/**
+ * Whether a JSON text has a name with an escape in it. V8 13.6 may read such a name as another one that it has read before
+ * (`"\n"` as `"\\"`), so what was approved would not be what runs.
+ */
+export function hasEscapedName(json) {
+  if (!json.includes("\\")) return false;
+  const isName = /\s*:/y;
+  for (const { 0: text, index } of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"/gs)) {
+    isName.lastIndex = index + text.length;
+    if (text.includes("\\") && isName.test(json)) return true;
+  }
+  return false;
+}
