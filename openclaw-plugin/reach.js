@@ -12,6 +12,14 @@ const BARE = /^((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.[\w-]+\.)[^\\/?#]*)|^
 const ENDS = [/[\s"'<>][^]*$/, /[\s"'<>(){},;|][^]*$/];
 const INSIDE_NAMES = /(?:^|\.)(?:localhost|localdomain\d?|internal|local|lan|svc|home\.arpa)$|^metadata\./;
 
+// What a shell, and a tool that is friendly like one, puts a folder in the place of: a variable, another user's home, a
+// substitution. What it will be is not known here.
+const EXPANDED = /^(?:\$(?:[a-z_]\w*|\{[^}]*\}|\([^)]*\))|%\w+%|~(?:[a-z_+-][\w.-]*))[\\/]/i;
+const OWN_VARIABLE = /^\$\{?(?:env:)?openclaw_\w+\}?$/i;
+// Files of the service and of the gateway's script that lie beside the gateway's state, with what is called after them:
+// credentials, and logs with what agents said.
+const PRIVATE = /^(?:gateway\.(?:token|log)|secrets\.json|openclaw(?:-[\w-]+)?\.log)(?:$|[-.~])/i;
+
 const INSIDE = new net.BlockList();
 for (const [network, bits] of [
   ["0.0.0.0", 8], ["10.0.0.0", 8], ["100.64.0.0", 10], ["127.0.0.0", 8], ["169.254.0.0", 16], ["172.16.0.0", 12],
@@ -52,7 +60,9 @@ export class Reach {
   /** A path is taken from its text: one that climbs may end anywhere. OpenClaw takes some prefixes away. */
   #isState(text) {
     const named = plain(text).replace(/^media\s*:\s*/i, "").replace(/^@/, "");
-    if (/^file:(?!\s)/i.test(named) || named.split(/[\\/]/).includes("..")) return true;
+    if (/^file:(?!\s)/i.test(named) || EXPANDED.test(named) || OWN_VARIABLE.test(named)) return true;
+    const parts = named.split(/[\\/]/);
+    if (parts.includes("..") || (!/^[a-z][a-z0-9+.-]+:/i.test(named) && PRIVATE.test(parts.at(-1)))) return true;
     if (!/^(?:\/|~(?:\/|$))/.test(named)) return false;
     const isShut = (file) => this.#files.some((one) => isFileOf(one, file)) || this.#states.some((one) => isKept(one, file));
     return this.#places(named).some((file) => isBelow("/proc", file) || isShut(file));

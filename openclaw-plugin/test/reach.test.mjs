@@ -35,6 +35,11 @@ const INSIDE = [
   "/etc/openclaw.json", "/var/lib/journal.db", "/var/lib/journal.db-wal", "/proc/self/environ", "file:///etc/hosts",
   "FILE:/etc/hosts", "\u0001file:/etc/hosts", "fi\nle:/etc/hosts", "@/srv/openclaw/openclaw.json", "@../x", "@~/.openclaw/openclaw.json",
   "MEDIA: /srv/openclaw/x", "/srv/openclaw/workspaces.json", "/srv/openclaw/workspace-attestations/a", "/srv/openclaw/..x",
+  // What is only a path when something is put in its place, and files beside the state.
+  "$HOME/.openclaw/openclaw.json", "${HOME}/.openclaw", "$OPENCLAW_STATE_DIR", "${OPENCLAW_STATE_DIR}/credentials", "${HOME:-/root}/x",
+  "$(echo ~)/.openclaw/openclaw.json", "%USERPROFILE%\\.openclaw", "~root/.openclaw/openclaw.json", "~user/notes.md", "~+/openclaw.json",
+  "@~root/.openclaw", "MEDIA:$HOME/a.png", " $home/.openclaw", "/srv/data/gateway/gateway.token", "gateway.token", "data/secrets.json",
+  "/srv/data/SECRETS.json", "secrets.json.bak", "secrets.json~", "/srv/data/gateway/gateway.log", "/tmp/openclaw/openclaw-2026-11-28.log",
   "../openclaw.json", "memory/../../openclaw.json", "notes\\..\\..\\x",
 ];
 const OUTSIDE = [
@@ -42,6 +47,8 @@ const OUTSIDE = [
   "https://localhost.example.com/", "https://internal.example.com", "example.com", "10", "10.5", "2130706433", "1.2.3", "",
   "a note: nothing", "localhosts are many", "metadata", "see // here", "either/or", "12:30", "id:10", "a::z",
   "/srv/openclaw/workspace/notes.md", "/srv/openclaw/workspace-clerk/notes.md", "/srv/other", "memory/2026-11-23.md", "...", "1..2", "{}", "metadata.json", "metadata.name", "File: a report",
+  "$5/month", "$AAPL", "$HOME", "~root", "~10/day", "100%/x", "$ 5", "my secrets.json is lost", "https://example.com/secrets.json", "gateway.tokens",
+  "a secret", "tokens", "secrets.jsonl", "openclaw.logic",
   "media://inbound/a.jpg", "wxfile://usr/a.png", "weixin://dl/business", "cloud://env/a.png", "/var/lib/journal.dbx", "/dev/null", "/process",
 ];
 

@@ -1,14 +1,17 @@
 // Against the real gateway: .local/openclaw/bin/node --test openclaw-plugin/test/live/*.test.mjs (five to ten minutes)
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { bareClaims, claims } from "../support/claims/index.mjs";
 import { until } from "../support/client.mjs";
 import { Live, startModel } from "../support/live.mjs";
 
-// Whoever lists these as reads lets agents have children and fetch pages.
-const MORE_READS = ["--reads", "ledger_read,sessions_spawn,web_fetch"];
+// Whoever lists these as reads lets agents have children and fetch pages. The model takes images from then on.
+const MORE_READS = ["--reads", "ledger_read,sessions_spawn,web_fetch", "--model-sees"];
 const PROPOSALS = "SELECT run, call, tool, args, decision FROM proposals WHERE session = ?";
 const model = await startModel({ after });
 const gateway = await Live.create({ after }, { modelUrl: model });
@@ -89,6 +92,40 @@ test("a run in a session of ours without an open turn is let through to nothing"
   const rows = gateway.rows("SELECT turn, decision FROM proposals WHERE session = ?", session);
   assert.deepEqual(rows.map(({ turn, decision }) => [turn, decision]), Array(2).fill([null, "vetoed"]));
   assert.ok(gateway.lines().every(({ note }) => note !== "from a model"));
+});
+
+test("what a user, an agent and a tool say stands in no log of the gateway", async () => {
+  const [asked, said, noted] = ["asked", "said", "noted"].map((what) => `a sentence that was ${what}`);
+  await gateway.append(gateway.key(), { args: { note: noted } });
+  const end = await gateway.turnEnd(`[[tool:ledger_read {"limit":1}]] [[say:${said}]] ${asked}`);
+  assert.equal(end.reply, said);
+  await gateway.turn(`[[tool:ledger_read {"limit":1}]] ${asked}`, "agent:main:wx:logs");
+  const logs = gateway.logs();
+  assert.ok(logs.length > 0);
+  for (const text of [asked, said, noted]) assert.ok(!logs.includes(text), text);
+});
+
+test("the gateway's own backup holds a journal that opens alone and is complete", async () => {
+  const key = gateway.key();
+  const { journal } = (await gateway.append(key)).body;
+  const archive = path.join(gateway.folder, "backup.tar.gz");
+  const made = JSON.parse(gateway.openclaw("backup", "create", "--output", archive, "--no-include-workspace", "--verify", "--json"));
+  assert.equal(made.verified, true);
+  const names = execFileSync("tar", ["tzf", archive], { encoding: "utf8" }).split("\n");
+  const [file, ...others] = names.filter((name) => name.includes("/journal.sqlite"));
+  assert.deepEqual(others, [], "nothing lies beside it");
+  const [restored, into] = [path.join(gateway.folder, "restored"), path.join(gateway.folder, "restored.sqlite")];
+  fs.mkdirSync(restored);
+  execFileSync("tar", ["xzf", archive, "-C", restored, file]);
+  fs.copyFileSync(path.join(restored, file), into);
+  const copy = new DatabaseSync(into, { readOnly: true });
+  const count = "SELECT count(*) AS rows FROM";
+  for (const table of ["calls", "turns", "proposals"]) {
+    assert.deepEqual(copy.prepare(`${count} ${table}`).all(), gateway.rows(`${count} ${table}`), table);
+  }
+  assert.equal(copy.prepare("SELECT state FROM calls WHERE key = ?").get(key).state, "finished");
+  assert.equal(copy.prepare("SELECT value FROM meta WHERE name = 'journal'").get().value, journal);
+  copy.close();
 });
 
 // Before the power cut: after one, the gateway may wait a minute and more for what it believes to be at work still.
@@ -194,6 +231,20 @@ test("a turn that may fetch pages fetches none of the gateway's own machine and 
     [...inside.map(() => ["web_fetch", "vetoed", null]), ["web_fetch", "allowed", true]]);
   const { reply } = await gateway.turn(fetching(own), "agent:main:wx:fetch");
   assert.match(reply, /miniprogram-journal: not_allowed/);
+});
+
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+test("a path in a message of a turn shows a model that sees no file of the gateway's machine", async () => {
+  const file = path.join(gateway.folder, "gateway/workspace/inside.png");
+  fs.writeFileSync(file, Buffer.from(PNG, "base64"));
+  const images = async () => (await (await fetch(`${model}/requests`)).json()).at(-1).images;
+  await gateway.turn("[[say:seen]] ./inside.png", "agent:main:wx:image");
+  assert.equal(await images(), 1, "the gateway opens none by itself any more: this test proves nothing");
+  for (const path of ["./inside.png", file, `MEDIA: ${file}`, `file://${file}`, `"${file}"`, `[media attached: x]${file}`]) {
+    const end = await gateway.turnEnd(`[[say:not seen]] ${path}`);
+    assert.deepEqual([end.reply, await images()], ["not seen", 0], path);
+  }
 });
 
 const APPEND = '[[tool:ledger_append {"note":"from a child"}]]';

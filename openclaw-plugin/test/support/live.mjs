@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
@@ -8,6 +8,9 @@ import { Client, until } from "./client.mjs";
 import { temporaryFolder } from "./mini.mjs";
 
 const SCRIPTS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts");
+const ROOT = path.resolve(SCRIPTS, "..");
+const NODE = path.join(ROOT, ".local/openclaw/bin/node");
+const OPENCLAW = path.join(ROOT, ".local/openclaw/app/node_modules/openclaw/openclaw.mjs");
 const GUARD = "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_pay,ledger_delete";
 
 export function freePort() {
@@ -38,7 +41,9 @@ export async function startModel({ after }) {
 export class Live extends Client {
   static async create({ after }, { modelUrl } = {}) {
     const folder = temporaryFolder("live");
-    const live = new Live({ ledger: path.join(folder, "ledger.jsonl"), db: path.join(folder, "journal.db") });
+    // Where the gateway's own backup finds it.
+    const db = path.join(folder, "gateway/state/miniprogram-journal/journal.sqlite");
+    const live = new Live({ ledger: path.join(folder, "ledger.jsonl"), db });
     Object.assign(live, { folder, modelUrl, port: await freePort(), starts: [] });
     after(async () => {
       await live.stop();
@@ -60,6 +65,25 @@ export class Live extends Client {
     const { pid } = await until("the gateway has a process", () => this.#event("starting"));
     this.pid = pid;
     this.token = fs.readFileSync(path.join(state, "gateway.token"), "utf8");
+  }
+
+  /** Runs a command of OpenClaw's own for this gateway. */
+  openclaw(...args) {
+    const state = path.join(this.folder, "gateway/state");
+    const [HOME, TMPDIR] = ["home", "tmp"].map((name) => path.join(this.folder, "gateway", name));
+    const env = {
+      PATH: `${path.dirname(NODE)}${path.delimiter}${process.env.PATH}`, HOME, TMPDIR, NO_COLOR: "1",
+      OPENCLAW_STATE_DIR: state, OPENCLAW_CONFIG_PATH: path.join(state, "openclaw.json"), OPENCLAW_NO_AUTO_UPDATE: "1",
+    };
+    return execFileSync(NODE, [OPENCLAW, ...args], { env, cwd: this.folder, encoding: "utf8" });
+  }
+
+  /** What the gateway has written into its logs since its start. */
+  logs() {
+    const folder = path.join(this.folder, "gateway");
+    const files = fs.readdirSync(path.join(folder, "tmp")).filter((name) => name.endsWith(".log"));
+    return ["gateway.log", ...files.map((name) => path.join("tmp", name))]
+      .map((name) => fs.readFileSync(path.join(folder, name), "utf8")).join("\n");
   }
 
   #event(name) {
