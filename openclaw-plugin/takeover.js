@@ -2,8 +2,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-// OpenClaw's own backup takes a clean snapshot of what ends in `.sqlite`, and copies what ends in `.db` as it lies there,
-// which is nothing as long as the rows are in the log beside it.
+// OpenClaw's own backup takes a consistent snapshot of a file that ends in `.sqlite`. It copies one that ends in `.db` byte by
+// byte, without the rows that are still in the log beside it.
 const ENDINGS = { ".db": ".sqlite", ".sqlite": ".db" };
 const BUSY_MS = 250;
 
@@ -27,8 +27,8 @@ export function takeOver(file) {
 const holdsRows = (file) => fs.existsSync(file) && fs.statSync(file).size > 0;
 
 /**
- * Brings all rows into the one file, so that a rename takes them with it. Leaving the log takes the file for oneself: while
- * another process has it open this throws, and nothing has changed.
+ * Brings all rows into the one file, so that a rename takes them with it. SQLite leaves the log only for a single
+ * connection: while another process has the file open this throws, and nothing has changed.
  */
 function closeWhole(file) {
   const db = new DatabaseSync(file, { timeout: BUSY_MS });

@@ -7,7 +7,7 @@ export const MAX_DEPTH = 64;
 
 const BLANK = /^[\p{White_Space}\p{Cc}\p{Cf}]*$/u;
 
-/** Whether nobody can see anything of a text: it has only white space, control and format characters. */
+/** Whether a text shows nothing: it has only white space, control characters and format characters. */
 export const isBlank = (text) => BLANK.test(text);
 
 /** The first `most` code points of a text; a surrogate pair is never cut. */
@@ -73,14 +73,14 @@ function mendedText(text, seen) {
 // What a text needs of these to hold anything that is not well-formed, or a name that a reader takes for something else.
 const SUSPECT = /\\u[dD][89a-fA-F]|serde_json|__proto__/;
 
-/** A JSON text that was written by whatever wrote it, as every reader takes it; null when no reader does. */
+/** A stored JSON text as every reader takes it; null when readers would not agree about it. */
 export function readableJson(json) {
   if (!SUSPECT.test(json)) return json;
   const { value, omitted } = wellFormed(JSON.parse(json));
   return omitted === undefined ? canonical(value) : null;
 }
 
-/** JSON for anybody: well-formed text whatever a value holds, and no line separator that ends a string in JavaScript. */
+/** The JSON of an answer: well-formed text whatever a value holds, and no line separator that ends a string in JavaScript. */
 export const toJson = (value) =>
   JSON.stringify(value, (_name, one) => (typeof one === "string" ? wellFormedText(one) : one))
     .replace(/[\u2028\u2029]/g, (separator) => (separator === "\u2028" ? "\\u2028" : "\\u2029"));

@@ -1,6 +1,7 @@
 import { toolName } from "./canonical.js";
 import { clock } from "./clock.js";
 import { asPlainText } from "./prompt.js";
+import { isFinal, isUnknownAgent } from "./refusal.js";
 import { cut, isBlank, wellFormedText } from "./text.js";
 import { foundEnd } from "./transcript.js";
 import { isOurs } from "./turn-book.js";
@@ -20,7 +21,6 @@ const LOST = { lost: true };
 const TOLD_LETTERS = 4000;
 const ATTEMPTS = 5;
 const LEFT_BEHIND_MS = 86_400_000;
-const UNKNOWN_AGENT = /^(Unknown agent|Agent ".*" no longer exists)/;
 // An agent may choose to say nothing (`silent`), or have nothing to say.
 const SAYS_NOTHING = new Set(["empty", "silent"]);
 
@@ -279,18 +279,6 @@ const runOf = (turn) => turn.run ?? turn.key;
 /** Sessions and runs are named after people. */
 const IDS = /\S*[0-9a-f]{8}-[0-9a-f]{4}-\S*/g;
 const withoutIds = (error) => cut(String(error?.message ?? error), 200).replace(IDS, "…");
-
-const isUnknownAgent = (error) =>
-  error?.details?.code === "UNKNOWN_AGENT_ID" || UNKNOWN_AGENT.test(String(error?.message));
-
-// The gateway's codes for "not yours to ask" and "makes no sense". Of a session that changed under a run it says the
-// second too, and to try again.
-const FINAL = new Set(["FORBIDDEN", "NOT_PAIRED", "INVALID_REQUEST"]);
-const PASSES = /\bretry\b|SESSION_WORK_START_CHANGED/i;
-
-/** A refusal that says the same however often it is asked. */
-const isFinal = (error) =>
-  FINAL.has(error?.gatewayCode) && error.retryable !== true && !PASSES.test(String(error.message));
 
 /** Cut between two characters. */
 function capped(text) {

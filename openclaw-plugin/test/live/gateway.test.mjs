@@ -109,8 +109,8 @@ test("the gateway's own backup holds a journal that opens alone and is complete"
   const key = gateway.key();
   const { journal } = (await gateway.append(key)).body;
   const archive = path.join(gateway.folder, "backup.tar.gz");
-  const made = JSON.parse(gateway.openclaw("backup", "create", "--output", archive, "--no-include-workspace", "--verify", "--json"));
-  assert.equal(made.verified, true);
+  const options = ["--output", archive, "--no-include-workspace", "--verify", "--json"];
+  assert.equal(JSON.parse(await gateway.openclaw("backup", "create", ...options)).verified, true);
   const names = execFileSync("tar", ["tzf", archive], { encoding: "utf8" }).split("\n");
   const [file, ...others] = names.filter((name) => name.includes("/journal.sqlite"));
   assert.deepEqual(others, [], "nothing lies beside it");

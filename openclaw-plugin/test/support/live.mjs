@@ -1,9 +1,10 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import readline from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Client, until } from "./client.mjs";
 import { temporaryFolder } from "./mini.mjs";
 
@@ -68,14 +69,14 @@ export class Live extends Client {
   }
 
   /** Runs a command of OpenClaw's own for this gateway. */
-  openclaw(...args) {
+  async openclaw(...args) {
     const state = path.join(this.folder, "gateway/state");
     const [HOME, TMPDIR] = ["home", "tmp"].map((name) => path.join(this.folder, "gateway", name));
     const env = {
       PATH: `${path.dirname(NODE)}${path.delimiter}${process.env.PATH}`, HOME, TMPDIR, NO_COLOR: "1",
       OPENCLAW_STATE_DIR: state, OPENCLAW_CONFIG_PATH: path.join(state, "openclaw.json"), OPENCLAW_NO_AUTO_UPDATE: "1",
     };
-    return execFileSync(NODE, [OPENCLAW, ...args], { env, cwd: this.folder, encoding: "utf8" });
+    return (await promisify(execFile)(NODE, [OPENCLAW, ...args], { env, cwd: this.folder })).stdout;
   }
 
   /** What the gateway has written into its logs since its start. */

@@ -1,0 +1,16 @@
+// What a refusal of the gateway to start a run means: which ones it repeats however often it is asked.
+
+const UNKNOWN_AGENT = /^(Unknown agent|Agent ".*" no longer exists)/;
+
+/** The gateway has no agent of that name. */
+export const isUnknownAgent = (error) =>
+  error?.details?.code === "UNKNOWN_AGENT_ID" || UNKNOWN_AGENT.test(String(error?.message));
+
+// The gateway's codes for a request that its caller may not make, and for one that makes no sense. It uses the second one
+// too for a session that changed while the run was starting, and then says to try again.
+const FINAL = new Set(["FORBIDDEN", "NOT_PAIRED", "INVALID_REQUEST"]);
+const PASSES = /\bretry\b|SESSION_WORK_START_CHANGED/i;
+
+/** A refusal that the gateway would repeat. Any other error is worth another try. */
+export const isFinal = (error) =>
+  FINAL.has(error?.gatewayCode) && error.retryable !== true && !PASSES.test(String(error.message));
