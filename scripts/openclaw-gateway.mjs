@@ -1,14 +1,15 @@
 // Starts the real OpenClaw gateway with the journal and the demo tools, and stops it when nobody needs it any more.
 //
 //   .local/openclaw/bin/node scripts/openclaw-gateway.mjs --port N --ledger FILE --db FILE --guard a,b --reads c,d
-//     [--dir DIR] [--no-journal] [--model none|stand-in|environment] [--model-url URL [--model-sees]] [--ring-url URL] [--agents a,b]
+//     [--dir DIR] [--no-journal] [--model none|stand-in|environment] [--model-url URL [--model-sees]]
+//     [--ring-url URL] [--agents a,b]
 //
 // Without --agents there is one, `main`; with it, those that it names, each with a workspace of its own.
 //
 // Prints one JSON line per event: starting (with the model; once for each start), ready, exited. The gateway lives until
 // standard input closes, this process gets SIGTERM or SIGINT, or it dies by itself. Everything is written in DIR, but for
-// empty lock files that OpenClaw keeps in /tmp whatever it is told. The token is in DIR/gateway.token, the log in
-// DIR/gateway.log.
+// empty lock files that OpenClaw keeps in /tmp whatever it is told. The token is in DIR/gateway.token, warnings
+// and errors are in DIR/gateway.log; what agents say is in no log.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -102,7 +103,7 @@ function config() {
     },
     discovery: { mdns: { mode: "off" } },
     update: { checkOnStart: false },
-    // What is told on its console stands in this file too, and that are the replies of agents, at the level `info`.
+    // At the level `info` this file holds what the gateway prints, which includes the replies of agents.
     logging: { file: path.join(DIR, "tmp/openclaw.log"), level: "warn" },
     // Each tool by its name, so that the fence sees which one is called.
     tools: { toolSearch: false, codeMode: false },
@@ -141,8 +142,8 @@ function start() {
   const log = fs.openSync(LOG, "w", 0o600);
   const watch = path.join(ROOT, "scripts/stop-with-parent.mjs");
   const args = ["--import", watch, OPENCLAW, "gateway", "run"];
-  // On its standard output OpenClaw prints each reply of an agent, and nothing sorts those from its own lines. Warnings and
-  // errors come on the other.
+  // OpenClaw prints each reply of an agent on its standard output, where nothing tells them from its own lines. Warnings
+  // and errors go to the other one.
   const gateway = spawn(NODE, args, { cwd: DIR, env: environment(file), stdio: ["ignore", "ignore", log] });
   fs.closeSync(log);
   return gateway;
