@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `dev-<name>` | logs that name in, again and again |
 //! | `dev-<name>.<nonce>` | logs that name in once, then errcode 40163, as a real code does |
-//! | `dev-busy` `dev-blocked` `dev-limited` `dev-expired` | errcode -1, 40226, 45011, 42003 |
+//! | `dev-busy` `dev-blocked` `dev-limited` `dev-quota` `dev-expired` | errcode -1, 40226, 45011, 45009, 42003 |
 //! | `dev-html` `dev-empty` `dev-500` `dev-slow` | an HTML page, nothing, HTTP 502, no answer at all |
 //! | anything else | errcode 40029 |
 //!
@@ -196,6 +196,7 @@ impl Account {
             "busy" => return Reply::Errcode(-1, "system error"),
             "blocked" => return Reply::Errcode(40226, "code blocked"),
             "limited" => return Reply::Errcode(45011, "api minute-quota reach limit, must slower, retry next minute"),
+            "quota" => return Reply::Errcode(45009, "reach max api daily quota limit"),
             "expired" => return Reply::Errcode(42003, "code expired,"),
             "html" => return Reply::Html,
             "empty" => return Reply::Empty,
@@ -270,6 +271,7 @@ mod tests {
             ("dev-busy", -1),
             ("dev-blocked", 40226),
             ("dev-limited", 45011),
+            ("dev-quota", 45009),
             ("dev-expired", 42003),
             ("dev-", 40029),
             ("dev-a.b.c", 40029),

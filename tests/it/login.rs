@@ -42,6 +42,18 @@ async fn each_refusal_of_wechat_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_quota_of_wechat_that_is_used_up_says_how_long_to_wait() {
+    let app = App::start().await;
+    // 45011 is a quota of one minute, 45009 one of the day.
+    for (code, wait) in [("dev-limited", "60"), ("dev-quota", "3600")] {
+        let reply = app.log_in_with(code).await;
+        assert_eq!((reply.verdict(), reply.header("retry-after")), ((429, "login_limited"), wait), "{code}");
+    }
+    assert_eq!(app.wechat_asked(), 2, "a quota that is used up is not asked again");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn logging_out_kills_every_session_of_the_user_for_reads_too_and_nobody_elses() {
     let app = App::start().await;
     let (phone, tablet, bob) = (app.login("alice").await, app.login("alice").await, app.login("bob").await);

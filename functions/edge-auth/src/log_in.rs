@@ -70,12 +70,21 @@ async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) 
 pub(crate) async fn openid_of(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &LoginCode) -> Result<OpenId, ApiError> {
     let answer = ask_wechat(edge, keys, code).await;
     answer.map_err(|error| {
-        if let WechatError::Misconfigured { errcode } = &error {
-            tracing::error!(
+        match &error {
+            WechatError::Misconfigured { errcode } => tracing::error!(
                 function = "edge-auth",
                 errcode,
                 "WeChat refuses this service's configuration: nobody can log in"
-            );
+            ),
+            WechatError::Limited { errcode, .. } => {
+                tracing::warn!(function = "edge-auth", errcode, "a quota of WeChat for logins is used up");
+            }
+            WechatError::CodeRejected { .. }
+            | WechatError::Blocked
+            | WechatError::Busy
+            | WechatError::Unintelligible { .. }
+            | WechatError::Unreachable(_)
+            | WechatError::Other { .. } => {}
         }
         refusal(error)
     })
@@ -152,19 +161,19 @@ fn address_digest(key: &DigestKey, address: Option<IpAddr>) -> Digest {
 
 /// What a client can do about it.
 fn refusal(error: WechatError) -> ApiError {
-    let (code, retry_after_s) = match &error {
+    let (code, retry_after) = match &error {
         WechatError::CodeRejected { .. } => (Code::LoginCodeRejected, None),
         WechatError::Blocked => (Code::LoginBlocked, None),
-        WechatError::Limited => (Code::LoginLimited, Some(60)),
+        WechatError::Limited { wait, .. } => (Code::LoginLimited, Some(*wait)),
         WechatError::Misconfigured { .. } => (Code::Internal, None),
         WechatError::Busy
         | WechatError::Unreachable(_)
         | WechatError::Unintelligible { .. }
-        | WechatError::Other { .. } => (Code::WechatUnavailable, Some(1)),
+        | WechatError::Other { .. } => (Code::WechatUnavailable, Some(Duration::from_secs(1))),
     };
     let answer = ApiError::new(code).because(error);
-    match retry_after_s {
-        Some(seconds) => answer.retry_after(Duration::from_secs(seconds)),
+    match retry_after {
+        Some(wait) => answer.retry_after(wait),
         None => answer,
     }
 }
@@ -224,7 +233,11 @@ mod tests {
         for (error, code, wait) in [
             (WechatError::CodeRejected { errcode: 40029 }, Code::LoginCodeRejected, None),
             (WechatError::Blocked, Code::LoginBlocked, None),
-            (WechatError::Limited, Code::LoginLimited, Some("60")),
+            (
+                WechatError::Limited { errcode: 45009, wait: Duration::from_secs(3600) },
+                Code::LoginLimited,
+                Some("3600"),
+            ),
             (WechatError::Misconfigured { errcode: 40125 }, Code::Internal, None),
             (WechatError::Busy, Code::WechatUnavailable, Some("1")),
             (WechatError::Other { errcode: 48001 }, Code::WechatUnavailable, Some("1")),

@@ -21,6 +21,8 @@ use domain::{
     limits::Backoff,
 };
 
+mod errcode;
+
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one login may take, a repeated request included.
@@ -98,15 +100,20 @@ pub enum WechatError {
     /// The code is invalid, used or expired: the user logs in again.
     #[error("WeChat rejects the login code (errcode {errcode})")]
     CodeRejected {
-        /// 40029, 40163 or 42003.
+        /// 40029, 40163 or 42003, by WeChat's documentation; see [`errcode`].
         errcode: i64,
     },
     /// WeChat holds the user for a high risk: no retry.
     #[error("WeChat blocks the user (errcode 40226)")]
     Blocked,
-    /// Over WeChat's limit for one minute.
-    #[error("WeChat limits logins (errcode 45011)")]
-    Limited,
+    /// Over one of WeChat's quotas: of a minute, or of the day.
+    #[error("WeChat limits logins (errcode {errcode})")]
+    Limited {
+        /// 45011 or 45009.
+        errcode: i64,
+        /// After how long asking again is worth it.
+        wait: Duration,
+    },
     /// WeChat is busy, twice in a row.
     #[error("WeChat is busy (errcode -1)")]
     Busy,
@@ -136,17 +143,6 @@ pub enum WechatError {
 }
 
 impl WechatError {
-    fn from_errcode(errcode: i64) -> Self {
-        match errcode {
-            -1 => Self::Busy,
-            40029 | 40163 | 42003 => Self::CodeRejected { errcode },
-            40226 => Self::Blocked,
-            45011 => Self::Limited,
-            40013 | 40097 | 40125 | 40164 | 40243 | 41002 | 41004 | 41008 => Self::Misconfigured { errcode },
-            _ => Self::Other { errcode },
-        }
-    }
-
     /// reqwest's errors print the URL, which holds the secret and the code.
     fn from_transport(error: reqwest::Error) -> Self {
         Self::Unreachable(error.without_url())
@@ -164,7 +160,7 @@ impl WechatError {
             Self::Unreachable(error) => error.is_connect() && !error.is_timeout(),
             Self::CodeRejected { .. }
             | Self::Blocked
-            | Self::Limited
+            | Self::Limited { .. }
             | Self::Misconfigured { .. }
             | Self::Unintelligible { .. }
             | Self::Other { .. } => false,

@@ -192,7 +192,7 @@ async fn every_errcode_tells_the_caller_what_to_do() {
     type Expected = fn(&WechatError) -> bool;
     let rejected: Expected = |e| matches!(e, WechatError::CodeRejected { .. });
     let misconfigured: Expected = |e| matches!(e, WechatError::Misconfigured { .. });
-    let cases: [(&str, Expected); 18] = [
+    let cases: [(&str, Expected); 22] = [
         (r#"{"errcode":40029,"errmsg":"invalid code, rid: 617833f5-4d39a245-36d3a896"}"#, rejected),
         (r#"{"errcode":40163,"errmsg":"code been used, rid: 60000000-00000000-00000001"}"#, rejected),
         (r#"{"errcode":42003,"errmsg":"code expired"}"#, rejected),
@@ -201,7 +201,17 @@ async fn every_errcode_tells_the_caller_what_to_do() {
         (r#"{"errcode":40226,"errmsg":"code blocked rid: 60000000-00000000-00000003"}"#, |e| {
             matches!(e, WechatError::Blocked)
         }),
-        (r#"{"errcode":45011,"errmsg":"api minute-quota reach limit"}"#, |e| matches!(e, WechatError::Limited)),
+        (
+            r#"{"errcode":45011,"errmsg":"api minute-quota reach limit"}"#,
+            |e| matches!(e, WechatError::Limited { errcode: 45011, wait } if wait.as_secs() == 60),
+        ),
+        (
+            r#"{"errcode":45009,"errmsg":"reach max api daily quota limit"}"#,
+            |e| matches!(e, WechatError::Limited { errcode: 45009, wait } if wait.as_secs() == 3600),
+        ),
+        (r#"{"errcode":87007}"#, rejected),
+        (r#"{"errcode":87009}"#, rejected),
+        (r#"{"errcode":87008}"#, misconfigured),
         (r#"{"errcode":40013,"errmsg":"invalid appid"}"#, misconfigured),
         (r#"{"errcode":40097}"#, misconfigured),
         (r#"{"errcode":40125,"errmsg":"invalid appsecret, rid: 61783524-6e9fd6bc-59d4a1b8"}"#, misconfigured),
