@@ -9,8 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::routes::Route;
 
-/// The host of every event. `lambda_http` makes a URL of it and panics when that is none, so the client's is not used;
-/// nobody reads it.
+/// The host of every event. Nobody reads it, so it is not the client's.
 const HOST: &str = "localhost";
 
 /// The event that API Gateway would send.
@@ -63,7 +62,7 @@ fn is_text(parts: &Parts) -> bool {
 }
 
 /// Headers as the event carries them: lower case, repeated ones joined by commas. What a proxy says of the request is left
-/// out: nobody here believes it, and `lambda_http` would make a URL of it.
+/// out: nobody here believes it.
 fn headers(parts: &Parts) -> Map<String, Value> {
     let mut joined = Map::new();
     for name in parts.headers.keys().filter(|name| !name.as_str().starts_with("x-forwarded-")) {
@@ -79,6 +78,7 @@ mod tests {
     use crate::routes::Function;
     use lambda_http::Body;
     use lambda_http::{RequestExt, request::RequestContext};
+    use platform::http_event::HttpEvent;
 
     const ROUTE: Route = Route { method: "POST", path: "/v1/jobs", function: Function::EdgeAuth };
 
@@ -86,7 +86,7 @@ mod tests {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let peer = "192.0.2.7:4711".parse().unwrap();
         let event = event(&World::system(), &ROUTE, &[("request_id", "some")], &parts, body, peer);
-        lambda_http::request::from_str(&event.to_string()).unwrap()
+        serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request().unwrap()
     }
 
     #[test]

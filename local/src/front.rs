@@ -1,7 +1,7 @@
 //! What API Gateway does in the cloud: takes HTTP, finds the function, hands it the same event, gives back its answer.
 //!
-//! A request becomes the JSON of an API Gateway event (payload 2.0) and is decoded by `lambda_http`, so that a function sees
-//! here what it sees there: the peer's address in the request context, text or base64 bodies, joined headers.
+//! A request becomes the JSON of an API Gateway event (payload 2.0) and is read as a function on Lambda reads it
+//! ([`platform::http_event`]), so that a function sees here what it sees there: the peer's address in the request context, text or base64 bodies, joined headers.
 
 use std::{
     convert::Infallible,
@@ -20,6 +20,7 @@ use lambda_http::Body;
 use operator::Operator;
 use platform::{
     http::{Answer, ApiError, Code},
+    http_event::HttpEvent,
     runtime::World,
     telemetry::{self, Asked},
 };
@@ -149,11 +150,16 @@ impl Functions {
             }
             Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };
-        let request =
-            match lambda_http::request::from_str(&event(&self.world, route, &open, &parts, body, peer).to_string()) {
-                Ok(request) => request,
-                Err(error) => return self.refuse(ApiError::new(Code::Internal).because(error), None, began),
-            };
+        let event = event(&self.world, route, &open, &parts, body, peer).to_string();
+        let read = serde_json::from_str::<HttpEvent>(&event);
+        let request = match read.map_err(|error| ApiError::new(Code::Internal).because(error)) {
+            Ok(event) => event.into_request(),
+            Err(error) => Err(error),
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return self.refuse(error, Some(body.len()), began),
+        };
         // In a box: the compiler gives up on a future of so many futures.
         let answer = Box::pin(async {
             match route.function {

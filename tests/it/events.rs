@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use integration_tests::App;
 use lambda_http::Body;
-use platform::runtime::Clock;
+use platform::{http_event::HttpEvent, runtime::Clock};
 use serde_json::{Value, json};
 
 fn dir() -> PathBuf {
@@ -59,7 +59,7 @@ async fn ask_with(app: &App, name: &str, mut event: Value, token: &str, id: &str
     if let Some(old) = event["pathParameters"]["request_id"].as_str().map(str::to_owned) {
         event = serde_json::from_str(&event.to_string().replace(&old, id)).unwrap();
     }
-    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    let request = serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request().unwrap();
     let answer = match name {
         "get-job.json" => app.functions.status.handle(request).await,
         "operator-approvals.json" => app.functions.operator.handle(request).await,
@@ -116,4 +116,61 @@ async fn the_samples_do_what_they_say() {
     let controls = app.table.controls(app.clock.now(), std::time::Duration::ZERO).await.unwrap();
     assert_eq!(controls.service.mode.name(), "explain_only");
     app.stop().await;
+}
+
+/// What a client or a proxy may write into a request, as API Gateway hands it on.
+#[tokio::test]
+async fn no_request_that_api_gateway_hands_on_stops_a_function() {
+    let app = App::start().await;
+    let mut event = sample("login.json");
+    let set = |pointer: &str, value: Value| {
+        let mut event = sample("login.json");
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        event.pointer_mut(parent).unwrap()[name] = value;
+        event
+    };
+    event["headers"]["host"] = json!("api.example.com, other.example.com");
+    for (name, event, status) in [
+        ("two schemes", set("/headers/x-forwarded-proto", json!("https, http")), 201),
+        ("a scheme that is none", set("/headers/x-forwarded-proto", json!("1:/")), 201),
+        ("two hosts", event, 201),
+        ("a host with a blank", set("/headers/host", json!("a b")), 201),
+        ("a host with a port that is none", set("/headers/host", json!("a:99999")), 201),
+        ("no host", set("/headers", json!({"content-type":"application/json"})), 201),
+        ("a domain with a blank", set("/requestContext/domainName", json!("a b")), 201),
+        ("a blank in the query", set("/rawQueryString", json!("a=b c")), 400),
+        ("a line feed in the query", set("/rawQueryString", json!("a=b\nc")), 400),
+        ("a letter in the query", set("/rawQueryString", json!("a=\u{e9}")), 400),
+        ("a fragment in the query", set("/rawQueryString", json!("a=b#c")), 400),
+        ("a blank in the path", set("/rawPath", json!("/v1/sess ions")), 404),
+        ("a letter in the path", set("/rawPath", json!("/v1/sessions/\u{e9}")), 404),
+        ("another host in the path", set("/rawPath", json!("//other.example.com/v1/sessions")), 404),
+        ("no path", set("/rawPath", json!("")), 404),
+        ("a body that is not the base64 that it says", set("/isBase64Encoded", json!(true)), 400),
+        ("a header with a line feed", set("/headers/x-a", json!("a\nb")), 400),
+        ("a header with a name that is none", set("/headers/x a", json!("b")), 400),
+        ("a method that is none", set("/requestContext/http/method", json!("P OST")), 400),
+        ("another event", json!({"Records": []}), 400),
+        ("no event", Value::Null, 400),
+    ] {
+        let (answered, body, kind) = answer_to(&app, &event).await;
+        assert_eq!(answered, status, "{name}: {body}");
+        if status != 201 {
+            assert_eq!((kind.as_str(), body["status"].as_u64()), ("application/problem+json", Some(status)), "{name}");
+            assert!(body["code"].is_string(), "{name}: {body}");
+        }
+    }
+    app.stop().await;
+}
+
+/// What the function that handles logins answers, as Lambda gets it.
+async fn answer_to(app: &App, event: &Value) -> (u64, Value, String) {
+    let answer = match serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request() {
+        Ok(request) => app.functions.edge_auth.handle(request).await,
+        Err(error) => error.into_answer(),
+    };
+    let (parts, body) = answer.into_parts();
+    let body = if let Body::Text(text) = body { serde_json::from_str(&text).unwrap() } else { Value::Null };
+    let kind = parts.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
+    (parts.status.as_u16().into(), body, kind)
 }

@@ -3,16 +3,15 @@
 use std::process::ExitCode;
 
 use edge_auth::EdgeAuth;
-use lambda_http::{Error, Request, service_fn};
-use platform::{config::EdgeAuthConfig, telemetry};
+use lambda_http::Error;
+use platform::{config::EdgeAuthConfig, http_event, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::run("edge-auth", async |env, world| -> Result<(), Error> {
-        let edge = &EdgeAuth::new(EdgeAuthConfig::from_env(env)?, world)?;
+        let edge = &EdgeAuth::new(EdgeAuthConfig::from_env(env)?, world.clone())?;
         edge.load_secrets().await?;
-        let serve = service_fn(|request: Request| async move { Ok::<_, Error>(edge.handle(request).await) });
-        lambda_http::run(serve).await
+        http_event::serve("edge-auth", &world, |request| edge.handle(request)).await
     })
     .await
 }

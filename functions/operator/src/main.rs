@@ -2,16 +2,15 @@
 
 use std::process::ExitCode;
 
-use lambda_http::{Error, Request, service_fn};
+use lambda_http::Error;
 use operator::Operator;
-use platform::{config::OperatorConfig, telemetry};
+use platform::{config::OperatorConfig, http_event, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::run("operator", async |env, world| -> Result<(), Error> {
-        let operator = &Operator::new(OperatorConfig::from_env(env)?, world)?;
-        let serve = service_fn(|request: Request| async move { Ok::<_, Error>(operator.handle(request).await) });
-        lambda_http::run(serve).await
+        let operator = &Operator::new(OperatorConfig::from_env(env)?, world.clone())?;
+        http_event::serve("operator", &world, |request| operator.handle(request)).await
     })
     .await
 }

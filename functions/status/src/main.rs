@@ -2,17 +2,16 @@
 
 use std::process::ExitCode;
 
-use lambda_http::{Error, Request, service_fn};
-use platform::{config::StatusConfig, telemetry};
+use lambda_http::Error;
+use platform::{config::StatusConfig, http_event, telemetry};
 use status::Status;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     telemetry::run("status", async |env, world| -> Result<(), Error> {
-        let status = &Status::new(StatusConfig::from_env(env)?, world)?;
+        let status = &Status::new(StatusConfig::from_env(env)?, world.clone())?;
         status.load_secrets().await?;
-        let serve = service_fn(|request: Request| async move { Ok::<_, Error>(status.handle(request).await) });
-        lambda_http::run(serve).await
+        http_event::serve("status", &world, |request| status.handle(request)).await
     })
     .await
 }

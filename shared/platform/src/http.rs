@@ -15,6 +15,7 @@ use domain::policy::DenyReason;
 pub mod bearer;
 pub mod body;
 pub mod query;
+pub mod retry_after;
 
 /// An answer of any function.
 pub type Answer = Response<Body>;
@@ -51,6 +52,8 @@ codes! {
     LoginLimited = TOO_MANY_REQUESTS "login_limited" "Too many logins; try again later.";
     /// WeChat did not answer, or not in its own protocol.
     WechatUnavailable = SERVICE_UNAVAILABLE "wechat_unavailable" "WeChat is not answering; call wx.login again later.";
+    /// Not a request that HTTP allows.
+    RequestMalformed = BAD_REQUEST "request_malformed" "The request is not well-formed.";
     /// No `Idempotency-Key`.
     KeyMissing = BAD_REQUEST "idempotency_key_missing" "The header Idempotency-Key is needed.";
     /// An `Idempotency-Key` that is no UUIDv7 and no ULID.

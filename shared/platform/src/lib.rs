@@ -5,6 +5,7 @@ pub mod aws;
 pub mod config;
 pub mod dead_letters;
 pub mod http;
+pub mod http_event;
 pub mod jwks;
 pub mod metrics;
 pub mod non_empty;

@@ -1,0 +1,44 @@
+//! `Retry-After`, as a service that this one calls names it.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+
+/// No service is believed for longer. A proxy may name a day, and what waits so long has missed the time in which it may start.
+pub const AT_MOST: Duration = Duration::from_secs(60);
+
+/// How long to wait, at most [`AT_MOST`]. `None` without a number of seconds: nobody here speaks of dates.
+pub fn read(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // A number that is too long for its type is a long wait as well.
+    Some(text.parse().map_or(AT_MOST, Duration::from_secs).min(AT_MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_a_number_of_seconds_and_a_minute_at_most() {
+        for (text, seconds) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("60", Some(60)),
+            ("61", Some(60)),
+            ("86400", Some(60)),
+            ("18446744073709551616", Some(60)),
+            ("", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("Sun, 29 Nov 2026 00:00:00 GMT", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(read(&headers), seconds.map(Duration::from_secs), "{text:?}");
+        }
+        assert_eq!(read(&HeaderMap::new()), None);
+    }
+}
