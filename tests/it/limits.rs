@@ -7,6 +7,7 @@ use std::{
 
 use domain::limits::{Rate, admission::Limits};
 use integration_tests::{App, Fault, Setup};
+use platform::runtime::Clock;
 use serde_json::json;
 
 async fn strict() -> App {
@@ -101,6 +102,38 @@ fn lose_the_second_charge(app: &App) {
         let charge = operation == "UpdateItem" && sk == "USER";
         (charge && updates.fetch_add(1, Ordering::SeqCst) == 1).then_some(Fault::LostAfter)
     });
+}
+
+#[tokio::test]
+async fn what_is_refused_is_charged_like_what_is_accepted_and_a_replay_is_not() {
+    let app = strict().await;
+    let ago = app.clock.now().minus(Duration::from_secs(60)).to_string();
+    let read = |fields: serde_json::Value| {
+        let mut body = json!({"tool":"ledger_read","arguments":{}});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    let good = read(json!({}));
+    for (user, body, verdict) in [
+        ("arguments", read(json!({"arguments":{"limit":"many"}})), (422, "arguments_invalid")),
+        ("a-later-step", json!({"steps":[good, read(json!({"arguments":{"limit":"x"}}))]}), (422, "arguments_invalid")),
+        ("not_after", read(json!({"not_after": ago})), (422, "not_after_invalid")),
+        ("deadline", read(json!({"deadline": ago})), (422, "deadline_invalid")),
+        ("an-unknown-tool", json!({"tool":"exec","arguments":{}}), (403, "tool_unknown")),
+    ] {
+        let alice = app.login(user).await;
+        let known = app.new_id();
+        assert_eq!(alice.submit_body(&known, &good).await.status, 202, "{user}");
+        for _ in 0..2 {
+            assert_eq!(alice.submit_body(&app.new_id(), &body).await.verdict(), verdict, "{user}");
+        }
+        assert_eq!(alice.submit_body(&app.new_id(), &body).await.verdict(), (429, "rate_limited"), "{user}");
+        for _ in 0..5 {
+            assert_eq!(alice.submit_body(&known, &good).await.status, 200, "{user}: a replay costs nothing");
+        }
+        assert_eq!(alice.submit_body(&known, &body).await.verdict(), (422, "idempotency_key_reused"), "{user}");
+    }
+    app.stop().await;
 }
 
 #[tokio::test]

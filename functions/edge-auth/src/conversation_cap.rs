@@ -10,20 +10,47 @@ use store::{Counted, CountedNames, TableError};
 
 use crate::EdgeAuth;
 
+/// The right to begin a conversation, which counts.
+#[must_use = "what comes to nothing is given back"]
+pub(crate) struct MayBegin {
+    /// Names the count, unless the conversation had been counted before.
+    nonce: Option<String>,
+}
+
 /// Counts a conversation that a job begins, if there are fewer than may be.
-pub(crate) async fn count(edge: &EdgeAuth, user: UserId, name: &ConversationName) -> Result<(), ApiError> {
-    match has_room(edge, user, name, edge.world.now()).await.map_err(ApiError::unavailable)? {
-        true => Ok(()),
-        false => Err(ApiError::new(Code::ConversationsFull)),
+pub(crate) async fn count(edge: &EdgeAuth, user: UserId, name: &ConversationName) -> Result<MayBegin, ApiError> {
+    let (now, nonce) = (edge.world.now(), edge.world.nonce());
+    match has_room(edge, user, name, (now, &nonce)).await.map_err(ApiError::unavailable)? {
+        Counted::Added => Ok(MayBegin { nonce: Some(nonce) }),
+        Counted::Before => Ok(MayBegin { nonce: None }),
+        Counted::Full(_) => Err(ApiError::new(Code::ConversationsFull)),
     }
 }
 
-async fn has_room(edge: &EdgeAuth, user: UserId, name: &ConversationName, now: Timestamp) -> Result<bool, TableError> {
+/// Takes the count back of a conversation that does not begin, since its job was refused. If that fails, or another request has
+/// counted one meanwhile, the name is found later.
+pub(crate) async fn give_back(edge: &EdgeAuth, user: UserId, name: &ConversationName, counted: MayBegin) {
+    let Some(nonce) = counted.nonce else { return };
+    if let Err(error) = edge.table.give_back_conversation(user, name, &nonce).await {
+        tracing::warn!(
+            function = "edge-auth", code = "not_given_back", user_id = %user, error = %error,
+            "a conversation counts that does not begin"
+        );
+    }
+}
+
+async fn has_room(
+    edge: &EdgeAuth,
+    user: UserId,
+    name: &ConversationName,
+    (now, nonce): (Timestamp, &str),
+) -> Result<Counted, TableError> {
     let at_most = edge.config.limits.conversations;
-    match edge.table.count_conversation(user, name, at_most, now).await? {
-        Counted::Yes => Ok(true),
-        Counted::Full(seen) if !heal(edge, user, &seen, now).await? => Ok(false),
-        Counted::Full(_) => Ok(edge.table.count_conversation(user, name, at_most, now).await? == Counted::Yes),
+    match edge.table.count_conversation(user, name, at_most, (now, nonce)).await? {
+        Counted::Full(seen) if heal(edge, user, &seen, now).await? => {
+            edge.table.count_conversation(user, name, at_most, (now, nonce)).await
+        }
+        counted => Ok(counted),
     }
 }
 

@@ -1,8 +1,9 @@
-//! What becomes of a submission: every step that is complete is decided by policy and the ladder before anything is recorded
-//! (invariant 9, *default deny*, for the first time), and one refusal refuses them all. A refusal is charged to the user's
-//! rate, and then recorded in the chain of what they were refused.
+//! What becomes of a submission: every step is looked at without a policy, which is cheap; then every step that is complete is
+//! decided by policy and service mode, before anything is recorded (invariant 9, *default deny*, for the first time). One refusal
+//! refuses them all. It is charged to the user's rate, and what was decided is then recorded in the chain of what they were
+//! refused.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use domain::{
     access::{service_mode::Controls, session::Session},
@@ -109,103 +110,129 @@ enum Refusal {
     },
 }
 
-/// Whose submission it is, and when.
-struct Who<'a> {
+/// Whose submission it is, when, and what policy has to know of the user and the service.
+pub(crate) struct Asker {
     user_id: UserId,
-    groups: &'a BTreeSet<String>,
-    controls: &'a Controls,
+    groups: BTreeSet<String>,
+    controls: Arc<Controls>,
     now: Timestamp,
 }
 
-/// Decides about a submission of this session's user, step by step.
-pub(crate) async fn decide<'a>(
-    edge: &'a EdgeAuth,
-    session: &Session,
-    id: RequestId,
-    submission: &'a Submission,
-    now: Timestamp,
-) -> Result<Vec<Passed<'a>>, ApiError> {
+/// A step in which nothing is faulty that can be seen without a policy. Policies are asked about nothing else.
+enum Sound<'a> {
+    Call { tool: &'a Tool, call: &'a Call },
+    Later { tool: &'a Tool, call: &'a Call },
+    Turn { agent: &'a AgentEntry, turn: &'a Turn, derived: bool },
+}
+
+/// Reads what policy has to know of a session's user, who is still one.
+pub(crate) async fn asker(edge: &EdgeAuth, session: &Session, now: Timestamp) -> Result<Asker, ApiError> {
     let user_id = session.user_id;
     let (user, controls) = tokio::join!(edge.table.user(user_id), edge.controls.get(&edge.table, &edge.world));
-    let Some(user) = user.map_err(ApiError::unavailable)?.filter(|user| !user.revokes(session.began_at)) else {
-        return Err(bearer::no_session("revoked"));
-    };
-    let who = Who { user_id, groups: &user.groups, controls: &controls, now };
-    let mut passed = Vec::with_capacity(submission.steps().len());
-    for (place, wanted) in submission.steps().iter().enumerate() {
-        match decide_step(edge, &who, place, wanted) {
-            Ok(step) => passed.push(step),
-            Err(refusal) => {
-                let error = refuse(edge, user_id, id, refusal).await?;
-                return Err(if submission.steps().len() > 1 { error.with("step", place) } else { error });
-            }
-        }
+    match user.map_err(ApiError::unavailable)?.filter(|user| !user.revokes(session.began_at)) {
+        Some(user) => Ok(Asker { user_id, groups: user.groups, controls, now }),
+        None => Err(bearer::no_session("revoked")),
     }
-    Ok(passed)
 }
 
-fn decide_step<'a>(edge: &'a EdgeAuth, who: &Who<'_>, place: usize, wanted: &'a Wanted) -> Result<Passed<'a>, Refusal> {
+/// Decides about a submission: looks at every step first, then asks about each.
+pub(crate) async fn decide<'a>(
+    edge: &'a EdgeAuth,
+    asker: &Asker,
+    id: RequestId,
+    submission: &'a Submission,
+) -> Result<Vec<Passed<'a>>, ApiError> {
+    match look_then_ask(edge, asker, submission) {
+        Ok(passed) => Ok(passed),
+        Err((place, refusal)) => {
+            let error = refuse(edge, asker.user_id, id, refusal).await?;
+            Err(if submission.steps().len() > 1 { error.with("step", place) } else { error })
+        }
+    }
+}
+
+/// The place of the first step that does not pass, and why.
+type RefusedAt = (usize, Refusal);
+
+fn look_then_ask<'a>(
+    edge: &'a EdgeAuth,
+    asker: &Asker,
+    submission: &'a Submission,
+) -> Result<Vec<Passed<'a>>, RefusedAt> {
+    let at = |place: usize| move |refusal| (place, refusal);
+    let steps = submission.steps().iter().enumerate();
+    let sound: Vec<Sound<'a>> =
+        steps.map(|(place, wanted)| look_at(edge, place, wanted).map_err(at(place))).collect::<Result<_, _>>()?;
+    sound.into_iter().enumerate().map(|(place, step)| ask_about(edge, asker, step).map_err(at(place))).collect()
+}
+
+/// What needs no policy to be seen: the name is listed, and the arguments fit the schema as far as they are known. Policies look
+/// at nothing that the tool's schema does not accept.
+fn look_at<'a>(edge: &'a EdgeAuth, place: usize, wanted: &'a Wanted) -> Result<Sound<'a>, Refusal> {
     // A first step has nothing to refer to; alone, it may use the name of a reference as it likes.
     let derived = place > 0 && wanted.work.references(place).is_ok_and(|steps| !steps.is_empty());
     match &wanted.work {
-        Work::Call(call) if derived => match edge.policy.tool(&call.tool) {
-            Some(tool) => Ok(Passed::Later { tool, call }),
-            None => Err(unlisted(DenyReason::ToolUnknown)),
-        },
-        Work::Call(call) => decide_call(edge, who, call),
-        Work::Turn(turn) => {
-            let asked = TalkAsked { user_id: who.user_id, groups: who.groups, agent: &turn.agent, now: who.now };
-            let gated = edge.policy.gate_turn(who.controls, &asked);
-            match (gated.gate, edge.policy.agent(&turn.agent)) {
-                (TurnGate::Run | TurnGate::WithoutTools, Some(agent)) => {
-                    Ok(Passed::Turn { agent, turn, derived, gated })
-                }
-                (TurnGate::Refuse(reason), agent) => {
-                    let named = agent.map(|agent| agent.name.clone());
-                    Err(Refusal::Refused { reason, named, decided: gated.decided })
-                }
-                (TurnGate::Run | TurnGate::WithoutTools, None) => Err(unlisted(DenyReason::AgentUnknown)),
+        Work::Call(call) => {
+            let tool = edge.policy.tool(&call.tool).ok_or_else(|| unlisted(DenyReason::ToolUnknown))?;
+            if derived {
+                return Ok(Sound::Later { tool, call });
             }
+            let faults = tool.validate(&call.arguments);
+            faults.map_err(|faults| Refusal::Faulty(ApiError::new(Code::ArgumentsInvalid).with("errors", faults)))?;
+            Ok(Sound::Call { tool, call })
+        }
+        Work::Turn(turn) => {
+            let agent = edge.policy.agent(&turn.agent).ok_or_else(|| unlisted(DenyReason::AgentUnknown))?;
+            Ok(Sound::Turn { agent, turn, derived })
         }
         // Nobody can submit one.
         Work::End(_) => Err(Refusal::Faulty(ApiError::new(Code::BodyInvalid))),
     }
 }
 
-fn decide_call<'a>(edge: &'a EdgeAuth, who: &Who<'_>, call: &'a Call) -> Result<Passed<'a>, Refusal> {
-    let known = edge.policy.tool(&call.tool);
-    // Policies look at nothing that the tool's schema does not accept.
-    if let Some(tool) = known {
-        let faults = tool.validate(&call.arguments);
-        faults.map_err(|faults| Refusal::Faulty(ApiError::new(Code::ArgumentsInvalid).with("errors", faults)))?;
+fn ask_about<'a>(edge: &'a EdgeAuth, asker: &Asker, step: Sound<'a>) -> Result<Passed<'a>, Refusal> {
+    match step {
+        Sound::Later { tool, call } => Ok(Passed::Later { tool, call }),
+        Sound::Call { tool, call } => ask_about_call(edge, asker, tool, call),
+        Sound::Turn { agent, turn, derived } => {
+            let asked = TalkAsked { user_id: asker.user_id, groups: &asker.groups, agent: &turn.agent, now: asker.now };
+            let gated = edge.policy.gate_turn(&asker.controls, &asked);
+            match gated.gate {
+                TurnGate::Run | TurnGate::WithoutTools => Ok(Passed::Turn { agent, turn, derived, gated }),
+                TurnGate::Refuse(reason) => {
+                    Err(Refusal::Refused { reason, named: Some(agent.name.clone()), decided: gated.decided })
+                }
+            }
+        }
     }
+}
+
+fn ask_about_call<'a>(
+    edge: &'a EdgeAuth,
+    asker: &Asker,
+    tool: &'a Tool,
+    call: &'a Call,
+) -> Result<Passed<'a>, Refusal> {
     let asked = policy::Asked {
-        user_id: who.user_id,
-        groups: who.groups,
+        user_id: asker.user_id,
+        groups: &asker.groups,
         tool: &call.tool,
         arguments: &call.arguments,
         derived: false,
         audited: true,
-        now: who.now,
+        now: asker.now,
     };
-    let gated = edge.policy.gate(who.controls, &asked);
-    match (gated.gate, known) {
-        (Gate::Refuse(reason), tool) => {
-            let named = tool.map(|tool| tool.entry.name.clone());
-            Err(Refusal::Refused { reason, named, decided: gated.decided })
+    let gated = edge.policy.gate(&asker.controls, &asked);
+    match gated.gate {
+        Gate::Refuse(reason) => {
+            Err(Refusal::Refused { reason, named: Some(tool.entry.name.clone()), decided: gated.decided })
         }
-        (Gate::Run | Gate::Ask(_) | Gate::Explain(_), None) => Err(unlisted(DenyReason::ToolUnknown)),
-        (Gate::Run | Gate::Ask(_) | Gate::Explain(_), Some(tool)) => {
-            // Also for a step that asks much later: nobody should wait for what cannot be asked then.
-            if matches!(gated.gate, Gate::Ask(_)) {
-                let showable = approval_summary::describe(tool, &call.arguments);
-                let error = |why: approval_summary::NotShowable| {
-                    ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string())
-                };
-                showable.map_err(|why| Refusal::Faulty(error(why)))?;
-            }
-            Ok(Passed::Call { tool, call, gated })
-        }
+        // Also for a step that asks much later: nobody should wait for what cannot be asked then.
+        Gate::Ask(_) => match approval_summary::describe(tool, &call.arguments) {
+            Ok(_) => Ok(Passed::Call { tool, call, gated }),
+            Err(why) => Err(Refusal::Faulty(ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string()))),
+        },
+        Gate::Run | Gate::Explain(_) => Ok(Passed::Call { tool, call, gated }),
     }
 }
 
@@ -214,10 +241,13 @@ fn unlisted(reason: DenyReason) -> Refusal {
     Refusal::Refused { reason, named: None, decided }
 }
 
-/// Charges and records a refusal, and says what the client is told.
+/// Charges a refusal, and records one that was decided. Returns what the client is told; an error when that is something else.
 async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusal) -> Result<ApiError, ApiError> {
     let (reason, named, decided) = match refusal {
-        Refusal::Faulty(error) => return Ok(error),
+        Refusal::Faulty(error) => {
+            charge(edge, user_id).await?;
+            return Ok(error);
+        }
         Refusal::Refused { reason, named, decided } => (reason, named, decided),
     };
     note(edge, reason, &decided);
@@ -249,6 +279,11 @@ fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
             tracing::error!(function = "edge-auth", code = "policy_error", error = %error, "a policy cannot be evaluated");
         }
     }
+}
+
+/// What the client is told of a request that is refused: why, or that it has none left to be refused.
+pub(crate) async fn charged(edge: &EdgeAuth, user: UserId, refusal: ApiError) -> ApiError {
+    charge(edge, user).await.err().unwrap_or(refusal)
 }
 
 /// Charges one request to the user, who may have none left.

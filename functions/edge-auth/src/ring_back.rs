@@ -48,9 +48,9 @@ pub(crate) async fn ring_back(edge: &EdgeAuth, request: &Request, asked: &mut As
         (asked.user_id, asked.request_id) = (Some(job.user_id), Some(job.request_id));
         match job.state {
             JobState::Waiting => {}
-            // It may have asked just before there was anything to see, and will not look again soon.
             // Its worker has died: it is due.
             JobState::Running if job.claimable(edge.world.now()) => {}
+            // Its worker may have asked just before there was anything to see, and will not look again soon.
             JobState::Running => return Err(ApiError::new(Code::JobBusy).retry_after(LOOK_TAKES)),
             JobState::Queued
             | JobState::Retrying

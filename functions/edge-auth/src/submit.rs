@@ -1,8 +1,9 @@
 //! `POST /v1/jobs`: records a job under the client's request id and rings. The answer comes within milliseconds.
 //!
 //! In this order: a strong read of the job (a replay is answered and nothing is charged) · what a new job needs (age of
-//! the id; of each step arguments, policy and ladder; times; a place in its conversation) · one conditional update of the user
-//! (revocation, rate, place in flight), or, if it begins a conversation, the rate · room for one more · revocation and place ·
+//! the id; times; of each step name and arguments; then of each step policy and ladder; a place in its conversation). What is
+//! refused with 403 or 422 up to here is charged · one conditional update of the user (revocation, rate, place in flight), or,
+//! if it begins a conversation, the rate · room for one more · revocation and place, without which the room is given back ·
 //! payload · audit records · the job, if absent · its place in line · the bell. Once the job is recorded the answer is 202, even
 //! if ringing failed: the sweeper rings.
 
@@ -74,9 +75,12 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
     }
     names_a_new_job(request)?;
     check_age(id, now)?;
-    let passed = gate::decide(edge, &session, id, &submission, now).await?;
-    let not_after = check_not_after(&submission, &passed, now)?;
-    check_deadline(&submission, now)?;
+    let asker = gate::asker(edge, &session, now).await?;
+    if let Err(refusal) = check_times(&submission, now) {
+        return Err(gate::charged(edge, user_id, refusal).await);
+    }
+    let passed = gate::decide(edge, &asker, id, &submission).await?;
+    let not_after = submission.not_after().unwrap_or_else(|| starts_by(&passed, now));
     let counted = match may_begin(edge, &session, id, &submission).await {
         Ok(counted) => counted,
         // Identical requests that race are charged each; the ones that lose are replays all the same.
@@ -115,11 +119,14 @@ async fn may_begin(
         admit(edge, session, job, Charged::With).await?;
         return Ok(false);
     };
-    // Counted before it has a place in flight: a place may be shared with another request of this id, and cannot be given back.
-    // What is counted and not begun is found later.
+    // Counted before it has a place in flight, and given back when it gets none: a place may be shared with another request of
+    // this id, and cannot be given back. What is counted and not begun all the same, since a process dies, is found later.
     gate::charge(edge, user).await?;
-    conversation_cap::count(edge, user, name).await?;
-    admit(edge, session, job, Charged::Before).await?;
+    let counted = conversation_cap::count(edge, user, name).await?;
+    if let Err(refusal) = admit(edge, session, job, Charged::Before).await {
+        conversation_cap::give_back(edge, user, name, counted).await;
+        return Err(refusal);
+    }
     Ok(true)
 }
 
@@ -158,25 +165,21 @@ fn check_age(id: RequestId, now: Timestamp) -> Result<(), ApiError> {
     Err(ApiError::new(code).detail(says).with("server_time", now.to_string()))
 }
 
-/// When it may start at the latest: unless the client says, as long as its steps may take until the last of them starts.
-fn check_not_after(submission: &Submission, passed: &[Passed<'_>], now: Timestamp) -> Result<Timestamp, ApiError> {
-    match submission.not_after() {
-        None => {
-            let within: Duration = passed.iter().map(Passed::start_within).sum();
-            Ok(now.plus(within.min(AHEAD_AT_MOST)))
+/// Whether the times that the client names lie ahead, and not too far.
+fn check_times(submission: &Submission, now: Timestamp) -> Result<(), ApiError> {
+    for (at, code) in [(submission.not_after(), Code::NotAfterInvalid), (submission.deadline(), Code::DeadlineInvalid)]
+    {
+        if at.is_some_and(|at| !lies_ahead(at, now)) {
+            return Err(ApiError::new(code).with("server_time", now.to_string()));
         }
-        Some(at) if lies_ahead(at, now) => Ok(at),
-        Some(_) => Err(ApiError::new(Code::NotAfterInvalid).with("server_time", now.to_string())),
     }
+    Ok(())
 }
 
-fn check_deadline(submission: &Submission, now: Timestamp) -> Result<(), ApiError> {
-    match submission.deadline() {
-        Some(at) if !lies_ahead(at, now) => {
-            Err(ApiError::new(Code::DeadlineInvalid).with("server_time", now.to_string()))
-        }
-        Some(_) | None => Ok(()),
-    }
+/// When it has to start at the latest if the client does not say: as long as its steps may take until the last of them starts.
+fn starts_by(passed: &[Passed<'_>], now: Timestamp) -> Timestamp {
+    let within: Duration = passed.iter().map(Passed::start_within).sum();
+    now.plus(within.min(AHEAD_AT_MOST))
 }
 
 fn lies_ahead(at: Timestamp, now: Timestamp) -> bool {

@@ -12,8 +12,11 @@ use domain::{
 /// What became of counting a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Counted {
-    /// It counts, and may begin.
-    Yes,
+    /// It counts from now on, and may begin. What comes to nothing after all is
+    /// [given back](Table::give_back_conversation).
+    Added,
+    /// It counted already, and may begin.
+    Before,
     /// There are as many as may be.
     Full(CountedNames),
 }
@@ -34,18 +37,48 @@ impl Table {
         user: UserId,
         name: &ConversationName,
         at_most: usize,
-        now: Timestamp,
+        (now, nonce): (Timestamp, &str),
     ) -> Result<Counted, TableError> {
-        // Nothing is counted yet, or this name is, or there is room for one more.
-        let room = Condition::new("attribute_not_exists(nm) OR contains(nm, :name) OR size(nm) < :cap")
-            .value(":name", text(name))
-            .value(":names", name_set([name]))
-            .value(":cap", number(at_most))
-            .value(":now", number(now.millis()));
-        Ok(match self.update(names_of(user), ADDED, room).await? {
-            Ok(_) => Counted::Yes,
+        let with = |condition: Condition<'static>| {
+            condition
+                .value(":name", text(name))
+                .value(":names", name_set([name]))
+                .value(":cap", number(at_most))
+                .value(":now", number(now.millis()))
+        };
+        // Nothing is counted yet; or this name is not, and there is room for one more.
+        let new = Condition::new("attribute_not_exists(nm) OR (NOT contains(nm, :name) AND size(nm) < :cap)");
+        let add = "SET ad = :now, an = :nonce REMOVE lk ADD nm :names";
+        let old = match self.update(names_of(user), add, with(new).value(":nonce", text(nonce))).await? {
+            Ok(_) => return Ok(Counted::Added),
+            Err(old) => old.unwrap_or_default(),
+        };
+        if text_of(&old, "an") == Some(nonce) {
+            return Ok(Counted::Added);
+        }
+        let old = parse(&old);
+        if !old.names.contains(name) {
+            return Ok(Counted::Full(old));
+        }
+        // This name is still counted, or there is room for it again. Whoever counted it may not take it back any more.
+        let known = Condition::new("contains(nm, :name) OR size(nm) < :cap");
+        Ok(match self.update(names_of(user), ADDED, with(known)).await? {
+            Ok(_) => Counted::Before,
             Err(old) => Counted::Full(parse(&old.unwrap_or_default())),
         })
+    }
+
+    /// Counts a conversation no longer that was [added](Counted::Added) under this nonce and will not begin. Unless somebody
+    /// has counted one since, perhaps the same: then it stays counted until the names are looked at.
+    pub async fn give_back_conversation(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+        nonce: &str,
+    ) -> Result<(), TableError> {
+        // Nobody has counted one since.
+        let mine = Condition::new("an = :nonce").value(":nonce", text(nonce)).value(":names", name_set([name]));
+        self.update(names_of(user), "REMOVE an DELETE nm :names", mine).await.map(drop)
     }
 
     /// Counts a conversation that begins however many there are, because its job has been accepted. Idempotent.
@@ -105,8 +138,9 @@ impl Table {
     }
 }
 
-/// Adds a name, notes when, and ends any look: what is added may be one that was not there.
-const ADDED: &str = "SET ad = :now REMOVE lk ADD nm :names";
+/// Adds a name, notes when, and ends any look: what is added may be one that was not there. Nobody takes one back that was
+/// added before.
+const ADDED: &str = "SET ad = :now REMOVE lk, an ADD nm :names";
 
 fn names_of(user: UserId) -> (String, String) {
     (keys::user(user), keys::CONVERSATION_NAMES.to_owned())

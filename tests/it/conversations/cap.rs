@@ -137,6 +137,60 @@ async fn only_what_begins_a_conversation_asks_how_many_there_are() {
     app.stop().await;
 }
 
+/// Names that are tried while there is no place for another job do not use up the room for conversations.
+#[tokio::test]
+async fn names_that_are_tried_without_a_place_for_a_job_count_for_nothing() {
+    let edge = |edge: &mut EdgeAuthConfig| {
+        edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
+        (edge.limits.in_flight_long, edge.limits.conversations) = (1, CAP);
+    };
+    let mut app = App::with(Setup { edge, ..Setup::default() }).await;
+    let alice = app.login("alice").await;
+    let open = begin(&app, &alice, "a").await;
+    for n in 0..CAP + 3 {
+        assert_eq!(say(&app, &alice, &format!("try{n}")).await.1.verdict(), (429, "in_flight_full"), "{n}");
+    }
+    app.finish(&alice, &open).await;
+    for name in ["b", "c"] {
+        let id = begin(&app, &alice, name).await;
+        app.finish(&alice, &id).await;
+    }
+    assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"), "as many as may be");
+    app.stop().await;
+}
+
+/// Of requests that race for one name and one place, the refused one does not take back what the other one counts on.
+#[tokio::test]
+async fn a_name_that_another_request_counts_on_is_not_given_back() {
+    let edge = |edge: &mut EdgeAuthConfig| {
+        edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
+        (edge.limits.in_flight_long, edge.limits.conversations) = (1, 1);
+    };
+    for _ in 0..10 {
+        let mut app = App::with(Setup { edge, ..Setup::default() }).await;
+        let alice = app.login("alice").await;
+        app.faults.plan(|operation, _| (operation == "UpdateItem").then_some(Fault::Late));
+        let mut racing = Vec::new();
+        for _ in 0..4 {
+            let (alice, id) = (alice.clone(), app.new_id());
+            racing.push(tokio::spawn(async move {
+                let reply = alice.submit_body(&id, &say_in("a", "hello")).await;
+                (reply.status.as_u16() == 202).then_some(id)
+            }));
+        }
+        let mut accepted = Vec::new();
+        for one in racing {
+            accepted.extend(one.await.unwrap());
+        }
+        app.faults.none();
+        assert_eq!(accepted.len(), 1);
+        app.finish(&alice, &accepted[0]).await;
+        app.advance(Duration::from_secs(61)).await;
+        assert_eq!(say(&app, &alice, "b").await.1.verdict(), (409, "conversations_full"), "a is there, and counts");
+        app.stop().await;
+    }
+}
+
 /// The edge may die between counting a conversation and recording its first turn.
 #[tokio::test]
 async fn a_conversation_that_was_counted_and_never_begun_takes_no_room_after_a_minute() {

@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{App, Client};
-use platform::runtime::Clock;
+use platform::{
+    metrics::{Dimension, Metric},
+    runtime::Clock,
+};
 use serde_json::{Value, json};
 
 use super::{from, note, one_of_two, say, say_in, steps};
@@ -172,6 +175,31 @@ async fn times_that_cannot_be_kept_are_refused() {
         let mut body = say("a");
         body[field] = now.plus(day).to_string().into();
         assert_eq!(alice.submit_body(&app.new_id(), &body).await.status, 202, "{body}");
+    }
+    app.stop().await;
+}
+
+/// Whatever can be seen without a policy is, for every step, before a policy is asked about any: what is faulty is cheap.
+#[tokio::test]
+async fn no_policy_is_asked_about_a_submission_with_a_faulty_step() {
+    let mut app = App::start().await;
+    app.new_edge(Some(one_of_two()));
+    let alice = app.login("alice").await;
+    let denied = json!({"message":"hello","agent":"other"});
+    let shut = json!({"tool":"ledger_delete","arguments":{}});
+    let faulty = json!({"tool":"ledger_append","arguments":{"note":7}});
+    for (name, body, verdict, step) in [
+        ("alone", steps(&[note("a"), denied.clone()]), (403, "policy_denied"), 1),
+        ("before a faulty one", steps(&[denied.clone(), faulty.clone()]), (422, "arguments_invalid"), 1),
+        ("a tool that is shut", steps(&[shut, note("a"), faulty]), (422, "arguments_invalid"), 2),
+        ("an unknown tool", steps(&[denied.clone(), json!({"tool":"exec","arguments":{}})]), (403, "tool_unknown"), 1),
+        ("an unknown agent", steps(&[denied, json!({"message":"a","agent":"none"})]), (403, "agent_unknown"), 1),
+    ] {
+        let before = app.metrics.sum(Metric::PolicyRefusals, &[(Dimension::Reason, "policy_denied")]);
+        let reply = alice.submit_body(&app.new_id(), &body).await;
+        assert_eq!((reply.verdict(), reply.body["step"].as_u64()), (verdict, Some(step)), "{name}: {}", reply.body);
+        let asked = app.metrics.sum(Metric::PolicyRefusals, &[(Dimension::Reason, "policy_denied")]) > before;
+        assert_eq!(asked, name == "alone", "{name}");
     }
     app.stop().await;
 }
