@@ -5,7 +5,7 @@ use domain::{
     ids::DigestKey,
     json::canonical,
 };
-use integration_tests::App;
+use integration_tests::{App, Setup};
 use serde_json::{Value, json};
 
 fn head(answer: &Value) -> AuditHead {
@@ -117,5 +117,33 @@ async fn a_chain_that_lost_a_record_in_the_table_is_never_answered_as_whole() {
     let delete = app.aws.dynamodb().delete_item().table_name(table).key("pk", records[1]["pk"].clone());
     delete.key("sk", records[1]["sk"].clone()).send().await.unwrap();
     assert_eq!(alice.get(&format!("/v1/jobs/{id}/audit")).await.verdict(), (500, "internal"));
+    app.stop().await;
+}
+
+/// A read has no `intended` record, so its `ended` record alone says under which key it went out.
+#[tokio::test]
+async fn the_end_of_a_call_that_went_out_names_its_key_and_that_of_one_that_did_not_names_none() {
+    for (journal, status) in [(true, 403), (true, 404), (false, 403), (false, 404)] {
+        let mut app = App::with(Setup { journal, ..Setup::default() }).await;
+        let alice = app.login("alice").await;
+        app.run(&alice, "ledger_read", json!({})).await;
+        app.gateway().next("/tools/invoke", "status", Some(status), 1).await;
+        let id = app.new_id();
+        alice.submit(&id, "ledger_read", json!({})).await;
+        let job = app.finish(&alice, &id).await;
+        assert!(job["status"] == "refused" || job["status"] == "failed", "{journal} {status}: {job}");
+        let records = alice.records(&id).await;
+        let key = records.last().unwrap()["key"].as_str().unwrap_or_default();
+        assert!(key.contains(&id), "{journal} {status}: {records:?}");
+        app.stop().await;
+    }
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    alice.submit(&id, "ledger_read", json!({})).await;
+    app.advance(std::time::Duration::from_secs(1000)).await;
+    assert_eq!(app.finish(&alice, &id).await["status"], "expired");
+    let records = alice.records(&id).await;
+    assert!(records.last().unwrap()["key"].is_null(), "{records:?}");
     app.stop().await;
 }

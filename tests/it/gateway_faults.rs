@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use domain::job::JobState;
 use integration_tests::{App, Setup, app::AFTER_A_CRASH};
+use platform::runtime::Clock;
 use serde_json::json;
 
 const INVOKE: &str = "/miniprogram/v1/invoke";
@@ -283,5 +285,33 @@ async fn a_tool_past_its_timeout_is_unknown_until_it_ends() {
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "unknown", "{job}");
+    app.stop().await;
+}
+
+/// A proxy may name any number: it is believed for a minute at most, and never beyond the time after which nothing starts.
+#[tokio::test]
+async fn no_answer_of_the_gateway_keeps_a_job_waiting_for_more_than_a_minute_or_beyond_its_not_after() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+    for retry_after in ["86400", "50", "18446744073709551615", "18446744073709551616", "-1", "soon"] {
+        for not_after_s in [900, 20] {
+            app.gateway().next_unavailable(INVOKE, retry_after).await;
+            let (id, not_after) = (app.new_id(), app.clock.now().plus(Duration::from_secs(not_after_s)));
+            let body = json!({"tool":"ledger_read","arguments":{},"not_after":not_after.to_string()});
+            assert_eq!(alice.submit_body(&id, &body).await.status, 202);
+            app.deliver().await;
+            let job = app.stored(&alice, &id).await;
+            assert_eq!(job.state, JobState::Retrying, "{retry_after}");
+            let due = job.check_at.unwrap();
+            assert!(due <= job.not_after, "{retry_after}: due at {due}, not to start after {}", job.not_after);
+            let wait = due.since(app.clock.now());
+            assert!(wait <= Duration::from_secs(60), "{retry_after}: {wait:?}");
+            assert!(job.sweep_at.unwrap() <= job.not_after.plus(Duration::from_secs(120)), "{retry_after}");
+            let over = app.finish(&alice, &id).await;
+            // Nothing starts after `not_after`, so one whose turn comes in that moment may go either way.
+            assert!(over["status"] == "succeeded" || not_after_s == 20, "{retry_after}: {over}");
+        }
+    }
     app.stop().await;
 }

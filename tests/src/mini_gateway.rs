@@ -106,6 +106,12 @@ impl MiniGateway {
         self.control("next", &order).await;
     }
 
+    /// Orders a 503 with this `Retry-After` for the next request to a path.
+    pub async fn next_unavailable(&self, path: &str, retry_after: &str) {
+        let order = json!({ "path": path, "action": "status", "status": 503, "count": 1, "retry_after": retry_after });
+        self.control("next", &order).await;
+    }
+
     /// Drains, or stops draining.
     pub async fn drain(&self, on: bool) {
         self.control("drain", &json!({ "on": on })).await;

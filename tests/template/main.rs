@@ -3,6 +3,7 @@
 //!
 //! What the SAM transform makes of it is `scripts/lint-template.sh`'s to check.
 
+mod architecture;
 mod document;
 mod environment;
 mod parameters;

@@ -55,6 +55,10 @@ impl Worker {
             Err(verdict) => return Ok(Some((cursor, verdict))),
         };
         let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(None) };
+        // A cancel may have come while that was committed.
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+            return Ok(Some((cursor, Verdict::End(ending))));
+        }
         let tokens = &self.tokens().await?;
         let view = self.journal_view(tokens).await?;
         let via = match (view, tool.entry.effect) {

@@ -41,14 +41,25 @@ impl Worker {
         event: JobEvent,
         records: &[AuditEvent],
     ) -> Result<Committed, RunError> {
+        self.commit_recording(job, event, |_| records.to_vec()).await
+    }
+
+    /// The same for an event of which only the job after it tells what there is to record: a cancel that came in between
+    /// may have made another state of it than the one that was meant. The caller goes on by the state that it gets back.
+    pub(crate) async fn commit_recording(
+        &self,
+        job: &Job,
+        event: JobEvent,
+        records: impl Fn(&Job) -> Vec<AuditEvent>,
+    ) -> Result<Committed, RunError> {
         let owner = job.lease.as_ref().map(|lease| lease.owner.clone());
         let mut before = job.clone();
         for _ in 0..TRIES {
             let now = self.world.now();
             let mut after = before.apply(event.clone(), now)?;
-            for record in records {
+            for record in records(&after) {
                 let context = self.audit_context(&before, now);
-                let record = AuditRecord::after(after.audit, context, record.clone().seen_in(&after));
+                let record = AuditRecord::after(after.audit, context, record.seen_in(&after));
                 // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
                 let put = self.table.put_audit(before.user_id, &record, now).await;
                 after.audit =

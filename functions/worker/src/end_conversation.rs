@@ -5,9 +5,9 @@ use std::time::Duration;
 use domain::{
     conversation::{self, TurnPlace},
     job::{Attempt, JobEvent, submission::EndOfConversation},
-    limits::Backoff,
+    limits::{Backoff, Passing},
 };
-use platform::openclaw::{CallAnswer, journal::Expected};
+use platform::openclaw::{CallAnswer, Refusal, journal::Expected};
 use serde_json::json;
 
 use crate::{
@@ -56,14 +56,14 @@ impl Worker {
                 self.table.delete_conversation(user, name, id, self.world.now()).await?;
                 ending::end(self, &cursor, done).await
             }
-            // Repeating it does no harm, so whatever this says, it is said again.
-            Err(answer) => {
-                let wait = match self.note_unauthorized(answer) {
-                    CallAnswer::NotStarted(wait) | CallAnswer::Unavailable(wait) => wait,
-                    _ => None,
-                };
-                self.try_later(&cursor, wait).await
-            }
+            // Repeating it does no harm, so it is repeated, unless it is refused for good.
+            Err(answer) => match self.note_unauthorized(answer) {
+                answer if answer.passing() == Passing::Final => {
+                    ending::end(self, &cursor, Ending::refused(Refusal::Rejected.code())).await
+                }
+                CallAnswer::NotStarted(wait) | CallAnswer::Unavailable(wait) => self.try_later(&cursor, wait).await,
+                _ => self.try_later(&cursor, None).await,
+            },
         }
     }
 
@@ -74,7 +74,7 @@ impl Worker {
     ) -> Result<Rung, RunError> {
         let tried = cursor.job.step().map_or(0, |step| step.not_started);
         let wait = Backoff::RETRY.ceiling(tried).min(LOOK_AGAIN).max(wait.unwrap_or_default());
-        let check_at = ending::due(&cursor.job, self.world.now(), wait);
+        let check_at = ending::next_try(&cursor.job, self.world.now(), wait);
         ending::come_back(self, cursor, JobEvent::PutBack { check_at, attempt: Attempt::NotStarted }, check_at).await
     }
 }

@@ -28,21 +28,28 @@ pub(crate) async fn carry_out(worker: &Worker, cursor: &AtCursor<'_>, verdict: V
         Verdict::End(ending) => end_call(worker, cursor, ending).await,
         Verdict::Ask(approver, within) => ask(worker, cursor, approver, within).await,
         Verdict::Park { wait, running } => {
-            let check_at = due(&cursor.job, worker.world.now(), wait);
+            let check_at = next_look(&cursor.job, worker.world.now(), wait);
             let event = JobEvent::Parked { check_at, intent: cursor.intent().cloned(), running, seen: None };
             come_back(worker, cursor, event, check_at).await
         }
         Verdict::PutBack(wait, attempt) => {
-            let check_at = due(&cursor.job, worker.world.now(), wait);
+            let check_at = next_try(&cursor.job, worker.world.now(), wait);
             come_back(worker, cursor, JobEvent::PutBack { check_at, attempt }, check_at).await
         }
     }
 }
 
-/// When a job is looked at again: never after it should be over.
-pub(crate) fn due(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
+/// When a job whose call is or may be out is looked at again: never after it should be over.
+pub(crate) fn next_look(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
     let at = now.plus(wait);
     job.deadline_at().filter(|deadline| *deadline > now).map_or(at, |deadline| at.min(deadline))
+}
+
+/// When a job of which nothing is out is tried again: neither after it should be over nor after `not_after`, from when on
+/// nothing of it starts. Later it could only end, so it ends then.
+pub(crate) fn next_try(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
+    let ends_at = job.deadline_at().map_or(job.not_after, |deadline| deadline.min(job.not_after));
+    now.plus(wait).min(ends_at.max(now))
 }
 
 /// Leaves the job, to be due again at `check_at`.
@@ -74,19 +81,39 @@ async fn ring(worker: &Worker, job: &Job, trace: Option<&TraceParent>, wait: Dur
 async fn ask(worker: &Worker, cursor: &AtCursor<'_>, approver: Approver, within: Duration) -> Result<Rung, RunError> {
     let (job, now) = (&cursor.job, worker.world.now());
     let digest = approval::digest(cursor.digest_key, &Bound::at_cursor(job, cursor.work));
-    let expires_at = due(job, now, within).min(job.not_after);
+    let expires_at = next_try(job, now, within);
     let question = Approval::asked(approver, digest, now, expires_at);
-    let mut records = Vec::new();
+    let mut derivation = None;
     let mut input = None;
     if let Some(derived) = &cursor.derived {
         input = Some(worker.put_derived(cursor, derived).await?);
-        records.push(derived.record(cursor.work_digest));
+        derivation = Some(derived.record(cursor.work_digest));
     }
-    records.push(AuditEvent::ApprovalAsked { approver, digest, expires_at: expires_at.to_string() });
+    let asked = AuditEvent::ApprovalAsked { approver, digest, expires_at: expires_at.to_string() };
+    // A cancel since the claim ends the job instead: nobody is asked, and no record says so.
+    let records = |after: &Job| {
+        let last = if after.state.is_over() { called_off(after, cursor.work_digest) } else { asked.clone() };
+        derivation.iter().cloned().chain([last]).collect()
+    };
     let event = JobEvent::Prepared { input, approval: Some(question) };
-    let Some(after) = worker.commit(job, event, &records).await? else { return Ok(Rung::LeaseLost) };
+    let Some(after) = worker.commit_recording(job, event, records).await? else { return Ok(Rung::LeaseLost) };
+    if after.state.is_over() {
+        return after_the_end(worker, job, Some(after), cursor.sent_at, cursor.trace.as_ref()).await;
+    }
     ring(worker, &after, cursor.trace.as_ref(), expires_at.since(now)).await?;
     Ok(Rung::Asked)
+}
+
+/// The record of a step that ended before anything of it was sent, because its user cancelled the job.
+fn called_off(after: &Job, work_digest: Digest) -> AuditEvent {
+    AuditEvent::Ended {
+        outcome: StepOutcome::NotRun.name().to_owned(),
+        status: String::new(),
+        code: after.error.clone(),
+        key: None,
+        arguments_digest: Some(work_digest),
+        result_digest: None,
+    }
 }
 
 /// A result as it is kept, with its digest.
@@ -131,7 +158,8 @@ async fn ended<W>(
     ending: &Ending,
 ) -> Result<(JobEvent, AuditEvent), RunError> {
     let (result, result_digest) = keep_result(worker, cursor, ending).await?;
-    let called = cursor.intent().is_some() || ending.outcome == StepOutcome::Succeeded;
+    // A read has no intent before it is parked, so when it left tells whether it did.
+    let called = cursor.intent().is_some() || cursor.sent_at.is_some() || ending.outcome == StepOutcome::Succeeded;
     let record = match ending.code {
         Some(code) if ending.ends_as == JobState::Explained => AuditEvent::Explained { code: code.to_owned() },
         Some(_) | None => AuditEvent::Ended {
@@ -178,7 +206,7 @@ pub(crate) async fn without_payload(worker: &Worker, job: &Job, trace: Option<&T
         outcome: ending.outcome.name().to_owned(),
         status: String::new(),
         code: ending.code.map(str::to_owned),
-        key: None,
+        key: intent.map(|_| job.call_key().to_string()),
         arguments_digest: None,
         result_digest: None,
     };

@@ -142,7 +142,7 @@ impl Worker {
     async fn wait_in_line(&self, cursor: &AtCursor<'_, Turn>) -> Result<Rung, RunError> {
         let waited = cursor.job.step().map_or(0, |step| step.not_started);
         let wait = Backoff::RETRY.ceiling(waited).min(LOOK_AGAIN);
-        let check_at = ending::due(&cursor.job, self.world.now(), wait);
+        let check_at = ending::next_try(&cursor.job, self.world.now(), wait);
         ending::come_back(self, cursor, JobEvent::PutBack { check_at, attempt: Attempt::NotStarted }, check_at).await
     }
 
@@ -164,14 +164,14 @@ impl Worker {
             TurnVerdict::Replied(round) => self.round_replied(&cursor, &round).await,
             TurnVerdict::End(ending, round) => self.end_turn(&cursor, ending, round.as_deref()).await,
             TurnVerdict::Park { wait, running } => {
-                let check_at = ending::due(&cursor.job, self.world.now(), wait);
+                let check_at = ending::next_look(&cursor.job, self.world.now(), wait);
                 let seen = running.as_deref().map(|round| self.seen_in(round));
                 let intent = cursor.intent().cloned();
                 let event = JobEvent::Parked { check_at, intent, running: running.is_some(), seen };
                 ending::come_back(self, &cursor, event, check_at).await
             }
             TurnVerdict::PutBack(wait) => {
-                let check_at = ending::due(&cursor.job, self.world.now(), wait);
+                let check_at = ending::next_try(&cursor.job, self.world.now(), wait);
                 let event = JobEvent::PutBack { check_at, attempt: Attempt::NotStarted };
                 ending::come_back(self, &cursor, event, check_at).await
             }

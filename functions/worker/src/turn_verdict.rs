@@ -127,7 +127,8 @@ impl TurnFacts<'_> {
             | TurnFailure::ReplyEmpty
             | TurnFailure::TurnLost
             | TurnFailure::CallsExhausted
-            | TurnFailure::AgentUnknown => Ending::failed(failure.code(), None),
+            | TurnFailure::AgentUnknown
+            | TurnFailure::RefusedByGateway => Ending::failed(failure.code(), None),
         }
     }
 

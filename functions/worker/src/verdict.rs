@@ -8,7 +8,7 @@ use domain::{
     job::{Attempt, Job, JobState, Step, StepOutcome, Via},
     limits::Backoff,
 };
-use platform::openclaw::{CallAnswer, ToolEnd};
+use platform::openclaw::{CallAnswer, Refusal, ToolEnd};
 use serde_json::Value;
 
 /// After its deadline, a call whose outcome cannot be had is asked for this much longer before it counts as unknown.
@@ -119,7 +119,9 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
         CallAnswer::Revoked => Verdict::End(facts.not_run()),
         CallAnswer::StillRunning => facts.still_running(),
         CallAnswer::Interrupted => facts.again_or(facts.unprovable()),
-        CallAnswer::OtherJournal | CallAnswer::KeyReused if facts.first_dispatch => facts.not_started(None),
+        CallAnswer::OtherJournal if facts.first_dispatch => facts.not_started(None),
+        // The key stays taken, so the same call is not sent under it again; nothing of ours was sent before.
+        CallAnswer::KeyReused if facts.first_dispatch => facts.again_or(Ending::refused(Refusal::Rejected.code())),
         CallAnswer::OtherJournal | CallAnswer::KeyReused => facts.again_or(facts.unprovable()),
         CallAnswer::Unreadable if facts.first_dispatch => Verdict::End(Ending::refused("gateway_request_rejected")),
         CallAnswer::NotStarted(wait) if facts.first_dispatch => facts.not_started(wait),

@@ -8,10 +8,10 @@ export class Faults {
   #ordered = [];
   #hanging = [];
 
-  order({ action, status, count = 1, path = DEFAULT_PATH }) {
+  order({ action, status, count = 1, path = DEFAULT_PATH, retry_after: retryAfter }) {
     if (!ACTIONS.has(action)) throw new Error(`unknown action: ${action}`);
     if (action.startsWith("status") && !Number.isInteger(status)) throw new Error("an action of `status` needs a status");
-    this.#ordered.push({ action, status, left: count, path });
+    this.#ordered.push({ action, status, left: count, path, retryAfter });
   }
 
   #take(path) {
@@ -36,7 +36,7 @@ export class Faults {
       return false;
     }
     if (fault.action === "reset_before") req.socket.resetAndDestroy();
-    if (fault.action === "status") answer(res, fault.status);
+    if (fault.action === "status") answer(res, fault.status, fault.retryAfter);
     if (fault.action === "hang") this.#hanging.push(res);
     return true;
   }
@@ -73,10 +73,10 @@ function replaceAnswer(res, status) {
 }
 
 /** Answers as the gateway itself would with that status. */
-function answer(res, status) {
+function answer(res, status, retryAfter) {
   if (status === 404) return sendText(res, 404, "Not Found");
   if (status === 401) return sendJson(res, 401, UNAUTHORIZED);
-  if (status === 503) return sendDraining(res);
+  if (status === 503) return sendDraining(res, retryAfter);
   const headers = status === 429 ? { "retry-after": "1" } : {};
   return sendJson(res, status, { error: { message: `ordered by a test: ${status}`, type: "ordered" } }, headers);
 }

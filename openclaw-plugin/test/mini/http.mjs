@@ -17,8 +17,8 @@ const DRAINING = {
   },
 };
 
-export function sendDraining(res) {
-  sendJson(res, 503, DRAINING, { "retry-after": "1" });
+export function sendDraining(res, retryAfter = "1") {
+  sendJson(res, 503, DRAINING, { "retry-after": retryAfter });
 }
 
 /** The text of a request's body, or null when it is longer than `cap`. */

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
+use domain::limits::Passing;
 
 /// The longest that one operation takes, its repetitions included.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
@@ -106,6 +107,36 @@ impl AwsSettings {
     }
 }
 
+/// Whether the same call may be answered otherwise later. `docs/design/answers.md` has the same table. The SDK repeats what is not
+/// final by itself; our own code repeats nothing.
+pub fn passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Passing {
+    match error {
+        SdkError::ConstructionFailure(_) => Passing::Final,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Passing::Unknown,
+        SdkError::ServiceError(refusal) => match refusal.err().code().unwrap_or_default() {
+            // The request is wrong.
+            "ValidationException"
+            | "SerializationException"
+            | "ItemCollectionSizeLimitExceededException"
+            | "InvalidParameterValue"
+            | "InvalidMessageContents"
+            // Rights, keys or names are, until an operator acts.
+            | "AccessDeniedException"
+            | "AccessDenied"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationToken"
+            | "ResourceNotFoundException"
+            | "QueueDoesNotExist"
+            | "AWS.SimpleQueueService.NonExistentQueue" => Passing::Final,
+            // Throttled, busy, or credentials that are about to be replaced.
+            _ => Passing::Later,
+        },
+        // What a later SDK may add.
+        _ => Passing::Unknown,
+    }
+}
+
 /// Why a call failed, without a word of what was sent or answered: the SDK's own text quotes both.
 pub fn cause<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     let kind = match error {
@@ -114,11 +145,38 @@ pub fn cause<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "timed out",
         SdkError::DispatchFailure(_) => "could not be reached",
         SdkError::ResponseError(_) => "the answer could not be read",
+        SdkError::ServiceError(_) if passing(error) == Passing::Final => "refused for good",
         SdkError::ServiceError(_) => "refused",
         _ => "failed",
     };
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code) => format!("{kind} ({code})"),
         None => kind.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    #[test]
+    fn a_refusal_by_aws_says_whether_it_can_pass() {
+        let refused = |code: &str| {
+            let metadata = ErrorMetadata::builder().code(code).message("quotes what was sent").build();
+            SdkError::<_, ()>::service_error(metadata, ())
+        };
+        for (code, kind, text) in [
+            ("ValidationException", Passing::Final, "refused for good (ValidationException)"),
+            ("AccessDeniedException", Passing::Final, "refused for good (AccessDeniedException)"),
+            ("ResourceNotFoundException", Passing::Final, "refused for good (ResourceNotFoundException)"),
+            ("ThrottlingException", Passing::Later, "refused (ThrottlingException)"),
+            ("InternalServerError", Passing::Later, "refused (InternalServerError)"),
+            ("ExpiredTokenException", Passing::Later, "refused (ExpiredTokenException)"),
+        ] {
+            assert_eq!((passing(&refused(code)), cause(&refused(code))), (kind, text.to_owned()), "{code}");
+        }
+        let late = SdkError::<ErrorMetadata, ()>::timeout_error("late");
+        assert_eq!((passing(&late), cause(&late)), (Passing::Unknown, "timed out".to_owned()));
     }
 }

@@ -10,6 +10,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use crate::{
+    http::retry_after,
     metrics::{self, Dimension, Metric},
     runtime::World,
 };
@@ -17,6 +18,7 @@ use domain::job::JournalId;
 
 pub mod direct;
 pub mod journal;
+mod passing;
 mod tokens;
 pub mod turns;
 
@@ -176,7 +178,7 @@ impl Gateway {
     async fn send_once(request: reqwest::RequestBuilder) -> Result<Raw, NoAnswer> {
         let mut response = request.send().await?;
         let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
+        let retry_after = retry_after::read(response.headers());
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| NoAnswer::Lost { timed_out: e.is_timeout() })? {
             bytes.extend_from_slice(&chunk);
@@ -185,7 +187,7 @@ impl Gateway {
             }
         }
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Raw { status, retry_after: retry_after.map(Duration::from_secs), body })
+        Ok(Raw { status, retry_after, body })
     }
 
     /// One call, whatever number of tokens it took.

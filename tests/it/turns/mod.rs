@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 mod crashes;
 mod line;
 mod proposals;
+mod refused;
 mod replies;
 mod rings;
 mod stopping;

@@ -4,6 +4,7 @@ use domain::policy::{Policy, PolicyFiles};
 use serde_json::{Value, json};
 
 mod accept;
+mod cancelled_question;
 mod explained;
 mod fairness;
 mod refusals;

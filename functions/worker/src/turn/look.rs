@@ -1,10 +1,18 @@
 //! A look at a round that has its intent: what became of it, and whether it has to go again.
 
 use domain::job::{Intent, Via, submission::Turn};
-use platform::openclaw::{CallAnswer, GatewayTokens, journal::Expected, turns::TurnState};
+use platform::openclaw::{
+    CallAnswer, GatewayTokens,
+    journal::Expected,
+    turns::{TurnFailure, TurnState},
+};
 
 use super::{Held, send::Sending};
 use crate::{Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, ending, run_job::Rung, verdict::Ending};
+
+/// How often a round is sent again that the journal has given back, or never had. With the pauses between looks that is some
+/// two minutes; what has not begun by then is refused for a reason that does not pass.
+const RESENT_AT_MOST: u32 = 5;
 
 impl Worker {
     /// What became of a round that was sent, or may have been. It is never sent again while it may be out.
@@ -36,6 +44,11 @@ impl Worker {
             TurnState::Other(_) | TurnState::Running(_) | TurnState::Replied(_) | TurnState::Failed(..) => false,
         };
         if free {
+            // Each sending has its records. A gateway that gives it back every time will not run it.
+            if cursor.job.step().is_some_and(|step| step.resent >= RESENT_AT_MOST) {
+                let ending = Ending::failed(TurnFailure::RefusedByGateway.code(), None);
+                return self.revoke_and_end(cursor, &tokens, expected, ending).await;
+            }
             return Box::pin(self.send_again(cursor, &tokens, expected)).await;
         }
         let verdict = self.judge_turn(&cursor, false, answer);
@@ -50,25 +63,34 @@ impl Worker {
         tokens: &GatewayTokens,
         expected: Expected<'_>,
     ) -> Result<Rung, RunError> {
-        let ending = match self.ready(&cursor).await? {
+        match self.ready(&cursor).await? {
             Ok(ready) => match self.proven(tokens).await? {
                 Ok(id) if id.journal == expected.journal => {
                     return self.send_turn(cursor, ready, &Sending { tokens, id: &id, first: false }).await;
                 }
-                Ok(_) | Err(_) => None,
+                Ok(_) | Err(_) => {}
             },
-            Err(Held::Behind) => None,
-            Err(Held::Ends(ending)) => Some(ending),
-        };
-        let mut answer = TurnState::Other(CallAnswer::Lost);
-        if let Some(ending) = ending {
-            let (key, within) = (cursor.key().to_string(), AT_ONCE.min(self.time_left(&cursor)));
-            answer = self.take_note_of_turn(self.gateway.revoke_turn(tokens, expected, &key, within).await);
-            if answer == TurnState::Other(CallAnswer::Revoked) {
-                return ending::end(self, &cursor, ending).await;
-            }
+            Err(Held::Behind) => {}
+            Err(Held::Ends(ending)) => return self.revoke_and_end(cursor, tokens, expected, ending).await,
+        }
+        let verdict = self.judge_turn(&cursor, false, TurnState::Other(CallAnswer::Lost));
+        self.carry_turn_out(cursor, verdict).await
+    }
+
+    /// Ends a round that is not to be sent any more, once the journal says that none of its sendings runs or ever will.
+    pub(super) async fn revoke_and_end(
+        &self,
+        cursor: AtCursor<'_, Turn>,
+        tokens: &GatewayTokens,
+        expected: Expected<'_>,
+        ending: Ending,
+    ) -> Result<Rung, RunError> {
+        let (key, within) = (cursor.key().to_string(), AT_ONCE.min(self.time_left(&cursor)));
+        let answer = self.take_note_of_turn(self.gateway.revoke_turn(tokens, expected, &key, within).await);
+        if answer == TurnState::Other(CallAnswer::Revoked) {
+            return ending::end(self, &cursor, ending).await;
         }
         let verdict = self.judge_turn(&cursor, false, answer);
-        self.carry_turn_out(cursor, verdict).await
+        Box::pin(self.carry_turn_out(cursor, verdict)).await
     }
 }

@@ -49,10 +49,12 @@ impl Worker {
         };
         let mut cursor = AtCursor { job, ..cursor };
         // It may have been cancelled while the intent was written.
-        if to.first
-            && let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now())
-        {
-            return ending::end(self, &cursor, ending).await;
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+            if to.first {
+                return ending::end(self, &cursor, ending).await;
+            }
+            let expected = Expected { journal: &to.id.journal, sequence };
+            return self.revoke_and_end(cursor, to.tokens, expected, ending).await;
         }
         cursor.sent_at = Some(self.world.now());
         let answer = self.dispatch_turn(&cursor, &ready, to, sequence).await;

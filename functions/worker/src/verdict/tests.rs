@@ -5,9 +5,9 @@ use domain::{
     audit::AuditHead,
     ids::{Digest, UserId},
     job::{JournalId, NewJob, Start},
+    limits::Passing,
     policy::Policy,
 };
-use platform::openclaw::Refusal;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
@@ -169,4 +169,50 @@ fn a_key_that_was_seen_running_and_is_gone_is_unknown() {
 #[test]
 fn a_refusal_is_final() {
     assert_eq!(decide(CallAnswer::Refused(Refusal::Blocked), &CASE), Verdict::End(Ending::refused("tool_blocked")));
+}
+
+/// Every answer, one of each.
+pub(crate) fn answers() -> [CallAnswer; 19] {
+    [
+        CallAnswer::Ended(ToolEnd::Succeeded(None)),
+        CallAnswer::Ended(ToolEnd::Reported(None)),
+        CallAnswer::Ended(ToolEnd::Threw),
+        CallAnswer::Refused(Refusal::Unavailable),
+        CallAnswer::Refused(Refusal::Blocked),
+        CallAnswer::Refused(Refusal::Rejected),
+        CallAnswer::StillRunning,
+        CallAnswer::Revoked,
+        CallAnswer::NoSuchKey,
+        CallAnswer::Interrupted,
+        CallAnswer::NotStarted(None),
+        CallAnswer::Unavailable(None),
+        CallAnswer::Released,
+        CallAnswer::OtherJournal,
+        CallAnswer::KeyReused,
+        CallAnswer::JournalAbsent,
+        CallAnswer::Unauthorized,
+        CallAnswer::Unreadable,
+        CallAnswer::Lost,
+    ]
+}
+
+#[test]
+fn nothing_final_is_sent_or_asked_for_again_under_its_key() {
+    for tool in ["ledger_read", "ledger_append", "ledger_append_once"] {
+        for answer in answers().into_iter().filter(|answer| answer.passing() == Passing::Final) {
+            let verdict = decide(answer.clone(), &Case { tool, first: true, ..CASE });
+            let ends = matches!(verdict, Verdict::End(_) | Verdict::PutBack(_, Attempt::Repeatable));
+            assert!(ends, "{tool} {answer:?}: {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn what_passes_goes_again_while_there_is_time() {
+    for tool in ["ledger_read", "ledger_append", "ledger_append_once"] {
+        for answer in answers().into_iter().filter(|answer| answer.passing() == Passing::Later) {
+            let verdict = decide(answer.clone(), &Case { tool, first: true, ..CASE });
+            assert!(!matches!(verdict, Verdict::End(_)), "{tool} {answer:?}: {verdict:?}");
+        }
+    }
 }

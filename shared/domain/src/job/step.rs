@@ -76,6 +76,9 @@ pub struct Step {
     /// How often the call was found still out: drives backoff only.
     #[serde(rename = "ck", default, skip_serializing_if = "is_zero")]
     pub checks: u32,
+    /// How often a round was sent again under its key, because the journal had given it back or never had it.
+    #[serde(rename = "rt", default, skip_serializing_if = "is_zero")]
+    pub resent: u32,
     /// The yes that it needs, and whether it was given. Without one the edge decided that it runs.
     #[serde(rename = "ap", default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
@@ -187,6 +190,7 @@ impl Step {
             attempts: 0,
             not_started: 0,
             checks: 0,
+            resent: 0,
             approval: None,
             n: 0,
             intent: None,

@@ -41,7 +41,10 @@ impl Job {
             JobEvent::Prepared { input, approval } => next.prepare(input, approval)?,
             JobEvent::Intended(intent) => {
                 next.expect("intended", &[JobState::Running])?;
-                next.at_cursor(|step| step.intent = Some(intent));
+                next.at_cursor(|step| {
+                    step.resent += u32::from(step.intent.is_some());
+                    step.intent = Some(intent);
+                });
             }
             JobEvent::Proposed { steps } => next.propose(steps)?,
             JobEvent::Woken => {
@@ -174,7 +177,7 @@ impl Job {
         self.at_cursor(|step| {
             // Nobody asks for it any more, and the item is paid for whole.
             (step.intent, step.running_since, step.partial) = (None, None, None);
-            (step.checks, step.not_started) = (0, 0);
+            (step.checks, step.not_started, step.resent) = (0, 0, 0);
             step.progress.clear();
         });
         let left = self.steps.iter().skip(self.cursor + 1).take_while(|step| step.outcome.is_some()).count();

@@ -55,6 +55,7 @@ fn message(code: &str) -> &'static str {
         "turn_lost" => "The gateway stopped while the agent was at it, and did not bring the turn to an end.",
         "turn_timed_out" => "The agent took longer than it may.",
         "turn_aborted" => "The agent was stopped.",
+        "refused_by_gateway" => "The gateway would not run this turn.",
         "calls_exhausted" => "The agent called more tools than it may in one round.",
         "rounds_exhausted" => "The agent proposed more than it may in one turn.",
         _ => "Policy does not permit this call.",

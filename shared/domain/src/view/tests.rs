@@ -205,6 +205,7 @@ fn every_code_that_a_job_may_end_with_has_its_words() {
         "turn_lost",
         "turn_timed_out",
         "turn_aborted",
+        "refused_by_gateway",
         "calls_exhausted",
         "rounds_exhausted",
         "tool_unknown",

@@ -82,6 +82,8 @@ pub enum TurnFailure {
     CallsExhausted,
     /// The gateway has no such agent.
     AgentUnknown,
+    /// The gateway would not run it, for a reason that does not pass.
+    RefusedByGateway,
 }
 
 impl TurnFailure {
@@ -96,6 +98,7 @@ impl TurnFailure {
             Self::TurnAborted => "turn_aborted",
             Self::CallsExhausted => "calls_exhausted",
             Self::AgentUnknown => "agent_unknown",
+            Self::RefusedByGateway => "refused_by_gateway",
         }
     }
 }

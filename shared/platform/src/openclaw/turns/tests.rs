@@ -15,6 +15,10 @@ fn each_entry_of_a_turn_means_one_thing() {
         (entry("started", Value::Null), Some(TurnState::Running(round.clone()))),
         (entry("finished", Value::Null), Some(TurnState::Replied(round.clone()))),
         (entry("failed", json!("model_refused")), Some(TurnState::Failed(TurnFailure::ModelRefused, round.clone()))),
+        (
+            entry("failed", json!("refused_by_gateway")),
+            Some(TurnState::Failed(TurnFailure::RefusedByGateway, round.clone())),
+        ),
         (entry("failed", json!("tomorrow")), Some(TurnState::Failed(TurnFailure::ModelFailed, round.clone()))),
         (entry("interrupted", json!("turn_lost")), Some(TurnState::Failed(TurnFailure::TurnLost, round))),
         (
