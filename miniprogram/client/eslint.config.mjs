@@ -18,7 +18,7 @@ export default tseslint.config(
   { files: ["**/*.mjs"], rules: { "@typescript-eslint/explicit-function-return-type": "off" } },
   {
     // node:test's `test` returns a promise that its runner awaits; a fake may be async without awaiting.
-    files: ["test/**", "dev/**"],
+    files: ["test/**", "sim/**", "dev/**"],
     rules: {
       "@typescript-eslint/no-floating-promises": ["error", { allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["test"] }] }],
       "@typescript-eslint/require-await": "off",

@@ -10,7 +10,7 @@ export interface PhoneClock {
 export const phoneClock: PhoneClock = {
   now: () => Date.now(),
   setTimeout: (run, ms) => setTimeout(run, ms),
-  clearTimeout: (timer) => clearTimeout(timer as number | undefined),
+  clearTimeout: (timer) => clearTimeout(timer as never),
 };
 
 export interface ServerClock {

@@ -5,7 +5,6 @@ import type { Wx } from "./types.ts";
 
 /** Of the ten connections of a Mini Program. The others are the app's own. */
 const AT_ONCE = 2;
-const INTERRUPTED = 600003;
 const DOMAIN_NOT_LISTED = 600002;
 
 export interface Reply {
@@ -31,8 +30,6 @@ export interface Connection {
   free_(): boolean;
   /** Aborts what may be repeated. */
   yield_(): void;
-  /** Called when the phone says that the app is in the background. */
-  onInterrupted_(): void;
   /** Called when a connection has become free. */
   onFree_(): void;
 }
@@ -51,7 +48,6 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
       const timeout = request.timeout_ ?? 15_000;
       const fail = (message: string, errno?: number): void => {
         phone_.clearTimeout(guard);
-        if (errno === INTERRUPTED) connection.onInterrupted_();
         reject(phoneError(errno === DOMAIN_NOT_LISTED ? "domain_not_listed" : "offline", message, errno ? { errno } : {}));
       };
       // A phone that was suspended may never call back.
@@ -96,7 +92,6 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
     yield_: () => {
       while (yieldOne());
     },
-    onInterrupted_: () => undefined,
     onFree_: () => undefined,
   };
   return connection;

@@ -9,6 +9,8 @@ import { type Sessions, errorOf } from "./session.ts";
 import type { ClientError, Problem, RunStep, Submission } from "./types.ts";
 
 const WAIT_S = 20;
+/** What WeChat answers to a request that the background ends. */
+const INTERRUPTED = 600003;
 const LONGEST_PAUSE_MS = 60_000;
 /** Handles of what is over that are kept for a second tap of the same intent. */
 const RECENT = 32;
@@ -38,7 +40,6 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   let closed = false;
   /** How often the app came to the foreground: a request of before says nothing about now. */
   let shows = 0;
-  let interruptedAt = -1;
   let sending = false;
 
   const wakeUp = (handle: Handle): void => {
@@ -141,6 +142,8 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       // Aborted for something more urgent, or for the background: nothing has gone wrong.
       if (handle.over || /aborted$/.test(error.message)) return;
       handle.error = error;
+      // The app is in the background, unless it has come back since that request was sent.
+      if ("errno" in error && error.errno === INTERRUPTED && shown === shows) engine.hide_();
       const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** handle.failures_++) * (0.75 + Math.random() / 2);
       // What an earlier time in the foreground began says nothing about the network of now.
       if (shown === shows || error.retryAfterMs) rest(handle, error.retryAfterMs ?? pause);
@@ -239,11 +242,6 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   };
   handles = intents.all_.map((intent) => new Handle(engine, intent.id, intent));
   connection.onFree_ = engine.wake_;
-  // Its callback may come after the app is back: then it says nothing about now.
-  connection.onInterrupted_ = () => {
-    if (interruptedAt !== shows) engine.hide_();
-    interruptedAt = shows;
-  };
   return engine;
 }
 

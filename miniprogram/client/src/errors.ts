@@ -4,7 +4,7 @@ import type { PhoneCode, PhoneError, Problem, ServiceError } from "./types.ts";
 /** An error of the phone. */
 export function phoneError(code: PhoneCode, message: string, more?: Partial<PhoneError>): PhoneError {
   const retryable = code === "offline" || code === "login_failed" || code === "outbox_full";
-  return Object.assign(new Error(`${code}: ${message}`), { origin: "phone" as const, code, retryable }, more) as unknown as PhoneError;
+  return Object.assign(new Error(`${code}: ${message}`), { origin: "phone" as const, code, retryable }, more);
 }
 
 /** What the service answered with a problem. A code that this version does not know is judged by its status. */

@@ -92,7 +92,9 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
       failures = 0;
       return session;
     } catch (caught) {
-      const error = (failed = caught as ClientError);
+      const error = caught as ClientError;
+      // Without network nothing was asked of WeChat or the service: who waits for the login rests by itself.
+      if (error.code !== "offline") failed = error;
       phone.setTimeout(() => failed === error && (failed = undefined), error.retryAfterMs ?? Math.min(60_000, 1000 * 2 ** failures++));
       throw error;
     }
