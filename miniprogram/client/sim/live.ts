@@ -30,8 +30,9 @@ export function reach(url: string, ledger: string, stop: () => Promise<void> = (
   const effects = (): Map<string, number> => {
     const found = new Map<string, number>();
     for (const line of readFileSync(ledger, "utf8").split("\n").filter(Boolean)) {
-      const { note } = JSON.parse(line) as { note?: string };
-      if (note !== undefined) found.set(note, (found.get(note) ?? 0) + 1);
+      const { note, op } = JSON.parse(line) as { note?: string; op?: string };
+      // A slow tool writes its begin and its end.
+      if (note !== undefined && op !== "sleep_start") found.set(note, (found.get(note) ?? 0) + 1);
     }
     return found;
   };

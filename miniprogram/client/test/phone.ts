@@ -245,6 +245,7 @@ class AppRun {
       this.#call(run);
     };
     const failed = (failure: WxFailure): void => end(() => fail(failure));
+    let timer: unknown;
     if (this.#flights.size >= CONNECTIONS) {
       queueMicrotask(() => failed({ errMsg: "request:fail exceed max task count", errno: 600007 }));
       return { abort: () => undefined };
@@ -255,7 +256,7 @@ class AppRun {
     }
     this.#flights.add(failed);
     phone.mostAtOnce = Math.max(phone.mostAtOnce, this.#flights.size);
-    const timer = phone.time.setTimeout(() => failed({ errMsg: "request:fail timeout" }), timeout);
+    timer = phone.time.setTimeout(() => failed({ errMsg: "request:fail timeout" }), timeout);
     const request: WireRequest = { method, url, header: { ...header }, ...(data === undefined ? {} : { data }) };
     phone.sent.push(request);
     phone.carry(request).then(
