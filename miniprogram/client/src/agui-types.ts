@@ -1,4 +1,6 @@
 // The part of AG-UI 1.0 that this library emits and takes. test/agui.test.ts holds it against @ag-ui/core.
+import type { ClientError, Job } from "./types.ts";
+
 export interface Interrupt {
   id: string;
   reason: string;
@@ -58,6 +60,12 @@ export interface Run {
   /** No further events. The job goes on; `cancel` of its handle stops it. */
   abort(): void;
 }
+export interface TransportOptions {
+  /** A name of `client.agents()`; default `main`. */
+  agent?: string;
+  /** The message of `RUN_ERROR`, for a person: for example `errorText` and `jobText` of `openclaw-miniprogram-client/text`. */
+  describe?: (cause: { error: ClientError } | { job: Job }) => string;
+}
 /** What turns a run input into events. `aguiTransport(client)` is one. */
 export interface Transport {
   run(input: RunInput, onEvent: (event: AguiEvent) => void): Run;
@@ -94,6 +102,8 @@ export interface AguiMethods {
   setMessages(messages: Message[]): void;
   setThreadId(threadId: string): void;
   reset(): void;
+  /** No further events of the run. The job goes on. */
+  abort(): void;
 }
 export interface AguiBehaviorOptions {
   transport?: Transport;

@@ -2,6 +2,7 @@
 // `interrupted` five seconds after the app went to the background, four logins a second, a bottom layer that repeats requests
 // by itself, header names in lower case, and a storage that may be full.
 import type { PhoneClock } from "../src/clock.ts";
+import type { Time } from "./time.ts";
 import type { ClientStorage, Wx, WxFailure } from "../src/types.ts";
 
 export interface WireRequest {
@@ -27,7 +28,7 @@ const LOGINS_A_SECOND = 4;
 const STORAGE_LETTERS_A_KEY = 1_000_000;
 
 export class Phone {
-  time: PhoneClock;
+  time: Time;
   server: Server;
   user: string;
   online = true;
@@ -49,7 +50,7 @@ export class Phone {
   #run: AppRun | undefined;
   #loginTimes: number[] = [];
 
-  constructor(time: PhoneClock, server: Server, user: string) {
+  constructor(time: Time, server: Server, user: string) {
     this.time = time;
     this.server = server;
     this.user = user;
@@ -107,8 +108,8 @@ export class Phone {
   }
 
   mayLogIn(): boolean {
-    const now = this.time.now();
-    this.#loginTimes = [...this.#loginTimes.filter((at) => Math.abs(now - at) < 1000), now];
+    const now = this.time.elapsed;
+    this.#loginTimes = [...this.#loginTimes.filter((at) => now - at < 1000), now];
     return this.#loginTimes.length <= LOGINS_A_SECOND;
   }
 
