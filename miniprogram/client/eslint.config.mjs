@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["dist", "miniprogram_dist", "node_modules", "src/api.gen.ts"] },
+  { ignores: ["examples", "dist", "miniprogram_dist", "node_modules", "src/api.gen.ts"] },
   ...tseslint.configs.recommendedTypeChecked,
   { languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } } },
   { files: ["**/*.mjs"], extends: [tseslint.configs.disableTypeChecked] },

@@ -170,7 +170,7 @@ export function applied(messages: Message[], event: AguiEvent): Message[] {
       if (messages.some(({ id }) => id === event.messageId)) return messages;
       return [...messages, { id: event.messageId, role: "assistant", content: "" }];
     case "TEXT_MESSAGE_CONTENT":
-      return change(event.messageId, (message) => Object.assign({}, message, { content: (message.content ?? "") + event.delta }) as Message);
+      return change(event.messageId, (message) => Object.assign({}, message, { content: (message.content ?? "") + event.delta }));
     case "TOOL_CALL_START": {
       if (messages.some(({ id }) => id === event.toolCallId)) return messages;
       const call = { id: event.toolCallId, type: "function" as const, function: { name: event.toolCallName, arguments: "" } };
@@ -180,7 +180,7 @@ export function applied(messages: Message[], event: AguiEvent): Message[] {
       return change(event.toolCallId, (message) => {
         const [call] = (message as unknown as { toolCalls: [ToolCall] }).toolCalls;
         const { name, arguments: args } = call.function;
-        return Object.assign({}, message, { toolCalls: [Object.assign({}, call, { function: { name, arguments: args + event.delta } })] }) as Message;
+        return Object.assign({}, message, { toolCalls: [Object.assign({}, call, { function: { name, arguments: args + event.delta } })] });
       });
     case "TOOL_CALL_RESULT": {
       // A provider wants it right behind its call, whatever was said meanwhile.

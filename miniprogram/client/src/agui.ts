@@ -42,7 +42,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
         let told = event;
         if (event.type === "CUSTOM" && event.name === REPLACED) {
           const { messageId, content } = event.value as { messageId: string; content: string };
-          told = { type: "MESSAGES_SNAPSHOT", messages: messages.map((message) => (message.id === messageId ? ({ ...message, content } as Message) : message)) };
+          told = { type: "MESSAGES_SNAPSHOT", messages: messages.map((message) => (message.id === messageId ? ({ ...message, content }) : message)) };
         }
         messages = applied(messages, told);
         if (!stopped) onEvent(told);

@@ -16,7 +16,7 @@ const DIGEST = "d".repeat(43);
 
 function job(status: Job["status"], steps: Partial<Step>[], more: Partial<Job> = {}): Job {
   const at = "2026-11-22T10:00:00.000Z";
-  const whole = steps.map((step, place) => ({ kind: "turn", agent: "main", step: 0, round: place, ...step }) as Step);
+  const whole = steps.map((step, place) => ({ kind: "turn", agent: "main", step: 0, round: place, ...step }));
   return { request_id: ID, status, cursor: whole.findIndex(({ outcome }) => !outcome), steps: whole, support_code: "s", not_after: at, created_at: at, updated_at: at, ...more };
 }
 
@@ -252,7 +252,11 @@ test("any growth of a job, at any speed of polling, is a valid run", async () =>
         if (below(2) === 0) await s.look(job("running", structuredClone(steps), { cursor }));
       }
       const over = (["succeeded", "failed", "cancelled", "unknown"] as const)[below(4)]!;
-      if (over === "succeeded") for (const step of steps) delete step.progress, delete step.partial, (step.outcome ??= "succeeded");
+      if (over === "succeeded") for (const step of steps) {
+        delete step.progress;
+        delete step.partial;
+        step.outcome ??= "succeeded";
+      }
       await s.look(job(over, steps, over === "succeeded" ? { cursor: steps.length, result: { reply: "abcdefgh" } } : { error: { code: "tool_failed", message: "no" } }));
     });
   }

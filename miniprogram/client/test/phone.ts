@@ -246,7 +246,7 @@ class AppRun {
       this.#call(run);
     };
     const failed = (failure: WxFailure): void => end(() => fail(failure));
-    let timer: unknown;
+    const timer = phone.time.setTimeout(() => failed({ errMsg: "request:fail timeout" }), timeout);
     if (this.#flights.size >= CONNECTIONS) {
       queueMicrotask(() => failed({ errMsg: "request:fail exceed max task count", errno: 600007 }));
       return { abort: () => undefined };
@@ -257,7 +257,6 @@ class AppRun {
     }
     this.#flights.add(failed);
     phone.mostAtOnce = Math.max(phone.mostAtOnce, this.#flights.size);
-    timer = phone.time.setTimeout(() => failed({ errMsg: "request:fail timeout" }), timeout);
     const request: WireRequest = { method, url, header: { ...header }, ...(data === undefined ? {} : { data }) };
     phone.sent.push(request);
     phone.carry(request).then(
