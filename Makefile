@@ -1,6 +1,6 @@
 # Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run engines console test rehearse drill deploy fmt lint openclaw build lint-template dashboard
+.PHONY: help demo run engines console miniprogram test rehearse drill deploy fmt lint openclaw build lint-template dashboard
 PORT ?= 8787
 ARGS ?=
 STAGE ?= test
@@ -49,6 +49,9 @@ dashboard: ## Draw docs/images/dashboard.png from a run with injected faults
 
 console: ## Build the operator's page, which `make run` then serves under /console/
 	@scripts/console.sh build
+
+miniprogram: ## Check, build and test the client of Mini Programs, and simulate phones
+	@scripts/miniprogram.sh
 
 openclaw: ## Install the pinned Node and OpenClaw under .local/openclaw
 	@scripts/need.sh npm

@@ -93,6 +93,7 @@ second_engine() {
     cargo test --workspace --locked --test it -- --test-threads=1 --skip crashes --skip cost --skip chaos --skip invariants --skip rotation \
     --skip approvals::faults --skip approvals::races --skip modes::stored --skip operator::issuer --skip policy::
   part "console" scripts/console.sh
+  part "Mini Program client" scripts/miniprogram.sh
 }
 
 # The real gateway is one process with one ledger: its tests run apart, and one at a time.

@@ -4,7 +4,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description Every error code. A code is stable; `docs/api.md` says what a client does about it.
+         * @description Every error code. A code is stable; `docs/api/client.md` says what a client does about it.
          * @enum {string}
          */
         Code: "no_session" | "login_code_rejected" | "login_blocked" | "login_limited" | "wechat_unavailable" | "idempotency_key_missing" | "idempotency_key_malformed" | "request_id_in_future" | "request_id_expired" | "idempotency_key_reused" | "body_too_large" | "content_type_unsupported" | "body_not_json" | "body_too_deep" | "body_duplicate_key" | "body_number" | "body_invalid" | "parameter_invalid" | "cursor_invalid" | "arguments_invalid" | "not_after_invalid" | "deadline_invalid" | "conversation_other_agent" | "conversation_ending" | "conversations_full" | "conversation_full" | "arguments_not_showable" | "tool_unknown" | "agent_unknown" | "policy_denied" | "policy_error" | "mode_read_only" | "mode_closed" | "tool_closed" | "tool_not_opened" | "audit_unproven" | "approval_by_operator" | "approval_other_user" | "approval_own_request" | "no_operator" | "operator_forbidden" | "job_not_unknown" | "already_resolved" | "approval_not_asked" | "approval_digest_mismatch" | "approval_decided" | "approval_expired" | "not_found" | "method_not_allowed" | "job_over" | "job_busy" | "ring_over" | "rate_limited" | "in_flight_full" | "unavailable" | "internal";

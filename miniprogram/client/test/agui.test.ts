@@ -1,7 +1,7 @@
 // Events of AG-UI 1.0 from looks at a job, held against @ag-ui/core (schemas) and @ag-ui/client (order, and what becomes of them).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Message as CoreMessage, RunAgentInput } from "@ag-ui/core";
+import type { RunAgentInput } from "@ag-ui/core";
 import { EventSchemas, RunAgentInputSchema } from "@ag-ui/core/schemas";
 import { defaultApplyEvents, verifyEvents } from "@ag-ui/client";
 import { from, lastValueFrom, toArray } from "rxjs";
@@ -16,7 +16,7 @@ const DIGEST = "d".repeat(43);
 
 function job(status: Job["status"], steps: Partial<Step>[], more: Partial<Job> = {}): Job {
   const at = "2026-11-22T10:00:00.000Z";
-  const whole = steps.map((step, place) => ({ kind: "turn", agent: "main", step: 0, round: place, ...step }));
+  const whole = steps.map((step, place): Step => Object.assign({ kind: "turn" as const, agent: "main", step: 0, round: place }, step));
   return { request_id: ID, status, cursor: whole.findIndex(({ outcome }) => !outcome), steps: whole, support_code: "s", not_after: at, created_at: at, updated_at: at, ...more };
 }
 
@@ -79,8 +79,9 @@ async function valid(events: AguiEvent[], messages: Message[]): Promise<void> {
   const stream = from(events as never[]);
   const passed = await lastValueFrom(verifyEvents()(stream).pipe(toArray()));
   assert.equal(passed.length, events.length);
-  const runInput = RunAgentInputSchema.parse(input({ messages })) as RunAgentInput;
-  const agent = { messages: structuredClone(runInput.messages) as CoreMessage[], state: {} };
+  const checked: unknown = RunAgentInputSchema.parse(input({ messages }));
+  const runInput = checked as RunAgentInput;
+  const agent = { messages: structuredClone(runInput.messages), state: {} };
   const changes = await lastValueFrom(defaultApplyEvents(runInput, from(events as never[]), agent as never, []).pipe(toArray()));
   const theirs = changes.findLast(({ messages }) => messages)?.messages ?? runInput.messages;
   const ours = events.reduce(applyEvent, messages);
