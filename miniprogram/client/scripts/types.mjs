@@ -26,11 +26,19 @@ function reachable(schemas, roots) {
   return found;
 }
 
+/** The shapes alone: what is said of them is read in openapi.yaml, and changes more often. A property may be called `description`. */
+function shape(schema, isMap = false) {
+  if (Array.isArray(schema)) return schema.map((item) => shape(item));
+  if (typeof schema !== "object" || schema === null) return schema;
+  const members = Object.entries(schema).filter(([name]) => isMap || !["description", "examples", "example"].includes(name));
+  return Object.fromEntries(members.map(([name, value]) => [name, shape(value, !isMap && name === "properties")]));
+}
+
 /** What src/api.gen.ts has to contain. */
 export async function generate() {
   const { openapi, info, components } = await contract();
   const names = reachable(components.schemas, ROOTS);
-  const schemas = Object.fromEntries(Object.entries(components.schemas).filter(([name]) => names.has(name)));
+  const schemas = Object.fromEntries(Object.entries(components.schemas).filter(([name]) => names.has(name)).map(([name, schema]) => [name, shape(schema)]));
   const options = { defaultNonNullable: false, emptyObjectsUnknown: true };
   const text = astToString(await openapiTS({ openapi, info, paths: {}, components: { schemas } }, options));
   return `// Generated from openapi.yaml by scripts/types.mjs. Do not edit.\n${text}`;
