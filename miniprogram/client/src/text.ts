@@ -5,7 +5,7 @@ import type { ClientError, Job, PhoneCode, ServiceCode, Text } from "./types.ts"
 const SENTENCES: [codes: (ServiceCode | PhoneCode)[], zh: string, en: string][] = [
   [
     [
-      "idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused", "content_type_unsupported", "body_not_json",
+      "request_malformed", "idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused", "content_type_unsupported", "body_not_json",
       "body_too_deep", "body_duplicate_key", "body_number", "body_invalid", "parameter_invalid", "cursor_invalid", "not_after_invalid",
       "deadline_invalid", "method_not_allowed", "tool_unknown", "agent_unknown", "domain_not_listed", "job_busy", "ring_over",
       "job_not_unknown", "already_resolved",
