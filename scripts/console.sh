@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The operator's page: install what is pinned, check types, build, test.
+# The operator's page: install what is locked, check types, build, test.
 #   console.sh          everything; the browser tests run against the real service
 #   console.sh build    only console/dist
 # Nothing is written outside the checkout: see .local/ and console/.

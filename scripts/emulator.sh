@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs ministack, pinned, under .local/emulator: the second engine of the tests, and the AWS of the rehearsal. It expands
+# Installs ministack, locked, under .local/emulator: the second engine of the tests, and the AWS of the rehearsal. It expands
 # templates with the SAM translator beside it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec scripts/venv.sh .local/emulator ministack==1.5.33 aws-sam-translator==1.115.0 cryptography==50.0.2
+exec scripts/venv.sh .local/emulator emulator

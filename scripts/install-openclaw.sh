@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Install the pinned Node and OpenClaw under .local/openclaw. Does nothing when they are there.
+# Install the locked Node and OpenClaw (scripts/locks/npm) under .local/openclaw. Does nothing when they are there.
 # Prints one clear sentence and exits non-zero when a download fails.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 DIR="$ROOT/.local/openclaw"
-NODE_VERSION=24.21.0
-OPENCLAW_VERSION=2026.9.6
+LOCKS="$ROOT/scripts/locks/npm"
 NODE="$DIR/bin/node"
-STAMP="$DIR/installed-$NODE_VERSION-$OPENCLAW_VERSION"
-[ -f "$STAMP" ] && [ -x "$NODE" ] && exit 0
+there() { cmp -s "$LOCKS/$1/package-lock.json" "$DIR/$2/package-lock.json"; }
+there node node && there openclaw app && [ -x "$NODE" ] && exit 0
 
 fail() { echo "install-openclaw: $*" >&2; exit 1; }
 command -v npm >/dev/null || fail "npm is not on PATH; install Node.js with npm first"
-mkdir -p "$DIR/bin" "$DIR/node" "$DIR/app"
+mkdir -p "$DIR/bin"
+new="$DIR/new.$$"
+trap 'rm -rf "$new"' EXIT
 
 # `step TEXT COMMAND...`: run quietly, say what is going on every 15 seconds, show the log only on failure.
 step() {
@@ -25,24 +26,32 @@ step() {
   done
   wait "$pid" || { tail -n 20 "$log" >&2; fail "$text failed; the lines above are from $log"; }
 }
-npm_install() { npm --prefix "$1" install "$2" --no-audit --no-fund --no-save --loglevel=error; }
+# `ci NAME`: exactly what the lock file names, each package compared with its digest. No package runs a script of its own
+# during the installation, since such a script can download what no digest covers.
+ci() {
+  mkdir -p "$new/$1"
+  cp "$LOCKS/$1/package.json" "$LOCKS/$1/package-lock.json" "$new/$1/"
+  npm --prefix "$new/$1" ci --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+# A gateway that runs meanwhile goes on: the files that it has not read yet are missing for an instant only.
+replace() {
+  rm -rf "${DIR:?}/$2.old"
+  [ ! -e "$DIR/$2" ] || mv "$DIR/$2" "$DIR/$2.old"
+  mv "$new/$1" "$DIR/$2"
+  rm -rf "${DIR:?}/$2.old"
+}
 
-step "installing Node $NODE_VERSION" npm_install "$DIR/node" "node@$NODE_VERSION"
-binary="$DIR/node/node_modules/node/bin/node"
-if [ ! -x "$binary" ]; then
-  # The package places its binary in an install script. Where scripts are switched off, take the platform package.
-  case "$(uname -s)-$(uname -m)" in
-    Linux-x86_64) platform=linux-x64 ;;
-    Linux-aarch64) platform=linux-arm64 ;;
-    Darwin-arm64) platform=darwin-arm64 ;;
-    *) fail "no Node package is known for $(uname -s) $(uname -m)" ;;
-  esac
-  step "installing Node $NODE_VERSION for $platform" npm_install "$DIR/node" "node-$platform@$NODE_VERSION"
-  binary="$DIR/node/node_modules/node-$platform/bin/node"
-fi
-[ -x "$binary" ] || fail "npm installed Node $NODE_VERSION but its binary is missing"
-ln -sf "$binary" "$NODE"
+case "$(uname -s)-$(uname -m)" in
+  Linux-x86_64) platform=linux-x64 ;;
+  Linux-aarch64) platform=linux-arm64 ;;
+  *) fail "no Node package is locked for $(uname -s) $(uname -m)" ;;
+esac
+step "installing Node" ci node
+[ -x "$new/node/node_modules/node-$platform/bin/node" ] || fail "npm installed Node for $platform but its binary is missing"
+replace node node
+ln -sf "$DIR/node/node_modules/node-$platform/bin/node" "$NODE"
 export PATH="$DIR/bin:$PATH"
-step "installing OpenClaw $OPENCLAW_VERSION (650 MB)" npm_install "$DIR/app" "openclaw@$OPENCLAW_VERSION"
-[ -f "$DIR/app/node_modules/openclaw/openclaw.mjs" ] || fail "npm installed OpenClaw but openclaw.mjs is missing"
-touch "$STAMP"
+step "installing OpenClaw (650 MB)" ci openclaw
+[ -f "$new/openclaw/node_modules/openclaw/openclaw.mjs" ] || fail "npm installed OpenClaw but openclaw.mjs is missing"
+step "preparing OpenClaw" npm --prefix "$new/openclaw" rebuild openclaw --ignore-scripts=false --foreground-scripts --loglevel=error
+replace openclaw app

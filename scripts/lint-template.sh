@@ -3,5 +3,5 @@
 # and checks the functions' rights. With --roles it writes docs/operate/roles.md; without, it checks that the page is still true.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-scripts/venv.sh .local/template-lint aws-sam-translator==1.115.0 cfn-lint==1.58.0
+scripts/venv.sh .local/template-lint template-lint
 exec .local/template-lint/bin/python scripts/lint_template.py "$@"

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# venv.sh FOLDER PACKAGE==VERSION...: a virtual environment with exactly these packages in it. Does nothing when it is there.
+# venv.sh FOLDER NAME: a virtual environment with exactly what scripts/locks/python/NAME.txt names, each wheel compared with its
+# digest. Does nothing when it is there. Only wheels: what builds a source archive is not in the lock file.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/need.sh python3
 dir=$1
-shift
-want="$*"
+lock=scripts/locks/python/$2.txt
 fail() { echo "make: $*" >&2; exit 1; }
-[ "$(cat "$dir/installed" 2>/dev/null)" != "$want" ] || exit 0
-echo "  installing $want ..." >&2
+[ -f "$lock" ] || fail "there is no $lock"
+! cmp -s "$lock" "$dir/installed.txt" || exit 0
+echo "  installing $lock ..." >&2
 mkdir -p "$dir"
-python3 -m venv "$dir" >/dev/null || fail "python3 cannot make a virtual environment; install its venv module"
-"$dir/bin/pip" install --quiet --disable-pip-version-check "$@" >"$dir/install.log" 2>&1 ||
-  { tail -n 5 "$dir/install.log" >&2; fail "$want cannot be installed; read $dir/install.log"; }
-echo "$want" >"$dir/installed"
+python3 -m venv --clear "$dir" >/dev/null || fail "python3 cannot make a virtual environment; install its venv module"
+"$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement "$lock" \
+  >"$dir/install.log" 2>&1 || { tail -n 5 "$dir/install.log" >&2; fail "$lock cannot be installed; read $dir/install.log"; }
+cp "$lock" "$dir/installed.txt"
