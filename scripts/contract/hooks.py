@@ -1,0 +1,61 @@
+"""What a schema cannot say, said to Schemathesis: which requests need something fresh, and which refusals are about state."""
+
+import re
+
+import schemathesis
+from request_id import request_id
+from schemathesis.core.failures import Failure
+from schemathesis.specs.openapi import checks
+
+# Codes that name the state of the table, a clock, a seal, or free-form JSON. A request that fits the schema may get them; one
+# that gets a code which is not here, and is no conflict or missing right, does not fit what the service takes.
+BEYOND_A_SCHEMA = {
+    "approval_expired": "the time to decide",
+    "arguments_invalid": "the schema that the catalogue has for this tool",
+    "arguments_not_showable": "the canonical length of free-form arguments",
+    "body_number": "numbers within free-form arguments",
+    "body_too_deep": "the depth of free-form arguments",
+    "body_too_large": "the length of the whole body",
+    "cursor_invalid": "the seal of a cursor",
+    "deadline_invalid": "the clock",
+    "idempotency_key_reused": "what the id was used for before",
+    "not_after_invalid": "the clock",
+    "request_id_expired": "the clock",
+    "request_id_in_future": "the clock",
+    "ring_over": "the work that the ring was given out with",
+}
+UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", re.IGNORECASE)
+
+
+def beyond_a_schema(case, problem):
+    if problem.get("code") in BEYOND_A_SCHEMA:
+        return True
+    if case.operation.definition.raw.get("operationId") != "submitJob" or problem.get("code") != "body_invalid":
+        return False
+    # A reference must be to an earlier step (the problem then has `pointer`), and the turns share one conversation.
+    return "pointer" in problem or conversations(case.body) > 1
+
+
+def conversations(body):
+    steps = body.get("steps", []) if isinstance(body, dict) else []
+    turns = [step for step in steps if isinstance(step, dict) and "conversation" in step]
+    return len({(turn["conversation"], turn.get("agent", "main")) for turn in turns})
+
+
+@schemathesis.check
+def takes_what_fits(ctx, response, case):
+    """`positive_data_acceptance`, but for refusals that no schema can foresee."""
+    try:
+        return checks.positive_data_acceptance(ctx, response, case)
+    except Failure:
+        if response.status_code in (400, 410, 413, 422) and beyond_a_schema(case, response.json()):
+            return None
+        raise
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """An id that was written down is too old to start a job: one of now takes its place."""
+    if case.headers and UUID7.match(str(case.headers.get("Idempotency-Key", ""))):
+        case.headers["Idempotency-Key"] = request_id()
+
