@@ -1,6 +1,6 @@
 # Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run engines console miniprogram test rehearse drill deploy fmt lint openclaw build lint-template dashboard
+.PHONY: help demo run engines console miniprogram contract test rehearse drill deploy fmt lint openclaw build lint-template dashboard
 PORT ?= 8787
 ARGS ?=
 STAGE ?= test
@@ -24,6 +24,10 @@ engines: ## Table and queue alone, with the environment for `cargo lambda watch`
 
 test: ## Format check, lints, every test, the real gateway included
 	@scripts/test.sh $(TEST_FLAGS)
+
+contract: ## Hold the service against openapi.yaml with generated requests (ARGS="--cases 150" takes longer)
+	@scripts/prepare.sh
+	@scripts/contract.sh $(ARGS)
 
 rehearse: ## Build, deploy, update, roll back, restore and delete the whole service, against an emulator of AWS
 	@scripts/rehearse.sh

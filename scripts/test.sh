@@ -33,7 +33,7 @@ part() {
 # Thousands of lines stand between a failure and the end of a run: what it said is said again there.
 said() {
   printf '\n-- what "%s" said of its failure (all of it: %s)\n' "$1" "$logs/$1.part.log"
-  grep -nE -A12 "^test .* FAILED|panicked at|overflowed its stack|^error|^failures:|^not ok|^✖| failed$" "$logs/$1.part.log" | tail -n 120
+  grep -nE -A12 "^test .* FAILED|panicked at|overflowed its stack|^error|^failures:|^not ok|^✖| failed$|^locks:|^error\[|^- ST[0-9]+" "$logs/$1.part.log" | tail -n 120
 }
 skip() {
   printf '\n== %s\n   SKIPPED: %s\n' "$1" "$2"
@@ -106,10 +106,14 @@ real_gateway() {
   node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
 }
 
+# Generated requests against `local run --dev`, a minute and a half.
+contract() { part "contract" scripts/contract.sh; }
+
 # Most of it is waiting for deployments, sweeps and checkpoints.
 rehearse() { part "rehearsal" scripts/rehearse.sh; }
 
 lane fetch
+part "locks, licences, advisories" scripts/locks/check
 part "format" cargo fmt --all --check
 part "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 # All at once: no part that runs beside another has anything left to build.
@@ -124,11 +128,12 @@ for target in "${targets[@]}"; do [ "$target" = gateway ] || quick+=(--test "$ta
 lane real_gateway
 [ -z "$rehearsal" ] || lane rehearse
 part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
+lane contract
 lane second_engine
 part "Rust, documentation" cargo test --workspace --locked --doc
 node_tests "scripts" scripts/*.test.mjs
 node_tests "journal" openclaw-plugin/test/*.test.mjs
-join second_engine real_gateway
+join second_engine real_gateway contract
 [ -z "$rehearsal" ] || join rehearse
 
 count() { cut -f1 "$outcomes" | grep -cx "$1"; }

@@ -7,7 +7,7 @@ import tomllib
 
 LOCKS = pathlib.Path(__file__).resolve().parent
 ROOT = LOCKS.parents[1]
-NPM = [*sorted(LOCKS.glob("npm/*/package-lock.json")), ROOT / "console/package-lock.json"]
+NPM = [*sorted(LOCKS.glob("npm/*/package-lock.json")), *(ROOT / folder / "package-lock.json" for folder in ("console", "miniprogram/client"))]
 PYTHON = sorted(LOCKS.glob("python/*.txt"))
 # `name==1.2 ; marker \`, a requirement as uv writes it.
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")

@@ -49,7 +49,7 @@ async fn a_workflow_is_recorded_step_by_step_and_says_what_comes_from_where() {
     let app = App::start().await;
     let alice = app.login("alice").await;
     let body = steps(&[
-        json!({"tool":"ledger_read","arguments":{},"deadline_s":60}),
+        json!({"tool":"ledger_read","arguments":{},"deadline_s":60.0}),
         json!({"message":["Sum up: ", from(0, "/notes")],"conversation":"trip","deadline_s":120}),
         say("Something else"),
         json!({"tool":"ledger_append","arguments":{"note":from(1, "/reply")}}),

@@ -116,12 +116,17 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact as a double, which is its point")]
+    #[expect(clippy::cast_possible_truncation, reason = "a whole double of at most 2^53 - 1 is exact as an integer")]
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         // serde_json turns integers beyond 64 bits into doubles, so magnitude is checked here as well.
-        match Number::from_f64(value) {
-            Some(number) if value.abs() <= MAX_SAFE as f64 => Ok(Value::Number(number)),
-            _ => Err(self.refuse(JsonFault::Number)),
+        if value.abs() > MAX_SAFE as f64 {
+            return Err(self.refuse(JsonFault::Number));
         }
+        // `60.0` is the integer 60 to JSON Schema and to JavaScript: a field of whole numbers must take it as well.
+        if value.fract() == 0.0 {
+            return Ok(Value::Number((value as i64).into()));
+        }
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| self.refuse(JsonFault::Number))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -188,5 +193,10 @@ mod tests {
         let two = parse("{ \"a\": \"é\", \"b\": 1 }".as_bytes()).unwrap();
         assert_eq!(canonical(&one), canonical(&two));
         assert_eq!(canonical(&one), "{\"a\":\"é\",\"b\":1}".as_bytes());
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        assert_eq!(parse(b"[60.0, 6e1, -0.0, 0.5]").unwrap(), json!([60, 60, 0, 0.5]));
     }
 }
