@@ -12,6 +12,10 @@ fail() { echo "make: $*" >&2; exit 1; }
 echo "  installing $lock ..." >&2
 mkdir -p "$dir"
 python3 -m venv --clear "$dir" >/dev/null || fail "python3 cannot make a virtual environment; install its venv module"
-"$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement "$lock" \
-  >"$dir/install.log" 2>&1 || { tail -n 5 "$dir/install.log" >&2; fail "$lock cannot be installed; read $dir/install.log"; }
+# The lock is the whole of it, so nothing is resolved; `check` says if something were missing.
+install() {
+  "$dir/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement "$lock" &&
+    "$dir/bin/pip" check
+}
+install >"$dir/install.log" 2>&1 || { tail -n 5 "$dir/install.log" >&2; fail "$lock cannot be installed; read $dir/install.log"; }
 cp "$lock" "$dir/installed.txt"
