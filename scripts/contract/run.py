@@ -25,6 +25,8 @@ WHO = {
     "user": ["--exclude-operation-id", "logOut", "--exclude-tag", "operators"],
     "operator": ["--include-tag", "operators"],
 }
+# The security scheme of openapi.yaml that each has a token for.
+SCHEME = {"user": "session", "operator": "operator"}
 JOBS = [
     {"tool": "ledger_append", "arguments": {"note": "two coffees"}},
     {"message": "What did I note?", "conversation": "notes"},
@@ -54,25 +56,25 @@ def prepare(host):
     return {"anonymous": None, "user": user, "operator": operator}, exist
 
 
-def configuration(exist, cases):
-    """The settings, with values that exist for every second case."""
+def configuration(who, token, exist, cases):
+    """The settings, with the token where the document asks for one, and with values that exist for every second case."""
     text = f"seed = {SEED}\n" + (HERE / "schemathesis.toml").read_text(encoding="utf-8").replace("CASES", str(cases))
     for place, values in exist.items():
         text += f'\n[dictionaries."{place}"]\nvalues = {json.dumps(values)}\n'
     text += "\n[parameters]\n"
     for place in exist:
         text += f'"{place}" = {{ dictionary = "{place}", probability = 0.5 }}\n'
-    file = HOME / "schemathesis.toml"
+    if token:
+        text += f'\n[auth.openapi]\n{SCHEME[who]} = {{ bearer = "{token}" }}\n'
+    file = HOME / f"{who}.toml"
     file.write_text(text, encoding="utf-8")
     return file
 
 
-def run(host, who, token, config):
+def run(host, who, config):
     """One run. Answers what it counted, and what it found."""
     report = HOME / f"{who}.json"
     command = [ST, "--config-file", config, "run", service.ROOT / "openapi.yaml", "--url", host.url, "--report", "json", "--report-json-path", report, *WHO[who]]
-    if token:
-        command += ["--header", f"Authorization: Bearer {token}"]
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE)}
     with open(HOME / f"{who}.log", "w", encoding="utf-8") as log:
         code = subprocess.run([str(word) for word in command], stdout=log, stderr=subprocess.STDOUT, cwd=HOME, env=environment).returncode
@@ -94,8 +96,8 @@ def main():
     service.LOCAL = options.local
     with service.Service(HOME) as host:
         tokens, exist = prepare(host)
-        config = configuration(exist, options.cases)
-        failed = [who for who in options.who or WHO if not run(host, who, tokens[who], config)]
+        configured = {who: configuration(who, tokens[who], exist, options.cases) for who in options.who or WHO}
+        failed = [who for who, config in configured.items() if not run(host, who, config)]
     for who in failed:
         print(f"\n-- {HOME}/{who}.log\n{(HOME / f'{who}.log').read_text(encoding='utf-8')}")
     sys.exit(1 if failed else 0)
