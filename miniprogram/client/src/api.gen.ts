@@ -43,8 +43,7 @@ export interface components {
             /** @constant */
             token_type: "Bearer";
             expires_at: components["schemas"]["Timestamp"];
-            /** Format: uuid */
-            user_id: string;
+            user_id: components["schemas"]["UserId"];
         };
         Submission: (components["schemas"]["CallStep"] & components["schemas"]["Times"]) | ({
             message?: string;
@@ -97,7 +96,7 @@ export interface components {
             /** @constant */
             cancel_requested?: true;
             next_poll_ms?: number;
-            support_code: string;
+            support_code: components["schemas"]["SupportCode"];
             not_after: components["schemas"]["Timestamp"];
             deadline?: components["schemas"]["Timestamp"];
             created_at: components["schemas"]["Timestamp"];
@@ -362,6 +361,9 @@ export interface components {
                 title: string;
             }[];
         };
+        SupportCode: string;
+        /** Format: uuid */
+        UserId: string;
     };
     responses: never;
     parameters: never;
