@@ -15,6 +15,7 @@ use crate::{
     service::{Claim, Login, Options, Service},
 };
 
+mod mini_program;
 mod transcript;
 mod turns;
 mod workflow;
@@ -88,7 +89,8 @@ async fn show(service: &Service, gateway: &Gateway) -> Result<(), Failure> {
     ask_badly(&mut transcript, &client, gateway).await?;
     verify_audit(&mut transcript, &client, &id).await?;
     turns::show(&mut transcript, &client, gateway).await?;
-    workflow::show(&mut transcript, &client, gateway).await
+    workflow::show(&mut transcript, &client, gateway).await?;
+    mini_program::show(&mut transcript, &client, &service.base_url, gateway).await
 }
 
 async fn log_in(transcript: &mut Transcript, anybody: &Client) -> Result<Client, Failure> {
