@@ -47,6 +47,9 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
     all_: [],
     add_: (wanted) => {
       const intent: Intent = Object.assign({ id: requestId(clock.now_()), seen: clock.seen_ }, wanted);
+      // Those of somebody who has not been back for days make room: nothing of theirs can begin any more.
+      const gone = ({ user, id }: Intent): boolean => !!user && user !== wanted.user && timeOf(id) < clock.now_() - 2 * DAY_MS;
+      if (wanted.user && intents.all_.length >= most) intents.all_ = intents.all_.filter((other) => !gone(other));
       const { length } = intents.all_;
       if (length >= most || JSON.stringify([...intents.all_, intent]).length > MOST_LETTERS) {
         throw phoneError("outbox_full", `${length} intents are open`);

@@ -225,6 +225,23 @@ test("the outbox is bounded", () => {
   assert.throws(() => stand().client.submit("ledger_append", { note: "x".repeat(400_000) }), { code: "outbox_full" });
 });
 
+test("what another user has left behind for days makes room when there is none", async () => {
+  const s = stand({ maxIntents: 2 });
+  await s.run(s.client.login());
+  s.phone.connect(false);
+  for (const note of ["a", "b"]) s.client.submit("ledger_append", { note });
+  s.phone.kill();
+  s.phone.user = "bob";
+  s.service.revoke("alice");
+  await s.time.advance(3 * DAY_MS);
+  s.phone.connect(true);
+  const client = s.restart();
+  await s.run(client.login());
+  const bobs = client.submit("ledger_append", { note: "bob's" });
+  await s.time.until(() => bobs.over);
+  assert.deepEqual(s.service.ledger.map(({ note }) => note), ["bob's"]);
+});
+
 test("an outbox that cannot be read is an empty one", async () => {
   const s = stand();
   for (const value of ["{", "null", "[]", '{"all":7}', "7"]) {
