@@ -3,7 +3,9 @@
 # Prints one clear sentence and exits non-zero when a download fails.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-DIR="$ROOT/.local/openclaw"
+mkdir -p "$ROOT/.local/openclaw/bin"
+# npm finds no lock file in a folder that is reached by a link, as `.local` of a second work tree is.
+DIR="$(cd "$ROOT/.local/openclaw" && pwd -P)"
 LOCKS="$ROOT/scripts/locks/npm"
 NODE="$DIR/bin/node"
 there() { cmp -s "$LOCKS/$1/package-lock.json" "$DIR/$2/package-lock.json"; }
@@ -11,7 +13,6 @@ there node node && there openclaw app && [ -x "$NODE" ] && exit 0
 
 fail() { echo "install-openclaw: $*" >&2; exit 1; }
 command -v npm >/dev/null || fail "npm is not on PATH; install Node.js with npm first"
-mkdir -p "$DIR/bin"
 new="$DIR/new.$$"
 trap 'rm -rf "$new"' EXIT
 
