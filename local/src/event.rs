@@ -4,19 +4,20 @@ use std::net::SocketAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{header, request::Parts};
-use platform::runtime::World;
+use platform::{
+    http::routes::{PathParameters, Route},
+    runtime::World,
+};
 use serde_json::{Map, Value, json};
 
-use crate::routes::Route;
-
-/// The host of every event. Nobody reads it, so it is not the client's.
+/// The host of every event. No function reads it, so it is not the client's.
 const HOST: &str = "localhost";
 
 /// The event that API Gateway would send.
 pub(crate) fn event(
     world: &World,
     route: &Route,
-    open: &[(&str, &str)],
+    open: &PathParameters<'_>,
     parts: &Parts,
     body: &[u8],
     peer: SocketAddr,
@@ -27,14 +28,14 @@ pub(crate) fn event(
     headers.insert("host".to_owned(), HOST.into());
     let mut event = json!({
         "version": "2.0",
-        "routeKey": format!("{} {}", route.method, route.path),
+        "routeKey": route.name,
         "rawPath": path,
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "headers": headers,
-        "pathParameters": open.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect::<Map<_, _>>(),
+        "pathParameters": open.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>(),
         "requestContext": {
             "accountId": "local", "apiId": "local", "stage": "$default",
-            "routeKey": format!("{} {}", route.method, route.path),
+            "routeKey": route.name,
             "domainName": HOST, "domainPrefix": "local",
             "requestId": world.nonce(),
             "timeEpoch": world.now().millis(),
@@ -75,17 +76,18 @@ fn headers(parts: &Parts) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::Function;
     use lambda_http::Body;
     use lambda_http::{RequestExt, request::RequestContext};
-    use platform::http_event::HttpEvent;
-
-    const ROUTE: Route = Route { method: "POST", path: "/v1/jobs", function: Function::EdgeAuth };
+    use platform::{
+        http::routes::{self, Found},
+        http_event::HttpEvent,
+    };
 
     fn seen(request: http::request::Builder, body: &[u8]) -> lambda_http::Request {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let peer = "192.0.2.7:4711".parse().unwrap();
-        let event = event(&World::system(), &ROUTE, &[("request_id", "some")], &parts, body, peer);
+        let Found::Route(route, open) = routes::find("POST", "/v1/jobs/some/cancel") else { panic!("no such route") };
+        let event = event(&World::system(), route, &open, &parts, body, peer);
         serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request().unwrap()
     }
 

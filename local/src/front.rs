@@ -19,7 +19,10 @@ use hyper::body::{Body as HttpBody, Incoming};
 use lambda_http::Body;
 use operator::Operator;
 use platform::{
-    http::{Answer, ApiError, Code},
+    http::{
+        Answer, ApiError, Code,
+        routes::{self, Found, Function},
+    },
     http_event::HttpEvent,
     runtime::World,
     telemetry::{self, Asked},
@@ -31,7 +34,6 @@ use crate::{
     console::Console,
     event::event,
     listener::{self, Server},
-    routes::{self, Found, Function},
 };
 
 /// The most that is kept of a body before anybody looks at it. Functions take less and say so themselves; API Gateway takes
@@ -146,7 +148,7 @@ impl Functions {
         let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
             Found::Route(route, open) => (route, open),
             Found::OtherMethods(methods) => {
-                return self.refuse(ApiError::other_method(methods.join(", ")), Some(body.len()), began);
+                return self.refuse(ApiError::other_method(methods), Some(body.len()), began);
             }
             Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };
@@ -162,7 +164,7 @@ impl Functions {
         };
         // In a box: the compiler gives up on a future of so many futures.
         let answer = Box::pin(async {
-            match route.function {
+            match route.function() {
                 Function::EdgeAuth => self.edge_auth.handle(request).await,
                 Function::Status => self.status.handle(request).await,
                 Function::Operator => self.operator.handle(request).await,

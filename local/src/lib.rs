@@ -26,7 +26,6 @@ pub mod rekey;
 pub mod ring;
 pub mod rotate;
 pub mod rotation;
-pub mod routes;
 pub mod schedule;
 pub mod secret_store;
 pub mod secrets;

@@ -8,8 +8,10 @@ use serde_json::json;
 #[test]
 fn every_route_of_the_service_is_in_the_document_and_back() {
     let document = Contract::of_the_checkout().document();
-    let served: BTreeSet<(String, String)> =
-        local::routes::ROUTES.iter().map(|route| (route.method.to_lowercase(), route.path.to_owned())).collect();
+    let served: BTreeSet<(String, String)> = platform::http::routes::ROUTES
+        .iter()
+        .map(|route| (route.method.to_lowercase(), route.path.to_owned()))
+        .collect();
     let mut written = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in
@@ -150,11 +152,11 @@ fn cargo_lambda_routes_as_the_service_does() {
     let file = integration_tests::mini_gateway::checkout().join("Cargo.toml");
     let manifest: toml::Table = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
-    for route in local::routes::ROUTES {
-        let function = match route.function {
-            local::routes::Function::EdgeAuth => "edge-auth",
-            local::routes::Function::Status => "status",
-            local::routes::Function::Operator => "operator",
+    for route in platform::http::routes::ROUTES {
+        let function = match route.function() {
+            platform::http::routes::Function::EdgeAuth => "edge-auth",
+            platform::http::routes::Function::Status => "status",
+            platform::http::routes::Function::Operator => "operator",
         };
         let found = match &router[route.path] {
             toml::Value::String(name) => name.clone(),
@@ -166,6 +168,6 @@ fn cargo_lambda_routes_as_the_service_does() {
         };
         assert_eq!(found, function, "{} {}", route.method, route.path);
     }
-    let paths: BTreeSet<&str> = local::routes::ROUTES.iter().map(|route| route.path).collect();
+    let paths: BTreeSet<&str> = platform::http::routes::ROUTES.iter().map(|route| route.path).collect();
     assert_eq!(router.keys().map(String::as_str).collect::<BTreeSet<_>>(), paths);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use local::routes::{Function, ROUTES};
+use platform::http::routes::{Function, ROUTES};
 use serde_json::Value;
 
 use crate::document::Template;
@@ -40,7 +40,7 @@ fn served() -> BTreeMap<String, String> {
     };
     ROUTES
         .iter()
-        .map(|route| (format!("{} {}", route.method, route.path), function(route.function).to_owned()))
+        .map(|route| (format!("{} {}", route.method, route.path), function(route.function()).to_owned()))
         .collect()
 }
 

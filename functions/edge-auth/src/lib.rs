@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use domain::{
     access::session::{Session, SessionSigner, SessionVerifier},
-    conversation::ConversationName,
-    ids::{DigestKey, RequestId},
+    ids::DigestKey,
     policy::{Policy, PolicyFault},
 };
-use http::Method;
 use lambda_http::Request;
 use platform::{
     config::EdgeAuthConfig,
-    http::{Answer, ApiError, Code, bearer},
+    http::{
+        Answer, ApiError, bearer,
+        routes::{self, EdgeCall, Routed},
+    },
     non_empty::Listed,
     queue::Queue,
     runtime::World,
@@ -74,32 +75,6 @@ pub enum StartError {
     Client(#[from] BadWechatClient),
 }
 
-/// Where a request goes.
-enum Route {
-    LogIn,
-    LogOut,
-    Submit,
-    Approval(Option<RequestId>),
-    Cancel(Option<RequestId>),
-    EndConversation(Option<ConversationName>),
-    Ring,
-}
-
-impl Route {
-    /// Method and path with placeholders.
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::LogIn => "POST /v1/sessions",
-            Self::LogOut => "DELETE /v1/sessions",
-            Self::Submit => "POST /v1/jobs",
-            Self::Approval(_) => "POST /v1/jobs/{request_id}/approval",
-            Self::Cancel(_) => "POST /v1/jobs/{request_id}/cancel",
-            Self::EndConversation(_) => "DELETE /v1/conversations/{conversation}",
-            Self::Ring => "POST /v1/rings",
-        }
-    }
-}
-
 impl EdgeAuth {
     /// Wires it; builds every client once.
     pub fn new(config: EdgeAuthConfig, world: World) -> Result<Self, StartError> {
@@ -130,22 +105,20 @@ impl EdgeAuth {
     }
 
     async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-        let route = route(request)?;
-        asked.route = route.name();
-        match route {
-            Route::LogIn => log_in::log_in(self, request, asked).await,
-            Route::LogOut => log_out::log_out(self, request, asked).await,
-            Route::Submit => submit::submit(self, request, asked).await,
-            Route::Approval(id) => {
-                asked.request_id = id;
-                approval::approval(self, request, id, asked).await
+        let Routed { call, name, open } = routes::route(request)?;
+        asked.route = name;
+        asked.request_id = open.text("request_id").parse().ok();
+        match call {
+            EdgeCall::LogIn => log_in::log_in(self, request, asked).await,
+            EdgeCall::LogOut => log_out::log_out(self, request, asked).await,
+            EdgeCall::Submit => submit::submit(self, request, asked).await,
+            EdgeCall::Approval => approval::approval(self, request, asked.request_id, asked).await,
+            EdgeCall::Cancel => cancel::cancel(self, request, asked.request_id, asked).await,
+            EdgeCall::EndConversation => {
+                let name = open.text("conversation").parse().ok();
+                end_conversation::end_conversation(self, request, name, asked).await
             }
-            Route::Cancel(id) => {
-                asked.request_id = id;
-                cancel::cancel(self, request, id, asked).await
-            }
-            Route::EndConversation(name) => end_conversation::end_conversation(self, request, name, asked).await,
-            Route::Ring => ring_back::ring_back(self, request, asked).await,
+            EdgeCall::Wake => ring_back::ring_back(self, request, asked).await,
         }
     }
 
@@ -180,50 +153,5 @@ impl EdgeAuth {
             })
         };
         self.secrets.get(&self.world, make).await
-    }
-}
-
-fn route(request: &Request) -> Result<Route, ApiError> {
-    let path = lambda_http::RequestExt::raw_http_path(request);
-    let path = if path.is_empty() { request.uri().path() } else { path };
-    let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
-    match (parts.as_slice(), request.method()) {
-        (["v1", "sessions"], &Method::POST) => Ok(Route::LogIn),
-        (["v1", "sessions"], &Method::DELETE) => Ok(Route::LogOut),
-        (["v1", "jobs"], &Method::POST) => Ok(Route::Submit),
-        (["v1", "jobs", id, "approval"], &Method::POST) => Ok(Route::Approval(id.parse().ok())),
-        (["v1", "jobs", id, "cancel"], &Method::POST) => Ok(Route::Cancel(id.parse().ok())),
-        (["v1", "conversations", name], &Method::DELETE) => Ok(Route::EndConversation(name.parse().ok())),
-        (["v1", "rings"], &Method::POST) => Ok(Route::Ring),
-        // The methods that the path takes, those of other functions included.
-        (["v1", "sessions"], _) => Err(ApiError::other_method("DELETE, POST")),
-        (["v1", "jobs"], _) => Err(ApiError::other_method("GET, POST")),
-        (["v1", "rings"] | ["v1", "jobs", _, "approval" | "cancel"], _) => Err(ApiError::other_method("POST")),
-        (["v1", "conversations", _], _) => Err(ApiError::other_method("DELETE")),
-        _ => Err(ApiError::new(Code::NotFound)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lambda_http::Body;
-
-    #[test]
-    fn another_method_is_told_which_ones_the_path_takes() {
-        for (path, methods) in [
-            ("/v1/sessions", "DELETE, POST"),
-            ("/v1/jobs", "GET, POST"),
-            ("/v1/jobs/x/approval", "POST"),
-            ("/v1/jobs/x/cancel", "POST"),
-            ("/v1/conversations/x", "DELETE"),
-            ("/v1/rings", "POST"),
-        ] {
-            let mut request = Request::new(Body::Empty);
-            *request.method_mut() = Method::PATCH;
-            *request.uri_mut() = path.parse().unwrap();
-            let Err(error) = route(&request) else { panic!("{path}") };
-            assert_eq!(error.into_answer().headers()["allow"], methods, "{path}");
-        }
     }
 }

@@ -14,7 +14,7 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{self, Answer, ApiError, Code},
+    http::{self, Answer, ApiError, Code, routes::OperatorCall},
     metrics::Metric,
     queue::Bell,
     telemetry::Asked,
@@ -30,7 +30,6 @@ use crate::{
     fault,
     lists::{Of, Page},
     one_job::named,
-    routes::Route,
     words::{self, Reason},
 };
 
@@ -125,7 +124,7 @@ pub(crate) async fn decide(
     let (user, id) = named(code, asked)?;
     let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "note"?: 1 to 200 characters}"#;
     let body: Body = words::read(request, expected)?;
-    operator.may_about(caller, Route::Decide, user, Code::ApprovalOwnRequest).await?;
+    operator.may_about(caller, OperatorCall::Decide, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
     let approved = body.decision == Choice::Approve;
     let said = Said { approved, digest: body.digest, by: DecidedBy::Operator(caller.known.id) };
@@ -167,8 +166,8 @@ async fn stands(operator: &Operator, caller: &Caller, standing: Standing, job: &
     Err(match standing {
         Standing::AsDecided => return answer(operator, job).await,
         Standing::DecidedOtherwise => ApiError::new(Code::ApprovalDecided),
-        Standing::OtherDigest => operator.refuse(caller, Route::Decide, Code::ApprovalDigestMismatch).await,
-        Standing::Lapsed => operator.refuse(caller, Route::Decide, Code::ApprovalExpired).await,
+        Standing::OtherDigest => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalDigestMismatch).await,
+        Standing::Lapsed => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalExpired).await,
         // A user's own question is none for an operator. Never met: what is open was decided.
         Standing::OtherApprover | Standing::Open | Standing::NotAsked => {
             ApiError::new(Code::ApprovalNotAsked).with("job_status", view::status(job.state))

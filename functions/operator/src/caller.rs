@@ -10,13 +10,13 @@ use domain::{
 };
 use http::HeaderMap;
 use platform::{
-    http::{ApiError, Code, bearer},
+    http::{ApiError, Code, bearer, routes::OperatorCall},
     metrics::Metric,
     telemetry::Asked,
 };
 use store::{KnownOperator, TableError};
 
-use crate::{Operator, fault, routes::Route};
+use crate::{Operator, fault};
 
 /// An operator who may do what they ask for.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Operator {
     pub(crate) async fn caller(
         &self,
         headers: &HeaderMap,
-        route: Route,
+        call: OperatorCall,
         asked: &mut Asked<'_>,
     ) -> Result<Caller, ApiError> {
         let identity = self.identify(headers).await?;
@@ -73,8 +73,8 @@ impl Operator {
         };
         asked.operator_id = Some(known.id);
         let caller = Caller { identity, known };
-        if !self.may(id, &caller.identity.roles, route.action(), false) {
-            return Err(self.refuse(&caller, route, Code::OperatorForbidden).await);
+        if !self.may(id, &caller.identity.roles, call.action(), false) {
+            return Err(self.refuse(&caller, call, Code::OperatorForbidden).await);
         }
         Ok(caller)
     }
@@ -106,8 +106,8 @@ impl Operator {
     /// The answer to a call that is not permitted, or not to be had: recorded, once in a minute for the same call and code, so
     /// that one operator cannot fill a chain that is kept for ever; only calls that are refused at the same moment are each
     /// recorded. What cannot be recorded changes no refusal.
-    pub(crate) async fn refuse(&self, caller: &Caller, route: Route, code: Code) -> ApiError {
-        match self.record_refusal(caller, route.name(), code.text()).await {
+    pub(crate) async fn refuse(&self, caller: &Caller, call: OperatorCall, code: Code) -> ApiError {
+        match self.record_refusal(caller, call.name(), code.text()).await {
             Ok(()) => ApiError::new(code),
             Err(_) => ApiError::new(code).because(Reason("the refusal could not be recorded".to_owned())),
         }
@@ -131,14 +131,14 @@ impl Operator {
     pub(crate) async fn may_about(
         &self,
         caller: &Caller,
-        route: Route,
+        call: OperatorCall,
         user: UserId,
         code: Code,
     ) -> Result<(), ApiError> {
-        if self.may(caller.known.id, &caller.identity.roles, route.action(), caller.is(user)) {
+        if self.may(caller.known.id, &caller.identity.roles, call.action(), caller.is(user)) {
             return Ok(());
         }
-        Err(self.refuse(caller, route, code).await)
+        Err(self.refuse(caller, call, code).await)
     }
 
     /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.

@@ -5,11 +5,14 @@
 //! itself (a decision, a resolution, a mode that is set already) is answered as the first time, and recorded once.
 
 use domain::policy::{OperatorPolicy, Policy, PolicyFault};
-use lambda_http::{Request, RequestExt};
+use lambda_http::Request;
 use platform::{
     config::OperatorConfig,
     dead_letters::DeadLetters,
-    http::{Answer, ApiError, Code},
+    http::{
+        Answer, ApiError, Code,
+        routes::{self, OperatorCall, Routed},
+    },
     jwks::{BadJwksClient, Jwks},
     metrics::history::History,
     queue::Queue,
@@ -29,12 +32,10 @@ mod lists;
 mod me;
 mod one_job;
 mod resolution;
-mod routes;
 mod users;
 mod words;
 
 use charts::Charts;
-use routes::{Found, Route};
 
 /// The function, wired.
 #[derive(Debug)]
@@ -97,36 +98,32 @@ impl Operator {
     }
 
     async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-        let raw = request.raw_http_path();
-        let path = if raw.is_empty() { request.uri().path() } else { raw };
-        let (route, open) = match routes::find(request.method(), path) {
-            Found::Route(route, open) => (route, open),
-            Found::OtherMethods(methods) => return Err(ApiError::other_method(methods)),
-            Found::Nothing => return Err(ApiError::new(Code::NotFound)),
-        };
-        asked.route = route.name();
-        let caller = &self.caller(request.headers(), route, asked).await?;
-        match route {
-            Route::Me => Ok(me::me(self, caller)),
-            Route::AddOwnUser => me::add_user(self, caller, request).await,
-            Route::Approvals => approvals::list(self, caller, request).await,
-            Route::Jobs => jobs::by_state(self, request).await,
-            Route::Job => one_job::show(self, open, asked).await,
-            Route::Decide => approvals::decide(self, caller, request, open, asked).await,
-            Route::Resolve => resolution::resolve(self, caller, request, open, asked).await,
-            Route::UserJobs => jobs::of_user(self, request, open, asked).await,
-            Route::Revoke => users::revoke(self, caller, request, open, asked).await,
-            Route::Groups => users::set_groups(self, caller, request, open, asked).await,
-            Route::Refusals => users::refusals(self, open, asked).await,
-            Route::DeadLetters => dead_letters::list(self).await,
-            Route::Replay => dead_letters::replay(self, caller, request).await,
-            Route::Controls => controls::show(self).await,
-            Route::SetMode => controls::set_mode(self, caller, request).await,
-            Route::SetTool => controls::set_tool(self, caller, request, open).await,
-            Route::OpenTool => controls::open_tool(self, caller, request, open).await,
-            Route::Audit => audit::operators(self, request).await,
-            Route::Checkpoints => audit::checkpoints(self, request).await,
-            Route::Metrics => charts::show(self, request).await,
+        let Routed { call, name, open } = routes::route(request)?;
+        asked.route = name;
+        // No path of an operator leaves more than one segment open.
+        let open = open.iter().next().map_or("", |(_, segment)| segment);
+        let caller = &self.caller(request.headers(), call, asked).await?;
+        match call {
+            OperatorCall::Me => Ok(me::me(self, caller)),
+            OperatorCall::AddOwnUser => me::add_user(self, caller, request).await,
+            OperatorCall::Approvals => approvals::list(self, caller, request).await,
+            OperatorCall::Jobs => jobs::by_state(self, request).await,
+            OperatorCall::Job => one_job::show(self, open, asked).await,
+            OperatorCall::Decide => approvals::decide(self, caller, request, open, asked).await,
+            OperatorCall::Resolve => resolution::resolve(self, caller, request, open, asked).await,
+            OperatorCall::UserJobs => jobs::of_user(self, request, open, asked).await,
+            OperatorCall::Revoke => users::revoke(self, caller, request, open, asked).await,
+            OperatorCall::Groups => users::set_groups(self, caller, request, open, asked).await,
+            OperatorCall::Refusals => users::refusals(self, open, asked).await,
+            OperatorCall::DeadLetters => dead_letters::list(self).await,
+            OperatorCall::Replay => dead_letters::replay(self, caller, request).await,
+            OperatorCall::Controls => controls::show(self).await,
+            OperatorCall::SetMode => controls::set_mode(self, caller, request).await,
+            OperatorCall::SetTool => controls::set_tool(self, caller, request, open).await,
+            OperatorCall::OpenTool => controls::open_tool(self, caller, request, open).await,
+            OperatorCall::Audit => audit::operators(self, request).await,
+            OperatorCall::Checkpoints => audit::checkpoints(self, request).await,
+            OperatorCall::Metrics => charts::show(self, request).await,
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{Answer, ApiError, Code},
+    http::{Answer, ApiError, Code, routes::OperatorCall},
     metrics::Metric,
     telemetry::Asked,
 };
@@ -21,7 +21,6 @@ use crate::{
     caller::Caller,
     fault,
     one_job::named,
-    routes::Route,
     words::{self, Reason},
 };
 
@@ -45,7 +44,7 @@ pub(crate) async fn resolve(
 ) -> Result<Answer, ApiError> {
     let (user, id) = named(code, asked)?;
     let Body { happened, note } = words::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
-    operator.may_about(caller, Route::Resolve, user, Code::OperatorForbidden).await?;
+    operator.may_about(caller, OperatorCall::Resolve, user, Code::OperatorForbidden).await?;
     let mut recorded = false;
     for _ in 0..TRIES {
         let job = operator.job(user, id).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::{audit::OperatorEvent, ids::UserId};
 use lambda_http::Request;
 use platform::{
-    http::{self, Answer, ApiError, Code},
+    http::{self, Answer, ApiError, Code, routes::OperatorCall},
     telemetry::Asked,
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,6 @@ use crate::{
     caller::Caller,
     fault,
     one_job::Head,
-    routes::Route,
     words::{self, Reason},
 };
 
@@ -108,7 +107,7 @@ pub(crate) async fn set_groups(
     if groups.len() > GROUPS_AT_MOST {
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
     }
-    operator.may_about(caller, Route::Groups, user_id, Code::OperatorForbidden).await?;
+    operator.may_about(caller, OperatorCall::Groups, user_id, Code::OperatorForbidden).await?;
     let groups: BTreeSet<String> = groups.into_iter().map(|group| group.0).collect();
     let now = operator.table.user(user_id).await.map_err(fault)?.ok_or_else(|| ApiError::new(Code::NotFound))?;
     if now.groups != groups {

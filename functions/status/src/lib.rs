@@ -4,7 +4,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ::http::Method;
 use domain::{
     access::{service_mode::Controls, session::SessionVerifier},
     ids::{DigestKey, RequestId, UserId},
@@ -12,10 +11,13 @@ use domain::{
     limits::admission::UserState,
     policy::{Policy, PolicyFault},
 };
-use lambda_http::{Request, RequestExt};
+use lambda_http::Request;
 use platform::{
     config::StatusConfig,
-    http::{Answer, ApiError, Code, bearer},
+    http::{
+        Answer, ApiError, Code, bearer,
+        routes::{self, PathParameters, Routed, StatusCall},
+    },
     non_empty::Listed,
     runtime::World,
     secrets::{Secrets, SecretsError, StatusSecrets},
@@ -33,10 +35,7 @@ mod health;
 mod list_conversations;
 mod list_jobs;
 mod query;
-mod routes;
 mod tools;
-
-use routes::Route;
 
 /// The function, wired.
 #[derive(Debug)]
@@ -102,32 +101,29 @@ impl Status {
     }
 
     async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-        let route = Route::find(path(request)).ok_or_else(|| ApiError::new(Code::NotFound))?;
-        if request.method() != Method::GET {
-            return Err(ApiError::other_method(route.allow()));
-        }
-        asked.route = route.name();
-        match route {
-            Route::Live => Ok(health::live()),
-            Route::Ready => Ok(health::ready(self).await),
-            Route::Jobs => list_jobs::list_jobs(self, request, self.user(request, asked).await?).await,
-            Route::Job(id) => {
+        let Routed { call, name, open } = routes::route(request)?;
+        asked.route = name;
+        match call {
+            StatusCall::Live => Ok(health::live()),
+            StatusCall::Ready => Ok(health::ready(self).await),
+            StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, asked).await?).await,
+            StatusCall::Job => {
                 let user = self.user(request, asked).await?;
-                get_job::get_job(self, request, user, named(id, asked)?).await
+                get_job::get_job(self, request, user, request_id(&open, asked)?).await
             }
-            Route::Step(id, place) => {
+            StatusCall::Step => {
                 let user = self.user(request, asked).await?;
-                get_step::get_step(self, user, named(id, asked)?, place).await
+                get_step::get_step(self, user, request_id(&open, asked)?, open.text("place")).await
             }
-            Route::Audit(id) => {
+            StatusCall::Audit => {
                 let user = self.user(request, asked).await?;
-                audit::audit(self, user, named(id, asked)?).await
+                audit::audit(self, user, request_id(&open, asked)?).await
             }
-            Route::Conversations => {
+            StatusCall::Conversations => {
                 list_conversations::list_conversations(self, request, self.user(request, asked).await?).await
             }
-            Route::Tools => Ok(tools::tools(self, &self.standing(request, asked).await?)),
-            Route::Agents => Ok(agents::agents(self, &self.standing(request, asked).await?)),
+            StatusCall::Tools => Ok(tools::tools(self, &self.standing(request, asked).await?)),
+            StatusCall::Agents => Ok(agents::agents(self, &self.standing(request, asked).await?)),
         }
     }
 
@@ -179,16 +175,10 @@ impl Status {
 }
 
 /// The job that a path names. An id that is none is an id that nobody has.
-fn named(id: &str, asked: &mut Asked<'_>) -> Result<RequestId, ApiError> {
-    let id = id.parse().map_err(|_| ApiError::new(Code::NotFound))?;
+fn request_id(open: &PathParameters<'_>, asked: &mut Asked<'_>) -> Result<RequestId, ApiError> {
+    let id = open.text("request_id").parse().map_err(|_| ApiError::new(Code::NotFound))?;
     asked.request_id = Some(id);
     Ok(id)
-}
-
-/// The path as it was sent; the URI's has been through a parser that takes `..` for a step up.
-fn path(request: &Request) -> &str {
-    let raw = request.raw_http_path();
-    if raw.is_empty() { request.uri().path() } else { raw }
 }
 
 /// A table that does not answer passes; an item of the wrong shape does not.

@@ -16,6 +16,7 @@ pub mod bearer;
 pub mod body;
 pub mod query;
 pub mod retry_after;
+pub mod routes;
 
 /// An answer of any function.
 pub type Answer = Response<Body>;

@@ -20,7 +20,7 @@ fn values(dimension: Dimension) -> Vec<String> {
     match dimension {
         Dimension::Function => list(&["edge-auth", "worker", "status", "sweep"]),
         Dimension::Route => {
-            let routes = local::routes::ROUTES.iter().map(|route| format!("{} {}", route.method, route.path));
+            let routes = platform::http::routes::ROUTES.iter().map(|route| format!("{} {}", route.method, route.path));
             routes.chain(["other".to_owned()]).collect()
         }
         Dimension::Code => {

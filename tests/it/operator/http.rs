@@ -108,10 +108,11 @@ async fn a_body_has_a_size_and_a_shape() {
 async fn each_path_takes_its_methods_and_no_other() {
     let app = App::start().await;
     let zhang = app.operator("zhang", &["admin"]);
-    for route in local::routes::ROUTES.iter().filter(|route| route.path.starts_with("/v1/operator/")) {
+    for route in platform::http::routes::ROUTES.iter().filter(|route| route.path.starts_with("/v1/operator/")) {
         let path = route.path.replace("{job}", &"A".repeat(43)).replace("{user_id}", "x").replace("{name}", "x");
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
-            let taken = local::routes::ROUTES.iter().any(|other| other.path == route.path && other.method == method);
+            let taken =
+                platform::http::routes::ROUTES.iter().any(|other| other.path == route.path && other.method == method);
             let reply = zhang.0.send(method, &path, &[("content-type", "application/json")], b"{}").await;
             assert_eq!(reply.status.as_u16() == 405, !taken, "{method} {path}: {}", reply.body);
             assert!(taken || !reply.header("allow").is_empty());

@@ -40,7 +40,10 @@ fn calls() -> Vec<(&'static str, String, Value, &'static str)> {
 #[tokio::test]
 async fn each_call_is_for_its_role_and_those_above_it() {
     let app = App::start().await;
-    assert_eq!(calls().len(), local::routes::ROUTES.iter().filter(|r| r.path.starts_with("/v1/operator/")).count());
+    assert_eq!(
+        calls().len(),
+        platform::http::routes::ROUTES.iter().filter(|r| r.path.starts_with("/v1/operator/")).count()
+    );
     let roles = ["viewer", "approver", "admin"];
     let ladder = |role: &str| roles.iter().position(|known| *known == role).unwrap();
     for role in roles {

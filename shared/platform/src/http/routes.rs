@@ -1,0 +1,372 @@
+//! The routes of the public API: the only list of methods and paths. What the API gateway's configuration says in the cloud,
+//! `local` reads here, and tests compare `openapi.yaml`, `template.yaml` and the router of `cargo lambda watch` with it.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use domain::policy::OperatorAction;
+use lambda_http::{Request, RequestExt};
+use matchit::Router;
+
+use crate::http::{ApiError, Code};
+
+/// A function behind HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// Every client write.
+    EdgeAuth,
+    /// Every client read.
+    Status,
+    /// Every call of an operator.
+    Operator,
+}
+
+/// One route. `{name}` in its path stands for one non-empty segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: &'static str,
+    /// Method and path, as logs and metrics name the route.
+    pub name: &'static str,
+    /// What the route calls.
+    pub call: Call,
+}
+
+/// What a route calls, by the function that answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// A write of a client.
+    EdgeAuth(EdgeCall),
+    /// A read of a client.
+    Status(StatusCall),
+    /// A call of an operator.
+    Operator(OperatorCall),
+}
+
+impl Route {
+    /// The function that answers it.
+    pub const fn function(&self) -> Function {
+        match self.call {
+            Call::EdgeAuth(_) => Function::EdgeAuth,
+            Call::Status(_) => Function::Status,
+            Call::Operator(_) => Function::Operator,
+        }
+    }
+}
+
+macro_rules! routes {
+    ($($(#[$about:meta])* $function:ident as $calls:ident {
+        $($(#[$doc:meta])* $name:ident = $method:ident $path:literal;)*
+    })*) => {
+        $(
+            $(#[$about])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub enum $calls { $($(#[$doc])* $name,)* }
+
+            impl $calls {
+                /// Method and path, as logs and metrics name the route.
+                pub const fn name(self) -> &'static str {
+                    match self { $(Self::$name => concat!(stringify!($method), " ", $path),)* }
+                }
+            }
+
+            impl FunctionCall for $calls {
+                fn of(call: Call) -> Option<Self> {
+                    if let Call::$function(call) = call { Some(call) } else { None }
+                }
+            }
+        )*
+
+        /// Every route.
+        pub const ROUTES: &[Route] = &[$($(Route {
+            method: stringify!($method),
+            path: $path,
+            name: concat!(stringify!($method), " ", $path),
+            call: Call::$function($calls::$name),
+        },)*)*];
+    };
+}
+
+/// The calls of one function.
+pub trait FunctionCall: Sized {
+    /// The call, if it is one of this function.
+    fn of(call: Call) -> Option<Self>;
+}
+
+routes! {
+    /// Writes of a client.
+    EdgeAuth as EdgeCall {
+        /// Exchange a login code for a session.
+        LogIn = POST "/v1/sessions";
+        /// End every session of the user.
+        LogOut = DELETE "/v1/sessions";
+        /// Submit a job.
+        Submit = POST "/v1/jobs";
+        /// Approve or reject the call that a job waits with.
+        Approval = POST "/v1/jobs/{request_id}/approval";
+        /// Cancel a job.
+        Cancel = POST "/v1/jobs/{request_id}/cancel";
+        /// Delete a conversation.
+        EndConversation = DELETE "/v1/conversations/{conversation}";
+        /// Webhook of the gateway's journal: a turn has progress to show.
+        Wake = POST "/v1/rings";
+    }
+    /// Reads of a client.
+    Status as StatusCall {
+        /// A user's jobs.
+        Jobs = GET "/v1/jobs";
+        /// One job.
+        Job = GET "/v1/jobs/{request_id}";
+        /// One step of a job, by its index.
+        Step = GET "/v1/jobs/{request_id}/steps/{place}";
+        /// A job's audit chain.
+        Audit = GET "/v1/jobs/{request_id}/audit";
+        /// A user's conversations.
+        Conversations = GET "/v1/conversations";
+        /// The tools that the user may call.
+        Tools = GET "/v1/tools";
+        /// The agents that the user may talk to.
+        Agents = GET "/v1/agents";
+        /// Whether the process answers.
+        Live = GET "/healthz";
+        /// Whether the service works.
+        Ready = GET "/readyz";
+    }
+    /// Calls of an operator.
+    Operator as OperatorCall {
+        /// The caller, and what they may do.
+        Me = GET "/v1/operator/me";
+        /// Name a user id as the operator's own.
+        AddOwnUser = POST "/v1/operator/me/users";
+        /// The approval requests that operators decide.
+        Approvals = GET "/v1/operator/approvals";
+        /// Jobs by state.
+        Jobs = GET "/v1/operator/jobs";
+        /// One job with its audit chain.
+        Job = GET "/v1/operator/jobs/{job}";
+        /// Approve or reject.
+        Decide = POST "/v1/operator/jobs/{job}/approval";
+        /// Record what became of an unknown job.
+        Resolve = POST "/v1/operator/jobs/{job}/resolution";
+        /// A user's jobs.
+        UserJobs = GET "/v1/operator/users/{user_id}/jobs";
+        /// End a user's sessions.
+        Revoke = POST "/v1/operator/users/{user_id}/revocation";
+        /// Set a user's groups.
+        Groups = PUT "/v1/operator/users/{user_id}/groups";
+        /// The calls that a user was refused.
+        Refusals = GET "/v1/operator/users/{user_id}/refusals";
+        /// Messages that no worker could decide.
+        DeadLetters = GET "/v1/operator/dead-letters";
+        /// Send them again.
+        Replay = POST "/v1/operator/dead-letters/replay";
+        /// The service mode and the switches of the tools.
+        Controls = GET "/v1/operator/controls";
+        /// Set the service mode.
+        SetMode = PUT "/v1/operator/controls/mode";
+        /// Set the mode of one tool.
+        SetTool = PUT "/v1/operator/controls/tools/{name}";
+        /// Unlock a destructive tool for some minutes, or lock it again.
+        OpenTool = PUT "/v1/operator/controls/tools/{name}/opening";
+        /// The audit chain of what operators did.
+        Audit = GET "/v1/operator/audit";
+        /// The signed checkpoints of the audit chains.
+        Checkpoints = GET "/v1/operator/checkpoints";
+        /// Charts.
+        Metrics = GET "/v1/operator/metrics";
+    }
+}
+
+impl OperatorCall {
+    /// What an operator must be permitted to do for this call.
+    pub const fn action(self) -> OperatorAction {
+        match self {
+            Self::Decide => OperatorAction::Decide,
+            Self::Resolve
+            | Self::Revoke
+            | Self::Groups
+            | Self::Replay
+            | Self::SetMode
+            | Self::SetTool
+            | Self::OpenTool => OperatorAction::Administer,
+            Self::Me
+            | Self::AddOwnUser
+            | Self::Approvals
+            | Self::Jobs
+            | Self::Job
+            | Self::UserJobs
+            | Self::Refusals
+            | Self::DeadLetters
+            | Self::Controls
+            | Self::Audit
+            | Self::Checkpoints
+            | Self::Metrics => OperatorAction::View,
+        }
+    }
+}
+
+/// The segments of a path that its route leaves open, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathParameters<'a>(Vec<(&'static str, &'a str)>);
+
+impl<'a> PathParameters<'a> {
+    /// The segment of this name as it was sent; empty if the route has none of that name.
+    pub fn text(&self, name: &str) -> &'a str {
+        self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Names and segments.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        self.0.iter().copied()
+    }
+}
+
+/// Outcome of looking a request up.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// The route, and the segments that its path leaves open.
+    Route(&'static Route, PathParameters<'a>),
+    /// The path takes other methods: these, in alphabetical order.
+    OtherMethods(String),
+    /// No route has this path.
+    Nothing,
+}
+
+/// The routes of each path.
+static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
+    let mut router = Router::new();
+    for path in ROUTES.iter().map(|route| route.path).collect::<BTreeSet<_>>() {
+        let routes = ROUTES.iter().filter(|route| route.path == path).collect();
+        // Two paths that cannot be told apart are a fault of the list above; the test of every route finds it.
+        drop(router.insert(path, routes));
+    }
+    router
+});
+
+/// Finds the route of a request. The path is compared as it was sent, without decoding.
+pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
+    let Ok(matched) = BY_PATH.at(path) else { return Found::Nothing };
+    match matched.value.iter().find(|route| route.method == method) {
+        Some(route) => {
+            let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            let open = names.filter_map(|name| Some((name, matched.params.get(name)?)));
+            Found::Route(route, PathParameters(open.collect()))
+        }
+        None => Found::OtherMethods(methods(matched.value)),
+    }
+}
+
+fn methods(routes: &[&'static Route]) -> String {
+    let methods: BTreeSet<&str> = routes.iter().map(|route| route.method).collect();
+    methods.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A request at the function that answers it.
+#[derive(Debug)]
+pub struct Routed<'a, C> {
+    /// What it calls.
+    pub call: C,
+    /// Method and path of its route.
+    pub name: &'static str,
+    /// The segments that the path leaves open.
+    pub open: PathParameters<'a>,
+}
+
+/// Finds which of its calls a request makes at a function. A route of another function counts as another method, since the
+/// path exists.
+pub fn route<C: FunctionCall>(request: &Request) -> Result<Routed<'_, C>, ApiError> {
+    // The path as it was sent: the URI's parser resolves `..`, so that another route would be found than the API gateway's.
+    let raw = request.raw_http_path();
+    let path = if raw.is_empty() { request.uri().path() } else { raw };
+    match find(request.method().as_str(), path) {
+        Found::Route(route, open) => match C::of(route.call) {
+            Some(call) => Ok(Routed { call, name: route.name, open }),
+            None => {
+                Err(ApiError::other_method(BY_PATH.at(path).map_or_else(|_| String::new(), |at| methods(at.value))))
+            }
+        },
+        Found::OtherMethods(methods) => Err(ApiError::other_method(methods)),
+        Found::Nothing => Err(ApiError::new(Code::NotFound)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_under_its_own_method_and_path() {
+        for route in ROUTES {
+            let name = |part: &'static str| part.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+            let open: Vec<_> = route.path.split('/').filter_map(name).map(|name| (name, "some-id")).collect();
+            let path: Vec<&str> = route.path.split('/').map(|part| name(part).map_or(part, |_| "some-id")).collect();
+            assert_eq!(
+                find(route.method, &path.join("/")),
+                Found::Route(route, PathParameters(open)),
+                "{}",
+                route.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_known_path_with_another_method_names_the_methods_it_takes() {
+        for (path, methods) in [
+            ("/v1/jobs", "GET, POST"),
+            ("/v1/sessions", "DELETE, POST"),
+            ("/v1/jobs/x/cancel", "POST"),
+            ("/v1/conversations/x", "DELETE"),
+            ("/v1/operator/controls/mode", "PUT"),
+            ("/healthz", "GET"),
+        ] {
+            assert_eq!(find("PATCH", path), Found::OtherMethods(methods.to_owned()), "{path}");
+        }
+        assert_eq!(find("get", "/healthz"), Found::OtherMethods("GET".to_owned()));
+    }
+
+    #[test]
+    fn a_route_of_another_function_is_another_method() {
+        let mut request = Request::new(lambda_http::Body::Empty);
+        *request.uri_mut() = http::Uri::from_static("/v1/jobs");
+        let error = route::<EdgeCall>(&request).expect_err("GET /v1/jobs is answered by status");
+        assert_eq!(error.into_answer().headers()["allow"], "GET, POST");
+    }
+
+    #[test]
+    fn any_other_path_is_not_found() {
+        for path in [
+            "",
+            "/",
+            "*",
+            "/v1",
+            "v1/jobs",
+            "/V1/jobs",
+            "/v1/jobs/",
+            "/v1/jobs//audit",
+            "/v1/jobs/a/b",
+            "/v1/jobs/a/audit/",
+            "/v1/jobs/a/b/audit",
+            "/v1/jobs/a/steps",
+            "/v1/jobs/a/steps/",
+            "/v1/jobs//steps/0",
+            "/v1/jobs/a/steps/0/",
+            "/v1/jobs/a/steps/0/result",
+            "/v1/conversations/",
+            "/v1/tools/",
+            "/v1/agents/main",
+            "/healthz/",
+            "/healthz/x",
+            "//healthz",
+            "/v1/operator",
+            "/v1/operator/",
+            "/v1/operator/me/",
+            "/v1/operator/jobs/",
+            "/v1/operator/jobs//approval",
+            "/v1/operator/jobs/x/y",
+            "//v1/operator/me",
+        ] {
+            assert_eq!(find("GET", path), Found::Nothing, "{path}");
+        }
+    }
+}
