@@ -1,6 +1,6 @@
 # Everything a newcomer needs. Nothing is written outside the checkout: see .local/ and target/.
 .DEFAULT_GOAL := help
-.PHONY: help demo run engines console miniprogram contract test rehearse drill deploy fmt lint openclaw build lint-template dashboard
+.PHONY: help check soak demo run engines console miniprogram contract test rehearse drill deploy fmt lint openclaw build lint-template dashboard
 PORT ?= 8787
 ARGS ?=
 STAGE ?= test
@@ -21,6 +21,12 @@ run: ## The service on http://127.0.0.1:8787 until Ctrl-C (PORT= and ARGS= are p
 engines: ## Table and queue alone, with the environment for `cargo lambda watch`
 	@scripts/prepare.sh --without-openclaw
 	@exec $(LOCAL) engines $(ARGS)
+
+check: ## Format, lints, unit tests and the flows of a job: the loop while you edit
+	@scripts/check.sh
+
+soak: ## The fault sweeps whole, of which `make test` takes a sample
+	SOAK=1 cargo test --workspace --locked --test it -- --nocapture crashes:: chaos:: policy:: approvals::faults approvals::races
 
 test: ## Format check, lints, every test, the real gateway included
 	@scripts/test.sh $(TEST_FLAGS)

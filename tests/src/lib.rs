@@ -12,6 +12,7 @@ pub mod delays;
 pub mod faults;
 pub mod mini_gateway;
 pub mod operator;
+pub mod sample;
 pub mod secrets_manager;
 
 pub use app::{App, Setup};
@@ -21,3 +22,4 @@ pub use contract::Contract;
 pub use faults::{Fault, Faults};
 pub use mini_gateway::MiniGateway;
 pub use operator::OperatorClient;
+pub use sample::Sample;

@@ -1,0 +1,37 @@
+//! How much of a fault sweep a run of the tests takes: a sample per change, everything in `make soak`.
+
+use platform::runtime::World;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// A choice among the numbered cases of a sweep.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    whole: bool,
+    seed: u64,
+}
+
+impl Sample {
+    /// The sample of this run, printed with the command that repeats it. `SOAK=1` takes every case. `SAMPLE_SEED` chooses the
+    /// sample; without it the day does, so that each case of a sweep runs within a few days.
+    #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
+    pub fn of_this_run() -> Self {
+        let day = World::system().now().millis() / DAY_MS;
+        let seed = std::env::var("SAMPLE_SEED").ok().map(|text| text.parse().expect("SAMPLE_SEED is a number"));
+        let sample = Self {
+            whole: std::env::var("SOAK").is_ok_and(|value| value == "1"),
+            seed: seed.unwrap_or_else(|| day.unsigned_abs()),
+        };
+        match sample.whole {
+            true => println!("every case (SOAK=1)"),
+            false => println!("a sample of the cases: repeat with SAMPLE_SEED={}, take all with SOAK=1", sample.seed),
+        }
+        sample
+    }
+
+    /// Whether a case is taken, where one in `one_in` is.
+    pub const fn takes(&self, case: u64, one_in: u64) -> bool {
+        self.whole || (self.seed.wrapping_add(case)) % one_in == 0
+    }
+}
