@@ -44,6 +44,8 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
       return { userId, expiresAt };
     },
     logout: async () => {
+      // What is open would log in again.
+      engine.hide_();
       await call("DELETE", "/v1/sessions");
       sessions.drop_();
     },
@@ -52,7 +54,7 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
     submit: (tool, args, more) => add({ tool, arguments: args }, more),
     say: (message, more = {}) => {
       const { agent, conversation } = more;
-      return add(Object.assign({ message }, agent && { agent }, conversation && { conversation }), more);
+      return add({ message, ...(agent && { agent }), ...(conversation && { conversation }) }, more);
     },
     run: (steps, more) => add({ steps }, more),
     open: engine.open_,

@@ -48,6 +48,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
       const timeout = request.timeout_ ?? 15_000;
       const fail = (message: string, errno?: number): void => {
         phone_.clearTimeout(guard);
+        // Errno 600003 has this text as well: the background ended it.
         reject(phoneError(errno === DOMAIN_NOT_LISTED ? "domain_not_listed" : "offline", message, errno ? { errno } : {}));
       };
       // A phone that was suspended may never call back.
@@ -55,7 +56,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
       const task = wx.request({
         url: baseUrl.replace(/\/+$/, "") + request.path_,
         method: request.method,
-        header: Object.assign(request.body_ ? { "content-type": "application/json" } : {}, request.header_),
+        header: { ...(request.body_ ? { "content-type": "application/json" } : {}), ...request.header_ },
         ...(request.body_ ? { data: request.body_ } : {}),
         timeout,
         success: ({ statusCode, data, header }) => {

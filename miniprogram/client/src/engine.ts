@@ -3,14 +3,12 @@ import type { ServerClock } from "./clock.ts";
 import type { Connection, Reply } from "./connection.ts";
 import { phoneError } from "./errors.ts";
 import { Handle, type Owner } from "./handle.ts";
-import { type Intent, type Intents, bodyOf, judge } from "./intents.ts";
+import { type Intent, type Intents, bodyOf, judge, keyOf } from "./intents.ts";
 import { requestId, timeOf } from "./request-id.ts";
 import { type Sessions, errorOf } from "./session.ts";
 import type { ClientError, Problem, RunStep, Submission } from "./types.ts";
 
 const WAIT_S = 20;
-/** What WeChat answers to a request that the background ends. */
-const INTERRUPTED = 600003;
 const LONGEST_PAUSE_MS = 60_000;
 /** Handles of what is over that are kept for a second tap of the same intent. */
 const RECENT = 32;
@@ -143,7 +141,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       if (handle.over || /aborted$/.test(error.message)) return;
       handle.error = error;
       // The app is in the background, unless it has come back since that request was sent.
-      if ("errno" in error && error.errno === INTERRUPTED && shown === shows) engine.hide_();
+      if (/interrupted$/.test(error.message) && shown === shows) engine.hide_();
       const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** handle.failures_++) * (0.75 + Math.random() / 2);
       // What an earlier time in the foreground began says nothing about the network of now.
       if (shown === shows || error.retryAfterMs) rest(handle, error.retryAfterMs ?? pause);
@@ -157,11 +155,11 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     call_: sessions.call_,
     code_: sessions.code_,
     open_: () => handles.filter(mine),
-    add_: (body, key = JSON.stringify(body), validMs) => {
+    add_: (body, key, validMs) => {
       stopped = false;
-      const twin = (handle: Handle): boolean => handle.intent_?.key === key && mine(handle);
-      const explicit = key !== JSON.stringify(body);
-      const same = handles.find(twin) ?? recent.find((handle) => twin(handle) && (explicit || handle.young_));
+      const wanted = key ?? JSON.stringify(body);
+      const twin = (handle: Handle): boolean => !!handle.intent_ && keyOf(handle.intent_) === wanted && mine(handle);
+      const same = handles.find(twin) ?? recent.find((handle) => twin(handle) && (key || handle.young_));
       if (same) return same;
       const intent = intents.add_({ key, body, validMs, user: sessions.user_() });
       const handle = new Handle(engine, intent.id, intent);

@@ -15,8 +15,8 @@ const COPY_MS = 300_000;
 /** As it is stored: the names stay. */
 export interface Intent {
   id: string;
-  /** What makes two taps one intent. */
-  key: string;
+  /** What makes two taps one intent, where the page named it. Otherwise the body does. */
+  key?: string | undefined;
   body: Submission;
   /** Start nothing later than so many milliseconds after the id's time. */
   validMs?: number | undefined;
@@ -46,7 +46,7 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
   const intents: Intents = {
     all_: [],
     add_: (wanted) => {
-      const intent: Intent = Object.assign({ id: requestId(clock.now_()), seen: clock.seen_ }, wanted);
+      const intent: Intent = { id: requestId(clock.now_()), seen: clock.seen_, ...wanted };
       // Those of somebody who has not been back for days make room: nothing of theirs can begin any more.
       const gone = ({ user, id }: Intent): boolean => !!user && user !== wanted.user && timeOf(id) < clock.now_() - 2 * DAY_MS;
       if (wanted.user && intents.all_.length >= most) intents.all_ = intents.all_.filter((other) => !gone(other));
@@ -86,9 +86,11 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
   return intents;
 }
 
+export const keyOf = ({ key, body }: Intent): string => key ?? JSON.stringify(body);
+
 /** What is sent: always the same for one id. */
 export const bodyOf = ({ id, body, validMs }: Intent): string =>
-  JSON.stringify(validMs ? Object.assign({ not_after: timeOf(id) + validMs }, body) : body);
+  JSON.stringify(validMs ? { not_after: timeOf(id) + validMs, ...body } : body);
 
 /** `renew`: take a new id. Otherwise wait so many milliseconds, or give up and say what may have happened. */
 export type Verdict = "renew" | "not_run" | "unknown" | number;

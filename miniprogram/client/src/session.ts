@@ -129,8 +129,8 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
       for (let again = true; ; again = false) {
         const { token, userId } = await sessions.get_();
         if (user && userId !== user) throw phoneError("closed", "another user has logged in");
-        const header_ = Object.assign({ authorization: `Bearer ${token}` }, request.header_);
-        const reply = await connection.send_(Object.assign({}, request, { header_ }));
+        const header_ = { authorization: `Bearer ${token}`, ...request.header_ };
+        const reply = await connection.send_({ ...request, header_ });
         if (!again || reply.status_ !== 401 || reply.body_?.["code"] !== "no_session") return reply;
         sessions.drop_(token);
       }

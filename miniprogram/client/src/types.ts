@@ -148,7 +148,7 @@ export interface SubscribeResult {
 export interface Client {
   /** The session, from storage or by a login. One login at a time, however often it is called. */
   login(): Promise<Session>;
-  /** Ends every session of the user, on every device. Open intents stay and go on after the next login. */
+  /** Ends every session of the user, on every device. Open intents stay, and go on after the next call or `onShow`. */
   logout(): Promise<void>;
   tools(): Promise<Tool[]>;
   agents(): Promise<Agent[]>;

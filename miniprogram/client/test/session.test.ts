@@ -92,3 +92,16 @@ test("logout ends the session at the service and on the phone", async () => {
   await s.run(s.client.tools());
   assert.equal(logins(s), 2);
 });
+
+test("after a logout open intents do not log in by themselves, and go on when the user is back", async () => {
+  const s = stand();
+  s.service.tookMs = 5_000;
+  const handle = s.client.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => handle.status === "queued");
+  await s.run(s.client.logout());
+  await s.time.advance(600_000);
+  assert.equal(logins(s), 1);
+  s.client.show();
+  await s.time.until(() => handle.over, 5_000);
+  assert.deepEqual([handle.status, logins(s)], ["succeeded", 2]);
+});
