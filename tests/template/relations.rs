@@ -29,6 +29,7 @@ const RELATIONS: &[Relation] = &[
     ("retention", records_outlive_the_window_of_ids),
     ("dead letters", dead_letters_are_kept_longest),
     ("gateway load", the_gateway_takes_what_workers_send),
+    ("recursion", the_workers_chain_is_not_cut_after_16_hops),
     ("batch", a_batch_fills_the_worker_and_reports_failures),
     ("throttling", routes_that_cost_more_take_fewer),
     ("kept", table_secrets_and_checkpoints_are_kept),
@@ -151,6 +152,22 @@ fn the_gateway_takes_what_workers_send(t: &Template) -> Result<(), String> {
             "MaximumConcurrency {workers} times WORKER_CONCURRENCY {each} calls at once keep one gateway busy for {wait} s; a \
              short call is waited for {most} s"
         )
+    })
+}
+
+/// Lambda stops a function that sends to the queue which it consumes after 16 invocations in a chain, where it detects that:
+/// not in China.
+fn the_workers_chain_is_not_cut_after_16_hops(t: &Template) -> Result<(), String> {
+    let consumed = t.property("Worker", "Events/Jobs/Properties/Queue");
+    let sends_to = t.property("Worker", "Environment/Variables/QUEUE_URL");
+    if consumed["Fn::GetAtt"][0] != sends_to["Ref"] {
+        return Ok(());
+    }
+    let (given, china) = (t.property("Worker", "RecursiveLoop"), t.at("/Conditions/InChina"));
+    let wanted = json!({"Fn::If": ["InChina", {"Ref": "AWS::NoValue"}, "Allow"]});
+    let in_china = json!({"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws-cn"]});
+    hold(given == &wanted && china == &in_china, || {
+        format!("RecursiveLoop of Worker is {given}, InChina {china}: it consumes the queue that it sends to")
     })
 }
 

@@ -25,6 +25,8 @@ pub(super) fn changes() -> Vec<(&'static str, &'static str, Value, &'static str)
         ("gateway load", "/Parameters/MaximumConcurrency/MaxValue", json!(8), "MaximumConcurrency"),
         ("gateway load", "/Parameters/WorkerConcurrency/MaxValue", json!(11), "WORKER_CONCURRENCY"),
         ("batch", "/Resources/Worker/Properties/Events/Jobs/Properties/BatchSize", json!(5), "BatchSize"),
+        ("recursion", "/Resources/Worker/Properties/RecursiveLoop", json!("Terminate"), "RecursiveLoop of Worker"),
+        ("recursion", "/Conditions/InChina", json!({"Fn::Equals": [{"Ref": "AWS::Region"}, "cn-north-1"]}), "InChina"),
         (
             "batch",
             "/Resources/Worker/Properties/Events/Jobs/Properties/FunctionResponseTypes",
