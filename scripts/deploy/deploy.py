@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 
 import hosting
 import ready
-from stack import CLOUD_ERRORS, ROOT, Failure, Stack, parameters
+from stack import CLOUD_ERRORS, FUNCTIONS, ROOT, Failure, Stack, parameters
 
 LOG = ROOT / ".local/deploy/deploy.log"
 ERROR = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: (.*)")
@@ -47,9 +48,18 @@ def refuse_unknown(given):
             raise Failure(f"the template has no parameter {name}; it has {', '.join(sorted(known))}")
 
 
+def release():
+    """Commit and time: another one for each deployment, so that each publishes a version, also of the same commit."""
+    git = ["git", "describe", "--always", "--abbrev=12", "--match=", "--dirty"]
+    told = subprocess.run(git, cwd=ROOT, text=True, capture_output=True)
+    commit = told.stdout.strip() if told.returncode == 0 else "unknown"
+    return f"{commit}-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+
+
 def deploy(stack, given, built):
     refuse_unknown(given)
     hosting.refuse_china(stack, given)
+    given = {"Release": release(), **given}
     if "Arch" not in given:
         # CloudFormation keeps what a stack was given, and `sam build` would build for the template's default.
         given |= {name: value for name, value in stack.deployed_parameters().items() if name == "Arch"}
@@ -58,8 +68,21 @@ def deploy(stack, given, built):
     if not built:
         run("checking the template", ["scripts/lint-template.sh"])
         run("building the functions", ["sam", "build", *options])
+    before = live_versions(stack)
     run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
+    for role, version in before.items():
+        if stack.live(role) != version:
+            stack.note_before(role, version)
     hosting.publish(stack)
+
+
+def live_versions(stack):
+    """What serves before the deployment, to roll back to; nothing before the first."""
+    outputs = (stack.described() or {}).get("Outputs", [])
+    if {output["OutputKey"] for output in outputs}.isdisjoint(FUNCTIONS.values()):
+        return {}
+    found = {role: stack.alias(role)[0] for role in FUNCTIONS}
+    return {role: version for role, version in found.items() if version is not None}
 
 
 def main():

@@ -27,7 +27,7 @@ def aliases(stack):
         if differing:
             raise Failure(
                 f"{stack.function(role)}: {ALIAS} still runs version {stack.live(role)}, which differs from what was deployed in "
-                f"{', '.join(differing)}; it was rolled back, or a canary was; deploy again with a change"
+                f"{', '.join(differing)}; it was rolled back, or a canary was; deploy again"
             )
 
 

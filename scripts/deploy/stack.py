@@ -2,16 +2,18 @@
 
 import json
 import os
+import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import boto3
-import tomlkit
 from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 ALIAS = "live"
+# Names the version that was live before the last deployment: CodeDeploy knows nothing of deployments without a canary.
+BEFORE = "before"
 FUNCTIONS = {
     "edge-auth": "EdgeAuthFunction",
     "worker": "WorkerFunction",
@@ -30,7 +32,7 @@ class Failure(Exception):
 
 def settings(stage):
     """What samconfig.toml says of a stage: the stack's name, its region if any, and its parameters."""
-    config = tomlkit.parse((ROOT / "samconfig.toml").read_text()).unwrap()
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     if stage not in config or stage == "version":
         stages = ", ".join(name for name in config if name not in ("version", "default"))
         raise Failure(f"samconfig.toml has no stage {stage}; it has {stages}")
@@ -101,10 +103,35 @@ class Stack:
         found = [int(item["Version"]) for page in pages for item in page["Versions"] if item["Version"] != "$LATEST"]
         return sorted(found)
 
+    def alias(self, role, name=ALIAS):
+        """The version that an alias names, and those that get a part of its requests beside it; nothing without the alias."""
+        try:
+            found = self.client("lambda").get_alias(FunctionName=self.function(role), Name=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return None, []
+            raise
+        weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        return int(found["FunctionVersion"]), sorted(int(version) for version in weights)
+
     def live(self, role):
-        """The version that the alias names."""
-        alias = self.client("lambda").get_alias(FunctionName=self.function(role), Name=ALIAS)
-        return int(alias["FunctionVersion"])
+        """The version that serves."""
+        version, _ = self.alias(role)
+        if version is None:
+            raise Failure(f"{self.function(role)} has no alias {ALIAS}; deploy it first")
+        return version
+
+    def note_before(self, role, version):
+        """Remembers which version was live before another one took its place."""
+        name, client = self.function(role), self.client("lambda")
+        change = client.create_alias if self.alias(role, BEFORE)[0] is None else client.update_alias
+        change(FunctionName=name, Name=BEFORE, FunctionVersion=str(version), Description="Live before the last deployment.")
+
+    def resources(self, kind):
+        """Physical ids of the stack's resources of a type, by their logical ids."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        found = [item for page in pages for item in page["StackResourceSummaries"] if item["ResourceType"] == kind]
+        return {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in found if item.get("PhysicalResourceId")}
 
     def move(self, role, version):
         """Lets the alias name another version, all at once, whatever a canary was about to do."""

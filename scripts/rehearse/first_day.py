@@ -71,9 +71,11 @@ def with_secrets(rehearsal):
 
 
 def ready(rehearsal):
+    before = rehearsal.versions()
     code, said = rehearsal.deploy("--built")
     rehearsal.console.claims("it is ready, with a heartbeat from after the deployment", code == 0, said)
-    rehearsal.console.shows(f"versions behind `live`: {rehearsal.versions()}")
+    after = rehearsal.versions()
+    rehearsal.console.claims(f"the same build again, one URL changed: each function has a new version behind `live`, {before} -> {after}", all(after[role] > before[role] for role in after), after)
 
 
 def open_service(rehearsal):

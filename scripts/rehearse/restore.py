@@ -23,8 +23,8 @@ def back_up(rehearsal):
     for request in rehearsal.kept:
         rehearsal.succeeds("drill", request)
     table = rehearsal.stack.outputs()["TableName"]
-    # The template takes 40 characters at most: it is part of each version's description.
-    rehearsal.original, rehearsal.restored = table, f"{rehearsal.stack.name}-{time.strftime('r%m%d%H%M')}"
+    # A long name, as a person gives it in a hurry.
+    rehearsal.original, rehearsal.restored = table, f"{rehearsal.stack.name}-restored-to-the-latest-moment-{time.strftime('%Y%m%d-%H%M%S')}"
     rehearsal.rows = len(scan(rehearsal, table))
     rehearsal.stack.client("dynamodb").restore_table_to_point_in_time(
         SourceTableName=table, TargetTableName=rehearsal.restored, UseLatestRestorableTime=True

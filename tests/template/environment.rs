@@ -1,12 +1,12 @@
-//! Each function gets exactly the variables that it reads, with values that it takes; and a version of it is published for
-//! each parameter that changes what it is.
+//! Each function gets exactly the variables that it reads, with values that it takes; and each deployment publishes a version
+//! of it.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
 use platform::config::{
     self, ConfigError, EdgeAuthConfig, Env, OperatorConfig, StatusConfig, SweepConfig, WorkerConfig,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::document::{FUNCTIONS, Template};
 
@@ -33,6 +33,7 @@ fn at_default(template: &Template, value: &Value) -> String {
 /// Starts a function's configuration as its process does.
 fn start(function: &str, env: &Env<'_>) -> Result<(), ConfigError> {
     config::metrics_namespace(env)?;
+    config::release(env);
     match function {
         "EdgeAuth" => EdgeAuthConfig::from_env(env).map(drop),
         "Worker" => WorkerConfig::from_env(env).map(drop),
@@ -109,34 +110,62 @@ fn a_variable_too_many_too_few_or_unreadable_is_named() {
     }
 }
 
-/// What of a function does not go into a version of it.
-const OUTSIDE_A_VERSION: [&str; 5] =
-    ["Events", "EventInvokeConfig", "DeploymentPreference", "VersionDescription", "Role"];
+/// Lambda takes no longer description of a version.
+const LONGEST_DESCRIPTION: u64 = 256;
 
-/// The parameters that a version of the function holds, and those that its description names.
-fn held_and_named(template: &Template, function: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let mut held = template.parameters_in(template.at("/Globals/Function"));
-    let properties = template.at(&format!("/Resources/{function}/Properties")).as_object().expect("it is a mapping");
-    for (name, value) in properties {
-        if !OUTSIDE_A_VERSION.contains(&name.as_str()) {
-            held.extend(template.parameters_in(value));
+/// What keeps a deployment from publishing a version of each function, if anything does.
+fn version_fault(template: &Template) -> Option<String> {
+    let globals = template.at("/Globals/Function");
+    let release = json!({"Ref": "Release"});
+    for function in FUNCTIONS {
+        let description = template.property(function, "VersionDescription");
+        if description != &release {
+            return Some(format!(
+                "VersionDescription of {function} is {description}: two deployments could have the same"
+            ));
         }
     }
-    (held, template.parameters_in(template.property(function, "VersionDescription")))
+    let longest = template.at("/Parameters/Release/MaxLength").as_u64().unwrap_or(u64::MAX);
+    if longest > LONGEST_DESCRIPTION {
+        return Some(format!(
+            "Release may have {longest} characters, a description of a version {LONGEST_DESCRIPTION}"
+        ));
+    }
+    // Lambda publishes nothing, and the deployment fails, if neither code nor configuration differ from the last version.
+    if globals["Environment"]["Variables"]["RELEASE"] != release {
+        return Some("RELEASE is not Release: a version in which nothing is new would be refused".to_owned());
+    }
+    // Release has no default: who forgets it would deploy under the name of the deployment before.
+    if template.at("/Parameters/Release/Default") != &Value::Null {
+        return Some("Release has a Default".to_owned());
+    }
+    let own = FUNCTIONS.map(|function| (function, template.at(&format!("/Resources/{function}/Properties"))));
+    for (place, properties) in own.into_iter().chain([("Globals", globals)]) {
+        // Publishes for what Lambda does not version, a tag for instance, and Lambda refuses that.
+        if properties.get("AutoPublishAliasAllProperties").is_some() {
+            return Some(format!("AutoPublishAliasAllProperties is set in {place}"));
+        }
+    }
+    None
 }
 
 #[test]
-fn a_version_is_published_for_each_parameter_that_a_function_holds_and_for_no_other() {
-    let mut template = Template::read();
-    for function in FUNCTIONS {
-        let (held, named) = held_and_named(&template, function);
-        // One that is held and not named: the change would never reach the alias. One that is named and not held: Lambda
-        // refuses a version in which nothing is new, and the deployment fails.
-        assert_eq!(held, named, "VersionDescription of {function}");
-        assert!(named.contains("LogLevel"), "{named:?}");
+fn each_deployment_publishes_a_version_under_a_description_that_is_never_too_long() {
+    let template = Template::read();
+    assert_eq!(version_fault(&template), None);
+    let settings = json!({"Fn::Sub": "${Release} ${OperatorIssuer} ${OperatorJwks} ${ExistingTable} ${SubnetIds}"});
+    for (pointer, name, value, said) in [
+        ("/Resources/Operator/Properties", "VersionDescription", settings, "VersionDescription of Operator"),
+        ("/Globals/Function", "AutoPublishAliasAllProperties", json!(true), "Globals"),
+        ("/Resources/Operator/Properties", "AutoPublishAliasAllProperties", json!(true), "Operator"),
+        ("/Globals/Function/Environment/Variables", "RELEASE", json!("one"), "RELEASE"),
+        ("/Parameters/Release", "MaxLength", json!(300), "300"),
+        ("/Parameters/Release", "Default", json!("none"), "Default"),
+    ] {
+        let mut changed = template.clone();
+        let place = changed.0.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap();
+        place.insert(name.to_owned(), value);
+        let sentence = version_fault(&changed).unwrap_or_else(|| panic!("{pointer} {name}"));
+        assert!(sentence.contains(said), "{sentence}");
     }
-    let pointer = "/Resources/Status/Properties/Environment/Variables/LONG_POLL_MAX_S";
-    *template.0.pointer_mut(pointer).unwrap() = serde_json::json!({"Ref": "MaxInFlight"});
-    let (held, named) = held_and_named(&template, "Status");
-    assert_ne!(held, named, "the comparison sees what it compares");
 }

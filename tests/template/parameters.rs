@@ -74,6 +74,8 @@ fn the_gateway_and_wechat_are_reached_by_tls_or_on_loopback() {
 fn other_parameters_take_what_they_are_and_nothing_else() {
     let template = Template::read();
     for (parameter, good, bad) in [
+        ("Release", "0123456789ab-20261129T004431Z", "two words"),
+        ("Release", "0123456789ab-dirty-20261129T004431Z", ""),
         ("WechatAppId", "wx0123456789abcdef", "wx 1"),
         ("DomainName", "api.example.com", "https://api.example.com"),
         (
@@ -83,7 +85,7 @@ fn other_parameters_take_what_they_are_and_nothing_else() {
         ),
         ("SubnetIds", "subnet-0a1b,subnet-0c2d", "subnet-0a1b,vpc-0a1b"),
         ("SecurityGroupIds", "sg-0a1b", "default"),
-        ("ExistingTable", "restored-2026", "a/b"),
+        ("ExistingTable", "openclaw-miniprogram-prod-Table-1ABCDEFGHIJKL-restored-2026-11-29", "a/b"),
         ("AlarmEmail", "ops@example.com", "ops"),
         ("OperatorAudience", "api://openclaw-operators", "two words"),
         ("OperatorRolesClaim", "https://example.com/roles", "the roles"),

@@ -29,6 +29,11 @@ pub fn metrics_namespace(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
     }
 }
 
+/// What the deployment is called that the process belongs to: `RELEASE`. Absent where nothing is deployed, as on one host.
+pub fn release(env: &Env<'_>) -> Option<String> {
+    env.0("RELEASE")
+}
+
 /// What every function that touches the table needs.
 #[derive(Debug, Clone)]
 pub struct TableConfig {

@@ -45,6 +45,7 @@ pub const FIELDS: &[&str] = &[
     "rid",
     "journal",
     "boot",
+    "release",
 ];
 
 /// Libraries that log bodies and headers at debug and trace.
@@ -92,6 +93,8 @@ pub async fn run<E: Display + From<ConfigError>>(
     let served = async {
         let world = World::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
         world.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
+        // Every other line of this process is in the same log stream, so one line says which release wrote them.
+        tracing::info!(function, release = config::release(&env), "the function starts");
         // In a box: the compiler gives up on a future of so many futures.
         Box::pin(serve(&env, world)).await
     };
