@@ -78,6 +78,7 @@ trap 'end; exit 130' INT TERM
 fetch() {
   part "install OpenClaw" scripts/install-openclaw.sh
   part "template" scripts/lint-template.sh
+  part "deployment" scripts/test-deploy.sh
   if [ -n "$rehearsal" ]; then
     part "install what deploys" scripts/deploy-tools.sh --emulator
   else

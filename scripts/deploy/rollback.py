@@ -1,38 +1,133 @@
-"""Moves each function's alias to the version before. See scripts/rollback.sh."""
+"""Takes each function back to the version that was live before the one that is. See scripts/rollback.sh."""
 
 import argparse
 import sys
+from dataclasses import dataclass
 
-from stack import ALIAS, CLOUD_ERRORS, FUNCTIONS, Failure, Stack
+import shifts
+from stack import ALIAS, BEFORE, CLOUD_ERRORS, FUNCTIONS, Failure, Stack
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one function. `before` is what the alias `before` names; `shifts` are CodeDeploy's deployments, newest first."""
+
+    live: int
+    weighted: list
+    versions: list
+    before: int | None
+    shifts: list
+
+    @property
+    def failed(self):
+        """Versions that CodeDeploy took back, or that were stopped, and that never went all the way."""
+        succeeded = {shift.target for shift in self.shifts if shift.status == "Succeeded"}
+        return {shift.target for shift in self.shifts if shift.status in shifts.FAILED} - succeeded
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done with one function: a running deployment is stopped, or the alias gets a version."""
+
+    role: str
+    stops: str | None = None
+    version: int | None = None
 
 
 def main():
     parser = argparse.ArgumentParser(prog="rollback.sh")
     parser.add_argument("stage")
-    parser.add_argument("functions", nargs="*", metavar="function", help=", ".join(FUNCTIONS))
+    parser.add_argument("functions", nargs="*", metavar="function[=version]", help=", ".join(FUNCTIONS))
     arguments = parser.parse_args()
     try:
-        roll_back(Stack(arguments.stage), arguments.functions or list(FUNCTIONS))
+        roll_back(Stack(arguments.stage), wanted(arguments.functions))
     except Failure as failure:
         sys.exit(f"rollback: {failure}")
     except CLOUD_ERRORS as error:
         sys.exit(f"rollback: AWS did not do as asked: {error}")
 
 
-def roll_back(stack, roles):
-    """Looks at all before it moves one: half a rollback is a third release that nobody has tried."""
-    moves = []
-    for role in roles:
+def wanted(arguments):
+    """Functions, each with the version that was named for it, if any. All of them when none is named."""
+    found = {}
+    for argument in arguments or FUNCTIONS:
+        role, _, version = argument.partition("=")
         if role not in FUNCTIONS:
             raise Failure(f"there is no function {role}; there are {', '.join(FUNCTIONS)}")
-        live = stack.live(role)
-        before = [version for version in stack.versions(role) if version < live]
-        if not before:
-            raise Failure(f"{stack.function(role)} has no version before {live}; nothing was moved")
-        moves.append((role, live, before[-1]))
-    for role, live, version in moves:
-        stack.move(role, version)
-        print(f"  {stack.function(role)}: {ALIAS} {live} -> {version}", flush=True)
+        if version and not version.isdigit():
+            raise Failure(f"{version} is no version of {role}; a version is a number")
+        found[role] = int(version) if version else None
+    return found
+
+
+def known(stack, role):
+    live, weighted = stack.alias(role)
+    if live is None:
+        raise Failure(f"{stack.function(role)} has no alias {ALIAS}; deploy it first")
+    return Known(live, weighted, stack.versions(role), stack.alias(role, BEFORE)[0], shifts.of(stack, role))
+
+
+def running(facts):
+    return next((shift for shift in facts.shifts if shift.status in shifts.RUNNING), None)
+
+
+def choose(name, facts, version=None):
+    """The version to go to: one that has been live, never one that only was published."""
+    if version is not None:
+        return checked(name, facts, version)
+    if facts.weighted:
+        # Nobody shifts any more, and a part of the requests still goes elsewhere: by hand, or left over.
+        return facts.live
+    # What the live version took the place of, as CodeDeploy shifted it.
+    replaced = [shift.current for shift in facts.shifts if shift.status == "Succeeded" and shift.target == facts.live]
+    for candidate in [*replaced, facts.before]:
+        if candidate in facts.versions and candidate < facts.live and candidate not in facts.failed:
+            return candidate
+    if all(one >= facts.live for one in facts.versions):
+        raise Failure(f"{name} has no version before {facts.live}; nothing was moved")
+    raise Failure(
+        f"{name}: it is not known which version was live before {facts.live}; nothing was moved; name one that was: "
+        f"FUNCTION=VERSION, of {', '.join(str(one) for one in facts.versions if one < facts.live and one not in facts.failed) or 'none'}"
+    )
+
+
+def checked(name, facts, version):
+    if version not in facts.versions:
+        raise Failure(f"{name} has no version {version}; nothing was moved; it has {', '.join(map(str, facts.versions))}")
+    if version in facts.failed:
+        raise Failure(f"{name}: version {version} failed as a canary; nothing was moved")
+    return version
+
+
+def plan(stack, functions):
+    """Looks at all before anything is done: half a rollback is a third release that nobody has tried."""
+    facts = {role: known(stack, role) for role in functions}
+    active = [Step(role, stops=running(one).id) for role, one in facts.items() if running(one)]
+    if active:
+        # CloudFormation takes back what else its update has done, as soon as one of its deployments is stopped.
+        return active
+    status = (stack.described() or {}).get("StackStatus", "")
+    if status.endswith("_IN_PROGRESS") and "CLEANUP" not in status:
+        raise Failure(
+            f"{stack.name} is {status}, and moving aliases would race it; nothing was moved; "
+            f"aws cloudformation cancel-update-stack --stack-name {stack.name} takes the update back"
+        )
+    return [Step(role, version=choose(stack.function(role), one, functions[role])) for role, one in facts.items()]
+
+
+def roll_back(stack, functions):
+    steps = plan(stack, functions)
+    for step in steps:
+        name = stack.function(step.role)
+        if step.stops:
+            shifts.stop(stack, step.stops)
+            print(f"  {name}: the deployment {step.stops} is stopped; CodeDeploy puts {ALIAS} back", flush=True)
+        else:
+            live = stack.live(step.role)
+            stack.move(step.role, step.version)
+            print(f"  {name}: {ALIAS} {live} -> {step.version}", flush=True)
+    if any(step.stops for step in steps):
+        print(f"  CloudFormation takes the update of {stack.name} back; when it rests, scripts/deploy.sh {stack.stage} --check says what runs", flush=True)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class BrokenWorker:
         self.good = self.client.get_function_configuration(FunctionName=self.name)["Environment"]["Variables"]
         self._set({**self.good, "TABLE_NAME": "no-such-table"})
         self.version = int(self.client.publish_version(FunctionName=self.name, Description="broken on purpose")["Version"])
+        rehearsal.stack.note_before("worker", rehearsal.stack.live("worker"))
         rehearsal.stack.move("worker", self.version)
 
     def _set(self, variables):

@@ -1,0 +1,68 @@
+"""What scripts/deploy.sh gives to the deployment, and what it notes for a rollback."""
+
+import re
+import unittest
+from unittest import mock
+
+from fake_aws import Account
+
+import deploy
+from stack import FUNCTIONS, ROOT
+
+
+def parameter(name):
+    """What template.yaml says of a parameter."""
+    section = re.search(rf"^  {name}:\n((?:    .*\n)+)", (ROOT / "template.yaml").read_text(), re.M).group(1)
+    return dict(line.strip().split(": ", 1) for line in section.splitlines())
+
+
+class Deploy(unittest.TestCase):
+    def deployed(self, account, given, move=lambda: None):
+        """The commands that a deployment runs; `move` is what it does to the account."""
+        commands = []
+
+        def run(title, command):
+            commands.append(command)
+            if title == "deploying":
+                move()
+
+        with mock.patch.object(deploy, "run", run), mock.patch.object(deploy.hosting, "publish"):
+            deploy.deploy(account.stack("test"), given, built=False)
+        return commands
+
+    def test_each_deployment_has_a_release_that_the_template_takes(self):
+        release, said = deploy.release(), parameter("Release")
+        self.assertRegex(release, said["AllowedPattern"])
+        self.assertLessEqual(len(release), int(said["MaxLength"]))
+        self.assertRegex(release, r"^[0-9a-f]{12}(-dirty)?-\d{8}T\d{6}Z$")
+        for command in self.deployed(Account(), {}):
+            if command[0] == "sam":
+                self.assertTrue(any(part.startswith("Release=") for part in command), command)
+        sam = [command for command in self.deployed(Account(), {"Release": "mine"}) if command[0] == "sam"]
+        self.assertTrue(all("Release=mine" in command for command in sam), sam)
+
+    def test_what_was_live_before_is_noted_for_each_function_that_moved(self):
+        account = Account(canary=False)
+        account.publish("worker", 1, 2, live=1)
+
+        def move():
+            account.aliases["worker"]["live"] = (2, {})
+
+        self.deployed(account, {}, move)
+        self.assertEqual(account.aliases["worker"]["before"], (1, {}))
+        self.assertTrue(all("before" not in account.aliases[role] for role in FUNCTIONS if role != "worker"))
+
+    def test_a_deployment_that_fails_notes_nothing(self):
+        account = Account(canary=False)
+
+        def move():
+            account.publish("worker", 1, 2, live=2)
+            raise deploy.Failure("deploying failed")
+
+        with self.assertRaises(deploy.Failure):
+            self.deployed(account, {}, move)
+        self.assertNotIn("before", account.aliases["worker"])
+
+
+if __name__ == "__main__":
+    unittest.main()
