@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, hint::black_box, time::Duration};
 use domain::{
     access::service_mode::{Controls, Mode},
     ids::{Timestamp, UserId},
-    policy::{Asked, Policy, PolicyFiles},
+    policy::{CallQuery, Policy, PolicyFiles},
 };
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ fn main() {
     controls.service.mode = Mode::Full;
     let groups: BTreeSet<String> = ["members".to_owned(), "testers".to_owned()].into();
     let pay = json!({"amount": 500, "note": "two coffees"});
-    let asked = |tool: &'static str, arguments: &'static Value| Asked {
+    let query = |tool: &'static str, arguments: &'static Value| CallQuery {
         user_id: UserId::from_random([1; 16]),
         groups: &*Box::leak(Box::new(groups.clone())),
         tool,
@@ -69,10 +69,11 @@ fn main() {
         "first: read, parse, validate, once per process",
         best(20, || drop(black_box(Policy::parse(black_box(&files))))),
     );
-    let decide =
-        |policy: &Policy, asked: Asked<'_>| best(2000, || drop(black_box(policy.gate(&controls, black_box(&asked)))));
-    row(&format!("a read, {} policies", policy.ids().len()), decide(&policy, asked("ledger_read", nothing)));
-    row(&format!("a payment, {} policies", policy.ids().len()), decide(&policy, asked("ledger_pay", pay)));
-    row(&format!("a payment, {} policies", large.ids().len()), decide(&large, asked("ledger_pay", pay)));
-    row("a tool that nobody knows", decide(&policy, asked("exec", nothing)));
+    let decide = |policy: &Policy, query: CallQuery<'_>| {
+        best(2000, || drop(black_box(policy.gate(&controls, black_box(&query)))))
+    };
+    row(&format!("a read, {} policies", policy.ids().len()), decide(&policy, query("ledger_read", nothing)));
+    row(&format!("a payment, {} policies", policy.ids().len()), decide(&policy, query("ledger_pay", pay)));
+    row(&format!("a payment, {} policies", large.ids().len()), decide(&large, query("ledger_pay", pay)));
+    row("a tool that nobody knows", decide(&policy, query("exec", nothing)));
 }

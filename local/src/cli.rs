@@ -21,8 +21,8 @@ mod policy;
 mod run;
 mod secrets;
 mod signals;
+mod table_args;
 mod wechat_stub;
-mod which;
 
 /// Whatever ends a command early. Each is one sentence for the operator.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

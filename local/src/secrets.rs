@@ -7,13 +7,18 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use platform::runtime::World;
+use platform::runtime::Runtime;
 use serde_json::{Value, json};
 
 use crate::{
     data::{DataError, TABLE_FILE, failed, write_private},
-    rotation::{Documents, Holder},
+    secrets::rotation::{Documents, Holder},
 };
+
+pub mod rekey;
+pub mod rotate;
+pub mod rotation;
+pub mod store;
 
 /// What the document takes from outside at every start.
 #[derive(Clone)]
@@ -66,7 +71,7 @@ pub enum SecretsFault {
 }
 
 /// Makes or updates the document, and returns the WeChat app secret that is in it.
-pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, SecretsFault> {
+pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, SecretsFault> {
     let dev = given.wechat_app_secret.is_none();
     let mut document = match fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsFault::Shape(file.display().to_string()))?,
@@ -76,7 +81,7 @@ pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, Secr
             if table.try_exists().map_err(failed(&table, "read"))? {
                 return Err(SecretsFault::Lost(file.display().to_string()));
             }
-            fresh(world, dev)?
+            fresh(runtime, dev)?
         }
         Err(error) => return Err(failed(file, "read")(error).into()),
     };
@@ -93,7 +98,7 @@ pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, Secr
     accept(&mut document["openclaw"]["tokens"], &given.gateway_token);
     // Earlier versions signed no checkpoints.
     if document["checkpoints"].is_null() {
-        document["checkpoints"] = signing_keys(world)?;
+        document["checkpoints"] = signing_keys(runtime)?;
     }
     let text = serde_json::to_vec_pretty(&document).expect("a JSON value serialises");
     write_private(file, &text)?;
@@ -105,53 +110,53 @@ pub fn install(file: &Path, world: &World, given: &Given) -> Result<String, Secr
 }
 
 /// All parts in one document, as one host keeps them.
-fn fresh(world: &World, dev: bool) -> Result<Value, SecretsFault> {
-    let key = session_key(world)?;
+fn fresh(runtime: &Runtime, dev: bool) -> Result<Value, SecretsFault> {
+    let key = session_key(runtime)?;
     Ok(json!({
         "dev": dev,
         "sessions": {"active": key["kid"], "keys": [key]},
-        "logins": [random_key(world)],
-        "cursors": [random_key(world)],
-        "wechat": {"app_secrets": [random_key(world)]},
+        "logins": [random_key(runtime)],
+        "cursors": [random_key(runtime)],
+        "wechat": {"app_secrets": [random_key(runtime)]},
         "openclaw": {"tokens": []},
-        "checkpoints": signing_keys(world)?,
+        "checkpoints": signing_keys(runtime)?,
     }))
 }
 
 /// One document per function, as Secrets Manager keeps them.
-pub fn documents(world: &World, wechat_app_secret: &str, gateway_token: &str) -> Result<Documents, SecretsFault> {
-    let key = session_key(world)?;
+pub fn documents(runtime: &Runtime, wechat_app_secret: &str, gateway_token: &str) -> Result<Documents, SecretsFault> {
+    let key = session_key(runtime)?;
     let public = json!({"kid": key["kid"], "public": key["public"]});
     Ok(Documents::from([
         (
             Holder::EdgeAuth,
             json!({
                 "sessions": {"active": key["kid"], "keys": [key]},
-                "logins": [random_key(world)],
+                "logins": [random_key(runtime)],
                 "wechat": {"app_secrets": [wechat_app_secret]},
             }),
         ),
-        (Holder::Status, json!({"sessions": {"keys": [public]}, "cursors": [random_key(world)]})),
+        (Holder::Status, json!({"sessions": {"keys": [public]}, "cursors": [random_key(runtime)]})),
         (Holder::Worker, json!({"openclaw": {"tokens": [gateway_token]}})),
-        (Holder::Sweep, json!({"checkpoints": signing_keys(world)?})),
+        (Holder::Sweep, json!({"checkpoints": signing_keys(runtime)?})),
     ]))
 }
 
 /// A list of one new signing key.
-fn signing_keys(world: &World) -> Result<Value, SecretsFault> {
-    let key = session_key(world)?;
+fn signing_keys(runtime: &Runtime) -> Result<Value, SecretsFault> {
+    let key = session_key(runtime)?;
     Ok(json!({"active": key["kid"], "keys": [key]}))
 }
 
 /// 32 random bytes, as a login key or a cursor key.
-pub fn random_key(world: &World) -> String {
-    URL_SAFE_NO_PAD.encode(world.bytes::<32>())
+pub fn random_key(runtime: &Runtime) -> String {
+    URL_SAFE_NO_PAD.encode(runtime.bytes::<32>())
 }
 
 /// A new key that signs sessions or checkpoints, both halves.
-pub fn session_key(world: &World) -> Result<Value, SecretsFault> {
-    let kid = format!("k-{}", world.nonce());
-    let pair = Ed25519KeyPair::from_seed_unchecked(&world.bytes::<32>()).map_err(|_| SecretsFault::Key)?;
+pub fn session_key(runtime: &Runtime) -> Result<Value, SecretsFault> {
+    let kid = format!("k-{}", runtime.nonce());
+    let pair = Ed25519KeyPair::from_seed_unchecked(&runtime.bytes::<32>()).map_err(|_| SecretsFault::Key)?;
     let private = pair.to_pkcs8v1().map_err(|_| SecretsFault::Key)?;
     Ok(json!({
         "kid": kid,
@@ -197,24 +202,24 @@ mod tests {
     #[test]
     fn what_is_made_is_what_the_functions_read() {
         let file = directory("made").join("secrets.json");
-        let world = World::system();
-        install(&file, &world, &given(None, "token")).unwrap();
+        let runtime = Runtime::system();
+        install(&file, &runtime, &given(None, "token")).unwrap();
         let bytes = fs::read(&file).unwrap();
         let edge: EdgeSecrets = serde_json::from_slice(&bytes).unwrap();
         let status: StatusSecrets = serde_json::from_slice(&bytes).unwrap();
         let _: WorkerSecrets = serde_json::from_slice(&bytes).unwrap();
         let audience = Audience { issuer: "i".to_owned(), audience: "a".to_owned() };
-        let user = domain::ids::UserId::from_random(world.bytes());
+        let user = domain::ids::UserId::from_random(runtime.bytes());
         let signer = edge.sessions.signer(&audience).unwrap();
-        let (token, session) = signer.mint(user, world.now(), Duration::from_secs(60)).unwrap();
-        assert_eq!(status.sessions.verifier(&audience).unwrap().verify(&token, world.now()), Ok(session));
+        let (token, session) = signer.mint(user, runtime.now(), Duration::from_secs(60)).unwrap();
+        assert_eq!(status.sessions.verifier(&audience).unwrap().verify(&token, runtime.now()), Ok(session));
     }
 
     #[test]
     fn only_the_owner_may_read_it() {
         let file = directory("mode").join("secrets.json");
         for _ in 0..2 {
-            install(&file, &World::system(), &given(None, "token")).unwrap();
+            install(&file, &Runtime::system(), &given(None, "token")).unwrap();
             assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
@@ -223,9 +228,9 @@ mod tests {
     fn a_restart_keeps_keys_and_takes_the_new_token() {
         let file = directory("restart").join("secrets.json");
         let read = || -> Value { serde_json::from_slice(&fs::read(&file).unwrap()).unwrap() };
-        let secret = install(&file, &World::system(), &given(None, "one")).unwrap();
+        let secret = install(&file, &Runtime::system(), &given(None, "one")).unwrap();
         let before = read();
-        assert_eq!(install(&file, &World::system(), &given(None, "two")).unwrap(), secret);
+        assert_eq!(install(&file, &Runtime::system(), &given(None, "two")).unwrap(), secret);
         let after = read();
         assert_eq!(before["sessions"], after["sessions"]);
         assert_eq!(before["logins"], after["logins"]);
@@ -235,12 +240,12 @@ mod tests {
     #[test]
     fn a_restart_in_the_middle_of_a_rotation_keeps_both_values() {
         let file = directory("rotating").join("secrets.json");
-        install(&file, &World::system(), &given(None, "one")).unwrap();
+        install(&file, &Runtime::system(), &given(None, "one")).unwrap();
         let mut document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         document["openclaw"]["tokens"] = json!(["one", "two"]);
         fs::write(&file, document.to_string()).unwrap();
         for token in ["one", "two"] {
-            install(&file, &World::system(), &given(None, token)).unwrap();
+            install(&file, &Runtime::system(), &given(None, token)).unwrap();
             let after: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
             assert_eq!(after["openclaw"]["tokens"], json!(["one", "two"]), "started with {token}");
         }
@@ -250,26 +255,26 @@ mod tests {
     fn a_data_directory_of_an_earlier_version_stops_the_start_with_a_sentence() {
         let file = directory("earlier").join("secrets.json");
         fs::write(&file, r#"{"dev":true,"cursors":"k","wechat":{"app_secret":"s"},"openclaw":{"token":"t"}}"#).unwrap();
-        let error = install(&file, &World::system(), &given(None, "t")).unwrap_err().to_string();
+        let error = install(&file, &Runtime::system(), &given(None, "t")).unwrap_err().to_string();
         assert!(error.contains("earlier version") && error.contains("--data"), "{error}");
     }
 
     #[test]
     fn keys_that_were_lost_are_not_made_anew_beside_a_table() {
         let file = directory("lost").join("secrets.json");
-        install(&file, &World::system(), &given(None, "t")).unwrap();
+        install(&file, &Runtime::system(), &given(None, "t")).unwrap();
         fs::write(file.with_file_name("table.db"), "").unwrap();
-        install(&file, &World::system(), &given(None, "t")).unwrap();
+        install(&file, &Runtime::system(), &given(None, "t")).unwrap();
         fs::remove_file(&file).unwrap();
-        let error = install(&file, &World::system(), &given(None, "t")).unwrap_err().to_string();
+        let error = install(&file, &Runtime::system(), &given(None, "t")).unwrap_err().to_string();
         assert!(error.contains("put it back") && !error.contains('\n') && !file.exists(), "{error}");
     }
 
     #[test]
     fn users_of_the_stub_do_not_become_users_of_the_real_service() {
         let file = directory("crossed").join("secrets.json");
-        install(&file, &World::system(), &given(None, "t")).unwrap();
-        let error = install(&file, &World::system(), &given(Some("real"), "t")).unwrap_err();
+        install(&file, &Runtime::system(), &given(None, "t")).unwrap();
+        let error = install(&file, &Runtime::system(), &given(Some("real"), "t")).unwrap_err();
         assert!(error.to_string().contains("with --dev"), "{error}");
     }
 }

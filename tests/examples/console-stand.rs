@@ -16,11 +16,13 @@ use std::{error::Error, path::Path, time::Duration};
 use domain::access::operator_token::OperatorAudience;
 use integration_tests::mini_gateway::{MiniGateway, TOKEN};
 use local::{
-    console::{ConsoleOptions, SignIn},
-    operators::{OperatorKey, ROLES},
-    service::{OperatorIssuer, Options, Service},
+    emulation::console::{ConsoleOptions, SignIn},
+    host::{
+        operators::{OperatorKey, ROLES},
+        service::{OperatorIssuer, Options, Service},
+    },
 };
-use platform::{jwks::JwksSource, runtime::World};
+use platform::{jwks::JwksSource, runtime::Runtime};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -31,7 +33,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let dir = std::env::temp_dir().join(format!("console-stand-{}", World::system().nonce()));
+    let dir = std::env::temp_dir().join(format!("console-stand-{}", Runtime::system().nonce()));
     std::fs::create_dir_all(&dir)?;
     let done = stand(&dir).await;
     std::fs::remove_dir_all(&dir)?;
@@ -84,7 +86,7 @@ fn issuer() -> Result<Option<(OperatorIssuer, SignIn)>, Failure> {
 /// One operator of each role.
 fn tokens(data: &Path) -> Result<Map<String, Value>, Failure> {
     let key = OperatorKey::within(data);
-    let mint = |role: &str| key.mint(&World::system(), role, &[role.to_owned()], Duration::from_secs(3600));
+    let mint = |role: &str| key.mint(&Runtime::system(), role, &[role.to_owned()], Duration::from_secs(3600));
     ROLES.iter().map(|role| Ok(((*role).to_owned(), mint(role)?.into()))).collect()
 }
 

@@ -27,7 +27,7 @@ async fn main() {
 /// What a turn costs that lasts so long, up to its end: a bell that was set for later comes then, and costs one read. What a
 /// ring uses at edge-auth is counted with what the worker uses.
 async fn cost(seconds: u64, rings: bool) {
-    let mut app = App::with(Setup { rings, ..Setup::default() }).await;
+    let mut app = App::with(Setup { webhook: rings, ..Setup::default() }).await;
     let alice = app.login("alice").await;
     // Warms the worker up.
     app.run(&alice, "ledger_append", json!({ "note": "warm" })).await;

@@ -5,9 +5,9 @@ use integration_tests::{App, Setup};
 use serde_json::{Value, json};
 
 use crate::{
+    ledger_reconciliation,
     real::{CLERK, Real, with_gateway},
     talk::{asks, calls_of, chain, delete, over, records, reply, run, say, say_in, submit, until, verdicts},
-    whole,
 };
 
 /// The agent that the policy knows and the gateway does not have.
@@ -72,7 +72,7 @@ fn a_turn_runs_as_the_agent_that_it_names_and_agents_share_no_memory() {
         keys.sort();
         let main = |name: &str| format!("agent:main:miniprogram:{}:c.{name}", alice.user_id);
         assert_eq!(keys, [main("elsewhere"), main("trip")], "and nothing is left of the first one");
-        whole::close("agents", app).await;
+        ledger_reconciliation::close("agents", app).await;
     });
 }
 
@@ -100,7 +100,7 @@ fn the_fence_holds_around_each_agent_with_the_reads_of_that_agent() {
         let direct = json!({"tool": "ledger_append", "args": {"note": "x"}, "idempotencyKey": "x", "agentId": CLERK});
         let (status, answer) = real.post("/tools/invoke", &direct).await;
         assert_eq!((status, real.lines()), (403, lines), "a call around the journal, as another agent: {answer}");
-        whole::close("agents", app).await;
+        ledger_reconciliation::close("agents", app).await;
     });
 }
 
@@ -123,6 +123,6 @@ fn an_agent_that_the_gateway_does_not_have_is_said_to_be_unknown() {
         let (job, _) = run(&mut app, &alice, steps).await;
         let outcomes: Vec<&Value> = (0..3).map(|n| &job["steps"][n]["outcome"]).collect();
         assert_eq!(outcomes, ["succeeded", "failed", "not_run"], "{job}");
-        whole::close("agents", app).await;
+        ledger_reconciliation::close("agents", app).await;
     });
 }

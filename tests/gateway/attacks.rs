@@ -4,10 +4,10 @@ use integration_tests::{Client, Setup};
 use serde_json::{Value, json};
 
 use crate::{
+    ledger_reconciliation,
     real::{Real, with_gateway},
     talk::{asks, calls_of, chain, refuse_all, reply, run, say, say_in, submit, until, verdicts},
-    ways::{listener, nobody_came},
-    whole,
+    write_bypass_attempts::{listener, nobody_came},
 };
 
 #[test]
@@ -58,7 +58,7 @@ fn what_is_badly_asked_is_refused_at_the_edge_and_never_reaches_the_gateway() {
         }
         assert_eq!((real.asked_of_the_model().await.len(), real.lines()), (asked, lines), "nothing came through");
         sessions_are_spelt_in_one_way(real, &alice).await;
-        whole::close("attacks", app).await;
+        ledger_reconciliation::close("attacks", app).await;
     });
 }
 
@@ -103,7 +103,7 @@ fn a_reference_to_nothing_ends_the_job_and_what_is_behind_it_does_not_run() {
                 "{job}"
             );
         }
-        whole::close("attacks", app).await;
+        ledger_reconciliation::close("attacks", app).await;
     });
 }
 
@@ -122,7 +122,7 @@ fn nobody_finds_or_deletes_what_another_user_has_said() {
         assert_eq!(reply(&job), "0 before: none", "{job}");
         let (job, _) = run(&mut app, &alice, say_in("diary", "[[remember]]")).await;
         assert!(reply(&job).starts_with("1 before: my secret is 4711"), "{job}");
-        whole::close("attacks", app).await;
+        ledger_reconciliation::close("attacks", app).await;
     });
 }
 
@@ -144,7 +144,7 @@ fn a_turn_that_goes_round_in_circles_is_stopped() {
         println!("LOOP of a write: {} {}, asked {} times", job["status"], job["error"]["code"], asked.len());
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("calls_exhausted")), "{job}");
         assert_eq!(asked, [] as [Value; 0], "a round that was stopped proposes nothing: {job}");
-        whole::close("attacks", app).await;
+        ledger_reconciliation::close("attacks", app).await;
     });
 }
 
@@ -177,7 +177,7 @@ fn text_from_a_tool_or_the_web_can_at_worst_ask_a_person_a_question() {
         let (job, _) = run(&mut app, &alice, say(&fetch)).await;
         assert_eq!(verdicts(&job), [("web_fetch".into(), "refused".into(), "tool_unknown".into())], "{job}");
         assert!(nobody_came(&server).await, "the page was not fetched");
-        whole::close("attacks", app).await;
+        ledger_reconciliation::close("attacks", app).await;
     });
 }
 
@@ -220,6 +220,6 @@ fn a_yes_is_for_one_call_once_and_not_for_the_next_turn_of_a_conversation() {
         assert_eq!(stale.verdict(), (409, "approval_digest_mismatch"), "{}", stale.body);
         let (job, asked) = refuse_all(&mut app, &alice, &second).await;
         assert_eq!((asked.len(), real.effects(&second), reply(&job)), (1, 0, "over"), "{job}");
-        whole::close("attacks", app).await;
+        ledger_reconciliation::close("attacks", app).await;
     });
 }

@@ -6,8 +6,8 @@ use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
 
 use crate::{
+    ledger_reconciliation,
     real::{Real, finish, with_gateway},
-    whole,
 };
 
 async fn submit(app: &App, client: &Client, tool: &str, arguments: Value) -> String {
@@ -42,7 +42,7 @@ fn every_kind_of_tool_runs_and_ends_as_it_should() {
             assert_eq!(real.effects(&id), 1, "{kind}");
             assert!(!job.to_string().contains("secret-detail"), "{job}");
         }
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -56,12 +56,12 @@ fn a_payment_runs_once_its_user_has_approved_exactly_it() {
         assert_eq!((&alice.job(&id).await["status"], real.effects(&id)), (&json!("awaiting_approval"), 0));
         assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
         for _ in 0..3 {
-            app.ring(&alice, &id).await;
+            app.wake(&alice, &id).await;
         }
         let job = finish(&mut app, &alice, &id).await;
         assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
         assert_eq!(job["result"]["details"]["paid"], 120, "{job}");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -83,11 +83,11 @@ fn eight_submissions_and_eight_bells_at_once_are_one_effect() {
             assert!([200, 202].contains(&submission.await.expect("no panic")));
         }
         for _ in 0..8 {
-            app.ring(&alice, &id).await;
+            app.wake(&alice, &id).await;
         }
         let job = finish(&mut app, &alice, &id).await;
         assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -120,7 +120,7 @@ fn a_gateway_that_is_killed_in_a_call_leaves_it_unknown_and_runs_it_no_more() {
             while app.deliver().await {}
         }
         assert_eq!(real.effects(&id), 1, "the line of its start, and no other");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -137,7 +137,7 @@ fn a_gateway_that_is_killed_right_after_a_call_remembers_it() {
         real.ensure(true).await;
         let job = finish(&mut app, &alice, &id).await;
         assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 2), "{job}");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -162,7 +162,7 @@ fn a_gateway_that_drains_finishes_what_runs_and_what_is_new_waits_for_the_next()
         assert_eq!((&job["status"], real.effects(&slow)), (&json!("succeeded"), 2), "{job}");
         let job = finish(&mut app, &alice, &new).await;
         assert_eq!((&job["status"], real.effects(&new)), (&json!("succeeded"), 1), "{job}");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -179,7 +179,7 @@ fn a_gateway_that_hangs_delays_and_loses_nothing() {
         real.signal("CONT").await;
         let job = finish(&mut app, &alice, &id).await;
         assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -193,14 +193,14 @@ fn a_worker_that_is_killed_in_a_call_is_followed_by_one_that_asks() {
             let id = submit(&app, &alice, "ledger_append", json!({"note":"n"})).await;
             let messages = app.receive().await;
             let deadline = platform::runtime::Clock::now(&app.clock).plus(Duration::from_secs(30));
-            let batch = app.worker.handle_batch(local::poller::event(&messages), deadline);
+            let batch = app.worker.handle_batch(local::emulation::poller::event(&messages), deadline);
             let _killed_or_done = tokio::time::timeout(Duration::from_millis(millis), batch).await;
             app.clock.advance(Duration::from_secs(61));
-            app.ring(&alice, &id).await;
+            app.wake(&alice, &id).await;
             let job = finish(&mut app, &alice, &id).await;
             assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "after {millis} ms: {job}");
         }
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -218,7 +218,7 @@ fn a_journal_that_was_wiped_makes_what_was_out_unknown_and_nothing_else() {
         assert_eq!((&job["status"], real.effects(&out)), (&json!("unknown"), 1), "{job}");
         let job = finish(&mut app, &alice, &fresh).await;
         assert_eq!((&job["status"], real.effects(&fresh)), (&json!("succeeded"), 1), "{job}");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }
 
@@ -233,7 +233,7 @@ fn without_a_journal_reads_run_writes_wait_and_allowed_writes_are_honest() {
         let shut = submit(&app, &alice, "ledger_append", json!({"note":"n"})).await;
         app.deliver().await;
         assert_eq!((alice.job(&shut).await["status"].as_str(), real.effects(&shut)), (Some("retrying"), 0));
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
 
         let mut app = real.app(Setup { unjournaled_writes: true, ..Setup::default() }).await;
         let alice = app.login("alice").await;
@@ -253,6 +253,6 @@ fn without_a_journal_reads_run_writes_wait_and_allowed_writes_are_honest() {
         app.sweep().await;
         while app.deliver().await {}
         assert_eq!(real.effects(&id), 1, "the line of its start, and no other");
-        whole::close("claims", app).await;
+        ledger_reconciliation::close("claims", app).await;
     });
 }

@@ -6,9 +6,9 @@ use integration_tests::{App, Client, Setup, app::notes_in, mini_gateway};
 use serde_json::{Value, json};
 
 use crate::{
+    ledger_reconciliation,
     real::{Real, finish, with_gateway},
     talk::{chain, records, reply, say, submit},
-    whole,
 };
 
 pub(crate) const STEPS: usize = 20;
@@ -119,6 +119,6 @@ fn twenty_steps_run_once_each_though_the_gateway_is_killed_between_them() {
         assert_eq!(notes_in(&ledger, &id), wanted, "in their order");
         assert_eq!(records(&chain(&alice, &id).await, "turn_sent").len(), STEPS / 5, "each turn was sent once");
         resumed(real, &mut app, &bob, &open).await;
-        whole::close("gaps", app).await;
+        ledger_reconciliation::close("gaps", app).await;
     });
 }

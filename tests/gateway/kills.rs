@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::{
     agents::{to, with_agents},
     gaps::{all_done, to_gap, twenty_steps},
+    ledger_reconciliation,
     real::{CLERK, Real, finish, with_gateway},
     talk::{asks, chain, proposals, records, reply, run, say, say_in, submit, until},
-    whole,
 };
 
 fn uses(job: &Value, tool: &str, state: &str) -> bool {
@@ -112,7 +112,7 @@ fn whatever_a_kill_cuts_off_is_resumed_lost_or_unknown_and_nothing_is_done_twice
         all_done(real, &mut app, &carol, &open.workflow).await;
         let other = lost(real, &mut app, &alice, &bob).await;
         all_done(real, &mut app, &bob, &other).await;
-        whole::close("kills", app).await;
+        ledger_reconciliation::close("kills", app).await;
     });
 }
 

@@ -7,12 +7,12 @@ use std::{
 };
 
 use integration_tests::{app::effects_in, mini_gateway};
-use local::service::{Options, Service};
+use local::host::service::{Options, Service};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::{real::with_gateway, whole};
+use crate::{ledger_reconciliation, real::with_gateway};
 
 const JOBS: usize = 200;
 const AT_ONCE: usize = 16;
@@ -117,7 +117,7 @@ async fn load(
     for job in &done {
         let get = http.get(format!("{base}/v1/jobs/{}/audit", job.id)).bearer_auth(&job.token);
         let chain: Value = get.send().await.expect("the service answers").json().await.expect("in JSON");
-        whole::account("load", chain["records"].as_array().expect("a chain"));
+        ledger_reconciliation::account("load", chain["records"].as_array().expect("a chain"));
     }
     let mut accepts: Vec<Duration> = done.iter().map(|job| job.accept).collect();
     let mut results: Vec<Duration> = done.iter().map(|job| job.result).collect();

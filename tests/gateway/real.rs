@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, time::Duration};
 
 use integration_tests::{App, Client, Setup, app::effects_in, mini_gateway};
-use local::gateway::{Gateway, GatewayOptions, GatewayState};
+use local::host::gateway::{Gateway, GatewayOptions, GatewayState};
 use serde_json::Value;
 use tokio::{
     runtime::Runtime,

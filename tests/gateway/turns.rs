@@ -5,9 +5,9 @@ use integration_tests::{Setup, mini_gateway};
 use serde_json::{Value, json};
 
 use crate::{
+    ledger_reconciliation,
     real::{finish, with_gateway},
     talk::{asks, calls_of, chain, delete, over, proposals, records, reply, run, say, say_in, submit, until, verdicts},
-    whole,
 };
 
 #[test]
@@ -22,7 +22,7 @@ fn an_agent_answers_and_what_it_reads_by_itself_is_recorded() {
         let chain = chain(&alice, &id).await;
         assert_eq!(calls_of(&chain), [("ledger_read".to_owned(), "allowed".to_owned())], "{chain}");
         assert_eq!(records(&chain, "intended").len(), 0, "a turn writes nothing: {chain}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }
 
@@ -34,7 +34,7 @@ fn a_conversation_is_remembered_in_order_until_its_user_deletes_it() {
         let first = submit(&app, &alice, &say_in("trip", "we go to Dali [[pause:1]] [[say:noted]]")).await;
         let second = submit(&app, &alice, &say_in("trip", "[[remember]]")).await;
         // The second one is rung first, and waits all the same.
-        app.ring(&alice, &second).await;
+        app.wake(&alice, &second).await;
         let job = over(&mut app, &alice, &second).await;
         assert!(reply(&job).starts_with("1 before: we go to Dali"), "{job}");
         let before = alice.job(&first).await;
@@ -49,7 +49,7 @@ fn a_conversation_is_remembered_in_order_until_its_user_deletes_it() {
         assert_eq!(alice.send("DELETE", "/v1/conversations/trip", &[], b"").await.status, 404);
         let (job, _) = run(&mut app, &alice, say_in("trip", "[[remember]]")).await;
         assert_eq!(reply(&job), "0 before: none", "{job}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }
 
@@ -72,7 +72,7 @@ fn what_an_agent_does_is_seen_while_it_does_it() {
         assert!("a reply that comes in pieces".starts_with(job["steps"][0]["partial"].as_str().unwrap()), "{job}");
         let job = over(&mut app, &alice, &id).await;
         assert_eq!(reply(&job), "a reply that comes in pieces", "{job}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }
 
@@ -92,7 +92,7 @@ fn what_a_model_or_its_provider_does_wrong_ends_in_a_clear_state() {
         assert!((60_000..=61_440).contains(&reply(&job).len()), "{}", reply(&job).len());
         let job = finish(&mut app, &alice, &failing).await;
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("model_failed")), "{job}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }
 
@@ -135,7 +135,7 @@ fn three_calls_of_a_turn_one_of_them_a_write_leave_this_chain() {
         let text = serde_json::to_string_pretty(&chain).unwrap();
         std::fs::write(&kept, &text).expect("the checkout is writable");
         println!("CHAIN OF A TURN\n{text}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }
 
@@ -154,7 +154,7 @@ fn while_the_service_only_explains_a_turn_has_no_tool_at_all() {
         assert_eq!((proposals(&job), real.lines()), (vec![], lines), "{job}");
         let asked = real.asked_about("explain-only-turn").await;
         assert!(asked.iter().all(|asked| asked["tools"] == json!([])), "no tool is offered: {asked:?}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }
 
@@ -175,6 +175,6 @@ fn a_workflow_takes_results_on_and_asks_before_it_writes_with_them() {
         assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
         let job = over(&mut app, &alice, &id).await;
         assert_eq!((&job["status"], reply(&job), real.effects(&id)), (&json!("succeeded"), "done", 1), "{job}");
-        whole::close("turns", app).await;
+        ledger_reconciliation::close("turns", app).await;
     });
 }

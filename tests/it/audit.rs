@@ -68,7 +68,7 @@ async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
         app.deliver().await;
         app.faults.none();
         app.clock.advance(std::time::Duration::from_secs(61));
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
     }
     app.finish(&alice, &id).await;
     let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;

@@ -212,13 +212,13 @@ async fn a_message_that_makes_no_sense_blocks_no_other() {
     let id = app.new_id();
     app.put_on_queue("not JSON").await;
     app.put_on_queue(r#"{"user_id":"u"}"#).await;
-    app.ring(&alice, &app.new_id()).await;
-    app.ring(&alice, &done).await;
+    app.wake(&alice, &app.new_id()).await;
+    app.wake(&alice, &done).await;
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let messages = app.receive().await;
     assert_eq!(messages.len(), 5);
     let deadline = app.clock.now().plus(Duration::from_secs(30));
-    let answer = app.worker.handle_batch(local::poller::event(&messages), deadline).await;
+    let answer = app.worker.handle_batch(local::emulation::poller::event(&messages), deadline).await;
     assert_eq!(
         answer.batch_item_failures.len(),
         2,

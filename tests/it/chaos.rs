@@ -66,7 +66,7 @@ async fn one_run(app: &mut App, seed: u64) -> String {
             _ => {}
         }
         if dice.roll(4) == 0 {
-            app.ring(&alice, &id).await;
+            app.wake(&alice, &id).await;
         }
         app.deliver().await;
         app.advance(Duration::from_secs([1, 5, 20, 61][usize::try_from(dice.roll(4)).unwrap()])).await;

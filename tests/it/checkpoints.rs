@@ -19,7 +19,7 @@ use domain::{
 use integration_tests::{App, Client, Fault, clock::ManualClock};
 use platform::{
     metrics::Metric,
-    runtime::{Clock, System, World},
+    runtime::{Clock, Runtime, System},
 };
 use serde_json::{Value, json};
 
@@ -28,8 +28,8 @@ mod notes;
 
 const SETTLED: Duration = Duration::from_secs(181);
 
-fn world(app: &App) -> World {
-    World::new(std::sync::Arc::new(app.clock.clone()), std::sync::Arc::new(System))
+fn runtime(app: &App) -> Runtime {
+    Runtime::new(std::sync::Arc::new(app.clock.clone()), std::sync::Arc::new(System))
 }
 
 fn files(app: &App) -> Vec<PathBuf> {
@@ -77,9 +77,9 @@ async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service
     let user: UserId = alice.user_id.parse().unwrap();
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let read = app.run(&alice, "ledger_read", json!({})).await;
-    app.table.append_refusal(&world(&app), user, refusal(), "p").await.unwrap();
+    app.table.append_refusal(&runtime(&app), user, refusal(), "p").await.unwrap();
     let operator = OperatorActor::Operator(OperatorId::from_random([7; 16]));
-    let operators = app.table.append_operator(&world(&app), operator, closed(), "p").await.unwrap();
+    let operators = app.table.append_operator(&runtime(&app), operator, closed(), "p").await.unwrap();
     app.sweep().await;
     assert!(exported(&app).iter().all(|one| one.statement.heads.is_empty()), "nothing is settled yet");
     let before = exported(&app).len();
@@ -147,7 +147,7 @@ impl Clock for Ahead {
 async fn two_sweepers_at_once_sign_each_number_once() {
     let mut app = App::start().await;
     let alice = app.login("alice").await;
-    let ahead = World::new(std::sync::Arc::new(Ahead(app.clock.clone())), std::sync::Arc::new(System));
+    let ahead = Runtime::new(std::sync::Arc::new(Ahead(app.clock.clone())), std::sync::Arc::new(System));
     let other = sweep::Sweep::new(app.deployment.sweep(), ahead).unwrap();
     // Of the two that are put each time, one comes when the other has been exported.
     let puts = AtomicUsize::new(0);
@@ -204,7 +204,7 @@ async fn more_ends_than_one_checkpoint_takes_are_signed_in_several_and_none_is_l
     let mut app = App::start().await;
     let mut config = app.deployment.sweep();
     config.ends_per_checkpoint = 4;
-    app.sweep = sweep::Sweep::new(config, world(&app)).unwrap();
+    app.sweep = sweep::Sweep::new(config, runtime(&app)).unwrap();
     let user = UserId::from_random([3; 16]);
     let job = |app: &App| {
         let new = NewJob {

@@ -43,7 +43,7 @@ async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u6
     let job = app.finish(alice, &id).await;
     app.faults.none();
     // Late copies of everything change nothing.
-    app.ring(alice, &id).await;
+    app.wake(alice, &id).await;
     app.sweep().await;
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], job["status"]);
@@ -158,7 +158,7 @@ async fn a_lost_bell_is_rung_by_the_sweeper() {
     app.faults.none();
     assert!(!app.deliver().await, "nothing was rung");
     app.advance(std::time::Duration::from_secs(61)).await;
-    assert_eq!(app.sweep().await.rung, 1);
+    assert_eq!(app.sweep().await.woken, 1);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     app.stop().await;
 }

@@ -167,7 +167,7 @@ async fn no_request_that_api_gateway_hands_on_stops_a_function() {
 async fn answer_to(app: &App, event: &Value) -> (u64, Value, String) {
     let answer = match serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request() {
         Ok(request) => app.functions.edge_auth.handle(request).await,
-        Err(error) => error.into_answer(),
+        Err(error) => error.into_response(),
     };
     let (parts, body) = answer.into_parts();
     let body = if let Body::Text(text) = body { serde_json::from_str(&text).unwrap() } else { Value::Null };

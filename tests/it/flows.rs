@@ -84,7 +84,7 @@ async fn eight_bells_at_once_run_it_once() {
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     for _ in 0..7 {
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
     }
     while app.deliver().await {}
     let job = app.finish(&alice, &id).await;

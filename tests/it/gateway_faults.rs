@@ -98,7 +98,7 @@ async fn a_write_that_was_running_when_the_gateway_died_is_unknown_and_never_sen
     for _ in 0..3 {
         app.advance(Duration::from_secs(7200)).await;
         app.sweep().await;
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
         while app.deliver().await {}
     }
     assert_eq!(app.effects(&id), 1, "the line of its start, and no other");
@@ -209,7 +209,7 @@ async fn a_job_whose_intent_names_a_journal_is_never_sent_any_other_way() {
     app.gateway().restart_with_journal(false).await;
     for _ in 0..5 {
         app.advance(AFTER_A_CRASH).await;
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
         while app.deliver().await {}
     }
     assert_eq!(app.effects(&id), 0);

@@ -269,7 +269,7 @@ async fn a_worker_that_dies_each_time_before_sending_uses_its_attempts_up() {
         while app.deliver().await {}
         app.faults.none();
         app.clock.advance(Duration::from_secs(61));
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
     }
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["error"]["code"], "attempts_exhausted", "{job}");
@@ -286,7 +286,7 @@ async fn a_worker_without_time_begins_nothing() {
     let messages = app.receive().await;
     let now = platform::runtime::Clock::now(&app.clock);
     for left in [Duration::ZERO, Duration::from_secs(5)] {
-        let event = local::poller::event(&messages);
+        let event = local::emulation::poller::event(&messages);
         let done = app.worker.handle_batch(event, now.plus(left)).await;
         assert_eq!(done.batch_item_failures.len(), 1, "{left:?}: it comes back");
     }

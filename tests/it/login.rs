@@ -96,7 +96,7 @@ async fn two_keys_are_valid_at_once_so_that_rotation_needs_no_outage() {
     // The operator adds a key and makes it the active one; then, later, drops the old one.
     let other = app.secrets_file.with_extension("other");
     let given = local::secrets::Given { wechat_app_secret: None, gateway_token: "t".into() };
-    local::secrets::install(&other, &platform::runtime::World::system(), &given).unwrap();
+    local::secrets::install(&other, &platform::runtime::Runtime::system(), &given).unwrap();
     let fresh: serde_json::Value = serde_json::from_slice(&std::fs::read(&other).unwrap()).unwrap();
     let old_key = document["sessions"]["keys"][0].clone();
     let new_key = fresh["sessions"]["keys"][0].clone();

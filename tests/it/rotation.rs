@@ -4,13 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::ids::{Digest, DigestKey, UserId};
-use local::{
+use local::secrets::{
     rekey,
     rotate::RotateError,
     rotation::{Done, Holder, Kind, Phase, Refusal, Request, SPREAD},
-    secret_store::SecretStore,
+    store::SecretStore,
 };
-use platform::runtime::{Clock, System, World};
+use platform::runtime::{Clock, Runtime, System};
 use serde_json::Value;
 use store::Table;
 
@@ -95,12 +95,12 @@ async fn change_outside(fleet: &mut Fleet, kind: Kind, value: &str) {
 }
 
 async fn rekey_logins(fleet: &Fleet) {
-    let world = World::new(Arc::new(fleet.app.clock.clone()), Arc::new(System));
+    let runtime = Runtime::new(Arc::new(fleet.app.clock.clone()), Arc::new(System));
     let early = fleet.step(Kind::LoginKeys, Phase::Retire, None).await;
     assert!(matches!(early, Err(RotateError::Refused(Refusal::NotRekeyed))), "{early:?}");
-    let foreign = rekey::run(&fleet.store, &fleet.app.table, &world, "wx-another", false).await;
+    let foreign = rekey::run(&fleet.store, &fleet.app.table, &runtime, "wx-another", false).await;
     assert!(matches!(foreign, Err(rekey::RekeyError::Strangers(_))), "{foreign:?}");
-    let done = rekey::run(&fleet.store, &fleet.app.table, &world, "wx-test", false).await.unwrap();
+    let done = rekey::run(&fleet.store, &fleet.app.table, &runtime, "wx-test", false).await.unwrap();
     assert!(done.written > 0 && done.users > done.written, "{done:?}: some had logged in meanwhile, some had not");
 }
 
@@ -184,18 +184,18 @@ async fn a_value_that_was_changed_outside_before_it_was_added_delays_until_it_is
 async fn what_is_changed_while_users_are_written_under_a_new_login_key_is_not_undone() {
     let app = integration_tests::App::start().await;
     app.login("ann").await;
-    let world = World::new(Arc::new(app.clock.clone()), Arc::new(System));
+    let runtime = Runtime::new(Arc::new(app.clock.clone()), Arc::new(System));
     let store = SecretStore::File(app.secrets_file.clone());
     let backend = &app.deployment.backend;
     let table = Table::new(backend.aws.dynamodb(), backend.table.clone(), Duration::from_secs(86_400));
     for phase in [Phase::Add, Phase::Activate] {
-        let fresh = Some(local::secrets::random_key(&world).into());
+        let fresh = Some(local::secrets::random_key(&runtime).into());
         let (kind, now) = (Kind::LoginKeys, app.clock.now());
         let request = Request { kind, phase, fresh, session_lifetime: STEP, at_once: true, now };
         store.rotate(&request).await.unwrap();
     }
     let change_during = |pointer: &'static str| {
-        let (file, added) = (app.secrets_file.clone(), local::secrets::random_key(&world));
+        let (file, added) = (app.secrets_file.clone(), local::secrets::random_key(&runtime));
         app.faults.plan(move |operation, _| {
             if operation == "Scan" {
                 let mut document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
@@ -211,11 +211,11 @@ async fn what_is_changed_while_users_are_written_under_a_new_login_key_is_not_un
         documents[&Holder::EdgeAuth].pointer(pointer).and_then(Value::as_array).unwrap().len()
     };
     change_during("/wechat/app_secrets");
-    let rekeyed = rekey::run(&store, &table, &world, "wx-test", true).await;
+    let rekeyed = rekey::run(&store, &table, &runtime, "wx-test", true).await;
     assert_eq!(rekeyed.unwrap().users, 1);
     assert_eq!(listed("/wechat/app_secrets").await, 2);
     change_during("/logins");
-    let changed = rekey::run(&store, &table, &world, "wx-test", true).await;
+    let changed = rekey::run(&store, &table, &runtime, "wx-test", true).await;
     assert!(matches!(changed, Err(rekey::RekeyError::Changed)), "{changed:?}");
     assert_eq!(listed("/logins").await, 3);
     app.faults.none();

@@ -7,11 +7,11 @@ use integration_tests::{
     clock::ManualClock,
     secrets_manager::{SecretFault, SecretsManager},
 };
-use local::{rotation::Holder, secret_store::SecretStore, secrets};
+use local::secrets::{self, rotation::Holder, store::SecretStore};
 use platform::{
     aws::AwsSettings,
     config::StatusConfig,
-    runtime::{Clock, System, World},
+    runtime::{Clock, Runtime, System},
     secrets::{FORCED_EVERY, MAX_AGE, RETRY_AFTER, SecretSource, Secrets, SecretsError, WorkerSecrets},
 };
 use serde_json::Value;
@@ -22,7 +22,7 @@ struct Fixture {
     manager: SecretsManager,
     secrets: Secrets<String>,
     clock: ManualClock,
-    world: World,
+    runtime: Runtime,
 }
 
 impl Fixture {
@@ -30,8 +30,8 @@ impl Fixture {
         let manager = SecretsManager::default();
         let secrets = Secrets::new("worker", SecretSource::Manager(NAME.into()), &manager.alone());
         let clock = ManualClock::default();
-        let world = World::new(Arc::new(clock.clone()), Arc::new(System));
-        Self { manager, secrets, clock, world }
+        let runtime = Runtime::new(Arc::new(clock.clone()), Arc::new(System));
+        Self { manager, secrets, clock, runtime }
     }
 
     fn put(&self, text: &str) {
@@ -39,7 +39,7 @@ impl Fixture {
     }
 
     async fn get(&self) -> Result<String, SecretsError> {
-        self.secrets.get(&self.world, |document: Value| Ok(document.to_string())).await.map(|value| value.to_string())
+        self.secrets.get(&self.runtime, |document: Value| Ok(document.to_string())).await.map(|value| value.to_string())
     }
 }
 
@@ -67,10 +67,10 @@ async fn a_refusal_during_a_read_forces_another_read_for_that_one_may_have_come_
     it.put("1");
     // While the first read is under way, its value is refused elsewhere.
     let refused = |document: Value| {
-        assert!(it.secrets.expire(&it.world));
+        assert!(it.secrets.expire(&it.runtime));
         Ok(document.to_string())
     };
-    assert_eq!(it.secrets.get(&it.world, refused).await.unwrap().as_str(), "1");
+    assert_eq!(it.secrets.get(&it.runtime, refused).await.unwrap().as_str(), "1");
     it.put("2");
     assert_eq!((it.get().await.unwrap().as_str(), it.manager.reads()), ("2", 2));
     assert_eq!((it.get().await.unwrap().as_str(), it.manager.reads()), ("2", 2), "once");
@@ -85,7 +85,7 @@ async fn the_age_of_a_secret_counts_from_when_it_was_asked_for() {
         it.clock.advance(late);
         Ok(document.to_string())
     };
-    it.secrets.get(&it.world, slow).await.unwrap();
+    it.secrets.get(&it.runtime, slow).await.unwrap();
     it.put("2");
     it.clock.advance(MAX_AGE - late);
     assert_eq!(it.get().await.unwrap(), "2");
@@ -146,7 +146,7 @@ async fn a_flood_of_refusals_is_no_flood_of_reads() {
     it.get().await.unwrap();
     for round in 0..3 {
         for _ in 0..50 {
-            it.secrets.expire(&it.world);
+            it.secrets.expire(&it.runtime);
             it.get().await.unwrap();
         }
         assert_eq!(it.manager.reads(), 2 + round);
@@ -156,7 +156,7 @@ async fn a_flood_of_refusals_is_no_flood_of_reads() {
 
 /// What the log says when a function cannot start.
 async fn refusal(it: &Fixture) -> String {
-    let parsed = it.secrets.get(&it.world, |secrets: WorkerSecrets| Ok(format!("{secrets:?}")));
+    let parsed = it.secrets.get(&it.runtime, |secrets: WorkerSecrets| Ok(format!("{secrets:?}")));
     let text = parsed.await.unwrap_err().to_string();
     // The next attempt is not held back by the failed one.
     it.clock.advance(RETRY_AFTER + Duration::from_secs(1));
@@ -208,7 +208,7 @@ async fn create(aws: &AwsSettings, holder: Holder) {
 async fn secrets_that_a_stack_made_are_filled_once_and_not_overwritten() {
     let (app, aws) = engines().await;
     let store = store(&aws);
-    let documents = secrets::documents(&World::system(), "app-secret", "token").unwrap();
+    let documents = secrets::documents(&Runtime::system(), "app-secret", "token").unwrap();
     let missing = store.fill(&documents).await.unwrap_err().to_string();
     assert!(missing.contains("stack/edge-auth") && missing.contains("ResourceNotFound"), "{missing}");
     for holder in Holder::ALL {
@@ -219,7 +219,7 @@ async fn secrets_that_a_stack_made_are_filled_once_and_not_overwritten() {
     store.fill(&documents).await.unwrap();
     assert_eq!(store.read(&Holder::ALL).await.unwrap(), documents);
     store.fill(&documents).await.expect("the same again is no other value");
-    let others = secrets::documents(&World::system(), "app-secret", "other-token").unwrap();
+    let others = secrets::documents(&Runtime::system(), "app-secret", "other-token").unwrap();
     let taken = store.fill(&others).await.unwrap_err().to_string();
     assert!(taken.contains("has another value already") && !taken.contains("token"), "{taken}");
     assert_eq!(store.read(&Holder::ALL).await.unwrap(), documents);
@@ -235,7 +235,7 @@ async fn a_function_starts_with_its_own_document_and_with_no_other() {
         ..app.deployment.status()
     };
     let start = |name: &'static str| {
-        let status = status::Status::new(config(name), World::system()).unwrap();
+        let status = status::Status::new(config(name), Runtime::system()).unwrap();
         async move { status.load_secrets().await.map_err(|error| error.to_string()) }
     };
     let missing = start("stack/status").await.unwrap_err();
@@ -245,7 +245,7 @@ async fn a_function_starts_with_its_own_document_and_with_no_other() {
     }
     let empty = start("stack/status").await.unwrap_err();
     assert!(empty.contains("the secret stack/status has no value yet"), "{empty}");
-    store(&aws).fill(&secrets::documents(&World::system(), "app-secret", "token").unwrap()).await.unwrap();
+    store(&aws).fill(&secrets::documents(&Runtime::system(), "app-secret", "token").unwrap()).await.unwrap();
     assert_eq!(start("stack/status").await, Ok(()));
     let foreign = start("stack/worker").await.unwrap_err();
     assert!(foreign.contains("stack/worker") && foreign.contains("shape"), "{foreign}");
@@ -255,7 +255,7 @@ async fn a_function_starts_with_its_own_document_and_with_no_other() {
 #[tokio::test]
 async fn a_key_that_cannot_be_used_stops_the_start_by_its_id() {
     let it = Fixture::new();
-    let mut document = secrets::documents(&World::system(), "s", "t").unwrap().remove(&Holder::Status).unwrap();
+    let mut document = secrets::documents(&Runtime::system(), "s", "t").unwrap().remove(&Holder::Status).unwrap();
     document["sessions"]["keys"][0]["public"] = "not-a-key-4711".into();
     let kid = document["sessions"]["keys"][0]["kid"].as_str().unwrap().to_owned();
     it.put(&document.to_string());
@@ -265,7 +265,7 @@ async fn a_key_that_cannot_be_used_stops_the_start_by_its_id() {
         secrets: SecretSource::Manager(NAME.to_owned()),
         ..app.deployment.status()
     };
-    let error = status::Status::new(config, World::system()).unwrap().load_secrets().await.unwrap_err().to_string();
+    let error = status::Status::new(config, Runtime::system()).unwrap().load_secrets().await.unwrap_err().to_string();
     assert!(error.contains(NAME) && error.contains(&kid) && !error.contains("4711"), "{error}");
     app.stop().await;
 }
@@ -275,8 +275,8 @@ async fn the_age_of_a_secret_and_each_read_that_failed_are_measured() {
     let it = Fixture::new();
     it.put("1");
     let (meter, measured) = integration_tests_meter();
-    let world = it.world.clone().metered(meter);
-    let get = || it.secrets.get(&world, |document: Value| Ok(document.to_string()));
+    let runtime = it.runtime.clone().metered(meter);
+    let get = || it.secrets.get(&runtime, |document: Value| Ok(document.to_string()));
     get().await.unwrap();
     it.clock.advance(MAX_AGE + Duration::from_secs(1));
     it.manager.fail(Some(SecretFault::Denied));

@@ -32,9 +32,9 @@ async fn a_queue_that_lost_everything_loses_no_job() {
     }
     drop(app.receive().await); // taken, and never handed to anyone
     app.advance(Duration::from_secs(59)).await;
-    assert_eq!(app.sweep().await.rung, 0, "bells get their chance first");
+    assert_eq!(app.sweep().await.woken, 0, "bells get their chance first");
     app.clock.advance(Duration::from_secs(2));
-    assert_eq!(app.sweep().await.rung, 3);
+    assert_eq!(app.sweep().await.woken, 3);
     for id in &ids {
         assert_eq!(app.finish(&alice, id).await["status"], "succeeded");
     }
@@ -52,7 +52,7 @@ async fn what_is_over_is_never_swept_again() {
     while app.deliver().await {}
     app.advance(Duration::from_secs(7200)).await;
     let report = app.sweep().await;
-    assert_eq!((report.rung, report.skipped), (0, 0), "the index holds open jobs only");
+    assert_eq!((report.woken, report.skipped), (0, 0), "the index holds open jobs only");
     app.stop().await;
 }
 
@@ -66,7 +66,7 @@ async fn a_job_that_is_rung_in_vain_is_rung_more_and_more_rarely() {
     let mut rings = 0;
     for _ in 0..60 {
         app.clock.advance(Duration::from_secs(60));
-        rings += app.sweep().await.rung;
+        rings += app.sweep().await.woken;
         drop(app.receive().await);
     }
     assert!((5..=8).contains(&rings), "in an hour: {rings}");
@@ -86,10 +86,10 @@ async fn a_running_job_is_left_to_its_worker() {
     app.faults.none();
     let held = app.stored(&alice, &id).await;
     assert_eq!(held.state, domain::job::JobState::Running);
-    assert_eq!(app.sweep().await.rung, 0);
+    assert_eq!(app.sweep().await.woken, 0);
     assert_eq!(app.stored(&alice, &id).await, held, "its revision is its worker's fence");
     app.clock.advance(Duration::from_secs(36));
-    assert_eq!(app.sweep().await.rung, 1, "the lease is over");
+    assert_eq!(app.sweep().await.woken, 1, "the lease is over");
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     app.stop().await;
 }
@@ -121,7 +121,7 @@ async fn a_backlog_is_woken_many_jobs_at_once_and_ten_to_a_request() {
     let report = app.sweep().await;
     let (most, seen) = (app.faults.most_at_once(), app.faults.seen());
     app.faults.none();
-    assert_eq!((report.rung, app.receive().await.len()), (100, 100));
+    assert_eq!((report.woken, app.receive().await.len()), (100, 100));
     let sent = |name: &str| seen.iter().filter(|operation| *operation == name).count();
     assert_eq!(sent("SendMessage"), 0);
     assert!((10..=20).contains(&sent("SendMessageBatch")), "{}", sent("SendMessageBatch"));
@@ -137,10 +137,10 @@ async fn a_message_that_the_queue_did_not_take_with_its_batch_is_sent_again_in_t
         let first = || batches.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
         (operation == "SendMessageBatch" && first()).then_some(Fault::InPart)
     });
-    assert_eq!(app.sweep().await.rung, 12);
+    assert_eq!(app.sweep().await.woken, 12);
     app.faults.none();
     assert_eq!(app.receive().await.len(), 12);
-    assert_eq!(app.metrics.sum(Metric::RingFailures, &[]), 0.0);
+    assert_eq!(app.metrics.sum(Metric::WakeUpFailures, &[]), 0.0);
     app.stop().await;
 }
 
@@ -152,10 +152,10 @@ async fn messages_that_the_queue_never_takes_are_counted_one_by_one_and_their_jo
     let error = app.sweep.run(deadline).await.unwrap_err();
     app.faults.none();
     assert!(error.to_string().starts_with("5 jobs or shards could not be swept"), "{error}");
-    assert_eq!(app.metrics.sum(Metric::RingFailures, &[]), 5.0);
+    assert_eq!(app.metrics.sum(Metric::WakeUpFailures, &[]), 5.0);
     assert_eq!(app.receive().await.len(), 0);
     app.clock.advance(Duration::from_secs(61));
-    assert_eq!((app.sweep().await.rung, app.receive().await.len()), (5, 5));
+    assert_eq!((app.sweep().await.woken, app.receive().await.len()), (5, 5));
     app.stop().await;
 }
 
@@ -182,18 +182,18 @@ async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request
         app.clock.advance(Duration::from_secs(61));
         app.faults.plan(move |_, _| fault);
         let began = Instant::now();
-        let rung = app.sweep.run(app.clock.now().plus(Duration::from_secs(600))).await.unwrap().rung;
+        let woken = app.sweep.run(app.clock.now().plus(Duration::from_secs(600))).await.unwrap().woken;
         let took = began.elapsed();
         let seen = app.faults.seen();
         app.faults.none();
         let sent = |name: &str| seen.iter().filter(|operation| *operation == name).count();
-        let rate = rung as f64 / took.as_secs_f64();
+        let rate = woken as f64 / took.as_secs_f64();
         println!(
             "RATE wake-ups {rate:.0} a second, 100,000 in {:.0} s, without the cap of a run; each request takes {} ms more",
             100_000.0 / rate,
             if fault.is_some() { 30 } else { 0 },
         );
-        assert_eq!(rung, JOBS);
+        assert_eq!(woken, JOBS);
         // Besides, a run looks at the oldest open jobs, and signs a checkpoint.
         assert!(
             sent("GetItem") <= JOBS + 50 && sent("PutItem") <= JOBS + 50,

@@ -92,7 +92,7 @@ fn the_domain_is_built_with_nothing_new() {
 const KNOWN: [(&str, &[&str]); 3] = [
     ("sweep", &["open_jobs", "overdue"]),
     ("worker", &["at_cursor", "prepare"]),
-    ("worker", &["ending", "resolve", "run_job"]),
+    ("worker", &["finish_step", "resolve", "run_job"]),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::job::{Ring, RingSecret};
+use domain::job::{JobWakeUp, WakeUpToken};
 use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
@@ -106,10 +106,10 @@ async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static s
     let said = json!({ "message": format!("{message} [[sleep:1]] [[say:{reply}]]") });
     assert_eq!(alice.submit_body(&out, &said).await.status, 202);
     app.deliver().await;
-    let right = app.stored(alice, &out).await.ring().expect("a round is out");
-    let wrong = Ring { secret: RingSecret::from_random([7; 16]), ..right.clone() };
-    for (ring, status) in [(&wrong, 410), (&right, 204)] {
-        let body = json!({ "ring": ring.text() }).to_string();
+    let right = app.stored(alice, &out).await.wake_up().expect("a round is out");
+    let wrong = JobWakeUp { secret: WakeUpToken::from_random([7; 16]), ..right.clone() };
+    for (wake, status) in [(&wrong, 410), (&right, 204)] {
+        let body = json!({ "ring": wake.text() }).to_string();
         let json = [("content-type", "application/json")];
         assert_eq!(app.anonymous().send("POST", "/v1/rings", &json, body.as_bytes()).await.status, status);
     }
@@ -157,7 +157,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     // Everything, the libraries' own lines included.
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(filter))).unwrap();
 
-    let mut app = App::with(Setup { rings: true, ..Setup::default() }).await;
+    let mut app = App::with(Setup { webhook: true, ..Setup::default() }).await;
     let alice = app.login("alice-in-the-logs").await;
     let secret_argument = "argument-that-nobody-may-read";
     let id = app.new_id();
@@ -196,7 +196,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     alice.send("DELETE", "/v1/sessions", &[], b"").await;
     app.sweep().await;
 
-    let openid = local::wechat_stub::openid("wx-test", "alice-in-the-logs");
+    let openid = local::emulation::wechat_stub::openid("wx-test", "alice-in-the-logs");
     let document: Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
     let mut forbidden = vec![
         ("argument or result", secret_argument.to_owned()),

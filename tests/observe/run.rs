@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use integration_tests::{App, Client, Reply};
 use platform::{
     metrics::{Dimension, Metric},
-    runtime::{Clock, System, World},
+    runtime::{Clock, Runtime, System},
 };
 use serde_json::json;
 use tracing::subscriber::DefaultGuard;
@@ -100,8 +100,8 @@ impl Run {
 
     /// Counts the start of a process, as `telemetry::run` does; here there is one process, and it is the test's.
     pub(crate) fn process_starts(&self, function: &str) {
-        let world = World::new(Arc::new(self.app.clock.clone()), Arc::new(System));
-        self.app.metrics.metered(world).measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
+        let runtime = Runtime::new(Arc::new(self.app.clock.clone()), Arc::new(System));
+        self.app.metrics.metered(runtime).measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
     }
 
     /// Some minutes of normal traffic.

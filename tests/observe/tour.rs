@@ -109,7 +109,7 @@ async fn rare(run: &mut Run) {
     // Two bells of one job in one batch, both read before either is claimed: one claim is lost.
     let (user, id) = (run.users[0].clone(), run.app.new_id());
     user.submit(&id, "ledger_append", json!({"note": "n"})).await;
-    run.app.ring(&user, &id).await;
+    run.app.wake(&user, &id).await;
     run.app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::Late));
     run.app.deliver().await;
     run.app.faults.none();

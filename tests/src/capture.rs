@@ -10,7 +10,7 @@ use std::{
 
 use platform::{
     metrics::{Dimension, Measurement, Meter, Metric, Sink, emf},
-    runtime::{Clock, World},
+    runtime::{Clock, Runtime},
     telemetry,
 };
 use serde_json::Value;
@@ -59,8 +59,8 @@ impl Capture {
     }
 
     /// A world that measures into it.
-    pub fn metered(&self, world: World) -> World {
-        world.metered(Meter::into_sink(self.clone()))
+    pub fn metered(&self, runtime: Runtime) -> Runtime {
+        runtime.metered(Meter::into_sink(self.clone()))
     }
 
     /// Keeps the log lines of our own code too, at info and above, as long as the guard lives and on this thread: that is a

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, Request, StatusCode};
 use lambda_http::Body;
-use local::front::Functions;
+use local::emulation::api_gateway::Functions;
 use serde_json::{Value, json};
 
 /// An answer.

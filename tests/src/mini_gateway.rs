@@ -21,7 +21,7 @@ pub struct MiniGateway {
     port: u16,
     dir: PathBuf,
     journal: bool,
-    ring_url: Option<String>,
+    webhook_url: Option<String>,
     token: String,
     http: reqwest::Client,
 }
@@ -31,10 +31,10 @@ pub const TOKEN: &str = "test-token-of-the-mini-gateway";
 
 impl MiniGateway {
     /// Starts one whose files are in `dir`, and whose journal rings there.
-    pub async fn start(dir: &Path, journal: bool, ring_url: Option<String>) -> Self {
+    pub async fn start(dir: &Path, journal: bool, webhook_url: Option<String>) -> Self {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client");
-        let (child, port) = spawn(dir, journal, 0, TOKEN, ring_url.as_deref()).await;
-        Self { child, port, dir: dir.to_owned(), journal, ring_url, token: TOKEN.to_owned(), http }
+        let (child, port) = spawn(dir, journal, 0, TOKEN, webhook_url.as_deref()).await;
+        Self { child, port, dir: dir.to_owned(), journal, webhook_url, token: TOKEN.to_owned(), http }
     }
 
     /// Where it answers.
@@ -50,7 +50,7 @@ impl MiniGateway {
     /// Starts again on the same port with the same files.
     pub async fn restart(&mut self) {
         let _already_dead = self.child.kill().await;
-        let (child, _) = spawn(&self.dir, self.journal, self.port, &self.token, self.ring_url.as_deref()).await;
+        let (child, _) = spawn(&self.dir, self.journal, self.port, &self.token, self.webhook_url.as_deref()).await;
         self.child = child;
     }
 
@@ -156,7 +156,7 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
 }
 
-async fn spawn(dir: &Path, journal: bool, port: u16, token: &str, ring_url: Option<&str>) -> (Child, u16) {
+async fn spawn(dir: &Path, journal: bool, port: u16, token: &str, webhook_url: Option<&str>) -> (Child, u16) {
     let root = checkout();
     let node = root.join(".local/openclaw/bin/node");
     assert!(node.exists(), "Node 24 is not installed: run `make openclaw` first");
@@ -177,7 +177,7 @@ async fn spawn(dir: &Path, journal: bool, port: u16, token: &str, ring_url: Opti
     if !journal {
         command.arg("--no-journal");
     }
-    if let Some(url) = ring_url {
+    if let Some(url) = webhook_url {
         command.args(["--ring-url", url]);
     }
     // A port that was just given up may still be taken for a moment.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::front::Functions;
+use local::emulation::api_gateway::Functions;
 use serde_json::{Value, json};
 
 use crate::{App, Client, Contract, Reply};
@@ -76,7 +76,7 @@ impl App {
     pub fn operator(&self, name: &str, roles: &[&str]) -> OperatorClient {
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         let key = self.deployment.operator_key();
-        let token = key.mint(&self.functions.world, name, &roles, Duration::from_secs(3600)).expect("there is a key");
+        let token = key.mint(&self.functions.runtime, name, &roles, Duration::from_secs(3600)).expect("there is a key");
         OperatorClient::new(self.functions.clone(), &token)
     }
 }

@@ -1,6 +1,6 @@
 //! How much of a fault sweep a run of the tests takes: a sample per change, everything in `make soak`.
 
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -17,7 +17,7 @@ impl Sample {
     /// sample; without it the day does, so that each case of a sweep runs within a few days.
     #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
     pub fn of_this_run() -> Self {
-        let day = World::system().now().millis() / DAY_MS;
+        let day = Runtime::system().now().millis() / DAY_MS;
         let seed = std::env::var("SAMPLE_SEED").ok().map(|text| text.parse().expect("SAMPLE_SEED is a number"));
         let sample = Self {
             whole: std::env::var("SOAK").is_ok_and(|value| value == "1"),

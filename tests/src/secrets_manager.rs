@@ -86,7 +86,7 @@ impl SecretsManager {
 
     /// Settings for this one alone.
     pub fn alone(&self) -> AwsSettings {
-        let engines = local::connector::InProcess::memory().settings();
+        let engines = local::emulation::connector::InProcess::memory().settings();
         self.beside(&engines)
     }
 

@@ -1,7 +1,7 @@
 //! The table of the template is the one that the code makes on a laptop, and the tests run on.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TableDescription};
-use local::connector::InProcess;
+use local::emulation::connector::InProcess;
 use serde_json::{Value, json};
 
 use crate::document::Template;

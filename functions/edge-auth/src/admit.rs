@@ -29,7 +29,7 @@ pub(crate) async fn admit(
 ) -> Result<(), ApiError> {
     let mut healed = false;
     loop {
-        let (now, nonce) = (edge.world.now(), edge.world.nonce());
+        let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
         let limits = &edge.config.limits;
         let admission = match charged {
             Charged::With => edge.table.admit(session, (id, kind), limits, now, &nonce).await,
@@ -43,7 +43,7 @@ pub(crate) async fn admit(
                 healed = true;
                 // Looking through the set is the dearest thing that a submission can ask for, so it is charged by itself.
                 gate::charge(edge, session.user_id).await?;
-                if heal(edge, session, kind).await? == 0 {
+                if prune_stale(edge, session, kind).await? == 0 {
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
                 }
             }
@@ -59,8 +59,8 @@ pub(crate) async fn admit(
 /// Drops from the set in flight of this kind what is over, or was never recorded. So no worker has to touch the user item, and a crash
 /// cannot make the set drift. What has no job yet may be on its way: it stays until the last admission is so long ago that
 /// nothing can be.
-async fn heal(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Result<usize, ApiError> {
-    let (user_id, now) = (session.user_id, edge.world.now());
+async fn prune_stale(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Result<usize, ApiError> {
+    let (user_id, now) = (session.user_id, edge.runtime.now());
     let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };
     let (mut over, mut unrecorded) = (Vec::new(), Vec::new());
     for id in user.taken(kind).iter().filter_map(|id| id.parse::<RequestId>().ok()) {

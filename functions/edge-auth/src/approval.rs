@@ -9,21 +9,21 @@ use domain::{
     ids::{Digest, RequestId},
     job::{
         Job,
-        approval::{DecidedBy, Said, Standing},
+        approval::{ApprovalCheck, DecidedBy, DecisionInput},
     },
     view::JobView,
 };
 use lambda_http::Request;
 use platform::{
-    http::{self as answers, Answer, ApiError, Code, body},
-    telemetry::Asked,
+    http::{self as answers, ApiError, Code, Response, body},
+    telemetry::RequestLog,
     wechat::LoginCode,
 };
 use serde::Deserialize;
 use service::{job_metrics, session};
 use store::{DecisionMade, Stored, Took};
 
-use crate::{EdgeAuth, gate, line, log_in, record::ring};
+use crate::{EdgeAuth, conversation_queue, gate, log_in, store_job::wake};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,47 +45,47 @@ pub(crate) async fn approval(
     edge: &EdgeAuth,
     request: &Request,
     id: Option<RequestId>,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let session = edge.session(request, asked).await?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let session = edge.session(request, log).await?;
     session::alive(&session, &edge.table).await?;
     let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
     let body = parse(request)?;
-    let said = Said { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
+    let input = DecisionInput { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
     let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
         None => return Err(ApiError::new(Code::NotFound)),
         Some(Stored::Newer) => return Err(ApiError::try_again()),
         Some(Stored::Job(job)) => job,
     };
     gate::charge(edge, session.user_id).await?;
-    match job.standing(&said, edge.world.now()) {
-        Standing::Open if said.approved => {
+    match job.approval_check(&input, edge.runtime.now()) {
+        ApprovalCheck::Open if input.approved => {
             let code = body.code.as_ref().ok_or_else(|| {
                 ApiError::new(Code::BodyInvalid).detail("an approval needs a fresh wx.login code in the field code")
             })?;
             is_the_user(edge, &session, &job, code).await?;
         }
         // Whether a lapse is known already is seen when it is applied.
-        Standing::Open | Standing::Lapsed => {}
-        standing @ (Standing::AsDecided
-        | Standing::DecidedOtherwise
-        | Standing::OtherDigest
-        | Standing::OtherApprover
-        | Standing::NotAsked) => return stands(edge, standing, &job).await,
+        ApprovalCheck::Open | ApprovalCheck::Lapsed => {}
+        approval_check @ (ApprovalCheck::AsDecided
+        | ApprovalCheck::DecidedOtherwise
+        | ApprovalCheck::OtherDigest
+        | ApprovalCheck::OtherApprover
+        | ApprovalCheck::NotAsked) => return stands(edge, approval_check, &job).await,
     }
-    let made = edge.table.decide_approval(&edge.world, session.user_id, id, &said, edge.policy.version()).await;
+    let made = edge.table.decide_approval(&edge.runtime, session.user_id, id, &input, edge.policy.version()).await;
     match made.map_err(ApiError::unavailable)? {
         DecisionMade::Took(took) => {
             count(edge, &took);
-            line::leave(edge, &took.after).await;
+            conversation_queue::leave(edge, &took.after).await;
             answer(edge, &took.after).await
         }
-        DecisionMade::Stands(standing, job, lapse) => {
+        DecisionMade::Stands(approval_check, job, lapse) => {
             if let Some(lapse) = lapse {
                 count(edge, &lapse);
-                line::leave(edge, &lapse.after).await;
+                conversation_queue::leave(edge, &lapse.after).await;
             }
-            stands(edge, standing, &job).await
+            stands(edge, approval_check, &job).await
         }
         DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
         DecisionMade::Newer | DecisionMade::Lost => Err(ApiError::try_again()),
@@ -110,15 +110,15 @@ async fn is_the_user(edge: &EdgeAuth, session: &Session, job: &Job, code: &Login
 }
 
 /// Why a decision changed nothing; one that is repeated is no error.
-async fn stands(edge: &EdgeAuth, standing: Standing, job: &Job) -> Result<Answer, ApiError> {
-    match standing {
-        Standing::AsDecided => answer(edge, job).await,
-        Standing::DecidedOtherwise => Err(ApiError::new(Code::ApprovalDecided)),
-        Standing::OtherDigest => Err(refuse(edge, Code::ApprovalDigestMismatch, job).await),
-        Standing::OtherApprover => Err(refuse(edge, Code::ApprovalByOperator, job).await),
-        Standing::Lapsed => Err(refuse(edge, Code::ApprovalExpired, job).await),
+async fn stands(edge: &EdgeAuth, approval_check: ApprovalCheck, job: &Job) -> Result<Response, ApiError> {
+    match approval_check {
+        ApprovalCheck::AsDecided => answer(edge, job).await,
+        ApprovalCheck::DecidedOtherwise => Err(ApiError::new(Code::ApprovalDecided)),
+        ApprovalCheck::OtherDigest => Err(refuse(edge, Code::ApprovalDigestMismatch, job).await),
+        ApprovalCheck::OtherApprover => Err(refuse(edge, Code::ApprovalByOperator, job).await),
+        ApprovalCheck::Lapsed => Err(refuse(edge, Code::ApprovalExpired, job).await),
         // Never met: what is open was decided.
-        Standing::Open | Standing::NotAsked => {
+        ApprovalCheck::Open | ApprovalCheck::NotAsked => {
             Err(ApiError::new(Code::ApprovalNotAsked).with("job_status", domain::view::status(job.state)))
         }
     }
@@ -126,7 +126,7 @@ async fn stands(edge: &EdgeAuth, standing: Standing, job: &Job) -> Result<Answer
 
 /// An answer that might be an attack stands in the chain of what this user was refused.
 async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
-    let tool = job.asked().and_then(|(place, _)| Some(job.steps.get(place)?.tool.clone()));
+    let tool = job.approval_request_at().and_then(|(place, _)| Some(job.steps.get(place)?.tool.clone()));
     let (code_text, request_id) = (code.text().to_owned(), Some(job.request_id));
     let refusal = RefusalEvent { tool, code: code_text, policies: Vec::new(), request_id };
     gate::record_refusal(edge, job.user_id, refusal).await;
@@ -134,14 +134,14 @@ async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
 }
 
 fn count(edge: &EdgeAuth, took: &Took) {
-    job_metrics::finished(&edge.world, edge.policy.catalogue(), &took.before, &took.after, None);
+    job_metrics::finished(&edge.runtime, edge.policy.catalogue(), &took.before, &took.after, None);
 }
 
 /// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.
-async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
-    let now = edge.world.now();
+async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
+    let now = edge.runtime.now();
     if job.claimable(now) {
-        ring(edge, job).await;
+        wake(edge, job).await;
     }
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
     let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;

@@ -8,14 +8,14 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{self as answers, Answer, ApiError, Code},
+    http::{self as answers, ApiError, Code, Response},
     metrics::Metric,
-    telemetry::Asked,
+    telemetry::RequestLog,
 };
 use service::{job_metrics, session};
 use store::{Commit, Stored};
 
-use crate::{EdgeAuth, line, record::ring};
+use crate::{EdgeAuth, conversation_queue, store_job::wake};
 
 /// A worker may write in between; after this many lost races the client is asked to repeat.
 const TRIES: usize = 5;
@@ -24,9 +24,9 @@ pub(crate) async fn cancel(
     edge: &EdgeAuth,
     request: &Request,
     id: Option<RequestId>,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let session = edge.session(request, asked).await?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let session = edge.session(request, log).await?;
     session::alive(&session, &edge.table).await?;
     let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
     for _ in 0..TRIES {
@@ -44,10 +44,10 @@ pub(crate) async fn cancel(
             return Err(ApiError::new(Code::JobOver).with("job_status", job.state.name()));
         }
         if let Some(cancelled) = ask(edge, &job).await? {
-            if cancelled.claimable(edge.world.now()) {
-                ring(edge, &cancelled).await;
+            if cancelled.claimable(edge.runtime.now()) {
+                wake(edge, &cancelled).await;
             }
-            line::leave(edge, &cancelled).await;
+            conversation_queue::leave(edge, &cancelled).await;
             return answer(edge, &cancelled).await;
         }
     }
@@ -56,7 +56,7 @@ pub(crate) async fn cancel(
 
 /// The job as it is after the cancel; `None` when somebody was quicker.
 async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
-    let now = edge.world.now();
+    let now = edge.runtime.now();
     let mut after = job
         .apply(JobEvent::CancelRequested, now)
         .map_err(|_| ApiError::new(Code::JobOver).with("job_status", job.state.name()))?;
@@ -64,19 +64,19 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
     let record = AuditRecord::after(job.audit, context, event);
     let put = edge.table.put_audit(job.user_id, &record, now).await;
-    after.audit = put.inspect_err(|_| edge.world.count(Metric::AuditWriteFailures)).map_err(ApiError::unavailable)?;
-    match edge.table.commit(job, &after, &edge.world.nonce()).await.map_err(ApiError::unavailable)? {
+    after.audit = put.inspect_err(|_| edge.runtime.count(Metric::AuditWriteFailures)).map_err(ApiError::unavailable)?;
+    match edge.table.commit(job, &after, &edge.runtime.nonce()).await.map_err(ApiError::unavailable)? {
         Commit::Done => {
-            job_metrics::finished(&edge.world, edge.policy.catalogue(), job, &after, None);
+            job_metrics::finished(&edge.runtime, edge.policy.catalogue(), job, &after, None);
             Ok(Some(after))
         }
         Commit::Lost(_) => Ok(None),
     }
 }
 
-async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
+async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
     let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
-    let view = JobView::new(job, result, edge.world.now()).asking(approval);
+    let view = JobView::new(job, result, edge.runtime.now()).asking(approval);
     Ok(if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) })
 }

@@ -19,7 +19,7 @@ pub(crate) struct MayBegin {
 
 /// Counts a conversation that a job begins, if there are fewer than may be.
 pub(crate) async fn count(edge: &EdgeAuth, user: UserId, name: &ConversationName) -> Result<MayBegin, ApiError> {
-    let (now, nonce) = (edge.world.now(), edge.world.nonce());
+    let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
     match has_room(edge, user, name, (now, &nonce)).await.map_err(ApiError::unavailable)? {
         Counted::Added => Ok(MayBegin { nonce: Some(nonce) }),
         Counted::Before => Ok(MayBegin { nonce: None }),
@@ -47,7 +47,7 @@ async fn has_room(
 ) -> Result<Counted, TableError> {
     let at_most = edge.config.limits.conversations;
     match edge.table.count_conversation(user, name, at_most, (now, nonce)).await? {
-        Counted::Full(seen) if heal(edge, user, &seen, now).await? => {
+        Counted::Full(seen) if prune_stale(edge, user, &seen, now).await? => {
             edge.table.count_conversation(user, name, at_most, (now, nonce)).await
         }
         counted => Ok(counted),
@@ -57,8 +57,8 @@ async fn has_room(
 /// Counts those no longer that were never begun. One that is not there may be on its way: they stay until the last one was
 /// added so long ago that nothing can be. As looking is dear, one looks of those that come at once, and nobody twice within
 /// that time.
-async fn heal(edge: &EdgeAuth, user: UserId, seen: &CountedNames, now: Timestamp) -> Result<bool, TableError> {
-    let look = edge.world.nonce();
+async fn prune_stale(edge: &EdgeAuth, user: UserId, seen: &CountedNames, now: Timestamp) -> Result<bool, TableError> {
+    let look = edge.runtime.nonce();
     if now.since(seen.at) < RECORDED_WITHIN || !edge.table.take_look(user, seen, now, &look).await? {
         return Ok(false);
     }

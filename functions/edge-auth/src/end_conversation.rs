@@ -11,8 +11,8 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{self as answers, Answer, ApiError, Code},
-    telemetry::Asked,
+    http::{self as answers, ApiError, Code, Response},
+    telemetry::RequestLog,
 };
 use service::session;
 use store::Stored;
@@ -21,7 +21,7 @@ use crate::{
     EdgeAuth,
     admit::{Charged, admit},
     gate::{self, Passed},
-    record::{New, Recorded, record},
+    store_job::{New, Recorded, record},
     submit::point_to,
 };
 
@@ -29,9 +29,9 @@ pub(crate) async fn end_conversation(
     edge: &EdgeAuth,
     request: &Request,
     name: Option<ConversationName>,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let session = edge.session(request, asked).await?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let session = edge.session(request, log).await?;
     session::alive(&session, &edge.table).await?;
     let not_found = || ApiError::new(Code::NotFound);
     let name = name.ok_or_else(not_found)?;
@@ -40,24 +40,24 @@ pub(crate) async fn end_conversation(
     let known = known.ok_or_else(not_found)?;
     let instead_of = match already(edge, &session, &name, &known).await? {
         Already::Ends(job) => {
-            asked.request_id = Some(job.request_id);
+            log.request_id = Some(job.request_id);
             return answer(edge, &job).await;
         }
         Already::Failed(id) => Some(id),
         Already::Not => None,
     };
     gate::open(edge, session.user_id).await?;
-    let now = edge.world.now();
-    let fresh = RequestId::made(now, edge.world.bytes());
+    let now = edge.runtime.now();
+    let fresh = RequestId::made(now, edge.runtime.bytes());
     admit(edge, &session, (fresh, JobKind::Quick), Charged::With).await?;
     let ending = edge.table.end_conversation(session.user_id, &name, (fresh, instead_of), now).await;
     // Of two that delete at once, both record the job of the one that was quicker.
     let id = ending.map_err(ApiError::unavailable)?.ok_or_else(not_found)?;
-    asked.request_id = Some(id);
+    log.request_id = Some(id);
     let submission = Submission::end_of(name, known.agent);
     let passed: Vec<Passed<'_>> = Passed::end(&submission).into_iter().collect();
     let not_after = passed.iter().map(Passed::start_within).fold(now, domain::ids::Timestamp::plus);
-    let trace = asked.trace.as_ref();
+    let trace = log.trace.as_ref();
     let new = New { user_id: session.user_id, id, submission: &submission, passed, not_after, trace, counted: false };
     match record(edge, &new).await? {
         Recorded::New(job, _) => answer(edge, &job).await,
@@ -87,7 +87,7 @@ async fn already(
     let job = match edge.table.job(user, id).await.map_err(ApiError::unavailable)? {
         // Whoever noted it may be about to record it, or has died: whoever asks again meanwhile does it under the same id. Not
         // later: nobody may record it after it was taken back.
-        None if edge.world.now().since(id.time()) < RECORDED_WITHIN / 2 => return Ok(Already::Not),
+        None if edge.runtime.now().since(id.time()) < RECORDED_WITHIN / 2 => return Ok(Already::Not),
         None => return Ok(Already::Failed(id)),
         Some(Stored::Newer) => return Err(ApiError::try_again()),
         Some(Stored::Job(job)) => job,
@@ -98,7 +98,7 @@ async fn already(
         }
         JobState::Succeeded => {
             // It was deleted at the gateway, and a worker died before it could say so.
-            let gone = edge.table.delete_conversation(user, name, id, edge.world.now()).await;
+            let gone = edge.table.delete_conversation(user, name, id, edge.runtime.now()).await;
             gone.map_err(ApiError::unavailable)?;
             Ok(Already::Ends(job))
         }
@@ -111,9 +111,9 @@ async fn already(
     }
 }
 
-async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Answer, ApiError> {
+async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
-    let view = JobView::new(job, result, edge.world.now());
+    let view = JobView::new(job, result, edge.runtime.now());
     let answer = if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) };
     Ok(point_to(answer, job, &view))
 }

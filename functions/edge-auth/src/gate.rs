@@ -15,7 +15,7 @@ use domain::{
         submission::{Call, Submission, Turn, Wanted, Work},
     },
     limits::RateDecision,
-    policy::{self, Decided, DenyReason, Gate, Gated, PolicyDecision, TalkAsked, TurnGate, TurnGated},
+    policy::{self, Decided, DenyReason, Gate, Gated, PolicyDecision, TurnGate, TurnGated, TurnQuery},
 };
 use platform::{
     http::{ApiError, Code, bearer},
@@ -128,7 +128,7 @@ enum Sound<'a> {
 /// Reads what policy has to know of a session's user, who is still one.
 pub(crate) async fn asker(edge: &EdgeAuth, session: &Session, now: Timestamp) -> Result<Asker, ApiError> {
     let user_id = session.user_id;
-    let (user, controls) = tokio::join!(edge.table.user(user_id), edge.controls.get(&edge.table, &edge.world));
+    let (user, controls) = tokio::join!(edge.table.user(user_id), edge.controls.get(&edge.table, &edge.runtime));
     match user.map_err(ApiError::unavailable)?.filter(|user| !user.revokes(session.began_at)) {
         Some(user) => Ok(Asker { user_id, groups: user.groups, controls, now }),
         None => Err(bearer::no_session("revoked")),
@@ -195,8 +195,8 @@ fn ask_about<'a>(edge: &'a EdgeAuth, asker: &Asker, step: Sound<'a>) -> Result<P
         Sound::Later { tool, call } => Ok(Passed::Later { tool, call }),
         Sound::Call { tool, call } => ask_about_call(edge, asker, tool, call),
         Sound::Turn { agent, turn, derived } => {
-            let asked = TalkAsked { user_id: asker.user_id, groups: &asker.groups, agent: &turn.agent, now: asker.now };
-            let gated = edge.policy.gate_turn(&asker.controls, &asked);
+            let query = TurnQuery { user_id: asker.user_id, groups: &asker.groups, agent: &turn.agent, now: asker.now };
+            let gated = edge.policy.gate_turn(&asker.controls, &query);
             match gated.gate {
                 TurnGate::Run | TurnGate::WithoutTools => Ok(Passed::Turn { agent, turn, derived, gated }),
                 TurnGate::Refuse(reason) => {
@@ -213,7 +213,7 @@ fn ask_about_call<'a>(
     tool: &'a Tool,
     call: &'a Call,
 ) -> Result<Passed<'a>, Refusal> {
-    let asked = policy::Asked {
+    let query = policy::CallQuery {
         user_id: asker.user_id,
         groups: &asker.groups,
         tool: &call.tool,
@@ -222,7 +222,7 @@ fn ask_about_call<'a>(
         audited: true,
         now: asker.now,
     };
-    let gated = edge.policy.gate(&asker.controls, &asked);
+    let gated = edge.policy.gate(&asker.controls, &query);
     match gated.gate {
         Gate::Refuse(reason) => {
             Err(Refusal::Refused { reason, named: Some(tool.entry.name.clone()), decided: gated.decided })
@@ -261,7 +261,7 @@ async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusa
 
 /// Refuses what asks nothing of any policy, when the service is closed.
 pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
-    let controls = edge.controls.get(&edge.table, &edge.world).await;
+    let controls = edge.controls.get(&edge.table, &edge.runtime).await;
     if controls.service.mode != domain::access::service_mode::Mode::Closed {
         return Ok(());
     }
@@ -272,9 +272,9 @@ pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiErro
 /// Counts a refusal, and says in the log why a policy could not be evaluated.
 fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
     tracing::info!(function = "edge-auth", reason = reason.code(), "refused by policy");
-    edge.world.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
+    edge.runtime.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
     if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
-        edge.world.count(Metric::PolicyErrors);
+        edge.runtime.count(Metric::PolicyErrors);
         for error in &decided.errors {
             tracing::error!(function = "edge-auth", code = "policy_error", error = %error, "a policy cannot be evaluated");
         }
@@ -288,7 +288,7 @@ pub(crate) async fn charged(edge: &EdgeAuth, user: UserId, refusal: ApiError) ->
 
 /// Charges one request to the user, who may have none left.
 pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError> {
-    let (now, nonce, rate) = (edge.world.now(), edge.world.nonce(), edge.config.limits.submissions);
+    let (now, nonce, rate) = (edge.runtime.now(), edge.runtime.nonce(), edge.config.limits.submissions);
     match edge.table.charge_user(user, rate, now, &nonce).await.map_err(ApiError::unavailable)? {
         RateDecision::Pass(_) => Ok(()),
         RateDecision::Wait(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
@@ -297,11 +297,11 @@ pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError
 
 /// Records what a user was refused. If that fails, the refusal stands all the same.
 pub(crate) async fn record_refusal(edge: &EdgeAuth, user: UserId, refusal: RefusalEvent) {
-    let recorded = edge.table.append_refusal(&edge.world, user, refusal, edge.policy.version()).await;
+    let recorded = edge.table.append_refusal(&edge.runtime, user, refusal, edge.policy.version()).await;
     if let Err(error) = recorded {
         // Requests of one user that race each other are not a failing table: no alarm, and no mode, follows from them.
         if !matches!(error, TableError::Contended(_)) {
-            edge.world.count(Metric::AuditWriteFailures);
+            edge.runtime.count(Metric::AuditWriteFailures);
         }
         tracing::error!(function = "edge-auth", code = "refusal_unrecorded", error = %error, "a refusal was not recorded");
     }

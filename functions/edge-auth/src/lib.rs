@@ -2,7 +2,7 @@
 //!
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
 //! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`]) ·
-//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`]) · `POST /v1/rings` ([`ring_back`])
+//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`]) · `POST /v1/rings` ([`webhook`])
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use lambda_http::Request;
 use platform::{
     config::EdgeAuthConfig,
     http::{
-        Answer, ApiError, bearer,
+        ApiError, Response, bearer,
         routes::{self, EdgeCall, Routed},
     },
-    non_empty::Listed,
+    non_empty::NonEmpty,
     queue::Queue,
-    runtime::World,
+    runtime::Runtime,
     secrets::{EdgeSecrets, Secrets, SecretsError},
-    telemetry::{self, Asked},
+    telemetry::{self, RequestLog},
     wechat::{BadWechatClient, WechatClient},
 };
 use secrecy::SecretString;
@@ -33,20 +33,20 @@ mod admit;
 mod approval;
 mod cancel;
 mod conversation_cap;
+mod conversation_queue;
 mod end_conversation;
 mod gate;
-mod line;
 mod log_in;
 mod log_out;
-mod record;
-mod ring_back;
+mod store_job;
 mod submit;
+mod webhook;
 
 /// The function, wired.
 #[derive(Debug)]
 pub struct EdgeAuth {
     config: EdgeAuthConfig,
-    world: World,
+    runtime: Runtime,
     table: Table,
     queue: Queue,
     wechat: WechatClient,
@@ -60,8 +60,8 @@ pub struct EdgeAuth {
 struct EdgeKeys {
     signer: SessionSigner,
     verifier: SessionVerifier,
-    logins: Listed<DigestKey>,
-    app_secrets: Listed<SecretString>,
+    logins: NonEmpty<DigestKey>,
+    app_secrets: NonEmpty<SecretString>,
 }
 
 /// Why the function cannot start.
@@ -77,55 +77,55 @@ pub enum StartError {
 
 impl EdgeAuth {
     /// Wires it; builds every client once.
-    pub fn new(config: EdgeAuthConfig, world: World) -> Result<Self, StartError> {
+    pub fn new(config: EdgeAuthConfig, runtime: Runtime) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;
-        Self::with_policy(config, world, policy)
+        Self::with_policy(config, runtime, policy)
     }
 
     /// Wires it with another policy than the one built in: what a newer deployment would have.
-    pub fn with_policy(config: EdgeAuthConfig, world: World, policy: Policy) -> Result<Self, StartError> {
+    pub fn with_policy(config: EdgeAuthConfig, runtime: Runtime, policy: Policy) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
-            wechat: WechatClient::new(&config.wechat_base_url, world.clone())?,
+            wechat: WechatClient::new(&config.wechat_base_url, runtime.clone())?,
             secrets: Secrets::new("edge-auth", config.secrets.clone(), &table.aws),
             controls: ControlsCache::new("edge-auth", config.checkpoint_max_age),
             policy,
             config,
-            world,
+            runtime,
         })
     }
 
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Answer {
-        let mut asked = Asked::of("edge-auth", &request, &self.world);
-        let outcome = self.answer(&request, &mut asked).await;
-        telemetry::answer(asked, outcome)
+    pub async fn handle(&self, request: Request) -> Response {
+        let mut log = RequestLog::of("edge-auth", &request, &self.runtime);
+        let outcome = self.answer(&request, &mut log).await;
+        telemetry::answer(log, outcome)
     }
 
-    async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+    async fn answer(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
         let Routed { call, name, open } = routes::route(request)?;
-        asked.route = name;
-        asked.request_id = open.text("request_id").parse().ok();
+        log.route = name;
+        log.request_id = open.text("request_id").parse().ok();
         match call {
-            EdgeCall::LogIn => log_in::log_in(self, request, asked).await,
-            EdgeCall::LogOut => log_out::log_out(self, request, asked).await,
-            EdgeCall::Submit => submit::submit(self, request, asked).await,
-            EdgeCall::Approval => approval::approval(self, request, asked.request_id, asked).await,
-            EdgeCall::Cancel => cancel::cancel(self, request, asked.request_id, asked).await,
+            EdgeCall::LogIn => log_in::log_in(self, request, log).await,
+            EdgeCall::LogOut => log_out::log_out(self, request, log).await,
+            EdgeCall::Submit => submit::submit(self, request, log).await,
+            EdgeCall::Approval => approval::approval(self, request, log.request_id, log).await,
+            EdgeCall::Cancel => cancel::cancel(self, request, log.request_id, log).await,
             EdgeCall::EndConversation => {
                 let name = open.text("conversation").parse().ok();
-                end_conversation::end_conversation(self, request, name, asked).await
+                end_conversation::end_conversation(self, request, name, log).await
             }
-            EdgeCall::Wake => ring_back::ring_back(self, request, asked).await,
+            EdgeCall::Wake => webhook::webhook(self, request, log).await,
         }
     }
 
     /// The verified session of a request. From here on the line about the request says whose it is.
-    async fn session(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Session, ApiError> {
-        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.world.now())?;
-        asked.user_id = Some(session.user_id);
+    async fn session(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Session, ApiError> {
+        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
+        log.user_id = Some(session.user_id);
         Ok(session)
     }
 
@@ -152,6 +152,6 @@ impl EdgeAuth {
                 app_secrets: secrets.wechat.app_secrets,
             })
         };
-        self.secrets.get(&self.world, make).await
+        self.secrets.get(&self.runtime, make).await
     }
 }

@@ -10,9 +10,9 @@ use domain::{
 };
 use lambda_http::{Request, RequestExt, request::RequestContext};
 use platform::{
-    http::{self, Answer, ApiError, Code, body},
+    http::{self, ApiError, Code, Response, body},
     metrics::{Dimension, Metric},
-    telemetry::Asked,
+    telemetry::RequestLog,
     wechat::{LoginCode, OpenId, WechatError},
 };
 use serde::Deserialize;
@@ -27,19 +27,19 @@ struct LogIn {
 }
 
 /// Logs a user in. A new user is one whose openid no listed key knows.
-pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-    let outcome = new_session(edge, request, asked).await;
+pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
+    let outcome = new_session(edge, request, log).await;
     let name = match &outcome {
         Ok(_) => "ok",
         Err(error) if error.code == Code::Internal => "misconfigured",
         Err(error) if error.code.status().is_server_error() => "unavailable",
         Err(_) => "refused",
     };
-    edge.world.measure(&[(Metric::Logins, 1.0)], &[(Dimension::Outcome, name)]);
+    edge.runtime.measure(&[(Metric::Logins, 1.0)], &[(Dimension::Outcome, name)]);
     outcome
 }
 
-async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
     let code = parse(request)?;
     let keys = edge.keys().await?;
     charge_address(edge, &address_digest(keys.logins.first(), source_ip(request))).await?;
@@ -47,10 +47,10 @@ async fn new_session(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) 
     let openid = openid_of(edge, &keys, &code).await?;
 
     let logins = logins(edge, &keys, &openid);
-    let fresh = UserId::from_random(edge.world.bytes());
+    let fresh = UserId::from_random(edge.runtime.bytes());
     let user_id = edge.table.find_or_create_login(&logins, fresh).await.map_err(ApiError::unavailable)?;
-    asked.user_id = Some(user_id);
-    let now = edge.world.now();
+    log.user_id = Some(user_id);
+    let now = edge.runtime.now();
     let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
     // Sessions that began at not-before are dead, and this login is later than the revocation that it has just read.
     let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
@@ -103,7 +103,7 @@ async fn ask_wechat(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &LoginCode) -> 
         Err(error) if error.refuses_the_secret() => error,
         answer => return answer,
     };
-    edge.secrets.expire(&edge.world);
+    edge.secrets.expire(&edge.runtime);
     match edge.keys().await {
         Ok(fresh) if !Arc::ptr_eq(&fresh, keys) => show_each_secret(edge, &fresh, code).await,
         _ => Err(refused),
@@ -133,7 +133,7 @@ fn parse(request: &Request) -> Result<LoginCode, ApiError> {
 }
 
 async fn charge_address(edge: &EdgeAuth, address: &Digest) -> Result<(), ApiError> {
-    let (now, nonce) = (edge.world.now(), edge.world.nonce());
+    let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
     let charged = edge.table.charge_address(address, edge.config.login_rate, now, &nonce).await;
     match charged.map_err(ApiError::unavailable)? {
         RateDecision::Pass(_) => Ok(()),
@@ -205,7 +205,7 @@ mod tests {
         ] {
             let error = parse(body).expect(body);
             assert_eq!(error.code, Code::BodyInvalid, "{body}");
-            assert!(!format!("{:?}", error.into_answer().body()).contains("0a1B2c3D"), "{body}");
+            assert!(!format!("{:?}", error.into_response().body()).contains("0a1B2c3D"), "{body}");
         }
     }
 
@@ -247,7 +247,7 @@ mod tests {
             let refusal = refusal(error);
             assert_eq!(refusal.code, code, "{text}");
             assert_eq!(refusal.inside(), Some(text));
-            let answer = refusal.into_answer();
+            let answer = refusal.into_response();
             assert_eq!(answer.headers().get("retry-after").map(|value| value.to_str().unwrap()), wait);
         }
     }

@@ -8,10 +8,10 @@ use platform::{config::EdgeAuthConfig, http_event, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::run("edge-auth", async |env, world| -> Result<(), Error> {
-        let edge = &EdgeAuth::new(EdgeAuthConfig::from_env(env)?, world.clone())?;
+    telemetry::run("edge-auth", async |env, runtime| -> Result<(), Error> {
+        let edge = &EdgeAuth::new(EdgeAuthConfig::from_env(env)?, runtime.clone())?;
         edge.load_secrets().await?;
-        http_event::serve("edge-auth", &world, |request| edge.handle(request)).await
+        http_event::serve("edge-auth", &runtime, |request| edge.handle(request)).await
     })
     .await
 }

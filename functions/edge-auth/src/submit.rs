@@ -22,9 +22,9 @@ use domain::{
 use http::header;
 use lambda_http::Request;
 use platform::{
-    http::{self as answers, Answer, ApiError, Code, body},
+    http::{self as answers, ApiError, Code, Response, body},
     metrics::Metric,
-    telemetry::Asked,
+    telemetry::RequestLog,
 };
 use service::session;
 use store::Stored;
@@ -32,10 +32,9 @@ use store::Stored;
 use crate::{
     EdgeAuth,
     admit::{Charged, admit},
-    conversation_cap,
+    conversation_cap, conversation_queue,
     gate::{self, Passed},
-    line,
-    record::{New, Recorded, record, ring},
+    store_job::{New, Recorded, record, wake},
 };
 
 /// How far ahead `not_after` and `deadline` may lie.
@@ -60,11 +59,11 @@ fn names_a_new_job(request: &Request) -> Result<(), ApiError> {
     RequestId::parse_key(text).map(drop).map_err(refused)
 }
 
-pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-    let now = edge.world.now();
+pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
+    let now = edge.runtime.now();
     let id = request_id(request);
-    asked.request_id = id.ok();
-    let session = edge.session(request, asked).await?;
+    log.request_id = id.ok();
+    let session = edge.session(request, log).await?;
     let id = id.map_err(ApiError::new)?;
     let value = body::read_json(request)?;
     let submission = Submission::parse(value).map_err(|fault| faulty(&fault))?;
@@ -91,7 +90,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
             };
         }
     };
-    let trace = asked.trace.as_ref();
+    let trace = log.trace.as_ref();
     let new = New { user_id, id, submission: &submission, passed, not_after, trace, counted };
     let (job, payload) = match record(edge, &new).await? {
         Recorded::Exists(stored) => return replay(edge, &stored, &submission).await,
@@ -100,7 +99,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, asked: &mut Asked
     let result = edge.table.result_of(&job).await.map_err(ApiError::unavailable)?;
     let work = payload.steps.first().map(|wanted| &wanted.work);
     let approval = ApprovalView::of(&job, work, edge.policy.catalogue());
-    let view = JobView::new(&job, result, edge.world.now()).asking(approval);
+    let view = JobView::new(&job, result, edge.runtime.now()).asking(approval);
     Ok(point_to(answers::accepted(&view), &job, &view))
 }
 
@@ -113,7 +112,7 @@ async fn may_begin(
     submission: &Submission,
 ) -> Result<bool, ApiError> {
     let user = session.user_id;
-    let begins = line::check(edge, user, id, submission, edge.world.now()).await?;
+    let begins = conversation_queue::check(edge, user, id, submission, edge.runtime.now()).await?;
     let job = (id, JobKind::of(submission.steps()));
     let Some(name) = begins else {
         admit(edge, session, job, Charged::With).await?;
@@ -132,7 +131,7 @@ async fn may_begin(
 
 /// Invariant 6, *same id, same request*: the same payload gets the stored job, another one is refused. A job that is due
 /// rings again, so that a client's retry heals a bell that was lost.
-async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Answer, ApiError> {
+async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Response, ApiError> {
     let Stored::Job(job) = stored else {
         return Err(ApiError::try_again());
     };
@@ -142,16 +141,16 @@ async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Re
     if payload.as_ref().is_some_and(|payload| submission.fingerprint(&payload.digest_key) != job.fingerprint) {
         return Err(ApiError::new(Code::KeyReused));
     }
-    let now = edge.world.now();
+    let now = edge.runtime.now();
     if job.claimable(now) {
-        ring(edge, job).await;
+        wake(edge, job).await;
     }
     let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
     let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
     let view = JobView::new(job, result, now).asking(approval);
     let mut answer = answers::ok(&view);
     answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");
-    edge.world.count(Metric::JobsReplayed);
+    edge.runtime.count(Metric::JobsReplayed);
     Ok(point_to(answer, job, &view))
 }
 
@@ -207,7 +206,7 @@ fn faulty(fault: &SubmissionFault) -> ApiError {
 }
 
 /// Where to look for the job, and when.
-pub(crate) fn point_to(mut answer: Answer, job: &Job, view: &JobView) -> Answer {
+pub(crate) fn point_to(mut answer: Response, job: &Job, view: &JobView) -> Response {
     answers::set(&mut answer, header::LOCATION, &format!("/v1/jobs/{}", job.request_id));
     if let Some(wait) = view.next_poll_ms {
         answers::set(&mut answer, header::RETRY_AFTER, &wait.div_ceil(1000).to_string());

@@ -8,16 +8,16 @@ use domain::{
     ids::{Approver, Digest, RequestId, TraceParent, UserId, support_code},
     job::{
         Job, JobState,
-        approval::{DecidedBy, Said, Standing},
+        approval::{ApprovalCheck, DecidedBy, DecisionInput},
     },
     view::{self, ApprovalView},
 };
 use lambda_http::Request;
 use platform::{
-    http::{self, Answer, ApiError, Code, routes::OperatorCall},
+    http::{self, ApiError, Code, Response, routes::OperatorCall},
     metrics::Metric,
-    queue::Bell,
-    telemetry::Asked,
+    queue::WakeUpMessage,
+    telemetry::RequestLog,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,14 +28,14 @@ use crate::{
     Operator,
     caller::Caller,
     fault,
-    lists::{Of, Page},
-    one_job::named,
-    words::{self, Reason},
+    get_job::named,
+    pages::{Of, Page},
+    request_body::{self, Reason},
 };
 
 /// A question, as a list shows it.
 #[derive(Serialize)]
-struct Question {
+struct PendingApproval {
     job: String,
     user_id: UserId,
     request_id: RequestId,
@@ -58,8 +58,8 @@ struct Question {
 }
 
 #[derive(Serialize)]
-struct Questions {
-    approvals: Vec<Question>,
+struct PendingApprovals {
+    approvals: Vec<PendingApproval>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -81,20 +81,20 @@ enum Choice {
 }
 
 /// What waits, the soonest expiry first.
-pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request) -> Result<Answer, ApiError> {
-    let of = Of::Pointers(JobState::AwaitingApproval, Order::EarliestFirst, operator.world.now());
+pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
+    let of = Of::Pointers(JobState::AwaitingApproval, Order::EarliestFirst, operator.runtime.now());
     let Page { jobs, next_cursor } = operator.page(request, "approvals", of).await?;
     let catalogue = operator.policy.catalogue();
     let views = jobs.iter().map(|job| operator.table.approval_of(job, catalogue));
     let views = futures_util::future::try_join_all(views).await.map_err(fault)?;
-    let asked = jobs.iter().zip(views).filter_map(|(job, view)| question(caller, job, view?));
-    Ok(http::ok(&Questions { approvals: asked.collect(), next_cursor }))
+    let pending = jobs.iter().zip(views).filter_map(|(job, view)| pending_approval(caller, job, view?));
+    Ok(http::ok(&PendingApprovals { approvals: pending.collect(), next_cursor }))
 }
 
-fn question(caller: &Caller, job: &Job, view: ApprovalView) -> Option<Question> {
-    let (place, asked) = job.asked()?;
+fn pending_approval(caller: &Caller, job: &Job, view: ApprovalView) -> Option<PendingApproval> {
+    let (place, approval) = job.approval_request_at()?;
     let step = job.steps.get(place)?;
-    Some(Question {
+    Some(PendingApproval {
         job: support_code(job.user_id, job.request_id),
         user_id: job.user_id,
         request_id: job.request_id,
@@ -105,7 +105,7 @@ fn question(caller: &Caller, job: &Job, view: ApprovalView) -> Option<Question> 
         effect: step.effect,
         approver: view.approver,
         digest: view.digest,
-        asked_at: asked.asked_at.to_string(),
+        asked_at: approval.asked_at.to_string(),
         expires_at: view.expires_at,
         proposed: view.proposed,
         derived: view.derived,
@@ -119,42 +119,42 @@ pub(crate) async fn decide(
     caller: &Caller,
     request: &Request,
     code: &str,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let (user, id) = named(code, asked)?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let (user, id) = named(code, log)?;
     let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "note"?: 1 to 200 characters}"#;
-    let body: Body = words::read(request, expected)?;
+    let body: Body = request_body::read(request, expected)?;
     operator.may_about(caller, OperatorCall::Decide, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
     let approved = body.decision == Choice::Approve;
-    let said = Said { approved, digest: body.digest, by: DecidedBy::Operator(caller.known.id) };
-    match job.standing(&said, operator.world.now()) {
-        Standing::Open => {
+    let input = DecisionInput { approved, digest: body.digest, by: DecidedBy::Operator(caller.known.id) };
+    match job.approval_check(&input, operator.runtime.now()) {
+        ApprovalCheck::Open => {
             let reason = body.note.as_ref().map(Reason::text);
-            let event = OperatorEvent::ApprovalDecided { job: code.to_owned(), approved, digest: said.digest, reason };
+            let event = OperatorEvent::ApprovalDecided { job: code.to_owned(), approved, digest: input.digest, reason };
             operator.record(caller, event).await?;
         }
         // Applied by whoever notices; nobody decided anything.
-        Standing::Lapsed => {}
-        standing @ (Standing::AsDecided
-        | Standing::DecidedOtherwise
-        | Standing::OtherDigest
-        | Standing::OtherApprover
-        | Standing::NotAsked) => return stands(operator, caller, standing, &job).await,
+        ApprovalCheck::Lapsed => {}
+        approval_check @ (ApprovalCheck::AsDecided
+        | ApprovalCheck::DecidedOtherwise
+        | ApprovalCheck::OtherDigest
+        | ApprovalCheck::OtherApprover
+        | ApprovalCheck::NotAsked) => return stands(operator, caller, approval_check, &job).await,
     }
-    let decided = operator.table.decide_approval(&operator.world, user, id, &said, operator.policy.version());
+    let decided = operator.table.decide_approval(&operator.runtime, user, id, &input, operator.policy.version());
     match decided.await.map_err(fault)? {
         DecisionMade::Took(took) => {
             count(operator, &took);
-            leave_line(operator, &took.after).await;
+            leave_queue(operator, &took.after).await;
             answer(operator, &took.after).await
         }
-        DecisionMade::Stands(standing, job, lapse) => {
+        DecisionMade::Stands(approval_check, job, lapse) => {
             if let Some(lapse) = lapse {
                 count(operator, &lapse);
-                leave_line(operator, &lapse.after).await;
+                leave_queue(operator, &lapse.after).await;
             }
-            stands(operator, caller, standing, &job).await
+            stands(operator, caller, approval_check, &job).await
         }
         DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
         DecisionMade::Newer | DecisionMade::Lost => Err(ApiError::try_again()),
@@ -162,49 +162,54 @@ pub(crate) async fn decide(
 }
 
 /// Why a decision changed nothing. What might be an attack, or a mistake that matters, is recorded.
-async fn stands(operator: &Operator, caller: &Caller, standing: Standing, job: &Job) -> Result<Answer, ApiError> {
-    Err(match standing {
-        Standing::AsDecided => return answer(operator, job).await,
-        Standing::DecidedOtherwise => ApiError::new(Code::ApprovalDecided),
-        Standing::OtherDigest => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalDigestMismatch).await,
-        Standing::Lapsed => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalExpired).await,
+async fn stands(
+    operator: &Operator,
+    caller: &Caller,
+    approval_check: ApprovalCheck,
+    job: &Job,
+) -> Result<Response, ApiError> {
+    Err(match approval_check {
+        ApprovalCheck::AsDecided => return answer(operator, job).await,
+        ApprovalCheck::DecidedOtherwise => ApiError::new(Code::ApprovalDecided),
+        ApprovalCheck::OtherDigest => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalDigestMismatch).await,
+        ApprovalCheck::Lapsed => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalExpired).await,
         // A user's own question is none for an operator. Never met: what is open was decided.
-        Standing::OtherApprover | Standing::Open | Standing::NotAsked => {
+        ApprovalCheck::OtherApprover | ApprovalCheck::Open | ApprovalCheck::NotAsked => {
             ApiError::new(Code::ApprovalNotAsked).with("job_status", view::status(job.state))
         }
     })
 }
 
 fn count(operator: &Operator, took: &Took) {
-    job_metrics::finished(&operator.world, operator.policy.catalogue(), &took.before, &took.after, None);
+    job_metrics::finished(&operator.runtime, operator.policy.catalogue(), &took.before, &took.after, None);
 }
 
 /// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.
-async fn answer(operator: &Operator, job: &Job) -> Result<Answer, ApiError> {
-    if job.claimable(operator.world.now()) {
-        ring(operator, job).await;
+async fn answer(operator: &Operator, job: &Job) -> Result<Response, ApiError> {
+    if job.claimable(operator.runtime.now()) {
+        wake(operator, job).await;
     }
     operator.shown(job).await
 }
 
-async fn ring(operator: &Operator, job: &Job) {
+async fn wake(operator: &Operator, job: &Job) {
     let trace = job.trace.as_deref().and_then(TraceParent::parse);
-    let bell = Bell::new(job.user_id, job.request_id, trace.as_ref());
-    if let Err(error) = operator.queue.ring(&bell, Duration::ZERO).await {
-        operator.world.count(Metric::RingFailures);
+    let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace.as_ref());
+    if let Err(error) = operator.queue.wake(&wake_up, Duration::ZERO).await {
+        operator.runtime.count(Metric::WakeUpFailures);
         tracing::warn!(function = "operator", request_id = %job.request_id, error = %error, "not rung; the sweeper will");
     }
 }
 
 /// What follows when a job that stood in the line of a conversation is over: the next one is rung for. If that fails, the next
 /// one finds out by itself, a little later.
-async fn leave_line(operator: &Operator, job: &Job) {
+async fn leave_queue(operator: &Operator, job: &Job) {
     if !job.state.is_over() {
         return;
     }
-    match operator.table.hand_on(&operator.world, job).await {
+    match operator.table.wake_next(&operator.runtime, job).await {
         Ok(None) => {}
-        Ok(Some(next)) => ring(operator, &next).await,
+        Ok(Some(next)) => wake(operator, &next).await,
         Err(error) => tracing::warn!(
             function = "operator", code = "not_handed_on", request_id = %job.request_id, error = %error,
             "the job is over, and still in line"

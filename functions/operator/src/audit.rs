@@ -6,14 +6,15 @@ use domain::{
     job::Job,
 };
 use lambda_http::Request;
-use platform::http::{self, Answer, ApiError, query};
+use platform::http::{self, ApiError, Response, query};
 use serde::Serialize;
 use serde_json::Value;
 use store::TableError;
 
 use crate::{
-    Operator, fault, lists,
-    one_job::{Anchor, Head},
+    Operator, fault,
+    get_job::{Anchor, Head},
+    pages,
 };
 
 #[derive(Serialize)]
@@ -34,16 +35,16 @@ struct Checkpoints {
 
 /// A place in a list that is numbered.
 fn after(request: &Request, list: &str) -> Result<Option<u64>, ApiError> {
-    let place = lists::after(request, list)?;
-    place.map(|text| text.parse().map_err(|_| lists::invalid())).transpose()
+    let place = pages::after(request, list)?;
+    place.map(|text| text.parse().map_err(|_| pages::invalid())).transpose()
 }
 
 /// What operators did, oldest first.
-pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let (list, limit) = ("audit", query::limit(request)?);
     let from = after(request, list)?.unwrap_or(0);
     let page = operator.table.operator_chain(from, limit).await.map_err(fault)?;
-    let next_cursor = page.next.map(|after| lists::cursor(list, after));
+    let next_cursor = page.next.map(|after| pages::cursor(list, after));
     Ok(http::ok(&Chain { records: page.records, head: page.head.into(), next_cursor }))
 }
 
@@ -51,7 +52,7 @@ pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<
 const ANSWER_AT_MOST: usize = 1024 * 1024;
 
 /// Signed statements, newest first, as they were exported, and the keys that the newest one announces.
-pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let (list, limit) = ("checkpoints", query::limit(request)?);
     let before = after(request, list)?;
     // One more than is shown tells whether there is another page.
@@ -71,7 +72,7 @@ pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Resul
         last = Some(kept.checkpoint.statement.seq);
     }
     let more = checkpoints.len() < kept.len();
-    let next_cursor = last.filter(|_| more).map(|seq| lists::cursor(list, seq));
+    let next_cursor = last.filter(|_| more).map(|seq| pages::cursor(list, seq));
     Ok(http::ok(&Checkpoints { checkpoints, keys, next_cursor }))
 }
 

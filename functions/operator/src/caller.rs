@@ -6,13 +6,13 @@ use domain::{
     access::operator_token::{Identity, MAX_TOKEN_LEN, Unverified},
     audit::{OperatorActor, OperatorEvent},
     ids::{OperatorId, UserId},
-    policy::{OperatorAction, OperatorAsked},
+    policy::{OperatorAction, OperatorQuery},
 };
 use http::HeaderMap;
 use platform::{
     http::{ApiError, Code, bearer, routes::OperatorCall},
     metrics::Metric,
-    telemetry::Asked,
+    telemetry::RequestLog,
 };
 use store::{KnownOperator, TableError};
 
@@ -55,11 +55,11 @@ impl Operator {
         &self,
         headers: &HeaderMap,
         call: OperatorCall,
-        asked: &mut Asked<'_>,
+        log: &mut RequestLog<'_>,
     ) -> Result<Caller, ApiError> {
         let identity = self.identify(headers).await?;
         let stored = self.table.operator(identity.subject).await.map_err(fault)?;
-        let id = stored.as_ref().map_or_else(|| OperatorId::from_random(self.world.bytes()), |known| known.id);
+        let id = stored.as_ref().map_or_else(|| OperatorId::from_random(self.runtime.bytes()), |known| known.id);
         let permitted = OperatorAction::ALL.map(|action| self.may(id, &identity.roles, action, false));
         if !permitted.contains(&true) {
             return Err(ApiError::new(Code::OperatorForbidden));
@@ -71,7 +71,7 @@ impl Operator {
                 met.await.map_err(fault)?
             }
         };
-        asked.operator_id = Some(known.id);
+        log.operator_id = Some(known.id);
         let caller = Caller { identity, known };
         if !self.may(id, &caller.identity.roles, call.action(), false) {
             return Err(self.refuse(&caller, call, Code::OperatorForbidden).await);
@@ -82,16 +82,16 @@ impl Operator {
     async fn identify(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
         let token = bearer::token(headers, MAX_TOKEN_LEN).map_err(no_operator)?;
         let unverified = Unverified::read(token).map_err(no_operator)?;
-        let keys = self.jwks.keys(unverified.kid(), &self.world).await.map_err(ApiError::unavailable)?;
-        keys.verify(token, &unverified, &self.config.audience, self.world.now()).map_err(no_operator)
+        let keys = self.jwks.keys(unverified.kid(), &self.runtime).await.map_err(ApiError::unavailable)?;
+        keys.verify(token, &unverified, &self.config.audience, self.runtime.now()).map_err(no_operator)
     }
 
     /// Asks the policies. What they cannot evaluate denies, loudly.
     pub(crate) fn may(&self, id: OperatorId, roles: &BTreeSet<String>, action: OperatorAction, own: bool) -> bool {
-        let asked = OperatorAsked { operator_id: id, roles, action, own, now: self.world.now() };
-        let decided = self.operators.decide(&asked);
+        let query = OperatorQuery { operator_id: id, roles, action, own, now: self.runtime.now() };
+        let decided = self.operators.decide(&query);
         if !decided.errors.is_empty() {
-            self.world.count(Metric::PolicyErrors);
+            self.runtime.count(Metric::PolicyErrors);
             let error = decided.errors.join("; ");
             tracing::error!(
                 function = "operator",
@@ -114,7 +114,7 @@ impl Operator {
     }
 
     async fn record_refusal(&self, caller: &Caller, call: &str, code: &str) -> Result<(), ApiError> {
-        let (subject, at) = (caller.identity.subject, self.world.now());
+        let (subject, at) = (caller.identity.subject, self.runtime.now());
         if self.table.call_refusal_noted(subject, call, code, at).await.map_err(fault)? {
             return Ok(());
         }
@@ -143,11 +143,11 @@ impl Operator {
 
     /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
     pub(crate) async fn record(&self, caller: &Caller, event: OperatorEvent) -> Result<(), ApiError> {
-        let appended = self.table.append_operator(&self.world, caller.actor(), event, self.operators.version()).await;
+        let appended = self.table.append_operator(&self.runtime, caller.actor(), event, self.operators.version()).await;
         // Operators that race each other are not a failing table.
         let count = |error: &TableError| {
             if !matches!(error, TableError::Contended(_)) {
-                self.world.count(Metric::AuditWriteFailures);
+                self.runtime.count(Metric::AuditWriteFailures);
             }
         };
         appended.map(drop).inspect_err(count).map_err(fault)

@@ -13,7 +13,7 @@ use lambda_http::Request;
 use platform::{
     aws,
     config::OperatorConfig,
-    http::{self, Answer, ApiError, query},
+    http::{self, ApiError, Response, query},
     metrics::history::{Chart, History, Line, SLOT},
 };
 use serde::Serialize;
@@ -69,9 +69,9 @@ struct Series {
 struct CloudFault(String);
 
 /// The charts.
-pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let minutes = query::number(request, "minutes", &MINUTES)?.unwrap_or(DEFAULT_MINUTES);
-    let now = operator.world.now();
+    let now = operator.runtime.now();
     let from = now.minus(Duration::from_secs(minutes as u64 * 60));
     let (step, lines) = match &operator.charts {
         Charts::None => (CLOUD_STEP, Vec::new()),

@@ -5,7 +5,7 @@ use domain::{
     catalogue::ToolEffect,
 };
 use lambda_http::Request;
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 use serde::{Deserialize, Serialize};
 use service::change_mode::{self, BadChange, Change};
 
@@ -13,7 +13,7 @@ use crate::{
     Operator,
     caller::Caller,
     fault,
-    words::{self, Reason},
+    request_body::{self, Reason},
 };
 
 #[derive(Serialize)]
@@ -75,18 +75,18 @@ struct ModeBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OpeningBody {
+struct UnlockBody {
     minutes: u32,
     reason: Reason,
 }
 
 impl Operator {
     async fn controls(&self) -> Result<Controls, ApiError> {
-        self.table.controls(self.world.now(), self.config.checkpoint_max_age).await.map_err(fault)
+        self.table.controls(self.runtime.now(), self.config.checkpoint_max_age).await.map_err(fault)
     }
 
-    async fn change(&self, caller: &Caller, change: &Change) -> Result<Answer, ApiError> {
-        let changed = change_mode::change(&self.table, &self.world, caller.actor(), change, self.operators.version());
+    async fn change(&self, caller: &Caller, change: &Change) -> Result<Response, ApiError> {
+        let changed = change_mode::change(&self.table, &self.runtime, caller.actor(), change, self.operators.version());
         // Whoever was recorded later holds; the answer tells what does.
         changed.await.map_err(fault)?;
         show(self).await
@@ -94,9 +94,9 @@ impl Operator {
 }
 
 /// What is set.
-pub(crate) async fn show(operator: &Operator) -> Result<Answer, ApiError> {
+pub(crate) async fn show(operator: &Operator) -> Result<Response, ApiError> {
     let controls = operator.controls().await?;
-    let now = operator.world.now();
+    let now = operator.runtime.now();
     let tools = operator.policy.catalogue().tools().map(|tool| {
         let (name, switch) = (tool.entry.name.as_str(), controls.tools.get(&tool.entry.name));
         let own = switch.and_then(|switch| switch.setting.as_ref());
@@ -134,8 +134,8 @@ fn repeats(setting: Option<&Setting>, caller: &Caller, mode: Mode, reason: &Reas
 }
 
 /// Sets the mode of the service.
-pub(crate) async fn set_mode(operator: &Operator, caller: &Caller, request: &Request) -> Result<Answer, ApiError> {
-    let ModeBody { mode, reason } = words::read(request, MODE_BODY)?;
+pub(crate) async fn set_mode(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
+    let ModeBody { mode, reason } = request_body::read(request, MODE_BODY)?;
     if repeats(Some(&operator.controls().await?.service), caller, mode, &reason) {
         return show(operator).await;
     }
@@ -148,8 +148,8 @@ pub(crate) async fn set_tool(
     caller: &Caller,
     request: &Request,
     tool: &str,
-) -> Result<Answer, ApiError> {
-    let ModeBody { mode, reason } = words::read(request, MODE_BODY)?;
+) -> Result<Response, ApiError> {
+    let ModeBody { mode, reason } = request_body::read(request, MODE_BODY)?;
     let change = Change::tool(operator.policy.catalogue(), tool, mode, reason.0.clone()).map_err(bad)?;
     let set = operator.controls().await?.tools.remove(tool).and_then(|switch| switch.setting);
     if repeats(set.as_ref(), caller, mode, &reason) {
@@ -164,10 +164,10 @@ pub(crate) async fn open_tool(
     caller: &Caller,
     request: &Request,
     tool: &str,
-) -> Result<Answer, ApiError> {
-    let OpeningBody { minutes, reason } =
-        words::read(request, r#"{"minutes": 0 to 1440, "reason": 1 to 200 characters}"#)?;
-    let change = Change::opening(operator.policy.catalogue(), tool, minutes, reason.0).map_err(bad)?;
+) -> Result<Response, ApiError> {
+    let UnlockBody { minutes, reason } =
+        request_body::read(request, r#"{"minutes": 0 to 1440, "reason": 1 to 200 characters}"#)?;
+    let change = Change::unlock(operator.policy.catalogue(), tool, minutes, reason.0).map_err(bad)?;
     operator.change(caller, &change).await
 }
 

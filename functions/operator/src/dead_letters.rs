@@ -8,7 +8,7 @@ use domain::{
 use lambda_http::Request;
 use platform::{
     dead_letters::{Letter, Look, QueueFault},
-    http::{self, Answer, ApiError, Code},
+    http::{self, ApiError, Code, Response},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     Operator,
     caller::Caller,
-    words::{self, Reason},
+    request_body::{self, Reason},
 };
 
 /// How many messages are shown; how many one replay takes. The rest is for the next one.
@@ -58,12 +58,12 @@ struct Body {
 
 impl<'a> From<&'a Letter> for Message<'a> {
     fn from(letter: &'a Letter) -> Self {
-        let bell = letter.bell.as_ref();
+        let wake_up = letter.wake_up.as_ref();
         Self {
             message_id: &letter.id,
-            job: bell.map(|bell| support_code(bell.user_id, bell.request_id)),
-            user_id: bell.map(|bell| bell.user_id),
-            request_id: bell.map(|bell| bell.request_id),
+            job: wake_up.map(|wake_up| support_code(wake_up.user_id, wake_up.request_id)),
+            user_id: wake_up.map(|wake_up| wake_up.user_id),
+            request_id: wake_up.map(|wake_up| wake_up.request_id),
             sent_at: letter.sent_at.map(|at| at.to_string()),
             receives: letter.receives,
         }
@@ -75,7 +75,7 @@ fn fault(error: QueueFault) -> ApiError {
 }
 
 /// The oldest messages, and about how many there are. They are given back at once.
-pub(crate) async fn list(operator: &Operator) -> Result<Answer, ApiError> {
+pub(crate) async fn list(operator: &Operator) -> Result<Response, ApiError> {
     let count = operator.dead.count().await.map_err(fault)?;
     let letters =
         operator.dead.receive(&Look { hidden_s: SHORTLY_S, enough: AT_ONCE, until: None }).await.map_err(fault)?;
@@ -86,16 +86,16 @@ pub(crate) async fn list(operator: &Operator) -> Result<Answer, ApiError> {
 }
 
 /// Sends one message, or as many as there are up to a hundred, to the queue again. Those that name no job stay.
-pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let expected = r#"{"message_id": …} or {"all": true}, with "reason": 1 to 200 characters"#;
-    let Body { message_id, all, reason } = words::read(request, expected)?;
+    let Body { message_id, all, reason } = request_body::read(request, expected)?;
     if message_id.is_some() == all {
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
     }
     let enough = if all { AT_ONCE } else { usize::MAX };
     let look = Look { hidden_s: HIDDEN_S, enough, until: message_id.clone() };
     let letters = operator.dead.receive(&look).await.map_err(fault)?;
-    let wanted = |letter: &Letter| letter.bell.is_some() && message_id.as_ref().is_none_or(|id| *id == letter.id);
+    let wanted = |letter: &Letter| letter.wake_up.is_some() && message_id.as_ref().is_none_or(|id| *id == letter.id);
     let (chosen, others): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(wanted);
     let (sent, done) = send(operator, caller, &chosen, message_id, &reason).await;
     // What was not sent is given back, also when something went wrong; what went wrong first is what there is to tell.

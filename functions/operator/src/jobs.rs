@@ -7,15 +7,15 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{self, Answer, ApiError, Code, query},
-    telemetry::Asked,
+    http::{self, ApiError, Code, Response, query},
+    telemetry::RequestLog,
 };
 use serde::Serialize;
 use store::Order;
 
 use crate::{
     Operator, fault,
-    lists::{self, Of, Page},
+    pages::{self, Of, Page},
 };
 
 /// One job in a list.
@@ -79,14 +79,14 @@ fn list_of(state: &str) -> Option<Of> {
 }
 
 /// Jobs in one state.
-pub(crate) async fn by_state(operator: &Operator, request: &Request) -> Result<Answer, ApiError> {
+pub(crate) async fn by_state(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let state = query::once(request, "state")?.unwrap_or_default();
     let of = list_of(state).ok_or_else(|| {
         let states = "queued, running, retrying, awaiting_approval, unknown, failed, refused, expired";
         query::invalid("state", format!("state must be one of {states}"))
     })?;
     let Page { jobs, next_cursor } = operator.page(request, &format!("jobs:{state}"), of).await?;
-    let now = operator.world.now();
+    let now = operator.runtime.now();
     Ok(http::ok(&Jobs { jobs: jobs.iter().map(|job| Entry::new(job, now)).collect(), next_cursor }))
 }
 
@@ -95,21 +95,21 @@ pub(crate) async fn of_user(
     operator: &Operator,
     request: &Request,
     user: &str,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
     let user: UserId = user.parse().map_err(|_| ApiError::new(Code::NotFound))?;
-    asked.user_id = Some(user);
+    log.user_id = Some(user);
     let limit = query::limit(request)?;
     let list = format!("user:{user}");
-    let after = lists::after(request, &list)?;
-    let after = after.map(|text| text.parse::<RequestId>().map_err(|_| lists::invalid())).transpose()?;
+    let after = pages::after(request, &list)?;
+    let after = after.map(|text| text.parse::<RequestId>().map_err(|_| pages::invalid())).transpose()?;
     // One more than is shown tells whether there is another page.
     let (mut jobs, mut next) = operator.table.jobs_of(user, after, limit + 1).await.map_err(fault)?;
     if jobs.len() > limit {
         jobs.truncate(limit);
         next = jobs.last().map(|job| job.request_id);
     }
-    let now = operator.world.now();
+    let now = operator.runtime.now();
     let jobs = jobs.iter().map(|job| Entry::new(job, now)).collect();
-    Ok(http::ok(&Jobs { jobs, next_cursor: next.map(|after| lists::cursor(&list, after)) }))
+    Ok(http::ok(&Jobs { jobs, next_cursor: next.map(|after| pages::cursor(&list, after)) }))
 }

@@ -10,14 +10,14 @@ use platform::{
     config::OperatorConfig,
     dead_letters::DeadLetters,
     http::{
-        Answer, ApiError, Code,
+        ApiError, Code, Response,
         routes::{self, OperatorCall, Routed},
     },
     jwks::{BadJwksClient, Jwks},
     metrics::history::History,
     queue::Queue,
-    runtime::World,
-    telemetry::{self, Asked},
+    runtime::Runtime,
+    telemetry::{self, RequestLog},
 };
 use store::{Table, TableError};
 
@@ -27,13 +27,13 @@ mod caller;
 mod charts;
 mod controls;
 mod dead_letters;
+mod get_job;
 mod jobs;
-mod lists;
 mod me;
-mod one_job;
+mod pages;
+mod request_body;
 mod resolution;
 mod users;
-mod words;
 
 use charts::Charts;
 
@@ -41,7 +41,7 @@ use charts::Charts;
 #[derive(Debug)]
 pub struct Operator {
     config: OperatorConfig,
-    world: World,
+    runtime: Runtime,
     table: Table,
     queue: Queue,
     dead: DeadLetters,
@@ -64,17 +64,17 @@ pub enum StartError {
 
 impl Operator {
     /// Wires it; builds every client once. Charts are drawn from CloudWatch, if its namespace is known.
-    pub fn new(config: OperatorConfig, world: World) -> Result<Self, StartError> {
+    pub fn new(config: OperatorConfig, runtime: Runtime) -> Result<Self, StartError> {
         let charts = Charts::of(&config);
-        Self::with_charts(config, world, charts)
+        Self::with_charts(config, runtime, charts)
     }
 
     /// The same, with charts from what this process has measured itself.
-    pub fn remembering(config: OperatorConfig, world: World, history: History) -> Result<Self, StartError> {
-        Self::with_charts(config, world, Charts::Memory(history))
+    pub fn remembering(config: OperatorConfig, runtime: Runtime, history: History) -> Result<Self, StartError> {
+        Self::with_charts(config, runtime, Charts::Memory(history))
     }
 
-    fn with_charts(config: OperatorConfig, world: World, charts: Charts) -> Result<Self, StartError> {
+    fn with_charts(config: OperatorConfig, runtime: Runtime, charts: Charts) -> Result<Self, StartError> {
         let (aws, queue) = (&config.table.aws, &config.queue);
         Ok(Self {
             table: Table::new(aws.dynamodb(), config.table.table.clone(), config.table.retention),
@@ -85,36 +85,36 @@ impl Operator {
             jwks: Jwks::new(config.jwks.clone())?,
             charts,
             config,
-            world,
+            runtime,
         })
     }
 
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Answer {
-        let mut asked = Asked::of("operator", &request, &self.world);
+    pub async fn handle(&self, request: Request) -> Response {
+        let mut log = RequestLog::of("operator", &request, &self.runtime);
         // In a box: the compiler gives up on a future of so many futures.
-        let answered = Box::pin(self.answer(&request, &mut asked)).await;
-        telemetry::answer(asked, answered)
+        let answered = Box::pin(self.answer(&request, &mut log)).await;
+        telemetry::answer(log, answered)
     }
 
-    async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+    async fn answer(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
         let Routed { call, name, open } = routes::route(request)?;
-        asked.route = name;
+        log.route = name;
         // No path of an operator leaves more than one segment open.
         let open = open.iter().next().map_or("", |(_, segment)| segment);
-        let caller = &self.caller(request.headers(), call, asked).await?;
+        let caller = &self.caller(request.headers(), call, log).await?;
         match call {
             OperatorCall::Me => Ok(me::me(self, caller)),
             OperatorCall::AddOwnUser => me::add_user(self, caller, request).await,
             OperatorCall::Approvals => approvals::list(self, caller, request).await,
             OperatorCall::Jobs => jobs::by_state(self, request).await,
-            OperatorCall::Job => one_job::show(self, open, asked).await,
-            OperatorCall::Decide => approvals::decide(self, caller, request, open, asked).await,
-            OperatorCall::Resolve => resolution::resolve(self, caller, request, open, asked).await,
-            OperatorCall::UserJobs => jobs::of_user(self, request, open, asked).await,
-            OperatorCall::Revoke => users::revoke(self, caller, request, open, asked).await,
-            OperatorCall::Groups => users::set_groups(self, caller, request, open, asked).await,
-            OperatorCall::Refusals => users::refusals(self, open, asked).await,
+            OperatorCall::Job => get_job::show(self, open, log).await,
+            OperatorCall::Decide => approvals::decide(self, caller, request, open, log).await,
+            OperatorCall::Resolve => resolution::resolve(self, caller, request, open, log).await,
+            OperatorCall::UserJobs => jobs::of_user(self, request, open, log).await,
+            OperatorCall::Revoke => users::revoke(self, caller, request, open, log).await,
+            OperatorCall::Groups => users::set_groups(self, caller, request, open, log).await,
+            OperatorCall::Refusals => users::refusals(self, open, log).await,
             OperatorCall::DeadLetters => dead_letters::list(self).await,
             OperatorCall::Replay => dead_letters::replay(self, caller, request).await,
             OperatorCall::Controls => controls::show(self).await,

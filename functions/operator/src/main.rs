@@ -8,9 +8,9 @@ use platform::{config::OperatorConfig, http_event, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::run("operator", async |env, world| -> Result<(), Error> {
-        let operator = &Operator::new(OperatorConfig::from_env(env)?, world.clone())?;
-        http_event::serve("operator", &world, |request| operator.handle(request)).await
+    telemetry::run("operator", async |env, runtime| -> Result<(), Error> {
+        let operator = &Operator::new(OperatorConfig::from_env(env)?, runtime.clone())?;
+        http_event::serve("operator", &runtime, |request| operator.handle(request)).await
     })
     .await
 }

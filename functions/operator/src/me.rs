@@ -6,11 +6,11 @@ use domain::{
     policy::OperatorAction,
 };
 use lambda_http::Request;
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 use serde::{Deserialize, Serialize};
 use store::OWN_AT_MOST;
 
-use crate::{Operator, caller::Caller, fault, words};
+use crate::{Operator, caller::Caller, fault, request_body};
 
 #[derive(Serialize)]
 struct Me<'a> {
@@ -36,7 +36,7 @@ struct Body {
 }
 
 /// Who asks.
-pub(crate) fn me(operator: &Operator, caller: &Caller) -> Answer {
+pub(crate) fn me(operator: &Operator, caller: &Caller) -> Response {
     let may = |action| operator.may(caller.known.id, &caller.identity.roles, action, false);
     http::ok(&Me {
         operator_id: caller.known.id,
@@ -52,8 +52,8 @@ pub(crate) fn me(operator: &Operator, caller: &Caller) -> Answer {
 }
 
 /// Names a user as the operator's own. Nothing takes it back: whoever could would decide their own requests.
-pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Request) -> Result<Answer, ApiError> {
-    let Body { user_id } = words::read(request, r#"{"user_id": …}"#)?;
+pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
+    let Body { user_id } = request_body::read(request, r#"{"user_id": …}"#)?;
     if caller.is(user_id) {
         return Ok(me(operator, caller));
     }

@@ -9,9 +9,9 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{Answer, ApiError, Code, routes::OperatorCall},
+    http::{ApiError, Code, Response, routes::OperatorCall},
     metrics::Metric,
-    telemetry::Asked,
+    telemetry::RequestLog,
 };
 use serde::Deserialize;
 use store::Commit;
@@ -20,8 +20,8 @@ use crate::{
     Operator,
     caller::Caller,
     fault,
-    one_job::named,
-    words::{self, Reason},
+    get_job::named,
+    request_body::{self, Reason},
 };
 
 /// The sweeper writes to unknown jobs, too; after this many lost races the operator is asked to repeat.
@@ -40,10 +40,11 @@ pub(crate) async fn resolve(
     caller: &Caller,
     request: &Request,
     code: &str,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let (user, id) = named(code, asked)?;
-    let Body { happened, note } = words::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let (user, id) = named(code, log)?;
+    let Body { happened, note } =
+        request_body::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
     operator.may_about(caller, OperatorCall::Resolve, user, Code::OperatorForbidden).await?;
     let mut recorded = false;
     for _ in 0..TRIES {
@@ -76,7 +77,7 @@ async fn commit(
     happened: bool,
     note: &Reason,
 ) -> Result<Option<Job>, ApiError> {
-    let now = operator.world.now();
+    let now = operator.runtime.now();
     let resolution = Resolution { by: ResolvedBy::Operator, happened, at: now, note: Some(note.text()) };
     let mut after = job
         .apply(JobEvent::Resolved(resolution), now)
@@ -90,8 +91,8 @@ async fn commit(
     };
     let record = AuditRecord::after(job.audit, context, event);
     let put = operator.table.put_audit(job.user_id, &record, now).await;
-    after.audit = put.inspect_err(|_| operator.world.count(Metric::AuditWriteFailures)).map_err(fault)?;
-    match operator.table.commit(job, &after, &operator.world.nonce()).await.map_err(fault)? {
+    after.audit = put.inspect_err(|_| operator.runtime.count(Metric::AuditWriteFailures)).map_err(fault)?;
+    match operator.table.commit(job, &after, &operator.runtime.nonce()).await.map_err(fault)? {
         Commit::Done => Ok(Some(after)),
         Commit::Lost(_) => Ok(None),
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use domain::{audit::OperatorEvent, ids::UserId};
 use lambda_http::Request;
 use platform::{
-    http::{self, Answer, ApiError, Code, routes::OperatorCall},
-    telemetry::Asked,
+    http::{self, ApiError, Code, Response, routes::OperatorCall},
+    telemetry::RequestLog,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ use crate::{
     Operator,
     caller::Caller,
     fault,
-    one_job::Head,
-    words::{self, Reason},
+    get_job::Head,
+    request_body::{self, Reason},
 };
 
 /// In how many groups one user may be.
@@ -64,9 +64,9 @@ struct Refusals {
 }
 
 /// The user that a path names. From here on the line about the request names them, too.
-fn named(user: &str, asked: &mut Asked<'_>) -> Result<UserId, ApiError> {
+fn named(user: &str, log: &mut RequestLog<'_>) -> Result<UserId, ApiError> {
     let user: UserId = user.parse().map_err(|_| ApiError::new(Code::NotFound))?;
-    asked.user_id = Some(user);
+    log.user_id = Some(user);
     Ok(user)
 }
 
@@ -82,13 +82,13 @@ pub(crate) async fn revoke(
     caller: &Caller,
     request: &Request,
     user: &str,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let user_id = named(user, asked)?;
-    let RevocationBody { reason } = words::read(request, r#"{"reason": 1 to 200 characters}"#)?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let user_id = named(user, log)?;
+    let RevocationBody { reason } = request_body::read(request, r#"{"reason": 1 to 200 characters}"#)?;
     operator.is_a_user(user_id).await?;
     operator.record(caller, OperatorEvent::UserRevoked { user_id, reason: reason.text() }).await?;
-    let now = operator.world.now();
+    let now = operator.runtime.now();
     operator.table.revoke_sessions(user_id, now).await.map_err(fault)?;
     Ok(http::ok(&json!({ "user_id": user_id, "revoked_at": now.to_string() })))
 }
@@ -99,11 +99,11 @@ pub(crate) async fn set_groups(
     caller: &Caller,
     request: &Request,
     user: &str,
-    asked: &mut Asked<'_>,
-) -> Result<Answer, ApiError> {
-    let user_id = named(user, asked)?;
+    log: &mut RequestLog<'_>,
+) -> Result<Response, ApiError> {
+    let user_id = named(user, log)?;
     let expected = r#"{"groups": up to 16 names of a-z, 0-9, - and _, "reason": 1 to 200 characters}"#;
-    let GroupsBody { groups, reason } = words::read(request, expected)?;
+    let GroupsBody { groups, reason } = request_body::read(request, expected)?;
     if groups.len() > GROUPS_AT_MOST {
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
     }
@@ -121,7 +121,7 @@ pub(crate) async fn set_groups(
 }
 
 /// What a user was refused of late.
-pub(crate) async fn refusals(operator: &Operator, user: &str, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
-    let page = operator.table.refusals_of(named(user, asked)?).await.map_err(fault)?;
+pub(crate) async fn refusals(operator: &Operator, user: &str, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
+    let page = operator.table.refusals_of(named(user, log)?).await.map_err(fault)?;
     Ok(http::ok(&Refusals { records: page.records, head: page.head.into() }))
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use domain::{
     access::service_mode::Controls,
     ids::{Timestamp, UserId},
-    policy::{Policy, TalkAsked, TurnGate},
+    policy::{Policy, TurnGate, TurnQuery},
 };
-use platform::http::{self, Answer};
+use platform::http::{self, Response};
 use serde_json::{Value, json};
 
-use crate::{Standing, Status};
+use crate::{PolicyContext, Status};
 
 /// The agents that this user may talk to now.
-pub(crate) fn agents(status: &Status, who: &Standing) -> Answer {
-    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.world.now());
+pub(crate) fn agents(status: &Status, who: &PolicyContext) -> Response {
+    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.runtime.now());
     http::ok(&json!({ "agents": listed }))
 }
 
@@ -27,8 +27,8 @@ fn listed(
     now: Timestamp,
 ) -> Vec<Value> {
     let listed = policy.catalogue().agents().filter_map(|agent| {
-        let asked = TalkAsked { user_id, groups, agent: &agent.name, now };
-        match policy.gate_turn(controls, &asked).gate {
+        let query = TurnQuery { user_id, groups, agent: &agent.name, now };
+        match policy.gate_turn(controls, &query).gate {
             TurnGate::Run | TurnGate::WithoutTools => Some(json!({ "name": agent.name, "title": agent.title })),
             TurnGate::Refuse(_) => None,
         }

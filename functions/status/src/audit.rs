@@ -1,7 +1,7 @@
 //! `GET /v1/jobs/{id}/audit`: the audit chain of one's own job, with all that is needed to verify it offline.
 
 use domain::ids::{Digest, RequestId, UserId};
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ struct ChainTooShort {
 }
 
 /// The chain. One that has lost records is an error here, never a shorter chain.
-pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Result<Answer, ApiError> {
+pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Result<Response, ApiError> {
     let job = status.own_job(user, id).await?;
     let (chain, payload) =
         tokio::join!(status.table.audit_chain(user, id, job.audit), status.table.payload(user, id, job.fingerprint));

@@ -9,7 +9,7 @@ use domain::{
     view::{self, JobView},
 };
 use lambda_http::Request;
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 use serde_json::{Value, json};
 use store::TableError;
 
@@ -27,10 +27,10 @@ pub(crate) async fn get_job(
     request: &Request,
     user: UserId,
     id: RequestId,
-) -> Result<Answer, ApiError> {
+) -> Result<Response, ApiError> {
     let wait = query::wait(request)?.min(status.config.long_poll_cap);
     let job = watch(status, user, id, request.headers(), wait).await?;
-    let now = status.world.now();
+    let now = status.runtime.now();
     let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
         http::not_modified()
     } else {

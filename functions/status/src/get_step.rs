@@ -5,12 +5,12 @@ use domain::{
     ids::{RequestId, UserId},
     view::{self, StepView, WholeStepView},
 };
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 
 use crate::{Status, table_fault};
 
 /// The step. A place that the job does not have, and a text that is no place, is nowhere.
-pub(crate) async fn get_step(status: &Status, user: UserId, id: RequestId, place: &str) -> Result<Answer, ApiError> {
+pub(crate) async fn get_step(status: &Status, user: UserId, id: RequestId, place: &str) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);
     let place = parse(place).ok_or_else(not_found)?;
     let job = status.own_job(user, id).await?;

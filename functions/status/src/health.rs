@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use domain::{access::service_mode::Mode, ids::Timestamp};
-use platform::http::{self, Answer};
+use platform::http::{self, Response};
 use serde::Serialize;
 use serde_json::json;
-use store::{Fence, GatewaySeen, Heartbeat, TableError};
+use store::{GatewaySeen, Heartbeat, TableError, ToolGuard};
 
 use crate::Status;
 
@@ -38,22 +38,23 @@ struct GatewayView {
     #[serde(skip_serializing_if = "Option::is_none")]
     reachable: Option<bool>,
     journal: &'static str,
-    fence: &'static str,
+    #[serde(rename = "fence")]
+    guard: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     seen_at: Option<String>,
 }
 
 /// This process answers.
-pub(crate) fn live() -> Answer {
+pub(crate) fn live() -> Response {
     http::ok(&json!({ "status": "live" }))
 }
 
 /// Whether the service as a whole does its work, and what is wrong if it does not.
-pub(crate) async fn ready(status: &Status) -> Answer {
-    let controls = status.controls.get(&status.table, &status.world);
+pub(crate) async fn ready(status: &Status) -> Response {
+    let controls = status.controls.get(&status.table, &status.runtime);
     let (beat, seen, controls) = tokio::join!(status.table.heartbeat(), status.table.last_gateway(), controls);
     let mode = controls.service.mode;
-    let readiness = judge(beat, seen, mode, status.policy.version(), status.world.now());
+    let readiness = judge(beat, seen, mode, status.policy.version(), status.runtime.now());
     if readiness.ready { http::ok(&readiness) } else { http::not_ready(&readiness) }
 }
 
@@ -79,7 +80,7 @@ fn judge(
             };
         }
     };
-    let fence = seen.as_ref().map_or(Fence::Untested, |seen| seen.fence);
+    let guard = seen.as_ref().map_or(ToolGuard::Untested, |seen| seen.guard);
     let mut failing = Vec::new();
     match &beat {
         None => failing.push("heartbeat_missing"),
@@ -89,7 +90,7 @@ fn judge(
     if beat.is_some_and(|beat| !beat.gateway_reachable) {
         failing.push("gateway_unreachable");
     }
-    if matches!(fence, Fence::Broken(_)) {
+    if matches!(guard, ToolGuard::Broken(_)) {
         failing.push("fence_broken");
     }
     Readiness {
@@ -99,11 +100,11 @@ fn judge(
         gateway: Some(GatewayView {
             reachable: beat.map(|beat| beat.gateway_reachable),
             journal: if seen.is_some() { "present" } else { "never_seen" },
-            fence: match fence {
-                Fence::Untested => "untested",
-                Fence::Testing(_) => "testing",
-                Fence::Proven => "proven",
-                Fence::Broken(_) => "broken",
+            guard: match guard {
+                ToolGuard::Untested => "untested",
+                ToolGuard::Testing(_) => "testing",
+                ToolGuard::Proven => "proven",
+                ToolGuard::Broken(_) => "broken",
             },
             seen_at: seen.map(|seen| seen.seen_at.to_string()),
         }),
@@ -123,9 +124,9 @@ mod tests {
         Some(Heartbeat { at: NOW.minus(Duration::from_millis(age_ms)), gateway_reachable, overdue: 0 })
     }
 
-    fn seen(fence: Fence) -> Option<GatewaySeen> {
+    fn seen(guard: ToolGuard) -> Option<GatewaySeen> {
         let id = JournalId { journal: "secret-journal".into(), boot: "secret-boot".into() };
-        Some(GatewaySeen { id, sequence: 7, seen_at: NOW, fence })
+        Some(GatewaySeen { id, sequence: 7, seen_at: NOW, guard })
     }
 
     fn failing(beat: Option<Heartbeat>, seen: Option<GatewaySeen>) -> Vec<&'static str> {
@@ -138,14 +139,14 @@ mod tests {
     #[test]
     fn whatever_is_wrong_is_named() {
         let ready: Vec<&str> = vec![];
-        assert_eq!(failing(beat(180_000, true), seen(Fence::Proven)), ready);
-        assert_eq!(failing(beat(0, true), seen(Fence::Untested)), ready);
-        assert_eq!(failing(beat(0, true), seen(Fence::Testing(NOW))), ready);
+        assert_eq!(failing(beat(180_000, true), seen(ToolGuard::Proven)), ready);
+        assert_eq!(failing(beat(0, true), seen(ToolGuard::Untested)), ready);
+        assert_eq!(failing(beat(0, true), seen(ToolGuard::Testing(NOW))), ready);
         assert_eq!(failing(beat(0, true), None), ready);
         assert_eq!(failing(None, None), ["heartbeat_missing"]);
         assert_eq!(failing(beat(180_001, true), None), ["heartbeat_stale"]);
         assert_eq!(failing(beat(0, false), None), ["gateway_unreachable"]);
-        assert_eq!(failing(beat(180_001, false), seen(Fence::Broken(NOW))).len(), 3);
+        assert_eq!(failing(beat(180_001, false), seen(ToolGuard::Broken(NOW))).len(), 3);
     }
 
     #[test]

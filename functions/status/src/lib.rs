@@ -15,13 +15,13 @@ use lambda_http::Request;
 use platform::{
     config::StatusConfig,
     http::{
-        Answer, ApiError, Code, bearer,
+        ApiError, Code, Response, bearer,
         routes::{self, PathParameters, Routed, StatusCall},
     },
-    non_empty::Listed,
-    runtime::World,
+    non_empty::NonEmpty,
+    runtime::Runtime,
     secrets::{Secrets, SecretsError, StatusSecrets},
-    telemetry::{self, Asked},
+    telemetry::{self, RequestLog},
 };
 use service::{controls::ControlsCache, session};
 use store::{Stored, Table, TableError};
@@ -41,7 +41,7 @@ mod tools;
 #[derive(Debug)]
 pub struct Status {
     config: StatusConfig,
-    world: World,
+    runtime: Runtime,
     table: Table,
     policy: Policy,
     controls: ControlsCache,
@@ -51,11 +51,11 @@ pub struct Status {
 /// What is made of the secrets.
 struct StatusKeys {
     verifier: SessionVerifier,
-    cursors: Listed<DigestKey>,
+    cursors: NonEmpty<DigestKey>,
 }
 
 /// What policy has to know of a user now: their groups, and the ladder.
-struct Standing {
+struct PolicyContext {
     user_id: UserId,
     groups: BTreeSet<String>,
     controls: Arc<Controls>,
@@ -76,7 +76,7 @@ struct NewerJob;
 
 impl Status {
     /// Wires it; builds every client once.
-    pub fn new(config: StatusConfig, world: World) -> Result<Self, StartError> {
+    pub fn new(config: StatusConfig, runtime: Runtime) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
@@ -84,15 +84,15 @@ impl Status {
             secrets: Secrets::new("status", config.secrets.clone(), &table.aws),
             controls: ControlsCache::new("status", config.checkpoint_max_age),
             config,
-            world,
+            runtime,
         })
     }
 
     /// Answers one request.
-    pub async fn handle(&self, request: Request) -> Answer {
-        let mut asked = Asked::of("status", &request, &self.world);
-        let answered = self.answer(&request, &mut asked).await;
-        telemetry::answer(asked, answered)
+    pub async fn handle(&self, request: Request) -> Response {
+        let mut log = RequestLog::of("status", &request, &self.runtime);
+        let answered = self.answer(&request, &mut log).await;
+        telemetry::answer(log, answered)
     }
 
     /// The table, for whoever counts what it costs.
@@ -100,43 +100,43 @@ impl Status {
         &self.table
     }
 
-    async fn answer(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Answer, ApiError> {
+    async fn answer(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
         let Routed { call, name, open } = routes::route(request)?;
-        asked.route = name;
+        log.route = name;
         match call {
             StatusCall::Live => Ok(health::live()),
             StatusCall::Ready => Ok(health::ready(self).await),
-            StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, asked).await?).await,
+            StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, log).await?).await,
             StatusCall::Job => {
-                let user = self.user(request, asked).await?;
-                get_job::get_job(self, request, user, request_id(&open, asked)?).await
+                let user = self.user(request, log).await?;
+                get_job::get_job(self, request, user, request_id(&open, log)?).await
             }
             StatusCall::Step => {
-                let user = self.user(request, asked).await?;
-                get_step::get_step(self, user, request_id(&open, asked)?, open.text("place")).await
+                let user = self.user(request, log).await?;
+                get_step::get_step(self, user, request_id(&open, log)?, open.text("place")).await
             }
             StatusCall::Audit => {
-                let user = self.user(request, asked).await?;
-                audit::audit(self, user, request_id(&open, asked)?).await
+                let user = self.user(request, log).await?;
+                audit::audit(self, user, request_id(&open, log)?).await
             }
             StatusCall::Conversations => {
-                list_conversations::list_conversations(self, request, self.user(request, asked).await?).await
+                list_conversations::list_conversations(self, request, self.user(request, log).await?).await
             }
-            StatusCall::Tools => Ok(tools::tools(self, &self.standing(request, asked).await?)),
-            StatusCall::Agents => Ok(agents::agents(self, &self.standing(request, asked).await?)),
+            StatusCall::Tools => Ok(tools::tools(self, &self.policy_context(request, log).await?)),
+            StatusCall::Agents => Ok(agents::agents(self, &self.policy_context(request, log).await?)),
         }
     }
 
     /// Who asks: a session that verifies, of a user who exists and has not ended it.
-    async fn user(&self, request: &Request, asked: &mut Asked<'_>) -> Result<UserId, ApiError> {
-        Ok(self.known(request, asked).await?.0)
+    async fn user(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<UserId, ApiError> {
+        Ok(self.known(request, log).await?.0)
     }
 
     /// The same, with what the table says of them.
-    async fn known(&self, request: &Request, asked: &mut Asked<'_>) -> Result<(UserId, UserState), ApiError> {
-        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.world.now())?;
+    async fn known(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<(UserId, UserState), ApiError> {
+        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
         let user = session::alive(&session, &self.table).await?;
-        asked.user_id = Some(session.user_id);
+        log.user_id = Some(session.user_id);
         Ok((session.user_id, user))
     }
 
@@ -154,13 +154,17 @@ impl Status {
             let verifier = secrets.sessions.verifier(&self.config.audience)?;
             Ok(StatusKeys { verifier, cursors: secrets.cursors })
         };
-        self.secrets.get(&self.world, make).await
+        self.secrets.get(&self.runtime, make).await
     }
 
     /// Who asks, with what policy has to know of them now.
-    async fn standing(&self, request: &Request, asked: &mut Asked<'_>) -> Result<Standing, ApiError> {
-        let (user_id, user) = self.known(request, asked).await?;
-        Ok(Standing { user_id, groups: user.groups, controls: self.controls.get(&self.table, &self.world).await })
+    async fn policy_context(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<PolicyContext, ApiError> {
+        let (user_id, user) = self.known(request, log).await?;
+        Ok(PolicyContext {
+            user_id,
+            groups: user.groups,
+            controls: self.controls.get(&self.table, &self.runtime).await,
+        })
     }
 
     /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.
@@ -175,9 +179,9 @@ impl Status {
 }
 
 /// The job that a path names. An id that is none is an id that nobody has.
-fn request_id(open: &PathParameters<'_>, asked: &mut Asked<'_>) -> Result<RequestId, ApiError> {
+fn request_id(open: &PathParameters<'_>, log: &mut RequestLog<'_>) -> Result<RequestId, ApiError> {
     let id = open.text("request_id").parse().map_err(|_| ApiError::new(Code::NotFound))?;
-    asked.request_id = Some(id);
+    log.request_id = Some(id);
     Ok(id)
 }
 

@@ -2,7 +2,7 @@
 
 use domain::{access::cursor::Cursor, conversation::ConversationName, ids::UserId, view::ConversationView};
 use lambda_http::Request;
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 use serde::Serialize;
 
 use crate::{Status, query, table_fault};
@@ -15,7 +15,7 @@ struct Page {
 }
 
 /// One page. It may have fewer than were asked for although another one follows: what was deleted is passed over.
-pub(crate) async fn list_conversations(status: &Status, request: &Request, user: UserId) -> Result<Answer, ApiError> {
+pub(crate) async fn list_conversations(status: &Status, request: &Request, user: UserId) -> Result<Response, ApiError> {
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
     let after: Option<Cursor<ConversationName>> = query::once(request, "cursor")?

@@ -2,7 +2,7 @@
 
 use domain::{access::cursor::Cursor, ids::UserId, view::JobView};
 use lambda_http::Request;
-use platform::http::{self, Answer, ApiError, Code};
+use platform::http::{self, ApiError, Code, Response};
 use serde::Serialize;
 
 use crate::{Status, get_job::result_at_hand, query, table_fault};
@@ -15,7 +15,7 @@ struct Page {
 }
 
 /// One page. A result that has a record of its own is not in it: it is read with its job.
-pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) -> Result<Answer, ApiError> {
+pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) -> Result<Response, ApiError> {
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
     let after = query::once(request, "cursor")?
@@ -29,7 +29,7 @@ pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) 
         jobs.truncate(limit);
         next = jobs.last().map(|job| job.request_id);
     }
-    let now = status.world.now();
+    let now = status.runtime.now();
     let jobs =
         jobs.iter().map(|job| Ok(JobView::new(job, result_at_hand(job)?, now))).collect::<Result<_, ApiError>>()?;
     let next_cursor = next.map(|after| Cursor { after }.encode(user, keys.cursors.first()));

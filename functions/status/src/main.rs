@@ -8,10 +8,10 @@ use status::Status;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::run("status", async |env, world| -> Result<(), Error> {
-        let status = &Status::new(StatusConfig::from_env(env)?, world.clone())?;
+    telemetry::run("status", async |env, runtime| -> Result<(), Error> {
+        let status = &Status::new(StatusConfig::from_env(env)?, runtime.clone())?;
         status.load_secrets().await?;
-        http_event::serve("status", &world, |request| status.handle(request)).await
+        http_event::serve("status", &runtime, |request| status.handle(request)).await
     })
     .await
 }

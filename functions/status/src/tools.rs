@@ -6,16 +6,16 @@ use domain::{
     access::service_mode::Controls,
     catalogue::Tool,
     ids::{Approver, Timestamp, UserId},
-    policy::{Asked, Gate, Policy},
+    policy::{CallQuery, Gate, Policy},
 };
-use platform::http::{self, Answer};
+use platform::http::{self, Response};
 use serde_json::{Value, json};
 
-use crate::{Standing, Status};
+use crate::{PolicyContext, Status};
 
 /// The tools that this user may call now.
-pub(crate) fn tools(status: &Status, who: &Standing) -> Answer {
-    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.world.now());
+pub(crate) fn tools(status: &Status, who: &PolicyContext) -> Response {
+    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.runtime.now());
     http::ok(&json!({ "tools": listed }))
 }
 
@@ -31,8 +31,8 @@ fn listed(
     let listed = policy.catalogue().tools().filter_map(|tool| {
         let arguments = &tool.example();
         let name = &tool.entry.name;
-        let asked = Asked { user_id, groups, tool: name, arguments, derived: false, audited: true, now };
-        let gated = policy.gate(controls, &asked);
+        let query = CallQuery { user_id, groups, tool: name, arguments, derived: false, audited: true, now };
+        let gated = policy.gate(controls, &query);
         match gated.gate {
             Gate::Run | Gate::Ask(_) | Gate::Explain(_) => Some(view(tool, gated.decided.decision.approver())),
             Gate::Refuse(_) => None,

@@ -18,7 +18,7 @@ pub(crate) async fn take(sweep: &Sweep, texts: &[&str]) -> Result<(), TableError
             Message::Nothing(code) => tracing::warn!(function = "sweep", code, "a message changes no mode"),
             Message::Lower(name, mode) => {
                 let version = PolicyFiles::built_in().version();
-                let lowered = change_mode::lower(&sweep.table, &sweep.world, name, mode, &version).await;
+                let lowered = change_mode::lower(&sweep.table, &sweep.runtime, name, mode, &version).await;
                 taken = taken.and(lowered.map(drop));
             }
         }

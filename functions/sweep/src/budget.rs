@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::ids::Timestamp;
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 /// A run is to be over this long before its deadline.
 const STOP_BEFORE: Duration = Duration::from_secs(2);
@@ -16,14 +16,14 @@ const AT_LEAST: Duration = Duration::from_millis(250);
 /// The time that is left to a run.
 #[derive(Debug)]
 pub(crate) struct Budget<'a> {
-    world: &'a World,
+    runtime: &'a Runtime,
     over_at: Timestamp,
 }
 
 /// The part of one duty.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
-    world: &'a World,
+    runtime: &'a Runtime,
     begin_until: Timestamp,
     limit: Duration,
 }
@@ -35,15 +35,15 @@ pub(crate) struct CutOff(&'static str);
 
 impl<'a> Budget<'a> {
     /// Of a run that its platform kills at `deadline`.
-    pub(crate) fn new(world: &'a World, deadline: Timestamp) -> Self {
-        Self { world, over_at: deadline.minus(STOP_BEFORE) }
+    pub(crate) fn new(runtime: &'a Runtime, deadline: Timestamp) -> Self {
+        Self { runtime, over_at: deadline.minus(STOP_BEFORE) }
     }
 
     /// So many percent of what is left now.
     pub(crate) fn share(&self, percent: u32) -> Share<'a> {
-        let now = self.world.now();
+        let now = self.runtime.now();
         let part = self.over_at.since(now) * percent.min(100) / 100;
-        Share { world: self.world, begin_until: now.plus(part * 3 / 4), limit: part.max(AT_LEAST) }
+        Share { runtime: self.runtime, begin_until: now.plus(part * 3 / 4), limit: part.max(AT_LEAST) }
     }
 }
 
@@ -51,7 +51,7 @@ impl Share<'_> {
     /// Whether a duty that works piece by piece should begin no other one. Some time before it is cut off: a piece that is cut
     /// off leaves, at worst, jobs that are moved to a later time and not woken.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.world.now() >= self.begin_until
+        self.runtime.now() >= self.begin_until
     }
 
     /// Does the work, but for no longer than this part.
@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn a_share_is_a_part_of_what_is_left_and_never_nothing() {
-        let world = World::new(Arc::new(Stopped), Arc::new(System));
-        let limit = |left, percent| Budget::new(&world, NOW.plus(Duration::from_secs(left))).share(percent).limit;
+        let runtime = Runtime::new(Arc::new(Stopped), Arc::new(System));
+        let limit = |left, percent| Budget::new(&runtime, NOW.plus(Duration::from_secs(left))).share(percent).limit;
         assert_eq!(limit(50, 50), Duration::from_secs(24));
         assert_eq!(limit(50, 100), Duration::from_secs(48));
         assert_eq!(limit(50, 1000), Duration::from_secs(48));
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn nothing_is_begun_without_time() {
-        let world = World::new(Arc::new(Stopped), Arc::new(System));
-        let used_up = |left| Budget::new(&world, NOW.plus(Duration::from_secs(left))).share(50).is_used_up();
+        let runtime = Runtime::new(Arc::new(Stopped), Arc::new(System));
+        let used_up = |left| Budget::new(&runtime, NOW.plus(Duration::from_secs(left))).share(50).is_used_up();
         assert_eq!([0, 2, 3].map(used_up), [true, true, false]);
     }
 }

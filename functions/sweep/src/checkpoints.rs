@@ -80,14 +80,14 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)
         Ok(None) | Err(_) => budget.share(50).limit("reading the last export", last_seen(sweep)).await.ok().flatten(),
     };
     if let Some(proven_at) = proven_at {
-        values.push((Metric::CheckpointAge, sweep.world.now().since(proven_at).as_secs_f64()));
+        values.push((Metric::CheckpointAge, sweep.runtime.now().since(proven_at).as_secs_f64()));
     }
     values
 }
 
 /// When the checkpoint was signed that the ladder knows of: an exported one, if ever one was.
 async fn last_seen(sweep: &Sweep) -> Option<Timestamp> {
-    let controls = sweep.table.controls(sweep.world.now(), Duration::ZERO).await.ok()?;
+    let controls = sweep.table.controls(sweep.runtime.now(), Duration::ZERO).await.ok()?;
     controls.checkpoint.map(|seen| seen.signed_at)
 }
 
@@ -95,13 +95,13 @@ async fn sign_all(sweep: &Sweep, share: &Share<'_>) -> Result<(), CheckpointErro
     let mut last = sweep.table.last_checkpoint().await?.map(|kept| kept.checkpoint);
     let signed_at = last.as_ref().and_then(Checkpoint::signed_at);
     // One that lies ahead was signed by a clock that was wrong, and says nothing.
-    let now = sweep.world.now();
+    let now = sweep.runtime.now();
     if signed_at.is_some_and(|at| at <= now && now.since(at) < sweep.checkpoints.every) {
         return Ok(());
     }
     while !share.is_used_up() {
         let Next { checkpoint, read_from, more } = sign_one(sweep, last.as_ref(), share).await?;
-        if !sweep.table.put_checkpoint(&checkpoint, &read_from, &sweep.world.nonce()).await? {
+        if !sweep.table.put_checkpoint(&checkpoint, &read_from, &sweep.runtime.nonce()).await? {
             // Another sweeper has signed one of this number, over the same notes.
             return Ok(());
         }
@@ -124,9 +124,9 @@ struct Next {
 
 /// The next checkpoint.
 async fn sign_one(sweep: &Sweep, last: Option<&Checkpoint>, share: &Share<'_>) -> Result<Next, CheckpointError> {
-    let signer = sweep.checkpoints.secrets.get(&sweep.world, |all: SweepSecrets| all.checkpoints.checkpoint_signer());
+    let signer = sweep.checkpoints.secrets.get(&sweep.runtime, |all: SweepSecrets| all.checkpoints.checkpoint_signer());
     let signer = signer.await?;
-    let now = sweep.world.now();
+    let now = sweep.runtime.now();
     let from = last.and_then(Checkpoint::reaches).unwrap_or_else(|| Position::at(now.minus(FIRST_LOOKS_BACK)));
     let until = Position::at(now.minus(SETTLED_AFTER));
     let mut read_from = match last {
@@ -154,7 +154,7 @@ async fn sign_one(sweep: &Sweep, last: Option<&Checkpoint>, share: &Share<'_>) -
     }
     let ends = read_ends(&sweep.table, grown).await?;
     let operators = sweep.table.chain_head(ChainName::Operators).await?;
-    let checkpoint = signer.sign(last, &from, &to, sweep.world.now(), operators, ends)?;
+    let checkpoint = signer.sign(last, &from, &to, sweep.runtime.now(), operators, ends)?;
     let more = to.minute < until.minute;
     Ok(Next { checkpoint, read_from, more })
 }
@@ -226,12 +226,12 @@ async fn export_all(sweep: &Sweep, share: &Share<'_>) -> Result<Option<Timestamp
 async fn export_one(sweep: &Sweep, kept: &KeptCheckpoint) -> Result<Timestamp, CheckpointError> {
     let seq = kept.checkpoint.statement.seq;
     let signed_at = kept.checkpoint.signed_at().ok_or(TableError::Malformed("checkpoint"))?;
-    let now = sweep.world.now();
+    let now = sweep.runtime.now();
     if let Err(error) = sweep.checkpoints.export.put(&kept.checkpoint.file_name(), &kept.document, now).await {
         sweep.table.note_checkpoint(CheckpointSeen { seq, signed_at, exported_at: None }).await?;
         return Err(error.into());
     }
-    let exported_at = sweep.world.now();
+    let exported_at = sweep.runtime.now();
     sweep.table.note_checkpoint(CheckpointSeen { seq, signed_at, exported_at: Some(exported_at) }).await?;
     sweep.table.mark_exported(seq, exported_at).await?;
     Ok(signed_at)

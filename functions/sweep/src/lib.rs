@@ -12,7 +12,7 @@ use platform::{
     metrics::{self, Metric},
     openclaw::{Gateway, GatewayClientError},
     queue::{Queue, QueueError},
-    runtime::World,
+    runtime::Runtime,
     secrets::Secrets,
 };
 use serde_json::Value;
@@ -35,7 +35,7 @@ use overdue::Tally;
 #[derive(Debug)]
 pub struct Sweep {
     config: SweepConfig,
-    world: World,
+    runtime: Runtime,
     table: Table,
     queue: Queue,
     gateway: Gateway,
@@ -58,7 +58,7 @@ pub enum StartError {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SweepReport {
     /// Overdue jobs that were woken.
-    pub rung: usize,
+    pub woken: usize,
     /// Entries of the index that needed nothing.
     pub skipped: usize,
 }
@@ -104,7 +104,7 @@ impl From<CutOff> for Fault {
 
 impl Sweep {
     /// Wires it; builds every client once.
-    pub fn new(config: SweepConfig, world: World) -> Result<Self, StartError> {
+    pub fn new(config: SweepConfig, runtime: Runtime) -> Result<Self, StartError> {
         let table = &config.table;
         let checkpoints = Checkpoints {
             secrets: Secrets::new("sweep", config.secrets.clone(), &table.aws),
@@ -114,11 +114,11 @@ impl Sweep {
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
-            gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
+            gateway: Gateway::new(&config.openclaw_base_url, runtime.clone())?,
             controls: ControlsCache::new("sweep", Duration::ZERO),
             checkpoints,
             config,
-            world,
+            runtime,
         })
     }
 
@@ -133,7 +133,7 @@ impl Sweep {
     /// One run; is over before `deadline`. Its metrics are written whatever became of its duties.
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
-        let budget = Budget::new(&self.world, deadline);
+        let budget = Budget::new(&self.runtime, deadline);
         let (tally, seen, beaten) = overdue::run(self, &budget).await;
         let mut measured = seen.values(&tally.overdue);
         measured.extend(checkpoints::run(self, &budget).await);
@@ -145,21 +145,21 @@ impl Sweep {
             (None, Ok(())) => Ok(report),
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let SweepReport { rung, skipped } = report;
+        let SweepReport { woken, skipped } = report;
         match &ended {
-            Ok(_) => tracing::info!(function = "sweep", rung, skipped, duration_ms, "swept"),
+            Ok(_) => tracing::info!(function = "sweep", rung = woken, skipped, duration_ms, "swept"),
             Err(error) => {
-                tracing::error!(function = "sweep", rung, skipped, failed, duration_ms, error = %error, "swept in part");
+                tracing::error!(function = "sweep", rung = woken, skipped, failed, duration_ms, error = %error, "swept in part");
             }
         }
         let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, metrics::one_if(ended.is_err()))];
-        self.world.measure(&[&runs[..], &measured[..]].concat(), &[]);
+        self.runtime.measure(&[&runs[..], &measured[..]].concat(), &[]);
         ended
     }
 
     /// The service's mode, for its gauge. What cannot be read acts as `read_only`.
     async fn mode(&self, budget: &Budget<'_>) -> Mode {
-        let read = budget.share(100).limit("reading the mode", self.controls.read(&self.table, &self.world)).await;
+        let read = budget.share(100).limit("reading the mode", self.controls.read(&self.table, &self.runtime)).await;
         read.ok().flatten().map_or(Mode::ReadOnly, |controls| controls.service.mode)
     }
 

@@ -9,11 +9,11 @@ use sweep::Sweep;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::run("sweep", async |env, world| -> Result<(), Error> {
-        let sweep = &Sweep::new(SweepConfig::from_env(env)?, world.clone())?;
-        let world = &world;
+    telemetry::run("sweep", async |env, runtime| -> Result<(), Error> {
+        let sweep = &Sweep::new(SweepConfig::from_env(env)?, runtime.clone())?;
+        let runtime = &runtime;
         let serve = service_fn(|event: LambdaEvent<Value>| async move {
-            let deadline = world.deadline(event.context.deadline);
+            let deadline = runtime.deadline(event.context.deadline);
             sweep.handle(&event.payload, deadline).await.map_err(Error::from)
         });
         lambda_runtime::run(serve).await

@@ -75,7 +75,7 @@ async fn count(sweep: &Sweep, share: &Share<'_>, overdue: &mut Overdue) -> Resul
             break;
         }
         if let Some(Stored::Job(job)) = sweep.table.job(user, id).await?
-            && let Some(late) = late(&job, sweep.world.now())
+            && let Some(late) = late(&job, sweep.runtime.now())
         {
             overdue.insert((user, id), late);
         }

@@ -10,7 +10,7 @@ use domain::{
 use futures_util::{StreamExt, stream};
 use platform::{
     metrics::{self, Metric},
-    queue::Bell,
+    queue::WakeUpMessage,
 };
 use store::{Commit, Heartbeat, Stored, keys};
 
@@ -70,7 +70,7 @@ enum Due {
     /// Nothing: the index lags behind, or a worker is at it.
     Nothing,
     /// To be moved to this time, or out of the index, and rung.
-    Ring(Option<Timestamp>),
+    Wake(Option<Timestamp>),
     /// To be taken out of the index.
     Drop,
 }
@@ -81,7 +81,7 @@ struct Looked {
     /// For how long the job has been overdue, if it is open and due.
     late: Option<Duration>,
     /// The wake-up message to send for it, if any.
-    outcome: Result<Option<Bell>, Fault>,
+    outcome: Result<Option<WakeUpMessage>, Fault>,
 }
 
 /// Sweeps, and writes the heartbeat whatever came of it: it says that the sweeper runs.
@@ -98,7 +98,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Res
     }
     let gateway_reachable = reachable.unwrap_or(false);
     let overdue = tally.found as u64;
-    let beat = Heartbeat { at: sweep.world.now(), gateway_reachable, overdue };
+    let beat = Heartbeat { at: sweep.runtime.now(), gateway_reachable, overdue };
     let beaten = match budget.share(25).limit("writing the heartbeat", sweep.table.beat(beat)).await {
         Ok(beaten) => beaten.map_err(Fault::from),
         Err(cut_off) => Err(cut_off.into()),
@@ -110,14 +110,14 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Res
 }
 
 async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
-    let most = sweep.config.rings_per_run;
+    let most = sweep.config.wakes_per_run;
     // Another shard comes first each time, so that a crowded one does not use up every run.
-    let first = (sweep.world.number() % u64::from(keys::OPEN_SHARDS)) as u8;
+    let first = (sweep.runtime.number() % u64::from(keys::OPEN_SHARDS)) as u8;
     for shard in (0..keys::OPEN_SHARDS).map(|place| (first + place) % keys::OPEN_SHARDS) {
-        if tally.report.rung >= most || share.is_used_up() {
+        if tally.report.woken >= most || share.is_used_up() {
             break;
         }
-        let overdue = match sweep.table.overdue(shard, sweep.world.now(), most).await {
+        let overdue = match sweep.table.overdue(shard, sweep.runtime.now(), most).await {
             Ok(overdue) => overdue,
             Err(error) => {
                 tally.fail(error);
@@ -126,8 +126,8 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
         };
         tally.found += overdue.len();
         let mut entries = overdue.into_iter();
-        while tally.report.rung < most && !share.is_used_up() {
-            let wave: Vec<_> = entries.by_ref().take(WAVE.min(most - tally.report.rung)).collect();
+        while tally.report.woken < most && !share.is_used_up() {
+            let wave: Vec<_> = entries.by_ref().take(WAVE.min(most - tally.report.woken)).collect();
             if wave.is_empty() {
                 break;
             }
@@ -138,7 +138,7 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
 }
 
 /// Moves those of a wave that are due forward, many at the same time. Returns the wake-up messages to send for them.
-async fn move_forward(sweep: &Sweep, wave: Vec<(UserId, RequestId)>, tally: &mut Tally) -> Vec<Bell> {
+async fn move_forward(sweep: &Sweep, wave: Vec<(UserId, RequestId)>, tally: &mut Tally) -> Vec<WakeUpMessage> {
     let mut looked = stream::iter(wave).map(|job| look_at(sweep, job)).buffer_unordered(AT_ONCE);
     let mut messages = Vec::new();
     while let Some(Looked { job, late, outcome }) = looked.next().await {
@@ -153,12 +153,12 @@ async fn move_forward(sweep: &Sweep, wave: Vec<(UserId, RequestId)>, tally: &mut
 }
 
 /// Sends wake-up messages in batches. One that the queue does not take fails its own job, and no other.
-async fn send(sweep: &Sweep, messages: Vec<Bell>, tally: &mut Tally) {
+async fn send(sweep: &Sweep, messages: Vec<WakeUpMessage>, tally: &mut Tally) {
     let wanted = messages.len();
     let not_taken = sweep.queue.wake_many(messages).await;
-    tally.report.rung += wanted - not_taken.len();
+    tally.report.woken += wanted - not_taken.len();
     if !not_taken.is_empty() {
-        sweep.world.measure(&[(Metric::RingFailures, metrics::number(not_taken.len()))], &[]);
+        sweep.runtime.measure(&[(Metric::WakeUpFailures, metrics::number(not_taken.len()))], &[]);
     }
     for (message, error) in not_taken {
         tally.fail_job((message.user_id, message.request_id), error);
@@ -166,9 +166,9 @@ async fn send(sweep: &Sweep, messages: Vec<Bell>, tally: &mut Tally) {
 }
 
 async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
-    let now = sweep.world.now();
+    let now = sweep.runtime.now();
     let looked = |late, outcome| Looked { job: (user, id), late, outcome };
-    let message = Bell::new(user, id, None);
+    let message = WakeUpMessage::new(user, id, None);
     let job = match sweep.table.job(user, id).await {
         Ok(None) => return looked(None, Ok(None)),
         // A newer worker knows what to do with it; what may be written to it, only a newer sweeper knows.
@@ -178,7 +178,7 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
     };
     let (sweep_at, wakes) = match due(&job, now) {
         Due::Nothing => return looked(None, Ok(None)),
-        Due::Ring(sweep_at) => (sweep_at, true),
+        Due::Wake(sweep_at) => (sweep_at, true),
         Due::Drop => (None, false),
     };
     let late = (wakes && !job.state.is_over()).then(|| now.since(job.due_at()));
@@ -186,8 +186,8 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
     let Ok(swept) = job.apply(JobEvent::Swept { sweep_at }, now) else { return looked(late, Ok(None)) };
     // Before the message: a sweep that dies between the two is late by one backoff, one that cannot write does not wake each
     // minute. A commit that lost has met another writer, who has moved the job on.
-    let outcome = match sweep.table.commit(&job, &swept, &sweep.world.nonce()).await {
-        Ok(Commit::Done) => Ok(wakes.then(|| Bell { traceparent: job.trace.clone(), ..message })),
+    let outcome = match sweep.table.commit(&job, &swept, &sweep.runtime.nonce()).await {
+        Ok(Commit::Done) => Ok(wakes.then(|| WakeUpMessage { traceparent: job.trace.clone(), ..message })),
         Ok(Commit::Lost(_)) => Ok(None),
         Err(error) => Err(error.into()),
     };
@@ -205,10 +205,10 @@ fn due(job: &Job, now: Timestamp) -> Due {
         // Invariant 3: a new `rev` would fence a live worker off from its own job.
         JobState::Running if !job.claimable(now) => Due::Nothing,
         JobState::Queued | JobState::Running | JobState::Waiting | JobState::Retrying | JobState::AwaitingApproval => {
-            Due::Ring(next)
+            Due::Wake(next)
         }
         JobState::Unknown if job.resolution.is_some() => Due::Drop,
-        JobState::Unknown => Due::Ring(next.filter(|_| sweeps < UNKNOWN_SWEEPS)),
+        JobState::Unknown => Due::Wake(next.filter(|_| sweeps < UNKNOWN_SWEEPS)),
         JobState::Succeeded
         | JobState::Failed
         | JobState::Refused
@@ -256,7 +256,7 @@ mod tests {
                 [(None, 60), (Some(1), 120), (Some(5), 1920), (Some(6), 3600), (Some(u32::MAX - 1), 3600)]
             {
                 let job = Job { sweeps, ..job(state) };
-                assert_eq!(due(&job, NOW), Due::Ring(Some(in_seconds(seconds))), "{state:?} {sweeps:?}");
+                assert_eq!(due(&job, NOW), Due::Wake(Some(in_seconds(seconds))), "{state:?} {sweeps:?}");
             }
         }
     }
@@ -266,7 +266,7 @@ mod tests {
         let leased =
             |expires_at| Job { lease: Some(Lease { owner: "o".into(), expires_at }), ..job(JobState::Running) };
         assert_eq!(due(&leased(in_seconds(1)), NOW), Due::Nothing);
-        assert_eq!(due(&leased(NOW), NOW), Due::Ring(Some(in_seconds(60))));
+        assert_eq!(due(&leased(NOW), NOW), Due::Wake(Some(in_seconds(60))));
     }
 
     #[test]
@@ -283,8 +283,8 @@ mod tests {
     #[test]
     fn an_unknown_job_is_asked_about_until_it_is_resolved_or_two_days_have_passed() {
         let unknown = |sweeps| Job { sweeps: Some(sweeps), ..job(JobState::Unknown) };
-        assert_eq!(due(&unknown(47), NOW), Due::Ring(Some(in_seconds(3600))));
-        assert_eq!(due(&unknown(48), NOW), Due::Ring(None));
+        assert_eq!(due(&unknown(47), NOW), Due::Wake(Some(in_seconds(3600))));
+        assert_eq!(due(&unknown(48), NOW), Due::Wake(None));
         let resolution = Some(Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None });
         assert_eq!(due(&Job { resolution, ..unknown(1) }, NOW), Due::Drop);
     }
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn whatever_is_due_fits_its_state() {
         for state in JobState::ALL {
-            if let Due::Ring(sweep_at) = due(&job(state), NOW) {
+            if let Due::Wake(sweep_at) = due(&job(state), NOW) {
                 let swept = job(state).apply(JobEvent::Swept { sweep_at }, NOW).unwrap();
                 assert_eq!((swept.state, swept.rev, swept.sweep_at), (state, 4, sweep_at));
             }

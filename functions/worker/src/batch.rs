@@ -5,7 +5,7 @@ use std::time::Instant;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::ids::Timestamp;
 use futures_util::{StreamExt, stream};
-use platform::{metrics::Metric, queue::Bell};
+use platform::{metrics::Metric, queue::WakeUpMessage};
 
 use crate::{LEAST_TIME, Worker, run_job};
 
@@ -31,31 +31,32 @@ pub(crate) async fn handle(worker: &Worker, event: SqsEvent, deadline: Timestamp
 
 /// Whether the message did its work. If not, it comes back, and at last lands in the dead-letter queue.
 async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> bool {
-    let Some(bell) = message.body.as_deref().and_then(|body| serde_json::from_str::<Bell>(body).ok()) else {
-        worker.world.count(Metric::UndecodableMessages);
+    let Some(wake_up) = message.body.as_deref().and_then(|body| serde_json::from_str::<WakeUpMessage>(body).ok())
+    else {
+        worker.runtime.count(Metric::UndecodableMessages);
         tracing::error!(function = "worker", code = "message_undecodable", "a message names no job");
         return false;
     };
     // Invariant 5: remaining time zero means expired.
-    if deadline.since(worker.world.now()) < LEAST_TIME {
+    if deadline.since(worker.runtime.now()) < LEAST_TIME {
         return false;
     }
     let began = began();
-    let ended = Box::pin(run_job::run(worker, &bell, deadline)).await;
+    let ended = Box::pin(run_job::run(worker, &wake_up, deadline)).await;
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let trace_id = bell.traceparent.as_deref().and_then(domain::ids::TraceParent::parse);
+    let trace_id = wake_up.traceparent.as_deref().and_then(domain::ids::TraceParent::parse);
     let trace_id = trace_id.as_ref().map(domain::ids::TraceParent::trace_id);
     match ended {
         Ok(outcome) => {
             tracing::info!(
-                function = "worker", request_id = %bell.request_id, user_id = %bell.user_id, trace_id, duration_ms,
+                function = "worker", request_id = %wake_up.request_id, user_id = %wake_up.user_id, trace_id, duration_ms,
                 outcome = outcome.name(), state = outcome.state(), "rung"
             );
             true
         }
         Err(error) => {
             tracing::error!(
-                function = "worker", request_id = %bell.request_id, user_id = %bell.user_id, trace_id, duration_ms,
+                function = "worker", request_id = %wake_up.request_id, user_id = %wake_up.user_id, trace_id, duration_ms,
                 error = %error, "a message could not be decided"
             );
             false

@@ -56,14 +56,14 @@ impl Worker {
         };
         let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(None) };
         // A cancel may have come while that was committed.
-        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             return Ok(Some((cursor, Verdict::End(ending))));
         }
         let tokens = &self.tokens().await?;
         let view = self.journal_view(tokens).await?;
         let via = match (view, tool.entry.effect) {
             (JournalView::Present { id, .. }, ToolEffect::Read) => Via::Journal(id),
-            (JournalView::Present { id, fence_proven: true, .. }, _) => Via::Journal(id),
+            (JournalView::Present { id, guard_proven: true, .. }, _) => Via::Journal(id),
             (JournalView::Absent, ToolEffect::Read) => Via::Direct,
             (JournalView::Absent, _) if self.config.unjournaled_writes => Via::Direct,
             (view, _) => {
@@ -88,11 +88,11 @@ impl Worker {
         tool: &Tool,
         via: Via,
     ) -> Result<(AtCursor<'a>, Verdict), RunError> {
-        cursor.sent_at = Some(self.world.now());
+        cursor.sent_at = Some(self.runtime.now());
         let answer = self.dispatch(&cursor, tokens, tool, &via).await?;
         let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
-        if let (Verdict::Park { .. }, Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
-            step.intent = Some(Intent { via, recorded_at: self.world.now(), sequence: 0, ring: None });
+        if let (Verdict::Suspend { .. }, Some(step)) = (&verdict, cursor.job.steps.get_mut(cursor.job.cursor)) {
+            step.intent = Some(Intent { via, recorded_at: self.runtime.now(), sequence: 0, wake_up_token: None });
         }
         Ok((cursor, verdict))
     }
@@ -121,16 +121,16 @@ impl Worker {
             Via::Journal(id) => self.sequence_of(tokens, &id.journal).await?,
             Via::Direct => 0,
         };
-        let intent = Intent { via: via.clone(), recorded_at: self.world.now(), sequence, ring: None };
+        let intent = Intent { via: via.clone(), recorded_at: self.runtime.now(), sequence, wake_up_token: None };
         let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), &[audit]).await? else {
             return Ok(None);
         };
         let mut cursor = AtCursor { job, ..cursor };
         // Both may have changed while the intent was written. The journal checks `not_after` once more.
-        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             return Ok(Some((cursor, Verdict::End(ending))));
         }
-        cursor.sent_at = Some(self.world.now());
+        cursor.sent_at = Some(self.runtime.now());
         let answer = self.dispatch(&cursor, tokens, tool, &via).await?;
         let verdict = self.judge(&cursor, &tool.entry, &via, true, answer);
         Ok(Some((cursor, verdict)))
@@ -152,7 +152,7 @@ impl Worker {
             return Ok(self.judge(cursor, entry, &intent.via, false, CallAnswer::Lost));
         };
         let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
-        let give_up = tool.is_none() || cursor.gives_up(self.world.now());
+        let give_up = tool.is_none() || cursor.gives_up(self.runtime.now());
         // Nobody has seen it begin, so asking by sending it again may begin it now. What was shut meanwhile does not begin.
         let barred = match tool {
             Some(tool) if !give_up && !running => self.allowed(cursor, tool).await?.err(),
@@ -224,7 +224,7 @@ impl Worker {
 
     /// Invariant 5: every call ends before the function does.
     pub(crate) fn time_left<W>(&self, cursor: &AtCursor<'_, W>) -> Duration {
-        cursor.deadline.since(self.world.now()).saturating_sub(STOP_BEFORE)
+        cursor.deadline.since(self.runtime.now()).saturating_sub(STOP_BEFORE)
     }
 
     fn journaled<'a>(&self, cursor: &'a AtCursor<'_>, wait: bool) -> JournaledCall<'a> {
@@ -246,10 +246,10 @@ impl Worker {
         first_dispatch: bool,
         answer: CallAnswer,
     ) -> Verdict {
-        let now = self.world.now();
+        let now = self.runtime.now();
         let Some(step) = cursor.job.step() else { return Verdict::End(Ending::unknown()) };
         let sent_at = step.intent.as_ref().map_or(now, |intent| intent.recorded_at);
-        let random = self.world.number();
+        let random = self.runtime.number();
         verdict::after(answer, &Facts { job: &cursor.job, step, entry, via, sent_at, first_dispatch, now, random })
     }
 
@@ -268,7 +268,7 @@ impl Worker {
     }
 
     pub(crate) async fn read_tokens(&self) -> Result<Arc<GatewayTokens>, SecretsError> {
-        self.secrets.get(&self.world, |secrets: WorkerSecrets| Ok(secrets.tokens())).await
+        self.secrets.get(&self.runtime, |secrets: WorkerSecrets| Ok(secrets.tokens())).await
     }
 
     /// Remembers who answered, and how far the journal has come.
@@ -291,7 +291,7 @@ impl Worker {
     pub(crate) fn note_unauthorized(&self, answer: CallAnswer) -> CallAnswer {
         if answer == CallAnswer::Unauthorized {
             tracing::error!(function = "worker", code = "gateway_unauthorized", "the gateway accepts no listed token");
-            self.secrets.expire(&self.world);
+            self.secrets.expire(&self.runtime);
             self.view.expire();
         }
         answer

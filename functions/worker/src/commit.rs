@@ -55,7 +55,7 @@ impl Worker {
         let owner = job.lease.as_ref().map(|lease| lease.owner.clone());
         let mut before = job.clone();
         for _ in 0..TRIES {
-            let now = self.world.now();
+            let now = self.runtime.now();
             let mut after = before.apply(event.clone(), now)?;
             for record in records(&after) {
                 let context = self.audit_context(&before, now);
@@ -63,9 +63,9 @@ impl Worker {
                 // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
                 let put = self.table.put_audit(before.user_id, &record, now).await;
                 after.audit =
-                    put.inspect_err(|_| self.world.count(Metric::AuditWriteFailures)).map_err(RunError::Unaudited)?;
+                    put.inspect_err(|_| self.runtime.count(Metric::AuditWriteFailures)).map_err(RunError::Unaudited)?;
             }
-            match self.table.commit(&before, &after, &self.world.nonce()).await? {
+            match self.table.commit(&before, &after, &self.runtime.nonce()).await? {
                 Commit::Done => return Ok(Some(after)),
                 Commit::Lost(Some(Stored::Job(current)))
                     if current.state == JobState::Running
@@ -76,7 +76,7 @@ impl Worker {
                 Commit::Lost(_) => break,
             }
         }
-        self.world.count(Metric::LeaseLost);
+        self.runtime.count(Metric::LeaseLost);
         Ok(None)
     }
 

@@ -15,28 +15,31 @@ use crate::{
     at_cursor::AtCursor,
     call::AT_ONCE,
     commit::RunError,
-    ending,
+    conversation_queue::{LOOK_AGAIN, QueuePosition},
+    finish_step,
     journal_view::JournalView,
-    line::{InLine, LOOK_AGAIN},
-    run_job::Rung,
+    run_job::RunOutcome,
     verdict::Ending,
 };
 
 impl Worker {
-    pub(crate) async fn end_conversation(&self, cursor: AtCursor<'_, EndOfConversation>) -> Result<Rung, RunError> {
+    pub(crate) async fn end_conversation(
+        &self,
+        cursor: AtCursor<'_, EndOfConversation>,
+    ) -> Result<RunOutcome, RunError> {
         let (user, id, name) = (cursor.job.user_id, cursor.job.request_id, &cursor.work.end_conversation);
-        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
-            return ending::end(self, &cursor, ending).await;
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
+            return finish_step::end(self, &cursor, ending).await;
         }
         let done = Ending::succeeded(Some(json!({ "deleted": true })));
         // What was begun under its name after this one had ended it is another conversation.
         let Some(known) = self.table.conversation(user, name).await?.filter(|known| known.ended_by == Some(id)) else {
-            return ending::end(self, &cursor, done).await;
+            return finish_step::end(self, &cursor, done).await;
         };
         match self.first_of(user, name, &known, id).await? {
-            InLine::First => {}
-            InLine::Behind => return self.try_later(&cursor, None).await,
-            InLine::Never(ending) => return ending::end(self, &cursor, ending).await,
+            QueuePosition::First => {}
+            QueuePosition::Behind => return self.try_later(&cursor, None).await,
+            QueuePosition::Never(ending) => return finish_step::end(self, &cursor, ending).await,
         }
         let tokens = self.tokens().await?;
         let (journal, sequence) = match self.journal_view(&tokens).await? {
@@ -53,13 +56,13 @@ impl Worker {
         self.note_journal(seen.as_ref(), ended.as_ref().err());
         match ended {
             Ok(_) => {
-                self.table.delete_conversation(user, name, id, self.world.now()).await?;
-                ending::end(self, &cursor, done).await
+                self.table.delete_conversation(user, name, id, self.runtime.now()).await?;
+                finish_step::end(self, &cursor, done).await
             }
             // Repeating it does no harm, so it is repeated, unless it is refused for good.
             Err(answer) => match self.note_unauthorized(answer) {
                 answer if answer.passing() == Passing::Final => {
-                    ending::end(self, &cursor, Ending::refused(Refusal::Rejected.code())).await
+                    finish_step::end(self, &cursor, Ending::refused(Refusal::Rejected.code())).await
                 }
                 CallAnswer::NotStarted(wait) | CallAnswer::Unavailable(wait) => self.try_later(&cursor, wait).await,
                 _ => self.try_later(&cursor, None).await,
@@ -71,10 +74,11 @@ impl Worker {
         &self,
         cursor: &AtCursor<'_, EndOfConversation>,
         wait: Option<Duration>,
-    ) -> Result<Rung, RunError> {
+    ) -> Result<RunOutcome, RunError> {
         let tried = cursor.job.step().map_or(0, |step| step.not_started);
         let wait = Backoff::RETRY.ceiling(tried).min(LOOK_AGAIN).max(wait.unwrap_or_default());
-        let check_at = ending::next_try(&cursor.job, self.world.now(), wait);
-        ending::come_back(self, cursor, JobEvent::PutBack { check_at, attempt: Attempt::NotStarted }, check_at).await
+        let check_at = finish_step::next_try(&cursor.job, self.runtime.now(), wait);
+        finish_step::come_back(self, cursor, JobEvent::Rescheduled { check_at, attempt: Attempt::NotStarted }, check_at)
+            .await
     }
 }

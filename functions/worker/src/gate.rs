@@ -15,7 +15,7 @@ use domain::{
         Step, Via,
         approval::{self, Bound},
     },
-    policy::{Asked, Decided, DenyReason, Gate, Gated, PolicyDecision, explanation},
+    policy::{CallQuery, Decided, DenyReason, Gate, Gated, PolicyDecision, explanation},
 };
 use platform::{metrics::Metric, openclaw::CallAnswer};
 
@@ -33,7 +33,7 @@ pub(crate) struct Permitted<'a> {
 }
 
 /// Where a user and the service stand.
-pub(crate) struct Standing {
+pub(crate) struct PolicyContext {
     pub(crate) groups: BTreeSet<String>,
     pub(crate) controls: Arc<Controls>,
 }
@@ -97,7 +97,7 @@ impl Worker {
 
     pub(crate) fn note_errors(&self, decided: &Decided) {
         if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
-            self.world.count(Metric::PolicyErrors);
+            self.runtime.count(Metric::PolicyErrors);
             for error in &decided.errors {
                 tracing::error!(function = "worker", code = "policy_error", error = %error, "a policy cannot be evaluated");
             }
@@ -107,7 +107,7 @@ impl Worker {
     /// What needs no policy to be seen.
     fn sound(&self, cursor: &AtCursor<'_>) -> Result<&Tool, Ending> {
         let (job, step) = (&cursor.job, cursor.job.step());
-        if let Some(ending) = Ending::before_it_began(job, self.world.now()) {
+        if let Some(ending) = Ending::before_it_began(job, self.runtime.now()) {
             return Err(ending);
         }
         let unknown = || Ending::refused(DenyReason::ToolUnknown.code());
@@ -133,26 +133,26 @@ impl Worker {
     /// What becomes of the call now, and whether somebody chose the mode that it was decided in.
     async fn gate(&self, cursor: &AtCursor<'_>, audited: bool) -> Result<(Gated, bool), RunError> {
         let user_id = cursor.job.user_id;
-        let Some(Standing { groups, controls }) = self.standing(user_id).await? else {
+        let Some(PolicyContext { groups, controls }) = self.policy_context(user_id).await? else {
             return Ok((refused_unasked(), true));
         };
-        let asked = Asked {
+        let query = CallQuery {
             user_id,
             groups: &groups,
             tool: &cursor.work.tool,
             arguments: &cursor.work.arguments,
             derived: cursor.job.step().is_some_and(|step| step.derived),
             audited,
-            now: self.world.now(),
+            now: self.runtime.now(),
         };
-        Ok((self.policy.gate(&controls, &asked), controls.is_set()))
+        Ok((self.policy.gate(&controls, &query), controls.is_set()))
     }
 
     /// What policy has to know of a user now. `None` when nobody knows them: without groups, a rule against one of them would
     /// not hold, so policy cannot be asked.
-    pub(crate) async fn standing(&self, user_id: UserId) -> Result<Option<Standing>, RunError> {
-        let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.world));
-        Ok(user?.map(|user| Standing { groups: user.groups, controls }))
+    pub(crate) async fn policy_context(&self, user_id: UserId) -> Result<Option<PolicyContext>, RunError> {
+        let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.runtime));
+        Ok(user?.map(|user| PolicyContext { groups: user.groups, controls }))
     }
 
     /// Whether a step may end although its audit record cannot be written: a read whose policy says so. Nothing that writes

@@ -11,7 +11,7 @@ use platform::{
         journal::{Expected, JournalHealth},
     },
 };
-use store::Fence;
+use store::ToolGuard;
 
 use crate::{Worker, commit::RunError};
 
@@ -28,7 +28,7 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JournalView {
     /// It has this journal; the highest sequence ever seen of it; whether writes may go.
-    Present { id: JournalId, sequence: u64, fence_proven: bool },
+    Present { id: JournalId, sequence: u64, guard_proven: bool },
     /// It has none.
     Absent,
     /// It does not say now.
@@ -72,7 +72,7 @@ impl Cache {
 impl Worker {
     /// The view, from the cache or asked for.
     pub(crate) async fn journal_view(&self, tokens: &GatewayTokens) -> Result<JournalView, RunError> {
-        let now = self.world.now();
+        let now = self.runtime.now();
         if let Some(view) = self.view.get(now) {
             return Ok(view);
         }
@@ -84,14 +84,14 @@ impl Worker {
             JournalHealth::Unauthorized => JournalView::Unauthorized,
         };
         // A view by which writes cannot go is not kept: the next job asks again.
-        if matches!(view, JournalView::Present { fence_proven: true, .. } | JournalView::Absent) {
+        if matches!(view, JournalView::Present { guard_proven: true, .. } | JournalView::Absent) {
             self.view.put(now, view.clone());
         }
         Ok(view)
     }
 
     async fn present(&self, tokens: &GatewayTokens, seen: JournalSeen) -> Result<JournalView, RunError> {
-        let now = self.world.now();
+        let now = self.runtime.now();
         let known = self.table.gateway_seen(&seen.id.journal).await?;
         // The highest of both goes into every call: a journal that has fallen behind it takes a new id by itself.
         let sequence = known.as_ref().map_or(0, |known| known.sequence).max(seen.sequence);
@@ -110,40 +110,40 @@ impl Worker {
             self.table.see_gateway(&seen.id, sequence, now).await?;
         }
         let restarted = known.as_ref().is_some_and(|known| known.id != seen.id);
-        let fence = known.filter(|known| known.id == seen.id).map_or(Fence::Untested, |known| known.fence);
-        let fence_proven = match fence {
-            Fence::Proven => true,
-            Fence::Testing(until) | Fence::Broken(until) if until > now => false,
-            Fence::Untested | Fence::Testing(_) | Fence::Broken(_) => {
-                self.try_fence(tokens, &seen, sequence, restarted).await?
+        let guard = known.filter(|known| known.id == seen.id).map_or(ToolGuard::Untested, |known| known.guard);
+        let guard_proven = match guard {
+            ToolGuard::Proven => true,
+            ToolGuard::Testing(until) | ToolGuard::Broken(until) if until > now => false,
+            ToolGuard::Untested | ToolGuard::Testing(_) | ToolGuard::Broken(_) => {
+                self.probe_guard(tokens, &seen, sequence, restarted).await?
             }
         };
-        Ok(JournalView::Present { id: seen.id, sequence, fence_proven })
+        Ok(JournalView::Present { id: seen.id, sequence, guard_proven })
     }
 
     /// Proves the fence once per boot, by one holder: a guarded tool called around the journal must be refused, and through
     /// the journal it must run. The tool is the journal's own canary and does nothing. As there is one holder per boot, it is
     /// also who counts that the gateway has `restarted`.
-    async fn try_fence(
+    async fn probe_guard(
         &self,
         tokens: &GatewayTokens,
         seen: &JournalSeen,
         sequence: u64,
         restarted: bool,
     ) -> Result<bool, RunError> {
-        let now = self.world.now();
-        if !self.table.hold_canary(&seen.id, now, now.plus(TRIAL), &self.world.nonce()).await? {
+        let now = self.runtime.now();
+        if !self.table.hold_probe(&seen.id, now, now.plus(TRIAL), &self.runtime.nonce()).await? {
             return Ok(false);
         }
         if restarted {
-            self.world.count(Metric::GatewayRestarts);
+            self.runtime.count(Metric::GatewayRestarts);
         }
         let expected = Expected { journal: &seen.id.journal, sequence };
-        let holds = self.gateway.fence_holds(tokens, expected, ASK_TIMEOUT).await;
+        let holds = self.gateway.guard_holds(tokens, expected, ASK_TIMEOUT).await;
         match holds {
-            Some(holds) => self.table.settle_canary(&seen.id, holds, self.world.now().plus(TRIAL)).await?,
+            Some(holds) => self.table.settle_probe(&seen.id, holds, self.runtime.now().plus(TRIAL)).await?,
             // A trial that came to nothing is the next holder's: this one's time is over at once.
-            None => self.table.release_canary(&seen.id, self.world.now()).await?,
+            None => self.table.release_probe(&seen.id, self.runtime.now()).await?,
         }
         if holds != Some(true) {
             tracing::error!(

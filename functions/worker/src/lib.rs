@@ -14,7 +14,7 @@ use platform::{
     config::WorkerConfig,
     openclaw::{Gateway, GatewayClientError, GatewayTokens},
     queue::Queue,
-    runtime::World,
+    runtime::Runtime,
     secrets::{Secrets, SecretsError},
 };
 use service::controls::ControlsCache;
@@ -24,17 +24,17 @@ mod at_cursor;
 mod batch;
 mod call;
 mod commit;
+mod conversation_queue;
 mod end_conversation;
-mod ending;
+mod finish_step;
 mod gate;
 mod journal_view;
-mod line;
 mod message;
 mod prepare;
+mod progress_view;
 mod resolve;
 mod rounds;
 mod run_job;
-mod seen;
 mod turn;
 mod turn_verdict;
 mod verdict;
@@ -53,7 +53,7 @@ pub const LEAST_TIME: Duration = Duration::from_secs(12);
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
-    world: World,
+    runtime: Runtime,
     table: Table,
     queue: Queue,
     gateway: Gateway,
@@ -76,24 +76,24 @@ pub enum StartError {
 
 impl Worker {
     /// Wires it; builds every client once.
-    pub fn new(config: WorkerConfig, world: World) -> Result<Self, StartError> {
+    pub fn new(config: WorkerConfig, runtime: Runtime) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;
-        Self::with_policy(config, world, policy)
+        Self::with_policy(config, runtime, policy)
     }
 
     /// Wires it with another policy than the one built in: what a newer deployment would have.
-    pub fn with_policy(config: WorkerConfig, world: World, policy: Policy) -> Result<Self, StartError> {
+    pub fn with_policy(config: WorkerConfig, runtime: Runtime, policy: Policy) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
-            gateway: Gateway::new(&config.openclaw_base_url, world.clone())?,
+            gateway: Gateway::new(&config.openclaw_base_url, runtime.clone())?,
             secrets: Secrets::new("worker", config.secrets.clone(), &table.aws),
             controls: ControlsCache::new("worker", config.checkpoint_max_age),
             view: journal_view::Cache::default(),
             policy,
             config,
-            world,
+            runtime,
         })
     }
 

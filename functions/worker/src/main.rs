@@ -9,12 +9,12 @@ use worker::Worker;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::run("worker", async |env, world| -> Result<(), Error> {
-        let worker = &Worker::new(WorkerConfig::from_env(env)?, world.clone())?;
-        let world = &world;
+    telemetry::run("worker", async |env, runtime| -> Result<(), Error> {
+        let worker = &Worker::new(WorkerConfig::from_env(env)?, runtime.clone())?;
+        let runtime = &runtime;
         worker.load_secrets().await?;
         let serve = service_fn(|event: LambdaEvent<SqsEvent>| async move {
-            let deadline = world.deadline(event.context.deadline);
+            let deadline = runtime.deadline(event.context.deadline);
             Ok::<_, Error>(worker.handle_batch(event.payload, deadline).await)
         });
         lambda_runtime::run(serve).await

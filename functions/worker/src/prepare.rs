@@ -75,7 +75,7 @@ impl Worker {
         if step.attempts > ATTEMPTS_AT_MOST {
             return Ok(Some(Err(Ending::failed_unsent("attempts_exhausted"))));
         }
-        if let Some(ending) = Ending::before_it_began(job, self.world.now()) {
+        if let Some(ending) = Ending::before_it_began(job, self.runtime.now()) {
             return Ok(Some(Err(ending)));
         }
         Ok(Some(self.derive(job, work, references).await?))
@@ -139,7 +139,7 @@ impl Worker {
     }
 
     pub(crate) async fn put_derived<W>(&self, cursor: &AtCursor<'_, W>, derived: &Derived) -> Result<Digest, RunError> {
-        let now = self.world.now();
+        let now = self.runtime.now();
         Ok(self.table.put_input(&cursor.job, cursor.digest_key, &derived.work, now).await?)
     }
 }

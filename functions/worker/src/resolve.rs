@@ -8,13 +8,15 @@ use domain::{
 };
 use platform::openclaw::{CallAnswer, journal::Expected};
 
-use crate::{Worker, commit::RunError, run_job::Rung};
+use crate::{Worker, commit::RunError, run_job::RunOutcome};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
-    let Some(step) = job.step() else { return Ok(Rung::NothingToDo) };
-    let Some(Via::Journal(id)) = step.intent.as_ref().map(|intent| &intent.via) else { return Ok(Rung::NothingToDo) };
+pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<RunOutcome, RunError> {
+    let Some(step) = job.step() else { return Ok(RunOutcome::NothingToDo) };
+    let Some(Via::Journal(id)) = step.intent.as_ref().map(|intent| &intent.via) else {
+        return Ok(RunOutcome::NothingToDo);
+    };
     let tokens = &worker.tokens().await?;
     let known = step.intent.as_ref().map_or(0, |intent| intent.sequence);
     let sequence = worker.sequence_of(tokens, &id.journal).await?.max(known);
@@ -27,7 +29,7 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         // A key that was seen running and is free now proves that the journal has lost its memory, and nothing else. And
         // that the last repetition did not run says nothing about the ones before.
         CallAnswer::Revoked | CallAnswer::Refused(_) if step.running_since.is_some() || step.n > 0 => {
-            return Ok(Rung::NothingToDo);
+            return Ok(RunOutcome::NothingToDo);
         }
         CallAnswer::Revoked | CallAnswer::Refused(_) => false,
         // Nothing is learnt: it may have run, or nobody can be asked now. The sweeper asks again.
@@ -42,9 +44,9 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
         | CallAnswer::JournalAbsent
         | CallAnswer::Unauthorized
         | CallAnswer::Unreadable
-        | CallAnswer::Lost => return Ok(Rung::NothingToDo),
+        | CallAnswer::Lost => return Ok(RunOutcome::NothingToDo),
     };
-    let resolution = Resolution { by: ResolvedBy::Journal, happened, at: worker.world.now(), note: None };
+    let resolution = Resolution { by: ResolvedBy::Journal, happened, at: worker.runtime.now(), note: None };
     let committed = worker
         .commit(
             job,
@@ -52,5 +54,5 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
             &[AuditEvent::Resolved { happened, by: None, operator: None, note_digest: None }],
         )
         .await?;
-    Ok(committed.map_or(Rung::LeaseLost, |job| Rung::Over(job.state)))
+    Ok(committed.map_or(RunOutcome::LeaseLost, |job| RunOutcome::Over(job.state)))
 }

@@ -10,12 +10,13 @@ use domain::{
         submission::{Call, Turn, Work},
     },
     json::canonical,
-    policy::{Asked, DenyReason, Gate},
+    policy::{CallQuery, DenyReason, Gate},
 };
-use platform::openclaw::turns::{FenceDecision, Round, RoundCall};
+use platform::openclaw::turns::{GuardDecision, Round, RoundCall};
 
 use crate::{
-    Worker, at_cursor::AtCursor, commit::RunError, ending, gate::Standing, run_job::Rung, turn_verdict, verdict::Ending,
+    Worker, at_cursor::AtCursor, commit::RunError, finish_step, gate::PolicyContext, run_job::RunOutcome, turn_verdict,
+    verdict::Ending,
 };
 
 /// The longest name of a tool that is kept. The catalogue has no longer ones, a model may make one up.
@@ -24,9 +25,13 @@ const ROUNDS_EXHAUSTED: &str = "rounds_exhausted";
 
 impl Worker {
     /// The round ended with a reply. Without proposals that is the turn's; with them it is only what the agent said meanwhile.
-    pub(crate) async fn round_replied(&self, cursor: &AtCursor<'_, Turn>, round: &Round) -> Result<Rung, RunError> {
+    pub(crate) async fn round_replied(
+        &self,
+        cursor: &AtCursor<'_, Turn>,
+        round: &Round,
+    ) -> Result<RunOutcome, RunError> {
         let proposed: Vec<&RoundCall> =
-            round.calls.iter().filter(|call| call.decision == FenceDecision::Proposed).collect();
+            round.calls.iter().filter(|call| call.decision == GuardDecision::Proposed).collect();
         if proposed.is_empty() {
             let ending = Ending::succeeded(Some(turn_verdict::reply(round)));
             return self.end_turn(cursor, ending, Some(round)).await;
@@ -42,11 +47,11 @@ impl Worker {
             let ending = Ending::failed(ROUNDS_EXHAUSTED, Some(turn_verdict::reply(round)));
             return self.end_turn(cursor, ending, Some(round)).await;
         }
-        let standing = self.standing(cursor.job.user_id).await?;
+        let policy_context = self.policy_context(cursor.job.user_id).await?;
         let (mut steps, mut decisions, mut place) = (Vec::new(), Vec::new(), turn.round);
         for call in proposed {
             place += 1;
-            let (step, decision) = self.proposed_step(cursor, call, standing.as_ref(), place).await?;
+            let (step, decision) = self.proposed_step(cursor, call, policy_context.as_ref(), place).await?;
             steps.push(turn.followed_by(step, place));
             decisions.push(decision);
         }
@@ -57,7 +62,7 @@ impl Worker {
         let ending = Ending::succeeded(Some(reply));
         let record = round_ended(cursor, &ending, Some(round), Some(digest), decisions);
         let committed = self.commit(&cursor.job, JobEvent::Proposed { steps }, &[record]).await?;
-        ending::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+        finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
     }
 
     /// The turn is over with this round, one way or the other.
@@ -66,14 +71,14 @@ impl Worker {
         cursor: &AtCursor<'_, Turn>,
         ending: Ending,
         round: Option<&Round>,
-    ) -> Result<Rung, RunError> {
-        let (result, digest) = ending::keep_result(self, cursor, &ending).await?;
+    ) -> Result<RunOutcome, RunError> {
+        let (result, digest) = finish_step::keep_result(self, cursor, &ending).await?;
         let record = round_ended(cursor, &ending, round, digest, Vec::new());
         let committed = self.commit(&cursor.job, ending.event(result), &[record]).await?;
         if committed.is_some() {
             self.forget_session(cursor).await;
         }
-        ending::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+        finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
     }
 
     /// The step that a proposal becomes, with its outcome already when it is refused at once.
@@ -81,7 +86,7 @@ impl Worker {
         &self,
         cursor: &AtCursor<'_, Turn>,
         proposed: &RoundCall,
-        standing: Option<&Standing>,
+        policy_context: Option<&PolicyContext>,
         round: u32,
     ) -> Result<(Step, ProposalDecision), RunError> {
         // The same strict reading as of a request: what is digested, shown and sent is one and the same for every parser.
@@ -101,12 +106,12 @@ impl Worker {
         let refusal = match (tool, &call) {
             (None, _) => Some(DenyReason::ToolUnknown.code()),
             (Some(_), None) => Some("arguments_invalid"),
-            (Some(tool), Some(call)) => self.refusal(cursor, (tool, call), standing, &mut record),
+            (Some(tool), Some(call)) => self.refusal(cursor, (tool, call), policy_context, &mut record),
         };
         let step = match (refusal, call) {
             (None, Some(call)) => {
                 let work = Work::Call(call);
-                let input = self.table.put_input(&cursor.job, cursor.digest_key, &work, self.world.now()).await?;
+                let input = self.table.put_input(&cursor.job, cursor.digest_key, &work, self.runtime.now()).await?;
                 Step { input: Some(input), ..step }
             }
             (code, _) => {
@@ -123,25 +128,25 @@ impl Worker {
         &self,
         cursor: &AtCursor<'_, Turn>,
         (tool, call): (&Tool, &Call),
-        standing: Option<&Standing>,
+        policy_context: Option<&PolicyContext>,
         record: &mut ProposalDecision,
     ) -> Option<&'static str> {
         if tool.validate(&call.arguments).is_err() {
             return Some("arguments_invalid");
         }
-        let Some(Standing { groups, controls }) = standing else {
+        let Some(PolicyContext { groups, controls }) = policy_context else {
             return Some(DenyReason::PolicyDenied.code());
         };
-        let asked = Asked {
+        let query = CallQuery {
             user_id: cursor.job.user_id,
             groups,
             tool: &call.tool,
             arguments: &call.arguments,
             derived: true,
             audited: true,
-            now: self.world.now(),
+            now: self.runtime.now(),
         };
-        let gated = self.policy.gate(controls, &asked);
+        let gated = self.policy.gate(controls, &query);
         self.note_errors(&gated.decided);
         gated.decided.decision.name().clone_into(&mut record.decision);
         record.policies = gated.decided.policies;

@@ -6,7 +6,7 @@ use domain::{
 };
 use platform::{
     metrics::{self, Metric},
-    queue::Bell,
+    queue::WakeUpMessage,
 };
 use service::job_metrics;
 use store::{Commit, Payload, Stored};
@@ -15,7 +15,7 @@ use crate::{
     LEASE_MARGIN, Worker,
     at_cursor::AtCursor,
     commit::RunError,
-    ending, line,
+    conversation_queue, finish_step,
     prepare::{self, Prepared},
     resolve,
     verdict::Ending,
@@ -23,7 +23,7 @@ use crate::{
 
 /// What a message came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rung {
+pub(crate) enum RunOutcome {
     /// There is no such job.
     NoJob,
     /// It is over, not due, held by another worker, or of a newer version.
@@ -33,19 +33,19 @@ pub(crate) enum Rung {
     /// It is due again: later, or at once for its next step.
     Later,
     /// It waits for somebody's yes.
-    Asked,
+    AwaitingApproval,
     /// It is over now, in this state.
     Over(JobState),
 }
 
-impl Rung {
+impl RunOutcome {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NoJob => "no_job",
             Self::NothingToDo => "nothing_to_do",
             Self::LeaseLost => "lease_lost",
             Self::Later => "later",
-            Self::Asked => "asked",
+            Self::AwaitingApproval => "asked",
             Self::Over(_) => "over",
         }
     }
@@ -54,7 +54,7 @@ impl Rung {
     pub(crate) const fn state(self) -> Option<&'static str> {
         match self {
             Self::Over(state) => Some(state.name()),
-            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later | Self::Asked => None,
+            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later | Self::AwaitingApproval => None,
         }
     }
 }
@@ -67,11 +67,11 @@ struct Claimed<'a> {
     deadline: Timestamp,
 }
 
-pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Result<Rung, RunError> {
-    let now = worker.world.now();
-    let job = match worker.table.job(bell.user_id, bell.request_id).await? {
-        None => return Ok(Rung::NoJob),
-        Some(Stored::Newer) => return Ok(Rung::NothingToDo),
+pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Timestamp) -> Result<RunOutcome, RunError> {
+    let now = worker.runtime.now();
+    let job = match worker.table.job(wake_up.user_id, wake_up.request_id).await? {
+        None => return Ok(RunOutcome::NoJob),
+        Some(Stored::Newer) => return Ok(RunOutcome::NothingToDo),
         Some(Stored::Job(job)) => job,
     };
     if job.state == JobState::Unknown && job.resolution.is_none() {
@@ -83,39 +83,39 @@ pub(crate) async fn run(worker: &Worker, bell: &Bell, deadline: Timestamp) -> Re
     if !job.claimable(now) {
         // Whoever ended it may have died before anybody could use its conversation again.
         if job.state.is_over() && job.steps.iter().any(|step| step.kind == StepKind::End) {
-            line::leave(worker, &job).await;
+            conversation_queue::leave(worker, &job).await;
         }
-        return Ok(Rung::NothingToDo);
+        return Ok(RunOutcome::NothingToDo);
     }
-    let lease = Lease { owner: worker.world.nonce(), expires_at: deadline.plus(LEASE_MARGIN) };
+    let lease = Lease { owner: worker.runtime.nonce(), expires_at: deadline.plus(LEASE_MARGIN) };
     let after = job.apply(JobEvent::Claimed { lease }, now)?;
-    match worker.table.commit(&job, &after, &worker.world.nonce()).await? {
-        Commit::Done => worker.world.measure(&[(Metric::ClaimDelay, metrics::millis(now.since(job.due_at())))], &[]),
+    match worker.table.commit(&job, &after, &worker.runtime.nonce()).await? {
+        Commit::Done => worker.runtime.measure(&[(Metric::ClaimDelay, metrics::millis(now.since(job.due_at())))], &[]),
         Commit::Lost(_) => {
-            worker.world.count(Metric::LeaseLost);
-            return Ok(Rung::LeaseLost);
+            worker.runtime.count(Metric::LeaseLost);
+            return Ok(RunOutcome::LeaseLost);
         }
     }
-    let trace = after.trace.as_deref().or(bell.traceparent.as_deref()).and_then(TraceParent::parse);
+    let trace = after.trace.as_deref().or(wake_up.traceparent.as_deref()).and_then(TraceParent::parse);
     let Some(payload) = worker.table.payload(after.user_id, after.request_id, after.fingerprint).await? else {
-        return ending::without_payload(worker, &after, trace.as_ref()).await;
+        return finish_step::without_payload(worker, &after, trace.as_ref()).await;
     };
     // What follows is deep, and Cedar refuses to decide where little of the stack is left.
     Box::pin(go_on(worker, Claimed { job: after, payload: &payload, trace, deadline })).await
 }
 
 /// Takes the step at the cursor on, by its kind.
-async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<Rung, RunError> {
+async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunError> {
     let Claimed { job, payload, trace, deadline } = claimed;
     let prepared = worker.prepare(&job, payload).await?;
     let fits = |work: &Work| job.step().is_some_and(|step| prepare::fits(step, work));
     let (Prepared { work, derived }, unfit) = match prepared {
         Some(Ok(prepared)) if fits(&prepared.work) => (prepared, None),
-        Some(Ok(_)) | None => return ending::without_payload(worker, &job, trace.as_ref()).await,
+        Some(Ok(_)) | None => return finish_step::without_payload(worker, &job, trace.as_ref()).await,
         // Its work is what was submitted; nothing of it is sent.
         Some(Err(ending)) => match payload.steps.get(job.step().map_or(0, |step| step.of)) {
             Some(wanted) => (Prepared { work: wanted.work.clone(), derived: None }, Some(ending)),
-            None => return ending::without_payload(worker, &job, trace.as_ref()).await,
+            None => return finish_step::without_payload(worker, &job, trace.as_ref()).await,
         },
     };
     let digest_key = &payload.digest_key;
@@ -130,24 +130,24 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<Rung, RunError> 
         Work::Call(call) => {
             let cursor = at_cursor!(call);
             if let Some(ending) = first_reason(worker, &cursor.job, unfit) {
-                return ending::end_call(worker, &cursor, ending).await;
+                return finish_step::end_call(worker, &cursor, ending).await;
             }
             match Box::pin(worker.take_on(cursor)).await? {
-                None => Ok(Rung::LeaseLost),
-                Some((cursor, verdict)) => Box::pin(ending::carry_out(worker, &cursor, verdict)).await,
+                None => Ok(RunOutcome::LeaseLost),
+                Some((cursor, verdict)) => Box::pin(finish_step::apply_verdict(worker, &cursor, verdict)).await,
             }
         }
         Work::Turn(turn) => {
             let cursor = at_cursor!(turn);
             match first_reason(worker, &cursor.job, unfit) {
-                Some(ending) => ending::end(worker, &cursor, ending).await,
+                Some(ending) => finish_step::end(worker, &cursor, ending).await,
                 None => Box::pin(worker.take_turn_on(cursor)).await,
             }
         }
         Work::End(end) => {
             let cursor = at_cursor!(end);
             match first_reason(worker, &cursor.job, unfit) {
-                Some(ending) => ending::end(worker, &cursor, ending).await,
+                Some(ending) => finish_step::end(worker, &cursor, ending).await,
                 None => Box::pin(worker.end_conversation(cursor)).await,
             }
         }
@@ -157,15 +157,15 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<Rung, RunError> 
 /// Why a step ends whose work could not be worked out: that, unless it is too late for it anyway.
 fn first_reason(worker: &Worker, job: &Job, unfit: Option<Ending>) -> Option<Ending> {
     let unfit = unfit?;
-    Some(Ending::before_it_began(job, worker.world.now()).unwrap_or(unfit))
+    Some(Ending::before_it_began(job, worker.runtime.now()).unwrap_or(unfit))
 }
 
 /// Nobody answered the question in time.
-async fn lapse(worker: &Worker, job: &Job) -> Result<Rung, RunError> {
-    let lapsed = worker.table.lapse_approval(&worker.world, job, Actor::Worker, worker.policy.version()).await?;
+async fn lapse(worker: &Worker, job: &Job) -> Result<RunOutcome, RunError> {
+    let lapsed = worker.table.lapse_approval(&worker.runtime, job, Actor::Worker, worker.policy.version()).await?;
     // Somebody was quicker: a yes, a no or a cancel.
-    let Some(took) = lapsed else { return Ok(Rung::NothingToDo) };
-    job_metrics::finished(&worker.world, worker.policy.catalogue(), &took.before, &took.after, None);
-    line::leave(worker, &took.after).await;
-    Ok(Rung::Over(took.after.state))
+    let Some(took) = lapsed else { return Ok(RunOutcome::NothingToDo) };
+    job_metrics::finished(&worker.runtime, worker.policy.catalogue(), &took.before, &took.after, None);
+    conversation_queue::leave(worker, &took.after).await;
+    Ok(RunOutcome::Over(took.after.state))
 }

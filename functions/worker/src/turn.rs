@@ -13,7 +13,7 @@ use domain::{
         submission::{self, Turn},
     },
     limits::Backoff,
-    policy::{Decided, DenyReason, TalkAsked, TurnGate, TurnGated},
+    policy::{Decided, DenyReason, TurnGate, TurnGated, TurnQuery},
 };
 use platform::openclaw::{
     CallAnswer, GatewayTokens,
@@ -26,11 +26,11 @@ use crate::{
     at_cursor::AtCursor,
     call::AT_ONCE,
     commit::RunError,
-    ending,
-    gate::Standing,
+    conversation_queue::{LOOK_AGAIN, QueuePosition},
+    finish_step,
+    gate::PolicyContext,
     journal_view::JournalView,
-    line::{InLine, LOOK_AGAIN},
-    run_job::Rung,
+    run_job::RunOutcome,
     turn_verdict::{self, TurnFacts, TurnVerdict},
     verdict::Ending,
 };
@@ -64,27 +64,27 @@ enum Held {
 }
 
 impl Worker {
-    pub(crate) async fn take_turn_on(&self, cursor: AtCursor<'_, Turn>) -> Result<Rung, RunError> {
+    pub(crate) async fn take_turn_on(&self, cursor: AtCursor<'_, Turn>) -> Result<RunOutcome, RunError> {
         match cursor.intent().cloned() {
             Some(intent) => self.ask_about_turn(cursor, &intent).await,
             None => self.begin_turn(cursor).await,
         }
     }
 
-    async fn begin_turn(&self, cursor: AtCursor<'_, Turn>) -> Result<Rung, RunError> {
+    async fn begin_turn(&self, cursor: AtCursor<'_, Turn>) -> Result<RunOutcome, RunError> {
         let ready = match self.ready(&cursor).await? {
             Ok(ready) => ready,
-            Err(Held::Ends(ending)) => return ending::end(self, &cursor, ending).await,
-            Err(Held::Behind) => return self.wait_in_line(&cursor).await,
+            Err(Held::Ends(ending)) => return finish_step::end(self, &cursor, ending).await,
+            Err(Held::Behind) => return self.wait_in_queue(&cursor).await,
         };
-        let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(Rung::LeaseLost) };
+        let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(RunOutcome::LeaseLost) };
         let tokens = self.tokens().await?;
         let id = match self.proven(&tokens).await? {
             Ok(id) => id,
             Err(view) => {
                 let answer = TurnState::Other(CallAnswer::NotStarted(self.not_ready(&view)));
                 let verdict = self.judge_turn(&cursor, true, answer);
-                return Box::pin(self.carry_turn_out(cursor, verdict)).await;
+                return Box::pin(self.apply_turn_verdict(cursor, verdict)).await;
             }
         };
         Box::pin(self.send_turn(cursor, ready, &Sending { tokens: &tokens, id: &id, first: true })).await
@@ -93,17 +93,17 @@ impl Worker {
     /// Whether the round may be sent, decided now: by the line, then by policy and ladder as they are.
     async fn ready(&self, cursor: &AtCursor<'_, Turn>) -> Result<Result<Ready<'_>, Held>, RunError> {
         let ends = |ending| Ok(Err(Held::Ends(ending)));
-        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             return ends(ending);
         }
         if cursor.job.step().is_some_and(|step| step.attempts > ATTEMPTS) {
             return ends(Ending::failed_unsent("attempts_exhausted"));
         }
         if cursor.work.conversation.is_some() {
-            match self.in_line(&cursor.job).await? {
-                InLine::First => {}
-                InLine::Behind => return Ok(Err(Held::Behind)),
-                InLine::Never(ending) => return ends(ending),
+            match self.queue_position(&cursor.job).await? {
+                QueuePosition::First => {}
+                QueuePosition::Behind => return Ok(Err(Held::Behind)),
+                QueuePosition::Never(ending) => return ends(ending),
             }
         }
         let Some(TurnGated { gate, decided, tools }) = self.gate_turn(cursor).await? else {
@@ -134,16 +134,17 @@ impl Worker {
     /// `None` when nobody knows the user.
     async fn gate_turn(&self, cursor: &AtCursor<'_, Turn>) -> Result<Option<TurnGated>, RunError> {
         let user_id = cursor.job.user_id;
-        let Some(Standing { groups, controls }) = self.standing(user_id).await? else { return Ok(None) };
-        let asked = TalkAsked { user_id, groups: &groups, agent: &cursor.work.agent, now: self.world.now() };
-        Ok(Some(self.policy.gate_turn(&controls, &asked)))
+        let Some(PolicyContext { groups, controls }) = self.policy_context(user_id).await? else { return Ok(None) };
+        let query = TurnQuery { user_id, groups: &groups, agent: &cursor.work.agent, now: self.runtime.now() };
+        Ok(Some(self.policy.gate_turn(&controls, &query)))
     }
 
-    async fn wait_in_line(&self, cursor: &AtCursor<'_, Turn>) -> Result<Rung, RunError> {
+    async fn wait_in_queue(&self, cursor: &AtCursor<'_, Turn>) -> Result<RunOutcome, RunError> {
         let waited = cursor.job.step().map_or(0, |step| step.not_started);
         let wait = Backoff::RETRY.ceiling(waited).min(LOOK_AGAIN);
-        let check_at = ending::next_try(&cursor.job, self.world.now(), wait);
-        ending::come_back(self, cursor, JobEvent::PutBack { check_at, attempt: Attempt::NotStarted }, check_at).await
+        let check_at = finish_step::next_try(&cursor.job, self.runtime.now(), wait);
+        finish_step::come_back(self, cursor, JobEvent::Rescheduled { check_at, attempt: Attempt::NotStarted }, check_at)
+            .await
     }
 
     /// The journal, if its fence is proven for the gateway that answers now: what was proven of the one before it says nothing
@@ -151,29 +152,33 @@ impl Worker {
     async fn proven(&self, tokens: &GatewayTokens) -> Result<Result<JournalId, JournalView>, RunError> {
         self.view.expire();
         Ok(match self.journal_view(tokens).await? {
-            JournalView::Present { id, fence_proven: true, .. } => Ok(id),
-            view @ (JournalView::Present { fence_proven: false, .. }
+            JournalView::Present { id, guard_proven: true, .. } => Ok(id),
+            view @ (JournalView::Present { guard_proven: false, .. }
             | JournalView::Absent
             | JournalView::NotReady
             | JournalView::Unauthorized) => Err(view),
         })
     }
 
-    async fn carry_turn_out(&self, cursor: AtCursor<'_, Turn>, verdict: TurnVerdict) -> Result<Rung, RunError> {
+    async fn apply_turn_verdict(
+        &self,
+        cursor: AtCursor<'_, Turn>,
+        verdict: TurnVerdict,
+    ) -> Result<RunOutcome, RunError> {
         match verdict {
             TurnVerdict::Replied(round) => self.round_replied(&cursor, &round).await,
             TurnVerdict::End(ending, round) => self.end_turn(&cursor, ending, round.as_deref()).await,
-            TurnVerdict::Park { wait, running } => {
-                let check_at = ending::next_look(&cursor.job, self.world.now(), wait);
+            TurnVerdict::Suspend { wait, running } => {
+                let check_at = finish_step::next_look(&cursor.job, self.runtime.now(), wait);
                 let seen = running.as_deref().map(|round| self.seen_in(round));
                 let intent = cursor.intent().cloned();
-                let event = JobEvent::Parked { check_at, intent, running: running.is_some(), seen };
-                ending::come_back(self, &cursor, event, check_at).await
+                let event = JobEvent::Suspended { check_at, intent, running: running.is_some(), seen };
+                finish_step::come_back(self, &cursor, event, check_at).await
             }
-            TurnVerdict::PutBack(wait) => {
-                let check_at = ending::next_try(&cursor.job, self.world.now(), wait);
-                let event = JobEvent::PutBack { check_at, attempt: Attempt::NotStarted };
-                ending::come_back(self, &cursor, event, check_at).await
+            TurnVerdict::Reschedule(wait) => {
+                let check_at = finish_step::next_try(&cursor.job, self.runtime.now(), wait);
+                let event = JobEvent::Rescheduled { check_at, attempt: Attempt::NotStarted };
+                finish_step::come_back(self, &cursor, event, check_at).await
             }
         }
     }
@@ -188,14 +193,14 @@ impl Worker {
         first_dispatch: bool,
         decide: impl FnOnce(&TurnFacts<'_>) -> T,
     ) -> T {
-        let now = self.world.now();
+        let now = self.runtime.now();
         // An agent that has gone from the catalogue since is only asked for.
         let gone = AgentEntry::gone(&cursor.work.agent);
         let agent = self.policy.agent(&cursor.work.agent).unwrap_or(&gone);
         let nothing = domain::job::Step::turn(String::new(), None);
         let step = cursor.job.step().unwrap_or(&nothing);
         let sent_at = step.intent.as_ref().map_or(now, |intent| intent.recorded_at);
-        let random = self.world.number();
+        let random = self.runtime.number();
         decide(&TurnFacts { job: &cursor.job, step, agent, sent_at, first_dispatch, now, random })
     }
 

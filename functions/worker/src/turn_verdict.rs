@@ -43,14 +43,14 @@ pub(crate) enum TurnVerdict {
     /// The round ended without one. With it what is known of it.
     End(Ending, Option<Box<Round>>),
     /// It is out, or may be: look again.
-    Park {
+    Suspend {
         /// After this long.
         wait: Duration,
         /// What it is seen to do, if it is seen to run.
         running: Option<Box<Round>>,
     },
     /// Nothing is out: again after this long, under the same key.
-    PutBack(Duration),
+    Reschedule(Duration),
 }
 
 /// What the rules look at, beside the answer.
@@ -103,12 +103,12 @@ impl TurnFacts<'_> {
         if self.past(self.agent.timeout() + GRACE) {
             return TurnVerdict::End(self.failed(TurnFailure::TurnTimedOut), Some(round));
         }
-        let wait = match (self.stops(), self.is_rung(&round)) {
+        let wait = match (self.stops(), self.is_woken(&round)) {
             (true, _) => LOOK_SOON,
             (false, true) => self.look_anyway(),
             (false, false) => self.next_look(),
         };
-        TurnVerdict::Park { wait, running: Some(round) }
+        TurnVerdict::Suspend { wait, running: Some(round) }
     }
 
     fn failed(&self, failure: TurnFailure) -> Ending {
@@ -174,7 +174,7 @@ impl TurnFacts<'_> {
         // Each try has its records, so none comes soon after another.
         let half = Backoff::RETRY.ceiling(self.step.not_started) / 2;
         let backoff = half + Backoff::RETRY.wait(self.step.not_started, self.random) / 2;
-        TurnVerdict::PutBack(wait.map_or(backoff, |wait| wait.max(backoff)))
+        TurnVerdict::Reschedule(wait.map_or(backoff, |wait| wait.max(backoff)))
     }
 
     /// Nothing new is known about a round that is or may be out.
@@ -186,13 +186,13 @@ impl TurnFacts<'_> {
         if self.now >= give_up_at {
             return self.lost();
         }
-        TurnVerdict::Park { wait: self.next_look(), running: None }
+        TurnVerdict::Suspend { wait: self.next_look(), running: None }
     }
 
     /// Whether the journal rings, and the ring would be known here: an older worker may have written the job since, and lost
     /// what it does not know.
-    fn is_rung(&self, round: &Round) -> bool {
-        round.rings && self.step.intent.as_ref().is_some_and(|intent| intent.ring.is_some())
+    fn is_woken(&self, round: &Round) -> bool {
+        round.rings && self.step.intent.as_ref().is_some_and(|intent| intent.wake_up_token.is_some())
     }
 
     /// In case a ring is lost, and once more when the round has to be over.

@@ -22,14 +22,14 @@ pub(crate) enum Verdict {
     /// The step ended.
     End(Ending),
     /// The call is out, or may be: look again.
-    Park {
+    Suspend {
         /// After this long.
         wait: Duration,
         /// The journal has it running.
         running: bool,
     },
     /// Nothing is out: again after this long.
-    PutBack(Duration, Attempt),
+    Reschedule(Duration, Attempt),
     /// Nothing was sent: somebody has to say yes first, within this long.
     Ask(Approver, Duration),
 }
@@ -148,7 +148,7 @@ impl Facts<'_> {
             && self.step.attempts < self.entry.attempts
             && Ending::before_it_began(self.job, self.now).is_none();
         if may {
-            Verdict::PutBack(Backoff::RETRY.wait(self.step.attempts, self.random), Attempt::Repeatable)
+            Verdict::Reschedule(Backoff::RETRY.wait(self.step.attempts, self.random), Attempt::Repeatable)
         } else {
             Verdict::End(otherwise)
         }
@@ -171,7 +171,7 @@ impl Facts<'_> {
     /// Nothing is out. The same key goes again, until `not_after`.
     fn not_started(&self, wait: Option<Duration>) -> Verdict {
         let backoff = Backoff::RETRY.wait(self.step.not_started, self.random);
-        Verdict::PutBack(wait.map_or(backoff, |wait| wait.max(backoff)), Attempt::NotStarted)
+        Verdict::Reschedule(wait.map_or(backoff, |wait| wait.max(backoff)), Attempt::NotStarted)
     }
 
     fn still_running(&self) -> Verdict {
@@ -179,7 +179,7 @@ impl Facts<'_> {
         if self.job.overdue(self.now) || self.now >= since.plus(self.entry.timeout()) {
             return self.again_or(self.unprovable());
         }
-        Verdict::Park { wait: self.next_check(), running: true }
+        Verdict::Suspend { wait: self.next_check(), running: true }
     }
 
     /// Nothing new is known about a call that is or may be out. Through a journal it can be asked again; without one, never.
@@ -188,7 +188,7 @@ impl Facts<'_> {
         match self.via {
             Via::Direct => self.again_or(self.unprovable()),
             Via::Journal(_) if self.job.overdue(self.now) || self.now >= give_up_at => self.again_or(self.unprovable()),
-            Via::Journal(_) => Verdict::Park { wait: self.next_check(), running: false },
+            Via::Journal(_) => Verdict::Suspend { wait: self.next_check(), running: false },
         }
     }
 

@@ -108,12 +108,12 @@ impl Anchored<'_> {
         }
         for UserEnd { user, end } in &statement.refusals {
             if self.asked.scope.has_refusals(*user) {
-                self.beside(ChainName::Refusals(*user), *end, report).await?;
+                self.side_chain(ChainName::Refusals(*user), *end, report).await?;
             }
         }
         let end = AuditHead::from(statement.operators);
         if self.asked.scope.has_operators() && end != *operators && end.length > 0 {
-            self.beside(ChainName::Operators, statement.operators, report).await?;
+            self.side_chain(ChainName::Operators, statement.operators, report).await?;
             *operators = end;
         }
         Ok(())
@@ -152,7 +152,7 @@ impl Anchored<'_> {
         }
     }
 
-    async fn beside(&self, name: ChainName, end: End, report: &mut Report) -> Result<(), AuditError> {
+    async fn side_chain(&self, name: ChainName, end: End, report: &mut Report) -> Result<(), AuditError> {
         let statement = &self.checkpoint.statement;
         let page = self.source.page(name, end.length - 1, 1).await?;
         let record = page.records.first().filter(|record| record["seq"] == end.length);

@@ -11,7 +11,7 @@ use domain::audit::{ChainName, checkpoint::End};
 use serde_json::json;
 use store::FoundChain;
 
-use super::source::{AuditError, JOBS, REFUSALS, ReadJob, Source, beside_file, job_file};
+use super::source::{AuditError, JOBS, REFUSALS, ReadJob, Source, job_file, side_chain_file};
 use crate::data::{DataError, failed};
 
 const PAGE: usize = 500;
@@ -35,14 +35,14 @@ pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError>
     for directory in [JOBS, REFUSALS] {
         make(&out.join(directory))?;
     }
-    copy_beside(source, out, ChainName::Operators).await?;
+    copy_side_chain(source, out, ChainName::Operators).await?;
     let (mut exported, mut begin) = (Exported::default(), None);
     loop {
         let (found, next) = source.found(begin).await?;
         for chain in found {
             match chain {
                 FoundChain::Refusals(user) => {
-                    copy_beside(source, out, ChainName::Refusals(user)).await?;
+                    copy_side_chain(source, out, ChainName::Refusals(user)).await?;
                     exported.refusals += 1;
                 }
                 FoundChain::Job(user, id) => match source.job(user, id).await? {
@@ -65,8 +65,8 @@ pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError>
     }
 }
 
-async fn copy_beside(source: &Source, out: &Path, name: ChainName) -> Result<(), AuditError> {
-    let file = beside_file(out, name);
+async fn copy_side_chain(source: &Source, out: &Path, name: ChainName) -> Result<(), AuditError> {
+    let file = side_chain_file(out, name);
     let written = |error| AuditError::from(failed(&file, "written")(error));
     let mut lines = BufWriter::new(File::create(&file).map_err(written)?);
     let (first, head) = (source.begins(name).await?, source.page(name, 0, 1).await?.head);

@@ -77,7 +77,7 @@ pub(super) fn job_file(root: &Path, code: &str) -> PathBuf {
 }
 
 /// Where a chain beside the jobs is in an export: a record on each line, then the head.
-pub(super) fn beside_file(root: &Path, name: ChainName) -> PathBuf {
+pub(super) fn side_chain_file(root: &Path, name: ChainName) -> PathBuf {
     match name {
         ChainName::Operators => root.join(OPERATORS),
         ChainName::Refusals(user) => root.join(REFUSALS).join(format!("{user}.jsonl")),
@@ -115,7 +115,7 @@ impl Source {
             Self::Export(root) => {
                 let mut page = ChainPage { records: Vec::new(), head: AuditHead::EMPTY, next: None };
                 let mut last = after;
-                for_each_line(&beside_file(root, name), |line| {
+                for_each_line(&side_chain_file(root, name), |line| {
                     let seq = line["seq"].as_u64();
                     match (seq, line.get("head")) {
                         (Some(seq), None) if seq > after && page.records.len() < limit => {

@@ -116,10 +116,10 @@ pub async fn run(source: &Source, asked: &Verification, progress: &dyn Fn(&Repor
                 report.fault(format!("job {}: there is no such job", support_code(user, id)));
             }
         }
-        Scope::Operators => check_beside(source, ChainName::Operators, &mut report).await?,
+        Scope::Operators => check_side_chain(source, ChainName::Operators, &mut report).await?,
         Scope::User(_) | Scope::Everything => {
             if asked.scope.has_operators() {
-                check_beside(source, ChainName::Operators, &mut report).await?;
+                check_side_chain(source, ChainName::Operators, &mut report).await?;
             }
             check_all(source, asked.scope, &mut report, progress).await?;
         }
@@ -146,7 +146,7 @@ async fn check_all(
                 }
                 FoundChain::Refusals(user) if scope.has_refusals(user) => {
                     report.refusals += 1;
-                    check_beside(source, ChainName::Refusals(user), report).await?;
+                    check_side_chain(source, ChainName::Refusals(user), report).await?;
                 }
                 FoundChain::Job(..) | FoundChain::Refusals(_) => {}
             }
@@ -192,7 +192,7 @@ pub(super) fn check_chain(chain: &JobChain) -> Result<(), ChainFault> {
 }
 
 /// Checks a chain beside the jobs, page by page.
-async fn check_beside(source: &Source, name: ChainName, report: &mut Report) -> Result<(), AuditError> {
+async fn check_side_chain(source: &Source, name: ChainName, report: &mut Report) -> Result<(), AuditError> {
     let fault = |fault: &ChainFault| format!("chain {name}: {fault}");
     let head = source.page(name, 0, 1).await?.head;
     let first = source.begins(name).await?;

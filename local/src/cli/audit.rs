@@ -7,13 +7,13 @@ use domain::{
     audit::checkpoint::PublicKey,
     ids::{RequestId, UserId, parse_support_code},
 };
-use platform::runtime::World;
+use platform::runtime::Runtime;
 use serde::Deserialize;
 
 use super::{
     Failure,
     output::say,
-    which::{Opened, Which},
+    table_args::{Opened, Which},
 };
 use crate::{
     audit::{self, Report, Scope, Source, Verification},
@@ -133,7 +133,7 @@ async fn verify(scope: Scope, args: VerifyArgs) -> Result<(), Failure> {
         scope,
         checkpoints,
         retention: Duration::from_secs(args.retention_days * 86_400),
-        now: World::system().now(),
+        now: Runtime::system().now(),
     };
     let progress = |report: &Report| eprintln!("{} jobs so far, {} faults", report.jobs, report.broken);
     let report = if let Some(directory) = args.export {

@@ -11,7 +11,7 @@ use domain::ids::Timestamp;
 use platform::{
     config::{self, Env},
     dead_letters::{DeadLetters, Letter},
-    runtime::World,
+    runtime::Runtime,
 };
 
 use super::{Failure, output::say};
@@ -74,8 +74,8 @@ impl Display for Line<'_> {
             None => write!(f, "  age unknown")?,
         }
         write!(f, "  received {}", letter.receives)?;
-        match &letter.bell {
-            Some(bell) => write!(f, "  request {}  user {}", bell.request_id, bell.user_id),
+        match &letter.wake_up {
+            Some(wake_up) => write!(f, "  request {}  user {}", wake_up.request_id, wake_up.user_id),
             None => write!(f, "  undecodable"),
         }
     }
@@ -113,7 +113,7 @@ async fn act(
         DeadLettersCommand::Replay { queue_url, which, .. } => {
             let mut left = 0;
             for letter in letters.iter().filter(|letter| which.all || which.ids.contains(&letter.id)) {
-                if letter.bell.is_none() {
+                if letter.wake_up.is_none() {
                     say(format_args!("{}  undecodable: left; `discard` removes it", letter.id));
                     left += 1;
                     continue;
@@ -137,10 +137,10 @@ async fn act(
 }
 
 fn list(letters: &[Letter]) {
-    let now = World::system().now();
+    let now = Runtime::system().now();
     for letter in letters {
         say(Line(letter, now));
     }
-    let undecodable = letters.iter().filter(|letter| letter.bell.is_none()).count();
+    let undecodable = letters.iter().filter(|letter| letter.wake_up.is_none()).count();
     say(format_args!("{} messages, {undecodable} of them undecodable.", letters.len()));
 }

@@ -2,17 +2,19 @@
 
 use std::{net::Ipv4Addr, path::Path};
 
-use platform::runtime::World;
+use platform::runtime::Runtime;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use self::transcript::{Transcript, claims, effects, refused, shows, status_is, succeeded, text, verified};
 use super::{Failure, client::Client, id, output::say, signals::Stop};
 use crate::{
-    agent_model::AgentModel,
     data::{DataDir, checkout},
-    gateway::{Gateway, GatewayOptions},
-    service::{Claim, Login, Options, Service},
+    host::{
+        agent_model::AgentModel,
+        gateway::{Gateway, GatewayOptions},
+        service::{Claim, Login, Options, Service},
+    },
 };
 
 mod mini_program;
@@ -49,7 +51,7 @@ pub(super) async fn run() -> Result<(), Failure> {
 /// A directory of this run's own. Those of earlier runs are removed: nothing refers to them.
 fn fresh_directory(checkout: &Path) -> Result<DataDir, Failure> {
     let all = checkout.join(".local/demo");
-    let fresh = DataDir::take(&all.join(World::system().now().millis().to_string()))?;
+    let fresh = DataDir::take(&all.join(Runtime::system().now().millis().to_string()))?;
     for old in std::fs::read_dir(&all)?.flatten().filter(|old| old.path() != fresh.path) {
         // One that another demo still holds is left alone.
         if DataDir::take(&old.path()).is_ok() {
@@ -64,7 +66,7 @@ async fn start(checkout: &Path, directory: &Path) -> Result<(Gateway, Service), 
     let options = GatewayOptions::within(checkout.to_owned(), directory.join("gateway"));
     let claim = Claim::take((Ipv4Addr::LOCALHOST, 0).into(), &directory.join("data"), &Login::Dev).await?;
     let options =
-        GatewayOptions { model: AgentModel::Environment, progress: true, ring_url: claim.ring_url(), ..options };
+        GatewayOptions { model: AgentModel::Environment, progress: true, webhook_url: claim.webhook_url(), ..options };
     let gateway = Gateway::start(options).await?;
     say(gateway.model());
     let options = Options::dev(directory.join("data"), gateway.base_url(), gateway.token().to_owned());
@@ -115,7 +117,7 @@ fn append(note: &str) -> Value {
 }
 
 async fn submit_and_wait(transcript: &mut Transcript, client: &Client, gateway: &Gateway) -> Result<String, Failure> {
-    let id = id::new(&World::system());
+    let id = id::new(&Runtime::system());
     let body = append("two coffees");
     transcript.step(format_args!("Submit a write: POST /v1/jobs {body}"));
     shows(format_args!("Idempotency-Key: {id}"));
@@ -148,7 +150,7 @@ async fn repeat(transcript: &mut Transcript, client: &Client, gateway: &Gateway,
 
 async fn at_once(transcript: &mut Transcript, client: &Client, gateway: &Gateway) -> Result<(), Failure> {
     transcript.step(format_args!("A new request, sent {AT_ONCE} times at once"));
-    let id = id::new(&World::system());
+    let id = id::new(&Runtime::system());
     let mut sent = JoinSet::new();
     for _ in 0..AT_ONCE {
         let (client, id) = (client.clone(), id.clone());
@@ -168,7 +170,7 @@ async fn at_once(transcript: &mut Transcript, client: &Client, gateway: &Gateway
 }
 
 async fn ask_badly(transcript: &mut Transcript, client: &Client, gateway: &Gateway) -> Result<(), Failure> {
-    let key = id::new(&World::system());
+    let key = id::new(&Runtime::system());
     transcript.step("A bad request: an argument of the wrong type");
     let body = json!({"tool": "ledger_append", "arguments": {"note": 7}});
     refused(&client.post("/v1/jobs", Some(&key), &body).await?, 422, "arguments_invalid")?;

@@ -1,15 +1,16 @@
 //! `local engines`: table, queue and WeChat stub alone, for functions that `cargo lambda watch` runs.
 
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 use super::{EngineArgs, Failure, output::say, secrets::value, signals::Stop};
 use crate::{
-    begin,
-    configs::Deployment,
     data::{DataDir, checkout},
-    engines::{EngineOptions, Engines},
+    emulation::{
+        engines::{EngineOptions, Engines},
+        wechat_stub::{DEV_APP_ID, WechatStub},
+    },
+    host::{configs::Deployment, initial_mode},
     secrets::{self, Given},
-    wechat_stub::{DEV_APP_ID, WechatStub},
 };
 
 /// Where OpenClaw listens unless it is told otherwise.
@@ -19,17 +20,18 @@ const OPENCLAW_DEFAULT: &str = "http://127.0.0.1:18789";
 pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let data = DataDir::take(&checkout()?.join(&args.data))?;
-    let world = World::system();
+    let runtime = Runtime::system();
     let gateway_token = match &args.gateway.gateway_token_file {
         Some(file) => value(file)?,
         None => "no-gateway".to_owned(),
     };
     let is_new = data.is_new();
-    let app_secret = secrets::install(&data.secrets_file(), &world, &Given { wechat_app_secret: None, gateway_token })?;
+    let app_secret =
+        secrets::install(&data.secrets_file(), &runtime, &Given { wechat_app_secret: None, gateway_token })?;
     let options =
         EngineOptions { table_file: Some(data.table_file()), table_port: args.table_port, queue_port: args.queue_port };
     let engines = Engines::start(options).await?;
-    let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, world.clone()).await?;
+    let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, runtime.clone()).await?;
     let deployment = Deployment {
         backend: engines.backend.clone(),
         secrets_file: data.secrets_file(),
@@ -37,7 +39,7 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
         wechat_app_id: DEV_APP_ID.to_owned(),
         gateway_base_url: args.gateway.gateway_url.unwrap_or_else(|| OPENCLAW_DEFAULT.to_owned()),
     };
-    begin::begin(&deployment.open_table(), &world, is_new).await?;
+    initial_mode::begin(&deployment.open_table(), &runtime, is_new).await?;
     for (name, value) in deployment.environment() {
         say(format_args!("export {name}='{value}'"));
     }

@@ -1,17 +1,17 @@
 //! `local id`: what a Mini Program makes for each request.
 
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 use super::{Failure, output::say};
 
 /// A new request id: a UUIDv7.
-pub(super) fn new(world: &World) -> String {
-    let millis = world.now().millis().unsigned_abs();
-    uuid::Builder::from_unix_timestamp_millis(millis, &world.bytes()).into_uuid().to_string()
+pub(super) fn new(runtime: &Runtime) -> String {
+    let millis = runtime.now().millis().unsigned_abs();
+    uuid::Builder::from_unix_timestamp_millis(millis, &runtime.bytes()).into_uuid().to_string()
 }
 
 /// Prints one.
 pub(super) fn print() -> Result<(), Failure> {
-    say(new(&World::system()));
+    say(new(&Runtime::system()));
     Ok(())
 }

@@ -13,7 +13,7 @@ use domain::{
     ids::Timestamp,
     policy::Policy,
 };
-use platform::{config, runtime::World};
+use platform::{config, runtime::Runtime};
 use service::{
     change_mode::{self, Change},
     controls,
@@ -23,7 +23,7 @@ use store::{Applied, Table};
 use super::{
     Failure,
     output::say,
-    which::{Opened, Which},
+    table_args::{Opened, Which},
 };
 
 /// What to do with it.
@@ -90,7 +90,7 @@ pub(super) async fn run(command: ModeCommand) -> Result<(), Failure> {
             (Some(Change::tool(catalogue, &tool, mode, why.reason).map_err(about(&tool))?), which)
         }
         ModeCommand::Open { tool, minutes, why, which } => {
-            (Some(Change::opening(catalogue, &tool, minutes, why.reason).map_err(about(&tool))?), which)
+            (Some(Change::unlock(catalogue, &tool, minutes, why.reason).map_err(about(&tool))?), which)
         }
     };
     let opened = Opened::open(&which).await?;
@@ -104,16 +104,16 @@ fn about<E: Display>(tool: &str) -> impl FnOnce(E) -> Failure {
 }
 
 async fn act(table: &Table, change: Option<&Change>, policy_version: &str) -> Result<(), Failure> {
-    let world = World::system();
+    let runtime = Runtime::system();
     if let Some(change) = change {
-        match change_mode::change(table, &world, OperatorActor::Command, change, policy_version).await? {
+        match change_mode::change(table, &runtime, OperatorActor::Command, change, policy_version).await? {
             Applied::Done => {}
             Applied::Overtaken => say("Another change came later, and holds instead."),
         }
     }
     let max_age = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
-    let controls = table.controls(world.now(), max_age).await?;
-    say(Shown(&controls, world.now()));
+    let controls = table.controls(runtime.now(), max_age).await?;
+    say(Shown(&controls, runtime.now()));
     if change.is_some() {
         say(format_args!("Every function acts on it within {} s.", controls::MAX_AGE.as_secs()));
     }

@@ -3,12 +3,12 @@
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 use super::{Failure, output::say};
 use crate::{
     data::{checkout, failed},
-    operators::{OperatorKey, ROLES},
+    host::operators::{OperatorKey, ROLES},
 };
 
 #[derive(Debug, Subcommand)]
@@ -57,14 +57,14 @@ fn token(args: &TokenArgs) -> Result<(), Failure> {
     }
     let key = OperatorKey::within(&checkout()?.join(&args.data));
     let lifetime = Duration::from_secs(u64::from(args.minutes) * 60);
-    say(key.mint(&World::system(), subject, &args.roles, lifetime)?);
+    say(key.mint(&Runtime::system(), subject, &args.roles, lifetime)?);
     Ok(())
 }
 
 fn key(args: &KeyArgs) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
     let key = OperatorKey::within(&args.out);
-    key.keep(&World::system())?;
+    key.keep(&Runtime::system())?;
     say(format_args!("The public key set is {}. The key beside it is a secret.", key.key_set().display()));
     Ok(())
 }

@@ -11,11 +11,13 @@ use platform::jwks::JwksSource;
 
 use super::{Failure, OperatorArgs, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{
-    agent_model::AgentModel,
-    console::{ConsoleOptions, SignIn},
     data::checkout,
-    gateway::{Gateway, GatewayOptions, GatewayState},
-    service::{Claim, Login, OperatorIssuer, Options, Service},
+    emulation::console::{ConsoleOptions, SignIn},
+    host::{
+        agent_model::AgentModel,
+        gateway::{Gateway, GatewayOptions, GatewayState},
+        service::{Claim, Login, OperatorIssuer, Options, Service},
+    },
 };
 
 /// Pauses before starting a gateway again that ended by itself.
@@ -102,7 +104,7 @@ impl Source {
             ledger: checkout.join(&args.ledger),
             model: AgentModel::Environment,
             progress: true,
-            ring_url: claim.ring_url(),
+            webhook_url: claim.webhook_url(),
             ..GatewayOptions::within(checkout.to_owned(), claim.data.path.join("gateway"))
         };
         tokio::select! {
@@ -180,8 +182,8 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
         say("\nNo mode was ever set in this table, so the service ONLY READS: every write is refused.");
         say(format_args!("Open it with: {program} mode set full --reason 'WHY'\n"));
     }
-    if service.rung > 0 {
-        say(format_args!("Open jobs that go on from before: {}.", service.rung));
+    if service.woken > 0 {
+        say(format_args!("Open jobs that go on from before: {}.", service.woken));
     }
     let code = if dev { "dev-alice" } else { "CODE_OF_WX_LOGIN" };
     say(format_args!(

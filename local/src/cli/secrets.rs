@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use platform::{
     config::{self, Env},
-    runtime::World,
+    runtime::Runtime,
 };
 use serde_json::Value;
 use store::Table;
@@ -19,10 +19,11 @@ use store::Table;
 use super::{Failure, output::say};
 use crate::{
     data::failed,
-    rekey,
-    rotation::{Done, Holder, Kind, Phase, Request},
-    secret_store::SecretStore,
-    secrets,
+    secrets::{
+        self, rekey,
+        rotation::{Done, Holder, Kind, Phase, Request},
+        store::SecretStore,
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -157,7 +158,7 @@ pub(super) async fn run(command: SecretsCommand) -> Result<(), Failure> {
 
 async fn new(args: &NewArgs) -> Result<(), Failure> {
     let (app_secret, token) = (value(&args.wechat_app_secret_file)?, value(&args.gateway_token_file)?);
-    let documents = secrets::documents(&World::system(), &app_secret, &token)?;
+    let documents = secrets::documents(&Runtime::system(), &app_secret, &token)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
     SecretStore::Directory(args.out.clone()).fill(&documents).await?;
     say(format_args!("Four documents are in {}. They are secrets: delete them once they are put.", args.out.display()));
@@ -173,14 +174,14 @@ async fn put(args: PutArgs) -> Result<(), Failure> {
 
 async fn rotate(args: RotateArgs) -> Result<(), Failure> {
     let (kind, phase) = (args.kind, args.phase);
-    let (world, store) = (World::system(), args.store.store()?);
+    let (runtime, store) = (Runtime::system(), args.store.store()?);
     let request = Request {
         kind,
         phase,
-        fresh: fresh(&world, kind, phase, args.value_file.as_deref())?,
+        fresh: fresh(&runtime, kind, phase, args.value_file.as_deref())?,
         session_lifetime: Duration::from_secs(args.session_lifetime_s),
         at_once: args.at_once,
-        now: world.now(),
+        now: runtime.now(),
     };
     let rotated = store.rotate(&request).await?;
     let state = match rotated.done {
@@ -199,7 +200,7 @@ async fn rekey(args: RekeyArgs) -> Result<(), Failure> {
     let aws = config::aws(&Env::process())?;
     // Nothing is written here that has an end.
     let table = Table::new(aws.dynamodb(), args.table, Duration::ZERO);
-    let counted = rekey::run(&store, &table, &World::system(), &args.wechat_app_id, args.at_once).await?;
+    let counted = rekey::run(&store, &table, &Runtime::system(), &args.wechat_app_id, args.at_once).await?;
     say(format_args!(
         "{} users are known under the new login key, {} of them since now.",
         counted.users, counted.written
@@ -208,13 +209,13 @@ async fn rekey(args: RekeyArgs) -> Result<(), Failure> {
 }
 
 /// The new value of an `add`.
-fn fresh(world: &World, kind: Kind, phase: Phase, file: Option<&Path>) -> Result<Option<Value>, Failure> {
+fn fresh(runtime: &Runtime, kind: Kind, phase: Phase, file: Option<&Path>) -> Result<Option<Value>, Failure> {
     match (phase, kind, file) {
         (Phase::Add, Kind::Wechat | Kind::GatewayToken, Some(file)) => Ok(Some(value(file)?.into())),
         (Phase::Add, Kind::Wechat | Kind::GatewayToken, None) => Ok(None),
         (_, _, Some(_)) => Err("--value-file goes with `wechat add` and `gateway-token add` only".into()),
-        (Phase::Add, Kind::SessionKeys | Kind::CheckpointKeys, None) => Ok(Some(secrets::session_key(world)?)),
-        (Phase::Add, Kind::LoginKeys | Kind::CursorKeys, None) => Ok(Some(secrets::random_key(world).into())),
+        (Phase::Add, Kind::SessionKeys | Kind::CheckpointKeys, None) => Ok(Some(secrets::session_key(runtime)?)),
+        (Phase::Add, Kind::LoginKeys | Kind::CursorKeys, None) => Ok(Some(secrets::random_key(runtime).into())),
         (Phase::Activate | Phase::Retire | Phase::Cancel, _, None) => Ok(None),
     }
 }

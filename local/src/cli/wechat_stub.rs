@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 use super::{Failure, output::say, signals::Stop};
 use crate::{
     data::failed,
-    wechat_stub::{AppSecrets, DEV_APP_ID, WechatStub},
+    emulation::wechat_stub::{AppSecrets, DEV_APP_ID, WechatStub},
 };
 
 /// How to start the stub.
@@ -33,8 +33,8 @@ pub(super) async fn run(args: StubArgs) -> Result<(), Failure> {
     if text.trim().is_empty() {
         return Err(format!("{} is empty; it must hold an app secret", file.display()).into());
     }
-    let stub =
-        WechatStub::with_secrets(&args.app_id, AppSecrets::File(file), (args.port, "--port"), World::system()).await?;
+    let stub = WechatStub::with_secrets(&args.app_id, AppSecrets::File(file), (args.port, "--port"), Runtime::system())
+        .await?;
     say(format_args!("Ready on {}, with `dev-*` codes for the app {}. Ctrl-C stops it.", stub.base_url(), args.app_id));
     stop.asked().await;
     stub.stop().await;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use local::gateway::{Gateway, GatewayOptions, GatewayState};
+use local::host::gateway::{Gateway, GatewayOptions, GatewayState};
 use serde_json::{Value, json};
 
 fn directory(name: &str) -> PathBuf {
@@ -191,8 +191,8 @@ async fn a_turn_goes_to_the_operators_own_provider(base_url: &str, token: &str, 
 async fn the_gateway_rang(metrics_port: u16) {
     let metrics = http().get(format!("http://127.0.0.1:{metrics_port}/metrics")).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
-    let rung = metrics.lines().filter(|line| line.contains("POST /v1/rings") && !line.ends_with(" 0"));
-    assert!(rung.count() > 0, "{metrics}");
+    let woken = metrics.lines().filter(|line| line.contains("POST /v1/rings") && !line.ends_with(" 0"));
+    assert!(woken.count() > 0, "{metrics}");
 }
 
 #[tokio::test]

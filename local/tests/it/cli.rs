@@ -81,12 +81,13 @@ async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
     let engines_before = engines(&data);
     let table = engines_before.aws.dynamodb();
     for place in 0..50 {
-        let put = table.put_item().table_name(local::backend::TABLE).item("pk", AttributeValue::S("p".to_owned()));
+        let put =
+            table.put_item().table_name(local::emulation::backend::TABLE).item("pk", AttributeValue::S("p".to_owned()));
         put.item("sk", AttributeValue::S(place.to_string())).send().await.unwrap();
     }
     engines_before.kill();
     let engines_after = engines(&data);
-    let query = engines_after.aws.dynamodb().query().table_name(local::backend::TABLE);
+    let query = engines_after.aws.dynamodb().query().table_name(local::emulation::backend::TABLE);
     let query =
         query.key_condition_expression("pk = :p").expression_attribute_values(":p", AttributeValue::S("p".to_owned()));
     assert_eq!(query.consistent_read(true).send().await.unwrap().count(), 50);

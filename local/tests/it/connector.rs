@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_sqs::types::QueueAttributeName;
-use local::{
+use local::emulation::{
     backend::{Backend, TABLE},
     connector::InProcess,
     engines::{EngineOptions, Engines},

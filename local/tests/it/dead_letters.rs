@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use local::engines::{EngineOptions, Engines};
+use local::emulation::engines::{EngineOptions, Engines};
 use serde_json::json;
 
 const USER: &str = "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11";
@@ -20,7 +20,7 @@ impl Queues {
         let engines = Engines::start(EngineOptions::default()).await.unwrap();
         let sqs = engines.backend.aws.sqs();
         let queues = Self { engines, sqs };
-        for body in [bell(JOB), bell(&JOB.replace("ab", "cd")), json!({"my": "secret"}).to_string()] {
+        for body in [wake_up(JOB), wake_up(&JOB.replace("ab", "cd")), json!({"my": "secret"}).to_string()] {
             let dead = &queues.engines.backend.dlq_url;
             queues.sqs.send_message().queue_url(dead).message_body(body).send().await.unwrap();
         }
@@ -45,7 +45,7 @@ impl Queues {
     }
 
     /// Bodies on the queue that the worker reads.
-    async fn rung(&self) -> Vec<String> {
+    async fn woken(&self) -> Vec<String> {
         let receive = self.sqs.receive_message().queue_url(&self.engines.backend.queue_url);
         let got = receive.max_number_of_messages(10).wait_time_seconds(0).send().await.unwrap();
         let mut bodies: Vec<_> = got.messages.unwrap_or_default().into_iter().filter_map(|got| got.body).collect();
@@ -54,7 +54,7 @@ impl Queues {
     }
 }
 
-fn bell(job: &str) -> String {
+fn wake_up(job: &str) -> String {
     json!({"user_id": USER, "request_id": job}).to_string()
 }
 
@@ -74,7 +74,7 @@ async fn dead_letters_are_listed_by_the_ids_they_name_and_stay_as_they_are() {
         assert!(line.contains("  age ") && line.contains(&format!("  received {look}")), "{listed}");
         assert!(listed.ends_with("3 messages, 1 of them undecodable.\n"), "{listed}");
     }
-    assert!(queues.rung().await.is_empty());
+    assert!(queues.woken().await.is_empty());
     queues.engines.stop().await;
 }
 
@@ -84,10 +84,10 @@ async fn a_replay_rings_for_what_it_was_told_and_leaves_what_names_no_job() {
     let url = queues.engines.backend.queue_url.clone();
     let listed = queues.succeeds(&["list"]);
     queues.succeeds(&["replay", "--queue-url", &url, "--id", id_of(&listed, JOB)]);
-    assert_eq!(queues.rung().await, [bell(JOB)]);
+    assert_eq!(queues.woken().await, [wake_up(JOB)]);
     let told = queues.succeeds(&["replay", "--queue-url", &url, "--all"]);
     assert!(told.ends_with("1 messages replayed, 1 undecodable ones left.\n"), "{told}");
-    assert_eq!(queues.rung().await.len(), 1);
+    assert_eq!(queues.woken().await.len(), 1);
 
     let listed = queues.succeeds(&["list"]);
     assert!(listed.ends_with("1 messages, 1 of them undecodable.\n"), "{listed}");

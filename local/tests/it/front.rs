@@ -1,7 +1,7 @@
 //! The HTTP front of the whole service, without a gateway: what needs none must work without one.
 
-use local::service::{Options, Service, ServiceError};
-use platform::runtime::World;
+use local::host::service::{Options, Service, ServiceError};
+use platform::runtime::Runtime;
 use serde_json::{Value, json};
 
 use super::{directory, http};
@@ -55,7 +55,7 @@ async fn an_open_job_and_its_session_survive_a_restart_and_the_job_is_rung_again
     let login = http().post(format!("{}/v1/sessions", service.base_url)).json(&json!({"code": "dev-alice"}));
     let session = json(login.send().await.unwrap()).await;
     let token = session["token"].as_str().unwrap();
-    let millis = World::system().now().millis().unsigned_abs();
+    let millis = Runtime::system().now().millis().unsigned_abs();
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid().to_string();
     let submit = http().post(format!("{}/v1/jobs", service.base_url)).bearer_auth(token).header("idempotency-key", &id);
     let submit = submit.json(&json!({"tool": "ledger_append", "arguments": {"note": "n"}})).send().await.unwrap();
@@ -63,7 +63,7 @@ async fn an_open_job_and_its_session_survive_a_restart_and_the_job_is_rung_again
     service.stop().await;
 
     let service = Service::start(options).await.unwrap();
-    assert_eq!(service.rung, 1);
+    assert_eq!(service.woken, 1);
     let job = http().get(format!("{}/v1/jobs/{id}", service.base_url)).bearer_auth(token).send().await.unwrap();
     assert_eq!(job.status(), 200);
     assert_eq!(json(job).await["request_id"], id);

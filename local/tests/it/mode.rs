@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use domain::access::service_mode::Mode;
-use local::service::{Options, Service};
+use local::host::service::{Options, Service};
 use serde_json::Value;
 
 use super::{directory, http};

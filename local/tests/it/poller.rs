@@ -5,12 +5,12 @@ use std::sync::Arc;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use aws_sdk_sqs::types::QueueAttributeName;
 use domain::ids::Timestamp;
-use local::{
+use local::emulation::{
     backend::Backend,
     connector::InProcess,
     poller::{Batches, Pollers},
 };
-use platform::runtime::World;
+use platform::runtime::Runtime;
 use tokio::sync::mpsc;
 
 /// Says which bodies it got, fails those named `fail`, and panics on one named `panic`.
@@ -38,7 +38,7 @@ async fn left_after(bodies: &[&str]) -> String {
     let backend = Backend::create(InProcess::memory().settings()).await.unwrap();
     let sqs = backend.aws.sqs();
     let (tell, mut told) = mpsc::unbounded_channel();
-    let pollers = Pollers::start(&backend, &Arc::new(Fake(tell)), &World::system(), 2);
+    let pollers = Pollers::start(&backend, &Arc::new(Fake(tell)), &Runtime::system(), 2);
     for body in bodies {
         sqs.send_message().queue_url(&backend.queue_url).message_body(*body).send().await.unwrap();
         assert_eq!(told.recv().await.as_deref(), Some(*body));

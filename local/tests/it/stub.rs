@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use local::wechat_stub::{WechatStub, openid};
-use platform::runtime::World;
+use local::emulation::wechat_stub::{WechatStub, openid};
+use platform::runtime::Runtime;
 use serde_json::Value;
 
 use super::http;
@@ -18,7 +18,7 @@ async fn ask(stub: &WechatStub, code: &str) -> reqwest::Response {
 
 #[tokio::test]
 async fn a_login_is_json_in_plain_text_with_status_200() {
-    let stub = WechatStub::start("app", "s", 0, World::system()).await.unwrap();
+    let stub = WechatStub::start("app", "s", 0, Runtime::system()).await.unwrap();
     let answer = ask(&stub, "dev-alice").await;
     assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()), (200, "text/plain"));
     let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
@@ -30,7 +30,7 @@ async fn a_login_is_json_in_plain_text_with_status_200() {
 
 #[tokio::test]
 async fn errors_have_status_200_too_and_a_rid() {
-    let stub = WechatStub::start("app", "s", 0, World::system()).await.unwrap();
+    let stub = WechatStub::start("app", "s", 0, Runtime::system()).await.unwrap();
     for (code, errcode) in [("nonsense", 40029), ("dev-blocked", 40226), ("dev-busy", -1), ("", 41008)] {
         let answer = ask(&stub, code).await;
         assert_eq!(answer.status(), 200);
@@ -43,7 +43,7 @@ async fn errors_have_status_200_too_and_a_rid() {
 
 #[tokio::test]
 async fn it_can_answer_as_badly_as_the_real_one() {
-    let stub = WechatStub::start("app", "s", 0, World::system()).await.unwrap();
+    let stub = WechatStub::start("app", "s", 0, Runtime::system()).await.unwrap();
     assert_eq!(ask(&stub, "dev-500").await.status(), 502);
     assert!(ask(&stub, "dev-html").await.text().await.unwrap().starts_with("<html>"));
     assert_eq!(ask(&stub, "dev-empty").await.text().await.unwrap(), "");

@@ -8,4 +8,4 @@ mod name;
 mod queue;
 
 pub use name::{ConversationName, NotAName, TurnPlace, session_key};
-pub use queue::{Conversation, KnownConversation, LINE_AT_MOST, NotInLine};
+pub use queue::{Conversation, KnownConversation, NotQueued, QUEUED_AT_MOST};

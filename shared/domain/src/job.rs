@@ -31,7 +31,7 @@ pub use intent::{CallKey, Intent, JournalId, Via};
 pub use result::ResultRef;
 pub use state::JobState;
 pub use step::{Step, StepKind, StepOutcome};
-pub use wakeup_token::{NotARing, Ring, RingSecret};
+pub use wakeup_token::{JobWakeUp, NotAWakeUp, WakeUpToken};
 
 /// The version of the stored form. An item with a higher one is left for a newer function.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -256,7 +256,7 @@ impl Job {
 
     /// Since when nobody's yes is missing: its acceptance, or the last yes.
     pub fn free_to_run_at(&self) -> Timestamp {
-        let decision = self.question().and_then(|question| question.decision.as_ref());
+        let decision = self.approval_request().and_then(|question| question.decision.as_ref());
         decision.map_or(self.created_at, |decision| decision.at)
     }
 
@@ -282,9 +282,9 @@ impl Job {
     }
 
     /// What has the job looked at when there is something to see of the step at the cursor.
-    pub fn ring(&self) -> Option<Ring> {
-        let secret = self.step()?.intent.as_ref()?.ring.clone()?;
-        Some(Ring { user_id: self.user_id, request_id: self.request_id, secret })
+    pub fn wake_up(&self) -> Option<JobWakeUp> {
+        let secret = self.step()?.intent.as_ref()?.wake_up_token.clone()?;
+        Some(JobWakeUp { user_id: self.user_id, request_id: self.request_id, secret })
     }
 
     /// By when the step at the cursor has to be over: its own deadline or the job's, whichever comes first.

@@ -25,11 +25,11 @@ mod policy_files;
 mod policy_set;
 mod schema;
 
-pub use agent_decision::{TalkAsked, TurnGate, TurnGated};
+pub use agent_decision::{TurnGate, TurnGated, TurnQuery};
 pub use call_decision::DERIVED_FLOOR;
 pub use explanation::{explanation, explanation_of_incomplete};
 pub use fault::{Place, PolicyFault};
-pub use operator_decision::{OperatorAction, OperatorAsked, OperatorDecided, OperatorPolicy};
+pub use operator_decision::{OperatorAction, OperatorDecided, OperatorPolicy, OperatorQuery};
 pub use policy_files::{OPERATORS, PolicyFiles, SCHEMA};
 
 use cedar_request::{Case, Model, Question};
@@ -37,7 +37,7 @@ use policy_set::RuleSet;
 
 /// One call, as policy sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct CallQuery<'a> {
     /// Who asks.
     pub user_id: UserId,
     /// The groups that an operator has put them in.
@@ -243,16 +243,16 @@ impl Policy {
     }
 
     /// What the policies alone say. Invariant 9, *default deny*: what none permits, or one cannot be evaluated for, is denied.
-    pub fn decide(&self, asked: &Asked<'_>, mode: Mode) -> Decided {
-        policy_set::on_enough_stack(|| self.evaluate(asked, mode))
+    pub fn decide(&self, query: &CallQuery<'_>, mode: Mode) -> Decided {
+        policy_set::on_enough_stack(|| self.evaluate(query, mode))
     }
 
-    fn evaluate(&self, asked: &Asked<'_>, mode: Mode) -> Decided {
+    fn evaluate(&self, query: &CallQuery<'_>, mode: Mode) -> Decided {
         let deny = |reason, policies, errors| Decided { decision: PolicyDecision::Deny(reason), policies, errors };
-        let Some(tool) = self.catalogue.get(asked.tool) else {
+        let Some(tool) = self.catalogue.get(query.tool) else {
             return deny(DenyReason::ToolUnknown, Vec::new(), Vec::new());
         };
-        let Case { requests, entities } = match self.model.case(asked, tool, mode) {
+        let Case { requests, entities } = match self.model.case(query, tool, mode) {
             Ok(case) => case,
             Err(problem) => return deny(DenyReason::PolicyError, Vec::new(), vec![problem]),
         };

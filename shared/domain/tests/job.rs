@@ -10,7 +10,7 @@ use domain::{
     job::{
         Attempt, Effect, Intent, Job, JobEvent, JobState, JournalId, Lease, NewJob, Resolution, ResolvedBy, Start,
         Step, StepOutcome, Via,
-        approval::{Approval, DecidedBy, Said, Standing},
+        approval::{Approval, ApprovalCheck, DecidedBy, DecisionInput},
     },
 };
 
@@ -21,7 +21,7 @@ fn later(seconds: u64) -> Timestamp {
 }
 
 fn intent() -> Intent {
-    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None }
+    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, wake_up_token: None }
 }
 
 fn lease() -> Lease {
@@ -56,7 +56,7 @@ fn job(state: JobState) -> Job {
 /// Waits for a yes until ten seconds from now.
 fn asked(approver: Approver) -> Job {
     let mut job = job(JobState::AwaitingApproval);
-    job.steps[0].approval = Some(Approval::asked(approver, Digest::ZERO, NOW, later(10)));
+    job.steps[0].approval = Some(Approval::requested(approver, Digest::ZERO, NOW, later(10)));
     job
 }
 
@@ -78,9 +78,9 @@ fn every_state_meets_every_event() {
     let events: [(&str, JobEvent); 14] = [
         ("claimed", JobEvent::Claimed { lease: lease() }),
         ("intended", JobEvent::Intended(intent())),
-        ("parked", JobEvent::Parked { check_at: later(5), intent: None, running: true, seen: None }),
-        ("not started", JobEvent::PutBack { check_at: later(5), attempt: Attempt::NotStarted }),
-        ("repeatable", JobEvent::PutBack { check_at: later(5), attempt: Attempt::Repeatable }),
+        ("parked", JobEvent::Suspended { check_at: later(5), intent: None, running: true, seen: None }),
+        ("not started", JobEvent::Rescheduled { check_at: later(5), attempt: Attempt::NotStarted }),
+        ("repeatable", JobEvent::Rescheduled { check_at: later(5), attempt: Attempt::Repeatable }),
         ("succeeded", ended(StepOutcome::Succeeded, Succeeded)),
         ("failed", ended(StepOutcome::Failed, Failed)),
         ("unknown", ended(StepOutcome::Unknown, Unknown)),
@@ -163,11 +163,12 @@ fn nothing_is_claimed_before_its_time_or_under_a_live_lease() {
 #[test]
 fn attempts_count_dispatches_and_crashes_before_one_and_nothing_else() {
     let claim = |job: &Job| job.apply(JobEvent::Claimed { lease: lease() }, later(40)).unwrap();
-    let back = |job: &Job, attempt| job.apply(JobEvent::PutBack { check_at: NOW, attempt }, NOW).unwrap();
+    let back = |job: &Job, attempt| job.apply(JobEvent::Rescheduled { check_at: NOW, attempt }, NOW).unwrap();
     let first = claim(&job(JobState::Queued));
     assert_eq!(first.steps[0].attempts, 1);
-    let parked = first.apply(JobEvent::Parked { check_at: NOW, intent: None, running: true, seen: None }, NOW).unwrap();
-    assert_eq!(claim(&parked).steps[0].attempts, 1, "a return from waiting");
+    let suspended =
+        first.apply(JobEvent::Suspended { check_at: NOW, intent: None, running: true, seen: None }, NOW).unwrap();
+    assert_eq!(claim(&suspended).steps[0].attempts, 1, "a return from waiting");
     let not_started = back(&first, Attempt::NotStarted);
     assert_eq!((not_started.steps[0].attempts, not_started.steps[0].not_started), (0, 1));
     let again = claim(&back(&first, Attempt::Repeatable));
@@ -179,12 +180,12 @@ fn attempts_count_dispatches_and_crashes_before_one_and_nothing_else() {
 fn an_intent_stays_until_it_is_proven_that_nothing_was_sent_or_the_call_may_be_repeated() {
     let running = job(JobState::Queued).apply(JobEvent::Claimed { lease: lease() }, NOW).unwrap();
     let intended = running.apply(JobEvent::Intended(intent()), NOW).unwrap();
-    let parked =
-        intended.apply(JobEvent::Parked { check_at: NOW, intent: None, running: false, seen: None }, NOW).unwrap();
-    assert_eq!(parked.steps[0].intent, Some(intent()));
-    let cancelled = parked.apply(JobEvent::CancelRequested, NOW).unwrap();
+    let suspended =
+        intended.apply(JobEvent::Suspended { check_at: NOW, intent: None, running: false, seen: None }, NOW).unwrap();
+    assert_eq!(suspended.steps[0].intent, Some(intent()));
+    let cancelled = suspended.apply(JobEvent::CancelRequested, NOW).unwrap();
     assert_eq!((cancelled.state, cancelled.cancel_requested), (JobState::Waiting, true), "it may be out");
-    let back = intended.apply(JobEvent::PutBack { check_at: NOW, attempt: Attempt::NotStarted }, NOW).unwrap();
+    let back = intended.apply(JobEvent::Rescheduled { check_at: NOW, attempt: Attempt::NotStarted }, NOW).unwrap();
     assert_eq!((&back.steps[0].intent, back.steps[0].n), (&None, 0));
     assert_eq!(back.apply(JobEvent::CancelRequested, NOW).unwrap().state, JobState::Cancelled);
 }
@@ -211,7 +212,7 @@ fn steps_run_in_order_and_the_cursor_moves_with_the_outcome() {
 fn a_long_wait_moves_the_sweeper_and_a_short_one_does_not() {
     let running = job(JobState::Running);
     let park = |seconds| {
-        let event = JobEvent::Parked { check_at: later(seconds), intent: None, running: true, seen: None };
+        let event = JobEvent::Suspended { check_at: later(seconds), intent: None, running: true, seen: None };
         running.apply(event, NOW).unwrap().sweep_at
     };
     assert_eq!(park(0), running.sweep_at);
@@ -271,8 +272,8 @@ fn a_question_lapses_when_its_time_is_over_and_not_before() {
 #[test]
 fn a_decision_stands_where_the_question_stands() {
     let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
-    let yes = Said { approved: true, digest: Digest::ZERO, by: DecidedBy::User };
-    let no = Said { approved: false, ..yes };
+    let yes = DecisionInput { approved: true, digest: Digest::ZERO, by: DecidedBy::User };
+    let no = DecisionInput { approved: false, ..yes };
     let other = Digest::sha256(b"another call");
     let waiting = asked(Approver::User);
     let approved = waiting.apply(decided(true, DecidedBy::User), later(5)).unwrap();
@@ -280,28 +281,40 @@ fn a_decision_stands_where_the_question_stands() {
     let cancelled = waiting.apply(JobEvent::CancelRequested, later(5)).unwrap();
     let lapsed = waiting.apply(JobEvent::ApprovalLapsed, later(10)).unwrap();
     let never = job(JobState::Queued);
-    for (story, job, said, at, stands) in [
-        ("in time", &waiting, yes, later(9), Standing::Open),
-        ("in time", &waiting, no, later(9), Standing::Open),
-        ("at its end", &waiting, yes, later(10), Standing::Lapsed),
-        ("another call", &waiting, Said { digest: other, ..yes }, later(9), Standing::OtherDigest),
-        ("another call, late", &waiting, Said { digest: other, ..yes }, later(99), Standing::OtherDigest),
-        ("another person", &waiting, Said { by: operator, ..yes }, later(9), Standing::OtherApprover),
-        ("again", &approved, yes, later(99), Standing::AsDecided),
-        ("otherwise", &approved, no, later(9), Standing::DecidedOtherwise),
-        ("again, another call", &approved, Said { digest: other, ..yes }, later(9), Standing::OtherDigest),
-        ("again, another person", &approved, Said { by: operator, ..yes }, later(9), Standing::OtherApprover),
-        ("again", &rejected, no, later(99), Standing::AsDecided),
-        ("otherwise", &rejected, yes, later(9), Standing::DecidedOtherwise),
-        ("after a cancel", &cancelled, yes, later(9), Standing::NotAsked),
-        ("after a cancel", &cancelled, yes, later(99), Standing::NotAsked),
-        ("after the expiry", &lapsed, no, later(99), Standing::Lapsed),
-        ("nothing was asked", &never, yes, later(9), Standing::NotAsked),
+    for (story, job, input, at, stands) in [
+        ("in time", &waiting, yes, later(9), ApprovalCheck::Open),
+        ("in time", &waiting, no, later(9), ApprovalCheck::Open),
+        ("at its end", &waiting, yes, later(10), ApprovalCheck::Lapsed),
+        ("another call", &waiting, DecisionInput { digest: other, ..yes }, later(9), ApprovalCheck::OtherDigest),
+        ("another call, late", &waiting, DecisionInput { digest: other, ..yes }, later(99), ApprovalCheck::OtherDigest),
+        ("another person", &waiting, DecisionInput { by: operator, ..yes }, later(9), ApprovalCheck::OtherApprover),
+        ("again", &approved, yes, later(99), ApprovalCheck::AsDecided),
+        ("otherwise", &approved, no, later(9), ApprovalCheck::DecidedOtherwise),
+        (
+            "again, another call",
+            &approved,
+            DecisionInput { digest: other, ..yes },
+            later(9),
+            ApprovalCheck::OtherDigest,
+        ),
+        (
+            "again, another person",
+            &approved,
+            DecisionInput { by: operator, ..yes },
+            later(9),
+            ApprovalCheck::OtherApprover,
+        ),
+        ("again", &rejected, no, later(99), ApprovalCheck::AsDecided),
+        ("otherwise", &rejected, yes, later(9), ApprovalCheck::DecidedOtherwise),
+        ("after a cancel", &cancelled, yes, later(9), ApprovalCheck::NotAsked),
+        ("after a cancel", &cancelled, yes, later(99), ApprovalCheck::NotAsked),
+        ("after the expiry", &lapsed, no, later(99), ApprovalCheck::Lapsed),
+        ("nothing was asked", &never, yes, later(9), ApprovalCheck::NotAsked),
     ] {
-        assert_eq!(job.standing(&said, at), stands, "{story}");
-        let decides = job.apply(decided(said.approved, said.by), at).is_ok();
+        assert_eq!(job.approval_check(&input, at), stands, "{story}");
+        let decides = job.apply(decided(input.approved, input.by), at).is_ok();
         // What a job would take, it takes only from the one who was shown this call.
-        assert!(stands == Standing::Open || !decides || said.digest != Digest::ZERO, "{story}");
-        assert!(stands != Standing::Open || decides, "{story}");
+        assert!(stands == ApprovalCheck::Open || !decides || input.digest != Digest::ZERO, "{story}");
+        assert!(stands != ApprovalCheck::Open || decides, "{story}");
     }
 }

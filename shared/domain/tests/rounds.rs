@@ -10,7 +10,7 @@ use domain::{
     job::{
         Effect, Intent, Job, JobEvent, JobState, Lease, NewJob, ResultRef, SCHEMA_VERSION, STEPS_GROWN_AT_MOST, Seen,
         Start, Step, StepOutcome, Via,
-        approval::{Approval, DecidedBy, Said, Standing},
+        approval::{Approval, ApprovalCheck, DecidedBy, DecisionInput},
     },
 };
 
@@ -49,7 +49,7 @@ fn claimed(job: &Job) -> Job {
 }
 
 fn intended(job: &Job) -> Job {
-    let intent = Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None };
+    let intent = Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, wake_up_token: None };
     claimed(job).apply(JobEvent::Intended(intent), NOW).unwrap()
 }
 
@@ -137,7 +137,7 @@ fn steps_that_do_not_follow_their_turn_or_are_too_many_are_refused() {
 #[test]
 fn a_question_at_the_cursor_is_no_attempt_and_asked_once() {
     let asked = |job: &Job| {
-        let approval = Approval::asked(Approver::User, Digest::ZERO, NOW, later(600));
+        let approval = Approval::requested(Approver::User, Digest::ZERO, NOW, later(600));
         job.apply(JobEvent::Prepared { input: None, approval: Some(approval) }, NOW)
     };
     let waits = asked(&claimed(&proposed(1))).unwrap();
@@ -159,24 +159,24 @@ fn a_yes_to_one_round_is_no_yes_to_the_next_and_repeating_it_changes_nothing() {
     let key = DigestKey::from_random([1; 32]);
     let digest = |n: u8| key.digest_bytes(&[n]);
     let ask = |job: &Job, n: u8| {
-        let approval = Approval::asked(Approver::User, digest(n), NOW, later(600));
+        let approval = Approval::requested(Approver::User, digest(n), NOW, later(600));
         claimed(job).apply(JobEvent::Prepared { input: None, approval: Some(approval) }, NOW).unwrap()
     };
-    let say = |n: u8, approved| Said { approved, digest: digest(n), by: DecidedBy::User };
+    let say = |n: u8, approved| DecisionInput { approved, digest: digest(n), by: DecidedBy::User };
     let first = ask(&proposed(2), 1);
     let yes = first.apply(JobEvent::Decided { approved: true, by: DecidedBy::User }, NOW).unwrap();
     let second = ask(&ended(&intended(&yes), StepOutcome::Succeeded, JobState::Succeeded), 2);
-    assert_eq!(second.standing(&say(2, true), NOW), Standing::Open);
-    assert_eq!(second.standing(&say(1, true), NOW), Standing::AsDecided);
-    assert_eq!(second.standing(&say(1, false), NOW), Standing::DecidedOtherwise);
-    assert_eq!(second.standing(&say(3, true), NOW), Standing::OtherDigest);
+    assert_eq!(second.approval_check(&say(2, true), NOW), ApprovalCheck::Open);
+    assert_eq!(second.approval_check(&say(1, true), NOW), ApprovalCheck::AsDecided);
+    assert_eq!(second.approval_check(&say(1, false), NOW), ApprovalCheck::DecidedOtherwise);
+    assert_eq!(second.approval_check(&say(3, true), NOW), ApprovalCheck::OtherDigest);
 }
 
 #[test]
 fn nobody_is_asked_about_what_was_cancelled_meanwhile() {
     let mut running = claimed(&job(vec![write()]));
     running.cancel_requested = true;
-    let approval = Approval::asked(Approver::User, Digest::ZERO, NOW, later(600));
+    let approval = Approval::requested(Approver::User, Digest::ZERO, NOW, later(600));
     let over = running.apply(JobEvent::Prepared { input: None, approval: Some(approval) }, NOW).unwrap();
     assert_eq!(
         (over.state, over.effect, over.step().unwrap().approval.as_ref()),
@@ -226,12 +226,12 @@ fn a_cancel_between_steps_runs_no_further_one() {
 fn progress_is_replaced_and_goes_with_its_round() {
     let seen = |text: &str| Some(Seen { progress: Vec::new(), partial: Some(text.to_owned()) });
     let park = |job: &Job, seen| {
-        job.apply(JobEvent::Parked { check_at: NOW, intent: None, running: true, seen }, NOW).unwrap()
+        job.apply(JobEvent::Suspended { check_at: NOW, intent: None, running: true, seen }, NOW).unwrap()
     };
-    let parked = park(&claimed(&job(vec![turn()])), seen("a"));
-    let parked = park(&claimed(&parked), None);
-    assert_eq!(parked.step().unwrap().partial.as_deref(), Some("a"));
-    let round = claimed(&parked);
+    let suspended = park(&claimed(&job(vec![turn()])), seen("a"));
+    let suspended = park(&claimed(&suspended), None);
+    assert_eq!(suspended.step().unwrap().partial.as_deref(), Some("a"));
+    let round = claimed(&suspended);
     let first = round.step().unwrap().clone();
     let next = round.apply(JobEvent::Proposed { steps: vec![first.followed_by(turn(), 1)] }, NOW).unwrap();
     assert_eq!(next.steps[0].partial, None);
@@ -240,7 +240,7 @@ fn progress_is_replaced_and_goes_with_its_round() {
 #[test]
 fn what_waits_in_line_is_due_at_once_when_it_is_woken() {
     let waits = claimed(&job(vec![turn()]));
-    let back = JobEvent::PutBack { check_at: later(15), attempt: domain::job::Attempt::NotStarted };
+    let back = JobEvent::Rescheduled { check_at: later(15), attempt: domain::job::Attempt::NotStarted };
     let waits = waits.apply(back, NOW).unwrap();
     assert!(!waits.claimable(later(1)));
     assert!(waits.apply(JobEvent::Woken, later(1)).unwrap().claimable(later(1)));

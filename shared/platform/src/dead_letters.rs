@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     aws::{self, AwsSettings},
-    queue::Bell,
+    queue::WakeUpMessage,
 };
 use aws_sdk_sqs::{
     config::timeout::TimeoutConfig,
@@ -50,7 +50,7 @@ pub struct Letter {
     /// How often it was received, looks at dead letters included.
     pub receives: u64,
     /// What it names; none when it names nothing that the worker understands.
-    pub bell: Option<Bell>,
+    pub wake_up: Option<WakeUpMessage>,
     body: String,
     group: Option<String>,
     handle: String,
@@ -65,7 +65,7 @@ impl Letter {
         Self {
             sent_at: millis.map(Timestamp::from_millis),
             receives: number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or_default(),
-            bell: serde_json::from_str(&body).ok(),
+            wake_up: serde_json::from_str(&body).ok(),
             group: attribute(MessageSystemAttributeName::MessageGroupId),
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
@@ -153,7 +153,7 @@ impl DeadLetters {
     /// Sends a letter to `queue_url` as it was, and deletes it here once the queue has taken it. A letter that names no job
     /// would come back here, so it is left.
     pub async fn replay(&self, letter: &Letter, queue_url: &str) -> Result<(), QueueFault> {
-        if letter.bell.is_none() {
+        if letter.wake_up.is_none() {
             return Err(fault("replay", "it names no job".to_owned()));
         }
         let send = self.sqs.send_message().queue_url(queue_url).message_body(&letter.body);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
-use lambda_http::{Body, Response};
+use lambda_http::Body;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ pub mod retry_after;
 pub mod routes;
 
 /// An answer of any function.
-pub type Answer = Response<Body>;
+pub type Response = lambda_http::Response<Body>;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal $title:literal;)*) => {
@@ -148,7 +148,7 @@ codes! {
     /// A ring for a job that a worker is looking at.
     JobBusy = CONFLICT "job_busy" "A worker is looking at this job now; ring again.";
     /// A ring of which nobody knows, or any more.
-    RingOver = GONE "ring_over" "What this ring was given for is over, or never was.";
+    WakeUpOver = GONE "ring_over" "What this ring was given for is over, or never was.";
     /// More submissions than the rate allows.
     RateLimited = TOO_MANY_REQUESTS "rate_limited" "Too many requests; wait as long as Retry-After says.";
     /// More open jobs than the cap.
@@ -249,7 +249,7 @@ impl ApiError {
     }
 
     /// The answer.
-    pub fn into_answer(self) -> Answer {
+    pub fn into_response(self) -> Response {
         let status = self.code.status();
         let mut problem = Map::new();
         if !status.is_server_error() {
@@ -279,7 +279,7 @@ fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
 }
 
-fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Answer {
+fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Response {
     let mut answer = Response::new(Body::Text(body.to_string()));
     *answer.status_mut() = status;
     set(&mut answer, header::CONTENT_TYPE, content_type);
@@ -290,24 +290,24 @@ fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Answer {
 }
 
 /// Whether a limit was met.
-pub fn is_over_limit(answer: &Answer) -> bool {
+pub fn is_over_limit(answer: &Response) -> bool {
     answer.status() == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// Sets a header to a text that we made ourselves.
-pub fn set(answer: &mut Answer, name: header::HeaderName, value: &str) {
+pub fn set(answer: &mut Response, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
     }
 }
 
 /// 200 with JSON.
-pub fn ok(body: &impl Serialize) -> Answer {
+pub fn ok(body: &impl Serialize) -> Response {
     with_body(StatusCode::OK, "application/json", &json!(body))
 }
 
 /// 200 with a file, to be kept as `cache` says.
-pub fn file(content_type: &str, cache: &str, bytes: Vec<u8>) -> Answer {
+pub fn file(content_type: &str, cache: &str, bytes: Vec<u8>) -> Response {
     let mut answer = Response::new(Body::Binary(bytes));
     set(&mut answer, header::CONTENT_TYPE, content_type);
     set(&mut answer, header::CACHE_CONTROL, cache);
@@ -315,31 +315,31 @@ pub fn file(content_type: &str, cache: &str, bytes: Vec<u8>) -> Answer {
 }
 
 /// 201 with JSON.
-pub fn created(body: &impl Serialize) -> Answer {
+pub fn created(body: &impl Serialize) -> Response {
     with_body(StatusCode::CREATED, "application/json", &json!(body))
 }
 
 /// 202 with JSON.
-pub fn accepted(body: &impl Serialize) -> Answer {
+pub fn accepted(body: &impl Serialize) -> Response {
     with_body(StatusCode::ACCEPTED, "application/json", &json!(body))
 }
 
 /// 204.
-pub fn no_content() -> Answer {
+pub fn no_content() -> Response {
     empty(StatusCode::NO_CONTENT)
 }
 
 /// 304.
-pub fn not_modified() -> Answer {
+pub fn not_modified() -> Response {
     empty(StatusCode::NOT_MODIFIED)
 }
 
 /// 503 with JSON: a readiness probe that fails, and says why.
-pub fn not_ready(body: &impl Serialize) -> Answer {
+pub fn not_ready(body: &impl Serialize) -> Response {
     with_body(StatusCode::SERVICE_UNAVAILABLE, "application/json", &json!(body))
 }
 
-fn empty(status: StatusCode) -> Answer {
+fn empty(status: StatusCode) -> Response {
     let mut answer = Response::new(Body::Empty);
     *answer.status_mut() = status;
     set(&mut answer, header::CACHE_CONTROL, "no-store");

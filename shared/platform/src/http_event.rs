@@ -21,9 +21,9 @@ use lambda_http::{
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    http::{Answer, ApiError, Code},
-    runtime::World,
-    telemetry::{self, Asked},
+    http::{ApiError, Code, Response},
+    runtime::Runtime,
+    telemetry::{self, RequestLog},
 };
 
 /// The payload's version.
@@ -99,7 +99,7 @@ fn uri(path: &str, query: &str) -> Option<Uri> {
 }
 
 /// An answer as Lambda returns it to API Gateway.
-pub fn response(answer: Answer) -> ApiGatewayV2httpResponse {
+pub fn response(answer: Response) -> ApiGatewayV2httpResponse {
     let (parts, body) = answer.into_parts();
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = parts.status.as_u16().into();
@@ -110,15 +110,15 @@ pub fn response(answer: Answer) -> ApiGatewayV2httpResponse {
 }
 
 /// Serves a function behind HTTP until the platform ends it.
-pub async fn serve<F>(function: &'static str, world: &World, handle: impl Fn(Request) -> F) -> Result<(), Error>
+pub async fn serve<F>(function: &'static str, runtime: &Runtime, handle: impl Fn(Request) -> F) -> Result<(), Error>
 where
-    F: Future<Output = Answer>,
+    F: Future<Output = Response>,
 {
     let handle = &handle;
     let serve = service_fn(|event: LambdaEvent<HttpEvent>| async move {
         let answer = match event.payload.into_request() {
             Ok(request) => handle(request).await,
-            Err(error) => telemetry::answer(Asked::new(function, world), Err(error)),
+            Err(error) => telemetry::answer(RequestLog::new(function, runtime), Err(error)),
         };
         Ok::<_, Error>(response(answer))
     });

@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::{Client, Url, redirect};
 
-use crate::runtime::World;
+use crate::runtime::Runtime;
 use domain::{access::operator_token::OperatorKeys, ids::Timestamp};
 
 /// How old a key set may be.
@@ -136,15 +136,15 @@ impl Jwks {
     }
 
     /// The keys, among them `kid` if the issuer lists it.
-    pub async fn keys(&self, kid: &str, world: &World) -> Result<Arc<OperatorKeys>, JwksError> {
-        if let Some(answer) = self.state().at_hand(kid, world.now()) {
+    pub async fn keys(&self, kid: &str, runtime: &Runtime) -> Result<Arc<OperatorKeys>, JwksError> {
+        if let Some(answer) = self.state().at_hand(kid, runtime.now()) {
             return answer;
         }
         let _one_at_a_time = self.reading.lock().await;
-        if let Some(answer) = self.state().at_hand(kid, world.now()) {
+        if let Some(answer) = self.state().at_hand(kid, runtime.now()) {
             return answer;
         }
-        let asked_at = world.now();
+        let asked_at = runtime.now();
         let read = self.read().await;
         let mut state = self.state();
         state.tried_at = Some(asked_at);

@@ -1,7 +1,7 @@
 //! What the service measures: the one place that names a metric ([`Metric`]) and what it can be split by ([`Dimension`]).
 //!
 //! `docs/operate/metrics.md` is the same list for people; a test compares the two. A measurement is made where the thing has just
-//! happened, after the commit that made it so: [`crate::runtime::World::measure`]. Where it goes is the [`Meter`]'s business:
+//! happened, after the commit that made it so: [`crate::runtime::Runtime::measure`]. Where it goes is the [`Meter`]'s business:
 //! nowhere, to standard output in CloudWatch's embedded metric format ([`emf`]), or to another [`Sink`].
 //!
 //! A dimension's value is always a name from a list of our own: a route, a tool of the catalogue, a state, a code. What a

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// At least one, the first before all others.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Vec<T>")]
-pub struct Listed<T> {
+pub struct NonEmpty<T> {
     first: T,
     others: Vec<T>,
 }
@@ -15,7 +15,7 @@ pub struct Listed<T> {
 #[error("the list is empty")]
 pub struct EmptyList;
 
-impl<T> TryFrom<Vec<T>> for Listed<T> {
+impl<T> TryFrom<Vec<T>> for NonEmpty<T> {
     type Error = EmptyList;
 
     fn try_from(all: Vec<T>) -> Result<Self, EmptyList> {
@@ -25,13 +25,13 @@ impl<T> TryFrom<Vec<T>> for Listed<T> {
     }
 }
 
-impl<T> From<T> for Listed<T> {
+impl<T> From<T> for NonEmpty<T> {
     fn from(first: T) -> Self {
         Self { first, others: Vec::new() }
     }
 }
 
-impl<T> Listed<T> {
+impl<T> NonEmpty<T> {
     /// The one for what is new.
     pub fn first(&self) -> &T {
         &self.first

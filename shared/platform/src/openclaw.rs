@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     http::retry_after,
     metrics::{self, Dimension, Metric},
-    runtime::World,
+    runtime::Runtime,
 };
 use domain::job::JournalId;
 
@@ -34,7 +34,7 @@ const ANSWER_CAP: usize = 1024 * 1024;
 pub struct Gateway {
     http: Client,
     base: String,
-    world: World,
+    runtime: Runtime,
 }
 
 /// What became of a call, as far as an answer tells.
@@ -157,7 +157,7 @@ impl From<reqwest::Error> for NoAnswer {
 
 impl Gateway {
     /// The gateway at `base`.
-    pub fn new(base: &str, world: World) -> Result<Self, GatewayClientError> {
+    pub fn new(base: &str, runtime: Runtime) -> Result<Self, GatewayClientError> {
         let http = Client::builder()
             .pool_idle_timeout(POOL_IDLE)
             .connect_timeout(Duration::from_secs(2))
@@ -165,7 +165,7 @@ impl Gateway {
             .no_proxy()
             .build()
             .map_err(GatewayClientError)?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), world })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), runtime })
     }
 
     /// Whether the gateway says that it lives. Needs no credential. A proxy before it answers too when the gateway does not,
@@ -198,7 +198,7 @@ impl Gateway {
             Err(NoAnswer::NotSent | NoAnswer::Lost { timed_out: false }) => ("unreachable", true),
         };
         let values = [(Metric::GatewayAnswers, 1.0), (Metric::GatewayFailures, metrics::one_if(failed))];
-        self.world.measure(&values, &[(Dimension::Status, name)]);
+        self.runtime.measure(&values, &[(Dimension::Status, name)]);
     }
 }
 

@@ -14,7 +14,7 @@ pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// The body of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bell {
+pub struct WakeUpMessage {
     /// Whose job.
     pub user_id: UserId,
     /// Which.
@@ -46,15 +46,15 @@ impl Queue {
     }
 
     /// Rings once, `after` a delay of at most [`MAX_DELAY`]; beyond that the sweeper rings.
-    pub async fn ring(&self, bell: &Bell, after: Duration) -> Result<(), QueueError> {
-        let body = serde_json::to_string(bell).expect("ids and text always serialise");
+    pub async fn wake(&self, wake_up: &WakeUpMessage, after: Duration) -> Result<(), QueueError> {
+        let body = serde_json::to_string(wake_up).expect("ids and text always serialise");
         let delay = after.min(MAX_DELAY).as_millis().div_ceil(1000);
         self.client
             .send_message()
             .queue_url(&self.url)
             .message_body(body)
             .delay_seconds(i32::try_from(delay).unwrap_or(900).min(900))
-            .set_message_group_id(self.fair.then(|| bell.user_id.to_string()))
+            .set_message_group_id(self.fair.then(|| wake_up.user_id.to_string()))
             .send()
             .await
             .map(drop)
@@ -71,7 +71,7 @@ impl Queue {
     /// Sends many wake-up messages without a delay, ten to a request. Returns those that the queue did not take, each with the
     /// reason. SQS may take a part of a batch: what it failed to take is sent once more, since by then its job has been moved
     /// to a later time and would wait until then.
-    pub async fn wake_many(&self, messages: Vec<Bell>) -> Vec<(Bell, QueueError)> {
+    pub async fn wake_many(&self, messages: Vec<WakeUpMessage>) -> Vec<(WakeUpMessage, QueueError)> {
         let (failed, again) = self.send_batches(messages).await;
         let again = again.into_iter().map(|(message, _)| message).collect();
         let (refused, failed_again) = self.send_batches(again).await;
@@ -80,10 +80,10 @@ impl Queue {
 
     /// Returns what the queue will not take, or was asked for as often as the SDK asks; and what it failed to take out of a
     /// batch that it took.
-    async fn send_batches(&self, messages: Vec<Bell>) -> (Vec<NotSent>, Vec<NotSent>) {
+    async fn send_batches(&self, messages: Vec<WakeUpMessage>) -> (Vec<NotSent>, Vec<NotSent>) {
         let mut left = messages.into_iter();
         let batches = std::iter::from_fn(|| {
-            let batch: Vec<Bell> = left.by_ref().take(BATCH).collect();
+            let batch: Vec<WakeUpMessage> = left.by_ref().take(BATCH).collect();
             (!batch.is_empty()).then_some(batch)
         });
         let sent = stream::iter(batches).map(|batch| self.send_batch(batch)).buffer_unordered(BATCHES_AT_ONCE);
@@ -95,12 +95,12 @@ impl Queue {
         .await
     }
 
-    async fn send_batch(&self, batch: Vec<Bell>) -> (Vec<NotSent>, Vec<NotSent>) {
-        let entry = |(place, bell): (usize, &Bell)| {
+    async fn send_batch(&self, batch: Vec<WakeUpMessage>) -> (Vec<NotSent>, Vec<NotSent>) {
+        let entry = |(place, wake_up): (usize, &WakeUpMessage)| {
             SendMessageBatchRequestEntry::builder()
                 .id(place.to_string())
-                .message_body(serde_json::to_string(bell).expect("ids and text always serialise"))
-                .set_message_group_id(self.fair.then(|| bell.user_id.to_string()))
+                .message_body(serde_json::to_string(wake_up).expect("ids and text always serialise"))
+                .set_message_group_id(self.fair.then(|| wake_up.user_id.to_string()))
                 .build()
                 .expect("id and body are set")
         };
@@ -110,13 +110,13 @@ impl Queue {
             Ok(answer) => answer,
             Err(error) => {
                 let cause = aws::cause(&error);
-                return (batch.into_iter().map(|bell| (bell, QueueError(cause.clone()))).collect(), Vec::new());
+                return (batch.into_iter().map(|wake_up| (wake_up, QueueError(cause.clone()))).collect(), Vec::new());
             }
         };
         let (mut refused, mut failed) = (Vec::new(), Vec::new());
         for entry in answer.failed {
-            let Some(bell) = entry.id.parse().ok().and_then(|place: usize| batch.get(place)) else { continue };
-            let not_sent = (bell.clone(), QueueError(format!("not taken with its batch ({})", entry.code)));
+            let Some(wake_up) = entry.id.parse().ok().and_then(|place: usize| batch.get(place)) else { continue };
+            let not_sent = (wake_up.clone(), QueueError(format!("not taken with its batch ({})", entry.code)));
             if entry.sender_fault { refused.push(not_sent) } else { failed.push(not_sent) }
         }
         (refused, failed)
@@ -124,9 +124,9 @@ impl Queue {
 }
 
 /// A message that the queue did not take, and why.
-type NotSent = (Bell, QueueError);
+type NotSent = (WakeUpMessage, QueueError);
 
-impl Bell {
+impl WakeUpMessage {
     /// The bell of a job.
     pub fn new(user_id: UserId, request_id: RequestId, trace: Option<&TraceParent>) -> Self {
         Self { user_id, request_id, traceparent: trace.map(ToString::to_string) }

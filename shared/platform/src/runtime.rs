@@ -42,13 +42,13 @@ impl Random for System {
 
 /// Clock, randomness and meter, as everything below takes them.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct Runtime {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     meter: Meter,
 }
 
-impl World {
+impl Runtime {
     /// The real one.
     pub fn system() -> Self {
         Self::new(Arc::new(System), Arc::new(System))
@@ -123,8 +123,8 @@ mod tests {
     #[test]
     fn a_deadline_is_a_time_and_from_cargo_lambda_a_while() {
         let now = Timestamp::from_millis(1_795_341_600_000);
-        let world = World::new(Arc::new(Stopped(now)), Arc::new(System));
-        let left = |told| world.deadline(told).since(now).as_millis();
+        let runtime = Runtime::new(Arc::new(Stopped(now)), Arc::new(System));
+        let left = |told| runtime.deadline(told).since(now).as_millis();
         assert_eq!(left(1_795_341_630_000), 30_000);
         assert_eq!(left(600_000), 600_000);
         // Over, or no time at all.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     aws::AwsSettings,
     metrics::{self, Dimension, Metric},
-    runtime::World,
+    runtime::Runtime,
 };
 use domain::{access::session::BadSessionKey, ids::Timestamp};
 
@@ -103,27 +103,27 @@ impl<T> Secrets<T> {
     /// the last good one in use.
     pub async fn get<D: DeserializeOwned>(
         &self,
-        world: &World,
+        runtime: &Runtime,
         make: impl FnOnce(D) -> Result<T, BadSessionKey>,
     ) -> Result<Arc<T>, SecretsError> {
-        if let Some(answer) = self.state().at_hand(world.now()) {
+        if let Some(answer) = self.state().at_hand(runtime.now()) {
             return answer;
         }
         let _one_at_a_time = self.reading.lock().await;
-        if let Some(answer) = self.state().at_hand(world.now()) {
+        if let Some(answer) = self.state().at_hand(runtime.now()) {
             return answer;
         }
-        let (asked_at, forced_at) = (world.now(), self.state().forced_at);
+        let (asked_at, forced_at) = (runtime.now(), self.state().forced_at);
         let made = self.reader.read().await.and_then(|read| self.make(&read, make).map(|value| (value, read.made_at)));
-        self.measure(world, made.as_ref().ok().map(|(_, made_at)| *made_at));
+        self.measure(runtime, made.as_ref().ok().map(|(_, made_at)| *made_at));
         let made = made.map(|(value, _)| Held { value: Arc::new(value), read_at: asked_at });
-        self.settle(world.now(), forced_at, made)
+        self.settle(runtime.now(), forced_at, made)
     }
 
     /// Makes the next [`get`](Self::get) read anew, because somebody refused what we hold. True unless that was done only a
     /// moment ago.
-    pub fn expire(&self, world: &World) -> bool {
-        let now = world.now();
+    pub fn expire(&self, runtime: &Runtime) -> bool {
+        let now = runtime.now();
         let mut state = self.state();
         let forced = state.forced_at.is_none_or(|at| at > now || now.since(at) >= FORCED_EVERY);
         if forced {
@@ -178,11 +178,11 @@ impl<T> Secrets<T> {
     }
 
     /// A read, and how old the version is that it brought, if it brought one.
-    fn measure(&self, world: &World, made_at: Option<Timestamp>) {
+    fn measure(&self, runtime: &Runtime, made_at: Option<Timestamp>) {
         let function = [(Dimension::Function, self.function)];
-        world.measure(&[(Metric::SecretRefreshFailures, metrics::one_if(made_at.is_none()))], &function);
+        runtime.measure(&[(Metric::SecretRefreshFailures, metrics::one_if(made_at.is_none()))], &function);
         if let Some(made_at) = made_at {
-            world.measure(&[(Metric::SecretAge, world.now().since(made_at).as_secs_f64().round())], &function);
+            runtime.measure(&[(Metric::SecretAge, runtime.now().since(made_at).as_secs_f64().round())], &function);
         }
     }
 

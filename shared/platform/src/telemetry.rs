@@ -15,9 +15,9 @@ use tracing_subscriber::{
 
 use crate::{
     config::{self, ConfigError, Env},
-    http::{Answer, ApiError, is_over_limit},
+    http::{ApiError, Response, is_over_limit},
     metrics::{self, Dimension, Meter, Metric},
-    runtime::World,
+    runtime::Runtime,
 };
 use domain::ids::{OperatorId, RequestId, TraceParent, UserId};
 
@@ -86,17 +86,17 @@ where
 /// A function's whole process: starts logs and meter, counts the start, and serves until the platform ends it.
 pub async fn run<E: Display + From<ConfigError>>(
     function: &'static str,
-    serve: impl AsyncFnOnce(&Env<'static>, World) -> Result<(), E>,
+    serve: impl AsyncFnOnce(&Env<'static>, Runtime) -> Result<(), E>,
 ) -> ExitCode {
     start();
     let env = Env::process();
     let served = async {
-        let world = World::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
-        world.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
+        let runtime = Runtime::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
+        runtime.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
         // Every other line of this process is in the same log stream, so one line says which release wrote them.
         tracing::info!(function, release = config::release(&env), "the function starts");
         // In a box: the compiler gives up on a future of so many futures.
-        Box::pin(serve(&env, world)).await
+        Box::pin(serve(&env, runtime)).await
     };
     ended(function, served.await)
 }
@@ -114,7 +114,7 @@ fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode
 
 /// What one line about one request says, beside its answer.
 #[derive(Debug, Clone)]
-pub struct Asked<'a> {
+pub struct RequestLog<'a> {
     /// Which function answers.
     pub function: &'static str,
     /// Method and path with placeholders: the name that route, file and test share. Never the raw path.
@@ -132,12 +132,12 @@ pub struct Asked<'a> {
     /// When it came in, by a monotonic clock: for its duration only.
     pub began: Instant,
     /// Where it is measured.
-    pub world: &'a World,
+    pub runtime: &'a Runtime,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestLog<'a> {
     /// Something that has just come in, and of which nothing is known yet.
-    pub fn new(function: &'static str, world: &'a World) -> Self {
+    pub fn new(function: &'static str, runtime: &'a Runtime) -> Self {
         Self {
             function,
             route: metrics::OTHER,
@@ -147,35 +147,35 @@ impl<'a> Asked<'a> {
             trace: None,
             payload_bytes: None,
             began: Instant::now(),
-            world,
+            runtime,
         }
     }
 
     /// A request that has just come in.
-    pub fn of(function: &'static str, request: &Request, world: &'a World) -> Self {
+    pub fn of(function: &'static str, request: &Request, runtime: &'a Runtime) -> Self {
         let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         Self {
             trace: trace.and_then(TraceParent::parse),
             payload_bytes: Some(request.body().len()).filter(|len| *len > 0),
-            ..Self::new(function, world)
+            ..Self::new(function, runtime)
         }
     }
 }
 
 /// Turns what a use case came to into the answer, and writes the one line about it. A failure is logged here and nowhere
 /// else. A read that went well is worth a line only to who looks for it: there is one for every poll.
-pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
-    let Asked { function, route, payload_bytes, .. } = asked;
-    let request_id = asked.request_id.map(tracing::field::display);
-    let user_id = asked.user_id.map(tracing::field::display);
-    let operator_id = asked.operator_id.map(tracing::field::display);
-    let trace_id = asked.trace.as_ref().map(TraceParent::trace_id);
+pub fn answer(log: RequestLog<'_>, outcome: Result<Response, ApiError>) -> Response {
+    let RequestLog { function, route, payload_bytes, .. } = log;
+    let request_id = log.request_id.map(tracing::field::display);
+    let user_id = log.user_id.map(tracing::field::display);
+    let operator_id = log.operator_id.map(tracing::field::display);
+    let trace_id = log.trace.as_ref().map(TraceParent::trace_id);
     let code = outcome.as_ref().err().map(|error| error.code.text());
     let error = outcome.as_ref().err().and_then(ApiError::inside);
-    let answer = outcome.unwrap_or_else(ApiError::into_answer);
+    let answer = outcome.unwrap_or_else(ApiError::into_response);
     let status = answer.status().as_u16();
-    let duration_ms = u64::try_from(asked.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    measure(&asked, &answer, code);
+    let duration_ms = u64::try_from(log.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    measure(&log, &answer, code);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -205,15 +205,15 @@ pub fn answer(asked: Asked<'_>, outcome: Result<Answer, ApiError>) -> Answer {
 }
 
 /// Measures one answered request, all of it at once.
-fn measure(asked: &Asked<'_>, answer: &Answer, code: Option<&'static str>) {
+fn measure(log: &RequestLog<'_>, answer: &Response, code: Option<&'static str>) {
     let status = answer.status();
-    let mut dimensions = vec![(Dimension::Function, asked.function), (Dimension::Route, asked.route)];
+    let mut dimensions = vec![(Dimension::Function, log.function), (Dimension::Route, log.route)];
     // Without a code it is no error of ours: a readiness probe that was told the truth.
     let failed = metrics::one_if(code.is_some() && status.is_server_error());
     let mut values = vec![
         (Metric::Requests, 1.0),
         (Metric::RequestErrors, failed),
-        (Metric::RequestDuration, metrics::millis(asked.began.elapsed())),
+        (Metric::RequestDuration, metrics::millis(log.began.elapsed())),
     ];
     if let Some(code) = code.filter(|_| status.is_client_error()) {
         values.push((Metric::Rejections, 1.0));
@@ -222,6 +222,6 @@ fn measure(asked: &Asked<'_>, answer: &Answer, code: Option<&'static str>) {
     if is_over_limit(answer) {
         values.push((Metric::RateLimited, 1.0));
     }
-    values.extend(asked.payload_bytes.map(|bytes| (Metric::PayloadBytes, metrics::number(bytes))));
-    asked.world.measure(&values, &dimensions);
+    values.extend(log.payload_bytes.map(|bytes| (Metric::PayloadBytes, metrics::number(bytes))));
+    log.runtime.measure(&values, &dimensions);
 }

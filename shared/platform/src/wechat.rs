@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::runtime::World;
+use crate::runtime::Runtime;
 use domain::{
     ids::{Digest, DigestKey},
     limits::Backoff,
@@ -184,12 +184,12 @@ pub enum BadWechatClient {
 pub struct WechatClient {
     http: Client,
     code_to_session: Url,
-    world: World,
+    runtime: Runtime,
 }
 
 impl WechatClient {
     /// A client of the API at `base_url`.
-    pub fn new(base_url: &str, world: World) -> Result<Self, BadWechatClient> {
+    pub fn new(base_url: &str, runtime: Runtime) -> Result<Self, BadWechatClient> {
         let base_url = base_url.trim_end_matches('/');
         let code_to_session =
             Url::parse(&format!("{base_url}/sns/jscode2session")).map_err(|_| BadWechatClient::BaseUrl)?;
@@ -203,7 +203,7 @@ impl WechatClient {
             .no_proxy()
             .build()
             .map_err(BadWechatClient::Http)?;
-        Ok(Self { http, code_to_session, world })
+        Ok(Self { http, code_to_session, runtime })
     }
 
     /// Turns a login code into the user's openid. The session key that comes with it is dropped unread.
@@ -222,7 +222,7 @@ impl WechatClient {
         let deadline = Instant::now() + TOTAL_TIMEOUT;
         match self.ask(url.clone(), deadline).await {
             Err(error) if error.left_the_code_unused() => {
-                sleep(REPEAT.wait(0, self.world.number())).await;
+                sleep(REPEAT.wait(0, self.runtime.number())).await;
                 self.ask(url, deadline).await
             }
             answer => answer,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use platform::{openclaw::Gateway, runtime::World};
+use platform::{openclaw::Gateway, runtime::Runtime};
 
 const SECONDS: Duration = Duration::from_secs(5);
 
@@ -27,7 +27,7 @@ async fn reachable(status: u16) -> bool {
         write!(stream.get_mut(), "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
         asked
     });
-    let answer = Gateway::new(&base, World::system()).unwrap().reachable(SECONDS).await;
+    let answer = Gateway::new(&base, Runtime::system()).unwrap().reachable(SECONDS).await;
     assert!(server.join().unwrap().starts_with("GET /behind/healthz "));
     answer
 }

@@ -13,7 +13,7 @@ use platform::{
         CallAnswer, Gateway, GatewayTokens, ToolEnd,
         journal::{Expected, JournaledCall},
     },
-    runtime::World,
+    runtime::Runtime,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -49,13 +49,13 @@ fn tokens(listed: &[&str]) -> GatewayTokens {
 }
 
 fn gateway(base: &str) -> Gateway {
-    Gateway::new(base, World::system()).unwrap()
+    Gateway::new(base, Runtime::system()).unwrap()
 }
 
 /// What a write came to, as the worker takes note of it.
 async fn invoke(base: &str) -> CallAnswer {
     let arguments = serde_json::json!({});
-    let not_after = World::system().now().plus(SECONDS);
+    let not_after = Runtime::system().now().plus(SECONDS);
     let call = JournaledCall { tool: "t", arguments: &arguments, not_after, wait: false, at_most: None };
     let expected = Expected { journal: "j", sequence: 0 };
     gateway(base).invoke(&tokens(&["old", "new"]), expected, "key", call, None, SECONDS).await.noted()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use platform::{
-    runtime::{Random, System, World},
+    runtime::{Random, Runtime, System},
     wechat::{LoginCode, OpenId, WechatClient, WechatError},
 };
 use secrecy::SecretString;
@@ -28,7 +28,7 @@ const BUSY: &str = r#"{"errcode":-1,"errmsg":"system error rid: 60000000-0000000
 #[derive(Clone, Copy)]
 enum Act {
     /// Answers one request and closes.
-    Answer { status: &'static str, content_type: &'static str, body: &'static str },
+    Response { status: &'static str, content_type: &'static str, body: &'static str },
     /// Answers one request, says that the connection stays open, and closes it.
     AnswerAndLeave(&'static str),
     /// Redirects to itself.
@@ -46,7 +46,7 @@ enum Act {
 }
 
 const fn answer(body: &'static str) -> Act {
-    Act::Answer { status: "200 OK", content_type: "text/plain", body }
+    Act::Response { status: "200 OK", content_type: "text/plain", body }
 }
 
 /// Plays a script, one act for each connection, and then answers every request with success: a request that should not
@@ -76,7 +76,7 @@ impl FakeWechat {
     }
 
     fn client(&self) -> WechatClient {
-        WechatClient::new(&format!("http://{}/", self.address), World::system()).unwrap()
+        WechatClient::new(&format!("http://{}/", self.address), Runtime::system()).unwrap()
     }
 
     fn requests(&self) -> Vec<String> {
@@ -97,7 +97,7 @@ fn play(mut connection: TcpStream, act: Act, requests: &Mutex<Vec<String>>) -> s
     }
     requests.lock().unwrap().push(String::from_utf8(head).unwrap());
     match act {
-        Act::Answer { status, content_type, body } => write!(
+        Act::Response { status, content_type, body } => write!(
             connection,
             "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
@@ -181,7 +181,7 @@ async fn success_is_an_openid_without_an_errcode() {
         r#"{"session_key":"x","expires_in":7200,"openid":"oGZUI0egBJY1zhBYw2KhdUfwVJJE","unionid":"or4zX05h"}"#,
     ] {
         for content_type in ["text/plain", "application/json; charset=UTF-8", "text/html; charset=gbk", "image/png"] {
-            let (result, _) = outcome(&[Act::Answer { status: "200 OK", content_type, body }]).await;
+            let (result, _) = outcome(&[Act::Response { status: "200 OK", content_type, body }]).await;
             assert_eq!(result.unwrap().expose(), OPENID, "{content_type} {body}");
         }
     }
@@ -235,10 +235,10 @@ async fn every_errcode_tells_the_caller_what_to_do() {
 #[tokio::test]
 async fn an_answer_outside_the_protocol_is_unintelligible_and_not_repeated() {
     const HTML: &str = "<html><body>oGZUI0egBJY1zhBYw2KhdUfwVJJE</body></html>";
-    let with_status = |status| Act::Answer { status, content_type: "application/json", body: SUCCESS };
+    let with_status = |status| Act::Response { status, content_type: "application/json", body: SUCCESS };
     for (name, act) in [
-        ("html", Act::Answer { status: "200 OK", content_type: "text/html", body: HTML }),
-        ("empty", Act::Answer { status: "200 OK", content_type: "text/html; charset=gbk", body: "" }),
+        ("html", Act::Response { status: "200 OK", content_type: "text/html", body: HTML }),
+        ("empty", Act::Response { status: "200 OK", content_type: "text/html; charset=gbk", body: "" }),
         ("neither", answer("{}")),
         ("errcode 0 alone", answer(r#"{"errcode":0,"errmsg":"ok"}"#)),
         ("openid null", answer(r#"{"openid":null,"session_key":"x"}"#)),
@@ -301,7 +301,7 @@ async fn busy_is_asked_again_once() {
 #[tokio::test]
 async fn a_refused_connection_ends_as_unreachable() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = WechatClient::new(&format!("http://{address}"), World::system()).unwrap();
+    let client = WechatClient::new(&format!("http://{address}"), Runtime::system()).unwrap();
     assert!(matches!(log_in(&client).await.unwrap_err(), WechatError::Unreachable(error) if error.is_connect()));
 }
 
@@ -319,8 +319,8 @@ impl Random for ListensWhenAsked {
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_once() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let world = World::new(Arc::new(System), Arc::new(ListensWhenAsked(address)));
-    let client = WechatClient::new(&format!("http://{address}"), world).unwrap();
+    let runtime = Runtime::new(Arc::new(System), Arc::new(ListensWhenAsked(address)));
+    let client = WechatClient::new(&format!("http://{address}"), runtime).unwrap();
     assert_eq!(log_in(&client).await.unwrap().expose(), OPENID);
 }
 
@@ -372,5 +372,5 @@ async fn the_log_has_the_errcode_and_nothing_secret() {
 
 #[test]
 fn a_base_url_that_is_none_stops_the_start() {
-    assert!(WechatClient::new("api.weixin.qq.com", World::system()).is_err());
+    assert!(WechatClient::new("api.weixin.qq.com", Runtime::system()).is_err());
 }

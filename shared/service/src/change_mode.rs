@@ -8,11 +8,11 @@ use domain::{
     catalogue::{Catalogue, ToolEffect},
     ids::Timestamp,
 };
-use platform::{metrics::Metric, runtime::World};
+use platform::{metrics::Metric, runtime::Runtime};
 use store::{Applied, Table, TableError};
 
 /// The longest opening of a destructive tool: a day.
-pub const OPENED_AT_MOST_MIN: u32 = 1440;
+pub const UNLOCKED_AT_MOST_MIN: u32 = 1440;
 
 /// What is to be changed, and why. One of these fits the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Change {
 enum What {
     Mode(Mode),
     Tool { tool: String, mode: Mode },
-    Opening { tool: String, minutes: u32 },
+    Unlock { tool: String, minutes: u32 },
 }
 
 /// A change that fits no tool.
@@ -38,7 +38,7 @@ pub enum BadChange {
     #[error("only a destructive tool is opened and shut")]
     NotDestructive,
     /// Longer than a day.
-    #[error("a tool is opened for 1 to {OPENED_AT_MOST_MIN} minutes; 0 shuts it")]
+    #[error("a tool is opened for 1 to {UNLOCKED_AT_MOST_MIN} minutes; 0 shuts it")]
     TooLong,
 }
 
@@ -55,13 +55,13 @@ impl Change {
     }
 
     /// A destructive tool is opened from now on for so many minutes, whatever was left of an opening before; none shut it.
-    pub fn opening(catalogue: &Catalogue, tool: &str, minutes: u32, reason: Reason) -> Result<Self, BadChange> {
+    pub fn unlock(catalogue: &Catalogue, tool: &str, minutes: u32, reason: Reason) -> Result<Self, BadChange> {
         let listed = catalogue.get(tool).ok_or(BadChange::ToolUnknown)?;
         match listed.entry.effect {
             ToolEffect::Read | ToolEffect::Write => Err(BadChange::NotDestructive),
-            ToolEffect::Destructive if minutes > OPENED_AT_MOST_MIN => Err(BadChange::TooLong),
+            ToolEffect::Destructive if minutes > UNLOCKED_AT_MOST_MIN => Err(BadChange::TooLong),
             ToolEffect::Destructive => {
-                Ok(Self { what: What::Opening { tool: listed.entry.name.clone(), minutes }, reason })
+                Ok(Self { what: What::Unlock { tool: listed.entry.name.clone(), minutes }, reason })
             }
         }
     }
@@ -71,7 +71,7 @@ impl Change {
 /// written is not made. Each change is made as recorded last: see [`store::Table::set_mode`].
 pub async fn change(
     table: &Table,
-    world: &World,
+    runtime: &Runtime,
     actor: OperatorActor,
     change: &Change,
     policy_version: &str,
@@ -82,9 +82,9 @@ pub async fn change(
         OperatorActor::Alarm(_) => "sweep",
         OperatorActor::Command => "local",
     };
-    let (by, at) = (actor.to_string(), world.now());
+    let (by, at) = (actor.to_string(), runtime.now());
     let setting = |mode| Setting { mode, reason: reason.text().to_owned(), by: by.clone(), at };
-    let record = async |event| table.append_operator(world, actor.clone(), event, policy_version).await;
+    let record = async |event| table.append_operator(runtime, actor.clone(), event, policy_version).await;
     let applied = match what {
         What::Mode(mode) => {
             // What it was is worth a word, and no reason not to change it.
@@ -99,17 +99,17 @@ pub async fn change(
             let seq = record(OperatorEvent::ToolSet { tool: tool.clone(), mode, reason }).await?.length;
             table.set_tool(seq, &tool, &setting(mode)).await?
         }
-        What::Opening { tool, minutes } => {
+        What::Unlock { tool, minutes } => {
             let until = at.plus(Duration::from_secs(u64::from(*minutes) * 60));
-            let seq = record(opening(tool, at, until, reason)).await?.length;
+            let seq = record(unlocked(tool, at, until, reason)).await?.length;
             table.open_tool(seq, tool, until).await?
         }
     };
-    made(world, function, applied);
+    made(runtime, function, applied);
     Ok(applied)
 }
 
-fn opening(tool: &str, at: Timestamp, until: Timestamp, reason: &Reason) -> OperatorEvent {
+fn unlocked(tool: &str, at: Timestamp, until: Timestamp, reason: &Reason) -> OperatorEvent {
     let (tool, reason) = (tool.to_owned(), reason.text().to_owned());
     if until > at {
         OperatorEvent::ToolOpened { tool, until: until.to_string(), reason }
@@ -121,12 +121,12 @@ fn opening(tool: &str, at: Timestamp, until: Timestamp, reason: &Reason) -> Oper
 /// Lowers the service's mode on behalf of an alarm. Never raises it: what is as low already is left, and not recorded.
 pub async fn lower(
     table: &Table,
-    world: &World,
+    runtime: &Runtime,
     alarm: String,
     mode: Mode,
     policy_version: &str,
 ) -> Result<Applied, TableError> {
-    let at = world.now();
+    let at = runtime.now();
     let now = table.controls(at, Duration::ZERO).await?;
     if now.service.mode <= mode {
         return Ok(Applied::Overtaken);
@@ -136,14 +136,14 @@ pub async fn lower(
     let by = actor.to_string();
     let was = now.is_set().then_some(now.service.mode);
     let event = OperatorEvent::ModeSet { mode, was, reason: reason.clone() };
-    let seq = table.append_operator(world, actor, event, policy_version).await?.length;
+    let seq = table.append_operator(runtime, actor, event, policy_version).await?.length;
     let applied = table.lower_mode(seq, &Setting { mode, reason, by, at }).await?;
-    made(world, "sweep", applied);
+    made(runtime, "sweep", applied);
     Ok(applied)
 }
 
-fn made(world: &World, function: &'static str, applied: Applied) {
-    world.count(Metric::ModeChanges);
+fn made(runtime: &Runtime, function: &'static str, applied: Applied) {
+    runtime.count(Metric::ModeChanges);
     let outcome = match applied {
         Applied::Done => "done",
         Applied::Overtaken => "overtaken",

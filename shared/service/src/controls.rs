@@ -10,7 +10,7 @@ use std::{
 };
 
 use domain::{access::service_mode::Controls, ids::Timestamp};
-use platform::{metrics::Metric, runtime::World};
+use platform::{metrics::Metric, runtime::Runtime};
 use store::Table;
 
 /// How old what is set may be when it is acted upon.
@@ -50,16 +50,16 @@ impl ControlsCache {
     }
 
     /// What is set now, from the cache or read anew. Never fails: what cannot be read acts as `read_only` at most.
-    pub async fn get(&self, table: &Table, world: &World) -> Arc<Controls> {
-        if let Some(controls) = self.at_hand(world.now()) {
+    pub async fn get(&self, table: &Table, runtime: &Runtime) -> Arc<Controls> {
+        if let Some(controls) = self.at_hand(runtime.now()) {
             return controls;
         }
         let _one_at_a_time = self.reading.lock().await;
-        if let Some(controls) = self.at_hand(world.now()) {
+        if let Some(controls) = self.at_hand(runtime.now()) {
             return controls;
         }
-        let read_at = world.now();
-        let read = self.read(table, world).await.map(Arc::new);
+        let read_at = runtime.now();
+        let read = self.read(table, runtime).await.map(Arc::new);
         let mut state = self.state();
         let held = match read {
             Some(controls) => {
@@ -68,7 +68,7 @@ impl ControlsCache {
             }
             // From the end of the read: callers who waited for one that hung do not each begin another.
             None => {
-                let now = world.now();
+                let now = runtime.now();
                 let unread =
                     state.last_good.as_ref().map_or_else(|| Controls::unreadable(now), |last| last.unread(now));
                 Held { controls: Arc::new(unread), read_at: now, good_for: RETRY_AFTER }
@@ -80,18 +80,18 @@ impl ControlsCache {
     }
 
     /// Reads, and says loudly when there is nothing to act upon but the default. `None`: it cannot be read.
-    pub async fn read(&self, table: &Table, world: &World) -> Option<Controls> {
+    pub async fn read(&self, table: &Table, runtime: &Runtime) -> Option<Controls> {
         let function = self.function;
-        match table.controls(world.now(), self.checkpoint_max_age).await {
+        match table.controls(runtime.now(), self.checkpoint_max_age).await {
             Ok(controls) if controls.is_set() => Some(controls),
             Ok(controls) => {
                 tracing::error!(function, code = "mode_missing", "no mode was ever set: acting as read_only");
-                world.count(Metric::ControlsUnreadable);
+                runtime.count(Metric::ControlsUnreadable);
                 Some(controls)
             }
             Err(error) => {
                 tracing::error!(function, code = "mode_unreadable", error = %error, "acting as read_only at most");
-                world.count(Metric::ControlsUnreadable);
+                runtime.count(Metric::ControlsUnreadable);
                 None
             }
         }

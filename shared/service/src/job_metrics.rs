@@ -7,12 +7,12 @@ use domain::{
 };
 use platform::{
     metrics::{Dimension, Metric, OTHER, millis, one_if},
-    runtime::World,
+    runtime::Runtime,
 };
 
 /// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
 /// brought them. `sent_at` is when the step's call left, if it did.
-pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job, sent_at: Option<Timestamp>) {
+pub fn finished(runtime: &Runtime, catalogue: &Catalogue, before: &Job, after: &Job, sent_at: Option<Timestamp>) {
     let label = before.step().map_or_else(|| OTHER.to_owned(), |step| label(catalogue, step));
     let mut values = Vec::new();
     let mut dimensions = Vec::new();
@@ -35,7 +35,7 @@ pub fn finished(world: &World, catalogue: &Catalogue, before: &Job, after: &Job,
         values.extend(of_the_end(after));
     }
     if !values.is_empty() {
-        world.measure(&values, &dimensions);
+        runtime.measure(&values, &dimensions);
     }
 }
 
@@ -50,8 +50,8 @@ fn label(catalogue: &Catalogue, step: &Step) -> String {
 }
 
 /// Measures a job that was over as soon as it was recorded.
-pub fn finished_at_once(world: &World, job: &Job) {
-    world.measure(&of_the_end(job), &[(Dimension::State, job.state.name())]);
+pub fn finished_at_once(runtime: &Runtime, job: &Job) {
+    runtime.measure(&of_the_end(job), &[(Dimension::State, job.state.name())]);
 }
 
 fn of_the_end(job: &Job) -> [(Metric, f64); 3] {

@@ -14,7 +14,7 @@ use domain::{
     ids::{Actor, Digest, RequestId, Timestamp, UserId},
     limits::Backoff,
 };
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 /// So many others may be quicker before a record is given up.
 const TRIES: u32 = 16;
@@ -52,30 +52,30 @@ impl Table {
     /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
     pub async fn append_operator(
         &self,
-        world: &World,
+        runtime: &Runtime,
         actor: OperatorActor,
         event: OperatorEvent,
         policy_version: &str,
     ) -> Result<AuditHead, TableError> {
         let (name, done) = (ChainName::Operators, (actor, event));
-        let record = ChainRecord::new(name, world.nonce(), world.now(), done, policy_version).bounded();
-        self.append(world, name, record, None).await
+        let record = ChainRecord::new(name, runtime.nonce(), runtime.now(), done, policy_version).bounded();
+        self.append(runtime, name, record, None).await
     }
 
     /// Appends to the chain of what a user was refused.
     pub async fn append_refusal(
         &self,
-        world: &World,
+        runtime: &Runtime,
         user: UserId,
         event: RefusalEvent,
         policy_version: &str,
     ) -> Result<AuditHead, TableError> {
         let (name, done) = (ChainName::Refusals(user), (Actor::User, event));
-        let record = ChainRecord::new(name, world.nonce(), world.now(), done, policy_version);
-        self.note_refusal(user, world.now()).await?;
+        let record = ChainRecord::new(name, runtime.nonce(), runtime.now(), done, policy_version);
+        self.note_refusal(user, runtime.now()).await?;
         // As long as the records of the user's jobs.
-        let forget_at = world.now().plus(self.retention * 2);
-        self.append(world, name, record, Some(forget_at)).await
+        let forget_at = runtime.now().plus(self.retention * 2);
+        self.append(runtime, name, record, Some(forget_at)).await
     }
 
     /// What operators did, oldest first, after a place.
@@ -135,7 +135,7 @@ impl Table {
 
     async fn append<A, E>(
         &self,
-        world: &World,
+        runtime: &Runtime,
         name: ChainName,
         mut record: ChainRecord<A, E>,
         forget_at: Option<Timestamp>,
@@ -148,12 +148,12 @@ impl Table {
         for attempt in 0..TRIES {
             if attempt > 0 {
                 // Those who were quicker go on; whoever waits a random while does not meet all the others again.
-                tokio::time::sleep(CONTENDED.wait(attempt, world.number())).await;
+                tokio::time::sleep(CONTENDED.wait(attempt, runtime.number())).await;
             }
             record = record.moved_after(head);
             let new = record.head();
             self.put_chain_record(name, new, record.canonical(), forget_at).await?;
-            match self.move_head(name, head, new, &world.nonce()).await? {
+            match self.move_head(name, head, new, &runtime.nonce()).await? {
                 None => return Ok(new),
                 Some(stored) if self.reaches(name, stored, new).await? => return Ok(new),
                 Some(stored) => head = stored,

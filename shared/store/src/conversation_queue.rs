@@ -2,11 +2,11 @@
 
 use super::{Commit, Stored, Table, TableError, conversations::TRIES};
 use domain::{
-    conversation::{Conversation, ConversationName, LINE_AT_MOST, NotInLine},
+    conversation::{Conversation, ConversationName, NotQueued, QUEUED_AT_MOST},
     ids::{RequestId, Timestamp, UserId},
     job::{Job, JobEvent, JobState},
 };
-use platform::runtime::World;
+use platform::runtime::Runtime;
 
 /// What the job at the front of a line does.
 enum Next {
@@ -20,24 +20,24 @@ enum Next {
 
 /// What became of standing in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum QueueJoin {
     /// The job is in it.
     Joined(Conversation),
     /// It cannot be.
-    Not(NotInLine),
+    Not(NotQueued),
 }
 
 impl Table {
     /// Puts a job at the end of the line, if it is not in it; the first one begins the conversation, which counts from then
     /// on, unless it is `counted` already.
-    pub async fn join_line(
+    pub async fn enqueue(
         &self,
         user: UserId,
         (name, agent): (&ConversationName, &str),
         id: RequestId,
         now: Timestamp,
         counted: bool,
-    ) -> Result<Line, TableError> {
+    ) -> Result<QueueJoin, TableError> {
         for _ in 0..TRIES {
             let before = self.kept_conversation(user, name).await?;
             let base = match &before {
@@ -48,21 +48,21 @@ impl Table {
             };
             let after = match base.joined(agent, id, now) {
                 Ok(after) => after,
-                Err(not) => return Ok(Line::Not(not)),
+                Err(not) => return Ok(QueueJoin::Not(not)),
             };
             // First: whoever dies in between leaves a name with nothing under it, which is found.
             if !counted && before.as_ref().is_none_or(|before| before.gone) {
                 self.count_begun(user, name, now).await?;
             }
             if before.as_ref() == Some(&after) || self.put_conversation(user, name, before.as_ref(), &after).await? {
-                return Ok(Line::Joined(after));
+                return Ok(QueueJoin::Joined(after));
             }
         }
         Err(TableError::Contended("conversation"))
     }
 
     /// Takes jobs that are over out of the line.
-    pub async fn leave_line(
+    pub async fn leave_queue(
         &self,
         user: UserId,
         name: &ConversationName,
@@ -70,7 +70,7 @@ impl Table {
     ) -> Result<Option<Conversation>, TableError> {
         for _ in 0..TRIES {
             let Some(before) = self.conversation(user, name).await? else { return Ok(None) };
-            if !over.iter().any(|id| before.line.contains(id) || before.ended_by == Some(*id)) {
+            if !over.iter().any(|id| before.queue.contains(id) || before.ended_by == Some(*id)) {
                 return Ok(Some(before));
             }
             let after = before.left(over);
@@ -83,13 +83,13 @@ impl Table {
 
     /// Takes a job that is over out of its line, and whatever is over as well from the front of it. Returns the job whose
     /// turn it is then, woken if it slept: whoever calls this rings for it.
-    pub async fn hand_on(&self, world: &World, over: &Job) -> Result<Option<Job>, TableError> {
+    pub async fn wake_next(&self, runtime: &Runtime, over: &Job) -> Result<Option<Job>, TableError> {
         let Some((name, _)) = over.conversation() else { return Ok(None) };
         let (user, mut left) = (over.user_id, over.request_id);
-        for _ in 0..=LINE_AT_MOST {
-            let Some(line) = self.leave_line(user, name, &[left]).await? else { return Ok(None) };
-            let Some(next) = line.line.first().copied() else { return Ok(None) };
-            match self.wake(world, user, next).await? {
+        for _ in 0..=QUEUED_AT_MOST {
+            let Some(queue) = self.leave_queue(user, name, &[left]).await? else { return Ok(None) };
+            let Some(next) = queue.queue.first().copied() else { return Ok(None) };
+            match self.wake(runtime, user, next).await? {
                 Next::Over => left = next,
                 Next::Awake(job) => return Ok(Some(*job)),
                 Next::Busy => return Ok(None),
@@ -99,14 +99,14 @@ impl Table {
     }
 
     /// Has a job that sleeps in line look again now.
-    async fn wake(&self, world: &World, user: UserId, id: RequestId) -> Result<Next, TableError> {
+    async fn wake(&self, runtime: &Runtime, user: UserId, id: RequestId) -> Result<Next, TableError> {
         for _ in 0..TRIES {
             let Some(Stored::Job(job)) = self.job(user, id).await? else { return Ok(Next::Busy) };
             match job.state {
                 JobState::Queued => return Ok(Next::Awake(job)),
                 JobState::Retrying => {
-                    let Ok(woken) = job.apply(JobEvent::Woken, world.now()) else { return Ok(Next::Busy) };
-                    match self.commit(&job, &woken, &world.nonce()).await? {
+                    let Ok(woken) = job.apply(JobEvent::Woken, runtime.now()) else { return Ok(Next::Busy) };
+                    match self.commit(&job, &woken, &runtime.nonce()).await? {
                         Commit::Done => return Ok(Next::Awake(Box::new(woken))),
                         Commit::Lost(_) => {}
                     }

@@ -61,7 +61,7 @@ impl Table {
             let mut after = before.left(instead_of.as_slice());
             after.ended_by = Some(id);
             after.updated_at = now;
-            after.line.push(id);
+            after.queue.push(id);
             if self.put_conversation(user, name, Some(&before), &after).await? {
                 return Ok(Some(id));
             }
@@ -119,10 +119,10 @@ impl Table {
                 | JobState::Explained
                 | JobState::Cancelled
                 | JobState::Expired
-                | JobState::Unknown => self.leave_line(user, name, &[id]).await.map(EndOf::IsOff),
+                | JobState::Unknown => self.leave_queue(user, name, &[id]).await.map(EndOf::IsOff),
             },
             None if !admission::may_still_be_recorded(id, now) => {
-                self.leave_line(user, name, &[id]).await.map(EndOf::IsOff)
+                self.leave_queue(user, name, &[id]).await.map(EndOf::IsOff)
             }
             Some(Stored::Newer) | None => Ok(EndOf::Stands),
         }

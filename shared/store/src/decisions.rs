@@ -9,10 +9,10 @@ use domain::{
     ids::{Actor, RequestId, Timestamp, UserId},
     job::{
         Job, JobEvent,
-        approval::{DecidedBy, Said, Standing},
+        approval::{ApprovalCheck, DecidedBy, DecisionInput},
     },
 };
-use platform::{metrics::Metric, runtime::World};
+use platform::{metrics::Metric, runtime::Runtime};
 
 /// Others write to a waiting job too (the sweeper moves it on), so a lost race is looked at again, this often.
 const TRIES: usize = 5;
@@ -31,9 +31,9 @@ pub struct Took {
 pub enum DecisionMade {
     /// It holds, from now on. The caller rings, and counts the end of a job that was rejected.
     Took(Box<Took>),
-    /// It changed nothing: that is where the job stands, and never [`Standing::Open`]. With it the change that noticing brought,
+    /// It changed nothing: that is where the job stands, and never [`ApprovalCheck::Open`]. With it the change that noticing brought,
     /// when the time to decide was over and the job did not know yet.
-    Stands(Standing, Box<Job>, Option<Box<Took>>),
+    Stands(ApprovalCheck, Box<Job>, Option<Box<Took>>),
     /// There is no such job.
     NoJob,
     /// Only a newer function understands the job.
@@ -46,10 +46,10 @@ impl Table {
     /// Decides the question of a job, if it still waits for exactly this: re-reads it, puts the audit record, commits.
     pub async fn decide_approval(
         &self,
-        world: &World,
+        runtime: &Runtime,
         user: UserId,
         id: RequestId,
-        said: &Said,
+        input: &DecisionInput,
         policy_version: &str,
     ) -> Result<DecisionMade, TableError> {
         for _ in 0..TRIES {
@@ -58,35 +58,36 @@ impl Table {
                 Some(Stored::Newer) => return Ok(DecisionMade::Newer),
                 Some(Stored::Job(job)) => job,
             };
-            let now = world.now();
-            match job.standing(said, now) {
-                Standing::Open => {
-                    let Ok(after) = job.apply(JobEvent::Decided { approved: said.approved, by: said.by }, now) else {
+            let now = runtime.now();
+            match job.approval_check(input, now) {
+                ApprovalCheck::Open => {
+                    let Ok(after) = job.apply(JobEvent::Decided { approved: input.approved, by: input.by }, now) else {
                         continue;
                     };
-                    let operator = match said.by {
+                    let operator = match input.by {
                         DecidedBy::User => None,
                         DecidedBy::Operator(operator) => Some(operator),
                     };
-                    let event = AuditEvent::ApprovalDecided { approved: said.approved, digest: said.digest, operator };
+                    let event =
+                        AuditEvent::ApprovalDecided { approved: input.approved, digest: input.digest, operator };
                     if let Some(took) =
-                        self.commit_audited(world, &job, after, said.by.actor(), event, policy_version).await?
+                        self.commit_audited(runtime, &job, after, input.by.actor(), event, policy_version).await?
                     {
                         return Ok(DecisionMade::Took(Box::new(took)));
                     }
                 }
-                Standing::Lapsed if !job.state.is_over() => {
-                    if let Some(took) = self.lapse_approval(world, &job, said.by.actor(), policy_version).await? {
+                ApprovalCheck::Lapsed if !job.state.is_over() => {
+                    if let Some(took) = self.lapse_approval(runtime, &job, input.by.actor(), policy_version).await? {
                         let after = Box::new(took.after.clone());
-                        return Ok(DecisionMade::Stands(Standing::Lapsed, after, Some(Box::new(took))));
+                        return Ok(DecisionMade::Stands(ApprovalCheck::Lapsed, after, Some(Box::new(took))));
                     }
                 }
-                standing @ (Standing::AsDecided
-                | Standing::DecidedOtherwise
-                | Standing::OtherDigest
-                | Standing::OtherApprover
-                | Standing::Lapsed
-                | Standing::NotAsked) => return Ok(DecisionMade::Stands(standing, job, None)),
+                approval_check @ (ApprovalCheck::AsDecided
+                | ApprovalCheck::DecidedOtherwise
+                | ApprovalCheck::OtherDigest
+                | ApprovalCheck::OtherApprover
+                | ApprovalCheck::Lapsed
+                | ApprovalCheck::NotAsked) => return Ok(DecisionMade::Stands(approval_check, job, None)),
             }
         }
         Ok(DecisionMade::Lost)
@@ -95,21 +96,21 @@ impl Table {
     /// Ends a job whose question was not answered in time; `None` when somebody was quicker, or it is not time yet.
     pub async fn lapse_approval(
         &self,
-        world: &World,
+        runtime: &Runtime,
         job: &Job,
         actor: Actor,
         policy_version: &str,
     ) -> Result<Option<Took>, TableError> {
-        let Some(digest) = job.question().map(|question| question.digest) else { return Ok(None) };
-        let Ok(after) = job.apply(JobEvent::ApprovalLapsed, world.now()) else { return Ok(None) };
+        let Some(digest) = job.approval_request().map(|question| question.digest) else { return Ok(None) };
+        let Ok(after) = job.apply(JobEvent::ApprovalLapsed, runtime.now()) else { return Ok(None) };
         let event = AuditEvent::ApprovalLapsed { digest };
-        self.commit_audited(world, job, after, actor, event, policy_version).await
+        self.commit_audited(runtime, job, after, actor, event, policy_version).await
     }
 
     /// Record first, then the job; `None` when somebody was quicker.
     async fn commit_audited(
         &self,
-        world: &World,
+        runtime: &Runtime,
         before: &Job,
         mut after: Job,
         actor: Actor,
@@ -120,8 +121,8 @@ impl Table {
         let context = AuditContext::at_cursor(before, at, actor, policy_version);
         let record = AuditRecord::after(before.audit, context, event);
         let put = self.put_audit(before.user_id, &record, at).await;
-        after.audit = put.inspect_err(|_| world.count(Metric::AuditWriteFailures))?;
-        match self.commit(before, &after, &world.nonce()).await? {
+        after.audit = put.inspect_err(|_| runtime.count(Metric::AuditWriteFailures))?;
+        match self.commit(before, &after, &runtime.nonce()).await? {
             Commit::Done => Ok(Some(Took { before: before.clone(), after })),
             Commit::Lost(_) => Ok(None),
         }

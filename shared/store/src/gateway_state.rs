@@ -13,12 +13,12 @@ pub struct GatewaySeen {
     /// When it was seen.
     pub seen_at: Timestamp,
     /// Whether its fence holds.
-    pub fence: Fence,
+    pub guard: ToolGuard,
 }
 
 /// Whether the canary has shown that a guarded tool cannot be called around the journal, in this boot of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fence {
+pub enum ToolGuard {
     /// Nobody has tried yet in this boot, or a trial came to nothing.
     Untested,
     /// Some worker is trying, until then.
@@ -75,7 +75,7 @@ impl Table {
     }
 
     /// Takes the right to try the fence of this boot; false when it is tried, proven or found broken already.
-    pub async fn hold_canary(
+    pub async fn hold_probe(
         &self,
         id: &JournalId,
         now: Timestamp,
@@ -100,20 +100,20 @@ impl Table {
     }
 
     /// Notes how the trial ended.
-    pub async fn settle_canary(&self, id: &JournalId, holds: bool, until: Timestamp) -> Result<(), TableError> {
+    pub async fn settle_probe(&self, id: &JournalId, holds: bool, until: Timestamp) -> Result<(), TableError> {
         self.end_trial(id, if holds { "proven" } else { "broken" }, until).await
     }
 
     /// Gives the right to try back: the trial came to nothing.
-    pub async fn release_canary(&self, id: &JournalId, now: Timestamp) -> Result<(), TableError> {
+    pub async fn release_probe(&self, id: &JournalId, now: Timestamp) -> Result<(), TableError> {
         self.end_trial(id, "testing", now).await
     }
 
-    async fn end_trial(&self, id: &JournalId, fence: &str, until: Timestamp) -> Result<(), TableError> {
+    async fn end_trial(&self, id: &JournalId, guard: &str, until: Timestamp) -> Result<(), TableError> {
         // The trial was about this boot: the gateway has not been started again meanwhile.
         let condition = Condition::new("fence_boot = :boot")
             .value(":boot", text(&id.boot))
-            .value(":fence", text(fence))
+            .value(":fence", text(guard))
             .value(":until", number(until.millis()));
         self.update(gateway_key(id), "SET fence = :fence, fence_until = :until", condition).await.map(drop)
     }
@@ -150,16 +150,16 @@ fn gateway_key(id: &JournalId) -> (String, String) {
 fn parse_gateway(item: &Item) -> Option<GatewaySeen> {
     let boot = text_of(item, "boot")?.to_owned();
     let until = number_of(item, "fence_until").map(Timestamp::from_millis);
-    let fence = match (text_of(item, "fence_boot") == Some(&boot), text_of(item, "fence"), until) {
-        (true, Some("proven"), _) => Fence::Proven,
-        (true, Some("testing"), Some(until)) => Fence::Testing(until),
-        (true, Some("broken"), Some(until)) => Fence::Broken(until),
-        _ => Fence::Untested,
+    let guard = match (text_of(item, "fence_boot") == Some(&boot), text_of(item, "fence"), until) {
+        (true, Some("proven"), _) => ToolGuard::Proven,
+        (true, Some("testing"), Some(until)) => ToolGuard::Testing(until),
+        (true, Some("broken"), Some(until)) => ToolGuard::Broken(until),
+        _ => ToolGuard::Untested,
     };
     Some(GatewaySeen {
         id: JournalId { journal: text_of(item, "journal")?.to_owned(), boot },
         sequence: u64::try_from(number_of(item, "seq")?).ok()?,
         seen_at: Timestamp::from_millis(number_of(item, "seen_at")?),
-        fence,
+        guard,
     })
 }

@@ -29,7 +29,7 @@ impl Table {
 fn wanted_at(job: &Job) -> Option<Timestamp> {
     match job.state {
         JobState::AwaitingApproval => {
-            let question = job.question().filter(|question| question.approver == Approver::Operator);
+            let question = job.approval_request().filter(|question| question.approver == Approver::Operator);
             question.map(|question| question.expires_at)
         }
         JobState::Failed | JobState::Refused | JobState::Expired | JobState::Unknown => Some(job.updated_at),

@@ -111,17 +111,17 @@ pub fn shard(number: u8) -> String {
 }
 
 /// Prefix of the sort keys of what people and alarms set: one query reads them all.
-pub const LADDER: &str = "LADDER#";
+pub const SERVICE_MODE: &str = "LADDER#";
 /// Sort key of the service's mode.
-pub const LADDER_SERVICE: &str = "LADDER#SERVICE";
+pub const SERVICE_MODE_ALL: &str = "LADDER#SERVICE";
 /// Sort key of the last checkpoint, as the ladder knows it.
-pub const LADDER_CHECKPOINT: &str = "LADDER#CHECKPOINT";
+pub const SERVICE_MODE_CHECKPOINT: &str = "LADDER#CHECKPOINT";
 /// Prefix of the sort keys of the switches of single tools.
-pub const LADDER_TOOLS: &str = "LADDER#TOOL#";
+pub const SERVICE_MODE_TOOLS: &str = "LADDER#TOOL#";
 
 /// Sort key of the switch of a tool.
 pub fn tool_switch(tool: &str) -> String {
-    format!("{LADDER_TOOLS}{tool}")
+    format!("{SERVICE_MODE_TOOLS}{tool}")
 }
 
 /// Partition of the chain of what operators did.

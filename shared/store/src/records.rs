@@ -114,10 +114,10 @@ impl Table {
 
     /// What was, or is, asked about a job, for its view; the payload is read only if something was.
     pub async fn approval_of(&self, job: &Job, catalogue: &Catalogue) -> Result<Option<ApprovalView>, TableError> {
-        if job.question().is_none() {
+        if job.approval_request().is_none() {
             return Ok(None);
         }
-        let Some((place, _)) = job.asked() else { return Ok(None) };
+        let Some((place, _)) = job.approval_request_at() else { return Ok(None) };
         let work = self.work_of(job, place).await?;
         Ok(ApprovalView::of(job, work.as_ref(), catalogue))
     }

@@ -36,7 +36,7 @@ impl Table {
                 .query()
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":pk", text(keys::CONTROL))
-                .expression_attribute_values(":prefix", text(keys::LADDER))
+                .expression_attribute_values(":prefix", text(keys::SERVICE_MODE))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
             let answer = self.ask(query).await?;
@@ -52,7 +52,7 @@ impl Table {
 
     /// Sets the service's mode, as record `seq` of the operator chain says.
     pub async fn set_mode(&self, seq: u64, setting: &Setting) -> Result<Applied, TableError> {
-        let key = || (keys::CONTROL.to_owned(), keys::LADDER_SERVICE.to_owned());
+        let key = || (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
         // No mode was set yet, or it was recorded before this one.
         let condition = Condition::new("attribute_not_exists(seq) OR seq < :seq");
         let old = match self.update(key(), SET, with(condition, seq, setting)).await? {
@@ -91,7 +91,7 @@ impl Table {
         for (name, mode) in higher {
             condition = condition.value(name, text(mode.name()));
         }
-        let key = (keys::CONTROL.to_owned(), keys::LADDER_SERVICE.to_owned());
+        let key = (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
         Ok(applied(&self.update(key, SET, condition).await?, "seq", seq))
     }
 
@@ -116,7 +116,7 @@ impl Table {
     pub async fn note_checkpoint(&self, seen: CheckpointSeen) -> Result<(), TableError> {
         let mut item = Item::from([
             ("pk".to_owned(), text(keys::CONTROL)),
-            ("sk".to_owned(), text(keys::LADDER_CHECKPOINT)),
+            ("sk".to_owned(), text(keys::SERVICE_MODE_CHECKPOINT)),
             ("seq".to_owned(), number(seen.seq)),
             ("signed_at".to_owned(), number(seen.signed_at.millis())),
         ]);
@@ -164,11 +164,11 @@ fn applied(written: &Result<Item, Option<Item>>, place: &str, seq: u64) -> Appli
 
 fn read(controls: &mut Controls, item: &Item) -> Result<(), TableError> {
     let sk = text_of(item, "sk").ok_or(MALFORMED)?;
-    if sk == keys::LADDER_SERVICE {
+    if sk == keys::SERVICE_MODE_ALL {
         controls.service = setting(item)?.ok_or(MALFORMED)?;
-    } else if sk == keys::LADDER_CHECKPOINT {
+    } else if sk == keys::SERVICE_MODE_CHECKPOINT {
         controls.checkpoint = Some(checkpoint(item).ok_or(MALFORMED)?);
-    } else if let Some(tool) = sk.strip_prefix(keys::LADDER_TOOLS) {
+    } else if let Some(tool) = sk.strip_prefix(keys::SERVICE_MODE_TOOLS) {
         let opened_until = number_of(item, "opened_until").map(Timestamp::from_millis);
         controls.tools.insert(tool.to_owned(), ToolSwitch { setting: setting(item)?, opened_until });
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     ids::DigestKey,
-    job::approval::{self, Bound, Standing},
+    job::approval::{self, ApprovalCheck, Bound},
 };
 use integration_tests::{App, events};
 use serde_json::json;
@@ -92,7 +92,7 @@ async fn an_operator_does_not_decide_for_the_user() {
     let alice = app.login("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let made = app.operator_decides(&alice, &id, true).await;
-    assert!(matches!(made, DecisionMade::Stands(Standing::OtherApprover, ..)), "{made:?}");
+    assert!(matches!(made, DecisionMade::Stands(ApprovalCheck::OtherApprover, ..)), "{made:?}");
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
     app.stop().await;
 }
@@ -157,9 +157,9 @@ async fn a_lost_bell_of_a_question_is_rung_by_the_sweeper() {
     let id = pay(&app, &alice, COFFEES).await;
     app.faults.none();
     app.advance(Duration::from_secs(659)).await;
-    assert_eq!(app.sweep().await.rung, 0, "a question has its time, and a minute for its bell");
+    assert_eq!(app.sweep().await.woken, 0, "a question has its time, and a minute for its bell");
     app.advance(Duration::from_secs(1)).await;
-    assert_eq!(app.sweep().await.rung, 1);
+    assert_eq!(app.sweep().await.woken, 1);
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "expired");
     app.stop().await;
@@ -169,7 +169,7 @@ async fn a_lost_bell_of_a_question_is_rung_by_the_sweeper() {
 async fn a_question_never_outlives_the_time_to_start() {
     let app = App::start().await;
     let alice = app.login("alice").await;
-    let (id, soon) = (app.new_id(), app.functions.world.now().plus(Duration::from_secs(30)));
+    let (id, soon) = (app.new_id(), app.functions.runtime.now().plus(Duration::from_secs(30)));
     let body = json!({ "tool": "ledger_pay", "arguments": payment(COFFEES), "not_after": soon.to_string() });
     let reply = alice.submit_body(&id, &body).await;
     assert_eq!((reply.status.as_u16(), &reply.body["approval"]["expires_at"]), (202, &json!(soon.to_string())));

@@ -105,7 +105,7 @@ async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
     assert_eq!(alice.job(&id).await["status"], "queued", "the yes holds");
     assert!(!app.deliver().await, "nothing was rung");
     app.advance(Duration::from_secs(61)).await;
-    assert_eq!(app.sweep().await.rung, 1);
+    assert_eq!(app.sweep().await.woken, 1);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(payments(&app, &id).len(), 1);
     app.stop().await;
@@ -211,7 +211,7 @@ async fn whatever_an_operator_looks_for_is_pointed_at() {
     let id = pay(&app, &alice, DEAR).await;
     let asked = app.stored(&alice, &id).await;
     let support_code = alice.job(&id).await["support_code"].as_str().unwrap().to_owned();
-    let expires_at = asked.question().unwrap().expires_at.millis();
+    let expires_at = asked.approval_request().unwrap().expires_at.millis();
     assert_eq!(pointers(&app, "awaiting_approval").await, [format!("{expires_at:015}#{support_code}")]);
     app.operator_decides(&alice, &id, false).await;
     let refused = app.stored(&alice, &id).await;

@@ -7,8 +7,8 @@ mod answers;
 mod attacks;
 mod changes;
 mod faults;
-mod ladder;
 mod races;
+mod service_mode;
 
 /// Up to 500 the user decides.
 const COFFEES: u64 = 120;

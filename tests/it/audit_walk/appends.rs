@@ -10,12 +10,12 @@ use integration_tests::{App, Fault};
 use local::audit::{self as walk, Scope, Source, Verification};
 use platform::runtime::Clock;
 
-use super::{closed, operator, world};
+use super::{closed, operator, runtime};
 
 #[tokio::test]
 async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_sees_a_broken_chain() {
     let app = App::start().await;
-    let world = &world(&app);
+    let runtime = &runtime(&app);
     let config = app.deployment.sweep().table;
     let faulty = &store::Table::new(config.aws.dynamodb(), config.table, config.retention);
     for fault in [Fault::LostAfter, Fault::Twice, Fault::Late, Fault::LostBefore].repeat(3) {
@@ -26,7 +26,7 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
         });
         let before = app.table.chain_head(ChainName::Operators).await.unwrap().length;
         let append =
-            async |n: u64| faulty.append_operator(world, operator(), closed(&n.to_string()), "p").await.unwrap();
+            async |n: u64| faulty.append_operator(runtime, operator(), closed(&n.to_string()), "p").await.unwrap();
         let reader = async {
             for _ in 0..5 {
                 let asked = Verification {

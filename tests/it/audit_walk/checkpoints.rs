@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{audit::AuditHead, ids::Digest, json::canonical};
-use platform::runtime::{Clock, World};
+use platform::runtime::{Clock, Runtime};
 use serde_json::{Value, json};
 
-use super::{Signed, head_of, record, text, with, world};
+use super::{Signed, head_of, record, runtime, text, with};
 
 #[tokio::test]
 async fn a_chain_that_was_cut_or_written_anew_fits_in_itself_and_not_the_checkpoints() {
@@ -87,13 +87,13 @@ async fn a_checkpoint_that_is_changed_removed_moved_or_strangely_signed_is_named
     // Somebody who can write the table and the directory, and has no key, signs everything anew.
     let mut secrets: Value = serde_json::from_slice(&std::fs::read(&signed.app.secrets_file).unwrap()).unwrap();
     let ours = secrets.clone();
-    let key = local::secrets::session_key(&World::system()).unwrap();
+    let key = local::secrets::session_key(&Runtime::system()).unwrap();
     secrets["checkpoints"] = json!({ "active": key["kid"], "keys": [key] });
     let trusted = signed.key();
     std::fs::write(&signed.app.secrets_file, secrets.to_string()).unwrap();
     let mut config = signed.app.deployment.sweep();
     config.checkpoint_every = Duration::ZERO;
-    let forger = sweep::Sweep::new(config, world(&signed.app)).unwrap();
+    let forger = sweep::Sweep::new(config, runtime(&signed.app)).unwrap();
     forger.run(signed.app.clock.now().plus(Duration::from_secs(30))).await.unwrap();
     std::fs::write(&signed.app.secrets_file, ours.to_string()).unwrap();
     assert_eq!(signed.key(), trusted);

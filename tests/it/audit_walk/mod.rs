@@ -10,7 +10,7 @@ use domain::{
 };
 use integration_tests::{App, Client};
 use local::audit::{self as walk, Report, Scope, Source, Verification};
-use platform::runtime::{Clock, System, World};
+use platform::runtime::{Clock, Runtime, System};
 use serde_json::{Value, json};
 
 mod appends;
@@ -24,8 +24,8 @@ fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-fn world(app: &App) -> World {
-    World::new(Arc::new(app.clock.clone()), Arc::new(System))
+fn runtime(app: &App) -> Runtime {
+    Runtime::new(Arc::new(app.clock.clone()), Arc::new(System))
 }
 
 fn closed(reason: &str) -> OperatorEvent {
@@ -59,8 +59,8 @@ impl Signed {
             app.run(&alice, "ledger_append", json!({"note":"n"})).await["request_id"].as_str().unwrap().to_owned();
         app.run(&bob, "ledger_read", json!({})).await;
         for code in ["policy_denied", "mode_read_only", "mode_closed"] {
-            app.table.append_refusal(&world(&app), user, refusal(code), "p").await.unwrap();
-            app.table.append_operator(&world(&app), operator(), closed(code), "p").await.unwrap();
+            app.table.append_refusal(&runtime(&app), user, refusal(code), "p").await.unwrap();
+            app.table.append_operator(&runtime(&app), operator(), closed(code), "p").await.unwrap();
         }
         app.advance(Duration::from_secs(300)).await;
         app.sweep().await;

@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::world;
+use super::runtime;
 
 /// A small S3: objects by path, and what it answers instead of obeying.
 #[derive(Clone, Default)]
@@ -142,7 +142,7 @@ async fn with_bucket() -> (App, Bucket) {
     let mut config = app.deployment.sweep();
     config.table.aws.s3_endpoint = Some(bucket.start().await);
     config.checkpoints_to = CheckpointTarget::Bucket("proofs".to_owned());
-    app.sweep = sweep::Sweep::new(config, app.metrics.metered(world(&app))).unwrap();
+    app.sweep = sweep::Sweep::new(config, app.metrics.metered(runtime(&app))).unwrap();
     (app, bucket)
 }
 

@@ -13,7 +13,7 @@ use domain::limits::Rate;
 use integration_tests::{App, Client, Contract, Fault, Reply, Setup};
 use platform::config::EdgeAuthConfig;
 
-use super::{in_line, kept};
+use super::{kept, queued};
 use crate::workflows::say_in;
 
 const CAP: usize = 3;
@@ -119,7 +119,7 @@ async fn of_many_that_begin_at_once_as_many_begin_as_may_be() {
     app.faults.none();
     assert_eq!(begun.len(), CAP, "{begun:?}");
     for name in begun {
-        assert_eq!(in_line(&app, &alice, &name).await.len(), 2, "both turns of it: {name}");
+        assert_eq!(queued(&app, &alice, &name).await.len(), 2, "both turns of it: {name}");
     }
     app.stop().await;
 }

@@ -7,7 +7,7 @@ use domain::{
 use integration_tests::{App, Client, Contract, Fault, Reply, Setup};
 use serde_json::{Value, json};
 
-use super::{in_line, kept, unlimited};
+use super::{kept, queued, unlimited};
 use crate::workflows::say_in;
 
 const ROUTE: &str = "/v1/conversations/{conversation}";
@@ -39,7 +39,7 @@ async fn a_conversation_is_deleted_by_a_job_behind_the_turns_before_it() {
     assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &json!("queued")), "{}", reply.body);
     let ending = id_of(&reply);
     assert_eq!(reply.header("location"), format!("/v1/jobs/{ending}"));
-    assert_eq!(in_line(&app, &alice, "trip").await, [turn.clone(), ending.clone()]);
+    assert_eq!(queued(&app, &alice, "trip").await, [turn.clone(), ending.clone()]);
     let job = app.stored(&alice, &ending).await;
     let [step] = &job.steps[..] else { panic!("{job:?}") };
     assert_eq!((step.kind, step.tool.as_str(), job.state), (StepKind::End, "main", JobState::Queued));
@@ -94,7 +94,7 @@ async fn of_many_that_delete_at_once_one_job_comes() {
     app.faults.none();
     assert_eq!(ids.len(), 1, "{ids:?}");
     let jobs = alice.get("/v1/jobs").await.body["jobs"].as_array().unwrap().len();
-    assert_eq!((jobs, in_line(&app, &alice, "trip").await.len()), (2, 2), "the turn, and its end");
+    assert_eq!((jobs, queued(&app, &alice, "trip").await.len()), (2, 2), "the turn, and its end");
     app.stop().await;
 }
 
@@ -113,7 +113,7 @@ async fn a_deletion_that_was_cut_short_is_taken_up_again() {
         app.faults.none();
         let reply = delete(&alice, "trip").await;
         assert_eq!(reply.status, 202, "{dies_at}: {}", reply.body);
-        assert_eq!(in_line(&app, &alice, "trip").await, [turn, id_of(&reply)], "{dies_at}");
+        assert_eq!(queued(&app, &alice, "trip").await, [turn, id_of(&reply)], "{dies_at}");
         assert_eq!(kept(&app, &alice, "trip").await.unwrap().ended_by.unwrap().to_string(), id_of(&reply));
         let jobs = alice.get("/v1/jobs").await.body["jobs"].as_array().unwrap().len();
         assert_eq!(jobs, 2, "{dies_at}");
@@ -133,13 +133,13 @@ async fn a_deletion_that_was_taken_back_leaves_the_conversation_as_it_was_and_ca
     says(&app, &alice).await;
     let first = id_of(&delete(&alice, "trip").await);
     assert_eq!(alice.cancel(&first).await.status, 200);
-    assert_eq!(in_line(&app, &alice, "trip").await.len(), 1, "the turn is still there");
+    assert_eq!(queued(&app, &alice, "trip").await.len(), 1, "the turn is still there");
     says(&app, &alice).await;
     let reply = delete(&alice, "trip").await;
     let second = id_of(&reply);
     assert_eq!(reply.status, 202);
     assert_ne!(first, second);
-    assert_eq!(in_line(&app, &alice, "trip").await.last(), Some(&second));
+    assert_eq!(queued(&app, &alice, "trip").await.last(), Some(&second));
     assert_eq!(id_of(&delete(&alice, "trip").await), second);
     app.stop().await;
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::{App, Client, Fault};
 use serde_json::Value;
 
-use super::{in_line, kept, unlimited};
+use super::{kept, queued, unlimited};
 use crate::workflows::say_in;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -108,7 +108,7 @@ async fn whatever_a_deletion_ends_as_the_conversation_can_be_used_again() {
             let ended_by = kept(&app, &alice, "trip").await.unwrap().ended_by;
             assert_eq!(ended_by.is_some(), untold, "{story}");
             let turn = says(&app, &alice).await;
-            assert_eq!(in_line(&app, &alice, "trip").await, std::slice::from_ref(&turn), "{story}");
+            assert_eq!(queued(&app, &alice, "trip").await, std::slice::from_ref(&turn), "{story}");
             assert_eq!(kept(&app, &alice, "trip").await.unwrap().ended_by, None, "{story}");
             assert_eq!(app.finish(&alice, &turn).await["status"], "succeeded", "{story}");
             let again = delete(&alice).await;
@@ -127,7 +127,7 @@ async fn a_late_bell_of_a_deletion_that_came_to_nothing_opens_the_conversation()
         let (mut app, mut alice) = begun().await;
         let id = end(&mut app, &mut alice, how, true).await;
         assert!(kept(&app, &alice, "trip").await.unwrap().ended_by.is_some(), "{how:?}");
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
         while app.deliver().await {}
         assert_eq!(kept(&app, &alice, "trip").await.unwrap().ended_by, None, "{how:?}");
         assert_eq!(verdict(&alice.job(&id).await), expected, "{how:?}");
@@ -182,7 +182,7 @@ async fn a_deletion_that_was_never_recorded_stops_nobody_after_a_minute() {
     assert!(refused(&app, &alice).await, "it may be on its way");
     app.advance(Duration::from_secs(1)).await;
     let turn = says(&app, &alice).await;
-    assert_eq!(in_line(&app, &alice, "trip").await, std::slice::from_ref(&turn));
+    assert_eq!(queued(&app, &alice, "trip").await, std::slice::from_ref(&turn));
     assert_eq!(app.finish(&alice, &turn).await["status"], "succeeded");
     let again = delete(&alice).await;
     assert_ne!(again, noted, "whoever stopped waiting for a job does not meet it later");
@@ -199,7 +199,7 @@ async fn a_deletion_that_was_never_recorded_is_asked_for_again_at_any_time() {
         app.advance(Duration::from_secs(seconds)).await;
         let again = delete(&alice).await;
         assert_eq!(again == noted, seconds < 30, "{seconds}");
-        assert_eq!(in_line(&app, &alice, "trip").await, std::slice::from_ref(&again), "{seconds}");
+        assert_eq!(queued(&app, &alice, "trip").await, std::slice::from_ref(&again), "{seconds}");
         assert_eq!(app.finish(&alice, &again).await["status"], "succeeded", "{seconds}");
         assert_eq!(kept(&app, &alice, "trip").await, None, "{seconds}");
         app.stop().await;
@@ -211,15 +211,15 @@ async fn a_deletion_that_was_never_recorded_is_asked_for_again_at_any_time() {
 async fn a_turn_that_finds_a_deletion_runs_when_that_came_to_nothing_and_is_refused_while_it_is_to_come() {
     for taken_back in [true, false] {
         let (mut app, alice) = begun().await;
-        let no_line =
+        let no_queue =
             |operation: &str, sk: &str| (operation == "PutItem" && sk == "C#trip").then_some(Fault::LostBefore);
-        app.faults.plan_items(no_line);
+        app.faults.plan_items(no_queue);
         let turn = says(&app, &alice).await;
         app.faults.none();
         app.gateway().drain(true).await;
         let ending = delete(&alice).await;
         if taken_back {
-            app.faults.plan_items(no_line);
+            app.faults.plan_items(no_queue);
             assert_eq!(alice.cancel(&ending).await.status, 200);
             app.faults.none();
         }

@@ -9,8 +9,8 @@ mod cap;
 mod count;
 mod deletion;
 mod endings;
-mod line;
 mod own;
+mod queue;
 
 /// Without a limit that matters but that of the line.
 async fn unlimited() -> App {
@@ -27,7 +27,7 @@ async fn kept(app: &App, client: &Client, name: &str) -> Option<Conversation> {
 }
 
 /// Who stands in its line.
-async fn in_line(app: &App, client: &Client, name: &str) -> Vec<String> {
+async fn queued(app: &App, client: &Client, name: &str) -> Vec<String> {
     let kept = kept(app, client, name).await;
-    kept.map(|kept| kept.line.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    kept.map(|kept| kept.queue.iter().map(ToString::to_string).collect()).unwrap_or_default()
 }

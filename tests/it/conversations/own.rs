@@ -3,7 +3,7 @@
 use domain::conversation::{TurnPlace, session_key};
 use serde_json::json;
 
-use super::{in_line, kept, unlimited};
+use super::{kept, queued, unlimited};
 use crate::workflows::say_in;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn two_users_conversations_of_one_name_have_nothing_in_common() {
         }
     }
     for (user, own) in [&alice, &bob].into_iter().zip(&own) {
-        assert_eq!(in_line(&app, user, "trip").await, [same.clone(), own.clone()]);
+        assert_eq!(queued(&app, user, "trip").await, [same.clone(), own.clone()]);
         assert_eq!(kept(&app, user, "trip").await.unwrap().jobs, 2);
     }
     let trip = "trip".parse().unwrap();

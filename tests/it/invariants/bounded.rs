@@ -58,8 +58,8 @@ async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
     })
     .await;
     let mut config = app.deployment.sweep();
-    config.rings_per_run = 2;
-    app.sweep = sweep::Sweep::new(config, app.functions.world.clone()).unwrap();
+    config.wakes_per_run = 2;
+    app.sweep = sweep::Sweep::new(config, app.functions.runtime.clone()).unwrap();
     let alice = app.login("alice").await;
     for _ in 0..8 {
         assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
@@ -67,9 +67,9 @@ async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
     drop(app.receive().await);
     app.clock.advance(AFTER_A_CRASH);
     for _ in 0..4 {
-        assert_eq!(app.sweep().await.rung, 2);
+        assert_eq!(app.sweep().await.woken, 2);
     }
-    assert_eq!(app.sweep().await.rung, 0, "each was rung once");
+    assert_eq!(app.sweep().await.woken, 0, "each was rung once");
     app.stop().await;
 }
 

@@ -18,7 +18,7 @@ async fn taken_over(app: &mut App) -> (Client, String, domain::job::Job, domain:
     claim_and_die(app).await;
     let first = app.stored(&alice, &id).await;
     app.advance(AFTER_A_CRASH).await;
-    app.ring(&alice, &id).await;
+    app.wake(&alice, &id).await;
     claim_and_die(app).await;
     let second = app.stored(&alice, &id).await;
     assert_eq!((first.state, second.state), (JobState::Running, JobState::Running));
@@ -48,14 +48,15 @@ async fn a_worker_that_lost_its_lease_changes_nothing_when_its_answer_comes_at_l
     let before = app.gateway().counts().await[INVOKE].clone();
     let messages = app.receive().await;
     let (slow, deadline) = (app.worker.clone(), app.clock.now().plus(Duration::from_secs(30)));
-    let slow = tokio::spawn(async move { slow.handle_batch(local::poller::event(&messages), deadline).await });
+    let slow =
+        tokio::spawn(async move { slow.handle_batch(local::emulation::poller::event(&messages), deadline).await });
     while app.gateway().counts().await[INVOKE] == before {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // It waits for the gateway, its lease runs out, and another worker claims the job.
     app.advance(AFTER_A_CRASH).await;
     app.new_worker(None);
-    app.ring(&alice, &id).await;
+    app.wake(&alice, &id).await;
     claim_and_die(&mut app).await;
     let held = app.stored(&alice, &id).await;
     assert_eq!(held.state, JobState::Running);

@@ -38,7 +38,8 @@ async fn a_cancel_that_arrives_before_the_intent_stops_the_call() {
     let messages = app.receive().await;
     app.faults.plan(|_, _| Some(Fault::Late));
     let (worker, deadline) = (app.worker.clone(), app.clock.now().plus(Duration::from_secs(30)));
-    let worker = tokio::spawn(async move { worker.handle_batch(local::poller::event(&messages), deadline).await });
+    let worker =
+        tokio::spawn(async move { worker.handle_batch(local::emulation::poller::event(&messages), deadline).await });
     let claimed = loop {
         let job = app.stored(&alice, &id).await;
         if job.state == JobState::Running {

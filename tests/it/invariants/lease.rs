@@ -19,12 +19,12 @@ async fn a_worker_that_still_has_time_is_not_replaced() {
     // The function's deadline is 30 s; until then, and a little longer, nobody knows that it is dead.
     for seconds in [15, 15, 3] {
         app.advance(Duration::from_secs(seconds)).await;
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
         app.deliver().await;
         assert_eq!(app.stored(&alice, &id).await, held);
     }
     app.advance(Duration::from_secs(3)).await;
-    app.ring(&alice, &id).await;
+    app.wake(&alice, &id).await;
     app.deliver().await;
     assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1));
     app.stop().await;
@@ -41,7 +41,7 @@ async fn a_call_ends_before_the_function_must() {
     let messages = app.receive().await;
     let began = std::time::Instant::now();
     let deadline = app.clock.now().plus(Duration::from_secs(14));
-    let done = app.worker.handle_batch(local::poller::event(&messages), deadline).await;
+    let done = app.worker.handle_batch(local::emulation::poller::event(&messages), deadline).await;
     // With room for a slow machine, and far less than the 30 s that the tool may take.
     assert!(began.elapsed() < Duration::from_secs(22), "the function has 14 s: {:?}", began.elapsed());
     assert!(done.batch_item_failures.is_empty());

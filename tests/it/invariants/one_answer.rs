@@ -26,7 +26,7 @@ async fn what_is_learnt_of_an_unknown_job_changes_nothing_else_of_it() {
             app.gateway().restart().await;
         }
         app.advance(Duration::from_secs(3600)).await;
-        assert_eq!(app.sweep().await.rung, 1);
+        assert_eq!(app.sweep().await.woken, 1);
         while app.deliver().await {}
     }
     let alice = app.login("alice").await;

@@ -27,7 +27,7 @@ async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot
     assert_eq!((&job["status"], app.effects(&id)), (&json!("unknown"), 1), "{job}");
     // Nor does that journal's word that it never had the call count for anything.
     app.advance(Duration::from_secs(3600)).await;
-    assert_eq!(app.sweep().await.rung, 1);
+    assert_eq!(app.sweep().await.woken, 1);
     while app.deliver().await {}
     let alice = app.login("alice").await;
     assert!(alice.job(&id).await.get("resolution").is_none(), "it ran, and that is not denied");
@@ -82,7 +82,8 @@ async fn a_gateway_that_died_under_a_call_and_then_refuses_another_denies_nothin
     let before = app.gateway().counts().await["/tools/invoke"].clone();
     let messages = app.receive().await;
     let (worker, deadline) = (app.worker.clone(), app.clock.now().plus(Duration::from_secs(30)));
-    let worker = tokio::spawn(async move { worker.handle_batch(local::poller::event(&messages), deadline).await });
+    let worker =
+        tokio::spawn(async move { worker.handle_batch(local::emulation::poller::event(&messages), deadline).await });
     while app.gateway().counts().await["/tools/invoke"] == before {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -75,10 +75,10 @@ async fn what_cannot_be_read_rung_or_recorded_is_counted() {
     // A bell at the edge, and one of the sweep.
     app.faults.plan(|operation, _| operation.starts_with("SendMessage").then_some(Fault::LostBefore));
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
-    assert_eq!(count(&app, Metric::RingFailures), 1.0);
+    assert_eq!(count(&app, Metric::WakeUpFailures), 1.0);
     app.advance(AFTER_A_CRASH).await;
     app.sweep().await;
-    assert_eq!((count(&app, Metric::RingFailures), count(&app, Metric::SweepFailures)), (2.0, 1.0));
+    assert_eq!((count(&app, Metric::WakeUpFailures), count(&app, Metric::SweepFailures)), (2.0, 1.0));
     app.faults.none();
     // The record of an acceptance, of an intent, of a cancel.
     let no_audit = |operation: &str, key: &str| {
@@ -88,7 +88,7 @@ async fn what_cannot_be_read_rung_or_recorded_is_counted() {
     app.faults.plan_items(no_audit);
     assert_eq!(alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await.status, 503);
     assert_eq!(count(&app, Metric::AuditWriteFailures), 1.0);
-    app.ring(&alice, &id).await;
+    app.wake(&alice, &id).await;
     app.deliver().await;
     assert_eq!(count(&app, Metric::AuditWriteFailures), 2.0);
     app.faults.none();
@@ -114,17 +114,17 @@ async fn what_is_overdue_is_so_until_a_worker_takes_it_on_however_rarely_it_is_r
         (1.0, 0.0, 0.0)
     );
     // Nobody hears the bells.
-    let mut rung = 0;
+    let mut woken = 0;
     for minutes in 1..=7_u32 {
         app.receive().await;
         app.advance(Duration::from_secs(60)).await;
-        rung += app.sweep().await.rung;
+        woken += app.sweep().await.woken;
         assert_eq!((last(&app, Metric::OpenJobs), last(&app, Metric::OverdueJobs)), (1.0, 1.0), "minute {minutes}");
         let age = last(&app, Metric::OverdueAge);
         assert!((f64::from(minutes * 60)..f64::from(minutes * 60 + 30)).contains(&age), "minute {minutes}: {age}");
     }
-    assert!(rung < 7, "it was not rung each time");
-    app.ring(&alice, &id).await;
+    assert!(woken < 7, "it was not rung each time");
+    app.wake(&alice, &id).await;
     app.finish(&alice, &id).await;
     app.sweep().await;
     assert_eq!(
@@ -166,7 +166,7 @@ async fn a_sweep_tells_how_old_the_newest_checkpoint_outside_is_and_whether_one_
     assert!(app.metrics.values(Metric::CheckpointAge, &[])[0] < 5.0);
     std::fs::remove_file(&app.secrets_file).unwrap();
     // The key that was read stays in use; a sweeper that has just started has none.
-    app.sweep = sweep::Sweep::new(app.deployment.sweep(), app.functions.world.clone()).unwrap();
+    app.sweep = sweep::Sweep::new(app.deployment.sweep(), app.functions.runtime.clone()).unwrap();
     app.advance(Duration::from_secs(301)).await;
     app.sweep().await;
     assert!(app.metrics.values(Metric::CheckpointAge, &[])[1] > 300.0);

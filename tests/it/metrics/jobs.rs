@@ -38,10 +38,10 @@ async fn a_job_counts_once_however_often_it_is_submitted_and_rung() {
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
     for _ in 0..3 {
         assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 200);
-        app.ring(&alice, &id).await;
+        app.wake(&alice, &id).await;
     }
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    app.ring(&alice, &id).await;
+    app.wake(&alice, &id).await;
     while app.deliver().await {}
     assert_eq!((count(&app, Metric::JobsAccepted), count(&app, Metric::JobsReplayed)), (1.0, 3.0));
     assert_eq!(app.metrics.values(Metric::JobsFinished, &state("succeeded")), [1.0]);
@@ -139,7 +139,7 @@ async fn two_workers_that_race_lose_one_lease_and_finish_one_job() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
-    app.ring(&alice, &id).await;
+    app.wake(&alice, &id).await;
     // Both have read the job before either has claimed it.
     app.faults.plan(|operation, _| (operation == "PutItem").then_some(Fault::Late));
     app.deliver().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::limits::Rate;
 use integration_tests::{App, Client, Setup, mini_gateway::checkout};
-use local::service::{Options, Service};
+use local::host::service::{Options, Service};
 use platform::metrics::{Dimension, Metric};
 use serde_json::Value;
 

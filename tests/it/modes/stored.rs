@@ -16,8 +16,8 @@ use domain::{
     ids::{OperatorId, Timestamp},
 };
 use integration_tests::{App, Fault, Setup};
-use local::begin::begin;
-use platform::runtime::{Clock, System, World};
+use local::host::initial_mode::begin;
+use platform::runtime::{Clock, Runtime, System};
 use serde_json::{Value, json};
 use service::{
     change_mode::{self, Change},
@@ -26,8 +26,8 @@ use service::{
 use store::{Applied, Table};
 use tokio::task::JoinSet;
 
-fn world(app: &App) -> World {
-    World::new(Arc::new(app.clock.clone()), Arc::new(System))
+fn runtime(app: &App) -> Runtime {
+    Runtime::new(Arc::new(app.clock.clone()), Arc::new(System))
 }
 
 /// The table, with the app's faults.
@@ -46,7 +46,7 @@ fn setting(app: &App, mode: Mode, by: &str) -> Setting {
 #[tokio::test]
 async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
     let app = App::start().await;
-    let world = world(&app);
+    let runtime = runtime(&app);
     // Some of the items are written late, so that later records come first.
     let table = faulty(&app);
     for round in 0..5_u8 {
@@ -57,11 +57,11 @@ async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
         });
         let mut changes = JoinSet::new();
         for (n, mode) in (0..8).zip(Mode::ALL.into_iter().cycle()) {
-            let (table, world) = (table.clone(), world.clone());
+            let (table, runtime) = (table.clone(), runtime.clone());
             changes.spawn(async move {
                 let actor = OperatorActor::Operator(OperatorId::from_random([n; 16]));
                 let change = Change::mode(mode, Reason::parse(&format!("change {n}")).unwrap());
-                change_mode::change(&table, &world, actor, &change, "p").await.unwrap()
+                change_mode::change(&table, &runtime, actor, &change, "p").await.unwrap()
             });
         }
         let applied = changes.join_all().await;
@@ -100,14 +100,14 @@ async fn an_operator_and_an_alarm_that_cross_leave_the_weaker_mode() {
 #[tokio::test]
 async fn a_new_table_begins_in_full_and_an_old_one_keeps_what_it_says() {
     let app = App::with(Setup { mode: None, ..Setup::default() }).await;
-    let world = world(&app);
-    let old = begin(&app.table, &world, false).await.unwrap();
+    let runtime = runtime(&app);
+    let old = begin(&app.table, &runtime, false).await.unwrap();
     assert!(!old.is_set() && !set(&app).await.is_set(), "nothing is written to an old table");
-    let new = begin(&app.table, &world, true).await.unwrap();
+    let new = begin(&app.table, &runtime, true).await.unwrap();
     assert_eq!((new.service.mode, new.service.by.as_str()), (Mode::Full, "command"));
     app.mode(Mode::Closed).await;
     for is_new in [false, true] {
-        assert_eq!(begin(&app.table, &world, is_new).await.unwrap().service.mode, Mode::Closed, "{is_new}");
+        assert_eq!(begin(&app.table, &runtime, is_new).await.unwrap().service.mode, Mode::Closed, "{is_new}");
     }
     let records = app.table.operator_chain(0, 10).await.unwrap().records;
     assert_eq!(records.len(), 2, "the beginning is recorded, once");
@@ -138,19 +138,19 @@ async fn a_checkpoint_never_moves_back() {
 async fn a_mode_of_a_name_that_nobody_knows_is_unreadable() {
     let app = App::start().await;
     let cache = ControlsCache::new("test", Duration::ZERO);
-    let world = world(&app);
+    let runtime = runtime(&app);
     app.switch_tool("ledger_append", Mode::Full).await;
     app.checkpoint(true).await;
-    assert_eq!(cache.get(&app.table, &world).await.service.mode, Mode::Full);
+    assert_eq!(cache.get(&app.table, &runtime).await.service.mode, Mode::Full);
     for (key, name) in [("SERVICE", "mode"), ("TOOL#ledger_append", "mode"), ("CHECKPOINT", "signed_at")] {
         let before = spoil(&app, &format!("LADDER#{key}"), name).await;
         app.clock.advance(controls::MAX_AGE);
-        let seen = cache.get(&app.table, &world).await;
+        let seen = cache.get(&app.table, &runtime).await;
         assert_eq!((seen.service.mode, seen.is_set()), (Mode::ReadOnly, false), "{key}");
         let put = app.aws.dynamodb().put_item().table_name(&app.deployment.backend.table);
         put.set_item(Some(before)).send().await.unwrap();
         app.clock.advance(controls::RETRY_AFTER);
-        assert_eq!(cache.get(&app.table, &world).await.service.mode, Mode::Full, "{key}");
+        assert_eq!(cache.get(&app.table, &runtime).await.service.mode, Mode::Full, "{key}");
     }
     app.stop().await;
 }
@@ -178,12 +178,12 @@ impl Clock for Still {
 async fn what_is_set_is_used_for_five_seconds_and_not_a_moment_longer() {
     let app = App::start().await;
     let still = Arc::new(Still(AtomicI64::new(app.clock.now().millis())));
-    let world = World::new(still.clone(), Arc::new(System));
+    let runtime = Runtime::new(still.clone(), Arc::new(System));
     let table = faulty(&app);
     let cache = ControlsCache::new("test", Duration::ZERO);
     let after = async |millis: i64| {
         still.0.fetch_add(millis, Ordering::SeqCst);
-        cache.get(&table, &world).await.service.mode
+        cache.get(&table, &runtime).await.service.mode
     };
     assert_eq!(after(0).await, Mode::Full);
     app.mode(Mode::Closed).await;
@@ -217,15 +217,15 @@ async fn callers_who_come_at_once_share_one_read() {
     let app = App::start().await;
     let table = faulty(&app);
     let still = Arc::new(Still(AtomicI64::new(app.clock.now().millis())));
-    let world = World::new(still.clone(), Arc::new(System));
+    let runtime = Runtime::new(still.clone(), Arc::new(System));
     let cache = Arc::new(ControlsCache::new("test", Duration::ZERO));
     for (fault, mode) in [(None, Mode::Full), (Some(Fault::Quoted), Mode::ReadOnly)] {
         still.0.fetch_add(5000, Ordering::SeqCst);
         app.faults.plan(move |_, _| fault);
         let mut callers = JoinSet::new();
         for _ in 0..20 {
-            let (cache, table, world) = (cache.clone(), table.clone(), world.clone());
-            callers.spawn(async move { cache.get(&table, &world).await });
+            let (cache, table, runtime) = (cache.clone(), table.clone(), runtime.clone());
+            callers.spawn(async move { cache.get(&table, &runtime).await });
         }
         let seen = callers.join_all().await;
         assert!(seen.iter().all(|controls| controls.service.mode == mode));

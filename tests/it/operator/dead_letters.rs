@@ -10,7 +10,7 @@ async fn bury(app: &App, body: &str) {
     app.aws.sqs().send_message().queue_url(dead).message_body(body).send().await.unwrap();
 }
 
-fn bell(user: &str, id: &str) -> String {
+fn wake_up(user: &str, id: &str) -> String {
     json!({ "user_id": user, "request_id": id }).to_string()
 }
 
@@ -28,7 +28,7 @@ async fn dead_letters_are_listed_and_replayed_and_a_replay_has_one_effect() {
         delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
     }
     for id in [&done, &open, &open] {
-        bury(&app, &bell(&alice.user_id, id)).await;
+        bury(&app, &wake_up(&alice.user_id, id)).await;
     }
     bury(&app, r#"{"my":"secret"}"#).await;
     for _ in 0..2 {

@@ -13,7 +13,7 @@ use operator::Operator;
 use platform::{
     jwks::{AGAIN_AFTER, JwksSource, LAST_GOOD_FOR, MAX_AGE},
     metrics::history::History,
-    runtime::World,
+    runtime::Runtime,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -61,8 +61,8 @@ impl Issuer {
 fn at(app: &mut App, issuer: &Issuer) {
     let config =
         platform::config::OperatorConfig { jwks: JwksSource::parse(&issuer.url).unwrap(), ..app.deployment.operator() };
-    let world: World = app.functions.world.clone();
-    app.functions.operator = Arc::new(Operator::remembering(config, world, History::default()).unwrap());
+    let runtime: Runtime = app.functions.runtime.clone();
+    app.functions.operator = Arc::new(Operator::remembering(config, runtime, History::default()).unwrap());
 }
 
 fn key_set(app: &App) -> String {

@@ -6,7 +6,7 @@ use domain::{
     access::service_mode::{CheckpointSeen, Controls, Mode, Setting, ToolSwitch},
     ids::{Approver, Digest, OperatorId, Timestamp, UserId},
     job::approval::{Approval, DecidedBy, Decision},
-    policy::{Asked, Gate, Policy, PolicyFiles, TalkAsked, TurnGate},
+    policy::{CallQuery, Gate, Policy, PolicyFiles, TurnGate, TurnQuery},
 };
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn controls(case: &Case, tool: &str) -> Controls {
 
 fn gate(policy: &Policy, case: &Case) -> Gate {
     let groups: BTreeSet<String> = case.groups.iter().map(|group| (*group).to_owned()).collect();
-    let asked = Asked {
+    let query = CallQuery {
         user_id: UserId::from_random([case.user; 16]),
         groups: &groups,
         tool: case.tool,
@@ -155,15 +155,15 @@ fn gate(policy: &Policy, case: &Case) -> Gate {
         audited: case.audited,
         now: time(case.now_s),
     };
-    policy.gate(&controls(case, case.tool), &asked).gate
+    policy.gate(&controls(case, case.tool), &query).gate
 }
 
 /// What the service makes of a turn, in the oracle's words.
 pub(super) fn turn(policy: &Policy, case: &Case) -> (&'static str, Vec<String>) {
     let groups: BTreeSet<String> = case.groups.iter().map(|group| (*group).to_owned()).collect();
     let user_id = UserId::from_random([case.user; 16]);
-    let asked = TalkAsked { user_id, groups: &groups, agent: case.agent, now: time(case.now_s) };
-    let gated = policy.gate_turn(&controls(case, "ledger_read"), &asked);
+    let query = TurnQuery { user_id, groups: &groups, agent: case.agent, now: time(case.now_s) };
+    let gated = policy.gate_turn(&controls(case, "ledger_read"), &query);
     let gate = match gated.gate {
         TurnGate::Run => "run",
         TurnGate::WithoutTools => "without_tools",
@@ -193,8 +193,8 @@ pub(super) fn at_the_worker(policy: &Policy, case: &Case) -> &'static str {
         Yes::User => said(true, DecidedBy::User),
         Yes::Operator => said(true, operator),
     };
-    let asked = Approval::asked(Approver::User, Digest::ZERO, time(case.now_s), time(case.now_s + 600));
-    let approval = (case.yes != Yes::NotAsked).then_some(Approval { decision, ..asked });
+    let query = Approval::requested(Approver::User, Digest::ZERO, time(case.now_s), time(case.now_s + 600));
+    let approval = (case.yes != Yes::NotAsked).then_some(Approval { decision, ..query });
     match gate(policy, case) {
         Gate::Run => "send",
         Gate::Ask(need) if approval.is_some_and(|approval| approval.suffices_for(need)) => "send",

@@ -29,7 +29,7 @@ struct Set {
     exported_at_s: Option<i64>,
 }
 
-struct World {
+struct Runtime {
     app: App,
     set: Set,
     /// With the policies that are built in, and with every example beside them.
@@ -37,7 +37,7 @@ struct World {
     workers: [Arc<Worker>; 2],
 }
 
-impl World {
+impl Runtime {
     async fn start() -> Self {
         let edge = |edge: &mut platform::config::EdgeAuthConfig| {
             edge.limits.submissions = Rate::new(Duration::from_millis(1), 1000);
@@ -121,7 +121,7 @@ impl World {
 }
 
 /// One case from login to its end; says what became of it.
-async fn one(world: &mut World, seed: u64) -> String {
+async fn one(runtime: &mut Runtime, seed: u64) -> String {
     let mut dice = Dice::new(!seed);
     let mut case = cases::case(seed);
     // More of what is asked about than chance would give.
@@ -134,14 +134,14 @@ async fn one(world: &mut World, seed: u64) -> String {
     }
     let name = format!("u{seed}");
     if dice.one_in(6) {
-        world.app.advance(Duration::from_secs(3600 * (1 + dice.roll(24)))).await;
+        runtime.app.advance(Duration::from_secs(3600 * (1 + dice.roll(24)))).await;
     }
-    world.change(&mut dice, &case).await;
-    world.app.functions.edge_auth = world.edges[usize::from(case.examples)].clone();
-    let client = world.app.login(&name).await;
-    world.groups(&client, &case.groups).await;
-    let id = world.app.new_id();
-    let seen = world.seen(&case, case.examples, Yes::NotAsked);
+    runtime.change(&mut dice, &case).await;
+    runtime.app.functions.edge_auth = runtime.edges[usize::from(case.examples)].clone();
+    let client = runtime.app.login(&name).await;
+    runtime.groups(&client, &case.groups).await;
+    let id = runtime.app.new_id();
+    let seen = runtime.seen(&case, case.examples, Yes::NotAsked);
     let expected = oracle::at_the_edge(&seen);
     let reply = client.submit(&id, case.tool, cases::arguments(&seen)).await;
     let told = format!("seed {seed}: {seen:?}: {}", reply.body);
@@ -152,13 +152,13 @@ async fn one(world: &mut World, seed: u64) -> String {
         }
         "explain" => {
             assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &Value::from("explained")), "{told}");
-            assert_eq!(world.app.effects(&id), 0, "{told}");
+            assert_eq!(runtime.app.effects(&id), 0, "{told}");
             return "explained at the edge".to_owned();
         }
         "user" | "operator" => {
             assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &"awaiting_approval".into()), "{told}");
             assert_eq!(reply.body["approval"]["approver"], expected, "{told}");
-            match answer(world, &mut dice, &client, (&name, &id), expected).await {
+            match answer(runtime, &mut dice, &client, (&name, &id), expected).await {
                 Yes::Open | Yes::No => return format!("{expected} did not say yes"),
                 yes => yes,
             }
@@ -169,14 +169,14 @@ async fn one(world: &mut World, seed: u64) -> String {
         }
     };
     let groups = if dice.one_in(3) { vec!["members", "newcomers"] } else { case.groups.clone() };
-    world.groups(&client, &groups).await;
-    world.change(&mut dice, &case).await;
+    runtime.groups(&client, &groups).await;
+    runtime.change(&mut dice, &case).await;
     let examples = if dice.one_in(3) { !case.examples } else { case.examples };
-    world.app.worker = world.workers[usize::from(examples)].clone();
-    let seen = world.seen(&Case { groups, ..case }, examples, yes);
+    runtime.app.worker = runtime.workers[usize::from(examples)].clone();
+    let seen = runtime.seen(&Case { groups, ..case }, examples, yes);
     let expected = oracle::at_the_worker(&seen);
-    world.app.deliver().await;
-    let job = world.app.finish(&client, &id).await;
+    runtime.app.deliver().await;
+    let job = runtime.app.finish(&client, &id).await;
     let told = format!("seed {seed}: {seen:?}: {job}");
     let (status, code, effects) = match expected {
         "send" if seen.tool == "ledger_fail" => ("failed", "tool_failed", 1),
@@ -186,13 +186,13 @@ async fn one(world: &mut World, seed: u64) -> String {
     };
     assert_eq!(job["status"], status, "{told}");
     assert_eq!(job["error"]["code"].as_str().unwrap_or_default(), code, "{told}");
-    assert_eq!(world.app.effects(&id), effects, "{told}");
+    assert_eq!(runtime.app.effects(&id), effects, "{told}");
     format!("{expected} at the worker")
 }
 
 /// Somebody says yes, or no, or nothing until it is too late; and nothing runs but after a yes of whom it needs.
 async fn answer(
-    world: &mut World,
+    runtime: &mut Runtime,
     dice: &mut Dice,
     client: &Client,
     (name, id): (&str, &str),
@@ -200,17 +200,17 @@ async fn answer(
 ) -> Yes {
     let operator = need == "operator";
     if operator {
-        assert_eq!(world.app.approve(client, name, id).await.verdict(), (403, "approval_by_operator"));
+        assert_eq!(runtime.app.approve(client, name, id).await.verdict(), (403, "approval_by_operator"));
     }
     match dice.roll(6) {
         0 => {
-            let job = world.app.finish(client, id).await;
-            assert_eq!((&job["status"], world.app.effects(id)), (&"expired".into(), 0), "{id}: {job}");
+            let job = runtime.app.finish(client, id).await;
+            assert_eq!((&job["status"], runtime.app.effects(id)), (&"expired".into(), 0), "{id}: {job}");
             Yes::Open
         }
         1 => {
             if operator {
-                let made = world.app.operator_decides(client, id, false).await;
+                let made = runtime.app.operator_decides(client, id, false).await;
                 assert!(matches!(made, DecisionMade::Took(_)), "{made:?}");
             } else {
                 assert_eq!(client.reject(id).await.status, 200);
@@ -224,12 +224,12 @@ async fn answer(
             Yes::No
         }
         _ if operator => {
-            let made = world.app.operator_decides(client, id, true).await;
+            let made = runtime.app.operator_decides(client, id, true).await;
             assert!(matches!(made, DecisionMade::Took(_)), "{made:?}");
             Yes::Operator
         }
         _ => {
-            let reply = world.app.approve(client, name, id).await;
+            let reply = runtime.app.approve(client, name, id).await;
             assert_eq!(reply.status, 200, "{}", reply.body);
             Yes::User
         }
@@ -248,10 +248,10 @@ fn ran(tool: &str) -> usize {
 
 #[tokio::test]
 async fn the_service_does_with_random_calls_what_the_oracle_says() {
-    let mut world = World::start().await;
+    let mut runtime = Runtime::start().await;
     let mut became = BTreeMap::new();
     for seed in 0..300 {
-        *became.entry(one(&mut world, seed).await).or_insert(0) += 1;
+        *became.entry(one(&mut runtime, seed).await).or_insert(0) += 1;
     }
     println!("POLICY through the front door {became:?}");
     for (what, at_least) in [
@@ -266,5 +266,5 @@ async fn the_service_does_with_random_calls_what_the_oracle_says() {
     ] {
         assert!(became.get(what).is_some_and(|times| *times >= at_least), "{what} is too rare: {became:?}");
     }
-    world.app.stop().await;
+    runtime.app.stop().await;
 }

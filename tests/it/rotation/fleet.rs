@@ -10,14 +10,16 @@ use domain::{
 use edge_auth::EdgeAuth;
 use integration_tests::{App, secrets_manager::SecretsManager};
 use local::{
-    rotate::{RotateError, Rotated},
-    rotation::{Holder, Kind, Phase, Request},
-    secret_store::SecretStore,
-    secrets,
-    wechat_stub::{AppSecrets, WechatStub},
+    emulation::wechat_stub::{AppSecrets, WechatStub},
+    secrets::{
+        self,
+        rotate::{RotateError, Rotated},
+        rotation::{Holder, Kind, Phase, Request},
+        store::SecretStore,
+    },
 };
 use platform::{
-    runtime::{Clock, System, World},
+    runtime::{Clock, Runtime, System},
     secrets::SecretSource,
 };
 use status::Status;
@@ -36,7 +38,7 @@ pub(super) struct Fleet {
     pub(super) store: SecretStore,
     pub(super) wechat: WechatStub,
     pub(super) wechat_secret: std::path::PathBuf,
-    pub(super) world: World,
+    pub(super) runtime: Runtime,
     pub(super) edges: Vec<Arc<EdgeAuth>>,
     pub(super) statuses: Vec<Arc<Status>>,
     pub(super) workers: Vec<Arc<Worker>>,
@@ -53,7 +55,7 @@ pub(super) struct Fleet {
 impl Fleet {
     pub(super) async fn start() -> Self {
         let app = App::start().await;
-        let world = World::new(Arc::new(app.clock.clone()), Arc::new(System));
+        let runtime = Runtime::new(Arc::new(app.clock.clone()), Arc::new(System));
         let aws = SecretsManager::default().beside(&app.deployment.backend.aws);
         let ids = Holder::ALL.map(|holder| (holder, format!("stack/{}", holder.function())));
         for (_, id) in &ids {
@@ -61,20 +63,20 @@ impl Fleet {
         }
         let store = SecretStore::Manager { aws: aws.clone(), ids: ids.into() };
         let token = integration_tests::mini_gateway::TOKEN;
-        let documents = secrets::documents(&world, "first-app-secret", token).unwrap();
+        let documents = secrets::documents(&runtime, "first-app-secret", token).unwrap();
         let checkpoint_key = documents[&Holder::Sweep].pointer("/checkpoints/keys/0").unwrap().clone();
         let checkpoint_key = serde_json::from_value(checkpoint_key).unwrap();
         store.fill(&documents).await.unwrap();
         let wechat_secret = app.secrets_file.with_file_name("wechat-secret");
         std::fs::write(&wechat_secret, "first-app-secret").unwrap();
         let known = AppSecrets::File(wechat_secret.clone());
-        let wechat = WechatStub::with_secrets("wx-test", known, (0, "--port"), world.clone()).await.unwrap();
+        let wechat = WechatStub::with_secrets("wx-test", known, (0, "--port"), runtime.clone()).await.unwrap();
         let mut fleet = Self {
             app,
             store,
             wechat,
             wechat_secret,
-            world,
+            runtime,
             edges: Vec::new(),
             statuses: Vec::new(),
             workers: Vec::new(),
@@ -113,10 +115,10 @@ impl Fleet {
         let mut sweep = self.app.deployment.sweep();
         sweep.secrets = source("sweep");
         sweep.table.aws = aws.clone();
-        self.sweeps.push(Sweep::new(sweep, self.world.clone()).unwrap());
-        let edge = EdgeAuth::new(edge, self.world.clone()).unwrap();
-        let status = Status::new(status, self.world.clone()).unwrap();
-        let worker = Worker::new(worker, self.world.clone()).unwrap();
+        self.sweeps.push(Sweep::new(sweep, self.runtime.clone()).unwrap());
+        let edge = EdgeAuth::new(edge, self.runtime.clone()).unwrap();
+        let status = Status::new(status, self.runtime.clone()).unwrap();
+        let worker = Worker::new(worker, self.runtime.clone()).unwrap();
         edge.load_secrets().await.unwrap();
         status.load_secrets().await.unwrap();
         worker.load_secrets().await.unwrap();
@@ -164,8 +166,8 @@ impl Fleet {
     ) -> Result<Rotated, RotateError> {
         let fresh = match (kind, value) {
             (_, Some(value)) => value.into(),
-            (Kind::SessionKeys | Kind::CheckpointKeys, None) => secrets::session_key(&self.world).unwrap(),
-            (_, None) => secrets::random_key(&self.world).into(),
+            (Kind::SessionKeys | Kind::CheckpointKeys, None) => secrets::session_key(&self.runtime).unwrap(),
+            (_, None) => secrets::random_key(&self.runtime).into(),
         };
         let fresh = Some(fresh);
         self.store.rotate(&Request { kind, phase, fresh, session_lifetime: SESSION, at_once, now: self.now() }).await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::ids::Timestamp;
 use integration_tests::{Client, Reply};
-use local::front::Functions;
+use local::emulation::api_gateway::Functions;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -61,7 +61,7 @@ impl Fleet {
             edge_auth: self.edges[edge].clone(),
             status: self.statuses[status].clone(),
             operator: self.app.functions.operator.clone(),
-            world: self.world.clone(),
+            runtime: self.runtime.clone(),
         };
         session.map_or_else(
             || Client::new(functions.clone(), "", ""),

@@ -6,12 +6,12 @@ use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
 
 mod crashes;
-mod line;
 mod proposals;
+mod queue;
 mod refused;
 mod replies;
-mod rings;
 mod stopping;
+mod webhook;
 
 /// The journal's way in for turns.
 const TURNS: &str = "/miniprogram/v1/turns";

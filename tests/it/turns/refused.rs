@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming};
 use integration_tests::{App, Setup};
-use local::listener::{self, Server};
+use local::emulation::listener::{self, Server};
 use serde_json::{Value, json};
 
 use super::{roomy, verdict};

@@ -38,7 +38,7 @@ async fn a_turn_is_a_job_that_is_rung_for_at_once() {
     assert_eq!((step.kind, step.tool.as_str(), step.of, step.round), (StepKind::Turn, "main", 0, 0));
     assert_eq!(step.conversation.as_ref().map(ToString::to_string).as_deref(), Some("trip"));
     let line = app.table.conversation(job.user_id, &"trip".parse().unwrap()).await.unwrap().unwrap();
-    assert_eq!((line.line, line.jobs, line.agent.as_str()), (vec![job.request_id], 1, "main"));
+    assert_eq!((line.queue, line.jobs, line.agent.as_str()), (vec![job.request_id], 1, "main"));
     assert_eq!(app.receive().await.len(), 1, "one bell");
     assert!(!reply.body.to_string().contains("Where to?"), "what was said is not told again");
     app.stop().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use integration_tests::Fault;
-use local::poller;
+use local::emulation::poller;
 use platform::runtime::Clock;
 
 use super::{Hidden, Run};

@@ -7,7 +7,7 @@ use domain::{
     audit::OperatorActor,
     policy::Policy,
 };
-use platform::runtime::{Clock, System, World};
+use platform::runtime::{Clock, Runtime, System};
 use service::change_mode::{self, Change};
 use store::Applied;
 
@@ -26,7 +26,7 @@ impl App {
 
     /// Opens a destructive tool for so many minutes; 0 shuts it.
     pub async fn open_tool(&self, tool: &str, minutes: u32) {
-        self.change(&Change::opening(policy().catalogue(), tool, minutes, reason()).expect("a destructive tool")).await;
+        self.change(&Change::unlock(policy().catalogue(), tool, minutes, reason()).expect("a destructive tool")).await;
     }
 
     /// Notes a checkpoint that was signed now, and exported now or not at all.
@@ -41,8 +41,8 @@ impl App {
     }
 
     async fn change(&self, change: &Change) {
-        let world = World::new(Arc::new(self.clock.clone()), Arc::new(System));
-        let changed = change_mode::change(&self.table, &world, OperatorActor::Command, change, "policy-tests").await;
+        let runtime = Runtime::new(Arc::new(self.clock.clone()), Arc::new(System));
+        let changed = change_mode::change(&self.table, &runtime, OperatorActor::Command, change, "policy-tests").await;
         assert_eq!(changed.expect("the table answers"), Applied::Done);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
-use local::poller;
+use local::emulation::poller;
 use platform::runtime::Clock;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ impl App {
     }
 
     /// Rings for a job once more: a duplicate.
-    pub async fn ring(&self, client: &Client, id: &str) {
+    pub async fn wake(&self, client: &Client, id: &str) {
         self.put_on_queue(&json!({ "user_id": client.user_id, "request_id": id }).to_string()).await;
     }
 

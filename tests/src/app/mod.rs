@@ -4,11 +4,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use domain::policy::Policy;
 use edge_auth::EdgeAuth;
-use local::{configs::Deployment, front::Functions, listener::Server, wechat_stub::WechatStub};
+use local::{
+    emulation::{api_gateway::Functions, listener::Server, wechat_stub::WechatStub},
+    host::configs::Deployment,
+};
 use platform::{
     aws::AwsSettings,
     config::EdgeAuthConfig,
-    runtime::{System, World},
+    runtime::{Runtime, System},
 };
 use store::Table;
 use sweep::Sweep;
@@ -54,7 +57,7 @@ pub struct App {
     pub aws: AwsSettings,
     edge: fn(&mut EdgeAuthConfig),
     wechat: WechatStub,
-    rings: Option<Server>,
+    webhook: Option<Server>,
     undone: Vec<String>,
     dir: PathBuf,
 }
@@ -63,9 +66,9 @@ pub struct App {
 pub const AFTER_A_CRASH: Duration = Duration::from_secs(61);
 
 impl App {
-    /// From now on nobody answers when the gateway rings.
+    /// From now on nobody answers when the gateway webhook.
     pub async fn hang_up(&mut self) {
-        self.rings.take().expect("this app is rung").stop().await;
+        self.webhook.take().expect("this app is rung").stop().await;
     }
 
     /// The mini gateway.
@@ -75,23 +78,23 @@ impl App {
 
     /// A worker that has just started, with nothing cached, and another policy if given.
     pub fn new_worker(&mut self, policy: Option<Policy>) {
-        let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
+        let runtime = self.metrics.metered(Runtime::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let config = self.deployment.worker();
         let worker = match policy {
-            Some(policy) => Worker::with_policy(config, world, policy),
-            None => Worker::new(config, world),
+            Some(policy) => Worker::with_policy(config, runtime, policy),
+            None => Worker::new(config, runtime),
         };
         self.worker = Arc::new(worker.expect("the worker starts"));
     }
 
     /// An edge-auth that has just started, with nothing cached, and another policy if given.
     pub fn new_edge(&mut self, policy: Option<Policy>) {
-        let world = self.metrics.metered(World::new(Arc::new(self.clock.clone()), Arc::new(System)));
+        let runtime = self.metrics.metered(Runtime::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let mut config = self.deployment.edge_auth();
         (self.edge)(&mut config);
         let edge = match policy {
-            Some(policy) => EdgeAuth::with_policy(config, world, policy),
-            None => EdgeAuth::new(config, world),
+            Some(policy) => EdgeAuth::with_policy(config, runtime, policy),
+            None => EdgeAuth::new(config, runtime),
         };
         self.functions.edge_auth = Arc::new(edge.expect("edge-auth starts"));
     }
@@ -99,8 +102,8 @@ impl App {
     /// Stops what runs beside it.
     pub async fn stop(self) {
         self.wechat.stop().await;
-        if let Some(rings) = self.rings {
-            rings.stop().await;
+        if let Some(webhook) = self.webhook {
+            webhook.stop().await;
         }
         let _best_effort = std::fs::remove_dir_all(&self.dir);
     }

@@ -2,7 +2,7 @@
 
 use domain::{
     ids::{Digest, OperatorId},
-    job::approval::{DecidedBy, Said},
+    job::approval::{DecidedBy, DecisionInput},
 };
 use platform::runtime::Clock;
 use serde_json::json;
@@ -52,11 +52,11 @@ impl App {
         let digest = Digest::try_from(client.digest(id).await).expect("the job asks");
         let by = DecidedBy::Operator(OperatorId::from_random(*Uuid::now_v7().as_bytes()));
         let (user, request) = (client.user_id.parse().expect("a user id"), id.parse().expect("a request id"));
-        let said = Said { approved, digest, by };
-        let made = self.table.decide_approval(&self.functions.world, user, request, &said, "policy-tests").await;
+        let said = DecisionInput { approved, digest, by };
+        let made = self.table.decide_approval(&self.functions.runtime, user, request, &said, "policy-tests").await;
         let made = made.expect("the table answers");
         if matches!(&made, DecisionMade::Took(took) if took.after.claimable(self.clock.now())) {
-            self.ring(client, id).await;
+            self.wake(client, id).await;
         }
         made
     }

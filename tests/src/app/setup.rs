@@ -5,19 +5,21 @@ use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 use domain::access::service_mode::Mode;
 use edge_auth::EdgeAuth;
 use local::{
-    backend::Backend,
-    configs::Deployment,
-    connector::InProcess,
-    front::{self, Functions},
-    listener,
-    wechat_stub::WechatStub,
+    emulation::{
+        api_gateway::{self, Functions},
+        backend::Backend,
+        connector::InProcess,
+        listener,
+        wechat_stub::WechatStub,
+    },
+    host::configs::Deployment,
 };
 use operator::Operator;
 use platform::{
     aws::AwsSettings,
     config::{EdgeAuthConfig, WorkerConfig},
     metrics::{Meter, history::History},
-    runtime::{System, World},
+    runtime::{Runtime, System},
 };
 use status::Status;
 use store::Table;
@@ -43,8 +45,8 @@ pub struct Setup {
     pub worker: fn(&mut WorkerConfig),
     /// Another gateway than a mini one: its address and its token.
     pub gateway: Option<(String, String)>,
-    /// Whether its gateway rings when a turn has something to show.
-    pub rings: bool,
+    /// Whether its gateway webhook when a turn has something to show.
+    pub webhook: bool,
     /// The service's mode; none was ever set when absent.
     pub mode: Option<Mode>,
 }
@@ -57,7 +59,7 @@ impl Default for Setup {
             edge: |_| {},
             worker: |_| {},
             gateway: None,
-            rings: false,
+            webhook: false,
             mode: Some(Mode::Full),
         }
     }
@@ -74,8 +76,8 @@ impl App {
         let clock = ManualClock::default();
         let metrics = Capture::new(clock.clone());
         let history = History::default();
-        let world = World::new(Arc::new(clock.clone()), Arc::new(System));
-        let world = world.metered(Meter::into_sink((metrics.clone(), history.clone())));
+        let runtime = Runtime::new(Arc::new(clock.clone()), Arc::new(System));
+        let runtime = runtime.metered(Meter::into_sink((metrics.clone(), history.clone())));
         let dir = mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string());
         std::fs::create_dir_all(&dir).expect("the checkout is writable");
         let engines = match second_engine().await {
@@ -83,16 +85,16 @@ impl App {
             None => InProcess::memory().settings(),
         };
         let backend = Backend::create(engines).await.expect("the engines take a table and two queues");
-        let bell = match setup.rings {
+        let wake_up = match setup.webhook {
             true => Some(listener::bind((Ipv4Addr::LOCALHOST, 0).into(), "").await.expect("a free port")),
             false => None,
         };
-        let ring_url = bell.as_ref().map(|bell| format!("http://{}/v1/rings", listener::address(bell)));
-        let (gateway, base_url, token) = gateway(&setup, &dir, ring_url).await;
+        let webhook_url = wake_up.as_ref().map(|wake_up| format!("http://{}/v1/rings", listener::address(wake_up)));
+        let (gateway, base_url, token) = gateway(&setup, &dir, webhook_url).await;
         let secrets_file = dir.join("secrets.json");
         let given = local::secrets::Given { wechat_app_secret: None, gateway_token: token };
-        let app_secret = local::secrets::install(&secrets_file, &World::system(), &given).expect("secrets are made");
-        let wechat = WechatStub::start(APP_ID, &app_secret, 0, world.clone()).await.expect("a free port");
+        let app_secret = local::secrets::install(&secrets_file, &Runtime::system(), &given).expect("secrets are made");
+        let wechat = WechatStub::start(APP_ID, &app_secret, 0, runtime.clone()).await.expect("a free port");
 
         let faults = Faults::default();
         let delays = Delays::new(clock.clone());
@@ -104,12 +106,12 @@ impl App {
             wechat_app_id: APP_ID.to_owned(),
             gateway_base_url: base_url,
         };
-        let functions = functions(&setup, &deployment, &world, history);
+        let functions = functions(&setup, &deployment, &runtime, history);
         let app = Self {
-            rings: bell.map(|bell| front::serve(bell, functions.clone())),
+            webhook: wake_up.map(|wake_up| api_gateway::serve(wake_up, functions.clone())),
             functions,
-            worker: Arc::new(worker(&setup, &deployment, &world)),
-            sweep: Sweep::new(deployment.sweep(), world).expect("the sweeper starts"),
+            worker: Arc::new(worker(&setup, &deployment, &runtime)),
+            sweep: Sweep::new(deployment.sweep(), runtime).expect("the sweeper starts"),
             table: Table::new(aws.dynamodb(), backend.table.clone(), Duration::from_secs(30 * 86_400)),
             clock,
             metrics,
@@ -132,11 +134,11 @@ impl App {
 }
 
 /// The mini gateway, unless another one was given, and the address and the token of whichever it is.
-async fn gateway(setup: &Setup, dir: &Path, ring_url: Option<String>) -> (Option<MiniGateway>, String, String) {
+async fn gateway(setup: &Setup, dir: &Path, webhook_url: Option<String>) -> (Option<MiniGateway>, String, String) {
     match &setup.gateway {
         Some((base_url, token)) => (None, base_url.clone(), token.clone()),
         None => {
-            let gateway = MiniGateway::start(dir, setup.journal, ring_url).await;
+            let gateway = MiniGateway::start(dir, setup.journal, webhook_url).await;
             let base_url = gateway.base_url();
             (Some(gateway), base_url, mini_gateway::TOKEN.to_owned())
         }
@@ -151,28 +153,28 @@ fn disturbed(backend: &Backend, faults: &Faults, delays: &Delays) -> Backend {
     faulty
 }
 
-fn functions(setup: &Setup, deployment: &Deployment, world: &World, history: History) -> Functions {
+fn functions(setup: &Setup, deployment: &Deployment, runtime: &Runtime, history: History) -> Functions {
     let mut edge = deployment.edge_auth();
     (setup.edge)(&mut edge);
     Functions {
         console: None,
-        edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("edge-auth starts")),
-        status: Arc::new(Status::new(deployment.status(), world.clone()).expect("status starts")),
-        operator: Arc::new(operator(deployment, world, history)),
-        world: world.clone(),
+        edge_auth: Arc::new(EdgeAuth::new(edge, runtime.clone()).expect("edge-auth starts")),
+        status: Arc::new(Status::new(deployment.status(), runtime.clone()).expect("status starts")),
+        operator: Arc::new(operator(deployment, runtime, history)),
+        runtime: runtime.clone(),
     }
 }
 
-fn worker(setup: &Setup, deployment: &Deployment, world: &World) -> Worker {
+fn worker(setup: &Setup, deployment: &Deployment, runtime: &Runtime) -> Worker {
     let mut worker = deployment.worker();
     worker.unjournaled_writes = setup.unjournaled_writes;
     (setup.worker)(&mut worker);
-    Worker::new(worker, world.clone()).expect("the worker starts")
+    Worker::new(worker, runtime.clone()).expect("the worker starts")
 }
 
-fn operator(deployment: &Deployment, world: &World, history: History) -> Operator {
-    deployment.operator_key().keep(world).expect("the directory is writable");
-    Operator::remembering(deployment.operator(), world.clone(), history).expect("operator starts")
+fn operator(deployment: &Deployment, runtime: &Runtime, history: History) -> Operator {
+    deployment.operator_key().keep(runtime).expect("the directory is writable");
+    Operator::remembering(deployment.operator(), runtime.clone(), history).expect("operator starts")
 }
 
 /// Another engine than the embedded ones, emptied: the one at `SECOND_ENGINE_URL`, where `make test` runs the same flows a

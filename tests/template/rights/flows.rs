@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use edge_auth::EdgeAuth;
 use integration_tests::{App, operator::OperatorClient, secrets_manager::SecretsManager};
-use local::front::Functions;
+use local::emulation::api_gateway::Functions;
 use operator::Operator;
 use platform::{
     config::{CheckpointTarget, TableConfig},
-    runtime::{System, World},
+    runtime::{Runtime, System},
     secrets::SecretSource,
 };
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn noted(app: &mut App, recorder: &Recorder) {
     let note = |function: &'static str, table: &mut TableConfig| {
         table.aws = recorder.noting(function, secrets.beside(&table.aws));
     };
-    let world = World::new(Arc::new(app.clock.clone()), Arc::new(System));
+    let runtime = Runtime::new(Arc::new(app.clock.clone()), Arc::new(System));
     let (mut edge, mut status) = (app.deployment.edge_auth(), app.deployment.status());
     let (mut worker, mut sweep) = (app.deployment.worker(), app.deployment.sweep());
     let mut operator = app.deployment.operator();
@@ -61,13 +61,13 @@ async fn noted(app: &mut App, recorder: &Recorder) {
     sweep.checkpoints_to = CheckpointTarget::Bucket("CheckpointBucket".to_owned());
     operator.metrics_namespace = Some("stack".to_owned());
     app.functions = Functions {
-        edge_auth: Arc::new(EdgeAuth::new(edge, world.clone()).expect("it is there and starts")),
-        status: Arc::new(Status::new(status, world.clone()).expect("it is there and starts")),
-        operator: Arc::new(Operator::new(operator, world.clone()).expect("it is there and starts")),
+        edge_auth: Arc::new(EdgeAuth::new(edge, runtime.clone()).expect("it is there and starts")),
+        status: Arc::new(Status::new(status, runtime.clone()).expect("it is there and starts")),
+        operator: Arc::new(Operator::new(operator, runtime.clone()).expect("it is there and starts")),
         ..app.functions.clone()
     };
-    app.worker = Arc::new(Worker::new(worker, world.clone()).expect("it is there and starts"));
-    app.sweep = Sweep::new(sweep, world).expect("it is there and starts");
+    app.worker = Arc::new(Worker::new(worker, runtime.clone()).expect("it is there and starts"));
+    app.sweep = Sweep::new(sweep, runtime).expect("it is there and starts");
 }
 
 /// What needs a yes: given, refused, taken back, and too late.
@@ -95,7 +95,7 @@ async fn questions(app: &mut App) {
     app.sweep().await;
     let alarm = json!({"AlarmName": "stack-gateway-not-ready", "NewStateValue": "ALARM"}).to_string();
     let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alarm}}]});
-    let deadline = app.functions.world.now().plus(Duration::from_secs(30));
+    let deadline = app.functions.runtime.now().plus(Duration::from_secs(30));
     app.sweep.handle(&event, deadline).await.expect("the table answers");
 }
 
@@ -164,8 +164,8 @@ async fn operators(app: &mut App) {
 
 /// One dead letter that names a job and one that names none, looked at and replayed.
 async fn dead_letters(app: &App, adam: &OperatorClient) {
-    let bell = json!({"user_id": "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11", "request_id": app.new_id()}).to_string();
-    for body in [bell.as_str(), "{}"] {
+    let wake_up = json!({"user_id": "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11", "request_id": app.new_id()}).to_string();
+    for body in [wake_up.as_str(), "{}"] {
         let send = app.aws.sqs().send_message().queue_url(&app.deployment.backend.dlq_url).message_body(body);
         send.send().await.expect("the queue answers");
     }
@@ -230,7 +230,7 @@ async fn lost_bells_and_unknown_outcomes(app: &mut App) {
     alice.submit(&lost, "ledger_append", json!({"note": "n"})).await;
     let _lost_bells = app.receive().await;
     app.advance(Duration::from_secs(600)).await;
-    assert!(app.sweep().await.rung > 0, "the job was overdue");
+    assert!(app.sweep().await.woken > 0, "the job was overdue");
     app.finish(&alice, &lost).await;
 
     app.gateway().next(INVOKE, "reset_after", None, 1).await;

@@ -8,7 +8,9 @@ use platform::openclaw::{
 };
 
 use super::{Held, send::Sending};
-use crate::{Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, ending, run_job::Rung, verdict::Ending};
+use crate::{
+    Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, finish_step, run_job::RunOutcome, verdict::Ending,
+};
 
 /// How often a round is sent again that the journal has given back, or never had. With the pauses between looks that is some
 /// two minutes; what has not begun by then is refused for a reason that does not pass.
@@ -16,9 +18,13 @@ const RESENT_AT_MOST: u32 = 5;
 
 impl Worker {
     /// What became of a round that was sent, or may have been. It is never sent again while it may be out.
-    pub(super) async fn ask_about_turn(&self, cursor: AtCursor<'_, Turn>, intent: &Intent) -> Result<Rung, RunError> {
+    pub(super) async fn ask_about_turn(
+        &self,
+        cursor: AtCursor<'_, Turn>,
+        intent: &Intent,
+    ) -> Result<RunOutcome, RunError> {
         let Via::Journal(id) = &intent.via else {
-            return ending::end(self, &cursor, Ending::failed("turn_lost", None)).await;
+            return finish_step::end(self, &cursor, Ending::failed("turn_lost", None)).await;
         };
         let tokens = self.tokens().await?;
         let sequence = self.sequence_of(&tokens, &id.journal).await?.max(intent.sequence);
@@ -27,7 +33,7 @@ impl Worker {
         let within = || AT_ONCE.min(self.time_left(&cursor));
         let seen = cursor.job.step().is_some_and(|step| step.running_since.is_some());
         let stops = self.with_facts(&cursor, false, |facts| facts.stops());
-        let answer = match (seen, stops || cursor.gives_up(self.world.now())) {
+        let answer = match (seen, stops || cursor.gives_up(self.runtime.now())) {
             (true, _) if stops => self.gateway.abort_turn(&tokens, expected, &key, within()).await,
             (true, _) | (false, false) => self.gateway.turn_outcome(&tokens, expected, &key, within()).await,
             // Proves that it was not started and never will be, or tells what became of it.
@@ -52,7 +58,7 @@ impl Worker {
             return Box::pin(self.send_again(cursor, &tokens, expected)).await;
         }
         let verdict = self.judge_turn(&cursor, false, answer);
-        Box::pin(self.carry_turn_out(cursor, verdict)).await
+        Box::pin(self.apply_turn_verdict(cursor, verdict)).await
     }
 
     /// Nobody has claimed a round that has its intent, so it goes, as it is decided now and behind a fence that is proven now;
@@ -62,7 +68,7 @@ impl Worker {
         cursor: AtCursor<'_, Turn>,
         tokens: &GatewayTokens,
         expected: Expected<'_>,
-    ) -> Result<Rung, RunError> {
+    ) -> Result<RunOutcome, RunError> {
         match self.ready(&cursor).await? {
             Ok(ready) => match self.proven(tokens).await? {
                 Ok(id) if id.journal == expected.journal => {
@@ -74,7 +80,7 @@ impl Worker {
             Err(Held::Ends(ending)) => return self.revoke_and_end(cursor, tokens, expected, ending).await,
         }
         let verdict = self.judge_turn(&cursor, false, TurnState::Other(CallAnswer::Lost));
-        self.carry_turn_out(cursor, verdict).await
+        self.apply_turn_verdict(cursor, verdict).await
     }
 
     /// Ends a round that is not to be sent any more, once the journal says that none of its sendings runs or ever will.
@@ -84,13 +90,13 @@ impl Worker {
         tokens: &GatewayTokens,
         expected: Expected<'_>,
         ending: Ending,
-    ) -> Result<Rung, RunError> {
+    ) -> Result<RunOutcome, RunError> {
         let (key, within) = (cursor.key().to_string(), AT_ONCE.min(self.time_left(&cursor)));
         let answer = self.take_note_of_turn(self.gateway.revoke_turn(tokens, expected, &key, within).await);
         if answer == TurnState::Other(CallAnswer::Revoked) {
-            return ending::end(self, &cursor, ending).await;
+            return finish_step::end(self, &cursor, ending).await;
         }
         let verdict = self.judge_turn(&cursor, false, answer);
-        Box::pin(self.carry_turn_out(cursor, verdict)).await
+        Box::pin(self.apply_turn_verdict(cursor, verdict)).await
     }
 }

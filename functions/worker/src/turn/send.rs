@@ -2,7 +2,7 @@
 
 use domain::{
     audit::AuditEvent,
-    job::{Intent, JobEvent, JournalId, RingSecret, Via, submission::Turn},
+    job::{Intent, JobEvent, JournalId, Via, WakeUpToken, submission::Turn},
 };
 use platform::openclaw::{
     CallAnswer, GatewayTokens,
@@ -11,7 +11,9 @@ use platform::openclaw::{
 };
 
 use super::{Ready, session_of};
-use crate::{Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, ending, run_job::Rung, verdict::Ending};
+use crate::{
+    Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, finish_step, run_job::RunOutcome, verdict::Ending,
+};
 
 /// How a round is addressed.
 pub(super) struct Sending<'a> {
@@ -27,14 +29,14 @@ impl Worker {
         cursor: AtCursor<'_, Turn>,
         ready: Ready<'_>,
         to: &Sending<'_>,
-    ) -> Result<Rung, RunError> {
+    ) -> Result<RunOutcome, RunError> {
         let sequence = self.sequence_of(to.tokens, &to.id.journal).await?;
         let earlier = cursor.intent();
-        let recorded_at = earlier.map_or(self.world.now(), |intent| intent.recorded_at);
+        let recorded_at = earlier.map_or(self.runtime.now(), |intent| intent.recorded_at);
         // The journal keeps the first one that it is told.
-        let ring = earlier.and_then(|intent| intent.ring.clone());
-        let ring = ring.unwrap_or_else(|| RingSecret::from_random(self.world.bytes()));
-        let intent = Intent { via: Via::Journal(to.id.clone()), recorded_at, sequence, ring: Some(ring) };
+        let token = earlier.and_then(|intent| intent.wake_up_token.clone());
+        let token = token.unwrap_or_else(|| WakeUpToken::from_random(self.runtime.bytes()));
+        let intent = Intent { via: Via::Journal(to.id.clone()), recorded_at, sequence, wake_up_token: Some(token) };
         let record = AuditEvent::TurnSent {
             decision: ready.decision.to_owned(),
             policies: ready.decided.policies.clone(),
@@ -45,21 +47,21 @@ impl Worker {
             boot: to.id.boot.clone(),
         };
         let Some(job) = self.commit(&cursor.job, JobEvent::Intended(intent), &[record]).await? else {
-            return Ok(Rung::LeaseLost);
+            return Ok(RunOutcome::LeaseLost);
         };
         let mut cursor = AtCursor { job, ..cursor };
         // It may have been cancelled while the intent was written.
-        if let Some(ending) = Ending::before_it_began(&cursor.job, self.world.now()) {
+        if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             if to.first {
-                return ending::end(self, &cursor, ending).await;
+                return finish_step::end(self, &cursor, ending).await;
             }
             let expected = Expected { journal: &to.id.journal, sequence };
             return self.revoke_and_end(cursor, to.tokens, expected, ending).await;
         }
-        cursor.sent_at = Some(self.world.now());
+        cursor.sent_at = Some(self.runtime.now());
         let answer = self.dispatch_turn(&cursor, &ready, to, sequence).await;
         let verdict = self.judge_turn(&cursor, to.first, answer);
-        Box::pin(self.carry_turn_out(cursor, verdict)).await
+        Box::pin(self.apply_turn_verdict(cursor, verdict)).await
     }
 
     /// Sends it under its key. An answer that is lost on the way is asked for once more at once.
@@ -71,7 +73,7 @@ impl Worker {
         sequence: u64,
     ) -> TurnState {
         let session = session_of(cursor);
-        let ring = cursor.job.ring().map(|ring| ring.text());
+        let wake_up = cursor.job.wake_up().map(|wake_up| wake_up.text());
         let turn = JournaledTurn {
             session: &session,
             agent: &ready.agent.name,
@@ -82,7 +84,7 @@ impl Worker {
             at_most: ready.agent.at_most,
             calls_at_most: ready.agent.calls,
             timeout: ready.agent.timeout(),
-            ring: ring.as_deref(),
+            wake_up: wake_up.as_deref(),
         };
         let (key, expected) = (cursor.key().to_string(), Expected { journal: &to.id.journal, sequence });
         let trace = cursor.trace.as_ref();

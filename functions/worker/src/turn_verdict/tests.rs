@@ -1,5 +1,5 @@
 use domain::{
-    job::{Intent, JournalId, RingSecret, Via},
+    job::{Intent, JournalId, Via, WakeUpToken},
     policy::Policy,
 };
 
@@ -14,7 +14,7 @@ struct Case {
     checks: u32,
     late: u64,
     deadline: Option<u64>,
-    ring: bool,
+    token: bool,
 }
 
 fn decide(answer: TurnState, case: Case) -> TurnVerdict {
@@ -24,8 +24,12 @@ fn decide(answer: TurnState, case: Case) -> TurnVerdict {
     step.running_since = case.seen.then_some(NOW);
     step.checks = case.checks;
     let via = Via::Journal(JournalId { journal: "j".into(), boot: "b".into() });
-    step.intent =
-        Some(Intent { via, recorded_at: NOW, sequence: 0, ring: case.ring.then(|| RingSecret::from_random([1; 16])) });
+    step.intent = Some(Intent {
+        via,
+        recorded_at: NOW,
+        sequence: 0,
+        wake_up_token: case.token.then(|| WakeUpToken::from_random([1; 16])),
+    });
     let deadline = case.deadline.map(|seconds| NOW.plus(Duration::from_secs(seconds)));
     let job = Job { cancel_requested: case.cancel, ..verdict::tests::running(step.clone(), deadline) };
     let now = NOW.plus(Duration::from_secs(case.late));
@@ -70,8 +74,8 @@ fn no_answer_makes_a_turn_unknown_and_none_puts_one_back_that_may_be_out() {
                 let story = format!("{answer:?} {late} {seen}: {verdict:?}");
                 match verdict {
                     TurnVerdict::End(ending, _) => assert_ne!(ending.outcome, StepOutcome::Unknown, "{story}"),
-                    TurnVerdict::Park { .. } => assert!(late < 100_000, "it always ends: {story}"),
-                    TurnVerdict::PutBack(_) | TurnVerdict::Replied(_) => panic!("{story}"),
+                    TurnVerdict::Suspend { .. } => assert!(late < 100_000, "it always ends: {story}"),
+                    TurnVerdict::Reschedule(_) | TurnVerdict::Replied(_) => panic!("{story}"),
                 }
             }
         }
@@ -93,11 +97,11 @@ fn a_first_sending_that_did_not_start_is_put_back_and_one_that_may_have_is_asked
         [CallAnswer::NotStarted(Some(Duration::from_secs(9))), CallAnswer::OtherJournal, CallAnswer::JournalAbsent]
     {
         let verdict = decide(TurnState::Other(answer.clone()), first);
-        assert!(matches!(verdict, TurnVerdict::PutBack(_)), "{answer:?}: {verdict:?}");
+        assert!(matches!(verdict, TurnVerdict::Reschedule(_)), "{answer:?}: {verdict:?}");
     }
     for answer in [CallAnswer::Lost, CallAnswer::Unavailable(None), CallAnswer::KeyReused, CallAnswer::Unauthorized] {
         let verdict = decide(TurnState::Other(answer.clone()), first);
-        assert!(matches!(verdict, TurnVerdict::Park { running: None, .. }), "{answer:?}: {verdict:?}");
+        assert!(matches!(verdict, TurnVerdict::Suspend { running: None, .. }), "{answer:?}: {verdict:?}");
     }
 }
 
@@ -110,7 +114,7 @@ fn what_was_stopped_says_why() {
     assert_eq!(code(&decide(aborted(), late)), (DEADLINE_PASSED, JobState::Failed));
     assert_eq!(code(&decide(aborted(), seen)), ("turn_aborted", JobState::Failed));
     // One that does not stop is waited for a little, and not for ever.
-    assert!(matches!(decide(running(), late), TurnVerdict::Park { wait: LOOK_SOON, .. }));
+    assert!(matches!(decide(running(), late), TurnVerdict::Suspend { wait: LOOK_SOON, .. }));
     assert_eq!(code(&decide(running(), Case { late: 15, ..late })), (DEADLINE_PASSED, JobState::Failed));
     assert_eq!(code(&decide(running(), Case { late: 660, ..seen })), ("turn_timed_out", JobState::Failed));
 }
@@ -120,7 +124,7 @@ fn a_long_round_is_looked_at_hardly_more_often_than_a_short_one() {
     let looks = |seconds: u64| {
         let (mut case, mut looks) = (Case { seen: true, ..Case::default() }, 0);
         while case.late < seconds {
-            let TurnVerdict::Park { wait, .. } = decide(running(), case) else { panic!("it runs") };
+            let TurnVerdict::Suspend { wait, .. } = decide(running(), case) else { panic!("it runs") };
             case.late += wait.as_secs().max(1);
             case.checks += 1;
             looks += 1;
@@ -133,18 +137,18 @@ fn a_long_round_is_looked_at_hardly_more_often_than_a_short_one() {
 #[test]
 fn whoever_is_rung_for_looks_seldom_and_when_the_round_has_to_be_over() {
     let timeout = Policy::built_in().unwrap().agent("main").unwrap().timeout().as_secs();
-    let wait = |late, rings, ring| {
+    let wait = |late, rings, token| {
         let running = TurnState::Running(Box::new(Round { rings, ..Round::default() }));
-        match decide(running, Case { seen: true, late, ring, ..Case::default() }) {
-            TurnVerdict::Park { wait, .. } => wait.as_secs(),
+        match decide(running, Case { seen: true, late, token, ..Case::default() }) {
+            TurnVerdict::Suspend { wait, .. } => wait.as_secs(),
             other => panic!("{other:?}"),
         }
     };
     for late in [0, 30, 100, 200, timeout - 20] {
         let over = timeout + STOPPING.as_secs() - late;
         assert_eq!(wait(late, true, true), (late * 2).clamp(120, 600).min(over), "{late}");
-        for (rings, ring) in [(true, false), (false, true)] {
-            assert!(wait(late, rings, ring) <= 30, "a ring that nobody sends, or would know, is none: {late}");
+        for (rings, token) in [(true, false), (false, true)] {
+            assert!(wait(late, rings, token) <= 30, "a token that nobody sends, or would know, is none: {late}");
         }
     }
 }

@@ -82,7 +82,7 @@ fn a_write_that_may_have_run_is_never_sent_under_another_key() {
             for late in [0, 100, 10_000] {
                 let case = Case { direct, late: Duration::from_secs(late), ..CASE };
                 let verdict = decide(answer.clone(), &case);
-                assert!(!matches!(verdict, Verdict::PutBack(..)), "{answer:?} {direct} {late}: {verdict:?}");
+                assert!(!matches!(verdict, Verdict::Reschedule(..)), "{answer:?} {direct} {late}: {verdict:?}");
             }
         }
     }
@@ -94,7 +94,7 @@ fn what_died_ends_as_unknown_for_a_write_and_goes_again_for_a_read() {
     for tool in ["ledger_read", "ledger_append_once"] {
         let case = Case { tool, ..CASE };
         let again = decide(CallAnswer::Interrupted, &case);
-        assert!(matches!(again, Verdict::PutBack(_, Attempt::Repeatable)), "{tool}: {again:?}");
+        assert!(matches!(again, Verdict::Reschedule(_, Attempt::Repeatable)), "{tool}: {again:?}");
     }
     let spent = Case { tool: "ledger_read", attempts: 5, ..CASE };
     assert_eq!(decide(CallAnswer::Interrupted, &spent), Verdict::End(Ending::failed("attempts_exhausted", None)));
@@ -107,11 +107,11 @@ fn a_first_dispatch_that_did_not_start_is_put_back_without_counting() {
     let first = Case { first: true, ..CASE };
     for answer in [CallAnswer::NotStarted(Some(Duration::from_secs(9))), CallAnswer::OtherJournal] {
         let verdict = decide(answer.clone(), &first);
-        assert!(matches!(verdict, Verdict::PutBack(_, Attempt::NotStarted)), "{answer:?}: {verdict:?}");
+        assert!(matches!(verdict, Verdict::Reschedule(_, Attempt::NotStarted)), "{answer:?}: {verdict:?}");
     }
     assert_eq!(
         decide(CallAnswer::NotStarted(Some(Duration::from_secs(9))), &first),
-        Verdict::PutBack(Duration::from_secs(9), Attempt::NotStarted)
+        Verdict::Reschedule(Duration::from_secs(9), Attempt::NotStarted)
     );
 }
 
@@ -120,9 +120,9 @@ fn what_somebody_on_the_way_says_proves_nothing_about_a_write() {
     let first = Case { first: true, ..CASE };
     for answer in [CallAnswer::Unavailable(None), CallAnswer::Unauthorized, CallAnswer::JournalAbsent] {
         let verdict = decide(answer.clone(), &first);
-        assert!(matches!(verdict, Verdict::Park { running: false, .. }), "{answer:?}: {verdict:?}");
+        assert!(matches!(verdict, Verdict::Suspend { running: false, .. }), "{answer:?}: {verdict:?}");
         let read = Case { tool: "ledger_read", ..first };
-        assert!(matches!(decide(answer, &read), Verdict::PutBack(_, Attempt::NotStarted)));
+        assert!(matches!(decide(answer, &read), Verdict::Reschedule(_, Attempt::NotStarted)));
     }
 }
 
@@ -130,9 +130,9 @@ fn what_somebody_on_the_way_says_proves_nothing_about_a_write() {
 fn a_call_that_may_be_out_is_asked_for_until_it_cannot_matter_any_more() {
     for answer in no_news() {
         let soon = decide(answer.clone(), &CASE);
-        assert!(matches!(soon, Verdict::Park { running: false, .. }), "{answer:?}: {soon:?}");
+        assert!(matches!(soon, Verdict::Suspend { running: false, .. }), "{answer:?}: {soon:?}");
         let overdue = decide(answer.clone(), &Case { late: Duration::from_secs(1799), ..CASE });
-        assert!(matches!(overdue, Verdict::Park { .. }), "it may still be told: {answer:?}: {overdue:?}");
+        assert!(matches!(overdue, Verdict::Suspend { .. }), "it may still be told: {answer:?}: {overdue:?}");
         let late = Case { late: Duration::from_secs(1801), ..CASE };
         assert_eq!(decide(answer.clone(), &late), Verdict::End(Ending::unknown()), "{answer:?}");
         let direct = Case { direct: true, ..CASE };
@@ -142,12 +142,12 @@ fn a_call_that_may_be_out_is_asked_for_until_it_cannot_matter_any_more() {
 
 #[test]
 fn a_tool_past_its_timeout_is_unknown() {
-    let parked = |verdict| matches!(verdict, Verdict::Park { running: true, .. });
+    let suspended = |verdict| matches!(verdict, Verdict::Suspend { running: true, .. });
     let late = Case { late: Duration::from_secs(30), ..CASE };
-    assert!(parked(decide(CallAnswer::StillRunning, &CASE)));
-    assert!(parked(decide(CallAnswer::StillRunning, &late)), "sent long ago, but it may have begun just now");
+    assert!(suspended(decide(CallAnswer::StillRunning, &CASE)));
+    assert!(suspended(decide(CallAnswer::StillRunning, &late)), "sent long ago, but it may have begun just now");
     let seen = Case { running: true, ..CASE };
-    assert!(parked(decide(CallAnswer::StillRunning, &seen)));
+    assert!(suspended(decide(CallAnswer::StillRunning, &seen)));
     let late = Case { running: true, ..late };
     assert_eq!(decide(CallAnswer::StillRunning, &late), Verdict::End(Ending::unknown()));
 }
@@ -201,7 +201,7 @@ fn nothing_final_is_sent_or_asked_for_again_under_its_key() {
     for tool in ["ledger_read", "ledger_append", "ledger_append_once"] {
         for answer in answers().into_iter().filter(|answer| answer.passing() == Passing::Final) {
             let verdict = decide(answer.clone(), &Case { tool, first: true, ..CASE });
-            let ends = matches!(verdict, Verdict::End(_) | Verdict::PutBack(_, Attempt::Repeatable));
+            let ends = matches!(verdict, Verdict::End(_) | Verdict::Reschedule(_, Attempt::Repeatable));
             assert!(ends, "{tool} {answer:?}: {verdict:?}");
         }
     }

@@ -8,7 +8,7 @@ use super::{
     super::{Failure, client::Client},
     transcript::{Transcript, claims, effects, shows, succeeded},
 };
-use crate::{data::checkout, gateway::Gateway};
+use crate::{data::checkout, host::gateway::Gateway};
 
 /// What is tapped: its line in the ledger.
 const NOTE: &str = "one green tea";

@@ -10,7 +10,7 @@ use super::super::{
     client::{Client, Reply},
     output::say,
 };
-use crate::gateway::Gateway;
+use crate::host::gateway::Gateway;
 
 /// Numbers the steps.
 pub(super) struct Transcript(u32);

@@ -4,7 +4,7 @@
 //! With the stand-in for a model every claim is checked. A real model says what it likes: then only what the service
 //! promises is.
 
-use platform::runtime::World;
+use platform::runtime::Runtime;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     },
     transcript::{Transcript, claims, effects, shows, status_is, succeeded, text, verified},
 };
-use crate::gateway::Gateway;
+use crate::host::gateway::Gateway;
 
 /// What the payment is for: its line in the ledger.
 const PAYMENT: &str = "green tea";
@@ -34,7 +34,7 @@ fn message(words: &str, directions: &str, scripted: bool) -> String {
 
 /// Submits a body under a new id.
 pub(super) async fn submit(client: &Client, body: &Value) -> Result<String, Failure> {
-    let id = id::new(&World::system());
+    let id = id::new(&Runtime::system());
     status_is(&client.post("/v1/jobs", Some(&id), body).await?, 202)?;
     Ok(id)
 }

@@ -7,7 +7,7 @@ use super::{
     transcript::{Transcript, claims, effects, shows, succeeded, verified},
     turns::{approve, steps, submit, until_asked},
 };
-use crate::gateway::Gateway;
+use crate::host::gateway::Gateway;
 
 pub(super) async fn show(transcript: &mut Transcript, client: &Client, gateway: &Gateway) -> Result<(), Failure> {
     let body = json!({"steps": [

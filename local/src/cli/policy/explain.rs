@@ -8,11 +8,11 @@ use domain::{
     catalogue::approval_summary,
     ids::{Timestamp, UserId},
     json::canonical,
-    policy::{Asked, Decided, Gate, Gated, Policy, TalkAsked, TurnGate, TurnGated},
+    policy::{CallQuery, Decided, Gate, Gated, Policy, TurnGate, TurnGated, TurnQuery},
 };
 use platform::{
     config::{self, Env},
-    runtime::World,
+    runtime::Runtime,
 };
 use serde_json::Value;
 use store::Table;
@@ -77,7 +77,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 /// Says what would become of it.
 pub(super) async fn explain(args: ExplainArgs) -> Result<ExitCode, Failure> {
     let policy = Policy::parse(&args.folder.files()?)?;
-    let now = args.at.unwrap_or_else(|| World::system().now());
+    let now = args.at.unwrap_or_else(|| Runtime::system().now());
     let (groups, controls) = circumstances(&args, now).await?;
     let circumstances = Circumstances { user_id: args.user, groups, controls, now };
     match (&args.tool, &args.agent) {
@@ -104,11 +104,11 @@ impl Circumstances {
 }
 
 fn a_turn(policy: &Policy, about: &Circumstances, agent: &str) -> ExitCode {
-    let asked = TalkAsked { user_id: about.user_id, groups: &about.groups, agent, now: about.now };
+    let query = TurnQuery { user_id: about.user_id, groups: &about.groups, agent, now: about.now };
     let mode = about.controls.service.mode;
-    let TurnGated { gate, decided, tools } = policy.gate_turn(&about.controls, &asked);
+    let TurnGated { gate, decided, tools } = policy.gate_turn(&about.controls, &query);
     // What the mode refuses is not put to the policies; here somebody wants to know.
-    let said = policy.decide_turn(&asked, mode);
+    let said = policy.decide_turn(&query, mode);
     let (told, code) = match gate {
         TurnGate::Run => ("run".to_owned(), 0),
         TurnGate::WithoutTools => ("run without tools".to_owned(), 12),
@@ -136,7 +136,7 @@ fn a_call(policy: &Policy, about: &Circumstances, tool: &str, args: &ExplainArgs
         tell("faults", faults.collect::<Vec<_>>().join("; "));
         return Ok(ExitCode::from(13));
     }
-    let asked = Asked {
+    let query = CallQuery {
         user_id: *user_id,
         groups,
         tool,
@@ -145,9 +145,9 @@ fn a_call(policy: &Policy, about: &Circumstances, tool: &str, args: &ExplainArgs
         audited: !args.unaudited,
         now: *now,
     };
-    let Gated { gate, decided: Decided { policies, errors, .. } } = policy.gate(controls, &asked);
+    let Gated { gate, decided: Decided { policies, errors, .. } } = policy.gate(controls, &query);
     // What the ladder refuses is not put to the policies; here somebody wants to know.
-    let said = policy.decide(&asked, controls.mode_for(tool));
+    let said = policy.decide(&query, controls.mode_for(tool));
     tell("gate", told(gate));
     tell("policy", said.decision.name());
     tell("policies", listed(if policies.is_empty() { &said.policies } else { &policies }));

@@ -6,7 +6,7 @@ use super::ConversationName;
 use crate::ids::{RequestId, Timestamp};
 
 /// How many jobs may stand in line for one conversation.
-pub const LINE_AT_MOST: usize = 16;
+pub const QUEUED_AT_MOST: usize = 16;
 
 /// A conversation, as the table holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Conversation {
     pub jobs: u64,
     /// Those that may still be open, in order.
     #[serde(rename = "li", default)]
-    pub line: Vec<RequestId>,
+    pub queue: Vec<RequestId>,
     /// The job that ends it, once its user has asked for that: nobody joins any more.
     #[serde(rename = "en", default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<RequestId>,
@@ -38,7 +38,7 @@ pub struct Conversation {
 
 /// Why a job cannot stand in line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotInLine {
+pub enum NotQueued {
     /// The conversation is with another agent.
     OtherAgent,
     /// Too many are in it already.
@@ -56,7 +56,7 @@ impl Conversation {
             created_at: now,
             updated_at: now,
             jobs: 0,
-            line: Vec::new(),
+            queue: Vec::new(),
             ended_by: None,
             gone: false,
         }
@@ -69,44 +69,44 @@ impl Conversation {
     }
 
     /// The same with a job at the end of the line. A job that is in it keeps its place, and nothing changes.
-    pub fn joined(&self, agent: &str, id: RequestId, now: Timestamp) -> Result<Self, NotInLine> {
+    pub fn joined(&self, agent: &str, id: RequestId, now: Timestamp) -> Result<Self, NotQueued> {
         if self.agent != agent {
-            return Err(NotInLine::OtherAgent);
+            return Err(NotQueued::OtherAgent);
         }
-        if self.line.contains(&id) {
+        if self.queue.contains(&id) {
             return Ok(self.clone());
         }
         if self.ended_by.is_some_and(|ending| ending != id) {
-            return Err(NotInLine::Ending);
+            return Err(NotQueued::Ending);
         }
-        if self.line.len() >= LINE_AT_MOST {
-            return Err(NotInLine::Full);
+        if self.queue.len() >= QUEUED_AT_MOST {
+            return Err(NotQueued::Full);
         }
         let mut next = self.clone();
         next.rev += 1;
         next.jobs += 1;
         next.updated_at = now;
-        next.line.push(id);
+        next.queue.push(id);
         Ok(next)
     }
 
     /// The same without those jobs. One that was to end it, and is over while it is still there, has not ended it.
     #[must_use]
     pub fn left(&self, over: &[RequestId]) -> Self {
-        let line = self.line.iter().filter(|id| !over.contains(id)).copied().collect();
+        let queue = self.queue.iter().filter(|id| !over.contains(id)).copied().collect();
         let ended_by = self.ended_by.filter(|id| !over.contains(id));
-        Self { rev: self.rev + 1, line, ended_by, ..self.clone() }
+        Self { rev: self.rev + 1, queue, ended_by, ..self.clone() }
     }
 
     /// The jobs that are before this one; every job of the line when it is not in it.
     pub fn before(&self, id: RequestId) -> &[RequestId] {
-        let place = self.line.iter().position(|other| *other == id).unwrap_or(self.line.len());
-        self.line.get(..place).unwrap_or_default()
+        let place = self.queue.iter().position(|other| *other == id).unwrap_or(self.queue.len());
+        self.queue.get(..place).unwrap_or_default()
     }
 
     /// The first job that is not this one.
     pub fn next_after(&self, id: RequestId) -> Option<RequestId> {
-        self.line.iter().find(|other| **other != id).copied()
+        self.queue.iter().find(|other| **other != id).copied()
     }
 }
 
@@ -131,19 +131,19 @@ mod tests {
 
     #[test]
     fn a_line_keeps_its_order_whoever_joins_twice_or_leaves() {
-        let line =
+        let queue =
             (1..4).fold(Conversation::begun("main", NOW), |so_far, n| so_far.joined("main", id(n), NOW).unwrap());
-        assert_eq!(line.joined("main", id(2), NOW).unwrap(), line, "it is in line already");
-        assert_eq!(line.before(id(1)), []);
-        assert_eq!(line.before(id(3)), [id(1), id(2)]);
-        assert_eq!(line.left(&[id(1)]).before(id(3)), [id(2)]);
-        assert_eq!(line.next_after(id(1)), Some(id(2)));
-        assert_eq!(line.joined("other", id(9), NOW), Err(NotInLine::OtherAgent));
-        let ending = Conversation { ended_by: Some(id(4)), ..line.clone() };
-        assert_eq!(ending.joined("main", id(9), NOW), Err(NotInLine::Ending));
+        assert_eq!(queue.joined("main", id(2), NOW).unwrap(), queue, "it is in line already");
+        assert_eq!(queue.before(id(1)), []);
+        assert_eq!(queue.before(id(3)), [id(1), id(2)]);
+        assert_eq!(queue.left(&[id(1)]).before(id(3)), [id(2)]);
+        assert_eq!(queue.next_after(id(1)), Some(id(2)));
+        assert_eq!(queue.joined("other", id(9), NOW), Err(NotQueued::OtherAgent));
+        let ending = Conversation { ended_by: Some(id(4)), ..queue.clone() };
+        assert_eq!(ending.joined("main", id(9), NOW), Err(NotQueued::Ending));
         assert_eq!(ending.joined("main", id(4), NOW).unwrap().before(id(4)), [id(1), id(2), id(3)]);
         let full =
             (0..16).fold(Conversation::begun("main", NOW), |so_far, n| so_far.joined("main", id(n), NOW).unwrap());
-        assert_eq!(full.joined("main", id(99), NOW), Err(NotInLine::Full));
+        assert_eq!(full.joined("main", id(99), NOW), Err(NotQueued::Full));
     }
 }

@@ -73,7 +73,7 @@ pub struct Approval {
 
 impl Approval {
     /// A question without an answer.
-    pub const fn asked(approver: Approver, digest: Digest, asked_at: Timestamp, expires_at: Timestamp) -> Self {
+    pub const fn requested(approver: Approver, digest: Digest, asked_at: Timestamp, expires_at: Timestamp) -> Self {
         Self { approver, digest, asked_at, expires_at, decision: None }
     }
 
@@ -91,7 +91,7 @@ impl Approval {
 
 /// Where a job stands towards what somebody has decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ApprovalCheck {
     /// It waits for exactly this.
     Open,
     /// This was decided before, the same way, by one of those who may.
@@ -110,7 +110,7 @@ pub enum Standing {
 
 /// What somebody decided, about what they were shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said {
+pub struct DecisionInput {
     /// Yes or no.
     pub approved: bool,
     /// Of the call that they were shown.
@@ -121,36 +121,36 @@ pub struct Said {
 
 impl Job {
     /// The question of this job: of the step at the cursor, or, when that has none, the last one that was asked.
-    pub fn question(&self) -> Option<&Approval> {
-        self.asked().map(|(_, question)| question)
+    pub fn approval_request(&self) -> Option<&Approval> {
+        self.approval_request_at().map(|(_, question)| question)
     }
 
     /// The same, with the place of its step.
-    pub fn asked(&self) -> Option<(usize, &Approval)> {
+    pub fn approval_request_at(&self) -> Option<(usize, &Approval)> {
         let begun = self.steps.iter().enumerate().take(self.cursor + 1).rev();
         begun.filter_map(|(place, step)| Some((place, step.approval.as_ref()?))).next()
     }
 
     /// Where it stands towards that decision. Pure: what changes the job is [`JobEvent::Decided`](crate::job::JobEvent).
-    pub fn standing(&self, said: &Said, now: Timestamp) -> Standing {
-        let Some(latest) = self.question() else { return Standing::NotAsked };
+    pub fn approval_check(&self, input: &DecisionInput, now: Timestamp) -> ApprovalCheck {
+        let Some(latest) = self.approval_request() else { return ApprovalCheck::NotAsked };
         // An earlier step may have asked: whoever repeats what they said to that one is told that it stands.
         let earlier = self.steps.iter().filter_map(|step| step.approval.as_ref());
-        let Some(question) = earlier.chain([latest]).find(|question| question.digest == said.digest) else {
-            return Standing::OtherDigest;
+        let Some(question) = earlier.chain([latest]).find(|question| question.digest == input.digest) else {
+            return ApprovalCheck::OtherDigest;
         };
-        if question.approver != said.by.approver() {
-            return Standing::OtherApprover;
+        if question.approver != input.by.approver() {
+            return ApprovalCheck::OtherApprover;
         }
         match &question.decision {
-            Some(decision) if decision.approved == said.approved => return Standing::AsDecided,
-            Some(_) => return Standing::DecidedOtherwise,
+            Some(decision) if decision.approved == input.approved => return ApprovalCheck::AsDecided,
+            Some(_) => return ApprovalCheck::DecidedOtherwise,
             None => {}
         }
         match self.state {
-            JobState::AwaitingApproval if question.lapsed(now) => Standing::Lapsed,
-            JobState::AwaitingApproval => Standing::Open,
-            JobState::Expired => Standing::Lapsed,
+            JobState::AwaitingApproval if question.lapsed(now) => ApprovalCheck::Lapsed,
+            JobState::AwaitingApproval => ApprovalCheck::Open,
+            JobState::Expired => ApprovalCheck::Lapsed,
             JobState::Queued
             | JobState::Running
             | JobState::Waiting
@@ -160,7 +160,7 @@ impl Job {
             | JobState::Refused
             | JobState::Explained
             | JobState::Cancelled
-            | JobState::Unknown => Standing::NotAsked,
+            | JobState::Unknown => ApprovalCheck::NotAsked,
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_users_yes_is_not_enough_where_an_operators_is_needed() {
-        let asked = Approval::asked(Approver::User, Digest::ZERO, NOW, NOW);
+        let asked = Approval::requested(Approver::User, Digest::ZERO, NOW, NOW);
         assert!(!asked.suffices_for(Approver::User), "nobody has said yes");
         let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
         for (approved, by, need, enough) in [

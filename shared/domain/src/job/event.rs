@@ -27,7 +27,7 @@ pub enum JobEvent {
     /// The intent of the step at the cursor, before its call leaves.
     Intended(Intent),
     /// The call is out; look again at `check_at`.
-    Parked {
+    Suspended {
         /// When.
         check_at: Timestamp,
         /// How it left: a read's intent is recorded only now.
@@ -45,7 +45,7 @@ pub enum JobEvent {
     /// What it waited for is over, or shows something new: whoever knows rings for it.
     Woken,
     /// Not now; again at `check_at`.
-    PutBack {
+    Rescheduled {
         /// When.
         check_at: Timestamp,
         /// What happened to the attempt.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{RequestId, Timestamp, UserId},
-    job::RingSecret,
+    job::WakeUpToken,
 };
 
 /// Invariant 7, *logical keys*: what the gateway's journal knows a call by. It names the operation, never the attempt, so
@@ -65,7 +65,7 @@ pub struct Intent {
     pub sequence: u64,
     /// By what right whoever runs it has the job looked at.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    pub ring: Option<RingSecret>,
+    pub wake_up_token: Option<WakeUpToken>,
 }
 
 #[cfg(test)]

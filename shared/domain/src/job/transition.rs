@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The least time that a bell has before the sweeper looks.
-const BELL_CHANCE: Duration = Duration::from_secs(10);
+const WAKE_UP_CHANCE: Duration = Duration::from_secs(10);
 
 impl Job {
     /// Whether a worker may claim it now.
@@ -51,7 +51,7 @@ impl Job {
                 next.expect("woken", &[JobState::Retrying, JobState::Waiting])?;
                 next.check_at = next.check_at.map(|at| at.min(now));
             }
-            JobEvent::Parked { check_at, intent, running, seen } => {
+            JobEvent::Suspended { check_at, intent, running, seen } => {
                 next.leave_running("parked", JobState::Waiting, check_at)?;
                 next.at_cursor(|step| {
                     step.checks += 1;
@@ -65,9 +65,9 @@ impl Job {
                     }
                 });
             }
-            JobEvent::PutBack { check_at, attempt } => {
+            JobEvent::Rescheduled { check_at, attempt } => {
                 next.leave_running("put back", JobState::Retrying, check_at)?;
-                next.at_cursor(|step| step.put_back(attempt));
+                next.at_cursor(|step| step.reschedule(attempt));
             }
             JobEvent::StepEnded { outcome, error, result, ends_as } => {
                 next.end_step(outcome, error, result, ends_as)?
@@ -199,7 +199,7 @@ impl Job {
         self.lease = None;
         self.check_at = Some(at);
         // The sweeper looks after the bell has had its chance. Moved only when it must be: it is the key of an index.
-        if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(BELL_CHANCE)) {
+        if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(WAKE_UP_CHANCE)) {
             self.sweep_at = Some(at.plus(SWEEP_GRACE));
         }
         Ok(())
@@ -217,7 +217,7 @@ impl Job {
 }
 
 impl Step {
-    fn put_back(&mut self, attempt: Attempt) {
+    fn reschedule(&mut self, attempt: Attempt) {
         match attempt {
             Attempt::NotStarted => {
                 self.attempts = self.attempts.saturating_sub(1);

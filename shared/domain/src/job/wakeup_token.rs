@@ -14,25 +14,25 @@ use crate::ids::{DigestKey, RequestId, UserId};
 /// What is known to who sent something and to who runs it. 128 random bits, shown to nobody else.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RingSecret([u8; 16]);
+pub struct WakeUpToken([u8; 16]);
 
 /// The text is no ring, or not the secret of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a ring")]
-pub struct NotARing;
+pub struct NotAWakeUp;
 
 /// Which job is to be looked at, and by what right: `<user id>.<request id>.<secret>`.
 #[derive(Debug, Clone)]
-pub struct Ring {
+pub struct JobWakeUp {
     /// Whose job.
     pub user_id: UserId,
     /// Which.
     pub request_id: RequestId,
     /// By what right.
-    pub secret: RingSecret,
+    pub secret: WakeUpToken,
 }
 
-impl RingSecret {
+impl WakeUpToken {
     /// From random bytes.
     pub const fn from_random(bytes: [u8; 16]) -> Self {
         Self(bytes)
@@ -44,49 +44,49 @@ impl RingSecret {
     }
 }
 
-impl fmt::Debug for RingSecret {
+impl fmt::Debug for WakeUpToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RingSecret")
+        f.write_str("WakeUpToken")
     }
 }
 
-impl TryFrom<String> for RingSecret {
-    type Error = NotARing;
+impl TryFrom<String> for WakeUpToken {
+    type Error = NotAWakeUp;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotARing)?;
-        Ok(Self(bytes.try_into().map_err(|_| NotARing)?))
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAWakeUp)?;
+        Ok(Self(bytes.try_into().map_err(|_| NotAWakeUp)?))
     }
 }
 
-impl From<RingSecret> for String {
-    fn from(secret: RingSecret) -> Self {
+impl From<WakeUpToken> for String {
+    fn from(secret: WakeUpToken) -> Self {
         URL_SAFE_NO_PAD.encode(secret.0)
     }
 }
 
-impl Ring {
+impl JobWakeUp {
     /// As it goes out.
     pub fn text(&self) -> String {
         format!("{}.{}.{}", self.user_id, self.request_id, String::from(self.secret.clone()))
     }
 }
 
-impl TryFrom<String> for Ring {
-    type Error = NotARing;
+impl TryFrom<String> for JobWakeUp {
+    type Error = NotAWakeUp;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let mut parts = text.splitn(3, '.');
-        let mut next = || parts.next().ok_or(NotARing);
+        let mut next = || parts.next().ok_or(NotAWakeUp);
         Ok(Self {
-            user_id: next()?.parse().map_err(|_| NotARing)?,
-            request_id: next()?.parse().map_err(|_| NotARing)?,
+            user_id: next()?.parse().map_err(|_| NotAWakeUp)?,
+            request_id: next()?.parse().map_err(|_| NotAWakeUp)?,
             secret: next()?.to_owned().try_into()?,
         })
     }
 }
 
-impl<'de> Deserialize<'de> for Ring {
+impl<'de> Deserialize<'de> for JobWakeUp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
     }
@@ -96,20 +96,20 @@ impl<'de> Deserialize<'de> for Ring {
 mod tests {
     use super::*;
 
-    fn ring() -> Ring {
-        Ring {
+    fn wake() -> JobWakeUp {
+        JobWakeUp {
             user_id: UserId::from_random([7; 16]),
             request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
-            secret: RingSecret::from_random([250; 16]),
+            secret: WakeUpToken::from_random([250; 16]),
         }
     }
 
     #[test]
     fn it_comes_back_as_it_went_and_the_journal_takes_it() {
-        let text = ring().text();
+        let text = wake().text();
         assert!(text.len() <= 200 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(&b)), "{text}");
-        let back = Ring::try_from(text).unwrap();
-        assert_eq!((back.user_id, back.request_id, back.secret), (ring().user_id, ring().request_id, ring().secret));
+        let back = JobWakeUp::try_from(text).unwrap();
+        assert_eq!((back.user_id, back.request_id, back.secret), (wake().user_id, wake().request_id, wake().secret));
     }
 
     #[test]
@@ -117,23 +117,23 @@ mod tests {
         let once = DigestKey::from_random([1; 32]);
         let mut other = [250; 16];
         other[15] = 251;
-        assert!(ring().secret.is(&RingSecret::from_random([250; 16]), &once));
-        assert!(!ring().secret.is(&RingSecret::from_random(other), &once));
+        assert!(wake().secret.is(&WakeUpToken::from_random([250; 16]), &once));
+        assert!(!wake().secret.is(&WakeUpToken::from_random(other), &once));
     }
 
     #[test]
     fn anything_else_is_none() {
-        let whole = ring().text();
+        let whole = wake().text();
         let (ids, _) = whole.rsplit_once('.').unwrap();
         for text in
             ["", ".", "..", ids, &format!("{ids}."), &format!("{whole}A"), &format!("{whole}.x"), &format!("x{whole}")]
         {
-            assert!(Ring::try_from((*text).to_owned()).is_err(), "{text}");
+            assert!(JobWakeUp::try_from((*text).to_owned()).is_err(), "{text}");
         }
     }
 
     #[test]
     fn it_does_not_show_its_secret() {
-        assert!(!format!("{:?}", ring()).contains(&String::from(ring().secret)));
+        assert!(!format!("{:?}", wake()).contains(&String::from(wake().secret)));
     }
 }

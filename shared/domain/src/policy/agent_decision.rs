@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Asked, Decided, DenyReason, Gate, Policy, PolicyDecision, policy_set};
+use super::{CallQuery, Decided, DenyReason, Gate, Policy, PolicyDecision, policy_set};
 use crate::{
     access::service_mode::{Controls, Mode},
     catalogue::AgentEntry,
@@ -11,7 +11,7 @@ use crate::{
 
 /// One turn, as policy sees it. What is said to the agent is not looked at.
 #[derive(Debug, Clone, Copy)]
-pub struct TalkAsked<'a> {
+pub struct TurnQuery<'a> {
     /// Who asks.
     pub user_id: UserId,
     /// The groups that an operator has put them in.
@@ -46,15 +46,15 @@ pub struct TurnGated {
 
 impl Policy {
     /// The only thing that is asked before a turn is recorded, and before each of its rounds is sent.
-    pub fn gate_turn(&self, controls: &Controls, asked: &TalkAsked<'_>) -> TurnGated {
+    pub fn gate_turn(&self, controls: &Controls, query: &TurnQuery<'_>) -> TurnGated {
         let refused = |decided, reason| TurnGated { gate: TurnGate::Refuse(reason), decided, tools: Vec::new() };
         let unasked = |reason| refused(denied(reason, Vec::new()), reason);
-        let Some(agent) = self.catalogue.agent(asked.agent) else { return unasked(DenyReason::AgentUnknown) };
+        let Some(agent) = self.catalogue.agent(query.agent) else { return unasked(DenyReason::AgentUnknown) };
         let mode = controls.service.mode;
         if mode == Mode::Closed {
             return unasked(DenyReason::ModeClosed);
         }
-        let decided = self.decide_turn(asked, mode);
+        let decided = self.decide_turn(query, mode);
         if let PolicyDecision::Deny(reason) = decided.decision {
             return refused(decided, reason);
         }
@@ -63,21 +63,21 @@ impl Policy {
             Mode::ExplainOnly => TurnGated { gate: TurnGate::WithoutTools, decided, tools: Vec::new() },
             // What it reads by itself runs; what it proposes to write is refused as any write is.
             Mode::ReadOnly | Mode::Full => {
-                TurnGated { gate: TurnGate::Run, decided, tools: self.usable(controls, agent, asked) }
+                TurnGated { gate: TurnGate::Run, decided, tools: self.usable(controls, agent, query) }
             }
         }
     }
 
     /// What the policies alone say: run, or a denial. Invariant 9, *default deny*, for turns.
-    pub fn decide_turn(&self, asked: &TalkAsked<'_>, mode: Mode) -> Decided {
-        policy_set::on_enough_stack(|| self.evaluate_turn(asked, mode))
+    pub fn decide_turn(&self, query: &TurnQuery<'_>, mode: Mode) -> Decided {
+        policy_set::on_enough_stack(|| self.evaluate_turn(query, mode))
     }
 
-    fn evaluate_turn(&self, asked: &TalkAsked<'_>, mode: Mode) -> Decided {
-        if self.catalogue.agent(asked.agent).is_none() {
+    fn evaluate_turn(&self, query: &TurnQuery<'_>, mode: Mode) -> Decided {
+        if self.catalogue.agent(query.agent).is_none() {
             return denied(DenyReason::AgentUnknown, Vec::new());
         }
-        let (request, entities) = match self.model.talk(asked, mode) {
+        let (request, entities) = match self.model.talk(query, mode) {
             Ok(case) => case,
             Err(problem) => return denied(DenyReason::PolicyError, vec![problem]),
         };
@@ -92,20 +92,20 @@ impl Policy {
 
     /// Of an agent's tools those that this user may use now, whatever the arguments will be: nobody decides about them again
     /// inside the run. The rest is proposed, and decided with its arguments. What only the gateway knows, policy does not know.
-    fn usable(&self, controls: &Controls, agent: &AgentEntry, asked: &TalkAsked<'_>) -> Vec<String> {
+    fn usable(&self, controls: &Controls, agent: &AgentEntry, query: &TurnQuery<'_>) -> Vec<String> {
         let may_use = |name: &&String| {
             let Some(tool) = self.catalogue.get(name) else { return true };
             if self.rules.look_at_arguments_of(name) {
                 return false;
             }
-            let call = Asked {
-                user_id: asked.user_id,
-                groups: asked.groups,
+            let call = CallQuery {
+                user_id: query.user_id,
+                groups: query.groups,
                 tool: name,
                 arguments: &tool.example(),
                 derived: true,
                 audited: true,
-                now: asked.now,
+                now: query.now,
             };
             self.gate(controls, &call).gate == Gate::Run
         };

@@ -1,6 +1,6 @@
 //! What becomes of a call now: the ladder first, then what a destructive tool needs, then the policies.
 
-use super::{Asked, Decided, DenyReason, Gate, Gated, Policy, PolicyDecision};
+use super::{CallQuery, Decided, DenyReason, Gate, Gated, Policy, PolicyDecision};
 use crate::{
     access::service_mode::{Controls, Mode},
     catalogue::{Tool, ToolEffect},
@@ -12,13 +12,13 @@ pub const DERIVED_FLOOR: &str = "floor:derived";
 
 impl Policy {
     /// The only thing that is asked before a call is recorded, approved or sent.
-    pub fn gate(&self, controls: &Controls, asked: &Asked<'_>) -> Gated {
-        let Some(tool) = self.catalogue.get(asked.tool) else { return refused(DenyReason::ToolUnknown) };
-        let mode = controls.mode_for(asked.tool);
-        if let Some(reason) = shut(controls, mode, tool, asked) {
+    pub fn gate(&self, controls: &Controls, query: &CallQuery<'_>) -> Gated {
+        let Some(tool) = self.catalogue.get(query.tool) else { return refused(DenyReason::ToolUnknown) };
+        let mode = controls.mode_for(query.tool);
+        if let Some(reason) = shut(controls, mode, tool, query) {
             return refused(reason);
         }
-        let decided = on_the_floor(self.decide(asked, mode), tool, asked);
+        let decided = on_the_floor(self.decide(query, mode), tool, query);
         let gate = match (decided.decision, mode) {
             (PolicyDecision::Deny(reason), _) => Gate::Refuse(reason),
             (_, Mode::ExplainOnly) => Gate::Explain(DenyReason::ModeExplainOnly),
@@ -31,12 +31,12 @@ impl Policy {
 }
 
 /// What a turn or an earlier step came up with is never written without a person's yes, whatever the policies say.
-fn on_the_floor(decided: Decided, tool: &Tool, asked: &Asked<'_>) -> Decided {
+fn on_the_floor(decided: Decided, tool: &Tool, query: &CallQuery<'_>) -> Decided {
     let reads = match tool.entry.effect {
         ToolEffect::Read => true,
         ToolEffect::Write | ToolEffect::Destructive => false,
     };
-    if !asked.derived || reads || decided.decision != PolicyDecision::Run {
+    if !query.derived || reads || decided.decision != PolicyDecision::Run {
         return decided;
     }
     let mut policies = decided.policies;
@@ -45,7 +45,7 @@ fn on_the_floor(decided: Decided, tool: &Tool, asked: &Asked<'_>) -> Decided {
 }
 
 /// What refuses a call whatever the policies say.
-fn shut(controls: &Controls, mode: Mode, tool: &Tool, asked: &Asked<'_>) -> Option<DenyReason> {
+fn shut(controls: &Controls, mode: Mode, tool: &Tool, query: &CallQuery<'_>) -> Option<DenyReason> {
     let reads = tool.entry.effect == ToolEffect::Read;
     match mode {
         Mode::Closed if controls.service.mode == Mode::Closed => return Some(DenyReason::ModeClosed),
@@ -56,13 +56,13 @@ fn shut(controls: &Controls, mode: Mode, tool: &Tool, asked: &Asked<'_>) -> Opti
         Mode::ReadOnly | Mode::Full => {}
     }
     // Invariant 4: no audit, no write.
-    if !asked.audited && !reads {
+    if !query.audited && !reads {
         return Some(DenyReason::AuditUnproven);
     }
     match tool.entry.effect {
         ToolEffect::Read | ToolEffect::Write => None,
-        ToolEffect::Destructive if !controls.opened(asked.tool, asked.now) => Some(DenyReason::ToolNotOpened),
-        ToolEffect::Destructive if !controls.audit_proven(asked.now) => Some(DenyReason::AuditUnproven),
+        ToolEffect::Destructive if !controls.opened(query.tool, query.now) => Some(DenyReason::ToolNotOpened),
+        ToolEffect::Destructive if !controls.audit_proven(query.now) => Some(DenyReason::AuditUnproven),
         ToolEffect::Destructive => None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 
-use super::{Asked, TalkAsked};
+use super::{CallQuery, TurnQuery};
 use crate::{
     access::service_mode::Mode,
     catalogue::{Tool, ToolEffect},
@@ -63,17 +63,17 @@ impl Model {
     }
 
     /// One call. An error names what of it Cedar cannot hold.
-    pub(super) fn case(&self, asked: &Asked<'_>, tool: &Tool, mode: Mode) -> Result<Case, String> {
+    pub(super) fn case(&self, query: &CallQuery<'_>, tool: &Tool, mode: Mode) -> Result<Case, String> {
         let attributes = HashMap::from([
             ("effect".to_owned(), RestrictedExpression::new_string(effect(tool.entry.effect).to_owned())),
             ("idempotent".to_owned(), RestrictedExpression::new_bool(tool.entry.idempotent)),
         ]);
         let resource = uid(&self.tool, &tool.entry.name);
         let entity = Entity::new(resource.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
-        let (user, principal) = self.user(asked.user_id, asked.groups);
+        let (user, principal) = self.user(query.user_id, query.groups);
         let entities = Entities::from_entities([principal, entity], None)
             .map_err(|_| "the user and the tool do not fit together".to_owned())?;
-        let context = context(asked, tool, mode)?;
+        let context = context(query, tool, mode)?;
         let request = |question: Question| {
             let action = uid(&self.action, question.action());
             Request::new(user.clone(), action, resource.clone(), context.clone(), None)
@@ -86,13 +86,13 @@ impl Model {
     }
 
     /// One turn of an agent. An error names what of it Cedar cannot hold.
-    pub(super) fn talk(&self, asked: &TalkAsked<'_>, mode: Mode) -> Result<(Request, Entities), String> {
-        let (user, principal) = self.user(asked.user_id, asked.groups);
-        let resource = uid(&self.agent, asked.agent);
+    pub(super) fn talk(&self, query: &TurnQuery<'_>, mode: Mode) -> Result<(Request, Entities), String> {
+        let (user, principal) = self.user(query.user_id, query.groups);
+        let resource = uid(&self.agent, query.agent);
         let entity = Entity::new_no_attrs(resource.clone(), HashSet::new());
         let entities = Entities::from_entities([principal, entity], None)
             .map_err(|_| "the user and the agent do not fit together".to_owned())?;
-        let context = Context::from_pairs(moment(asked.now, mode)).map_err(|_| "the time cannot be held".to_owned())?;
+        let context = Context::from_pairs(moment(query.now, mode)).map_err(|_| "the time cannot be held".to_owned())?;
         let request = Request::new(user, uid(&self.action, TALK), resource, context, None)
             .map_err(|_| "the turn does not fit the schema".to_owned())?;
         Ok((request, entities))
@@ -109,17 +109,17 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
-fn context(asked: &Asked<'_>, tool: &Tool, mode: Mode) -> Result<Context, String> {
-    let seen = tool.shape.see(asked.arguments).map_err(|misfit| misfit.to_string())?;
+fn context(query: &CallQuery<'_>, tool: &Tool, mode: Mode) -> Result<Context, String> {
+    let seen = tool.shape.see(query.arguments).map_err(|misfit| misfit.to_string())?;
     let arguments = RestrictedExpression::new_record([(tool.entry.name.clone(), seen)])
         .map_err(|_| "an argument is there twice".to_owned())?;
     let of_the_call = [
         ("arguments".to_owned(), arguments),
-        ("derived".to_owned(), RestrictedExpression::new_bool(asked.derived)),
-        ("audited".to_owned(), RestrictedExpression::new_bool(asked.audited)),
+        ("derived".to_owned(), RestrictedExpression::new_bool(query.derived)),
+        ("audited".to_owned(), RestrictedExpression::new_bool(query.audited)),
     ];
     // Cedar's own words would quote the value.
-    Context::from_pairs(of_the_call.into_iter().chain(moment(asked.now, mode)))
+    Context::from_pairs(of_the_call.into_iter().chain(moment(query.now, mode)))
         .map_err(|_| "an argument or the time cannot be held".to_owned())
 }
 

@@ -42,7 +42,7 @@ impl OperatorAction {
 
 /// What an operator wants to do.
 #[derive(Debug, Clone, Copy)]
-pub struct OperatorAsked<'a> {
+pub struct OperatorQuery<'a> {
     /// Who.
     pub operator_id: OperatorId,
     /// The roles of their token, known ones and others.
@@ -110,12 +110,12 @@ impl OperatorPolicy {
     }
 
     /// Whether an operator may. Default deny; what cannot be evaluated denies.
-    pub fn decide(&self, asked: &OperatorAsked<'_>) -> OperatorDecided {
-        policy_set::on_enough_stack(|| self.evaluate(asked))
+    pub fn decide(&self, query: &OperatorQuery<'_>) -> OperatorDecided {
+        policy_set::on_enough_stack(|| self.evaluate(query))
     }
 
-    fn evaluate(&self, asked: &OperatorAsked<'_>) -> OperatorDecided {
-        match self.case(asked) {
+    fn evaluate(&self, query: &OperatorQuery<'_>) -> OperatorDecided {
+        match self.case(query) {
             Ok((request, entities)) => {
                 let verdict = self.rules.ask(&request, &entities);
                 OperatorDecided {
@@ -130,26 +130,26 @@ impl OperatorPolicy {
         }
     }
 
-    fn case(&self, asked: &OperatorAsked<'_>) -> Result<(Request, Entities), &'static str> {
+    fn case(&self, query: &OperatorQuery<'_>) -> Result<(Request, Entities), &'static str> {
         let uid = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
         let role = |name: &str| uid(&self.role, name);
-        let operator = uid(&self.operator, &asked.operator_id.to_string());
-        let roles: HashSet<EntityUid> = asked.roles.iter().map(|name| role(name)).collect();
+        let operator = uid(&self.operator, &query.operator_id.to_string());
+        let roles: HashSet<EntityUid> = query.roles.iter().map(|name| role(name)).collect();
         // Each role has what the one below it has.
         let ladder = [("admin", "approver"), ("approver", "viewer")];
         let ladder = ladder.map(|(above, below)| Entity::new_no_attrs(role(above), HashSet::from([role(below)])));
         let subject = [Entity::new_no_attrs(operator.clone(), roles), Entity::with_uid(self.service.clone())];
         let entities = ladder.into_iter().chain(subject);
         let entities = Entities::from_entities(entities, None).map_err(|_| "the roles do not fit together")?;
-        let (hour, weekday) = hour_and_weekday(asked.now);
+        let (hour, weekday) = hour_and_weekday(query.now);
         let context = Context::from_pairs([
-            ("own".to_owned(), RestrictedExpression::new_bool(asked.own)),
-            ("now".to_owned(), RestrictedExpression::new_datetime(asked.now.to_string())),
+            ("own".to_owned(), RestrictedExpression::new_bool(query.own)),
+            ("now".to_owned(), RestrictedExpression::new_datetime(query.now.to_string())),
             ("hour".to_owned(), RestrictedExpression::new_long(hour)),
             ("weekday".to_owned(), RestrictedExpression::new_long(weekday)),
         ]);
         let context = context.map_err(|_| "the time cannot be held")?;
-        let action = uid(&self.action, asked.action.name());
+        let action = uid(&self.action, query.action.name());
         let request = Request::new(operator, action, self.service.clone(), context, None);
         Ok((request.map_err(|_| "the call does not fit the schema")?, entities))
     }
@@ -160,9 +160,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn asked(roles: &BTreeSet<String>, action: OperatorAction, own: bool) -> OperatorAsked<'_> {
+    fn query(roles: &BTreeSet<String>, action: OperatorAction, own: bool) -> OperatorQuery<'_> {
         let now = Timestamp::parse(&json!("2026-11-22T10:00:00Z")).unwrap();
-        OperatorAsked { operator_id: OperatorId::from_random([7; 16]), roles, action, own, now }
+        OperatorQuery { operator_id: OperatorId::from_random([7; 16]), roles, action, own, now }
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
             (&["Admin", "root", ""], [false, false, false]),
         ] {
             let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-            let decided = OperatorAction::ALL.map(|action| policy.decide(&asked(&roles, action, false)).permitted);
+            let decided = OperatorAction::ALL.map(|action| policy.decide(&query(&roles, action, false)).permitted);
             assert_eq!(decided, may, "{roles:?}");
         }
     }
@@ -188,9 +188,9 @@ mod tests {
         let policy = OperatorPolicy::built_in().unwrap();
         for role in ["approver", "admin"] {
             let roles = [role.to_owned()].into();
-            let decided = policy.decide(&asked(&roles, OperatorAction::Decide, true));
+            let decided = policy.decide(&query(&roles, OperatorAction::Decide, true));
             assert_eq!((decided.permitted, decided.policies), (false, vec!["nobody-decides-their-own".to_owned()]));
-            assert!(policy.decide(&asked(&roles, OperatorAction::View, true)).permitted);
+            assert!(policy.decide(&query(&roles, OperatorAction::View, true)).permitted);
         }
     }
 

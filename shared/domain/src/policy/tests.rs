@@ -9,9 +9,9 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn asked<'a>(groups: &'a BTreeSet<String>, tool: &'a str, arguments: &'a Value) -> Asked<'a> {
+fn query<'a>(groups: &'a BTreeSet<String>, tool: &'a str, arguments: &'a Value) -> CallQuery<'a> {
     let user_id = UserId::from_random([1; 16]);
-    Asked { user_id, groups, tool, arguments, derived: false, audited: true, now: NOW }
+    CallQuery { user_id, groups, tool, arguments, derived: false, audited: true, now: NOW }
 }
 
 fn controls(mode: Mode) -> Controls {
@@ -41,7 +41,7 @@ fn policy(cedar: &str) -> Result<Policy, PolicyFault> {
 }
 
 fn decided(policy: &Policy, tool: &str, arguments: &Value) -> (&'static str, Vec<String>) {
-    let decided = policy.decide(&asked(&BTreeSet::new(), tool, arguments), Mode::Full);
+    let decided = policy.decide(&query(&BTreeSet::new(), tool, arguments), Mode::Full);
     (decided.decision.name(), decided.policies)
 }
 
@@ -91,8 +91,8 @@ fn the_built_in_policies_decide_as_the_documentation_says() {
 fn what_a_turn_came_up_with_is_never_written_unasked() {
     let policy = Policy::built_in().unwrap();
     let (groups, note) = (BTreeSet::new(), json!({"note":"n"}));
-    let derived = |tool, arguments| Asked { derived: true, ..asked(&groups, tool, arguments) };
-    let decision = |asked: Asked<'_>| policy.decide(&asked, Mode::Full).decision;
+    let derived = |tool, arguments| CallQuery { derived: true, ..query(&groups, tool, arguments) };
+    let decision = |query: CallQuery<'_>| policy.decide(&query, Mode::Full).decision;
     assert_eq!(decision(derived("ledger_append", &note)), PolicyDecision::RunIfUserApproves);
     assert_eq!(decision(derived("ledger_read", &json!({}))), PolicyDecision::Run);
 }
@@ -126,7 +126,7 @@ fn whatever_the_policies_say_a_derived_write_takes_a_yes() {
         ("pay", false, Gate::Run),
         ("drop", false, Gate::Run),
     ] {
-        let gated = policy.gate(&controls, &Asked { derived, ..asked(&groups, tool, &arguments) });
+        let gated = policy.gate(&controls, &CallQuery { derived, ..query(&groups, tool, &arguments) });
         assert_eq!(gated.gate, gate, "{tool} {derived}");
         let asks = gate == Gate::Ask(Approver::User);
         assert_eq!(gated.decided.decision.approver(), asks.then_some(Approver::User), "{tool} {derived}");
@@ -154,7 +154,7 @@ fn the_first_question_that_is_permitted_decides_and_a_forbid_beats_every_permit(
 fn conditions_see_arguments_groups_mode_time_and_where_values_come_from() {
     let groups = ["testers".to_owned()].into();
     let arguments = json!({"amount": 7, "rate": 0.25, "to": ["a", "b"]});
-    let base = asked(&groups, "pay", &arguments);
+    let base = query(&groups, "pay", &arguments);
     for (condition, holds) in [
         ("context.arguments has pay && context.arguments.pay.amount == 7", true),
         ("context.arguments has look", false),
@@ -197,13 +197,13 @@ fn what_cannot_be_evaluated_denies_whatever_the_others_say() {
     ] {
         let policy = policy(&(all.to_owned() + &broken)).unwrap();
         let arguments = json!({"amount": 77_777});
-        let decided = policy.decide(&asked(&BTreeSet::new(), "pay", &arguments), Mode::Full);
+        let decided = policy.decide(&query(&BTreeSet::new(), "pay", &arguments), Mode::Full);
         assert_eq!(decided.decision, PolicyDecision::Deny(DenyReason::PolicyError), "{broken}");
         assert_eq!(decided.errors, ["broken: a number is too large"], "{broken}");
         assert!(!format!("{decided:?}").contains("77777"), "{decided:?}");
-        let gated = policy.gate(&controls(Mode::Full), &asked(&BTreeSet::new(), "pay", &json!({"amount": 2})));
+        let gated = policy.gate(&controls(Mode::Full), &query(&BTreeSet::new(), "pay", &json!({"amount": 2})));
         assert_eq!(gated.gate, Gate::Refuse(DenyReason::PolicyError));
-        assert_eq!(policy.gate(&controls(Mode::Full), &asked(&BTreeSet::new(), "look", &json!({}))).gate, Gate::Run);
+        assert_eq!(policy.gate(&controls(Mode::Full), &query(&BTreeSet::new(), "look", &json!({}))).gate, Gate::Run);
     }
 }
 
@@ -215,13 +215,13 @@ fn what_cedar_cannot_hold_denies() {
         (json!({}), "the value at \"/amount\" is missing"),
         (json!({"amount": "1"}), "the value at \"/amount\" has another type than its schema says"),
     ] {
-        let decided = policy.decide(&asked(&BTreeSet::new(), "pay", &arguments), Mode::Full);
+        let decided = policy.decide(&query(&BTreeSet::new(), "pay", &arguments), Mode::Full);
         assert_eq!(decided.decision, PolicyDecision::Deny(DenyReason::PolicyError), "{arguments}");
         assert_eq!(decided.errors, [told], "{arguments}");
     }
     // A time that Cedar cannot read is no reason to guess.
     let (groups, arguments) = (BTreeSet::new(), json!({"amount": 1}));
-    let far = Asked { now: Timestamp::from_millis(i64::MAX), ..asked(&groups, "pay", &arguments) };
+    let far = CallQuery { now: Timestamp::from_millis(i64::MAX), ..query(&groups, "pay", &arguments) };
     assert_eq!(policy.decide(&far, Mode::Full).decision, PolicyDecision::Deny(DenyReason::PolicyError));
 }
 

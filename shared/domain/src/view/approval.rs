@@ -51,7 +51,7 @@ pub struct ApprovalView {
 impl ApprovalView {
     /// What was, or is, asked about a job; `work` is what the step that asked sends.
     pub fn of(job: &Job, work: Option<&Work>, catalogue: &Catalogue) -> Option<Self> {
-        let (place, question) = job.asked()?;
+        let (place, question) = job.approval_request_at()?;
         let call = match work {
             Some(Work::Call(call)) => Some(call),
             Some(Work::Turn(_) | Work::End(_)) | None => None,

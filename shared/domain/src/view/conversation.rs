@@ -26,12 +26,12 @@ pub struct ConversationView {
 
 impl From<KnownConversation> for ConversationView {
     fn from(KnownConversation { name, conversation }: KnownConversation) -> Self {
-        let Conversation { agent, created_at, updated_at, jobs, line, ended_by, .. } = conversation;
+        let Conversation { agent, created_at, updated_at, jobs, queue, ended_by, .. } = conversation;
         Self {
             conversation: name,
             agent,
             turns: jobs,
-            open: line.len(),
+            open: queue.len(),
             created_at: created_at.to_string(),
             updated_at: updated_at.to_string(),
             ending: ended_by.is_some(),

@@ -12,7 +12,7 @@ const SLOW_MS: u64 = 5_000;
 /// No sooner while an agent is at it.
 const TURN_MS: u64 = 1_000;
 /// Nobody leaves a job alone for longer, unless it is rung for when there is something to see: at any moment.
-const RUNG_FOR: Duration = Duration::from_secs(60);
+const WOKEN_FOR: Duration = Duration::from_secs(60);
 /// A worker that is due looks, asks the gateway and writes.
 const LOOK_TAKES: Duration = Duration::from_millis(500);
 
@@ -45,7 +45,7 @@ fn is_quick(job: &Job) -> bool {
 
 fn by_next_look(job: &Job, now: Timestamp) -> u64 {
     let look = job.check_at.map_or(now, |at| at.plus(LOOK_TAKES));
-    if look.since(now) > RUNG_FOR {
+    if look.since(now) > WOKEN_FOR {
         return by_age(now.since(job.free_to_run_at())).max(TURN_MS);
     }
     u64::try_from(look.since(now).as_millis()).unwrap_or(SLOW_MS).clamp(TURN_MS, SLOW_MS)

@@ -137,7 +137,7 @@ pub struct SweepConfig {
     /// The gateway, asked for its health without a credential.
     pub openclaw_base_url: String,
     /// How many jobs one run wakes at most.
-    pub rings_per_run: usize,
+    pub wakes_per_run: usize,
     /// Where the secrets are.
     pub secrets: SecretSource,
     /// How often the ends of the audit chains are signed.
@@ -155,7 +155,7 @@ impl SweepConfig {
             table: TableConfig::from_env(env)?,
             queue: QueueConfig::from_env(env)?,
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
-            rings_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 3000)?).unwrap_or(3000),
+            wakes_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 3000)?).unwrap_or(3000),
             secrets: secrets(env)?,
             checkpoint_every: env.seconds("CHECKPOINT_EVERY_S", 300)?,
             ends_per_checkpoint: domain::audit::checkpoint::MOST_ENDS,

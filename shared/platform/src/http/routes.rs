@@ -330,7 +330,7 @@ mod tests {
         let mut request = Request::new(lambda_http::Body::Empty);
         *request.uri_mut() = http::Uri::from_static("/v1/jobs");
         let error = route::<EdgeCall>(&request).expect_err("GET /v1/jobs is answered by status");
-        assert_eq!(error.into_answer().headers()["allow"], "GET, POST");
+        assert_eq!(error.into_response().headers()["allow"], "GET, POST");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use std::collections::BTreeSet;
 
-fn body(answer: &Answer) -> Value {
+fn body(answer: &Response) -> Value {
     match answer.body() {
         Body::Text(text) => serde_json::from_str(text).unwrap(),
         other => panic!("{other:?}"),
@@ -22,14 +22,14 @@ fn a_server_error_tells_nothing_of_the_inside() {
         let error =
             ApiError::new(*code).detail("secret").with("secret", "secret").because(std::io::Error::other("secret"));
         assert_eq!(error.inside().as_deref(), Some("secret"));
-        assert!(!body(&error.into_answer()).to_string().contains("secret"), "{code:?}");
+        assert!(!body(&error.into_response()).to_string().contains("secret"), "{code:?}");
     }
 }
 
 #[test]
 fn retry_after_is_never_too_early() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2")] {
-        let answer = ApiError::new(Code::RateLimited).retry_after(Duration::from_millis(millis)).into_answer();
+        let answer = ApiError::new(Code::RateLimited).retry_after(Duration::from_millis(millis)).into_response();
         assert_eq!(answer.headers()["retry-after"], seconds);
     }
 }

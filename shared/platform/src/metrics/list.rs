@@ -150,7 +150,7 @@ metrics! {
         "the same calls: 1 for 5xx, 401, 403, unreachable or timeout, else 0";
     GatewayRestarts = "gateway_restarts" Counter Count [[]] "each new boot id of a journal that was seen before";
     GatewayReady = "gateway_ready" Gauge None [[]] "each sweep: 1 if the gateway answered its health check, else 0";
-    RingFailures = "ring_failures" Counter Count [[]] "each bell that could not be put on the queue";
+    WakeUpFailures = "ring_failures" Counter Count [[]] "each bell that could not be put on the queue";
     UndecodableMessages = "undecodable_messages" Counter Count [[]] "each receipt of a queue message that names no job";
     AuditWriteFailures = "audit_write_failures" Counter Count [[]] "each audit record that could not be written";
     Mode = "mode" Gauge None [[]]

@@ -57,7 +57,7 @@ pub struct JournalAnswer {
 }
 
 /// What came back for one request.
-pub(super) struct Asked {
+pub(super) struct JournalReply {
     pub(super) answer: Result<Raw, NoAnswer>,
     /// Whether it had been sent before, under a token that was refused, and may have started something then.
     pub(super) again: bool,
@@ -160,7 +160,7 @@ impl Gateway {
 
     /// Has the journal try its own fence: a guarded tool, called around it, must be refused, and through it must run.
     /// `None` when the trial came to nothing.
-    pub async fn fence_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
+    pub async fn guard_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
         let request = self.http.post(self.url("canary")).json(&body);
         let sent = self.send(tokens, timeout, Harm::None, request).await;
@@ -179,7 +179,7 @@ impl Gateway {
         body: Value,
         trace: Option<&TraceParent>,
         timeout: Duration,
-    ) -> Asked {
+    ) -> JournalReply {
         let mut request = self.http.post(self.url(route)).json(&body);
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
@@ -187,7 +187,7 @@ impl Gateway {
         // The journal runs a key once, but an answer about a second sending does not say what became of the first.
         let harm = if matches!(route, "invoke" | "turns") { Harm::MayStart } else { Harm::None };
         let sent = self.send(tokens, timeout, harm, request).await;
-        Asked { answer: sent.answer, again: sent.again && harm == Harm::MayStart }
+        JournalReply { answer: sent.answer, again: sent.again && harm == Harm::MayStart }
     }
 
     async fn ask(

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Gateway, NoAnswer, Raw};
-use crate::non_empty::Listed;
+use crate::non_empty::NonEmpty;
 
 /// Every listed token, and which of them was last accepted.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct GatewayTokens {
 
 impl GatewayTokens {
     /// In the order of the document.
-    pub fn new(listed: Listed<SecretString>) -> Self {
+    pub fn new(listed: NonEmpty<SecretString>) -> Self {
         Self { listed: listed.iter().cloned().collect(), works: AtomicUsize::new(0) }
     }
 

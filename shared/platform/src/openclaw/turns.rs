@@ -37,7 +37,7 @@ pub struct JournaledTurn<'a> {
     /// After how long it is stopped.
     pub timeout: Duration,
     /// What the journal rings with when there is something to see.
-    pub ring: Option<&'a str>,
+    pub wake_up: Option<&'a str>,
 }
 
 /// An answer about a turn, and who gave it.
@@ -146,7 +146,7 @@ pub struct RoundCall {
     /// The tool.
     pub tool: String,
     /// What the fence said.
-    pub decision: FenceDecision,
+    pub decision: GuardDecision,
     /// Canonical JSON; absent when it was too long.
     #[serde(default)]
     pub args: Option<String>,
@@ -158,7 +158,7 @@ pub struct RoundCall {
 /// What the fence said to a call inside an agent run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FenceDecision {
+pub enum GuardDecision {
     /// A read that the turn may use: it ran.
     Allowed,
     /// It did not run, and was taken down.
@@ -168,7 +168,7 @@ pub enum FenceDecision {
     Vetoed,
 }
 
-impl FenceDecision {
+impl GuardDecision {
     /// Its name in audit records.
     pub const fn name(self) -> &'static str {
         match self {
@@ -194,7 +194,7 @@ impl Gateway {
             "journal": expected.journal, "sequence": expected.sequence, "key": key, "session": turn.session,
             "agent": turn.agent, "message": turn.message, "tools": turn.tools, "proposals": turn.proposals,
             "not_after": turn.not_after.millis(), "at_most": turn.at_most, "calls_at_most": turn.calls_at_most,
-            "timeout_ms": u64::try_from(turn.timeout.as_millis()).unwrap_or(u64::MAX), "ring": turn.ring,
+            "timeout_ms": u64::try_from(turn.timeout.as_millis()).unwrap_or(u64::MAX), "ring": turn.wake_up,
         });
         self.ask_turn("turns", tokens, body, trace, timeout).await
     }

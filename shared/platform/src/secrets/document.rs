@@ -6,7 +6,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{non_empty::Listed, openclaw::GatewayTokens};
+use crate::{non_empty::NonEmpty, openclaw::GatewayTokens};
 use domain::{
     access::session::{Audience, BadSessionKey, SessionSigner, SessionVerifier},
     audit::checkpoint::{CheckpointSigner, PublicKey},
@@ -19,7 +19,7 @@ pub struct EdgeSecrets {
     /// Keys of sessions, private halves included.
     pub sessions: SessionKeys,
     /// Keys that turn an openid into the key of a login item.
-    pub logins: Listed<DigestKey>,
+    pub logins: NonEmpty<DigestKey>,
     /// WeChat's app secrets.
     pub wechat: WechatSecrets,
 }
@@ -30,7 +30,7 @@ pub struct StatusSecrets {
     /// Keys of sessions. Their private halves, if the document has them, are not parsed.
     pub sessions: PublicSessionKeys,
     /// Seal cursors.
-    pub cursors: Listed<DigestKey>,
+    pub cursors: NonEmpty<DigestKey>,
 }
 
 /// What the worker may know.
@@ -51,14 +51,14 @@ pub struct SweepSecrets {
 #[derive(Debug, Deserialize)]
 pub struct WechatSecrets {
     /// The app secrets. WeChat takes one of them.
-    pub app_secrets: Listed<SecretString>,
+    pub app_secrets: NonEmpty<SecretString>,
 }
 
 /// The gateway's part.
 #[derive(Debug, Deserialize)]
 pub struct OpenclawSecrets {
     /// Full operator access to the gateway, which takes one of them.
-    pub tokens: Listed<SecretString>,
+    pub tokens: NonEmpty<SecretString>,
 }
 
 impl WorkerSecrets {

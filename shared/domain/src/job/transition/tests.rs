@@ -33,11 +33,11 @@ fn resolution() -> Resolution {
 }
 
 fn intent() -> Intent {
-    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, ring: None }
+    Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, wake_up_token: None }
 }
 
 fn question() -> Approval {
-    Approval::asked(Approver::User, Digest::ZERO, NOW, NOW.plus(Duration::from_secs(600)))
+    Approval::requested(Approver::User, Digest::ZERO, NOW, NOW.plus(Duration::from_secs(600)))
 }
 
 fn proposal(of: usize, round: u32) -> Step {
@@ -50,9 +50,9 @@ fn events() -> Vec<JobEvent> {
     let mut events = vec![
         JobEvent::Claimed { lease: Lease { owner: "o".into(), expires_at: check_at } },
         JobEvent::Intended(intent()),
-        JobEvent::Parked { check_at, intent: Some(intent()), running: true, seen: None },
-        JobEvent::PutBack { check_at, attempt: Attempt::NotStarted },
-        JobEvent::PutBack { check_at, attempt: Attempt::Repeatable },
+        JobEvent::Suspended { check_at, intent: Some(intent()), running: true, seen: None },
+        JobEvent::Rescheduled { check_at, attempt: Attempt::NotStarted },
+        JobEvent::Rescheduled { check_at, attempt: Attempt::Repeatable },
         JobEvent::Prepared { input: Some(Digest::ZERO), approval: None },
         JobEvent::Prepared { input: None, approval: Some(question()) },
         JobEvent::Proposed { steps: vec![proposal(0, 1)] },
@@ -111,12 +111,12 @@ fn every_change_has_a_revision_of_its_own() {
 #[test]
 fn a_call_runs_since_it_was_first_seen_running() {
     let lease = Lease { owner: "o".into(), expires_at: NOW };
-    let parked = |job: &Job, now: Timestamp| {
-        job.apply(JobEvent::Parked { check_at: now, intent: None, running: true, seen: None }, now).unwrap()
+    let suspended = |job: &Job, now: Timestamp| {
+        job.apply(JobEvent::Suspended { check_at: now, intent: None, running: true, seen: None }, now).unwrap()
     };
-    let first = parked(&job(JobState::Running), NOW);
+    let first = suspended(&job(JobState::Running), NOW);
     let later = NOW.plus(Duration::from_secs(100));
-    let second = parked(&first.apply(JobEvent::Claimed { lease }, later).unwrap(), later);
+    let second = suspended(&first.apply(JobEvent::Claimed { lease }, later).unwrap(), later);
     // Or a tool that takes for ever, and is asked for often, would never be past its timeout.
     assert_eq!(second.steps[0].running_since, Some(NOW));
 }

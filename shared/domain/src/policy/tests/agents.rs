@@ -2,8 +2,8 @@
 
 use super::{files::examples, *};
 
-pub(super) fn talk<'a>(groups: &'a BTreeSet<String>, agent: &'a str) -> TalkAsked<'a> {
-    TalkAsked { user_id: UserId::from_random([1; 16]), groups, agent, now: NOW }
+pub(super) fn talk<'a>(groups: &'a BTreeSet<String>, agent: &'a str) -> TurnQuery<'a> {
+    TurnQuery { user_id: UserId::from_random([1; 16]), groups, agent, now: NOW }
 }
 
 #[test]
@@ -23,8 +23,8 @@ fn whoever_may_talk_talks_as_far_as_the_mode_goes() {
         let gated = policy.gate_turn(&controls(mode), &talk(&members, "a"));
         assert_eq!(gated.gate, gate, "{mode:?}");
         assert_eq!(gated.tools.len(), if gate == Run { 2 } else { 0 }, "{mode:?}");
-        for asked in [talk(&nobody, "a"), TalkAsked { now: later, ..talk(&members, "a") }] {
-            let gated = policy.gate_turn(&controls(mode), &asked);
+        for query in [talk(&nobody, "a"), TurnQuery { now: later, ..talk(&members, "a") }] {
+            let gated = policy.gate_turn(&controls(mode), &query);
             let reason = if mode == Mode::Closed { DenyReason::ModeClosed } else { DenyReason::PolicyDenied };
             assert_eq!((gated.gate, gated.tools), (Refuse(reason), vec![]), "{mode:?}");
             let policies = if mode == Mode::Closed { vec![] } else { vec!["only".to_owned()] };
@@ -41,12 +41,12 @@ fn a_turn_that_cannot_be_decided_does_not_run() {
         "@id(\"broken\") forbid (principal, action, resource) when { context.hour * 9223372036854775807 < 0 };";
     let broken = policy(&(ALL.to_owned() + broken)).unwrap();
     let nobody = BTreeSet::new();
-    let far = TalkAsked { now: Timestamp::from_millis(i64::MAX), ..talk(&nobody, "a") };
-    for (policy, asked, told) in [
+    let far = TurnQuery { now: Timestamp::from_millis(i64::MAX), ..talk(&nobody, "a") };
+    for (policy, query, told) in [
         (&broken, talk(&nobody, "a"), "broken: a number is too large"),
         (&policy(ALL).unwrap(), far, "the time cannot be held"),
     ] {
-        let gated = policy.gate_turn(&controls(Mode::Full), &asked);
+        let gated = policy.gate_turn(&controls(Mode::Full), &query);
         assert_eq!((gated.gate, gated.tools), (TurnGate::Refuse(DenyReason::PolicyError), vec![]));
         assert_eq!(gated.decided.errors, [told]);
     }
@@ -124,8 +124,8 @@ fn each_example_about_agents_changes_what_it_says() {
     let (built_in, examples) = (Policy::built_in().unwrap(), examples());
     for (id, groups, at, says) in ABOUT_AGENTS {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
-        let asked = TalkAsked { now: Timestamp::parse(&json!(at)).unwrap(), ..talk(&groups, "main") };
-        assert_eq!(built_in.decide_turn(&asked, Mode::Full).decision, PolicyDecision::Run);
-        assert_eq!(examples[id].decide_turn(&asked, Mode::Full).decision.name(), says, "{id}: {at}");
+        let query = TurnQuery { now: Timestamp::parse(&json!(at)).unwrap(), ..talk(&groups, "main") };
+        assert_eq!(built_in.decide_turn(&query, Mode::Full).decision, PolicyDecision::Run);
+        assert_eq!(examples[id].decide_turn(&query, Mode::Full).decision.name(), says, "{id}: {at}");
     }
 }

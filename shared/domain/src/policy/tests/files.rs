@@ -122,8 +122,8 @@ fn each_example_is_valid_and_changes_what_it_says() {
     for Row { id, call: (tool, arguments), groups, at, audited, says } in rows {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
         let now = Timestamp::parse(&json!(at)).unwrap();
-        let asked = Asked { audited, now, ..asked(&groups, tool, &arguments) };
-        let name = |policy: &Policy| policy.decide(&asked, Mode::Full).decision.name();
+        let query = CallQuery { audited, now, ..query(&groups, tool, &arguments) };
+        let name = |policy: &Policy| policy.decide(&query, Mode::Full).decision.name();
         assert_eq!((name(&built_in), name(&examples[id])), says, "{id}: {tool} {arguments} {at}");
     }
 }

@@ -18,7 +18,7 @@ fn the_ladder_comes_before_the_policies() {
         (Mode::ExplainOnly, EXPLAIN, EXPLAIN, EXPLAIN),
         (Mode::Closed, CLOSED, CLOSED, CLOSED),
     ] {
-        let gate = |tool| policy.gate(&controls(mode), &asked(&groups, tool, &amount)).gate;
+        let gate = |tool| policy.gate(&controls(mode), &query(&groups, tool, &amount)).gate;
         assert_eq!((gate("look"), gate("pay"), gate("drop")), (look, pay, drop), "{mode:?}");
         assert_eq!(gate("exec"), Gate::Refuse(DenyReason::ToolUnknown), "{mode:?}");
     }
@@ -33,7 +33,7 @@ fn a_tool_that_is_switched_off_says_so_and_what_policy_denies_is_not_explained()
     let mut controls = controls(Mode::Full);
     let setting = Some(Setting { mode: Mode::Closed, ..controls.service.clone() });
     controls.tools.insert("look".to_owned(), ToolSwitch { setting, opened_until: None });
-    let gate = |controls: &Controls, tool| policy.gate(controls, &asked(&groups, tool, &amount)).gate;
+    let gate = |controls: &Controls, tool| policy.gate(controls, &query(&groups, tool, &amount)).gate;
     assert_eq!(gate(&controls, "look"), Gate::Refuse(DenyReason::ToolClosed));
     assert_eq!(gate(&controls, "pay"), Gate::Refuse(DenyReason::PolicyDenied));
     controls.service.mode = Mode::Closed;
@@ -59,8 +59,8 @@ fn a_destructive_tool_needs_everything_at_once() {
         let mut controls = controls(Mode::Full);
         controls.tools.insert("drop".to_owned(), ToolSwitch { setting: None, opened_until: opened });
         (controls.checkpoint, controls.checkpoint_max_age) = (checkpoint, Duration::from_secs(60));
-        let asked = asked(&groups, "drop", &nothing);
-        assert_eq!(policy.gate(&controls, &asked).gate, gate, "{opened:?} {checkpoint:?}");
+        let query = query(&groups, "drop", &nothing);
+        assert_eq!(policy.gate(&controls, &query).gate, gate, "{opened:?} {checkpoint:?}");
     }
 }
 
@@ -69,6 +69,6 @@ fn nothing_is_written_unaudited_whatever_policy_says() {
     let policy = policy("@id(\"all\") permit (principal, action, resource);").unwrap();
     let (groups, amount) = (BTreeSet::new(), json!({"amount": 1}));
     let gate =
-        |tool| policy.gate(&controls(Mode::Full), &Asked { audited: false, ..asked(&groups, tool, &amount) }).gate;
+        |tool| policy.gate(&controls(Mode::Full), &CallQuery { audited: false, ..query(&groups, tool, &amount) }).gate;
     assert_eq!((gate("look"), gate("pay")), (Gate::Run, Gate::Refuse(DenyReason::AuditUnproven)));
 }

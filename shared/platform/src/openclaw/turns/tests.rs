@@ -10,7 +10,7 @@ fn each_entry_of_a_turn_means_one_thing() {
             "progress":[{"at_ms":1,"what":"tool","tool":"t","state":"proposed"}],"partial":null})
     };
     let round = Box::new(Round::deserialize(&entry("finished", Value::Null)).unwrap());
-    assert_eq!(round.calls.first().map(|call| call.decision), Some(FenceDecision::Proposed));
+    assert_eq!(round.calls.first().map(|call| call.decision), Some(GuardDecision::Proposed));
     for (entry, meaning) in [
         (entry("started", Value::Null), Some(TurnState::Running(round.clone()))),
         (entry("finished", Value::Null), Some(TurnState::Replied(round.clone()))),
@@ -31,7 +31,7 @@ fn each_entry_of_a_turn_means_one_thing() {
                     tool: None,
                     state: Some(CallState::Other),
                 }],
-                calls: vec![RoundCall { tool: "t".into(), decision: FenceDecision::Vetoed, args: None, failed: None }],
+                calls: vec![RoundCall { tool: "t".into(), decision: GuardDecision::Vetoed, args: None, failed: None }],
                 ..Round::default()
             }))),
         ),

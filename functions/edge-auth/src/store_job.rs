@@ -1,0 +1,253 @@
+//! Records a job that may be recorded: payload and first audit records, the job, its place in line, the bell. Once the job
+//! is there it is accepted, whatever fails after it: a worker puts a job in line that is not, and the sweeper rings.
+
+use std::time::Duration;
+
+use domain::{
+    audit::{AuditContext, AuditEvent, AuditHead, AuditRecord, StepDecision},
+    ids::{Actor, Digest, DigestKey, RequestId, Timestamp, TraceParent, UserId},
+    job::{
+        Job, NewJob, ResultRef, Start, Step,
+        approval::{self, Approval, Bound},
+        submission::Submission,
+    },
+    policy::{DenyReason, Gate, explanation, explanation_of_incomplete},
+};
+use platform::{
+    http::ApiError,
+    metrics::Metric,
+    queue::{QueueError, WakeUpMessage},
+};
+use serde_json::{Value, json};
+use service::job_metrics;
+use store::{Created, Payload, QueueJoin, Stored, TableError};
+
+use crate::{EdgeAuth, gate::Passed};
+
+/// What is recorded.
+pub(crate) struct New<'a> {
+    pub(crate) user_id: UserId,
+    pub(crate) id: RequestId,
+    pub(crate) submission: &'a Submission,
+    /// One for each step of the submission.
+    pub(crate) passed: Vec<Passed<'a>>,
+    pub(crate) not_after: Timestamp,
+    pub(crate) trace: Option<&'a TraceParent>,
+    /// Whether the conversation that it is in has been counted because it begins it.
+    pub(crate) counted: bool,
+}
+
+/// What became of it.
+pub(crate) enum Recorded {
+    /// It is new; with its payload.
+    New(Box<Job>, Payload),
+    /// There is one of that id.
+    Exists(Stored),
+}
+
+pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, ApiError> {
+    let now = edge.runtime.now();
+    let (user, table, submission) = (new.user_id, &edge.table, new.submission);
+    let digest_key = DigestKey::from_random(edge.runtime.bytes());
+    let fingerprint = submission.fingerprint(&digest_key);
+    let mut steps = steps(new);
+    let question = approval_request(new, &digest_key, now);
+    let explained = explained(&new.passed);
+    let start = match (&explained, &question) {
+        // The explanation itself comes once its place is known.
+        (Some((_, why)), _) => Start::Explained { result: ResultRef::Omitted, code: why.code().to_owned() },
+        (None, Some(asked)) => Start::AwaitingApproval { expires_at: asked.expires_at },
+        (None, None) => Start::Queued,
+    };
+    let records = records(edge, new, question.as_ref(), (explained.as_ref().map(|(_, why)| *why), fingerprint), now);
+    if let Some(first) = steps.first_mut() {
+        first.approval = question;
+    }
+    let payload = Payload { digest_key, steps: submission.steps().to_vec() };
+    // Neither exists until the job names it, so they may go in any order.
+    let audit = put_records(edge, user, fingerprint, (&payload, &records), now).await.map_err(ApiError::unavailable)?;
+    let parts = NewJob {
+        user_id: user,
+        request_id: new.id,
+        steps,
+        fingerprint,
+        audit,
+        not_after: new.not_after,
+        deadline: submission.deadline(),
+        trace: new.trace.map(ToString::to_string),
+        start,
+    };
+    let mut job = Job::accepted(parts, now);
+    if let Some((told, _)) = explained {
+        let kept = table.keep_result(&job, &payload.digest_key, &told, now).await;
+        job.result = Some(kept.map_err(ApiError::unavailable)?.0);
+    }
+    match table.create_job(&job, &edge.runtime.nonce()).await.map_err(ApiError::unavailable)? {
+        Created::Exists(stored) => Ok(Recorded::Exists(stored)),
+        Created::New => {
+            edge.runtime.count(Metric::JobsAccepted);
+            if !job.state.is_over() {
+                enqueue(edge, &job, new.counted, now).await;
+            }
+            begin(edge, &job, now).await;
+            Ok(Recorded::New(Box::new(job), payload))
+        }
+    }
+}
+
+fn steps(new: &New<'_>) -> Vec<Step> {
+    let wanted = new.submission.steps();
+    let steps = new.passed.iter().zip(wanted).enumerate();
+    steps.map(|(of, (passed, wanted))| Step { of, deadline_s: wanted.deadline_s, ..passed.step() }).collect()
+}
+
+/// Invariant 8, *bound approvals*: what somebody has to say yes to, if anybody has to. Only the first step asks now; a later
+/// one asks when it is its turn.
+fn approval_request(new: &New<'_>, key: &DigestKey, now: Timestamp) -> Option<Approval> {
+    let Some(Passed::Call { tool, call, gated }) = new.passed.first() else { return None };
+    let approver = match gated.gate {
+        Gate::Ask(approver) => approver,
+        Gate::Run | Gate::Explain(_) | Gate::Refuse(_) => return None,
+    };
+    let (user_id, request_id) = (new.user_id, new.id);
+    let bound = Bound { user_id, request_id, step: 0, round: 0, tool: &call.tool, arguments: &call.arguments };
+    let until = new.submission.deadline().into_iter().chain([new.not_after]).min().unwrap_or(new.not_after);
+    let expires_at = now.plus(tool.entry.approval_within()).min(until);
+    Some(Approval::requested(approver, approval::digest(key, &bound), now, expires_at))
+}
+
+/// What is told instead of doing anything: a job without turns is explained as a whole when one of its steps is. A turn runs,
+/// and what stands beside it is looked at when it is its turn.
+fn explained(passed: &[Passed<'_>]) -> Option<(Value, DenyReason)> {
+    let why = |step: &Passed<'_>| match step {
+        Passed::Call { gated, .. } => match gated.gate {
+            Gate::Explain(why) => Some(why),
+            Gate::Run | Gate::Ask(_) | Gate::Refuse(_) => None,
+        },
+        Passed::Later { .. } | Passed::Turn { .. } | Passed::End(_) => None,
+    };
+    let first = passed.iter().find_map(why)?;
+    let each = passed.iter().map(|step| match step {
+        Passed::Call { tool, call, gated } => {
+            Some(explanation(tool, &call.arguments, gated.decided.decision, why(step).unwrap_or(first)))
+        }
+        Passed::Later { tool, call } => Some(explanation_of_incomplete(tool, &call.arguments, first)),
+        Passed::Turn { .. } | Passed::End(_) => None,
+    });
+    let mut each = each.collect::<Option<Vec<Value>>>()?;
+    let whole = if each.len() == 1 { each.pop()? } else { json!({ "steps": each }) };
+    Some((whole, first))
+}
+
+/// What is recorded about a new job, in order.
+fn records(
+    edge: &EdgeAuth,
+    new: &New<'_>,
+    asked: Option<&Approval>,
+    (explained, submission_digest): (Option<DenyReason>, Digest),
+    now: Timestamp,
+) -> Vec<AuditRecord> {
+    let mut decided = new.passed.iter().enumerate().filter_map(|(step, passed)| {
+        let (decision, policies) = passed.decided()?;
+        Some(StepDecision {
+            step,
+            tool: passed.step().tool,
+            decision: decision.to_owned(),
+            policies: policies.to_vec(),
+        })
+    });
+    // The first step is always complete.
+    let first = decided.next();
+    let tool = first.as_ref().map_or_else(String::new, |first| first.tool.clone());
+    let (decision, policies) = first.map(|first| (first.decision, first.policies)).unwrap_or_default();
+    let accepted = AuditEvent::Accepted { decision, policies, later: decided.collect(), submission_digest };
+    let asked = asked.map(|asked| AuditEvent::ApprovalAsked {
+        approver: asked.approver,
+        digest: asked.digest,
+        expires_at: asked.expires_at.to_string(),
+    });
+    let explained = explained.map(|why| AuditEvent::Explained { code: why.code().to_owned() });
+    let context = AuditContext {
+        request_id: new.id,
+        at: now,
+        actor: Actor::User,
+        step: 0,
+        round: 0,
+        tool: &tool,
+        policy_version: edge.policy.version(),
+    };
+    let mut head = AuditHead::EMPTY;
+    let events = [Some(accepted), asked, explained].into_iter().flatten();
+    events
+        .map(|event| {
+            let record = AuditRecord::after(head, context, event);
+            head = record.head();
+            record
+        })
+        .collect()
+}
+
+/// Puts the payload with the first record, and the others beside it. Nothing is accepted unrecorded.
+async fn put_records(
+    edge: &EdgeAuth,
+    user: UserId,
+    fingerprint: Digest,
+    (payload, records): (&Payload, &[AuditRecord]),
+    now: Timestamp,
+) -> Result<AuditHead, TableError> {
+    let mut head = AuditHead::EMPTY;
+    for (place, record) in records.iter().enumerate() {
+        let put = match place {
+            0 => edge.table.put_payload(user, fingerprint, payload, record, now).await,
+            _ => edge.table.put_audit(user, record, now).await,
+        };
+        head = put.inspect_err(|_| edge.runtime.count(Metric::AuditWriteFailures))?;
+    }
+    Ok(head)
+}
+
+/// Puts a job into the line of its conversation. If that cannot be done now, its worker does it.
+async fn enqueue(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp) {
+    let Some(conversation) = job.conversation() else { return };
+    let why = match edge.table.enqueue(job.user_id, conversation, job.request_id, now, counted).await {
+        Ok(QueueJoin::Joined(_)) => return,
+        // Somebody was quicker than the look before: the worker finds the same, and says so.
+        Ok(QueueJoin::Not(not)) => format!("{not:?}"),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(
+        function = "edge-auth", code = "not_in_line", request_id = %job.request_id, error = %why,
+        "the job is recorded, and not in line yet"
+    );
+}
+
+/// Rings for a job that was just recorded: at once, or when its question expires. One that is over needs no bell.
+async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
+    if job.state.is_over() {
+        job_metrics::finished_at_once(&edge.runtime, job);
+    } else {
+        let after = job.lapses_at().map_or(Duration::ZERO, |at| at.since(now));
+        wake_after(edge, job, after).await;
+    }
+}
+
+/// Rings; a bell that cannot be rung now is rung by the sweeper.
+pub(crate) async fn wake(edge: &EdgeAuth, job: &Job) {
+    wake_after(edge, job, Duration::ZERO).await;
+}
+
+/// Rings; whoever asked for it asks again if it cannot be rung now.
+pub(crate) async fn try_wake(edge: &EdgeAuth, job: &Job, after: Duration) -> Result<(), QueueError> {
+    let trace = job.trace.as_deref().and_then(TraceParent::parse);
+    let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace.as_ref());
+    edge.queue.wake(&wake_up, after).await.inspect_err(|_| edge.runtime.count(Metric::WakeUpFailures))
+}
+
+async fn wake_after(edge: &EdgeAuth, job: &Job, after: Duration) {
+    if let Err(error) = try_wake(edge, job, after).await {
+        tracing::error!(
+            function = "edge-auth", code = "not_rung", request_id = %job.request_id, error = %error,
+            "the job is recorded, its bell was not rung"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! `GET /v1/operator/jobs/{job}`: one job by its support code, with its audit chain.
+
+use domain::{
+    audit::AuditHead,
+    ids::{Digest, RequestId, UserId, parse_support_code, support_code},
+    job::Job,
+    view::JobView,
+};
+use platform::{
+    http::{self, ApiError, Code, Response},
+    telemetry::RequestLog,
+};
+use serde::Serialize;
+use serde_json::Value;
+use store::Stored;
+
+use crate::{Operator, fault};
+
+#[derive(Serialize)]
+struct OneJob {
+    job: String,
+    user_id: UserId,
+    view: JobView,
+    audit: Chain,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<Anchor>,
+}
+
+#[derive(Serialize)]
+struct Chain {
+    /// As they are stored: whoever looks verifies them, and a chain that was tampered with is shown as it is.
+    records: Vec<Value>,
+    head: Head,
+}
+
+/// The end of a chain, as it is published.
+#[derive(Debug, Serialize)]
+pub(crate) struct Head {
+    length: u64,
+    digest: Digest,
+}
+
+/// What a signed checkpoint says of the chain.
+#[derive(Debug, Serialize)]
+pub(crate) struct Anchor {
+    /// Its number.
+    pub(crate) checkpoint: u64,
+    /// How long the chain was.
+    pub(crate) length: u64,
+    /// Of its last record then.
+    pub(crate) digest: Digest,
+}
+
+impl From<AuditHead> for Head {
+    fn from(head: AuditHead) -> Self {
+        Self { length: head.length, digest: head.digest }
+    }
+}
+
+/// The user and the job that a support code names. From here on the line about the request names them, too.
+pub(crate) fn named(code: &str, log: &mut RequestLog<'_>) -> Result<(UserId, RequestId), ApiError> {
+    let (user, id) = parse_support_code(code).ok_or_else(|| ApiError::new(Code::NotFound))?;
+    (log.user_id, log.request_id) = (Some(user), Some(id));
+    Ok((user, id))
+}
+
+impl Operator {
+    /// A job, read strongly.
+    pub(crate) async fn job(&self, user: UserId, id: RequestId) -> Result<Box<Job>, ApiError> {
+        match self.table.job(user, id).await.map_err(fault)? {
+            Some(Stored::Job(job)) => Ok(job),
+            Some(Stored::Newer) => Err(ApiError::try_again()),
+            None => Err(ApiError::new(Code::NotFound)),
+        }
+    }
+
+    /// The answer that shows a job.
+    pub(crate) async fn shown(&self, job: &Job) -> Result<Response, ApiError> {
+        let (result, approval, records, anchor) = tokio::join!(
+            self.table.result_of(job),
+            self.table.approval_of(job, self.policy.catalogue()),
+            self.table.audit_chain(job.user_id, job.request_id, job.audit),
+            self.anchor(job),
+        );
+        let view = JobView::new(job, result.map_err(fault)?, self.runtime.now()).asking(approval.map_err(fault)?);
+        Ok(http::ok(&OneJob {
+            job: support_code(job.user_id, job.request_id),
+            user_id: job.user_id,
+            view,
+            audit: Chain { records: records.map_err(fault)?, head: job.audit.into() },
+            anchor: anchor.map_err(fault)?,
+        }))
+    }
+}
+
+/// One job.
+pub(crate) async fn show(operator: &Operator, code: &str, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
+    let (user, id) = named(code, log)?;
+    let job = operator.job(user, id).await?;
+    operator.shown(&job).await
+}

@@ -1,0 +1,112 @@
+//! The line of a conversation: jobs that want it go on in the order in which they were accepted, once everyone before them is
+//! over. Nobody holds a lock; whoever looks drops those that are over.
+
+use std::time::Duration;
+
+use domain::{
+    conversation::{Conversation, ConversationName, NotQueued},
+    ids::{RequestId, TraceParent, UserId},
+    job::Job,
+    limits::admission,
+};
+use platform::{metrics::Metric, queue::WakeUpMessage};
+use store::{EndOf, QueueJoin, Stored, TableError};
+
+use crate::{Worker, verdict::Ending};
+
+/// How long a job in line waits at most before it looks again, if nobody wakes it.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub(crate) enum QueuePosition {
+    /// This job's.
+    First,
+    /// Somebody else's.
+    Behind,
+    /// It cannot be this job's.
+    Never(Ending),
+}
+
+impl Worker {
+    /// Whether every job before this one is over. A job that is not in line is put there.
+    pub(crate) async fn queue_position(&self, job: &Job) -> Result<QueuePosition, TableError> {
+        let Some((name, agent)) = job.conversation() else { return Ok(QueuePosition::First) };
+        let (user, id, now) = (job.user_id, job.request_id, self.runtime.now());
+        let mut place = self.table.enqueue(user, (name, agent), id, now, false).await?;
+        // Of a deletion that came to nothing, nothing follows.
+        if place == QueueJoin::Not(NotQueued::Ending)
+            && let EndOf::IsOff(_) = self.table.take_back_end(user, name, now).await?
+        {
+            place = self.table.enqueue(user, (name, agent), id, now, false).await?;
+        }
+        let conversation = match place {
+            QueueJoin::Joined(conversation) => conversation,
+            QueueJoin::Not(NotQueued::Full) => return Ok(QueuePosition::Behind),
+            QueueJoin::Not(NotQueued::OtherAgent) => {
+                return Ok(QueuePosition::Never(Ending::refused("conversation_other_agent")));
+            }
+            QueueJoin::Not(NotQueued::Ending) => {
+                return Ok(QueuePosition::Never(Ending::refused("conversation_ending")));
+            }
+        };
+        self.first_of(user, name, &conversation, id).await
+    }
+
+    /// The same for a job that is known to be in line.
+    pub(crate) async fn first_of(
+        &self,
+        user: UserId,
+        name: &ConversationName,
+        conversation: &Conversation,
+        id: RequestId,
+    ) -> Result<QueuePosition, TableError> {
+        let mut over = Vec::new();
+        let mut first = true;
+        for other in conversation.before(id) {
+            if self.is_open(user, *other).await? {
+                first = false;
+                break;
+            }
+            over.push(*other);
+        }
+        if !over.is_empty() {
+            self.table.leave_queue(user, name, &over).await?;
+        }
+        Ok(if first { QueuePosition::First } else { QueuePosition::Behind })
+    }
+
+    async fn is_open(&self, user: UserId, id: RequestId) -> Result<bool, TableError> {
+        Ok(match self.table.job(user, id).await? {
+            Some(Stored::Job(job)) => !job.state.is_over(),
+            Some(Stored::Newer) => true,
+            // It keeps its place a while: it may be about to be recorded.
+            None => admission::may_still_be_recorded(id, self.runtime.now()),
+        })
+    }
+}
+
+/// Gives the place in line of a job that is over free, and rings for who stands there now. A failure only costs time: whoever
+/// waits looks again.
+pub(crate) async fn leave(worker: &Worker, job: &Job) {
+    let next = match worker.table.wake_next(&worker.runtime, job).await {
+        Ok(next) => next,
+        Err(error) => {
+            tracing::warn!(
+                function = "worker", code = "not_handed_on", request_id = %job.request_id, error = %error,
+                "the job is over, and still in line"
+            );
+            return;
+        }
+    };
+    let Some(next) = next else { return };
+    let trace = next.trace.as_deref().and_then(TraceParent::parse);
+    let wake_up = WakeUpMessage::new(next.user_id, next.request_id, trace.as_ref());
+    if let Err(error) = worker.queue.wake(&wake_up, Duration::ZERO).await {
+        worker.runtime.count(Metric::WakeUpFailures);
+        tracing::warn!(
+            function = "worker", code = "not_rung", request_id = %next.request_id, error = %error,
+            "who is next in line was not rung"
+        );
+    }
+}

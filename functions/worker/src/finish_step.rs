@@ -1,0 +1,236 @@
+//! Committing what a step came to, and ringing for whatever is due next.
+
+use std::time::Duration;
+
+use domain::{
+    audit::AuditEvent,
+    ids::{Approver, Digest, Timestamp, TraceParent},
+    job::{
+        Job, JobEvent, JobState, ResultRef, StepOutcome,
+        approval::{self, Approval, Bound},
+    },
+};
+use platform::{metrics::Metric, queue::WakeUpMessage};
+use service::job_metrics;
+
+use crate::{
+    Worker,
+    at_cursor::AtCursor,
+    commit::RunError,
+    conversation_queue,
+    run_job::RunOutcome,
+    verdict::{Ending, Verdict},
+};
+
+/// Commits a verdict about a call, and rings for whatever it is due for.
+pub(crate) async fn apply_verdict(
+    worker: &Worker,
+    cursor: &AtCursor<'_>,
+    verdict: Verdict,
+) -> Result<RunOutcome, RunError> {
+    match verdict {
+        Verdict::End(ending) => end_call(worker, cursor, ending).await,
+        Verdict::Ask(approver, within) => ask(worker, cursor, approver, within).await,
+        Verdict::Suspend { wait, running } => {
+            let check_at = next_look(&cursor.job, worker.runtime.now(), wait);
+            let event = JobEvent::Suspended { check_at, intent: cursor.intent().cloned(), running, seen: None };
+            come_back(worker, cursor, event, check_at).await
+        }
+        Verdict::Reschedule(wait, attempt) => {
+            let check_at = next_try(&cursor.job, worker.runtime.now(), wait);
+            come_back(worker, cursor, JobEvent::Rescheduled { check_at, attempt }, check_at).await
+        }
+    }
+}
+
+/// When a job whose call is or may be out is looked at again: never after it should be over.
+pub(crate) fn next_look(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
+    let at = now.plus(wait);
+    job.deadline_at().filter(|deadline| *deadline > now).map_or(at, |deadline| at.min(deadline))
+}
+
+/// When a job of which nothing is out is tried again: neither after it should be over nor after `not_after`, from when on
+/// nothing of it starts. Later it could only end, so it ends then.
+pub(crate) fn next_try(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
+    let ends_at = job.deadline_at().map_or(job.not_after, |deadline| deadline.min(job.not_after));
+    now.plus(wait).min(ends_at.max(now))
+}
+
+/// Leaves the job, to be due again at `check_at`.
+pub(crate) async fn come_back<W>(
+    worker: &Worker,
+    cursor: &AtCursor<'_, W>,
+    event: JobEvent,
+    check_at: Timestamp,
+) -> Result<RunOutcome, RunError> {
+    let Some(after) = worker.commit(&cursor.job, event, &[]).await? else { return Ok(RunOutcome::LeaseLost) };
+    let mut wait = check_at.since(worker.runtime.now());
+    // Its user has cancelled it since it was looked at: whoever cancels a job that a worker has rings for nobody. If others
+    // write now as well, they make it due themselves.
+    if after.cancel_requested && !cursor.job.cancel_requested {
+        worker.commit(&after, JobEvent::Woken, &[]).await?;
+        wait = Duration::ZERO;
+    }
+    wake(worker, &after, cursor.trace.as_ref(), wait).await?;
+    Ok(RunOutcome::Later)
+}
+
+/// Who sets a time rings once, before the old message is acknowledged.
+async fn wake(worker: &Worker, job: &Job, trace: Option<&TraceParent>, wait: Duration) -> Result<(), RunError> {
+    let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace);
+    Ok(worker.queue.wake(&wake_up, wait).await.inspect_err(|_| worker.runtime.count(Metric::WakeUpFailures))?)
+}
+
+/// Asks for the yes that the step at the cursor needs, now that it is known what it sends.
+async fn ask(
+    worker: &Worker,
+    cursor: &AtCursor<'_>,
+    approver: Approver,
+    within: Duration,
+) -> Result<RunOutcome, RunError> {
+    let (job, now) = (&cursor.job, worker.runtime.now());
+    let digest = approval::digest(cursor.digest_key, &Bound::at_cursor(job, cursor.work));
+    let expires_at = next_try(job, now, within);
+    let question = Approval::requested(approver, digest, now, expires_at);
+    let mut derivation = None;
+    let mut input = None;
+    if let Some(derived) = &cursor.derived {
+        input = Some(worker.put_derived(cursor, derived).await?);
+        derivation = Some(derived.record(cursor.work_digest));
+    }
+    let asked = AuditEvent::ApprovalAsked { approver, digest, expires_at: expires_at.to_string() };
+    // A cancel since the claim ends the job instead: nobody is asked, and no record says so.
+    let records = |after: &Job| {
+        let last = if after.state.is_over() { called_off(after, cursor.work_digest) } else { asked.clone() };
+        derivation.iter().cloned().chain([last]).collect()
+    };
+    let event = JobEvent::Prepared { input, approval: Some(question) };
+    let Some(after) = worker.commit_recording(job, event, records).await? else { return Ok(RunOutcome::LeaseLost) };
+    if after.state.is_over() {
+        return after_the_end(worker, job, Some(after), cursor.sent_at, cursor.trace.as_ref()).await;
+    }
+    wake(worker, &after, cursor.trace.as_ref(), expires_at.since(now)).await?;
+    Ok(RunOutcome::AwaitingApproval)
+}
+
+/// The record of a step that ended before anything of it was sent, because its user cancelled the job.
+fn called_off(after: &Job, work_digest: Digest) -> AuditEvent {
+    AuditEvent::Ended {
+        outcome: StepOutcome::NotRun.name().to_owned(),
+        status: String::new(),
+        code: after.error.clone(),
+        key: None,
+        arguments_digest: Some(work_digest),
+        result_digest: None,
+    }
+}
+
+/// A result as it is kept, with its digest.
+pub(crate) async fn keep_result<W>(
+    worker: &Worker,
+    cursor: &AtCursor<'_, W>,
+    ending: &Ending,
+) -> Result<(Option<ResultRef>, Option<Digest>), RunError> {
+    Ok(match &ending.result {
+        None => (None, None),
+        Some(None) => (Some(ResultRef::Omitted), None),
+        Some(Some(value)) => {
+            let kept = worker.table.keep_result(&cursor.job, cursor.digest_key, value, worker.runtime.now()).await?;
+            (Some(kept.0), Some(kept.1))
+        }
+    })
+}
+
+/// Ends a call: result first, then its record, then the job.
+pub(crate) async fn end_call(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<RunOutcome, RunError> {
+    let (event, record) = ended(worker, cursor, &ending).await?;
+    let committed = match worker.commit(&cursor.job, event.clone(), &[record]).await {
+        Err(RunError::Unaudited(error)) if worker.may_end_unaudited(cursor).await => {
+            tracing::error!(function = "worker", code = "unaudited", error = %error, "a read ends without its record");
+            worker.commit(&cursor.job, event, &[]).await?
+        }
+        committed => committed?,
+    };
+    after_the_end(worker, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+}
+
+/// Ends a step of any kind.
+pub(crate) async fn end<W>(worker: &Worker, cursor: &AtCursor<'_, W>, ending: Ending) -> Result<RunOutcome, RunError> {
+    let (event, record) = ended(worker, cursor, &ending).await?;
+    let committed = worker.commit(&cursor.job, event, &[record]).await?;
+    after_the_end(worker, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+}
+
+async fn ended<W>(
+    worker: &Worker,
+    cursor: &AtCursor<'_, W>,
+    ending: &Ending,
+) -> Result<(JobEvent, AuditEvent), RunError> {
+    let (result, result_digest) = keep_result(worker, cursor, ending).await?;
+    // A read has no intent before it is parked, so when it left tells whether it did.
+    let called = cursor.intent().is_some() || cursor.sent_at.is_some() || ending.outcome == StepOutcome::Succeeded;
+    let record = match ending.code {
+        Some(code) if ending.ends_as == JobState::Explained => AuditEvent::Explained { code: code.to_owned() },
+        Some(_) | None => AuditEvent::Ended {
+            outcome: ending.outcome.name().to_owned(),
+            status: String::new(),
+            code: ending.code.map(str::to_owned),
+            key: called.then(|| cursor.key().to_string()),
+            arguments_digest: Some(cursor.work_digest),
+            result_digest,
+        },
+    };
+    Ok((ending.event(result), record))
+}
+
+/// Measures a step that has ended, and rings for the next one: at once, since the cursor is there. Of a job that is over, the
+/// place in line is free.
+pub(crate) async fn after_the_end(
+    worker: &Worker,
+    before: &Job,
+    committed: Option<Job>,
+    sent_at: Option<Timestamp>,
+    trace: Option<&TraceParent>,
+) -> Result<RunOutcome, RunError> {
+    let Some(after) = committed else { return Ok(RunOutcome::LeaseLost) };
+    job_metrics::finished(&worker.runtime, worker.policy.catalogue(), before, &after, sent_at);
+    if !after.state.is_over() {
+        wake(worker, &after, trace, Duration::ZERO).await?;
+        return Ok(RunOutcome::Later);
+    }
+    conversation_queue::leave(worker, &after).await;
+    Ok(RunOutcome::Over(after.state))
+}
+
+/// A job whose payload has gone: nothing can be sent, and what was sent cannot be asked for without its arguments.
+pub(crate) async fn without_payload(
+    worker: &Worker,
+    job: &Job,
+    trace: Option<&TraceParent>,
+) -> Result<RunOutcome, RunError> {
+    let intent = job.step().and_then(|step| step.intent.as_ref());
+    let turn = job.step().is_some_and(|step| step.kind != domain::job::StepKind::Call);
+    let ending = match intent {
+        Some(_) if turn => Ending::failed("payload_missing", None),
+        Some(_) => Ending::unknown(),
+        None => Ending::failed_unsent("payload_missing"),
+    };
+    let record = AuditEvent::Ended {
+        outcome: ending.outcome.name().to_owned(),
+        status: String::new(),
+        code: ending.code.map(str::to_owned),
+        key: intent.map(|_| job.call_key().to_string()),
+        arguments_digest: None,
+        result_digest: None,
+    };
+    let committed = worker.commit(job, ending.event(None), &[record]).await?;
+    after_the_end(worker, job, committed, intent.map(|intent| intent.recorded_at), trace).await
+}
+
+impl Ending {
+    /// What happens to the job, with the result where it is kept.
+    pub(crate) fn event(&self, result: Option<ResultRef>) -> JobEvent {
+        let error = self.code.map(str::to_owned);
+        JobEvent::StepEnded { outcome: self.outcome, error, result, ends_as: self.ends_as }
+    }
+}

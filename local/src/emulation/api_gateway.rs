@@ -1,0 +1,217 @@
+//! What API Gateway does in the cloud: takes HTTP, finds the function, hands it the same event, gives back its answer.
+//!
+//! A request becomes the JSON of an API Gateway event (payload 2.0) and is read as a function on Lambda reads it
+//! ([`platform::http_event`]), so that a function sees here what it sees there: the peer's address in the request context, text or base64 bodies, joined headers.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use edge_auth::EdgeAuth;
+use http::{header, request::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as HttpBody, Incoming};
+use lambda_http::Body;
+use operator::Operator;
+use platform::{
+    http::{
+        ApiError, Code, Response,
+        routes::{self, Found, Function},
+    },
+    http_event::HttpEvent,
+    runtime::Runtime,
+    telemetry::{self, RequestLog},
+};
+use status::Status;
+use tokio::net::TcpListener;
+
+use crate::emulation::{
+    console::Console,
+    event::event,
+    listener::{self, Server},
+};
+
+/// The most that is kept of a body before anybody looks at it. Functions take less and say so themselves; API Gateway takes
+/// more, but does not keep it in this process.
+pub const MAX_BODY: usize = 128 * 1024;
+/// How much of a body that is too large is read and thrown away, so that the client gets to read the answer.
+const MAX_DRAIN: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIME_LIMIT: Duration = Duration::from_secs(15);
+/// API Gateway waits no longer for a function.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The functions behind HTTP.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// Every client write.
+    pub edge_auth: Arc<EdgeAuth>,
+    /// Every client read.
+    pub status: Arc<Status>,
+    /// Everything of the operators.
+    pub operator: Arc<Operator>,
+    /// The operator's page, where there is one.
+    pub console: Option<Arc<Console>>,
+    /// Clock and randomness.
+    pub runtime: Runtime,
+}
+
+/// Serves the functions on a bound listener.
+pub fn serve(listener: TcpListener, functions: Functions) -> Server {
+    listener::serve(listener, move |peer| Connection { functions: functions.clone(), peer })
+}
+
+/// One client's connection.
+struct Connection {
+    functions: Functions,
+    peer: SocketAddr,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Connection {
+    type Response = http::Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let (functions, peer) = (self.functions.clone(), self.peer);
+        Box::pin(async move {
+            let began = Instant::now();
+            let (parts, body) = request.into_parts();
+            let at_the_front = functions.clone();
+            let answer = match read(body, BODY_TIME_LIMIT).await {
+                // A task of its own: it runs to its end when the client hangs up, as on Lambda, and a panic is one failed
+                // invocation.
+                Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })
+                    .await
+                    .unwrap_or_else(|_| at_the_front.refuse(ApiError::new(Code::Internal), None, began)),
+                // What is left of the body is not waited for.
+                Err(error) => {
+                    let mut answer = at_the_front.refuse(error, None, began);
+                    platform::http::set(&mut answer, header::CONNECTION, "close");
+                    answer
+                }
+            };
+            Ok(answer.map(into_bytes))
+        })
+    }
+}
+
+fn into_bytes(body: Body) -> Full<Bytes> {
+    match body {
+        Body::Text(text) => Full::new(text.into()),
+        Body::Binary(bytes) => Full::new(bytes.into()),
+        _ => Full::default(),
+    }
+}
+
+/// Reads a body up to [`MAX_BODY`], for no longer than `limit`.
+async fn read<B>(body: B, limit: Duration) -> Result<Vec<u8>, ApiError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    tokio::time::timeout(limit, read_all(body)).await.unwrap_or_else(|late| Err(ApiError::unavailable(late)))
+}
+
+async fn read_all<B>(mut body: B) -> Result<Vec<u8>, ApiError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut bytes = Vec::new();
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::new(Code::BodyNotJson).because(error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        total += data.len();
+        if total <= MAX_BODY {
+            bytes.extend_from_slice(&data);
+        } else if total > MAX_DRAIN {
+            break;
+        }
+    }
+    if total > MAX_BODY { Err(ApiError::new(Code::BodyTooLarge)) } else { Ok(bytes) }
+}
+
+impl Functions {
+    /// Finds the function of a request and lets it answer.
+    pub async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Response {
+        let began = Instant::now();
+        if let Some(page) = self.console.as_ref().and_then(|it| it.answer(&parts.method, parts.uri.path())) {
+            return page;
+        }
+        let (route, open) = match routes::find(parts.method.as_str(), parts.uri.path()) {
+            Found::Route(route, open) => (route, open),
+            Found::OtherMethods(methods) => {
+                return self.refuse(ApiError::other_method(methods), Some(body.len()), began);
+            }
+            Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
+        };
+        let event = event(&self.runtime, route, &open, &parts, body, peer).to_string();
+        let read = serde_json::from_str::<HttpEvent>(&event);
+        let request = match read.map_err(|error| ApiError::new(Code::Internal).because(error)) {
+            Ok(event) => event.into_request(),
+            Err(error) => Err(error),
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return self.refuse(error, Some(body.len()), began),
+        };
+        // In a box: the compiler gives up on a future of so many futures.
+        let answer = Box::pin(async {
+            match route.function() {
+                Function::EdgeAuth => self.edge_auth.handle(request).await,
+                Function::Status => self.status.handle(request).await,
+                Function::Operator => self.operator.handle(request).await,
+            }
+        });
+        let timed = tokio::time::timeout(TIME_LIMIT, answer).await;
+        timed.unwrap_or_else(|late| self.refuse(ApiError::unavailable(late), None, began))
+    }
+
+    /// An answer that no function gave.
+    fn refuse(&self, error: ApiError, body: Option<usize>, began: Instant) -> Response {
+        let payload_bytes = body.filter(|len| *len > 0);
+        let log = RequestLog { payload_bytes, began, ..RequestLog::new("local", &self.runtime) };
+        telemetry::answer(log, Err(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body of `frames` frames, after which nothing more comes.
+    struct Stalled {
+        frames: usize,
+        size: usize,
+    }
+
+    impl HttpBody for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+            let Some(left) = self.frames.checked_sub(1) else { return std::task::Poll::Pending };
+            self.frames = left;
+            std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(vec![b' '; self.size].into()))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stalls_is_given_up_and_one_without_end_is_not_read_to_it() {
+        let code = |stalled| async { read(stalled, Duration::from_millis(50)).await.map_err(|error| error.code) };
+        assert_eq!(code(Stalled { frames: 2, size: 10 }).await, Err(Code::Unavailable));
+        assert_eq!(code(Stalled { frames: 9, size: MAX_BODY }).await, Err(Code::BodyTooLarge));
+        let whole = read(Full::new(Bytes::from(vec![b' '; MAX_BODY])), BODY_TIME_LIMIT).await;
+        assert_eq!(whole.unwrap().len(), MAX_BODY);
+    }
+}

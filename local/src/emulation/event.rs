@@ -1,0 +1,130 @@
+//! A request as the event of API Gateway, payload 2.0.
+
+use std::net::SocketAddr;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{header, request::Parts};
+use platform::{
+    http::routes::{PathParameters, Route},
+    runtime::Runtime,
+};
+use serde_json::{Map, Value, json};
+
+/// The host of every event. No function reads it, so it is not the client's.
+const HOST: &str = "localhost";
+
+/// The event that API Gateway would send.
+pub(crate) fn event(
+    runtime: &Runtime,
+    route: &Route,
+    open: &PathParameters<'_>,
+    parts: &Parts,
+    body: &[u8],
+    peer: SocketAddr,
+) -> Value {
+    let path = parts.uri.path();
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let mut headers = headers(parts);
+    headers.insert("host".to_owned(), HOST.into());
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": route.name,
+        "rawPath": path,
+        "rawQueryString": parts.uri.query().unwrap_or_default(),
+        "headers": headers,
+        "pathParameters": open.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>(),
+        "requestContext": {
+            "accountId": "local", "apiId": "local", "stage": "$default",
+            "routeKey": route.name,
+            "domainName": HOST, "domainPrefix": "local",
+            "requestId": runtime.nonce(),
+            "timeEpoch": runtime.now().millis(),
+            "http": {
+                "method": route.method, "path": path, "protocol": "HTTP/1.1",
+                "sourceIp": peer.ip().to_string(), "userAgent": agent,
+            },
+        },
+        "isBase64Encoded": false,
+    });
+    if !body.is_empty() {
+        let text = std::str::from_utf8(body).ok().filter(|_| is_text(parts));
+        event["isBase64Encoded"] = text.is_none().into();
+        event["body"] = text.map_or_else(|| STANDARD.encode(body), str::to_owned).into();
+    }
+    event
+}
+
+/// Which bodies API Gateway passes on as text.
+fn is_text(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind.starts_with("text/")
+        || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
+}
+
+/// Headers as the event carries them: lower case, repeated ones joined by commas. What a proxy says of the request is left
+/// out: nobody here believes it.
+fn headers(parts: &Parts) -> Map<String, Value> {
+    let mut joined = Map::new();
+    for name in parts.headers.keys().filter(|name| !name.as_str().starts_with("x-forwarded-")) {
+        let values = parts.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        joined.insert(name.as_str().to_owned(), values.collect::<Vec<_>>().join(",").into());
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+    use lambda_http::{RequestExt, request::RequestContext};
+    use platform::{
+        http::routes::{self, Found},
+        http_event::HttpEvent,
+    };
+
+    fn seen(request: http::request::Builder, body: &[u8]) -> lambda_http::Request {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let peer = "192.0.2.7:4711".parse().unwrap();
+        let Found::Route(route, open) = routes::find("POST", "/v1/jobs/some/cancel") else { panic!("no such route") };
+        let event = event(&Runtime::system(), route, &open, &parts, body, peer);
+        serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request().unwrap()
+    }
+
+    #[test]
+    fn a_function_finds_the_peer_where_api_gateway_puts_it() {
+        let request = seen(http::Request::post("/v1/jobs?wait=3&x=%20y"), b"");
+        let RequestContext::ApiGatewayV2(context) = request.request_context() else { panic!("another context") };
+        assert_eq!(context.http.source_ip.as_deref(), Some("192.0.2.7"));
+        assert_eq!(request.uri().path(), "/v1/jobs");
+        assert_eq!(request.uri().query(), Some("wait=3&x=%20y"));
+        assert_eq!(request.query_string_parameters().first("x"), Some(" y"));
+        assert_eq!(request.path_parameters().first("request_id"), Some("some"));
+        assert_eq!(request.body(), &Body::Empty);
+    }
+
+    #[test]
+    fn headers_and_bodies_arrive_as_they_do_in_the_cloud() {
+        let request = http::Request::post("/v1/jobs").header("x-a", "1").header("x-a", "2").header("host", "ex.test");
+        let text = "{\"n\":\"\u{e9}\"}";
+        let json = seen(request.header("content-type", "application/json; charset=utf-8"), text.as_bytes());
+        assert_eq!(json.body(), &Body::Text(text.to_owned()));
+        assert_eq!(json.headers()["x-a"], "1,2");
+        let bytes = seen(http::Request::post("/v1/jobs").header("content-type", "application/json"), b"\xff{");
+        assert_eq!(bytes.body(), &Body::Binary(b"\xff{".to_vec()));
+    }
+
+    #[test]
+    fn neither_a_host_nor_a_proxys_headers_reach_the_event() {
+        for host in ["", "a b", "ex.test/../x", "[::1", "a:99999", "%", "ex.test"] {
+            let request = seen(http::Request::post("/v1/jobs").header("host", host), b"");
+            assert_eq!(request.uri(), "https://localhost/v1/jobs", "{host}");
+        }
+        for scheme in ["https, http", "", " ", "1", "file"] {
+            let request = http::Request::post("/v1/jobs").header("x-forwarded-proto", scheme);
+            let request = seen(request.header("X-Forwarded-For", "192.0.2.8").header("x-forwarded-host", "a b"), b"");
+            assert_eq!(request.uri(), "https://localhost/v1/jobs", "{scheme}");
+            assert_eq!(request.headers().len(), 1, "{:?}", request.headers());
+        }
+    }
+}

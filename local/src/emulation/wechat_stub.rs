@@ -1,0 +1,319 @@
+//! WeChat's login API for development: `GET /sns/jscode2session`, on loopback, under `--dev` and in rehearsals only.
+//!
+//! | code | answer |
+//! |---|---|
+//! | `dev-<name>` | logs that name in, again and again |
+//! | `dev-<name>.<nonce>` | logs that name in once, then errcode 40163, as a real code does |
+//! | `dev-busy` `dev-blocked` `dev-limited` `dev-quota` `dev-expired` | errcode -1, 40226, 45011, 45009, 42003 |
+//! | `dev-html` `dev-empty` `dev-500` `dev-slow` | an HTML page, nothing, HTTP 502, no answer at all |
+//! | anything else | errcode 40029 |
+//!
+//! Answers are HTTP 200 with JSON as `text/plain`, as WeChat's are.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use domain::ids::Digest;
+use http::{Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use platform::runtime::Runtime;
+use serde_json::json;
+
+use crate::emulation::listener::{self, BindError, Server};
+
+/// The app id that the stub knows under `--dev`.
+pub const DEV_APP_ID: &str = "wx00000000000000de";
+
+/// Which app secrets are right.
+#[derive(Clone)]
+pub enum AppSecrets {
+    /// This one.
+    One(String),
+    /// Those in a file, one on each line. It is read for every request, so that a secret can be reset as it can at WeChat.
+    File(PathBuf),
+}
+
+/// A running stub.
+#[derive(Debug)]
+pub struct WechatStub {
+    server: Server,
+    asked: Arc<AtomicU64>,
+}
+
+impl WechatStub {
+    /// Starts it on `port`; 0 takes a free one.
+    pub async fn start(app_id: &str, app_secret: &str, port: u16, runtime: Runtime) -> Result<Self, BindError> {
+        Self::with_secrets(app_id, AppSecrets::One(app_secret.to_owned()), (port, "--wechat-port"), runtime).await
+    }
+
+    /// The same with any secrets; beside the port stands the flag that changes it.
+    pub async fn with_secrets(
+        app_id: &str,
+        app_secrets: AppSecrets,
+        (port, flag): (u16, &'static str),
+        runtime: Runtime,
+    ) -> Result<Self, BindError> {
+        let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), flag).await?;
+        let asked = Arc::new(AtomicU64::new(0));
+        let account =
+            Account { app_id: app_id.to_owned(), app_secrets, used: Arc::default(), asked: asked.clone(), runtime };
+        Ok(Self { server: listener::serve(listener, move |_| account.clone()), asked })
+    }
+
+    /// What to set as WeChat's base URL.
+    pub fn base_url(&self) -> String {
+        self.server.base_url()
+    }
+
+    /// How often it was asked about a code.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+#[derive(Clone)]
+struct Account {
+    app_id: String,
+    app_secrets: AppSecrets,
+    used: Arc<Mutex<HashSet<String>>>,
+    asked: Arc<AtomicU64>,
+    runtime: Runtime,
+}
+
+/// What the stub answers with.
+#[derive(Debug, PartialEq, Eq)]
+enum Reply {
+    Login(String),
+    Errcode(i32, &'static str),
+    Html,
+    Empty,
+    BadGateway,
+    Never,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Account {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let account = self.clone();
+        Box::pin(async move {
+            if request.uri().path() != "/sns/jscode2session" {
+                return Ok(respond(StatusCode::NOT_FOUND, "text/plain", String::new()));
+            }
+            account.asked.fetch_add(1, Ordering::SeqCst);
+            Ok(match account.reply(request.uri().query().unwrap_or_default()) {
+                Reply::Login(name) => respond(StatusCode::OK, "text/plain", account.login(&name)),
+                Reply::Errcode(code, message) => {
+                    let rid = Digest::sha256(account.runtime.nonce().as_bytes()).to_string();
+                    let errmsg = format!("{message} rid: {}", rid.get(..8).unwrap_or_default());
+                    respond(StatusCode::OK, "text/plain", json!({"errcode": code, "errmsg": errmsg}).to_string())
+                }
+                Reply::Html => respond(StatusCode::OK, "text/html; charset=gbk", "<html>502</html>".to_owned()),
+                Reply::Empty => respond(StatusCode::OK, "text/html; charset=gbk", String::new()),
+                Reply::BadGateway => respond(StatusCode::BAD_GATEWAY, "text/html", "<html>502</html>".to_owned()),
+                Reply::Never => std::future::pending().await,
+            })
+        })
+    }
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}
+
+impl AppSecrets {
+    /// A file that cannot be read holds none.
+    fn hold(&self, secret: &str) -> bool {
+        match self {
+            Self::One(right) => secret == right,
+            Self::File(file) => {
+                std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|right| right.trim() == secret))
+            }
+        }
+    }
+}
+
+impl Account {
+    /// The answer to a query string.
+    fn reply(&self, query: &str) -> Reply {
+        // Every value that a client of ours sends is made of characters that need no escape, except that it may escape
+        // more than it must.
+        let fields: HashMap<&str, String> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name, unescape(value)))
+            .collect();
+        let field = |name| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        let (Some(app_id), Some(secret)) = (field("appid"), field("secret")) else {
+            return if field("appid").is_none() {
+                Reply::Errcode(41002, "appid missing,")
+            } else {
+                Reply::Errcode(41004, "appsecret missing,")
+            };
+        };
+        let Some(code) = field("js_code") else { return Reply::Errcode(41008, "missing code,") };
+        if app_id != self.app_id {
+            return Reply::Errcode(40013, "invalid appid,");
+        }
+        if !self.app_secrets.hold(secret) {
+            return Reply::Errcode(40125, "invalid appsecret,");
+        }
+        self.code(code)
+    }
+
+    fn code(&self, code: &str) -> Reply {
+        let plain = |text: &str| {
+            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        let Some(rest) = code.strip_prefix("dev-") else { return Reply::Errcode(40029, "invalid code,") };
+        let (name, nonce) = rest.split_once('.').map_or((rest, None), |(name, nonce)| (name, Some(nonce)));
+        if !plain(name) || nonce.is_some_and(|nonce| !plain(nonce)) {
+            return Reply::Errcode(40029, "invalid code,");
+        }
+        match name {
+            "busy" => return Reply::Errcode(-1, "system error"),
+            "blocked" => return Reply::Errcode(40226, "code blocked"),
+            "limited" => return Reply::Errcode(45011, "api minute-quota reach limit, must slower, retry next minute"),
+            "quota" => return Reply::Errcode(45009, "reach max api daily quota limit"),
+            "expired" => return Reply::Errcode(42003, "code expired,"),
+            "html" => return Reply::Html,
+            "empty" => return Reply::Empty,
+            "500" => return Reply::BadGateway,
+            "slow" => return Reply::Never,
+            _ => {}
+        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if nonce.is_some() && !used.insert(code.to_owned()) {
+            return Reply::Errcode(40163, "code been used,");
+        }
+        Reply::Login(name.to_owned())
+    }
+
+    fn login(&self, name: &str) -> String {
+        json!({"session_key": STANDARD.encode(self.runtime.bytes::<16>()), "openid": openid(&self.app_id, name)})
+            .to_string()
+    }
+}
+
+/// The openid of a name: 28 characters, the same for ever, different for every app.
+pub fn openid(app_id: &str, name: &str) -> String {
+    let digest = Digest::sha256(format!("{app_id}\n{name}").as_bytes()).to_string();
+    format!("o{}", digest.get(..27).unwrap_or_default())
+}
+
+/// Undoes percent encoding.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        match hex.filter(|_| first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(if first == b'+' { b' ' } else { first });
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        Account {
+            app_id: "app".into(),
+            app_secrets: AppSecrets::One("s".into()),
+            used: Arc::default(),
+            asked: Arc::default(),
+            runtime: Runtime::system(),
+        }
+    }
+
+    fn errcode(reply: &Reply) -> i32 {
+        match reply {
+            Reply::Errcode(code, _) => *code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_code_gets_what_wechat_would_answer() {
+        let account = account();
+        for (code, expected) in [
+            ("dev-busy", -1),
+            ("dev-blocked", 40226),
+            ("dev-limited", 45011),
+            ("dev-quota", 45009),
+            ("dev-expired", 42003),
+            ("dev-", 40029),
+            ("dev-a.b.c", 40029),
+            ("dev-a b", 40029),
+            ("dev-a.", 40029),
+            ("0a1b2c", 40029),
+        ] {
+            assert_eq!(errcode(&account.code(code)), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_with_a_nonce_works_once_and_one_without_for_ever() {
+        let account = account();
+        for _ in 0..2 {
+            assert_eq!(account.code("dev-alice"), Reply::Login("alice".to_owned()));
+        }
+        assert_eq!(account.code("dev-alice.1"), Reply::Login("alice".to_owned()));
+        assert_eq!(errcode(&account.code("dev-alice.1")), 40163);
+        assert_eq!(account.code("dev-alice.2"), Reply::Login("alice".to_owned()));
+    }
+
+    #[test]
+    fn a_query_that_lacks_something_is_told_what() {
+        let account = account();
+        for (query, expected) in [
+            ("", 41002),
+            ("appid=app", 41004),
+            ("appid=app&secret=s", 41008),
+            ("appid=app&secret=s&js_code=", 41008),
+            ("appid=other&secret=s&js_code=dev-a", 40013),
+            ("appid=app&secret=wrong&js_code=dev-a", 40125),
+        ] {
+            assert_eq!(errcode(&account.reply(query)), expected, "{query}");
+        }
+        assert_eq!(account.reply("appid=app&secret=%73&js_code=dev%2Da"), Reply::Login("a".to_owned()));
+    }
+
+    #[test]
+    fn an_openid_is_stable_and_of_the_usual_length() {
+        assert_eq!(openid("app", "alice"), openid("app", "alice"));
+        assert_ne!(openid("app", "alice"), openid("other", "alice"));
+        assert_eq!(openid("app", "alice").len(), 28);
+    }
+}

@@ -1,0 +1,236 @@
+//! Each function's configuration on one machine: filled directly, and as environment for functions that run elsewhere.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use domain::{
+    access::session::Audience,
+    audit::checkpoint::MOST_ENDS,
+    limits::{Rate, admission::Limits},
+};
+use platform::{
+    config::{
+        self, CheckpointTarget, EdgeAuthConfig, OperatorConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig,
+        WorkerConfig,
+    },
+    jwks::JwksSource,
+    secrets::SecretSource,
+};
+use store::Table;
+
+use crate::{
+    emulation::backend::Backend,
+    host::operators::{self, OperatorKey},
+};
+
+/// Days that records outlive their job.
+const RETENTION_DAYS: u64 = 30;
+/// Seconds between two checkpoints.
+const CHECKPOINT_EVERY_S: u64 = 300;
+/// The longest poll. One host pays nothing for a held request.
+const LONG_POLL_S: u64 = 20;
+/// How old the last exported audit checkpoint may be when something destructive is done.
+const CHECKPOINT_MAX_AGE: Duration = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
+/// `iss` of sessions.
+const ISSUER: &str = "openclaw-miniprogram";
+/// `aud` of sessions.
+const AUDIENCE: &str = "openclaw-miniprogram-local";
+
+/// What differs from start to start.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// Table and queues.
+    pub backend: Backend,
+    /// The secrets document.
+    pub secrets_file: PathBuf,
+    /// WeChat's API, or the stub's.
+    pub wechat_base_url: String,
+    /// The Mini Program's id.
+    pub wechat_app_id: String,
+    /// The gateway.
+    pub gateway_base_url: String,
+}
+
+impl Deployment {
+    fn table(&self) -> TableConfig {
+        TableConfig {
+            aws: self.backend.aws.clone(),
+            table: self.backend.table.clone(),
+            retention: Duration::from_secs(RETENTION_DAYS * 86_400),
+        }
+    }
+
+    /// The table, for what this process does itself.
+    pub fn open_table(&self) -> Table {
+        let TableConfig { aws, table, retention } = self.table();
+        Table::new(aws.dynamodb(), table, retention)
+    }
+
+    /// Where checkpoints are exported to: beside the secrets document. Whoever wants them safe from this host copies them.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.secrets_file.with_file_name("checkpoints")
+    }
+
+    fn queue(&self) -> QueueConfig {
+        // The embedded queue refuses message groups on a standard queue.
+        QueueConfig { url: self.backend.queue_url.clone(), fair: false }
+    }
+
+    fn audience() -> Audience {
+        Audience { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() }
+    }
+
+    /// edge-auth's.
+    pub fn edge_auth(&self) -> EdgeAuthConfig {
+        EdgeAuthConfig {
+            table: self.table(),
+            queue: self.queue(),
+            secrets: SecretSource::File(self.secrets_file.clone()),
+            audience: Self::audience(),
+            session_lifetime: Duration::from_secs(7200),
+            wechat_base_url: self.wechat_base_url.clone(),
+            wechat_app_id: self.wechat_app_id.clone(),
+            limits: Limits {
+                submissions: Rate::new(Duration::from_millis(500), 20),
+                in_flight: 16,
+                in_flight_long: 3,
+                conversations: 100,
+            },
+            login_rate: Rate::new(Duration::from_secs(2), 60),
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+        }
+    }
+
+    /// status's.
+    pub fn status(&self) -> StatusConfig {
+        StatusConfig {
+            table: self.table(),
+            secrets: SecretSource::File(self.secrets_file.clone()),
+            audience: Self::audience(),
+            long_poll_cap: Duration::from_secs(LONG_POLL_S),
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+        }
+    }
+
+    /// The worker's.
+    pub fn worker(&self) -> WorkerConfig {
+        WorkerConfig {
+            table: self.table(),
+            queue: self.queue(),
+            secrets: SecretSource::File(self.secrets_file.clone()),
+            openclaw_base_url: self.gateway_base_url.clone(),
+            unjournaled_writes: false,
+            concurrency: 4,
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+        }
+    }
+
+    /// sweep's.
+    pub fn sweep(&self) -> SweepConfig {
+        SweepConfig {
+            table: self.table(),
+            queue: self.queue(),
+            openclaw_base_url: self.gateway_base_url.clone(),
+            wakes_per_run: 3000,
+            secrets: SecretSource::File(self.secrets_file.clone()),
+            checkpoint_every: Duration::from_secs(CHECKPOINT_EVERY_S),
+            ends_per_checkpoint: MOST_ENDS,
+            checkpoints_to: CheckpointTarget::Directory(self.checkpoints()),
+        }
+    }
+
+    /// operator's, with the key set of this host's own.
+    pub fn operator(&self) -> OperatorConfig {
+        OperatorConfig {
+            table: self.table(),
+            queue: self.queue(),
+            dead_letter_queue_url: self.backend.dlq_url.clone(),
+            audience: operators::audience(),
+            jwks: JwksSource::File(self.operator_key().key_set()),
+            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+            metrics_namespace: None,
+        }
+    }
+
+    /// The key of this host's own operators: beside its secrets.
+    pub fn operator_key(&self) -> OperatorKey {
+        OperatorKey::within(self.secrets_file.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// The environment of every function, for `cargo lambda watch`. Says what the structs above say.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let aws = &self.backend.aws;
+        let mut variables = vec![
+            ("AWS_REGION", aws.region.clone()),
+            ("AWS_ACCESS_KEY_ID", aws.credentials.access_key_id().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", aws.credentials.secret_access_key().to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", aws.dynamodb_endpoint.clone().unwrap_or_default()),
+            ("AWS_ENDPOINT_URL_SQS", aws.sqs_endpoint.clone().unwrap_or_default()),
+        ];
+        variables.extend([
+            ("TABLE_NAME", self.backend.table.clone()),
+            ("RETENTION_DAYS", RETENTION_DAYS.to_string()),
+            ("QUEUE_URL", self.backend.queue_url.clone()),
+            ("FAIR_QUEUE", "off".to_owned()),
+            ("SECRETS_FILE", self.secrets_file.display().to_string()),
+            ("SESSION_ISSUER", ISSUER.to_owned()),
+            ("SESSION_AUDIENCE", AUDIENCE.to_owned()),
+            ("WECHAT_BASE_URL", self.wechat_base_url.clone()),
+            ("WECHAT_APP_ID", self.wechat_app_id.clone()),
+            ("OPENCLAW_BASE_URL", self.gateway_base_url.clone()),
+            ("CHECKPOINT_EVERY_S", CHECKPOINT_EVERY_S.to_string()),
+            ("CHECKPOINT_DIR", self.checkpoints().display().to_string()),
+            ("LONG_POLL_MAX_S", LONG_POLL_S.to_string()),
+            ("DEAD_LETTER_QUEUE_URL", self.backend.dlq_url.clone()),
+            ("OPERATOR_ISSUER", operators::ISSUER.to_owned()),
+            ("OPERATOR_AUDIENCE", operators::AUDIENCE.to_owned()),
+            ("OPERATOR_ROLES_CLAIM", operators::ROLES_CLAIM.to_owned()),
+            ("OPERATOR_JWKS", self.operator_key().key_set().display().to_string()),
+            ("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE.as_secs().to_string()),
+        ]);
+        variables
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::{aws::AwsSettings, config::Env};
+
+    fn deployment() -> Deployment {
+        Deployment {
+            backend: Backend {
+                aws: AwsSettings::loopback("http://127.0.0.1:8000", "http://127.0.0.1:9324"),
+                table: "some-table-name".to_owned(),
+                queue_url: "http://127.0.0.1:9324/000000000000/jobs".to_owned(),
+                dlq_url: "http://127.0.0.1:9324/000000000000/jobs-dead".to_owned(),
+            },
+            secrets_file: "/x/secrets.json".into(),
+            wechat_base_url: "http://127.0.0.1:9325".to_owned(),
+            wechat_app_id: "wx".to_owned(),
+            gateway_base_url: "http://127.0.0.1:18789".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_environment_says_what_the_structs_say() {
+        let deployment = deployment();
+        let variables = deployment.environment();
+        let lookup = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let env = || Env::from_fn(lookup);
+        // Credentials carry the name of their source, which is the only difference.
+        let same = |text: String| text.replace("loopback", "environment");
+        let edge = EdgeAuthConfig::from_env(&env()).unwrap();
+        assert_eq!(format!("{edge:?}"), same(format!("{:?}", deployment.edge_auth())));
+        let status = StatusConfig::from_env(&env()).unwrap();
+        assert_eq!(format!("{status:?}"), same(format!("{:?}", deployment.status())));
+        let worker = WorkerConfig::from_env(&env()).unwrap();
+        assert_eq!(format!("{worker:?}"), same(format!("{:?}", deployment.worker())));
+        let operator = OperatorConfig::from_env(&env()).unwrap();
+        assert_eq!(format!("{operator:?}"), same(format!("{:?}", deployment.operator())));
+        let sweep = SweepConfig::from_env(&env()).unwrap();
+        assert_eq!(format!("{sweep:?}"), same(format!("{:?}", deployment.sweep())));
+    }
+}

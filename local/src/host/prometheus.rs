@@ -1,0 +1,224 @@
+//! What is measured, as Prometheus reads it: the same names with the prefix `miniprogram_`, counters with the suffix
+//! `_total`, distributions as histograms.
+//!
+//! It is served on a port of its own, on loopback, and only when one is given. On the service's own port it would be public
+//! as soon as a proxy on the same host passes every path on, since to the service such a proxy is a loopback caller.
+
+use std::{collections::BTreeMap, convert::Infallible, fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::header;
+use http_body_util::Full;
+use hyper::{body::Incoming, service::service_fn};
+use lambda_http::Body;
+use platform::{
+    http::{ApiError, Code},
+    metrics::{Kind, Measurement, Metric, OTHER, Sink, Unit},
+};
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TEXT_FORMAT, TextEncoder};
+use tokio::net::TcpListener;
+
+use crate::emulation::listener::{self, Server};
+
+/// What every name begins with.
+const PREFIX: &str = "miniprogram";
+/// Upper bounds in milliseconds: from a table's answer to a long tool.
+const MILLISECONDS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 9e5];
+/// Upper bounds in bytes, around the cap of 32 KiB.
+const BYTES: &[f64] = &[128.0, 512.0, 1024.0, 4096.0, 8192.0, 16384.0, 24576.0, 32768.0, 65536.0, 131_072.0];
+/// Upper bounds of attempts.
+const COUNTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 8.0];
+
+/// Every metric's state. Clones share it.
+#[derive(Clone)]
+pub struct Exporter(Arc<Families>);
+
+struct Families {
+    registry: Registry,
+    by_metric: BTreeMap<Metric, Family>,
+}
+
+enum Family {
+    Counter(CounterVec),
+    Gauge(GaugeVec),
+    Histogram(HistogramVec),
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exporter")
+    }
+}
+
+impl Exporter {
+    /// With every metric of the list. Those without dimensions are there from the start, at 0.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let mut by_metric = BTreeMap::new();
+        for metric in Metric::ALL {
+            by_metric.insert(*metric, family(*metric, &registry)?);
+        }
+        Ok(Self(Arc::new(Families { registry, by_metric })))
+    }
+
+    /// Everything, in the text format.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.0.registry.gather())
+    }
+
+    /// Serves `GET /metrics` on a bound listener.
+    pub fn serve(&self, listener: TcpListener) -> Server {
+        let exporter = self.clone();
+        listener::serve(listener, move |_| {
+            let exporter = exporter.clone();
+            service_fn(move |request: http::Request<Incoming>| {
+                let answer = exporter.answer(request.method(), request.uri().path());
+                async { Ok::<_, Infallible>(answer) }
+            })
+        })
+    }
+
+    fn answer(&self, method: &http::Method, path: &str) -> http::Response<Full<Bytes>> {
+        let mut answer = match (path, method) {
+            ("/metrics", &http::Method::GET) => match self.text() {
+                Ok(text) => {
+                    let mut answer = http::Response::new(Body::Text(text));
+                    platform::http::set(&mut answer, header::CONTENT_TYPE, TEXT_FORMAT);
+                    answer
+                }
+                Err(error) => ApiError::new(Code::Internal).because(error).into_response(),
+            },
+            ("/metrics", _) => ApiError::other_method("GET").into_response(),
+            _ => ApiError::new(Code::NotFound).into_response(),
+        };
+        platform::http::set(&mut answer, header::CACHE_CONTROL, "no-store");
+        answer.map(|body| Full::new(Bytes::copy_from_slice(body.as_ref())))
+    }
+}
+
+/// Its labels are the dimensions of its widest set: Prometheus adds up by itself.
+fn family(metric: Metric, registry: &Registry) -> Result<Family, prometheus::Error> {
+    let suffix = if metric.kind() == Kind::Counter { "_total" } else { "" };
+    let options = Opts::new(format!("{}{suffix}", metric.name()), metric.help()).namespace(PREFIX);
+    let labels = labels(metric);
+    let bare = labels.is_empty();
+    let no_values: [&str; 0] = [];
+    Ok(match metric.kind() {
+        Kind::Counter => {
+            let family = CounterVec::new(options, &labels)?;
+            registry.register(Box::new(family.clone()))?;
+            _ = bare.then(|| family.with_label_values(&no_values));
+            Family::Counter(family)
+        }
+        Kind::Gauge => {
+            let family = GaugeVec::new(options, &labels)?;
+            registry.register(Box::new(family.clone()))?;
+            Family::Gauge(family)
+        }
+        Kind::Distribution => {
+            let buckets = match metric.unit() {
+                Unit::Bytes => BYTES,
+                Unit::Count | Unit::None => COUNTS,
+                Unit::Milliseconds | Unit::Seconds => MILLISECONDS,
+            };
+            let family = HistogramVec::new(HistogramOpts::from(options).buckets(buckets.to_vec()), &labels)?;
+            registry.register(Box::new(family.clone()))?;
+            _ = bare.then(|| family.with_label_values(&no_values));
+            Family::Histogram(family)
+        }
+    })
+}
+
+fn labels(metric: Metric) -> Vec<&'static str> {
+    metric.dimension_sets().first().into_iter().flat_map(|set| set.iter()).map(|dimension| dimension.name()).collect()
+}
+
+impl Sink for Exporter {
+    fn take(&self, measurement: Measurement<'_>) {
+        for (metric, value) in measurement.values {
+            let dimensions = metric.dimension_sets().first().into_iter().flat_map(|set| set.iter());
+            let labels: Vec<&str> =
+                dimensions.map(|dimension| measurement.dimension(*dimension).unwrap_or(OTHER)).collect();
+            match self.0.by_metric.get(metric) {
+                Some(Family::Counter(family)) => family.with_label_values(&labels).inc_by(value.max(0.0)),
+                Some(Family::Gauge(family)) => family.with_label_values(&labels).set(*value),
+                Some(Family::Histogram(family)) => family.with_label_values(&labels).observe(*value),
+                None => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::{
+        metrics::{Dimension, Meter},
+        runtime::Runtime,
+    };
+
+    fn metered() -> (Runtime, Exporter) {
+        let exporter = Exporter::new().unwrap();
+        (Runtime::system().metered(Meter::into_sink(exporter.clone())), exporter)
+    }
+
+    #[test]
+    fn every_metric_has_a_family_of_its_kind() {
+        let (runtime, exporter) = metered();
+        for metric in Metric::ALL {
+            let mut dimensions: Vec<(Dimension, &str)> = Vec::new();
+            dimensions.extend(metric.dimension_sets()[0].iter().map(|dimension| (*dimension, "some")));
+            runtime.measure(&[(*metric, 2.0)], &dimensions);
+        }
+        let text = exporter.text().unwrap();
+        for metric in Metric::ALL {
+            let (suffix, kind) = match metric.kind() {
+                Kind::Counter => ("_total", "counter"),
+                Kind::Gauge => ("", "gauge"),
+                Kind::Distribution => ("", "histogram"),
+            };
+            let name = format!("miniprogram_{}{suffix}", metric.name());
+            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} in {text}");
+        }
+    }
+
+    #[test]
+    fn counters_add_up_gauges_are_set_and_distributions_fill_buckets() {
+        let (runtime, exporter) = metered();
+        assert!(exporter.text().unwrap().contains("miniprogram_lease_lost_total 0\n"), "there from the start");
+        for (value, code) in [(1.0, "not_found"), (1.0, "not_found"), (1.0, "no_session")] {
+            runtime.measure(&[(Metric::Rejections, value)], &[(Dimension::Code, code)]);
+        }
+        for value in [3.0, 7.0] {
+            runtime.measure(&[(Metric::OpenJobs, value), (Metric::ClaimDelay, value)], &[]);
+        }
+        let text = exporter.text().unwrap();
+        for line in [
+            "miniprogram_rejections_total{code=\"not_found\"} 2",
+            "miniprogram_rejections_total{code=\"no_session\"} 1",
+            "miniprogram_open_jobs 7",
+            "miniprogram_claim_delay_ms_bucket{le=\"5\"} 1",
+            "miniprogram_claim_delay_ms_bucket{le=\"10\"} 2",
+            "miniprogram_claim_delay_ms_sum 10",
+            "miniprogram_claim_delay_ms_count 2",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line} in {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_read_at_one_path_by_get() {
+        let (runtime, exporter) = metered();
+        runtime.count(Metric::SweepRuns);
+        let listener = listener::bind(([127, 0, 0, 1], 0).into(), "--metrics-port").await.unwrap();
+        let server = exporter.serve(listener);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = |path: &str| format!("{}{path}", server.base_url());
+        let answer = http.get(url("/metrics")).send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4");
+        assert!(answer.text().await.unwrap().contains("miniprogram_sweep_runs_total 1\n"));
+        assert_eq!(http.get(url("/")).send().await.unwrap().status(), 404);
+        assert_eq!(http.post(url("/metrics")).send().await.unwrap().status(), 405);
+        server.stop().await;
+    }
+}

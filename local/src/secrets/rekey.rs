@@ -1,0 +1,143 @@
+//! Writes every user under the first login key. Users who log in do that for themselves; this is for all others, so that
+//! the old key can go without making anybody a new user.
+
+use domain::ids::{Digest, DigestKey};
+use platform::{non_empty::NonEmpty, runtime::Runtime, secrets::EdgeSecrets};
+use serde_json::Value;
+use store::{KnownUser, Table, TableError};
+
+use crate::secrets::{
+    rotation::{self, Holder, Kind, Phase, Refusal, Request},
+    store::{SecretStore, StoreError},
+};
+
+const HOLDER: Holder = Holder::EdgeAuth;
+
+/// Why the old key cannot go yet.
+#[derive(Debug, thiserror::Error)]
+pub enum RekeyError {
+    /// The document.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too early, or nothing to do.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Another app id, or keys of another table.
+    #[error(
+        "{0} users are not known under any listed login key and this app id; nothing is noted, and the old key must stay"
+    )]
+    Strangers(usize),
+    /// The users were written under keys that are no longer the listed ones.
+    #[error("the login keys were changed meanwhile; nothing is noted; run it again")]
+    Changed,
+    /// Two users for one openid.
+    #[error(
+        "{0} users are known as somebody else under the new login key; nothing is noted, and the old key must stay"
+    )]
+    Crossed(usize),
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rekeyed {
+    /// Users with an openid.
+    pub users: usize,
+    /// Those that the new key did not know.
+    pub written: usize,
+}
+
+/// What became of one user.
+enum Outcome {
+    Known,
+    Written,
+    Stranger,
+    Crossed,
+}
+
+/// Goes through all users, and notes in the document that it did.
+pub async fn run(
+    store: &SecretStore,
+    table: &Table,
+    runtime: &Runtime,
+    app_id: &str,
+    at_once: bool,
+) -> Result<Rekeyed, RekeyError> {
+    let request = Request {
+        kind: Kind::LoginKeys,
+        phase: Phase::Retire,
+        fresh: None,
+        session_lifetime: std::time::Duration::ZERO,
+        at_once,
+        now: runtime.now(),
+    };
+    let (_, logins) = read(store, &request).await?;
+    let counted = write_all(table, &logins, app_id).await?;
+    // That took its time: what is noted goes into the document as it is now.
+    let (mut document, now_listed) = read(store, &request).await?;
+    if !now_listed.iter().eq(logins.iter()) {
+        return Err(RekeyError::Changed);
+    }
+    rotation::note_rekeyed(&mut document, runtime.now());
+    store.write(HOLDER, &document).await?;
+    Ok(counted)
+}
+
+/// The document, and the login keys in it, if users may be written under the first of them.
+async fn read(store: &SecretStore, request: &Request) -> Result<(Value, NonEmpty<DigestKey>), RekeyError> {
+    let shape = || Refusal::Shape(HOLDER.function());
+    let document = store.read(&[HOLDER]).await?.remove(&HOLDER).ok_or_else(shape)?;
+    rotation::may_rekey(&document, request)?;
+    let secrets: EdgeSecrets = serde_json::from_value(document.clone()).map_err(|_| shape())?;
+    Ok((document, secrets.logins))
+}
+
+async fn write_all(table: &Table, logins: &NonEmpty<DigestKey>, app_id: &str) -> Result<Rekeyed, RekeyError> {
+    let mut counted = Rekeyed { users: 0, written: 0 };
+    let (mut strangers, mut crossed, mut begin) = (0, 0, None);
+    loop {
+        let (users, next) = table.users_page(begin).await?;
+        for known in users {
+            counted.users += 1;
+            match rekey(table, logins, app_id, &known).await? {
+                Outcome::Known => {}
+                Outcome::Written => counted.written += 1,
+                Outcome::Stranger => strangers += 1,
+                Outcome::Crossed => crossed += 1,
+            }
+        }
+        begin = next;
+        if begin.is_none() {
+            break;
+        }
+    }
+    match (strangers, crossed) {
+        (0, 0) => Ok(counted),
+        (0, _) => Err(RekeyError::Crossed(crossed)),
+        _ => Err(RekeyError::Strangers(strangers)),
+    }
+}
+
+async fn rekey(
+    table: &Table,
+    keys: &NonEmpty<DigestKey>,
+    app_id: &str,
+    known: &KnownUser,
+) -> Result<Outcome, TableError> {
+    let digest = |key: &DigestKey| -> Digest { known.openid.login(app_id, key) };
+    match table.login(digest(keys.first())).await? {
+        Some(user) if user == known.user => return Ok(Outcome::Known),
+        Some(_) => return Ok(Outcome::Crossed),
+        None => {}
+    }
+    // Only what a listed key says is believed: with another app id, nobody would be found, and nothing is written.
+    for key in keys.iter().skip(1) {
+        if table.login(digest(key)).await? == Some(known.user) {
+            let user = table.put_login(digest(keys.first()), known.user).await?;
+            return Ok(if user == known.user { Outcome::Written } else { Outcome::Crossed });
+        }
+    }
+    Ok(Outcome::Stranger)
+}

@@ -1,0 +1,165 @@
+//! Where an operator's commands keep the documents of secrets: a directory, one host's file, or Secrets Manager.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use platform::{
+    aws::{self, AwsSettings},
+    secrets::{SecretSource, current_version},
+};
+use serde_json::Value;
+
+use crate::{
+    data::{DataError, failed, write_private},
+    secrets::rotation::{Documents, Holder},
+};
+
+/// A document that cannot be read or written. Never says what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// It is there, and would be overwritten.
+    #[error("{0} exists already and is not overwritten; choose another directory, or rotate what is there")]
+    Exists(PathBuf),
+    /// No JSON.
+    #[error("{0} is not a JSON document")]
+    NotJson(String),
+    /// An option is missing.
+    #[error("the secret of {function} is needed: give --{function}-secret its ARN or name")]
+    NotNamed {
+        /// Whose.
+        function: &'static str,
+    },
+    /// Secrets Manager.
+    #[error("{secret} cannot be {done}: {cause}")]
+    Manager {
+        /// Which.
+        secret: SecretSource,
+        /// `read`, `written`.
+        done: &'static str,
+        /// The kind of failure and its code.
+        cause: String,
+    },
+    /// It has no value.
+    #[error("{0} has no value yet; fill it with `local secrets put`")]
+    NoValue(SecretSource),
+    /// It has one, and it is another.
+    #[error("{0} has another value already; rotate it, or delete the value first if nobody uses it")]
+    Taken(SecretSource),
+}
+
+/// Where documents are.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, for as long as a command runs")]
+pub enum SecretStore {
+    /// `edge-auth.json`, `status.json`, `worker.json` and `sweep.json`.
+    Directory(PathBuf),
+    /// One document with all parts.
+    File(PathBuf),
+    /// One secret per function.
+    Manager {
+        /// Where, and as whom.
+        aws: AwsSettings,
+        /// ARN or name.
+        ids: BTreeMap<Holder, String>,
+    },
+}
+
+impl SecretStore {
+    /// The documents of `holders`. One host's file stands for the first of them.
+    pub async fn read(&self, holders: &[Holder]) -> Result<Documents, StoreError> {
+        let holders = match self {
+            Self::File(_) => holders.get(..1).unwrap_or_default(),
+            Self::Directory(_) | Self::Manager { .. } => holders,
+        };
+        let mut documents = Documents::new();
+        for holder in holders {
+            documents.insert(*holder, self.read_one(*holder).await?);
+        }
+        Ok(documents)
+    }
+
+    async fn read_one(&self, holder: Holder) -> Result<Value, StoreError> {
+        if let Self::Manager { .. } = self {
+            let secret = self.source(holder)?;
+            return self.current(holder).await?.ok_or(StoreError::NoValue(secret));
+        }
+        let path = self.path(holder);
+        let bytes = std::fs::read(&path).map_err(failed(&path, "read"))?;
+        serde_json::from_slice(&bytes).map_err(|_| StoreError::NotJson(path.display().to_string()))
+    }
+
+    /// Replaces one document whole.
+    pub async fn write(&self, holder: Holder, document: &Value) -> Result<(), StoreError> {
+        let text = serde_json::to_string_pretty(document).expect("a JSON value serialises");
+        let Self::Manager { aws, .. } = self else {
+            return Ok(write_private(&self.path(holder), text.as_bytes())?);
+        };
+        let secret = self.source(holder)?;
+        let put = aws.secrets_manager().put_secret_value().secret_id(self.id(holder)?).secret_string(text);
+        let sent = put.send().await;
+        sent.map(drop).map_err(|error| StoreError::Manager { secret, done: "written", cause: aws::cause(&error) })
+    }
+
+    /// Writes documents where there are none. In a directory nothing is overwritten; a secret that has the same value
+    /// already is left alone.
+    pub async fn fill(&self, documents: &Documents) -> Result<(), StoreError> {
+        for (holder, document) in documents {
+            match self {
+                Self::Directory(_) | Self::File(_) => {
+                    let path = self.path(*holder);
+                    if path.try_exists().map_err(failed(&path, "read"))? {
+                        return Err(StoreError::Exists(path));
+                    }
+                }
+                Self::Manager { .. } => {
+                    if self.current(*holder).await?.is_some_and(|current| current != *document) {
+                        return Err(StoreError::Taken(self.source(*holder)?));
+                    }
+                }
+            }
+        }
+        // Who signs sessions comes last: by then everybody can verify them.
+        for (holder, document) in documents.iter().rev() {
+            let is_there = matches!(self, Self::Manager { .. }) && self.current(*holder).await?.is_some();
+            if !is_there {
+                self.write(*holder, document).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a secret of Secrets Manager holds now; `None` when it was never filled.
+    async fn current(&self, holder: Holder) -> Result<Option<Value>, StoreError> {
+        let Self::Manager { aws, .. } = self else { return Ok(None) };
+        let secret = self.source(holder)?;
+        let version = match current_version(&aws.secrets_manager(), self.id(holder)?).await {
+            Ok(version) => version,
+            Err(error) => return Err(StoreError::Manager { secret, done: "read", cause: aws::cause(&error) }),
+        };
+        let Some(version) = version else { return Ok(None) };
+        let text = version.secret_string.ok_or_else(|| StoreError::NotJson(secret.to_string()))?;
+        serde_json::from_str(&text).map(Some).map_err(|_| StoreError::NotJson(secret.to_string()))
+    }
+
+    fn path(&self, holder: Holder) -> PathBuf {
+        match self {
+            Self::Directory(directory) => directory.join(format!("{}.json", holder.function())),
+            Self::File(path) => path.clone(),
+            Self::Manager { .. } => PathBuf::new(),
+        }
+    }
+
+    fn id(&self, holder: Holder) -> Result<&str, StoreError> {
+        let id = match self {
+            Self::Manager { ids, .. } => ids.get(&holder),
+            Self::Directory(_) | Self::File(_) => None,
+        };
+        id.map(String::as_str).ok_or(StoreError::NotNamed { function: holder.function() })
+    }
+
+    fn source(&self, holder: Holder) -> Result<SecretSource, StoreError> {
+        Ok(SecretSource::Manager(self.id(holder)?.to_owned()))
+    }
+}

@@ -1,0 +1,226 @@
+//! The journal rings when a turn has something to show; nobody else can, and nothing hangs on it.
+
+use std::time::{Duration, Instant};
+
+use domain::job::{Job, JobEvent, JobState, JobWakeUp, Lease, WakeUpToken};
+use integration_tests::{App, Client, Fault, Setup};
+use platform::runtime::Clock;
+use serde_json::{Value, json};
+use store::{Commit, Stored};
+
+use super::{roomy, say, submit};
+
+const ROUTE: &str = "/v1/rings";
+
+/// One whose journal has been heard before.
+async fn ringing() -> App {
+    let mut app = App::with(Setup { webhook: true, ..roomy() }).await;
+    let bob = app.login("bob").await;
+    let id = say(&app, &bob, "[[say:first]]").await;
+    until(&mut app, &bob, &id, is_over).await;
+    app
+}
+
+/// Delivers what is on the queue as it comes, and moves no clock.
+async fn until(app: &mut App, client: &Client, id: &str, seen: impl Fn(&Value) -> bool) -> Value {
+    let began = Instant::now();
+    loop {
+        while app.deliver().await {}
+        let job = client.job(id).await;
+        if seen(&job) {
+            return job;
+        }
+        assert!(began.elapsed().as_secs() < 30, "nobody rings: {job}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn is_over(job: &Value) -> bool {
+    job["next_poll_ms"].is_null()
+}
+
+/// What the journal was given for the round that is out.
+async fn wake_up_of(app: &App, client: &Client, id: &str) -> JobWakeUp {
+    app.stored(client, id).await.wake_up().expect("a round is out")
+}
+
+async fn wake(app: &App, text: &str) -> (u16, String) {
+    let body = json!({ "ring": text }).to_string();
+    let json = [("content-type", "application/json")];
+    let reply = app.anonymous().send("POST", ROUTE, &json, body.as_bytes()).await;
+    (reply.status.as_u16(), reply.body["code"].as_str().unwrap_or_default().to_owned())
+}
+
+fn over() -> (u16, String) {
+    (410, "ring_over".to_owned())
+}
+
+#[tokio::test]
+async fn the_end_of_a_turn_is_seen_when_it_comes_and_not_when_somebody_looks() {
+    let mut app = ringing().await;
+    let alice = app.login("alice").await;
+    let id = say(&app, &alice, "[[sleep:2]] [[say:done]]").await;
+    app.deliver().await;
+    let job = app.stored(&alice, &id).await;
+    let next_look = job.check_at.expect("it waits").since(app.clock.now());
+    assert!(next_look >= Duration::from_secs(100), "nobody looks while nothing is to be seen: {next_look:?}");
+    let polls = alice.job(&id).await["next_poll_ms"].as_u64().unwrap();
+    assert!(polls <= 2000, "a client looks as usual: {polls}");
+    let job = until(&mut app, &alice, &id, is_over).await;
+    assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("done")), "{job}");
+    assert_eq!(app.stored(&alice, &id).await.rev, 7, "sent in four writes; rung, claimed and ended in three");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_does_is_seen_while_it_does_it() {
+    let mut app = ringing().await;
+    let alice = app.login("alice").await;
+    let text = "[[tool:ledger_read {\"limit\":1}]] [[pause:20]] [[say:done]]";
+    let id = say(&app, &alice, text).await;
+    let used = |job: &Value| {
+        let lines = job["steps"][0]["progress"].as_array().cloned().unwrap_or_default();
+        lines.iter().any(|line| line["tool"] == "ledger_read" && line["state"] == "done")
+    };
+    let job = until(&mut app, &alice, &id, used).await;
+    assert_eq!(job["status"], "running", "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_turn_that_the_gateway_resumed_after_a_crash_rings_as_well() {
+    let mut app = ringing().await;
+    let alice = app.login("alice").await;
+    let id = say(&app, &alice, "[[sleep:2]] [[say:survived]]").await;
+    super::until_asked(&mut app).await;
+    app.gateway().restart().await;
+    let job = until(&mut app, &alice, &id, is_over).await;
+    assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("survived")), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_step_of_a_workflow_and_each_round_of_a_turn_rings() {
+    let mut app = ringing().await;
+    let alice = app.login("alice").await;
+    let read = "[[tool:ledger_pay {\"amount\":5,\"note\":\"n\"}]] [[say:asked]] [[then]] [[sleep:1]] [[say:paid]]";
+    let id =
+        submit(&app, &alice, &json!({"steps": [{"message": read}, {"message": "[[sleep:1]] [[say:last]]"}]})).await;
+    let asked = until(&mut app, &alice, &id, |job| job["status"] == "awaiting_approval" || is_over(job)).await;
+    assert_eq!(asked["status"], "awaiting_approval", "{asked}");
+    assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
+    let job = until(&mut app, &alice, &id, is_over).await;
+    assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("last")), "{job}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_ring_that_is_lost_is_made_good_by_a_look_and_one_that_cannot_come_by_many() {
+    let mut app = ringing().await;
+    let alice = app.login("alice").await;
+    let id = say(&app, &alice, "[[sleep:1]] [[say:done]]").await;
+    app.deliver().await;
+    app.hang_up().await;
+    // Nobody answers the journal, until it gives up.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!app.deliver().await);
+    app.advance(Duration::from_secs(125)).await;
+    while app.deliver().await {}
+    assert_eq!(alice.job(&id).await["status"], "succeeded");
+    // It has learnt that its rings do not arrive.
+    let id = say(&app, &alice, "[[sleep:20]] [[say:done]]").await;
+    app.deliver().await;
+    let next_look = app.stored(&alice, &id).await.check_at.expect("it waits").since(app.clock.now());
+    assert!(next_look <= Duration::from_secs(30), "{next_look:?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_rings_without_the_secret_of_the_very_round_that_is_out() {
+    let mut app = App::with(roomy()).await;
+    let (alice, bob) = (app.login("alice").await, app.login("bob").await);
+    let id = say(&app, &alice, "[[say:done]]").await;
+    assert_eq!(app.stored(&alice, &id).await.wake_up().map(|wake| wake.text()), None, "nothing is out");
+    app.deliver().await;
+    let right = wake_up_of(&app, &alice, &id).await;
+    let nonsense = ["", "x", "..", &right.text()[1..], &format!("{}A", right.text())];
+    for text in nonsense {
+        assert_eq!(wake(&app, text).await, (400, "body_invalid".to_owned()), "{text}");
+    }
+    let other = WakeUpToken::from_random([1; 16]);
+    for wrong in [
+        JobWakeUp { secret: other.clone(), ..right.clone() },
+        JobWakeUp { user_id: bob.user_id.parse().unwrap(), ..right.clone() },
+        JobWakeUp { request_id: app.new_id().parse().unwrap(), ..right.clone() },
+    ] {
+        assert_eq!(wake(&app, &wrong.text()).await, over());
+    }
+    assert!(!app.deliver().await, "none of them has rung");
+    assert_eq!(wake(&app, &right.text()).await, (204, String::new()));
+    assert!(app.deliver().await);
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(job["status"], "succeeded", "{job}");
+    assert_eq!(wake(&app, &right.text()).await, over(), "it is good as long as the round is out");
+    assert_eq!(app.stored(&alice, &id).await.state, JobState::Succeeded);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_shown_the_secret() {
+    let mut app = App::with(roomy()).await;
+    let alice = app.login("alice").await;
+    let id = say(&app, &alice, "[[sleep:5]] [[say:done]]").await;
+    app.deliver().await;
+    let secret = String::from(wake_up_of(&app, &alice, &id).await.secret);
+    for path in ["", "/audit", "/steps/0"] {
+        let shown = alice.get(&format!("/v1/jobs/{id}{path}")).await;
+        assert_eq!(shown.status, 200);
+        assert!(!shown.body.to_string().contains(&secret), "{path}");
+    }
+    assert!(!alice.get("/v1/jobs").await.body.to_string().contains(&secret));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_looks_already_is_rung_for_again() {
+    let mut app = App::with(roomy()).await;
+    let alice = app.login("alice").await;
+    let id = say(&app, &alice, "[[say:done]]").await;
+    app.deliver().await;
+    let right = wake_up_of(&app, &alice, &id).await.text();
+    app.advance(Duration::from_secs(600)).await;
+    let waits = app.stored(&alice, &id).await;
+    let lease = Lease { owner: "another".to_owned(), expires_at: app.clock.now().plus(Duration::from_secs(60)) };
+    commit(&app, &waits, JobEvent::Claimed { lease }).await;
+    assert_eq!(wake(&app, &right).await, (409, "job_busy".to_owned()));
+    // That one has died.
+    app.advance(Duration::from_secs(61)).await;
+    assert_eq!(wake(&app, &right).await, (204, String::new()));
+    assert!(app.deliver().await);
+    assert_eq!(app.stored(&alice, &id).await.state, JobState::Succeeded);
+    app.stop().await;
+}
+
+async fn commit(app: &App, job: &Job, event: JobEvent) {
+    let after = job.apply(event, app.clock.now()).unwrap();
+    let Commit::Done = app.table.commit(job, &after, "nonce-of-this-test").await.unwrap() else { panic!("{after:?}") };
+    let stored = app.table.job(job.user_id, job.request_id).await.unwrap();
+    assert_eq!(stored, Some(Stored::Job(Box::new(after))));
+}
+
+#[tokio::test]
+async fn a_ring_whose_bell_cannot_be_rung_is_asked_for_again() {
+    let mut app = App::with(roomy()).await;
+    let alice = app.login("alice").await;
+    let id = say(&app, &alice, "[[say:done]]").await;
+    app.deliver().await;
+    let right = wake_up_of(&app, &alice, &id).await.text();
+    app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
+    assert_eq!(wake(&app, &right).await.0, 503);
+    app.faults.none();
+    assert_eq!(wake(&app, &right).await.0, 204);
+    assert!(app.deliver().await, "it is due already, and rung for all the same");
+    let job = app.finish(&alice, &id).await;
+    assert_eq!(job["status"], "succeeded");
+    app.stop().await;
+}
