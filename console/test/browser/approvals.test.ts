@@ -65,7 +65,7 @@ test("a request that expires under the eyes says so, and can no longer be approv
   await card.getByRole("button", { name: "Approve" }).click();
   const confirm = open.dialog.getByRole("button", { name: "run exactly this" });
   assert.ok(await confirm.isEnabled());
-  await open.dialog.getByText("The time for an answer has passed").waitFor();
+  await open.dialog.getByText("The approval request has expired").waitFor();
   assert.ok(await confirm.isDisabled());
   await open.dialog.getByRole("button", { name: "Cancel" }).click();
   // It stays a while, so that whoever was reading it sees what became of it.
@@ -139,7 +139,7 @@ test("whoever named the user id as their own cannot decide, and is told why", as
   await open.page.locator("code", { hasText: bob.id }).waitFor();
   await open.at("waiting");
   const card = open.card(job.support_code);
-  await card.getByText("somebody else must decide").waitFor();
+  await card.getByText("another operator must decide").waitFor();
   assert.ok(await card.getByRole("button", { name: "Approve" }).isDisabled());
   assert.ok(await card.getByRole("button", { name: "Reject" }).isDisabled());
 });
@@ -148,7 +148,7 @@ test("a viewer sees what waits, and no way to decide it", async () => {
   const job = await alice.asksToPay(1800, "only to look at");
   open = await Console.as("viewer", stand, browser);
   const card = open.card(job.support_code);
-  await card.getByText("deciding takes an approver").waitFor();
+  await card.getByText("decisions need an approver").waitFor();
   assert.equal(await card.getByRole("button", { name: /Approve|Reject/ }).count(), 0);
   await card.focus();
   await open.page.keyboard.press("a");

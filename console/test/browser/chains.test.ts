@@ -56,24 +56,24 @@ test("untouched, it is whole", async () => {
 
 test("a chain that a checkpoint names says which", async () => {
   await tampered((answer) => { answer.anchor = { checkpoint: 41, ...answer.audit.head }; });
-  await open!.page.getByText("Checkpoint 41 names its first 3, says the service.").waitFor();
+  await open!.page.getByText("According to the service, checkpoint 41 covers its first 3 records.").waitFor();
 });
 
 test("a changed record is named, and what follows is not shown as proven", async () => {
   await tampered(({ audit }) => { audit.records[0]!["tool"] = "ledger_delete"; });
-  await names(open!, 2, /does not follow from record 1/);
-  await open!.page.locator('.timeline li[data-place="2"]').getByText("first bad record").waitFor();
+  await names(open!, 2, /does not match record 1/);
+  await open!.page.locator('.timeline li[data-place="2"]').getByText("first invalid record").waitFor();
   await open!.page.locator('.timeline li[data-place="3"]').getByText("not proven").waitFor();
 });
 
 test("a changed last record is named", async () => {
   await tampered(({ audit }) => { audit.records.at(-1)!["outcome"] = "failed"; });
-  await names(open!, 3, /does not end in its head/);
+  await names(open!, 3, /does not match the chain.s head/);
 });
 
 test("reordered records are named", async () => {
   await tampered(({ audit }) => { audit.records.splice(1, 2, audit.records[2]!, audit.records[1]!); });
-  await names(open!, 2, /is not the one that belongs there/);
+  await names(open!, 2, /is not the expected one/);
 });
 
 test("a truncated chain is named", async () => {
@@ -86,7 +86,7 @@ test("a chain that was truncated with its head is named by the checkpoint", asyn
     answer.anchor = { checkpoint: 1, ...answer.audit.head };
     answer.audit.head = { length: 2, digest: String(answer.audit.records.pop()?.["prev"]) };
   });
-  await names(open!, 2, /checkpoint contradicts it/);
+  await names(open!, 2, /checkpoint contradicts record/);
 });
 
 test("the operators' chain is checked as well", async () => {

@@ -48,10 +48,10 @@ test("on a phone no screen is wider than the phone, nor is the confirmation", as
 test("the language is chosen by the browser, and changed by a button, everywhere at once", async () => {
   open = await Console.as("viewer", stand, browser, { locale: "zh-CN" });
   await open.at("waiting");
-  await open.page.getByRole("heading", { name: "等待您审批" }).waitFor();
+  await open.page.getByRole("heading", { name: "等待审批" }).waitFor();
   assert.equal(await open.page.evaluate(() => document.documentElement.lang), "zh-CN");
   await open.page.getByRole("button", { name: "English" }).click();
-  await open.page.getByRole("heading", { name: "Waiting for you" }).waitFor();
+  await open.page.getByRole("heading", { name: "Waiting for approval" }).waitFor();
   assert.equal(await open.page.evaluate(() => document.documentElement.lang), "en");
   await open.page.getByRole("button", { name: "中文" }).click();
   for (const place of places()) {
@@ -66,7 +66,7 @@ test("it is dark where the system is dark, light where one says so, and remember
   const luminance = async () => ((await paper()).match(/\d+/g) ?? []).slice(0, 3).reduce((sum, one) => sum + Number(one), 0) / 3;
   open = await Console.as("viewer", stand, browser, { colorScheme: "dark" });
   assert.ok((await luminance()) < 60);
-  await open.page.getByRole("button", { name: "Light: as the system" }).click();
+  await open.page.getByRole("button", { name: "Theme: as the system" }).click();
   assert.ok((await luminance()) > 200);
   await open.page.reload();
   await open.page.locator("form").waitFor();

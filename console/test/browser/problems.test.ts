@@ -64,15 +64,15 @@ test("an unknown write is resolved with a note, once, and its user reads it", as
   await open.at("wrong/unknown");
   const row = open.page.locator("tbody tr", { hasText: job.support_code.slice(-12) });
   await row.getByRole("button", { name: "Resolve" }).click();
-  const confirm = open.dialog.getByRole("button", { name: "Write it down" });
+  const confirm = open.dialog.getByRole("button", { name: "Record it" });
   await open.dialog.getByRole("textbox").fill("not in the other side's books");
   assert.ok(await confirm.isDisabled(), "not without an answer");
-  await open.dialog.getByLabel("It did not happen").check();
+  await open.dialog.getByLabel("It did not take effect").check();
   await confirm.click();
   await open.dialog.waitFor({ state: "detached" });
   assert.deepEqual((({ by, happened }) => ({ by, happened }))((await alice.job(job.request_id)).resolution!), { by: "operator", happened: false });
   await open.at(`job/${job.support_code}`);
-  await open.page.getByText("It did not happen").waitFor();
+  await open.page.getByText("It did not take effect").waitFor();
   await open.page.getByText(/Checked in this browser: \d+ records, unbroken/).waitFor();
 });
 
@@ -83,7 +83,7 @@ test("a viewer sees the problems, and no way to change them", async () => {
   open = await Console.as("viewer", stand, browser);
   await open.at("wrong/dead-letters");
   await open.page.getByText("1 in the queue").waitFor();
-  await open.page.getByText("changing takes an admin").waitFor();
+  await open.page.getByText("changes need an admin").waitFor();
   assert.equal(await open.page.getByRole("button", { name: /Replay/ }).count(), 0);
 });
 

@@ -124,11 +124,11 @@ test("an answer of the provider that was not asked for here signs nobody in", as
   const before = trades;
   open = await Console.open(stand, browser);
   await open.page.goto(`${stand.url}/console/?code=stolen&state=guessed`);
-  await open.page.getByText("This sign-in was not begun in this tab").waitFor();
+  await open.page.getByText("This sign-in was not started in this tab").waitFor();
   // Nor does one with another state, while a sign-in is under way.
   await open.page.evaluate(() => sessionStorage.setItem("sign-in", JSON.stringify({ state: "other", nonce: "n", verifier: "v".repeat(43) })));
   await open.page.goto(`${stand.url}/console/?code=stolen&state=guessed`);
-  await open.page.getByText("The sign-in did not work out").waitFor();
+  await open.page.getByText("The sign-in failed").waitFor();
   assert.equal(await open.page.evaluate(() => sessionStorage.length), 0);
   assert.equal(trades, before, "the code was not even tried");
 });
@@ -136,6 +136,6 @@ test("an answer of the provider that was not asked for here signs nobody in", as
 test("a token of another sign-in signs nobody in", async () => {
   nonce = "replayed";
   const { page } = await goThere();
-  await page.getByText("The sign-in did not work out").waitFor();
+  await page.getByText("The sign-in failed").waitFor();
   assert.equal(await page.locator(".frame").count(), 0);
 });

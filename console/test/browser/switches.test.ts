@@ -76,24 +76,24 @@ test("one tool is switched off, and the others go on", async () => {
   await alice.until(job.request_id, "succeeded");
 });
 
-test("a destructive tool is opened for a while, and shut again", async () => {
+test("a destructive tool is unlocked for a while, and locked again", async () => {
   open = await Console.as("admin", stand, browser);
   await open.at("switches");
   const row = open.page.locator('tr[data-tool="ledger_delete"]');
-  await row.getByText("shut", { exact: true }).waitFor();
-  await row.getByRole("button", { name: "Open" }).click();
+  await row.getByText("locked", { exact: true }).waitFor();
+  await row.getByRole("button", { name: "Unlock" }).click();
   const minutes = open.dialog.getByRole("spinbutton");
   await open.dialog.getByLabel("Reason").fill("clean-up");
   await minutes.fill("1441");
-  assert.ok(await open.dialog.getByRole("button", { name: "Open it" }).isDisabled());
+  assert.ok(await open.dialog.getByRole("button", { name: "Unlock it" }).isDisabled());
   await minutes.fill("5");
-  await open.dialog.getByRole("button", { name: "Open it" }).click();
-  await row.getByText(/open for [45]:\d\d/).waitFor();
-  await row.getByRole("button", { name: "Open" }).click();
+  await open.dialog.getByRole("button", { name: "Unlock it" }).click();
+  await row.getByText(/unlocked for [45]:\d\d/).waitFor();
+  await row.getByRole("button", { name: "Unlock" }).click();
   await open.dialog.getByRole("spinbutton").fill("0");
   await open.dialog.getByLabel("Reason").fill("done");
-  await open.dialog.getByRole("button", { name: "Shut it" }).click();
-  await row.getByText("shut", { exact: true }).waitFor();
+  await open.dialog.getByRole("button", { name: "Lock it" }).click();
+  await row.getByText("locked", { exact: true }).waitFor();
 });
 
 test("viewers and approvers see modes and switches, and no way to change them", async () => {
@@ -101,8 +101,8 @@ test("viewers and approvers see modes and switches, and no way to change them", 
     open = await Console.as(role, stand, browser);
     await open.at("switches");
     await open.page.locator('tr[data-tool="ledger_delete"]').waitFor();
-    await open.page.getByText("changing takes an admin").waitFor();
-    assert.equal(await open.page.getByRole("button", { name: /Switch \u2026|Open \u2026/ }).count(), 0, role);
+    await open.page.getByText("changes need an admin").waitFor();
+    assert.equal(await open.page.getByRole("button", { name: /Switch \u2026|Unlock \u2026/ }).count(), 0, role);
     assert.equal(await open.page.locator("button.rung").count(), 0, role);
     await open.close();
     open = undefined;
