@@ -167,10 +167,10 @@ def page(templates):
     lines = [
         "# What each function may do", "",
         "Written by `scripts/lint-template.sh --roles` from the expanded template; `make lint-template` fails when it is out of",
-        "date. The test target `template` runs the service and compares these rights with the calls that it really makes: none",
-        "is missing, and none is granted that is not used. Resources are named without partition, region and account.", "",
-        "No action holds a `*`. Five kinds of resource do, because IAM knows no narrower one: the streams below a function's own",
-        "log group; the objects of the checkpoints' bucket; the numbers of CloudWatch that the operators' charts are drawn from; the",
+        "date. The test target `template` runs the service and compares these rights with the calls that it makes: no right",
+        "is missing, and no unused right is granted. Resources are named without partition, region and account.", "",
+        "No action contains a `*`. Five kinds of resource do, because IAM has no narrower one: the streams below a function's own",
+        "log group; the objects of the checkpoints' bucket; the metrics of CloudWatch for the operators' charts; the",
         "traces of X-Ray, only with `Tracing=on`; the network interfaces of a function, only with `SubnetIds`.", "",
     ]
     for function, properties in of_type(prod, "AWS::Lambda::Function").items():
@@ -189,7 +189,7 @@ def page(templates):
         lines.append(f"| {target} | `{permission['Principal']}` | `{rendered(permission['SourceArn'])}` |")
     lines.append("| Worker, alias `live` | Lambda's own event source | `Queue` |")
     rest = {name: role for name, role in roles.items() if role.get("ManagedPolicyArns")}
-    lines += ["", "## Roles that are no function's", ""]
+    lines += ["", "## Roles of other services", ""]
     for name, role in rest.items():
         service = role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
         arns = ", ".join(f"`{rendered(one)}`" for one in role["ManagedPolicyArns"])
