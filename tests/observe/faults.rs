@@ -44,31 +44,31 @@ faults! {
     gateway_errors: "the gateway answers 500" fires { "gateway-failing": 1, "gateway-not-ready": 3 }
     gateway_restarts: "the gateway restarts three times in ten minutes" fires { "gateway-restarts": 4 }
     tool_failing: "a tool throws" fires { "tools-failing": 2 }
-    answers_lost: "the journal loses the answer of a write's tool" fires { "unknown-jobs": 1 }
+    answers_lost: "the journal loses the response of a write's tool" fires { "unknown-jobs": 1 }
     table_failing: "the table does not answer" fires {
         "edge-auth-errors": 1, "status-errors": 1, "sweep-failing": 2, "functions-failing": 3,
         "ApiRollback": 1, "SweepRollback": 1, "operator-errors": 2, "controls-unreadable": 3, "checkpoints-failing": 3,
     }
     table_slow: "each request to the table takes 600 ms longer" fires { "edge-auth-slow": 1, "status-slow": 1 }
     audit_failing: "audit records cannot be written" fires { "audit-failing": 1, "edge-auth-errors": 1, "ApiRollback": 1 }
-    queue_down: "the queue takes no message" fires {
+    queue_down: "the queue accepts no messages" fires {
         "rings-failing": 1, "sweep-failing": 3, "overdue-jobs": 4, "SweepRollback": 2,
     }
-    worker_dead: "the queue calls no worker, for half an hour" fires {
+    worker_dead: "the queue invokes no worker, for half an hour" fires {
         "overdue-jobs": 4, "stuck-jobs": 12, "rejections": 20, "queue-age": 22, "claims-late": 31,
     }
-    worker_late: "the queue calls the worker 40 seconds late" fires { "claims-late": 2 }
-    worker_dying: "the worker dies in every batch" fires { "functions-failing": 3, "overdue-jobs": 6, "WorkerRollback": 1 }
+    worker_late: "the queue invokes the worker 40 seconds late" fires { "claims-late": 2 }
+    worker_dying: "the worker crashes in every batch" fires { "functions-failing": 3, "overdue-jobs": 6, "WorkerRollback": 1 }
     message_of_another: "a message that names no job" fires { "undecodable-messages": 1, "dead-letters": 33 }
     secrets_unreadable: "the secrets cannot be read" fires { "secrets-failing": 6 }
     one_user: "one user sends 250 requests in two minutes" fires { "one-user": 2, "rate-limited": 1, "rejections": 1 }
     payloads: "three users send 40 KiB each time" fires { "payloads": 1 }
-    invalid_requests: "ten users send what is no request" fires { "rejections": 1 }
-    refusals: "five users ask for tools that are not for them" fires { "refusals": 1 }
-    sweep_stopped: "the schedule calls no sweep" fires { "log-silence": 3, "gateway-not-ready": 3 }
+    invalid_requests: "ten users send invalid requests" fires { "rejections": 1 }
+    refusals: "five users call tools that policy denies them" fires { "refusals": 1 }
+    sweep_stopped: "the schedule does not invoke sweep" fires { "log-silence": 3, "gateway-not-ready": 3 }
     processes_starting: "forty processes start in four minutes" fires { "cold-starts": 4 }
     policy_failing: "a policy cannot be evaluated" fires { "policy-errors": 1 }
-    approvals_attacked: "two users approve another call than the one that was shown" fires { "approval-attacks": 1 }
+    approvals_attacked: "two users approve another call than the displayed one" fires { "approval-attacks": 1 }
     mode_lowered: "an operator sets the mode to read_only, for 20 minutes" fires { "mode-lowered": 16, "refusals": 6 }
     controls_lost: "the mode cannot be read, for three minutes" fires {
         "controls-unreadable": 1, "operator-errors": 3, "refusals": 3,
@@ -78,8 +78,8 @@ faults! {
 
 /// Alarms that no fault here can fire, and why.
 pub(crate) const NOT_SHOWN: &[(&str, &str)] = &[
-    ("functions-throttled", "Lambda itself counts what it refuses, and no Lambda runs in the tests"),
-    ("EdgeAuthRollback", "edge-auth answers every fault that the tests know; none makes its process die"),
+    ("functions-throttled", "Lambda itself counts throttled invocations, and the tests run without Lambda"),
+    ("EdgeAuthRollback", "edge-auth answers every fault of the tests; none crashes its process"),
     ("StatusRollback", "the same for status"),
     ("OperatorRollback", "the same for operator"),
     (

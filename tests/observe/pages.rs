@@ -67,10 +67,10 @@ fn the_page_of_alarms_says_what_the_faults_came_to() {
 fn page() -> String {
     let mut page = "# Which fault fires which alarm\n\n\
         Each row is a test: the whole service runs by a manual clock under normal traffic, the fault is injected, and every alarm of\n\
-        `template.yaml` is evaluated by its own definition against what the run told CloudWatch.\n\
+        `template.yaml` is evaluated by its own definition against the metrics of the run.\n\
         Exactly the alarms of the row fire, each at the latest at the end of the minute in brackets; the minute in which the fault\n\
-        begins is 1. What the platform itself would measure (dead letters, the age of messages, invocations that die, 5xx of the\n\
-        API) is taken from what the embedded queue and the test's own Lambda really did.\n\n\
+        begins is 1. The platform's own metrics (dead letters, the age of messages, failed invocations, 5xx of the\n\
+        API) come from the embedded queue and from the test's own Lambda.\n\n\
         This page is written by the tests: `cargo test --workspace --test observe -- --show-output` prints each row as it was\n\
         evaluated, and a stale page fails.\n\
         What each alarm means is in the [runbook](runbook.md#alarms).\n\n\
@@ -88,11 +88,11 @@ fn page() -> String {
         page.push_str(&format!("| `{claim}` | {why} |\n"));
     }
     page.push_str(
-        "\n## What the evaluator assumes\n\n\
-        - An alarm is evaluated at the end of each minute, and the window of a longer period moves along.\n\
+        "\n## Assumptions of the evaluator\n\n\
+        - An alarm is evaluated at the end of each minute, and the window of a longer period moves with it.\n\
         - It looks two periods further back than it evaluates, and treats missing data by the tables of AWS's documentation; those\n\
         \x20 tables are its tests.\n\
-        - So an alarm on something that is counted only when it happens stays for up to three of its periods after the last time.\n\
+        - An alarm on a counter without zeros therefore stays for up to three of its periods after the last event.\n\
         - Percentiles lie between the two nearest ranks. CloudWatch does not publish how it computes its own.\n\
         - Metrics arrive at once. On AWS add the time that logs take to become metrics, usually well below a minute.\n",
     );
