@@ -131,6 +131,7 @@ lane real_gateway
 part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
 lane contract
 lane second_engine
+part "vectors, Python" python3 tests/vectors/test_vectors.py
 part "Rust, documentation" cargo test --workspace --locked --doc
 node_tests "scripts" scripts/*.test.mjs
 node_tests "journal" openclaw-plugin/test/*.test.mjs

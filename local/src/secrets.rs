@@ -7,6 +7,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use domain::json;
 use platform::runtime::Runtime;
 use serde_json::{Value, json};
 
@@ -74,7 +75,7 @@ pub enum SecretsFault {
 pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, SecretsFault> {
     let dev = given.wechat_app_secret.is_none();
     let mut document = match fs::read(file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| SecretsFault::Shape(file.display().to_string()))?,
+        Ok(bytes) => json::kept(&bytes).map_err(|_| SecretsFault::Shape(file.display().to_string()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let table = file.with_file_name(TABLE_FILE);
             // Where one cannot look, there may be one.
@@ -205,9 +206,9 @@ mod tests {
         let runtime = Runtime::system();
         install(&file, &runtime, &given(None, "token")).unwrap();
         let bytes = fs::read(&file).unwrap();
-        let edge: EdgeSecrets = serde_json::from_slice(&bytes).unwrap();
-        let status: StatusSecrets = serde_json::from_slice(&bytes).unwrap();
-        let _: WorkerSecrets = serde_json::from_slice(&bytes).unwrap();
+        let edge: EdgeSecrets = json::kept(&bytes).unwrap();
+        let status: StatusSecrets = json::kept(&bytes).unwrap();
+        let _: WorkerSecrets = json::kept(&bytes).unwrap();
         let audience = Audience { issuer: "i".to_owned(), audience: "a".to_owned() };
         let user = domain::ids::UserId::from_random(runtime.bytes());
         let signer = edge.sessions.signer(&audience).unwrap();
@@ -227,7 +228,7 @@ mod tests {
     #[test]
     fn a_restart_keeps_keys_and_takes_the_new_token() {
         let file = directory("restart").join("secrets.json");
-        let read = || -> Value { serde_json::from_slice(&fs::read(&file).unwrap()).unwrap() };
+        let read = || -> Value { json::kept(fs::read(&file).unwrap()).unwrap() };
         let secret = install(&file, &Runtime::system(), &given(None, "one")).unwrap();
         let before = read();
         assert_eq!(install(&file, &Runtime::system(), &given(None, "two")).unwrap(), secret);
@@ -241,12 +242,12 @@ mod tests {
     fn a_restart_in_the_middle_of_a_rotation_keeps_both_values() {
         let file = directory("rotating").join("secrets.json");
         install(&file, &Runtime::system(), &given(None, "one")).unwrap();
-        let mut document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let mut document: Value = json::kept(fs::read(&file).unwrap()).unwrap();
         document["openclaw"]["tokens"] = json!(["one", "two"]);
         fs::write(&file, document.to_string()).unwrap();
         for token in ["one", "two"] {
             install(&file, &Runtime::system(), &given(None, token)).unwrap();
-            let after: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            let after: Value = json::kept(fs::read(&file).unwrap()).unwrap();
             assert_eq!(after["openclaw"]["tokens"], json!(["one", "two"]), "started with {token}");
         }
     }

@@ -75,6 +75,10 @@ const CONTROLS = {
     faults.order(order);
     return {};
   },
+  "/_test/forget": () => {
+    faults.forget();
+    return {};
+  },
   "/_test/release": (order) => {
     faults.release(order);
     return {};

@@ -1,6 +1,6 @@
 //! A payment that its user approves: what was shown is what runs, once.
 
-use domain::audit::{AuditHead, verify};
+use domain::audit::{AuditHead, Owner, verify};
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,7 +50,8 @@ fn a_payment_runs_once_its_user_has_approved_exactly_it() {
         let length = chain["head"]["length"].as_u64().unwrap();
         let head =
             AuditHead { length, digest: chain["head"]["digest"].as_str().unwrap().to_owned().try_into().unwrap() };
-        assert_eq!(verify(&records, head), Ok(()));
+        let owner = Owner::Job(id.parse().unwrap());
+        assert_eq!(verify(&records, owner, head), Ok(()));
         let events: Vec<&Value> = records.iter().map(|record| &record["event"]).collect();
         assert_eq!(events, ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
         assert_eq!(records[2]["digest"], shown["digest"]);

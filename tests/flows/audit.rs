@@ -1,7 +1,7 @@
 //! The audit chain, checked without the service.
 
 use domain::{
-    audit::{AuditHead, verify},
+    audit::{AuditHead, Owner, verify},
     ids::DigestKey,
     json::canonical,
 };
@@ -25,7 +25,8 @@ fn a_chain_verifies_offline_and_every_change_to_it_is_found() {
             length: answer["head"]["length"].as_u64().unwrap(),
             digest: answer["head"]["digest"].as_str().unwrap().to_owned().try_into().unwrap(),
         };
-        assert_eq!(verify(&records, head), Ok(()));
+        let owner = Owner::Job(id.parse().unwrap());
+        assert_eq!(verify(&records, owner, head), Ok(()));
         let events: Vec<&Value> = records.iter().map(|record| &record["event"]).collect();
         assert_eq!(events, ["accepted", "intended", "ended"]);
         assert!(records.iter().all(|record| record["request_id"] == *id), "{answer}");
@@ -42,17 +43,17 @@ fn a_chain_verifies_offline_and_every_change_to_it_is_found() {
             for name in records[place].as_object().unwrap().keys() {
                 let mut changed = records.clone();
                 changed[place][name] = json!("changed");
-                assert!(verify(&changed, head).is_err(), "{name} of record {}", place + 1);
+                assert!(verify(&changed, owner, head).is_err(), "{name} of record {}", place + 1);
             }
             let mut changed = records.clone();
             changed[place]["added"] = json!(true);
-            assert!(verify(&changed, head).is_err(), "a member added to record {}", place + 1);
+            assert!(verify(&changed, owner, head).is_err(), "a member added to record {}", place + 1);
             let mut missing = records.clone();
             missing.remove(place);
-            assert!(verify(&missing, head).is_err(), "without record {}", place + 1);
+            assert!(verify(&missing, owner, head).is_err(), "without record {}", place + 1);
         }
         let mut swapped = records.clone();
         swapped.swap(0, 1);
-        assert!(verify(&swapped, head).is_err());
+        assert!(verify(&swapped, owner, head).is_err());
     });
 }

@@ -124,8 +124,9 @@ impl Caller {
         let answer = request.send().await.unwrap_or_else(|fault| panic!("{method} {path}: {fault:?}"));
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.unwrap();
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(text.into()) };
-        Reply { status, headers, body }
+        let body =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(text.clone().into()) };
+        Reply { status, headers, body, text }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -59,7 +59,7 @@ pub(crate) async fn close(part: &'static str, app: App) {
     for (user, id) in jobs(&app).await {
         let Ok(Some(Stored::Job(job))) = app.table.job(user, id).await else { panic!("a job that cannot be read") };
         let records = app.table.audit_chain(user, id, job.audit).await.expect("the table answers");
-        assert_eq!(domain::audit::verify(&records, job.audit), Ok(()), "{id}");
+        assert_eq!(domain::audit::verify(&records, domain::audit::Owner::Job(id), job.audit), Ok(()), "{id}");
         account(part, &records);
     }
     app.stop().await;

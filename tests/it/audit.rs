@@ -1,7 +1,7 @@
 //! The audit chain: a record for each decision, intent and outcome, which nobody can change unseen.
 
 use domain::{
-    audit::{AuditHead, verify},
+    audit::{AuditHead, Owner, verify},
     ids::DigestKey,
     json::canonical,
 };
@@ -15,6 +15,10 @@ fn head(answer: &Value) -> AuditHead {
     }
 }
 
+fn owner(answer: &Value) -> Owner {
+    Owner::Job(answer["request_id"].as_str().unwrap().parse().unwrap())
+}
+
 #[tokio::test]
 async fn a_write_has_its_decision_its_intent_and_its_outcome_in_the_chain() {
     let mut app = App::start().await;
@@ -25,7 +29,7 @@ async fn a_write_has_its_decision_its_intent_and_its_outcome_in_the_chain() {
     let records = answer["records"].as_array().unwrap().clone();
     let events: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["accepted", "intended", "ended"]);
-    assert_eq!(verify(&records, head(&answer)), Ok(()));
+    assert_eq!(verify(&records, owner(&answer), head(&answer)), Ok(()));
     // The owner can check what was sent, by the job's own key; nobody can read it from the digests.
     let key: DigestKey = answer["digest_key"].as_str().unwrap().to_owned().try_into().unwrap();
     let arguments = key.digest_bytes(&canonical::canonical(&json!({"note":"two coffees"}))).to_string();
@@ -47,7 +51,7 @@ async fn a_changed_missing_or_moved_record_is_named() {
     let broken = |change: &dyn Fn(&mut Vec<Value>)| {
         let mut records = records.clone();
         change(&mut records);
-        verify(&records, head(&answer)).unwrap_err().to_string()
+        verify(&records, owner(&answer), head(&answer)).unwrap_err().to_string()
     };
     assert!(broken(&|r| r[1]["tool"] = json!("other")).starts_with("record 3"));
     assert!(broken(&|r| drop(r.remove(0))).starts_with("record 1"));
@@ -73,7 +77,7 @@ async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
     app.finish(&alice, &id).await;
     let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
     let records = answer["records"].as_array().unwrap();
-    assert_eq!(verify(records, head(&answer)), Ok(()));
+    assert_eq!(verify(records, owner(&answer), head(&answer)), Ok(()));
     assert_eq!(records.iter().filter(|record| record["event"] == "intended").count(), 1, "{answer}");
     assert_eq!(app.effects(&id), 1);
     app.stop().await;
@@ -92,7 +96,7 @@ async fn a_cancel_stands_in_the_chain_as_the_users() {
         (&last["event"], &last["actor"], &last["status"]),
         (&json!("cancel_requested"), &json!("user"), &json!("cancelled"))
     );
-    assert_eq!(verify(answer["records"].as_array().unwrap(), head(&answer)), Ok(()));
+    assert_eq!(verify(answer["records"].as_array().unwrap(), owner(&answer), head(&answer)), Ok(()));
     app.stop().await;
 }
 

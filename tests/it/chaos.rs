@@ -1,4 +1,5 @@
-//! Everything at once: random faults between service, table and queue, random misbehaviour of the gateway, two workers that
+//! Everything at once: random faults between service, table and queue, random misbehaviour of the gateway, results that are
+//! no text for some reader, two workers that
 //! get the same messages. The seed of a failing run stands in its message.
 
 use std::time::Duration;
@@ -25,6 +26,16 @@ impl Dice {
 }
 
 const TOOLS: [&str; 4] = ["ledger_append", "ledger_append_once", "ledger_read", "ledger_fail"];
+
+/// Half an emoji, deep nesting, keys that parsers take for something else, a key twice, and bytes that are no UTF-8.
+const CONTENTS: [fn() -> Vec<u8>; 6] = [
+    || br#"{"details":"half \ud83d"}"#.to_vec(),
+    || format!("{}{}", "[".repeat(150), "]".repeat(150)).into_bytes(),
+    || br#"{"details":{"$serde_json::private::RawValue":"nope"}}"#.to_vec(),
+    || br#"{"details":[{"__proto__":{"isError":true}}]}"#.to_vec(),
+    || br#"{"details":1,"details":2}"#.to_vec(),
+    || b"{\"details\":\"\xff\xc3\"}".to_vec(),
+];
 
 async fn one_run(app: &mut App, seed: u64) -> String {
     let dice = Dice::new(seed);
@@ -55,7 +66,12 @@ async fn one_run(app: &mut App, seed: u64) -> String {
             };
         }
         let path = ["/miniprogram/v1/invoke", "/tools/invoke"][usize::try_from(dice.roll(2)).unwrap()];
-        match dice.roll(8) {
+        match dice.roll(10) {
+            // A tool, or the journal, says something that is no text for some reader on the way.
+            4 | 5 => {
+                let content = &CONTENTS[usize::try_from(dice.roll(CONTENTS.len() as u64)).unwrap()];
+                app.gateway().next_content(path, &content(), 1).await;
+            }
             0 => app.gateway().next(path, "reset_before", None, 1).await,
             1 => app.gateway().next(path, "reset_after", None, 1).await,
             2 => app.gateway().next(path, "status", Some(503), 1).await,
@@ -103,7 +119,8 @@ async fn one_run(app: &mut App, seed: u64) -> String {
     }
     let audit = alice.get(&format!("/v1/jobs/{id}/audit")).await;
     assert_eq!(audit.status, 200, "{story}");
-    format!("{tool} {status}")
+    let omitted = job["result"]["omitted"].as_str().map(|why| format!(" {why}")).unwrap_or_default();
+    format!("{tool} {status}{omitted}")
 }
 
 #[tokio::test]

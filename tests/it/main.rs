@@ -33,6 +33,7 @@ mod rotation;
 mod secrets;
 mod status;
 mod sweeping;
+mod text;
 mod traces;
 mod turns;
 mod versions;

@@ -16,6 +16,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body; `Null` when there is none.
     pub body: Value,
+    /// The body as it was sent.
+    pub text: String,
 }
 
 impl Reply {
@@ -63,11 +65,12 @@ impl Client {
         let (parts, ()) = request.body(()).expect("a test sends well-formed requests").into_parts();
         let peer = SocketAddr::from(([203, 0, 113, 9], 50_000));
         let (parts, answer) = self.functions.answer(parts, body, peer).await.into_parts();
-        let body = match answer {
-            Body::Text(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
-            _ => Value::Null,
+        let text = match answer {
+            Body::Text(text) => text,
+            _ => String::new(),
         };
-        Reply { status: parts.status, headers: parts.headers, body }
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Reply { status: parts.status, headers: parts.headers, body, text }
     }
 
     /// `GET`.
@@ -124,7 +127,8 @@ impl Client {
             length: chain["head"]["length"].as_u64().expect("a length"),
             digest: chain["head"]["digest"].as_str().expect("a digest").to_owned().try_into().expect("a digest"),
         };
-        domain::audit::verify(&records, head).expect("the chain verifies");
+        let owner = domain::audit::Owner::Job(id.parse().expect("a request id"));
+        domain::audit::verify(&records, owner, head).expect("the chain verifies");
         records
     }
 }

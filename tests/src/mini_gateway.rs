@@ -112,6 +112,17 @@ impl MiniGateway {
         self.control("next", &order).await;
     }
 
+    /// Orders that the content of the next `count` answers of a path, a tool's result or an agent's reply, is these bytes.
+    pub async fn next_content(&self, path: &str, content: &[u8], count: u32) {
+        let hex: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.control("next", &json!({ "path": path, "action": "content", "hex": hex, "count": count })).await;
+    }
+
+    /// Takes back what was ordered and has not happened.
+    pub async fn forget_orders(&self) {
+        self.control("forget", &json!({})).await;
+    }
+
     /// Drains, or stops draining.
     pub async fn drain(&self, on: bool) {
         self.control("drain", &json!({ "on": on })).await;

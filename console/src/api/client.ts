@@ -56,7 +56,7 @@ export class Api {
   addUser = (user_id: string) => this.#call<Me>("POST", "me/users", { user_id });
 
   approvals = (cursor?: string) =>
-    this.#call<{ approvals: Approval[]; next_cursor?: string }>("GET", `approvals?${page(cursor)}`);
+    this.#call<{ approvals: Approval[]; unreadable?: string[]; next_cursor?: string }>("GET", `approvals?${page(cursor)}`);
   decide = (job: string, decision: "approve" | "reject", digest: string, note: string) =>
     this.#call<unknown>("POST", `jobs/${encodeURIComponent(job)}/approval`, note ? { decision, digest, note } : { decision, digest });
 

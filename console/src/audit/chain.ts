@@ -1,6 +1,6 @@
 /**
  * Audit chains, checked here and not believed: each record names the SHA-256 of the canonical form (RFC 8785) of the one
- * before, and the head names the last. The rules are those of `local audit verify`.
+ * before, and the head names the last. The rules are those of `local audit verify`; tests/vectors/chains.json proves it.
  */
 import canonicalize from "canonicalize";
 import type { Anchor, Head, Json } from "../api/shapes.ts";
@@ -32,11 +32,14 @@ export function base64url(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
+/** What every record names: the request id of a job, or the name of a side chain. */
+export type Owner = { request_id: string } | { chain: string };
+
 export interface What {
   records: Json[];
   head: Head;
-  /** The field that says whose chain a record belongs to: the same in every record. */
-  owner: string;
+  /** Whose chain it has to be. A chain is not asked whose it is: another job's whole chain is sound in itself. */
+  owner: Owner;
   /** What a checkpoint says of the chain. */
   anchor?: Anchor | undefined;
   /** The records are the end of a longer chain: what the first of them follows cannot be looked at. */
@@ -47,15 +50,14 @@ export interface What {
 export async function verify({ records, head, owner, anchor, tail }: What): Promise<Verdict> {
   const before = tail ? Math.max(0, head.length - records.length) : 0;
   let digest = START;
-  let first: Json | undefined;
+  const [field, name] = Object.entries(owner)[0] as [string, string];
   let anchored = anchor?.length === 0;
   for (const [index, record] of records.entries()) {
     const place = before + index + 1;
     if (typeof record !== "object" || record === null || Array.isArray(record)) return { ok: false, place, fault: "unreadable" };
-    const { seq, prev, [owner]: whose } = record;
-    if (!Number.isInteger(seq) || typeof prev !== "string" || whose === undefined) return { ok: false, place, fault: "unreadable" };
-    first ??= whose;
-    if (seq !== place || whose !== first) return { ok: false, place, fault: "misplaced" };
+    const { seq, prev, [field]: whose } = record;
+    if (!Number.isInteger(seq) || typeof prev !== "string" || typeof whose !== "string") return { ok: false, place, fault: "unreadable" };
+    if (seq !== place || whose !== name) return { ok: false, place, fault: "misplaced" };
     if (prev !== digest && !(index === 0 && before > 0)) return { ok: false, place, fault: "unlinked" };
     try {
       digest = await digestOf(record);

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem } from "../api/problem.ts";
+import { isBlank } from "../text/blank.ts";
 import { t } from "../text/text.ts";
 import { ProblemNote } from "./problem-note.tsx";
 
@@ -66,7 +67,7 @@ export function Confirm(props: Confirmation) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   const id = useId();
-  const ready = !busy && !props.blocked && (props.note === "optional" || note.trim() !== "");
+  const ready = !busy && !props.blocked && (props.note === "optional" || !isBlank(note));
   const submit = async (event: Event) => {
     event.preventDefault();
     if (!ready) return;

@@ -52,7 +52,7 @@ const DRAWN = 50;
 function Operators({ records, head, newest }: { records: Json[]; head: ChainHead; newest: Checkpoint | undefined }) {
   const [all, setAll] = useState(false);
   const anchor: Anchor | undefined = newest && { ...newest.operators, checkpoint: newest.seq };
-  const verdict = useVerdict({ records, head, owner: "chain", anchor });
+  const verdict = useVerdict({ records, head, owner: { chain: "operators" }, anchor });
   if (records.length === 0 && head.length === 0) return <Empty icon="audit" title={t("audit.empty")} />;
   return (
     <>

@@ -12,7 +12,7 @@ import { Steps } from "../parts/steps-list.tsx";
 import { Timeline } from "../parts/timeline.tsx";
 import { useVerdict, VerdictNote } from "../parts/verdict.tsx";
 import { current, may } from "../session/session.ts";
-import { duration, visible } from "../text/format.ts";
+import { duration, requestIdOf, visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
 
 export function Job({ job }: { job: string }) {
@@ -24,14 +24,14 @@ export function Job({ job }: { job: string }) {
       <Head title={view ? t("job.title", { tool: visible(nameOf(atCursor(view))) }) : t("job.title_short")}>
         <Staleness live={live} />
       </Head>
-      <Loaded live={live}>{(answer) => <Whole answer={answer} refresh={() => void live.refresh()} />}</Loaded>
+      <Loaded live={live}>{(answer) => <Whole answer={answer} expected={requestIdOf(job)} refresh={() => void live.refresh()} />}</Loaded>
     </>
   );
 }
 
-function Whole({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
+function Whole({ answer, expected, refresh }: { answer: JobAnswer; expected: string; refresh: () => void }) {
   const { view, audit, anchor } = answer;
-  const verdict = useVerdict({ records: audit.records, head: audit.head, owner: "request_id", anchor });
+  const verdict = useVerdict({ records: audit.records, head: audit.head, owner: { request_id: expected }, anchor });
   return (
     <div class="columns">
       <section class="card" aria-label={t("job.facts")}>

@@ -44,7 +44,7 @@ export function User({ user }: { user: string }) {
       </Loaded>
       <h2>{t("user.refusals")}</h2>
       <p class="lead">{t("user.refusals_lead")}</p>
-      <Loaded live={refusals}>{(chain) => <Refusals chain={chain} />}</Loaded>
+      <Loaded live={refusals}>{(chain) => <Refusals chain={chain} user={user} />}</Loaded>
       {asking === "revoke" && (
         <Confirm title={t("user.revoke")} tone="bad" note="needed" confirm={t("user.revoke_confirm")} onClose={() => setAsking(undefined)}
           onConfirm={async (reason) => {
@@ -73,8 +73,8 @@ export function User({ user }: { user: string }) {
   );
 }
 
-function Refusals({ chain }: { chain: Chain }) {
-  const verdict = useVerdict({ records: chain.records, head: chain.head, owner: "chain", tail: true });
+function Refusals({ chain, user }: { chain: Chain; user: string }) {
+  const verdict = useVerdict({ records: chain.records, head: chain.head, owner: { chain: `refusals:${user}` }, tail: true });
   if (chain.records.length === 0 && chain.head.length === 0) return <Empty icon="shield" title={t("user.no_refusals")} />;
   return (
     <section class="chain">

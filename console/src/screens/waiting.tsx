@@ -48,12 +48,13 @@ export function Waiting() {
     <>
       <Head title={t("waiting.title")} lead={t("waiting.lead")}><Staleness live={live} /></Head>
       <Loaded live={live}>
-        {({ approvals, next_cursor }) => (
+        {({ approvals, unreadable = [], next_cursor }) => (
           <div ref={list} class="cards">
             {[...approvals, ...gone].map((approval) => (
               <Card key={approval.job} approval={approval} onAsk={(decision) => ask(approval, decision)} />
             ))}
             {approvals.length + gone.length === 0 && next_cursor === undefined && <Empty icon="empty" title={t("waiting.empty")}>{t("waiting.empty_hint")}</Empty>}
+            {unreadable.length > 0 && <p class="hint" role="status">{t("waiting.unreadable", { n: unreadable.length })}</p>}
             {next_cursor !== undefined && <p class="hint">{t("waiting.more", { n: approvals.length })}</p>}
           </div>
         )}

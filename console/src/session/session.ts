@@ -12,7 +12,7 @@ export interface Session {
   me: Me;
   /** When the token ends, as it says itself. The service decides; this only warns. */
   endsAt: number | undefined;
-  waiting: Live<{ approvals: Approval[]; next_cursor?: string }>;
+  waiting: Live<{ approvals: Approval[]; unreadable?: string[]; next_cursor?: string }>;
   unknown: Live<{ jobs: JobLine[]; next_cursor?: string }>;
   deadLetters: Live<{ messages: DeadLetter[]; count: number }>;
   controls: Live<Awaited<ReturnType<Api["controls"]>>>;

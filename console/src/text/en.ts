@@ -30,6 +30,7 @@ export const en = {
   "waiting.empty_hint": "New requests appear here automatically.",
   "waiting.asked_ago": "requested {age} ago",
   "waiting.open_job": "open the job",
+  "waiting.unreadable": "{n} requests that wait here cannot be read, so they cannot be approved. They end by themselves.",
   "waiting.more": "These are the {n} requests that expire first. The others appear when these are decided.",
   "waiting.more_said": "{n} requests are waiting for approval.",
 

@@ -35,6 +35,18 @@ export function short(text: string, length = 10): string {
   return text.length <= length + 1 ? text : `${text.slice(0, length)}…`;
 }
 
+/** The request id that a support code names, as audit records spell it; "" for what is no support code. */
+export function requestIdOf(code: string): string {
+  let bytes: string;
+  try {
+    bytes = atob(code.replaceAll("-", "+").replaceAll("_", "/"));
+  } catch {
+    return "";
+  }
+  const hex = [...bytes.slice(16)].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
 /** A support code begins with the user and ends with the request: the end tells one job from another. */
 export function shortJob(code: string): string {
   return code.length <= 13 ? code : `…${code.slice(-12)}`;

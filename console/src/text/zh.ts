@@ -32,6 +32,7 @@ export const zh: Words = {
   "waiting.empty_hint": "新请求会自动出现在这里。",
   "waiting.asked_ago": "{age}前提出",
   "waiting.open_job": "查看任务",
+  "waiting.unreadable": "这里有 {n} 条请求无法读取，因此不能批准；它们会自行结束。",
   "waiting.more": "以上是最先到期的 {n} 条，处理后会显示其余请求。",
   "waiting.more_said": "有 {n} 条请求等待审批。",
 

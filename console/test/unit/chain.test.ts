@@ -16,7 +16,7 @@ async function chain(length: number): Promise<{ records: Fields[]; head: Head; d
   return { records, head: { length, digest: prev }, digests };
 }
 
-const owner = "request_id";
+const owner = { request_id: "job" };
 
 test("the digest is the SHA-256 of the canonical form, whatever the order of the fields", async () => {
   // echo -n '{"a":"é","b":[1,0.5]}' | openssl dgst -sha256 -binary | base64, made URL-safe
@@ -77,6 +77,12 @@ test("a chain that was rewritten from its second record on contradicts the check
   records[2]!["prev"] = await digestOf(records[1]!);
   const rewritten = { length: 3, digest: await digestOf(records[2]!) };
   assert.deepEqual(await verify({ records, head: rewritten, owner, anchor }), { ok: false, place: 3, fault: "anchor" });
+});
+
+test("the whole chain of another job is not this one's", async () => {
+  const { records, head } = await chain(3);
+  assert.deepEqual(await verify({ records, head, owner: { request_id: "another" } }), { ok: false, place: 1, fault: "misplaced" });
+  assert.deepEqual(await verify({ records, head, owner: { chain: "operators" } }), { ok: false, place: 1, fault: "unreadable" });
 });
 
 test("the end of a longer chain is checked from its first record on", async () => {

@@ -143,7 +143,7 @@ async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
     if job.claimable(now) {
         wake(edge, job).await;
     }
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
-    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
+    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
+    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::from)?;
     Ok(answers::ok(&JobView::new(job, result, now).asking(approval)))
 }

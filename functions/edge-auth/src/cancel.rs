@@ -75,8 +75,8 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
 }
 
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
-    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
+    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
+    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::from)?;
     let view = JobView::new(job, result, edge.runtime.now()).asking(approval);
     Ok(if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) })
 }

@@ -112,7 +112,7 @@ async fn already(
 }
 
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
+    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
     let view = JobView::new(job, result, edge.runtime.now());
     let answer = if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) };
     Ok(point_to(answer, job, &view))

@@ -96,7 +96,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
         Recorded::Exists(stored) => return replay(edge, &stored, &submission).await,
         Recorded::New(job, payload) => (job, payload),
     };
-    let result = edge.table.result_of(&job).await.map_err(ApiError::unavailable)?;
+    let result = edge.table.result_of(&job).await.map_err(ApiError::unavailable)?.shown();
     let work = payload.steps.first().map(|wanted| &wanted.work);
     let approval = ApprovalView::of(&job, work, edge.policy.catalogue());
     let view = JobView::new(&job, result, edge.runtime.now()).asking(approval);
@@ -135,18 +135,18 @@ async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Re
     let Stored::Job(job) = stored else {
         return Err(ApiError::try_again());
     };
-    let payload =
-        edge.table.payload(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;
+    let key =
+        edge.table.digest_key(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;
     // A payload that was erased can be compared with nothing; what is left of its job is told.
-    if payload.as_ref().is_some_and(|payload| submission.fingerprint(&payload.digest_key) != job.fingerprint) {
+    if key.as_ref().is_some_and(|key| submission.fingerprint(key) != job.fingerprint) {
         return Err(ApiError::new(Code::KeyReused));
     }
     let now = edge.runtime.now();
     if job.claimable(now) {
         wake(edge, job).await;
     }
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?;
-    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::unavailable)?;
+    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
+    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::from)?;
     let view = JobView::new(job, result, now).asking(approval);
     let mut answer = answers::ok(&view);
     answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");

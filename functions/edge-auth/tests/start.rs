@@ -31,7 +31,7 @@ fn refused(secret: &[(&str, &str)]) -> Value {
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("cannot start")).collect();
     assert_eq!(lines.len(), 1, "{text}");
-    serde_json::from_str(lines[0]).unwrap()
+    domain::json::kept(lines[0]).unwrap()
 }
 
 #[test]

@@ -22,14 +22,14 @@ use platform::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::job_metrics;
-use store::{DecisionMade, Order, Took};
+use store::{DecisionMade, Order, TableError, Took};
 
 use crate::{
     Operator,
     caller::Caller,
     fault,
     get_job::named,
-    pages::{Of, Page},
+    pages::{self, Of, Page},
     request_body::{self, Reason},
 };
 
@@ -60,6 +60,9 @@ struct PendingApproval {
 #[derive(Serialize)]
 struct PendingApprovals {
     approvals: Vec<PendingApproval>,
+    /// Jobs that wait here, and of which what is stored cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -83,12 +86,23 @@ enum Choice {
 /// What waits, the soonest expiry first.
 pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let of = Of::Pointers(JobState::AwaitingApproval, Order::EarliestFirst, operator.runtime.now());
-    let Page { jobs, next_cursor } = operator.page(request, "approvals", of).await?;
+    let Page { jobs, unreadable: skipped, next_cursor } = operator.page(request, "approvals", of).await?;
     let catalogue = operator.policy.catalogue();
     let views = jobs.iter().map(|job| operator.table.approval_of(job, catalogue));
-    let views = futures_util::future::try_join_all(views).await.map_err(fault)?;
-    let pending = jobs.iter().zip(views).filter_map(|(job, view)| pending_approval(caller, job, view?));
-    Ok(http::ok(&PendingApprovals { approvals: pending.collect(), next_cursor }))
+    let views = futures_util::future::join_all(views).await;
+    let (mut approvals, mut unreadable) = (Vec::new(), skipped);
+    for (job, view) in jobs.iter().zip(views) {
+        match view {
+            Ok(view) => approvals.extend(view.and_then(|view| pending_approval(caller, job, view))),
+            // One job that cannot be read hides no other.
+            Err(TableError::Malformed(what)) => {
+                pages::note_unreadable(what, job.request_id);
+                unreadable.push(support_code(job.user_id, job.request_id));
+            }
+            Err(error) => return Err(fault(error)),
+        }
+    }
+    Ok(http::ok(&PendingApprovals { approvals, unreadable, next_cursor }))
 }
 
 fn pending_approval(caller: &Caller, job: &Job, view: ApprovalView) -> Option<PendingApproval> {

@@ -4,6 +4,7 @@ use domain::{
     audit::checkpoint::{Checkpoint, JobEnd, PublicKey},
     ids::support_code,
     job::Job,
+    json,
 };
 use lambda_http::Request;
 use platform::http::{self, ApiError, Response, query};
@@ -68,7 +69,7 @@ pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Resul
         if bytes > ANSWER_AT_MOST && !checkpoints.is_empty() {
             break;
         }
-        checkpoints.push(serde_json::from_str(&kept.document).map_err(|_| fault(TableError::Malformed("checkpoint")))?);
+        checkpoints.push(json::kept(&kept.document).map_err(|_| fault(TableError::Malformed("checkpoint")))?);
         last = Some(kept.checkpoint.statement.seq);
     }
     let more = checkpoints.len() < kept.len();

@@ -82,7 +82,8 @@ impl Operator {
             self.table.audit_chain(job.user_id, job.request_id, job.audit),
             self.anchor(job),
         );
-        let view = JobView::new(job, result.map_err(fault)?, self.runtime.now()).asking(approval.map_err(fault)?);
+        let view =
+            JobView::new(job, result.map_err(fault)?.shown(), self.runtime.now()).asking(approval.map_err(fault)?);
         Ok(http::ok(&OneJob {
             job: support_code(job.user_id, job.request_id),
             user_id: job.user_id,

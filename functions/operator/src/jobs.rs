@@ -41,6 +41,9 @@ struct Entry {
 #[derive(Serialize)]
 struct Jobs {
     jobs: Vec<Entry>,
+    /// Jobs that belong there and cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -85,9 +88,9 @@ pub(crate) async fn by_state(operator: &Operator, request: &Request) -> Result<R
         let states = "queued, running, retrying, awaiting_approval, unknown, failed, refused, expired";
         query::invalid("state", format!("state must be one of {states}"))
     })?;
-    let Page { jobs, next_cursor } = operator.page(request, &format!("jobs:{state}"), of).await?;
+    let Page { jobs, unreadable, next_cursor } = operator.page(request, &format!("jobs:{state}"), of).await?;
     let now = operator.runtime.now();
-    Ok(http::ok(&Jobs { jobs: jobs.iter().map(|job| Entry::new(job, now)).collect(), next_cursor }))
+    Ok(http::ok(&Jobs { jobs: jobs.iter().map(|job| Entry::new(job, now)).collect(), unreadable, next_cursor }))
 }
 
 /// A user's jobs, newest first.
@@ -111,5 +114,5 @@ pub(crate) async fn of_user(
     }
     let now = operator.runtime.now();
     let jobs = jobs.iter().map(|job| Entry::new(job, now)).collect();
-    Ok(http::ok(&Jobs { jobs, next_cursor: next.map(|after| pages::cursor(&list, after)) }))
+    Ok(http::ok(&Jobs { jobs, unreadable: Vec::new(), next_cursor: next.map(|after| pages::cursor(&list, after)) }))
 }

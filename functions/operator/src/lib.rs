@@ -10,7 +10,7 @@ use platform::{
     config::OperatorConfig,
     dead_letters::DeadLetters,
     http::{
-        ApiError, Code, Response,
+        ApiError, Response,
         routes::{self, OperatorCall, Routed},
     },
     jwks::{BadJwksClient, Jwks},
@@ -130,8 +130,5 @@ impl Operator {
 
 /// A table that does not answer passes; an item of the wrong shape does not.
 fn fault(error: TableError) -> ApiError {
-    match error {
-        TableError::Unavailable { .. } | TableError::Contended(_) => ApiError::unavailable(error),
-        TableError::Malformed(_) => ApiError::new(Code::Internal).because(error),
-    }
+    ApiError::from(error)
 }

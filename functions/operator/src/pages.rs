@@ -4,12 +4,12 @@ use std::fmt::Display;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    ids::{Timestamp, parse_support_code, support_code},
+    ids::{RequestId, Timestamp, parse_support_code, support_code},
     job::{Job, JobState},
 };
 use lambda_http::Request;
 use platform::http::{ApiError, Code, query};
-use store::{Listed, Order};
+use store::{Listed, Order, TableError};
 
 use crate::{Operator, fault};
 
@@ -39,10 +39,19 @@ pub(crate) fn invalid() -> ApiError {
     ApiError::new(Code::CursorInvalid)
 }
 
+/// Says in the log which entry of a list was skipped.
+pub(crate) fn note_unreadable(what: &str, request_id: RequestId) {
+    tracing::error!(
+        function = "operator", code = "job_unreadable", request_id = %request_id, error = what, "a list skips a job"
+    );
+}
+
 /// One page of jobs.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) jobs: Vec<Job>,
+    /// Support codes of jobs that belong there and cannot be read.
+    pub(crate) unreadable: Vec<String>,
     pub(crate) next_cursor: Option<String>,
 }
 
@@ -78,7 +87,7 @@ impl Operator {
     pub(crate) async fn page(&self, request: &Request, list: &str, of: Of) -> Result<Page, ApiError> {
         let limit = query::limit(request)?;
         let mut after = after(request, list)?.map(|text| parse(&text).ok_or_else(invalid)).transpose()?;
-        let mut jobs = Vec::new();
+        let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
         let mut looks = 0;
         while looks < LOOKS {
             let places = match of {
@@ -87,20 +96,28 @@ impl Operator {
             }
             .map_err(fault)?;
             let read = places.iter().map(|place| self.table.listed(*place, of.state()));
-            let read = futures_util::future::try_join_all(read).await.map_err(fault)?;
-            for (place, job) in places.iter().zip(read) {
+            for (place, job) in places.iter().zip(futures_util::future::join_all(read).await) {
                 after = Some(*place);
-                jobs.extend(job.filter(|job| of.fits(job, *place)).map(|job| *job));
+                match job {
+                    Ok(job) => jobs.extend(job.filter(|job| of.fits(job, *place)).map(|job| *job)),
+                    // One job that cannot be read hides no other.
+                    Err(TableError::Malformed(what)) => {
+                        note_unreadable(what, place.request_id);
+                        unreadable.push(support_code(place.user_id, place.request_id));
+                    }
+                    Err(error) => return Err(fault(error)),
+                }
                 if jobs.len() == limit {
-                    return Ok(Page { jobs, next_cursor: after.map(|place| cursor(list, text(place))) });
+                    let next_cursor = after.map(|place| cursor(list, text(place)));
+                    return Ok(Page { jobs, unreadable, next_cursor });
                 }
             }
             if places.len() < AT_ONCE {
-                return Ok(Page { jobs, next_cursor: None });
+                return Ok(Page { jobs, unreadable, next_cursor: None });
             }
             looks += places.len();
         }
-        Ok(Page { jobs, next_cursor: after.map(|place| cursor(list, text(place))) })
+        Ok(Page { jobs, unreadable, next_cursor: after.map(|place| cursor(list, text(place))) })
     }
 }
 

@@ -35,9 +35,9 @@ struct ChainTooShort {
 /// The chain. One that has lost records is an error here, never a shorter chain.
 pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Result<Response, ApiError> {
     let job = status.own_job(user, id).await?;
-    let (chain, payload) =
-        tokio::join!(status.table.audit_chain(user, id, job.audit), status.table.payload(user, id, job.fingerprint));
-    let (records, payload) = (chain.map_err(table_fault)?, payload.map_err(table_fault)?);
+    let (chain, key) =
+        tokio::join!(status.table.audit_chain(user, id, job.audit), status.table.digest_key(user, id, job.fingerprint));
+    let (records, key) = (chain.map_err(table_fault)?, key.map_err(table_fault)?);
     if records.len() as u64 != job.audit.length {
         let fault = ChainTooShort { expected: job.audit.length, found: records.len() };
         return Err(ApiError::new(Code::Internal).because(fault));
@@ -46,6 +46,6 @@ pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Resul
         request_id: id,
         records,
         head: Head { length: job.audit.length, digest: job.audit.digest },
-        digest_key: payload.map(|payload| payload.digest_key.into()),
+        digest_key: key.map(Into::into),
     }))
 }

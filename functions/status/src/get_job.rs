@@ -5,13 +5,11 @@ use std::time::Duration;
 use ::http::{HeaderMap, HeaderName, header::ETAG};
 use domain::{
     ids::{RequestId, UserId},
-    job::{Job, JobState, ResultRef},
+    job::{Job, JobState},
     view::{self, JobView},
 };
 use lambda_http::Request;
-use platform::http::{self, ApiError, Code, Response};
-use serde_json::{Value, json};
-use store::TableError;
+use platform::http::{self, ApiError, Response};
 
 use crate::{Status, etag, query, table_fault};
 
@@ -34,8 +32,9 @@ pub(crate) async fn get_job(
     let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
         http::not_modified()
     } else {
+        let result = status.table.result_of(&job).await.map_err(table_fault)?;
         let approval = status.table.approval_of(&job, status.policy.catalogue()).await.map_err(table_fault)?;
-        http::ok(&JobView::new(&job, result(status, &job).await?, now).asking(approval))
+        http::ok(&JobView::new(&job, result.shown(), now).asking(approval))
     };
     http::set(&mut answer, ETAG, &etag::of(job.rev));
     if let Some(wait) = view::next_poll_ms(&job, now) {
@@ -88,24 +87,6 @@ impl Iterator for Pauses {
         self.left -= pause;
         self.next = (self.next * 3 / 2).min(LONGEST_PAUSE);
         (!pause.is_zero()).then_some(pause)
-    }
-}
-
-/// What the last step returned, read if it is in a record of its own.
-async fn result(status: &Status, job: &Job) -> Result<Option<Value>, ApiError> {
-    let Some(ResultRef::Stored(digest)) = &job.result else { return result_at_hand(job) };
-    let stored = status.table.result(job.user_id, job.request_id, *digest).await.map_err(table_fault)?;
-    Ok(Some(stored.unwrap_or_else(|| json!({ "omitted": "not_stored" }))))
-}
-
-/// What the last step returned, as far as the job item tells. A tool may have returned `null`.
-pub(crate) fn result_at_hand(job: &Job) -> Result<Option<Value>, ApiError> {
-    match &job.result {
-        None | Some(ResultRef::Stored(_)) => Ok(None),
-        Some(ResultRef::Omitted) => Ok(Some(json!({ "omitted": "too_large" }))),
-        Some(ResultRef::Inline(text)) => serde_json::from_str(text)
-            .map(Some)
-            .map_err(|_| ApiError::new(Code::Internal).because(TableError::Malformed("result"))),
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) async fn get_step(status: &Status, user: UserId, id: RequestId, place
     let job = status.own_job(user, id).await?;
     let step = StepView::at(&job, place).ok_or_else(not_found)?;
     let result = status.table.result_at(&job, view::result_of_step(&job, place)).await.map_err(table_fault)?;
-    Ok(http::ok(&WholeStepView { step, result }))
+    Ok(http::ok(&WholeStepView { step, result: result.shown() }))
 }
 
 /// One spelling for each place: no sign, no leading zero.

@@ -187,8 +187,5 @@ fn request_id(open: &PathParameters<'_>, log: &mut RequestLog<'_>) -> Result<Req
 
 /// A table that does not answer passes; an item of the wrong shape does not.
 fn table_fault(error: TableError) -> ApiError {
-    match error {
-        TableError::Unavailable { .. } | TableError::Contended(_) => ApiError::unavailable(error),
-        TableError::Malformed(_) => ApiError::new(Code::Internal).because(error),
-    }
+    ApiError::from(error)
 }

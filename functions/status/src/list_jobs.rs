@@ -1,11 +1,12 @@
 //! `GET /v1/jobs`: a user's jobs, newest first, page by page.
 
-use domain::{access::cursor::Cursor, ids::UserId, view::JobView};
+use domain::{access::cursor::Cursor, ids::UserId, job::Job, view::JobView};
 use lambda_http::Request;
 use platform::http::{self, ApiError, Code, Response};
 use serde::Serialize;
+use store::KeptResult;
 
-use crate::{Status, get_job::result_at_hand, query, table_fault};
+use crate::{Status, query, table_fault};
 
 #[derive(Serialize)]
 struct Page {
@@ -30,8 +31,8 @@ pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) 
         next = jobs.last().map(|job| job.request_id);
     }
     let now = status.runtime.now();
-    let jobs =
-        jobs.iter().map(|job| Ok(JobView::new(job, result_at_hand(job)?, now))).collect::<Result<_, ApiError>>()?;
+    let shown = |job: &Job| KeptResult::at_hand(job.result.as_ref()).shown();
+    let jobs = jobs.iter().map(|job| JobView::new(job, shown(job), now)).collect();
     let next_cursor = next.map(|after| Cursor { after }.encode(user, keys.cursors.first()));
     Ok(http::ok(&Page { jobs, next_cursor }))
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::ids::Timestamp;
+use domain::{ids::Timestamp, json};
 use futures_util::{StreamExt, stream};
 use platform::{metrics::Metric, queue::WakeUpMessage};
 
@@ -31,8 +31,7 @@ pub(crate) async fn handle(worker: &Worker, event: SqsEvent, deadline: Timestamp
 
 /// Whether the message did its work. If not, it comes back, and at last lands in the dead-letter queue.
 async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> bool {
-    let Some(wake_up) = message.body.as_deref().and_then(|body| serde_json::from_str::<WakeUpMessage>(body).ok())
-    else {
+    let Some(wake_up) = message.body.as_deref().and_then(|body| json::kept::<WakeUpMessage>(body).ok()) else {
         worker.runtime.count(Metric::UndecodableMessages);
         tracing::error!(function = "worker", code = "message_undecodable", "a message names no job");
         return false;

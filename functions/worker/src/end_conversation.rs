@@ -31,7 +31,7 @@ impl Worker {
         if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             return finish_step::end(self, &cursor, ending).await;
         }
-        let done = Ending::succeeded(Some(json!({ "deleted": true })));
+        let done = Ending::succeeded(Ok(json!({ "deleted": true })));
         // What was begun under its name after this one had ended it is another conversation.
         let Some(known) = self.table.conversation(user, name).await?.filter(|known| known.ended_by == Some(id)) else {
             return finish_step::end(self, &cursor, done).await;

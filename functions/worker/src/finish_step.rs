@@ -133,8 +133,8 @@ pub(crate) async fn keep_result<W>(
 ) -> Result<(Option<ResultRef>, Option<Digest>), RunError> {
     Ok(match &ending.result {
         None => (None, None),
-        Some(None) => (Some(ResultRef::Omitted), None),
-        Some(Some(value)) => {
+        Some(Err(why)) => (Some(ResultRef::omitted(*why)), None),
+        Some(Ok(value)) => {
             let kept = worker.table.keep_result(&cursor.job, cursor.digest_key, value, worker.runtime.now()).await?;
             (Some(kept.0), Some(kept.1))
         }
@@ -202,18 +202,20 @@ pub(crate) async fn after_the_end(
     Ok(RunOutcome::Over(after.state))
 }
 
-/// A job whose payload has gone: nothing can be sent, and what was sent cannot be asked for without its arguments.
+/// A job whose payload has gone, or cannot be read (`code`): nothing can be sent, and what was sent
+/// cannot be asked for without its arguments.
 pub(crate) async fn without_payload(
     worker: &Worker,
     job: &Job,
+    code: &'static str,
     trace: Option<&TraceParent>,
 ) -> Result<RunOutcome, RunError> {
     let intent = job.step().and_then(|step| step.intent.as_ref());
     let turn = job.step().is_some_and(|step| step.kind != domain::job::StepKind::Call);
     let ending = match intent {
-        Some(_) if turn => Ending::failed("payload_missing", None),
+        Some(_) if turn => Ending::failed(code, None),
         Some(_) => Ending::unknown(),
-        None => Ending::failed_unsent("payload_missing"),
+        None => Ending::failed_unsent(code),
     };
     let record = AuditEvent::Ended {
         outcome: ending.outcome.name().to_owned(),

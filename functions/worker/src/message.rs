@@ -11,6 +11,7 @@ use domain::{
     json::canonical,
 };
 use serde_json::Value;
+use store::TableError;
 
 use crate::{Worker, at_cursor::AtCursor, commit::RunError};
 
@@ -42,14 +43,18 @@ impl Worker {
         let mut became = Vec::new();
         for step in of_last_round.collect::<Vec<&Step>>().into_iter().rev() {
             let work = match step.input {
-                Some(input) => self.table.input(job.user_id, job.request_id, input).await?,
+                Some(input) => match self.table.input(job.user_id, job.request_id, input).await {
+                    // What became of it can be told without repeating it.
+                    Err(TableError::Malformed(_)) => None,
+                    input => input?,
+                },
                 None => None,
             };
             let arguments = match work {
                 Some(Work::Call(call)) => Some(call.arguments),
                 Some(Work::Turn(_) | Work::End(_)) | None => None,
             };
-            let result = self.table.result_at(job, step.result.as_ref()).await?;
+            let result = self.table.result_at(job, step.result.as_ref()).await?.shown();
             let (tool, code) = (step.tool.clone(), step.error.clone());
             became.push(Became { tool, arguments, outcome: step.outcome, code, result });
         }

@@ -7,11 +7,11 @@ use domain::{
     audit::AuditEvent,
     ids::{Digest, DigestKey},
     job::{
-        Job, JobEvent, ResultRef, Step, StepKind,
+        Job, JobEvent, Step, StepKind,
         submission::{self, Call, Turn, Work},
     },
     json::{
-        canonical,
+        self, canonical,
         references::{self, DeriveFault},
     },
 };
@@ -118,11 +118,7 @@ impl Worker {
     /// What a submitted step returned; `None` when it returned nothing, or nothing that was kept.
     async fn returned(&self, job: &Job, submitted: usize) -> Result<Option<Value>, RunError> {
         let result = job.last_of(submitted).and_then(|step| step.result.as_ref());
-        Ok(match result {
-            None | Some(ResultRef::Omitted) => None,
-            Some(ResultRef::Stored(digest)) => self.table.result(job.user_id, job.request_id, *digest).await?,
-            Some(ResultRef::Inline(_)) => self.table.result_at(job, result).await?,
-        })
+        Ok(self.table.result_at(job, result).await?.value())
     }
 
     /// Commits what was worked out, before anything is decided by it that lasts. `None` when the lease is lost.
@@ -148,7 +144,7 @@ impl Worker {
 /// is. `None` when it cannot be that.
 fn as_sent(value: &Value) -> Option<Value> {
     let bytes = canonical::canonical(value);
-    if bytes.len() > ARGUMENTS_AT_MOST { None } else { canonical::parse(&bytes).ok() }
+    if bytes.len() > ARGUMENTS_AT_MOST { None } else { json::parse(&bytes).ok() }
 }
 
 /// HMAC of what is sent.

@@ -7,7 +7,7 @@ use domain::{
         Seen,
         progress::{CallState, KEPT, Progress},
     },
-    json::canonical,
+    json,
 };
 use platform::openclaw::turns::{GuardDecision, Round, RoundCall, RoundProgress};
 
@@ -30,7 +30,7 @@ impl Worker {
         let tool = one.tool.as_deref();
         let public = tool.and_then(|name| self.policy.tool(name)).is_some_and(|tool| tool.entry.public);
         let arguments = call_of(round, at).and_then(|call| call.args.as_deref()).filter(|_| public);
-        let arguments = arguments.and_then(|args| canonical::parse(args.as_bytes()).ok());
+        let arguments = arguments.and_then(|args| json::parse(args.as_bytes()).ok());
         let shown = |text: String, at_most: usize| text.chars().take(at_most).collect::<String>();
         Progress {
             at: Timestamp::from_millis(one.at_ms),

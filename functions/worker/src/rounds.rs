@@ -9,7 +9,7 @@ use domain::{
         JobEvent, STEPS_GROWN_AT_MOST, Step, StepKind, StepOutcome,
         submission::{Call, Turn, Work},
     },
-    json::canonical,
+    json::{self, canonical},
     policy::{CallQuery, DenyReason, Gate},
 };
 use platform::openclaw::turns::{GuardDecision, Round, RoundCall};
@@ -33,7 +33,7 @@ impl Worker {
         let proposed: Vec<&RoundCall> =
             round.calls.iter().filter(|call| call.decision == GuardDecision::Proposed).collect();
         if proposed.is_empty() {
-            let ending = Ending::succeeded(Some(turn_verdict::reply(round)));
+            let ending = Ending::succeeded(turn_verdict::reply(round));
             return self.end_turn(cursor, ending, Some(round)).await;
         }
         let (Some(turn), Some(agent)) = (cursor.job.step(), self.policy.agent(&cursor.work.agent)) else {
@@ -58,9 +58,9 @@ impl Worker {
         let next = Step::turn(turn.tool.clone(), turn.conversation.clone());
         steps.push(turn.followed_by(next, place + 1));
         let reply = turn_verdict::reply(round);
-        let digest = cursor.digest_key.digest_bytes(&canonical::canonical(&reply));
-        let ending = Ending::succeeded(Some(reply));
-        let record = round_ended(cursor, &ending, Some(round), Some(digest), decisions);
+        let digest = reply.as_ref().ok().map(|reply| cursor.digest_key.digest_bytes(&canonical::canonical(reply)));
+        let ending = Ending::succeeded(reply);
+        let record = round_ended(cursor, &ending, Some(round), digest, decisions);
         let committed = self.commit(&cursor.job, JobEvent::Proposed { steps }, &[record]).await?;
         finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
     }
@@ -90,7 +90,7 @@ impl Worker {
         round: u32,
     ) -> Result<(Step, ProposalDecision), RunError> {
         // The same strict reading as of a request: what is digested, shown and sent is one and the same for every parser.
-        let arguments = proposed.args.as_deref().and_then(|args| canonical::parse(args.as_bytes()).ok());
+        let arguments = proposed.args.as_deref().and_then(|args| json::parse(args.as_bytes()).ok());
         let digest = |call: &Call| cursor.digest_key.digest_bytes(&canonical::canonical(&call.arguments));
         let call = arguments.map(|arguments| Call { tool: proposed.tool.clone(), arguments });
         let mut record = ProposalDecision {

@@ -9,7 +9,7 @@ use platform::{
     queue::WakeUpMessage,
 };
 use service::job_metrics;
-use store::{Commit, Payload, Stored};
+use store::{Commit, Payload, Stored, TableError};
 
 use crate::{
     LEASE_MARGIN, Worker,
@@ -20,6 +20,11 @@ use crate::{
     resolve,
     verdict::Ending,
 };
+
+/// What a step sends is no longer stored.
+const PAYLOAD_MISSING: &str = "payload_missing";
+/// What a step sends is stored, and cannot be read.
+const PAYLOAD_UNREADABLE: &str = "payload_unreadable";
 
 /// What a message came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +102,14 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
         }
     }
     let trace = after.trace.as_deref().or(wake_up.traceparent.as_deref()).and_then(TraceParent::parse);
-    let Some(payload) = worker.table.payload(after.user_id, after.request_id, after.fingerprint).await? else {
-        return finish_step::without_payload(worker, &after, trace.as_ref()).await;
+    let payload = match worker.table.payload(after.user_id, after.request_id, after.fingerprint).await {
+        Ok(Some(payload)) => payload,
+        Ok(None) => return finish_step::without_payload(worker, &after, PAYLOAD_MISSING, trace.as_ref()).await,
+        // It reads the same at the next attempt: as an error it would come back until it is a dead letter, and then again.
+        Err(TableError::Malformed(_)) => {
+            return finish_step::without_payload(worker, &after, PAYLOAD_UNREADABLE, trace.as_ref()).await;
+        }
+        Err(error) => return Err(error.into()),
     };
     // What follows is deep, and Cedar refuses to decide where little of the stack is left.
     Box::pin(go_on(worker, Claimed { job: after, payload: &payload, trace, deadline })).await
@@ -107,15 +118,20 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
 /// Takes the step at the cursor on, by its kind.
 async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunError> {
     let Claimed { job, payload, trace, deadline } = claimed;
-    let prepared = worker.prepare(&job, payload).await?;
+    let prepared = match worker.prepare(&job, payload).await {
+        Err(RunError::Table(TableError::Malformed(_))) => {
+            return finish_step::without_payload(worker, &job, PAYLOAD_UNREADABLE, trace.as_ref()).await;
+        }
+        prepared => prepared?,
+    };
     let fits = |work: &Work| job.step().is_some_and(|step| prepare::fits(step, work));
     let (Prepared { work, derived }, unfit) = match prepared {
         Some(Ok(prepared)) if fits(&prepared.work) => (prepared, None),
-        Some(Ok(_)) | None => return finish_step::without_payload(worker, &job, trace.as_ref()).await,
+        Some(Ok(_)) | None => return finish_step::without_payload(worker, &job, PAYLOAD_MISSING, trace.as_ref()).await,
         // Its work is what was submitted; nothing of it is sent.
         Some(Err(ending)) => match payload.steps.get(job.step().map_or(0, |step| step.of)) {
             Some(wanted) => (Prepared { work: wanted.work.clone(), derived: None }, Some(ending)),
-            None => return finish_step::without_payload(worker, &job, trace.as_ref()).await,
+            None => return finish_step::without_payload(worker, &job, PAYLOAD_MISSING, trace.as_ref()).await,
         },
     };
     let digest_key = &payload.digest_key;

@@ -11,7 +11,7 @@ use domain::{
     limits::Backoff,
 };
 use platform::openclaw::{
-    CallAnswer,
+    CallAnswer, Content,
     turns::{Round, TurnFailure, TurnState},
 };
 use serde_json::{Value, json};
@@ -77,12 +77,15 @@ pub(crate) fn after(answer: TurnState, facts: &TurnFacts<'_>) -> TurnVerdict {
 }
 
 /// The result of a round that replied.
-pub(crate) fn reply(round: &Round) -> Value {
+pub(crate) fn reply(round: &Round) -> Content {
+    if let Some(why) = round.omitted {
+        return Err(why);
+    }
     let mut reply = json!({ "reply": round.reply.as_deref().unwrap_or_default() });
     if let (true, Value::Object(fields)) = (round.truncated, &mut reply) {
         fields.insert("truncated".to_owned(), true.into());
     }
-    reply
+    Ok(reply)
 }
 
 impl TurnFacts<'_> {

@@ -8,7 +8,7 @@ use domain::{
     job::{Attempt, Job, JobState, Step, StepOutcome, Via},
     limits::Backoff,
 };
-use platform::openclaw::{CallAnswer, Refusal, ToolEnd};
+use platform::openclaw::{CallAnswer, Content, Refusal, ToolEnd};
 use serde_json::Value;
 
 /// After its deadline, a call whose outcome cannot be had is asked for this much longer before it counts as unknown.
@@ -40,12 +40,12 @@ pub(crate) struct Ending {
     pub(crate) outcome: StepOutcome,
     pub(crate) ends_as: JobState,
     pub(crate) code: Option<&'static str>,
-    /// What the tool returned. `None` inside: it was over the cap.
-    pub(crate) result: Option<Option<Value>>,
+    /// What the tool returned, or why that is not shown.
+    pub(crate) result: Option<Content>,
 }
 
 impl Ending {
-    pub(crate) fn succeeded(result: Option<Value>) -> Self {
+    pub(crate) fn succeeded(result: Content) -> Self {
         Self { outcome: StepOutcome::Succeeded, ends_as: JobState::Succeeded, code: None, result: Some(result) }
     }
 
@@ -53,8 +53,8 @@ impl Ending {
         Self { outcome: StepOutcome::Refused, ends_as: JobState::Refused, code: Some(code), result: None }
     }
 
-    pub(crate) fn failed(code: &'static str, result: Option<Value>) -> Self {
-        Self { outcome: StepOutcome::Failed, ends_as: JobState::Failed, code: Some(code), result: result.map(Some) }
+    pub(crate) fn failed(code: &'static str, result: Option<Content>) -> Self {
+        Self { outcome: StepOutcome::Failed, ends_as: JobState::Failed, code: Some(code), result }
     }
 
     /// Failed, and nothing was sent.
@@ -79,7 +79,7 @@ impl Ending {
 
     /// Nothing was sent; the result tells what would have been.
     pub(crate) fn explained(code: &'static str, told: Value) -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Explained, code: Some(code), result: Some(Some(told)) }
+        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Explained, code: Some(code), result: Some(Ok(told)) }
     }
 
     pub(crate) fn cancelled() -> Self {

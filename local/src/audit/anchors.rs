@@ -9,7 +9,7 @@ use domain::{
         checkpoint::{Checkpoint, CheckpointVerifier, End, JobEnd, PublicKey, UserEnd, file_name},
     },
     ids::{Digest, RequestId, parse_support_code},
-    json::canonical,
+    json::{self, canonical},
 };
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(super) async fn check(
     let mut newest: Option<Checkpoint> = None;
     for file in files {
         let bytes = fs::read(&file).map_err(failed(&file, "read"))?;
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let value: Value = json::kept(&bytes).unwrap_or_default();
         let checkpoint = match verifier.next(&value) {
             Ok(checkpoint) => checkpoint,
             // What follows follows from it: whatever it says is worth nothing.

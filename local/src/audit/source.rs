@@ -10,6 +10,7 @@ use domain::{
     access::session::BadSessionKey,
     audit::{AuditHead, ChainName, checkpoint::End},
     ids::{RequestId, UserId, parse_support_code, support_code},
+    json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -99,7 +100,7 @@ impl Source {
             Self::Export(root) => {
                 let file = job_file(root, &code);
                 match fs::read(&file) {
-                    Ok(bytes) => serde_json::from_slice(&bytes)
+                    Ok(bytes) => json::kept(&bytes)
                         .map(ReadJob::Chain)
                         .map_err(|_| AuditError::Shape(file, "the exported chain of a job")),
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ReadJob::Gone),
@@ -196,7 +197,7 @@ fn for_each_line(file: &Path, mut each: impl FnMut(Value) -> Option<()>) -> Resu
     };
     for line in lines {
         let line = line.map_err(failed(file, "read"))?;
-        let read = serde_json::from_str(&line).ok().and_then(&mut each);
+        let read = json::kept(&line).ok().and_then(&mut each);
         read.ok_or_else(|| AuditError::Shape(file.to_owned(), "an exported chain"))?;
     }
     Ok(())

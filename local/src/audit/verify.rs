@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use domain::{
-    audit::{ChainFault, ChainName, Verifier, checkpoint::PublicKey},
+    audit::{ChainFault, ChainName, Owner, Verifier, checkpoint::PublicKey},
     ids::{RequestId, Timestamp, UserId, support_code},
 };
 use store::FoundChain;
@@ -182,7 +182,7 @@ async fn check_job(
 
 /// Checks every link, and that every record is of this job.
 pub(super) fn check_chain(chain: &JobChain) -> Result<(), ChainFault> {
-    let mut verifier = Verifier::of_job().named(&chain.request_id.to_string());
+    let mut verifier = Verifier::of(Owner::Job(chain.request_id));
     for record in &chain.records {
         verifier.next(record)?;
     }
@@ -202,7 +202,7 @@ async fn check_side_chain(source: &Source, name: ChainName, report: &mut Report)
         (ChainName::Refusals(_), None) => head.length,
         (ChainName::Operators, _) => 0,
     };
-    let mut verifier = Verifier::of_chain().named(&name.to_string());
+    let mut verifier = Verifier::of(Owner::Chain(name));
     if after > 0 {
         report.notes.push(format!("chain {name} begins at record {}; checkpoints tell what was before", after + 1));
         verifier = verifier.after(after);

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use domain::{
     audit::checkpoint::PublicKey,
     ids::{RequestId, UserId, parse_support_code},
+    json,
 };
 use platform::runtime::Runtime;
 use serde::Deserialize;
@@ -43,6 +44,9 @@ pub(super) struct VerifyArgs {
     /// A file with one answer, a directory of them (`*.json`), or `-` for standard input with one answer on each line
     #[arg(conflicts_with = "scope")]
     answers: Vec<PathBuf>,
+    /// The job that a saved answer has to be about: without it, an answer is believed when it says which job it is about
+    #[arg(long, value_name = "REQUEST_ID", requires = "answers")]
+    request_id: Option<RequestId>,
     #[command(flatten)]
     scope: ScopeArgs,
     /// The exported checkpoints: CHECKPOINT_DIR, or a copy of CHECKPOINT_BUCKET
@@ -102,7 +106,7 @@ pub(super) async fn run(command: AuditCommand) -> Result<(), Failure> {
             None if args.answers.is_empty() => {
                 Err("what is to be checked? Give saved answers, or --job, --user, --operators or --everything".into())
             }
-            None => answers::verify(&args.answers),
+            None => answers::verify(&args.answers, args.request_id),
             Some(scope) => verify(scope, args).await,
         },
         AuditCommand::Export { out, which } => {
@@ -187,7 +191,7 @@ fn keys(args: &VerifyArgs) -> Result<Vec<PublicKey>, Failure> {
         None => checkout()?.join(&args.which.data).join("secrets.json"),
     };
     let bytes = std::fs::read(&file).map_err(failed(&file, "read"))?;
-    let read: Option<Keys> = serde_json::from_slice(&bytes).ok();
+    let read: Option<Keys> = json::kept(&bytes).ok();
     let keys = read.and_then(|read| read.keys.or_else(|| read.checkpoints.map(|inner| inner.keys)));
     keys.ok_or_else(|| format!("{} has no list of public keys", file.display()).into())
 }

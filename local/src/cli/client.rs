@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::json;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
@@ -79,7 +80,7 @@ impl Client {
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await?;
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? };
+        let body = if text.is_empty() { Value::Null } else { json::kept(&text)? };
         Ok(Reply { status, headers, body })
     }
 }

@@ -187,7 +187,7 @@ async fn verify_audit(transcript: &mut Transcript, client: &Client, id: &str) ->
     if let Some(record) = tampered.records.get_mut(1) {
         record["tool"] = json!("another_tool");
     }
-    let fault = tampered.verify().err();
+    let fault = tampered.verify(None).err();
     claims("with one word changed it does not", fault.is_some(), "that it verified")?;
     shows(fault.unwrap_or_default());
     Ok(())

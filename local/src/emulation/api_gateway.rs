@@ -153,6 +153,7 @@ impl Functions {
             Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };
         let event = event(&self.runtime, route, &open, &parts, body, peer).to_string();
+        #[expect(clippy::disallowed_methods, reason = "as the runtime of Lambda reads it: texts only, and no `Value`")]
         let read = serde_json::from_str::<HttpEvent>(&event);
         let request = match read.map_err(|error| ApiError::new(Code::Internal).because(error)) {
             Ok(event) => event.into_request(),

@@ -108,6 +108,7 @@ async fn queue_call(queue: &RustackSqsHandler, target: &str, body: Bytes) -> Htt
     answer(parts.status.as_u16(), json, error)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the wire of the embedded table: its own types, and no `Value`")]
 fn run<I: DeserializeOwned, O: Serialize>(
     body: &[u8],
     call: impl FnOnce(I) -> dynoxide::Result<O>,

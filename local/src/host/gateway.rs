@@ -13,6 +13,7 @@ use std::{
 
 use domain::{
     catalogue::ToolEffect,
+    json,
     policy::{Policy, PolicyFault},
 };
 use serde::Deserialize;
@@ -298,7 +299,7 @@ async fn follow_events(
     let mut lines = BufReader::new(events).lines();
     let mut pid = 0;
     while let Ok(Some(line)) = lines.next_line().await {
-        match serde_json::from_str(&line) {
+        match json::kept(&line) {
             Ok(Event::Starting { pid: started, model, stand_in }) => {
                 pid = started;
                 *asks.lock().unwrap_or_else(PoisonError::into_inner) = ModelInUse { name: model, stand_in };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::access::operator_token::OperatorAudience;
+use domain::{access::operator_token::OperatorAudience, json};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use platform::runtime::Runtime;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ impl OperatorKey {
             std::io::ErrorKind::NotFound => OperatorKeyFault::Missing(name()),
             _ => OperatorKeyFault::File(failed(&file, "read")(error)),
         })?;
-        serde_json::from_slice(&bytes).map_err(|_| OperatorKeyFault::Shape(name()))
+        json::kept(&bytes).map_err(|_| OperatorKeyFault::Shape(name()))
     }
 
     /// A token for `subject` with these roles.

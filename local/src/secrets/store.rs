@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use domain::json;
 use platform::{
     aws::{self, AwsSettings},
     secrets::{SecretSource, current_version},
@@ -87,7 +88,7 @@ impl SecretStore {
         }
         let path = self.path(holder);
         let bytes = std::fs::read(&path).map_err(failed(&path, "read"))?;
-        serde_json::from_slice(&bytes).map_err(|_| StoreError::NotJson(path.display().to_string()))
+        json::kept(&bytes).map_err(|_| StoreError::NotJson(path.display().to_string()))
     }
 
     /// Replaces one document whole.
@@ -140,7 +141,7 @@ impl SecretStore {
         };
         let Some(version) = version else { return Ok(None) };
         let text = version.secret_string.ok_or_else(|| StoreError::NotJson(secret.to_string()))?;
-        serde_json::from_str(&text).map(Some).map_err(|_| StoreError::NotJson(secret.to_string()))
+        json::kept(&text).map(Some).map_err(|_| StoreError::NotJson(secret.to_string()))
     }
 
     fn path(&self, holder: Holder) -> PathBuf {

@@ -31,7 +31,7 @@ fn http() -> reqwest::Client {
 }
 
 async fn json(request: reqwest::RequestBuilder) -> Value {
-    serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+    domain::json::kept(request.send().await.unwrap().text().await.unwrap()).unwrap()
 }
 
 #[tokio::test]

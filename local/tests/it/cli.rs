@@ -122,6 +122,13 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
     assert_eq!((code, out), (Some(0), format!("ok: 3 records of job {id}\n")));
     let (code, _, err) = verify(&records, "019a8f3c-7e10-7abc-9def-0123456789ac");
     assert!(code == Some(1) && err.contains("record 1 belongs to another job"), "{err}");
+    // Another job's whole chain, in an answer that says it is of that one, is not of the job that was asked about.
+    let (code, _, err) = {
+        verify(&records, id);
+        local(&["audit", "verify", file.to_str().unwrap(), "--request-id", "019a8f3c-7e10-7abc-9def-0123456789ac"])
+    };
+    assert!(code == Some(1) && err.contains("another job than the one that is expected"), "{err}");
+    assert_eq!(local(&["audit", "verify", file.to_str().unwrap(), "--request-id", id]).0, Some(0));
     records[1]["tool"] = json!("other");
     let (code, _, err) = verify(&records, id);
     assert!(code == Some(1) && err.contains("record 3"), "{err}");
@@ -202,7 +209,7 @@ async fn the_wechat_stub_runs_alone_and_reads_its_secrets_anew_for_each_request(
     let login = async |secret: &str| {
         let url = format!("{url}/sns/jscode2session?appid=app&secret={secret}&js_code=dev-a");
         let text = super::http().get(url).send().await.unwrap().text().await.unwrap();
-        serde_json::from_str::<serde_json::Value>(&text).unwrap()["errcode"].clone()
+        domain::json::kept::<serde_json::Value>(&text).unwrap()["errcode"].clone()
     };
     assert_eq!((login("old").await, login("new").await), (json!(null), json!(40125)));
     std::fs::write(&file, "old\nnew\n").unwrap();

@@ -16,7 +16,7 @@ fn options(name: &str) -> Options {
 }
 
 async fn json(answer: reqwest::Response) -> Value {
-    serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    domain::json::kept(answer.text().await.unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn options(data: &Path) -> Options {
 
 async fn told(service: &Service) -> String {
     let ready = http().get(format!("{}/readyz", service.base_url)).send().await.unwrap().text().await.unwrap();
-    serde_json::from_str::<Value>(&ready).unwrap()["mode"].as_str().unwrap().to_owned()
+    domain::json::kept::<Value>(&ready).unwrap()["mode"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,17 +1,22 @@
 import { sendDraining, sendJson, sendText, UNAUTHORIZED } from "./http.mjs";
 
 const DEFAULT_PATH = "/miniprogram/v1/invoke";
-const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status", "status_after"]);
+const ACTIONS = new Set(["hang", "reset_before", "reset_after", "status", "status_after", "content"]);
 
 /** Faults that a test has ordered for the next requests to a path, in the order in which it ordered them. */
 export class Faults {
   #ordered = [];
   #hanging = [];
 
-  order({ action, status, count = 1, path = DEFAULT_PATH, retry_after: retryAfter }) {
+  order({ action, status, hex, count = 1, path = DEFAULT_PATH, retry_after: retryAfter }) {
     if (!ACTIONS.has(action)) throw new Error(`unknown action: ${action}`);
+    if (action === "content" && typeof hex !== "string") throw new Error("an action of `content` needs its bytes");
     if (action.startsWith("status") && !Number.isInteger(status)) throw new Error("an action of `status` needs a status");
-    this.#ordered.push({ action, status, left: count, path, retryAfter });
+    this.#ordered.push({ action, status, hex, left: count, path, retryAfter });
+  }
+
+  forget() {
+    this.#ordered = [];
   }
 
   #take(path) {
@@ -33,6 +38,10 @@ export class Faults {
     }
     if (fault.action === "status_after") {
       replaceAnswer(res, fault.status);
+      return false;
+    }
+    if (fault.action === "content") {
+      replaceContent(res, Buffer.from(fault.hex, "hex"));
       return false;
     }
     if (fault.action === "reset_before") req.socket.resetAndDestroy();
@@ -69,6 +78,29 @@ function replaceAnswer(res, status) {
     for (const name of res.getHeaderNames()) res.removeHeader(name);
     answer(res, status);
     return res;
+  };
+}
+
+const CONTENT = "the content of this answer";
+
+/** The place of what a tool returned or an agent replied, in an answer of the tool layer or of the journal. */
+function holderOf(answer) {
+  const { entry } = answer;
+  if (entry?.kind === "turn") return entry.state === "finished" ? [entry, "reply"] : [];
+  const toolAnswer = entry === undefined ? answer : entry?.result;
+  return toolAnswer?.result === undefined ? [] : [toolAnswer, "result"];
+}
+
+/** The handler answers as it does, but for the content, which is these bytes. */
+function replaceContent(res, bytes) {
+  const { end } = res;
+  res.end = (text) => {
+    const answer = JSON.parse(text);
+    const [holder, name] = holderOf(answer);
+    if (!holder) return end.call(res, text);
+    holder[name] = CONTENT;
+    const [before, after] = JSON.stringify(answer).split(JSON.stringify(CONTENT));
+    return end.call(res, Buffer.concat([Buffer.from(before), bytes, Buffer.from(after)]));
   };
 }
 

@@ -15,4 +15,4 @@ pub use event::{AgentCall, AuditEvent, ProposalDecision, StepDecision};
 pub use head::AuditHead;
 pub use record::{AuditContext, AuditRecord};
 pub use side_chains::{ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent};
-pub use verify::{ChainFault, Verifier, verify};
+pub use verify::{ChainFault, Owner, Verifier, verify};

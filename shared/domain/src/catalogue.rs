@@ -10,11 +10,12 @@ use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalogue::approval_summary::Template;
+use crate::{catalogue::approval_summary::Template, json};
 
 mod agent;
 pub mod approval_summary;
 pub(crate) mod cedar_schema;
+mod open;
 pub mod visible_text;
 
 pub use agent::AgentEntry;
@@ -41,6 +42,9 @@ pub struct Tool {
     pub schema: Value,
     /// The sentence that an approver reads.
     pub summary: Template,
+    /// Whether its schema lets objects through that it does not describe whole. What stands in them may come from anywhere, so
+    /// policy takes every call of it as derived.
+    pub open: bool,
     /// What policies see of its arguments.
     pub(crate) shape: Shape,
     validator: Validator,
@@ -223,13 +227,14 @@ impl Catalogue {
             let fault = |problem: String| CatalogueFault::Entry { tool: name.clone(), problem };
             check_entry(&entry).map_err(|problem| fault(problem.to_owned()))?;
             let bytes = schema(&entry.schema).ok_or_else(|| fault(format!("schemas/{} is missing", entry.schema)))?;
-            let schema: Value = serde_json::from_slice(&bytes)
-                .map_err(|e| fault(format!("schemas/{} is not JSON: {e}", entry.schema)))?;
+            let schema: Value =
+                json::kept(&bytes).map_err(|e| fault(format!("schemas/{} is not JSON: {e}", entry.schema)))?;
             let validator = jsonschema::draft202012::new(&schema)
                 .map_err(|e| fault(format!("schemas/{} is no JSON Schema: {e}", entry.schema)))?;
             let summary = Template::parse(&entry, &schema).map_err(|problem| fault(problem.to_string()))?;
             let shape = schema.as_object().map_or_else(Shape::nothing, Shape::record);
-            let tool = Tool { entry, schema, summary, shape, validator };
+            let open = open::is_open(&schema);
+            let tool = Tool { entry, schema, summary, open, shape, validator };
             tool.validate(&tool.example())
                 .map_err(|faults| fault(format!("its example does not fit its schema: {faults:?}")))?;
             if tools.insert(name.clone(), tool).is_some() {

@@ -34,7 +34,7 @@ pub use step::{Step, StepKind, StepOutcome};
 pub use wakeup_token::{JobWakeUp, NotAWakeUp, WakeUpToken};
 
 /// The version of the stored form. An item with a higher one is left for a newer function.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 /// How many steps a job may grow to by what its turns propose.
 pub const STEPS_GROWN_AT_MOST: usize = 64;
 /// How long after its time the sweeper gives a bell to arrive.
@@ -272,7 +272,16 @@ impl Job {
             step.kind == StepKind::Call && step.round == 0 && step.input.is_none() && step.deadline_s.is_none()
         };
         let first_version = self.steps.len() == 1 && self.deadline.is_none() && self.steps.iter().all(plain);
-        if first_version { 1 } else { SCHEMA_VERSION }
+        // Before the third there was one reason to omit a result.
+        let results = self.steps.iter().filter_map(|step| step.result.as_ref()).chain(&self.result);
+        let third = results
+            .into_iter()
+            .any(|result| matches!(result, ResultRef::OmittedTooDeep | ResultRef::OmittedUnreadable));
+        match (third, first_version) {
+            (true, _) => 3,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
     }
 
     /// Invariant 7, *logical keys*: what the gateway's journal knows the step at the cursor by.

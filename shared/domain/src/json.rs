@@ -1,4 +1,11 @@
-//! JSON: one strict parser, one canonical form, and references from one step to another's result.
+//! JSON and text: one reader of what somebody else wrote, one canonical form, references from one step to another's result,
+//! and one rule for what is blank.
 
 pub mod canonical;
+mod omission;
+mod reader;
 pub mod references;
+pub mod text;
+
+pub use omission::Omission;
+pub use reader::{JsonFault, MAX_DEPTH, MAX_DEPTH_KEPT, foreign, kept, members, parse, well_formed};

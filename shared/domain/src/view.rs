@@ -34,7 +34,7 @@ pub struct JobView {
     pub cursor: usize,
     /// The steps, with those that agents have proposed so far.
     pub steps: Vec<StepView>,
-    /// What the last step returned. `{"omitted":"too_large"}` when it was over the cap.
+    /// What the last step returned; `{"omitted": reason}` when that is not shown ([`crate::json::Omission`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// Why it ended without success.

@@ -13,7 +13,7 @@ use aws_sdk_sqs::{
     config::timeout::TimeoutConfig,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use domain::ids::Timestamp;
+use domain::{ids::Timestamp, json};
 
 /// For how long a look hides what it has found. A look that dies gives everything back after this.
 const HIDDEN_S: i32 = 120;
@@ -65,7 +65,7 @@ impl Letter {
         Self {
             sent_at: millis.map(Timestamp::from_millis),
             receives: number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or_default(),
-            wake_up: serde_json::from_str(&body).ok(),
+            wake_up: json::kept(&body).ok(),
             group: attribute(MessageSystemAttributeName::MessageGroupId),
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),

@@ -10,7 +10,7 @@ use lambda_http::Body;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use domain::policy::DenyReason;
+use domain::{json::text, policy::DenyReason};
 
 pub mod bearer;
 pub mod body;
@@ -135,6 +135,8 @@ codes! {
     ApprovalExpired = GONE "approval_expired" "The time to decide this is over.";
     /// Arguments that cannot be shown whole to whoever would approve them.
     ArgumentsNotShowable = UNPROCESSABLE_ENTITY "arguments_not_showable" "The arguments are too large to be shown for approval.";
+    /// What is stored of a job cannot be read, so it cannot be shown or decided.
+    JobUnreadable = CONFLICT "job_unreadable" "What is stored of this job cannot be read.";
     /// Resolving what is not unknown.
     JobNotUnknown = CONFLICT "job_not_unknown" "This job's outcome is not unknown.";
     /// Resolving twice, otherwise.
@@ -280,7 +282,7 @@ fn whole_seconds(wait: Duration) -> u64 {
 }
 
 fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Response {
-    let mut answer = Response::new(Body::Text(body.to_string()));
+    let mut answer = Response::new(Body::Text(text::without_line_separators(body.to_string())));
     *answer.status_mut() = status;
     set(&mut answer, header::CONTENT_TYPE, content_type);
     set(&mut answer, header::CACHE_CONTROL, "no-store");

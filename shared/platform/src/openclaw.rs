@@ -14,14 +14,16 @@ use crate::{
     metrics::{self, Dimension, Metric},
     runtime::Runtime,
 };
-use domain::job::JournalId;
+use domain::{job::JournalId, json::Omission};
 
+mod content;
 pub mod direct;
 pub mod journal;
 mod passing;
 mod tokens;
 pub mod turns;
 
+pub use content::Content;
 pub use tokens::GatewayTokens;
 
 /// The gateway closes idle connections after 5 s; a reset on reuse would look like an unknown outcome.
@@ -76,10 +78,11 @@ pub enum CallAnswer {
 /// How a tool ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolEnd {
-    /// It said it was fine, and this. `None`: its result was over the journal's cap.
-    Succeeded(Option<Value>),
-    /// It ran, at least in part, and reported a failure of its own making: trying again will not help.
-    Reported(Option<Value>),
+    /// It said it was fine, and this.
+    Succeeded(Content),
+    /// It ran, at least in part, and reported a failure of its own making, perhaps with a result: trying again will not
+    /// help.
+    Reported(Option<Content>),
     /// It threw: trying again may help.
     Threw,
 }
@@ -126,6 +129,8 @@ struct Raw {
     retry_after: Option<Duration>,
     /// `Null` when the body is no JSON.
     body: Value,
+    /// Why the result or the reply that it brings is not in it.
+    omitted: Option<Omission>,
 }
 
 /// Why there is no answer.
@@ -183,11 +188,13 @@ impl Gateway {
         while let Some(chunk) = response.chunk().await.map_err(|e| NoAnswer::Lost { timed_out: e.is_timeout() })? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > ANSWER_CAP {
-                return Err(NoAnswer::Lost { timed_out: false });
+                // The status says how the call ended, whatever came with it.
+                let omitted = Some(Omission::TooLarge);
+                return Ok(Raw { status, retry_after, body: Value::Null, omitted });
             }
         }
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Raw { status, retry_after, body })
+        let (body, omitted) = content::read(&bytes);
+        Ok(Raw { status, retry_after, body, omitted })
     }
 
     /// One call, whatever number of tokens it took.
@@ -233,17 +240,13 @@ fn status_name(status: u16) -> &'static str {
 }
 
 /// What the gateway's tool layer says, by status and body (`POST /tools/invoke`). The journal stores exactly this pair.
-fn tool_answer(status: u16, body: &Value) -> CallAnswer {
+fn tool_answer(status: u16, body: &Value, omitted: Option<Omission>) -> CallAnswer {
     let error = body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
     match (status, error) {
         (200, _) => {
-            let result = body.get("result").cloned();
-            let failed = result.as_ref().and_then(|r| r.get("isError")).and_then(Value::as_bool) == Some(true);
-            CallAnswer::Ended(if failed {
-                ToolEnd::Reported(result)
-            } else {
-                ToolEnd::Succeeded(Some(result.unwrap_or(Value::Null)))
-            })
+            let failed = body.pointer("/result/isError").and_then(Value::as_bool) == Some(true);
+            let result = omitted.map_or_else(|| Ok(body.get("result").cloned().unwrap_or_default()), Err);
+            CallAnswer::Ended(if failed { ToolEnd::Reported(Some(result)) } else { ToolEnd::Succeeded(result) })
         }
         // Only this one means that a hook stopped it before it ran.
         (403, "tool_call_blocked") => CallAnswer::Refused(Refusal::Blocked),
@@ -271,11 +274,11 @@ mod tests {
         let error = |kind: &str| json!({"ok":false,"error":{"type":kind,"message":"m"}});
         let result = json!({"content":[{"type":"text","text":"x"}]});
         for (status, body, answer) in [
-            (200, json!({"ok":true,"result":result}), CallAnswer::Ended(ToolEnd::Succeeded(Some(result.clone())))),
+            (200, json!({"ok":true,"result":result}), CallAnswer::Ended(ToolEnd::Succeeded(Ok(result.clone())))),
             (
                 200,
                 json!({"ok":true,"result":{"isError":true}}),
-                CallAnswer::Ended(ToolEnd::Reported(Some(json!({"isError":true})))),
+                CallAnswer::Ended(ToolEnd::Reported(Some(Ok(json!({"isError":true}))))),
             ),
             (400, error("tool_error"), CallAnswer::Ended(ToolEnd::Reported(None))),
             (400, error("invalid_request"), CallAnswer::Unreadable),
@@ -294,7 +297,7 @@ mod tests {
             (429, Value::Null, CallAnswer::Lost),
             (302, Value::Null, CallAnswer::Lost),
         ] {
-            assert_eq!(tool_answer(status, &body), answer, "{status} {body}");
+            assert_eq!(tool_answer(status, &body, None), answer, "{status} {body}");
         }
     }
 }

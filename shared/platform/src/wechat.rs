@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::runtime::Runtime;
 use domain::{
     ids::{Digest, DigestKey},
+    json,
     limits::Backoff,
 };
 
@@ -241,8 +242,7 @@ impl WechatClient {
         }
         let body = read_capped(response).await?.ok_or_else(|| unintelligible("too long"))?;
         // The content type is often text/plain, or wrong.
-        let answer: SessionAnswer =
-            serde_json::from_slice(&body).map_err(|_| unintelligible("not the expected JSON"))?;
+        let answer: SessionAnswer = json::foreign(&body).map_err(|_| unintelligible("not the expected JSON"))?;
         match (answer.errcode, answer.openid) {
             (Some(errcode), _) if errcode != 0 => {
                 // WeChat's support finds a request again by its rid.

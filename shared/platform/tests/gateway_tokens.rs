@@ -106,7 +106,7 @@ async fn without_a_journal_a_second_sending_proves_nothing_of_the_first_either()
         (&[OWN_401, (400, "{}")], CallAnswer::Lost),
         (&[NOT_STARTED], CallAnswer::NotStarted(None)),
         (&[OWN_401, OWN_401], CallAnswer::Unauthorized),
-        (&[OWN_401, (200, r#"{"ok":true}"#)], CallAnswer::Ended(ToolEnd::Succeeded(Some(Value::Null)))),
+        (&[OWN_401, (200, r#"{"ok":true}"#)], CallAnswer::Ended(ToolEnd::Succeeded(Ok(Value::Null)))),
     ];
     for (answers, expected) in cases {
         assert_eq!(call_directly(&script(answers)).await, expected, "{answers:?}");

@@ -12,6 +12,7 @@ use super::{Condition, Item, Table, TableError, keys, number, number_of, text, t
 use domain::{
     audit::{AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
     ids::{Actor, Digest, RequestId, Timestamp, UserId},
+    json,
     limits::Backoff,
 };
 use platform::runtime::Runtime;
@@ -270,7 +271,7 @@ impl Table {
             for item in answer.items.unwrap_or_default() {
                 let place = text_of(&item, "sk").and_then(keys::parse_chain_record);
                 if let (Some(place), Some(record)) = (place, text_of(&item, "rec")) {
-                    let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
+                    let record = json::kept(record).map_err(|_| TableError::Malformed("audit record"))?;
                     found.entry(place.length).or_default().push((place.digest, record));
                 }
             }

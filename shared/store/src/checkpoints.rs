@@ -12,6 +12,7 @@ use domain::{
     audit::checkpoint::{Checkpoint, Position},
     ids::{RequestId, Timestamp, UserId},
     job::Job,
+    json,
 };
 
 /// How long a note is kept: as long as a sweeper may stand still and still catch up.
@@ -224,7 +225,7 @@ const NO_SUCH: u64 = 999_999_999_999;
 
 fn parse(item: &Item) -> Result<KeptCheckpoint, TableError> {
     let document = text_of(item, "doc").ok_or(MALFORMED)?.to_owned();
-    let checkpoint = serde_json::from_str(&document).map_err(|_| MALFORMED)?;
+    let checkpoint = json::kept(&document).map_err(|_| MALFORMED)?;
     let exported_at = number_of(item, "exported_at").map(Timestamp::from_millis);
     Ok(KeptCheckpoint { checkpoint, document, exported_at })
 }

@@ -25,7 +25,10 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
 };
 
-use platform::aws;
+use platform::{
+    aws,
+    http::{ApiError, Code},
+};
 
 mod audit_chains;
 mod checkpoint_index;
@@ -57,7 +60,7 @@ pub use jobs::{Commit, Created, Stored};
 pub use logins::KnownUser;
 pub use operators::{KnownOperator, OWN_AT_MOST};
 pub use pages::{Listed, Order};
-pub use records::Payload;
+pub use records::{KeptResult, Payload};
 pub use service_mode::Applied;
 
 /// An item as DynamoDB gives it.
@@ -89,6 +92,20 @@ pub enum TableError {
     /// Others were quicker each time.
     #[error("others keep writing the {0}")]
     Contended(&'static str),
+}
+
+impl From<TableError> for ApiError {
+    /// A table that does not answer passes; an item of the wrong shape does not.
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Unavailable { .. } | TableError::Contended(_) => Self::unavailable(error),
+            // One job is concerned, and its client can be told so.
+            TableError::Malformed("job" | "payload" | "input" | "result") => {
+                Self::new(Code::JobUnreadable).because(error)
+            }
+            TableError::Malformed(_) => Self::new(Code::Internal).because(error),
+        }
+    }
 }
 
 /// Capacity units that this process has used, in thousandths, for the numbers that we publish.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Condition, Item, Table, TableError, keys, number, text, text_of};
 use domain::{
@@ -11,10 +11,10 @@ use domain::{
     catalogue::Catalogue,
     ids::{Digest, DigestKey, RequestId, Timestamp, UserId},
     job::{
-        Job, ResultRef,
+        Job, JobState, ResultRef,
         submission::{Wanted, Work},
     },
-    json::canonical,
+    json::{self, Omission, canonical},
     view::ApprovalView,
 };
 
@@ -23,6 +23,9 @@ const INLINE_ITEM_BYTES: usize = 1000;
 /// No larger result is kept. The journal's own cap is the same.
 const RESULT_CAP_BYTES: usize = 64 * 1024;
 
+/// The record of a result is gone.
+const NOT_STORED: &str = "not_stored";
+
 /// What a job was asked to do, and the key of its digests.
 #[derive(Debug, Clone)]
 pub struct Payload {
@@ -30,6 +33,50 @@ pub struct Payload {
     pub digest_key: DigestKey,
     /// The steps as they were asked for, in order.
     pub steps: Vec<Wanted>,
+}
+
+/// What a job or a step returned, as far as it can be had.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeptResult {
+    /// Nothing, or, where only the job's item was looked at, something that has a record of its own.
+    None,
+    /// This. A tool may have returned `null`.
+    Value(Value),
+    /// Something that is not shown, for this reason.
+    Omitted(&'static str),
+}
+
+impl KeptResult {
+    /// What the job's item itself tells of a result.
+    pub fn at_hand(result: Option<&ResultRef>) -> Self {
+        match result {
+            None | Some(ResultRef::Stored(_)) => Self::None,
+            Some(ResultRef::Inline(text)) => match json::kept(text) {
+                Ok(value) => Self::Value(value),
+                Err(fault) => Self::Omitted(fault.omission().name()),
+            },
+            Some(omitted @ (ResultRef::Omitted | ResultRef::OmittedTooDeep | ResultRef::OmittedUnreadable)) => {
+                Self::Omitted(omitted.omission().unwrap_or(Omission::TooLarge).name())
+            }
+        }
+    }
+
+    /// As clients see it: the value, or `{"omitted": "too_large"}`.
+    pub fn shown(self) -> Option<Value> {
+        match self {
+            Self::None => None,
+            Self::Value(value) => Some(value),
+            Self::Omitted(why) => Some(serde_json::json!({ "omitted": why })),
+        }
+    }
+
+    /// The value itself; `None` when there is none, or it is not shown.
+    pub fn value(self) -> Option<Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::None | Self::Omitted(_) => None,
+        }
+    }
 }
 
 impl Table {
@@ -68,8 +115,20 @@ impl Table {
         let calls = text_of(&item, "calls").ok_or_else(malformed)?;
         Ok(Some(Payload {
             digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
-            steps: serde_json::from_str(calls).map_err(|_| malformed())?,
+            steps: json::kept(calls).map_err(|_| malformed())?,
         }))
+    }
+
+    /// The key of a job's digests, also when the rest of its payload cannot be read.
+    pub async fn digest_key(
+        &self,
+        user: UserId,
+        id: RequestId,
+        fingerprint: Digest,
+    ) -> Result<Option<DigestKey>, TableError> {
+        let item = self.get(keys::user(user), keys::payload(id, fingerprint)).await?;
+        let key = item.as_ref().and_then(|item| text_of(item, "key"));
+        Ok(key.and_then(|key| DigestKey::try_from(key.to_owned()).ok()))
     }
 
     /// Stores a result under its digest.
@@ -96,7 +155,7 @@ impl Table {
         let canonical = String::from_utf8_lossy(&canonical::canonical(value)).into_owned();
         let digest = key.digest_bytes(canonical.as_bytes());
         if canonical.len() > RESULT_CAP_BYTES {
-            return Ok((ResultRef::Omitted, digest));
+            return Ok((ResultRef::omitted(Omission::TooLarge), digest));
         }
         if self.size_of(job) + canonical.len() <= INLINE_ITEM_BYTES {
             return Ok((ResultRef::Inline(canonical), digest));
@@ -109,16 +168,21 @@ impl Table {
     pub async fn result(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Value>, TableError> {
         let Some(item) = self.get(keys::user(user), keys::result(id, digest)).await? else { return Ok(None) };
         let body = text_of(&item, "body").ok_or(TableError::Malformed("result"))?;
-        serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("result"))
+        json::kept(body).map(Some).map_err(|_| TableError::Malformed("result"))
     }
 
-    /// What was, or is, asked about a job, for its view; the payload is read only if something was.
+    /// What was, or is, asked about a job, for its view; the payload is read only if something was. Of a job that waits for an
+    /// approval an unreadable payload is an error, since what cannot be shown cannot be approved. Afterwards it is as one
+    /// that was erased.
     pub async fn approval_of(&self, job: &Job, catalogue: &Catalogue) -> Result<Option<ApprovalView>, TableError> {
         if job.approval_request().is_none() {
             return Ok(None);
         }
         let Some((place, _)) = job.approval_request_at() else { return Ok(None) };
-        let work = self.work_of(job, place).await?;
+        let work = match self.work_of(job, place).await {
+            Err(TableError::Malformed(_)) if job.state != JobState::AwaitingApproval => None,
+            work => work?,
+        };
         Ok(ApprovalView::of(job, work.as_ref(), catalogue))
     }
 
@@ -154,27 +218,23 @@ impl Table {
     pub async fn input(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Work>, TableError> {
         let Some(item) = self.get(keys::user(user), keys::input(id, digest)).await? else { return Ok(None) };
         let body = text_of(&item, "body").ok_or(TableError::Malformed("input"))?;
-        serde_json::from_str(body).map(Some).map_err(|_| TableError::Malformed("input"))
+        json::kept(body).map(Some).map_err(|_| TableError::Malformed("input"))
     }
 
     /// What a job returned, wherever it is kept.
-    pub async fn result_of(&self, job: &Job) -> Result<Option<Value>, TableError> {
+    pub async fn result_of(&self, job: &Job) -> Result<KeptResult, TableError> {
         self.result_at(job, job.result.as_ref()).await
     }
 
-    /// What a result of a job names, wherever it is kept. `{"omitted": …}` when it was not, or no longer is.
-    pub async fn result_at(&self, job: &Job, result: Option<&ResultRef>) -> Result<Option<Value>, TableError> {
-        let omitted = |why: &str| Some(json!({ "omitted": why }));
-        match result {
-            None => Ok(None),
-            Some(ResultRef::Inline(text)) => {
-                serde_json::from_str(text).map(Some).map_err(|_| TableError::Malformed("result"))
-            }
-            Some(ResultRef::Stored(digest)) => {
-                Ok(self.result(job.user_id, job.request_id, *digest).await?.or_else(|| omitted("not_stored")))
-            }
-            Some(ResultRef::Omitted) => Ok(omitted("too_large")),
-        }
+    /// What a result of a job names, wherever it is kept. One that cannot be read is omitted, so that the job is shown.
+    pub async fn result_at(&self, job: &Job, result: Option<&ResultRef>) -> Result<KeptResult, TableError> {
+        let Some(ResultRef::Stored(digest)) = result else { return Ok(KeptResult::at_hand(result)) };
+        Ok(match self.result(job.user_id, job.request_id, *digest).await {
+            Ok(Some(value)) => KeptResult::Value(value),
+            Ok(None) => KeptResult::Omitted(NOT_STORED),
+            Err(TableError::Malformed(_)) => KeptResult::Omitted(Omission::Unreadable.name()),
+            Err(error) => return Err(error),
+        })
     }
 
     /// Stores an audit record. It exists once a job's head reaches it.
@@ -193,7 +253,7 @@ impl Table {
             tokio::join!(self.records_under(user, keys::audit_of(id)), self.records_under(user, keys::payloads_of(id)));
         for item in others?.iter().chain(&first?) {
             let Some(record) = text_of(item, "rec") else { continue };
-            let record = serde_json::from_str(record).map_err(|_| TableError::Malformed("audit record"))?;
+            let record = json::kept(record).map_err(|_| TableError::Malformed("audit record"))?;
             let carried = text_of(item, "rd").and_then(|digest| Digest::try_from(digest.to_owned()).ok());
             let key = carried.map(|digest| keys::audit(id, 1, digest));
             by_key.extend(key.or_else(|| text_of(item, "sk").map(str::to_owned)).map(|key| (key, record)));

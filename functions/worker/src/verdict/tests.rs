@@ -174,7 +174,7 @@ fn a_refusal_is_final() {
 /// Every answer, one of each.
 pub(crate) fn answers() -> [CallAnswer; 19] {
     [
-        CallAnswer::Ended(ToolEnd::Succeeded(None)),
+        CallAnswer::Ended(ToolEnd::Succeeded(Ok(serde_json::Value::Null))),
         CallAnswer::Ended(ToolEnd::Reported(None)),
         CallAnswer::Ended(ToolEnd::Threw),
         CallAnswer::Refused(Refusal::Unavailable),

@@ -6,8 +6,9 @@ use std::{
 };
 
 use domain::{
-    audit::{self, AuditHead},
+    audit::{self, AuditHead, Owner},
     ids::RequestId,
+    json,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,23 +34,31 @@ struct Head {
 }
 
 impl Chain {
-    /// Checks every link, and that every record is of this job.
-    pub(crate) fn verify(&self) -> Result<(), String> {
+    /// Checks every link, and that every record is of this job: the one that is expected, or, where none is, the one that the
+    /// answer says it is about.
+    pub(crate) fn verify(&self, expected: Option<RequestId>) -> Result<(), String> {
+        if expected.is_some_and(|expected| expected != self.request_id) {
+            return Err("it is about another job than the one that is expected".to_owned());
+        }
         // The decision to accept a job is its first record.
         if self.records.is_empty() {
             return Err("it has no record, and every job has one".to_owned());
         }
         let head = AuditHead { length: self.head.length, digest: self.head.digest };
-        audit::verify(&self.records, head).map_err(|fault| fault.to_string())?;
-        let job = self.request_id.to_string();
-        let foreign = self.records.iter().position(|record| record["request_id"] != *job);
-        foreign.map_or(Ok(()), |place| Err(format!("record {} belongs to another job", place + 1)))
+        let foreign =
+            |record: &Value| record["request_id"].as_str().is_some_and(|id| id != self.request_id.to_string());
+        if let Some(place) = self.records.iter().position(foreign) {
+            return Err(format!("record {} belongs to another job", place + 1));
+        }
+        audit::verify(&self.records, Owner::Job(self.request_id), head).map_err(|fault| fault.to_string())
     }
 }
 
 /// What was found so far.
 #[derive(Default)]
 struct Found {
+    /// The job that every answer has to be about.
+    expected: Option<RequestId>,
     checked: usize,
     broken: Vec<String>,
 }
@@ -57,9 +66,9 @@ struct Found {
 impl Found {
     fn chain(&mut self, place: &str, bytes: &[u8]) {
         self.checked += 1;
-        let checked = serde_json::from_slice::<Chain>(bytes)
+        let checked = json::kept::<Chain>(bytes)
             .map_err(|error| format!("{place} is not an audit answer: {error}"))
-            .and_then(|chain| match chain.verify() {
+            .and_then(|chain| match chain.verify(self.expected) {
                 Ok(()) => Ok(chain),
                 Err(fault) => Err(format!("{place}: job {}: {fault}", chain.request_id)),
             });
@@ -96,9 +105,9 @@ impl Found {
     }
 }
 
-/// Checks saved answers.
-pub(crate) fn verify(answers: &[PathBuf]) -> Result<(), Failure> {
-    let mut found = Found::default();
+/// Checks saved answers: that each is whole, and about the job that is expected, if one is.
+pub(crate) fn verify(answers: &[PathBuf], expected: Option<RequestId>) -> Result<(), Failure> {
+    let mut found = Found { expected, ..Found::default() };
     for answer in answers {
         if answer.as_os_str() == "-" {
             found.lines(std::io::stdin().lock())?;
@@ -108,7 +117,7 @@ pub(crate) fn verify(answers: &[PathBuf]) -> Result<(), Failure> {
             found.file(answer)?;
         }
     }
-    let Found { checked, broken } = found;
+    let Found { checked, broken, .. } = found;
     match broken.as_slice() {
         // To have checked nothing is no success.
         [] if checked == 0 => Err("there is no audit answer to check".into()),

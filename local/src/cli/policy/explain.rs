@@ -7,7 +7,7 @@ use domain::{
     access::service_mode::{CheckpointSeen, Controls, Mode, Setting},
     catalogue::approval_summary,
     ids::{Timestamp, UserId},
-    json::canonical,
+    json,
     policy::{CallQuery, Decided, Gate, Gated, Policy, TurnGate, TurnGated, TurnQuery},
 };
 use platform::{
@@ -127,7 +127,7 @@ fn a_turn(policy: &Policy, about: &Circumstances, agent: &str) -> ExitCode {
 }
 
 fn a_call(policy: &Policy, about: &Circumstances, tool: &str, args: &ExplainArgs) -> Result<ExitCode, Failure> {
-    let arguments = canonical::parse(args.args.as_bytes()).map_err(|fault| format!("--args: {fault}"))?;
+    let arguments = json::parse(args.args.as_bytes()).map_err(|fault| format!("--args: {fault}"))?;
     let Circumstances { user_id, groups, controls, now } = about;
     let faults = policy.tool(tool).and_then(|tool| tool.validate(&arguments).err());
     if let Some(faults) = faults {

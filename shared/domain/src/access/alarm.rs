@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::access::service_mode::Mode;
+use crate::{access::service_mode::Mode, json};
 
 /// Which alarm lowers the mode to what: the end of its name, after the stack's.
 pub const ALARMS: [(&str, Mode); 2] = [("-gateway-not-ready", Mode::ExplainOnly), ("-audit-failing", Mode::ReadOnly)];
@@ -29,7 +29,7 @@ struct Alarm {
 
 /// The text of an alarm's message, as SNS hands it on.
 pub fn read(text: &str) -> Message {
-    let Ok(alarm) = serde_json::from_str::<Alarm>(text) else { return Message::Nothing("alarm_unreadable") };
+    let Ok(alarm) = json::foreign::<Alarm>(text.as_bytes()) else { return Message::Nothing("alarm_unreadable") };
     let Some((_, mode)) = ALARMS.into_iter().find(|(end, _)| alarm.alarm_name.ends_with(end)) else {
         return Message::Nothing("alarm_unknown");
     };

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use crate::{
     catalogue::visible_text,
     ids::{Digest, Timestamp},
+    json,
 };
 
 /// How far clocks may differ: an issuer's is not ours.
@@ -147,7 +148,7 @@ impl OperatorKeys {
     /// From a JSON Web Key Set. A key that is not for checking signatures by RS256, ES256 or EdDSA is left out, and so are
     /// keys that share a `kid`: it would be the token that chose between them.
     pub fn parse(text: &str) -> Result<Self, NotAKeySet> {
-        let set: Value = serde_json::from_str(text).map_err(|_| NotAKeySet)?;
+        let set: Value = json::foreign(text.as_bytes()).map_err(|_| NotAKeySet)?;
         let listed = set.get("keys").and_then(Value::as_array).ok_or(NotAKeySet)?;
         let mut seen = BTreeSet::new();
         let mut keys = BTreeMap::new();

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::AuditHead;
-use crate::{ids::Digest, json::canonical};
+use super::{AuditHead, ChainName};
+use crate::{
+    ids::{Digest, RequestId},
+    json::canonical,
+};
 
 /// The first thing wrong with a chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,25 +43,33 @@ pub struct Verifier {
     so_far: AuditHead,
     /// The records before are not kept: the first one is believed when it says what it follows.
     cut: bool,
-    named_by: &'static str,
-    name: Option<String>,
+    owner: Owner,
+}
+
+/// Whose chain it has to be. A chain is not asked whose it is: the whole chain of another job, with its head, is sound in
+/// itself. A job's records name its request id; the user is part of the key that they are stored under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// This job: each record names its `request_id`.
+    Job(RequestId),
+    /// This side chain: each record names its `chain`.
+    Chain(ChainName),
+}
+
+impl Owner {
+    /// The field of each record that names the owner, and its value.
+    fn field(self) -> (&'static str, String) {
+        match self {
+            Self::Job(id) => ("request_id", id.to_string()),
+            Self::Chain(name) => ("chain", name.to_string()),
+        }
+    }
 }
 
 impl Verifier {
-    /// For the chain of a job: each record names its `request_id`.
-    pub fn of_job() -> Self {
-        Self { so_far: AuditHead::EMPTY, cut: false, named_by: "request_id", name: None }
-    }
-
-    /// For a chain beside the jobs: each record names its `chain`.
-    pub fn of_chain() -> Self {
-        Self { named_by: "chain", ..Self::of_job() }
-    }
-
-    /// The same, for a chain of this name and no other.
-    #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        Self { name: Some(name.to_owned()), ..self }
+    /// For the chain of this owner and no other.
+    pub fn of(owner: Owner) -> Self {
+        Self { so_far: AuditHead::EMPTY, cut: false, owner }
     }
 
     /// The same, for a chain whose records up to this place are not kept any more.
@@ -72,8 +83,9 @@ impl Verifier {
         let place = self.so_far.length + 1;
         let seq = record.get("seq").and_then(Value::as_u64).ok_or(ChainFault::Unreadable { place })?;
         let prev = record.get("prev").and_then(Value::as_str).ok_or(ChainFault::Unreadable { place })?;
-        let name = record.get(self.named_by).and_then(Value::as_str).ok_or(ChainFault::Unreadable { place })?;
-        if seq != place || self.name.get_or_insert_with(|| name.to_owned()) != name {
+        let (field, owner) = self.owner.field();
+        let named = record.get(field).and_then(Value::as_str).ok_or(ChainFault::Unreadable { place })?;
+        if seq != place || named != owner {
             return Err(ChainFault::Misplaced { place });
         }
         if !std::mem::take(&mut self.cut) && prev != self.so_far.digest.to_string() {
@@ -94,9 +106,9 @@ impl Verifier {
     }
 }
 
-/// Verifies the whole chain of a job against its head. Names the first broken record.
-pub fn verify(records: &[Value], head: AuditHead) -> Result<(), ChainFault> {
-    let mut verifier = Verifier::of_job();
+/// Verifies that this is the whole chain of this owner, against its head. Names the first broken record.
+pub fn verify(records: &[Value], owner: Owner, head: AuditHead) -> Result<(), ChainFault> {
+    let mut verifier = Verifier::of(owner);
     for record in records {
         verifier.next(record)?;
     }

@@ -165,7 +165,7 @@ mod tests {
         let mut entry = ToolEntry::gone("t", crate::catalogue::ToolEffect::Write);
         entry.title = "Title".to_owned();
         entry.summary = summary.to_owned();
-        Template::parse(&entry, &serde_json::from_str(SCHEMA).unwrap())
+        Template::parse(&entry, &crate::json::kept(SCHEMA).unwrap())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Digest;
+use crate::{ids::Digest, json::Omission};
 
 /// Where the result of the last step is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,4 +16,31 @@ pub enum ResultRef {
     /// Over the cap: the tool ran, its result was not kept.
     #[serde(rename = "o")]
     Omitted,
+    /// It nests too deep to be kept.
+    #[serde(rename = "od")]
+    OmittedTooDeep,
+    /// It is no JSON that every parser reads in the same way.
+    #[serde(rename = "ou")]
+    OmittedUnreadable,
+}
+
+impl ResultRef {
+    /// A result that is not kept, and why.
+    pub const fn omitted(why: Omission) -> Self {
+        match why {
+            Omission::TooLarge => Self::Omitted,
+            Omission::TooDeep => Self::OmittedTooDeep,
+            Omission::Unreadable => Self::OmittedUnreadable,
+        }
+    }
+
+    /// Why it is not kept; `None` when it is.
+    pub const fn omission(&self) -> Option<Omission> {
+        match self {
+            Self::Omitted => Some(Omission::TooLarge),
+            Self::OmittedTooDeep => Some(Omission::TooDeep),
+            Self::OmittedUnreadable => Some(Omission::Unreadable),
+            Self::Inline(_) | Self::Stored(_) => None,
+        }
+    }
 }

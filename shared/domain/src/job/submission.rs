@@ -11,6 +11,7 @@ use crate::{
     json::{
         canonical,
         references::{self, DeriveFault},
+        text::is_blank,
     },
 };
 
@@ -214,7 +215,7 @@ pub fn message_text(message: &Value) -> Result<String, SubmissionFault> {
         }
     };
     let text: String = parts.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect();
-    if text.trim().is_empty() {
+    if is_blank(&text) {
         return Err(SubmissionFault::EmptyMessage);
     }
     if text.len() > MESSAGE_AT_MOST { Err(SubmissionFault::LongMessage) } else { Ok(text) }
@@ -256,7 +257,7 @@ fn turn(fields: &mut Map<String, Value>) -> Result<Work, SubmissionFault> {
     let message = fields.remove("message").unwrap_or_default();
     let complete = match &message {
         Value::String(_) => true,
-        Value::Array(parts) if parts.iter().all(|part| part.is_string() || part.is_object()) => {
+        Value::Array(parts) if parts.iter().all(|part| part.is_string() || references::is_reference(part)) => {
             parts.iter().all(Value::is_string)
         }
         _ => return Err(SubmissionFault::WrongType("message", "a string, or an array of strings and references")),

@@ -48,6 +48,11 @@ impl DeriveFault {
     }
 }
 
+/// Whether a value is meant as a reference: what else is in it is looked at by [`references`].
+pub fn is_reference(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| fields.contains_key(FROM))
+}
+
 /// The steps that a value refers to, all of which have to be before `own`.
 pub fn references(value: &Value, own: usize) -> Result<BTreeSet<usize>, DeriveFault> {
     let mut steps = BTreeSet::new();

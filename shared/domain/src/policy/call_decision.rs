@@ -14,6 +14,8 @@ impl Policy {
     /// The only thing that is asked before a call is recorded, approved or sent.
     pub fn gate(&self, controls: &Controls, query: &CallQuery<'_>) -> Gated {
         let Some(tool) = self.catalogue.get(query.tool) else { return refused(DenyReason::ToolUnknown) };
+        // What an open schema lets through may come from anywhere.
+        let query = &CallQuery { derived: query.derived || tool.open, ..*query };
         let mode = controls.mode_for(query.tool);
         if let Some(reason) = shut(controls, mode, tool, query) {
             return refused(reason);

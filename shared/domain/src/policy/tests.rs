@@ -29,12 +29,13 @@ fn policy(cedar: &str) -> Result<Policy, PolicyFault> {
     };
     let tools = tool("look", "read", "{}") + &tool("pay", "write", "{amount=1}") + &tool("drop", "destructive", "{}");
     let tools = tools + "[[agent]]\nname='a'\ntitle='A'\ntools=['look', 'web_search']\n";
-    let amount = json!({"type":"object","required":["amount"],"properties":{
+    let closed = r#"{"type":"object","additionalProperties":false}"#;
+    let amount = json!({"type":"object","required":["amount"],"additionalProperties":false,"properties":{
         "amount":{"type":"integer"},"rate":{"type":"number"},"to":{"type":"array","items":{"type":"string"}}}});
     let files = PolicyFiles::default()
         .with("tools.toml", tools)
-        .with("schemas/look.json", "{}")
-        .with("schemas/drop.json", "{}")
+        .with("schemas/look.json", closed)
+        .with("schemas/drop.json", closed)
         .with("schemas/pay.json", amount.to_string())
         .with("t.cedar", cedar);
     Policy::parse(&files)
@@ -95,6 +96,30 @@ fn what_a_turn_came_up_with_is_never_written_unasked() {
     let decision = |query: CallQuery<'_>| policy.decide(&query, Mode::Full).decision;
     assert_eq!(decision(derived("ledger_append", &note)), PolicyDecision::RunIfUserApproves);
     assert_eq!(decision(derived("ledger_read", &json!({}))), PolicyDecision::Run);
+}
+
+#[test]
+fn what_an_open_schema_lets_through_is_taken_as_derived() {
+    let tool = |name: &str, effect: &str| {
+        format!(
+            "[[tool]]\nname='{name}'\ntitle='T'\neffect='{effect}'\ntimeout_s=5\nattempts=1\nexpected_ms=1\n\
+             schema='{name}.json'\nexample={{}}\n"
+        )
+    };
+    let open = r#"{"type":"object","properties":{"x":{"type":"object"}},"additionalProperties":false}"#;
+    let closed = r#"{"type":"object","properties":{"x":{"type":"string"}},"additionalProperties":false}"#;
+    let files = PolicyFiles::default()
+        .with("tools.toml", tool("open", "write") + &tool("closed", "write") + &tool("look", "read"))
+        .with("schemas/open.json", open)
+        .with("schemas/closed.json", closed)
+        .with("schemas/look.json", open)
+        .with("t.cedar", ALL);
+    let policy = Policy::parse(&files).unwrap();
+    let (groups, arguments) = (BTreeSet::new(), json!({}));
+    let gate = |tool| policy.gate(&controls(Mode::Full), &query(&groups, tool, &arguments));
+    assert_eq!(gate("open").gate, Gate::Ask(Approver::User));
+    assert_eq!(gate("open").decided.policies.last().map(String::as_str), Some(DERIVED_FLOOR));
+    assert_eq!((gate("closed").gate, gate("look").gate), (Gate::Run, Gate::Run));
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn message(code: &str) -> &'static str {
         "arguments_invalid" => "The arguments no longer fit the tool's schema.",
         "tool_changed" => "The tool has changed since this was accepted.",
         "payload_missing" => "What was asked for is no longer stored.",
+        "payload_unreadable" => "What was asked for cannot be read any more.",
         "arguments_not_showable" => "It would need a yes, and is too large to be shown to whoever would say it.",
         "deadline_passed" => "Its deadline passed before it was over.",
         "derived_missing" => "An earlier step did not return the value that this one was to take from it.",

@@ -192,6 +192,7 @@ fn every_code_that_a_job_may_end_with_has_its_words() {
         "tool_failed",
         "attempts_exhausted",
         "payload_missing",
+        "payload_unreadable",
         "arguments_not_showable",
         "deadline_passed",
         "derived_missing",

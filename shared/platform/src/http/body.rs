@@ -5,7 +5,7 @@ use lambda_http::Request;
 use serde_json::Value;
 
 use crate::http::{ApiError, Code};
-use domain::json::canonical::{self, JsonFault};
+use domain::json::{self, JsonFault};
 
 /// The largest body that is parsed.
 const MAX_BYTES: usize = 32 * 1024;
@@ -19,12 +19,13 @@ pub fn read_json(request: &Request) -> Result<Value, ApiError> {
     if !is_json(request) {
         return Err(ApiError::new(Code::ContentType));
     }
-    canonical::parse(body).map_err(|fault| {
+    json::parse(body).map_err(|fault| {
         let code = match fault {
             JsonFault::Syntax { .. } => Code::BodyNotJson,
             JsonFault::TooDeep => Code::BodyTooDeep,
             JsonFault::DuplicateKey => Code::BodyDuplicateKey,
             JsonFault::Number => Code::BodyNumber,
+            JsonFault::PoisonKey | JsonFault::Shape => Code::BodyInvalid,
         };
         ApiError::new(code).detail(fault.to_string())
     })
@@ -80,6 +81,7 @@ mod tests {
             ("[".repeat(33), Some(Code::BodyTooDeep)),
             (r#"{"a":1,"a":1}"#.to_owned(), Some(Code::BodyDuplicateKey)),
             ("9007199254740992".to_owned(), Some(Code::BodyNumber)),
+            (r#"{"__proto__":1}"#.to_owned(), Some(Code::BodyInvalid)),
         ] {
             assert_eq!(code_of(&["application/json"], body.clone()), expected, "{body:.60}");
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 fn body(answer: &Response) -> Value {
     match answer.body() {
-        Body::Text(text) => serde_json::from_str(text).unwrap(),
+        Body::Text(text) => domain::json::kept(text).unwrap(),
         other => panic!("{other:?}"),
     }
 }

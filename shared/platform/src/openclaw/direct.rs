@@ -25,7 +25,7 @@ impl Gateway {
         }
         let sent = self.send(tokens, timeout, Harm::MayStart, request).await;
         let call = match sent.answer {
-            Ok(raw) => match tool_answer(raw.status, &raw.body) {
+            Ok(raw) => match tool_answer(raw.status, &raw.body, raw.omitted) {
                 CallAnswer::NotStarted(_) => CallAnswer::NotStarted(raw.retry_after),
                 answer => answer,
             },

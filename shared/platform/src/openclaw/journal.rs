@@ -9,6 +9,7 @@ use super::{CallAnswer, Gateway, GatewayTokens, JournalSeen, NoAnswer, Raw, Tool
 use domain::{
     ids::{Timestamp, TraceParent},
     job::JournalId,
+    json::Omission,
 };
 
 /// The protocol that this client speaks.
@@ -226,7 +227,7 @@ pub(super) fn journal_answer(raw: &Raw) -> CallAnswer {
     // Only what names the journal was said by it.
     let signed = raw.body.get("protocol").and_then(Value::as_u64) == Some(PROTOCOL);
     match (raw.status, raw.body.get("entry")) {
-        (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry),
+        (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry, raw.omitted),
         // `outcome` knows no such key.
         (200, Some(Value::Null)) => CallAnswer::NoSuchKey,
         (412, _) if signed => CallAnswer::OtherJournal,
@@ -245,23 +246,24 @@ pub(super) fn journal_answer(raw: &Raw) -> CallAnswer {
     }
 }
 
-fn entry_answer(entry: &Map<String, Value>) -> CallAnswer {
+fn entry_answer(entry: &Map<String, Value>, omitted: Option<Omission>) -> CallAnswer {
     let status = entry.get("status").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok()).unwrap_or(0);
-    let truncated = entry.get("truncated").and_then(Value::as_bool) == Some(true);
     let body = entry.get("result").unwrap_or(&Value::Null);
+    // The journal says why it kept no result, or has forgotten it since; one of an earlier version says `truncated` alone.
+    let gone = body.is_null() || entry.get("truncated").and_then(Value::as_bool) == Some(true);
+    let named = entry.get("omitted").and_then(Value::as_str).and_then(Omission::named);
+    let omitted = omitted.or(named).or_else(|| gone.then_some(Omission::TooLarge));
     match entry.get("state").and_then(Value::as_str).unwrap_or_default() {
         "started" => CallAnswer::StillRunning,
         "interrupted" => CallAnswer::Interrupted,
         "revoked" => CallAnswer::Revoked,
         "released" => CallAnswer::Released,
-        // The body was too large, or was forgotten since: the tool ran, and its status says how.
-        "finished" if status == 200 && (truncated || body.is_null()) => CallAnswer::Ended(ToolEnd::Succeeded(None)),
-        "finished" => match tool_answer(status, body) {
+        "finished" => match tool_answer(status, body, omitted) {
             ended @ CallAnswer::Ended(_) => ended,
             // Stored as finished, so it ran, whatever the status looks like.
             _ => CallAnswer::Ended(ToolEnd::Reported(None)),
         },
-        "refused" => match tool_answer(status, body) {
+        "refused" => match tool_answer(status, body, omitted) {
             refused @ CallAnswer::Refused(_) => refused,
             _ => CallAnswer::Refused(super::Refusal::Rejected),
         },
@@ -275,7 +277,7 @@ mod tests {
     use crate::openclaw::Refusal;
 
     fn answer(status: u16, body: Value) -> CallAnswer {
-        journal_answer(&Raw { status, retry_after: Some(Duration::from_secs(7)), body })
+        journal_answer(&Raw { status, retry_after: Some(Duration::from_secs(7)), body, omitted: None })
     }
 
     #[test]
@@ -284,8 +286,8 @@ mod tests {
             |state: &str, status: u16, result: Value| json!({"entry":{"state":state,"status":status,"result":result}});
         let fine = json!({"ok":true,"result":{"details":1}});
         for (status, body, meaning) in [
-            (200, entry("finished", 200, fine), CallAnswer::Ended(ToolEnd::Succeeded(Some(json!({"details":1}))))),
-            (200, entry("finished", 200, Value::Null), CallAnswer::Ended(ToolEnd::Succeeded(None))),
+            (200, entry("finished", 200, fine), CallAnswer::Ended(ToolEnd::Succeeded(Ok(json!({"details":1}))))),
+            (200, entry("finished", 200, Value::Null), CallAnswer::Ended(ToolEnd::Succeeded(Err(Omission::TooLarge)))),
             (200, entry("finished", 500, Value::Null), CallAnswer::Ended(ToolEnd::Threw)),
             (200, entry("finished", 403, Value::Null), CallAnswer::Ended(ToolEnd::Reported(None))),
             (200, entry("refused", 404, Value::Null), CallAnswer::Refused(Refusal::Unavailable)),
@@ -311,6 +313,22 @@ mod tests {
             (503, Value::Null, CallAnswer::Unavailable(Some(Duration::from_secs(7)))),
         ] {
             assert_eq!(answer(status, body.clone()), meaning, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_the_journal_omits_is_omitted_with_its_reason_and_a_failure_stays_one() {
+        let entry = |result: Value, omitted: Value, truncated: bool| json!({"entry":{"state":"finished","status":200,"result":result,"omitted":omitted,"truncated":truncated}});
+        let failed = json!({"ok":true,"result":{"isError":true}});
+        for (body, end) in [
+            (entry(Value::Null, json!("too_deep"), false), ToolEnd::Succeeded(Err(Omission::TooDeep))),
+            (entry(Value::Null, json!("unreadable"), false), ToolEnd::Succeeded(Err(Omission::Unreadable))),
+            (entry(Value::Null, json!("too_large"), true), ToolEnd::Succeeded(Err(Omission::TooLarge))),
+            (entry(Value::Null, json!("a reason of tomorrow"), false), ToolEnd::Succeeded(Err(Omission::TooLarge))),
+            (entry(failed.clone(), json!("too_deep"), false), ToolEnd::Reported(Some(Err(Omission::TooDeep)))),
+            (entry(failed, json!("too_large"), true), ToolEnd::Reported(Some(Err(Omission::TooLarge)))),
+        ] {
+            assert_eq!(answer(200, body.clone()), CallAnswer::Ended(end), "{body}");
         }
     }
 

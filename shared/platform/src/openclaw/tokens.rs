@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn only_the_gateways_own_401_proves_that_nothing_has_begun() {
-        let answer = |status, body| Ok(Raw { status, retry_after: None, body });
+        let answer = |status, body| Ok(Raw { status, retry_after: None, body, omitted: None });
         let own = || serde_json::json!({ "error": { "type": "unauthorized" } });
         for (harm, answer, expected) in [
             (Harm::MayStart, answer(401, own()), Shown::Refused),

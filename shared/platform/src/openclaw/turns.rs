@@ -13,6 +13,7 @@ use super::{
 use domain::{
     ids::{Timestamp, TraceParent},
     job::progress::{CallState, Doing},
+    json::Omission,
 };
 
 /// One round of a turn.
@@ -109,6 +110,9 @@ impl TurnFailure {
 pub struct Round {
     /// The reply.
     pub reply: Option<String>,
+    /// Why the reply is not there although the round has ended with one.
+    #[serde(skip)]
+    pub omitted: Option<Omission>,
     /// It was longer than the journal keeps.
     pub truncated: bool,
     /// The gateway died in it and took it up again.
@@ -123,6 +127,31 @@ pub struct Round {
     pub calls_total: u64,
     /// Whether the journal rings when there is more to see, and has reached us so far.
     pub rings: bool,
+}
+
+impl Round {
+    /// An entry of the journal, field by field: one that cannot be read hides no other, and not that the round has ended.
+    fn of(entry: &Value, omitted: Option<Omission>) -> Self {
+        let flag = |name| entry.get(name).and_then(Value::as_bool) == Some(true);
+        let text = |name| entry.get(name).and_then(Value::as_str).map(str::to_owned);
+        let no_text = entry.get("reply").is_some_and(|reply| !reply.is_string() && !reply.is_null());
+        Self {
+            reply: text("reply"),
+            omitted: omitted.or_else(|| no_text.then_some(Omission::Unreadable)),
+            truncated: flag("truncated"),
+            resumed: flag("resumed"),
+            progress: list(entry.get("progress")),
+            partial: text("partial"),
+            calls: list(entry.get("calls")),
+            calls_total: entry.get("calls_total").and_then(Value::as_u64).unwrap_or_default(),
+            rings: flag("rings"),
+        }
+    }
+}
+
+fn list<'a, T: Deserialize<'a>>(value: Option<&'a Value>) -> Vec<T> {
+    let items = value.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(|item| T::deserialize(item).ok()).collect()
 }
 
 /// One thing that happened in a round.
@@ -261,8 +290,11 @@ impl Gateway {
         let asked = self.ask_raw(route, tokens, body, trace, timeout).await;
         let (turn, seen) = match asked.answer {
             Ok(raw) => {
-                let entry =
-                    raw.body.get("entry").and_then(turn_entry).filter(|_| matches!(raw.status, 200 | 202 | 410));
+                let entry = raw
+                    .body
+                    .get("entry")
+                    .and_then(|entry| turn_entry(entry, raw.omitted))
+                    .filter(|_| matches!(raw.status, 200 | 202 | 410));
                 (entry.unwrap_or_else(|| TurnState::Other(journal_answer(&raw))), identity(&raw.body))
             }
             Err(none) => (TurnState::Other(none.into()), None),
@@ -276,21 +308,21 @@ impl Gateway {
 }
 
 /// An entry of a turn that has been started; whatever else an entry says is said in the language of calls.
-fn turn_entry(entry: &Value) -> Option<TurnState> {
+fn turn_entry(entry: &Value, omitted: Option<Omission>) -> Option<TurnState> {
     let text = |name| entry.get(name).and_then(Value::as_str);
     if text("kind") != Some("turn") {
         return None;
     }
-    let round = || Round::deserialize(entry).ok().map(Box::new);
+    let round = || Box::new(Round::of(entry, omitted));
     match text("state")? {
-        "started" => round().map(TurnState::Running),
-        "finished" => round().map(TurnState::Replied),
+        "started" => Some(TurnState::Running(round())),
+        "finished" => Some(TurnState::Replied(round())),
         // A failure of tomorrow is a failure all the same.
         "failed" => {
             let failure = entry.get("error").and_then(|error| TurnFailure::deserialize(error).ok());
-            Some(TurnState::Failed(failure.unwrap_or(TurnFailure::ModelFailed), round()?))
+            Some(TurnState::Failed(failure.unwrap_or(TurnFailure::ModelFailed), round()))
         }
-        "interrupted" => Some(TurnState::Failed(TurnFailure::TurnLost, round()?)),
+        "interrupted" => Some(TurnState::Failed(TurnFailure::TurnLost, round())),
         _ => None,
     }
 }

@@ -34,7 +34,7 @@ fn signed(by: &[(u8, &[u8])]) -> Vec<Value> {
         let ends = Ends { heads: vec![JobEnd { job: format!("job-{place}"), end }], refusals: Vec::new() };
         let (from, to) = (after(place), after(place + 1));
         let next = signer(*seed, announced).sign(last.as_ref(), &from, &to, to.minute, AuditHead::EMPTY, ends).unwrap();
-        all.push(serde_json::from_slice(&next.canonical()).unwrap());
+        all.push(crate::json::kept(next.canonical()).unwrap());
         last = Some(next);
     }
     all

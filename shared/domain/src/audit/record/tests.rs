@@ -1,8 +1,14 @@
 //! Chains that verify, and chains that were tampered with.
 
 use super::*;
-use crate::audit::{ChainFault, verify};
+use crate::audit::{ChainFault, ChainName, Owner, verify};
 use serde_json::{Value, json};
+
+const ID: &str = "019a8f3c-7e10-7abc-9def-0123456789ab";
+
+fn job() -> Owner {
+    Owner::Job(ID.parse().unwrap())
+}
 
 fn resolved() -> AuditEvent {
     AuditEvent::Resolved { happened: true, by: None, operator: None, note_digest: None }
@@ -13,7 +19,7 @@ fn chain(n: u64) -> (Vec<Value>, AuditHead) {
     let mut records = Vec::new();
     for i in 0..n {
         let context = AuditContext {
-            request_id: "019a8f3c-7e10-7abc-9def-0123456789ab".parse().unwrap(),
+            request_id: ID.parse().unwrap(),
             at: Timestamp::from_millis(1_795_341_600_000 + i as i64),
             actor: Actor::Worker,
             step: 0,
@@ -23,7 +29,7 @@ fn chain(n: u64) -> (Vec<Value>, AuditHead) {
         };
         let record = AuditRecord::after(head, context, resolved());
         head = record.head();
-        records.push(serde_json::from_slice(&record.canonical()).unwrap());
+        records.push(crate::json::kept(record.canonical()).unwrap());
     }
     (records, head)
 }
@@ -32,7 +38,7 @@ fn chain(n: u64) -> (Vec<Value>, AuditHead) {
 fn a_whole_chain_verifies() {
     for n in 0..4 {
         let (records, head) = chain(n);
-        assert_eq!(verify(&records, head), Ok(()));
+        assert_eq!(verify(&records, job(), head), Ok(()));
     }
 }
 
@@ -41,7 +47,7 @@ fn every_kind_of_tampering_is_named() {
     let tamper = |change: &dyn Fn(&mut Vec<Value>)| {
         let (mut records, head) = chain(4);
         change(&mut records);
-        verify(&records, head).unwrap_err()
+        verify(&records, job(), head).unwrap_err()
     };
     assert_eq!(tamper(&|r| r[1]["tool"] = json!("other")), ChainFault::Unlinked { place: 3 });
     assert_eq!(tamper(&|r| r[1]["extra"] = json!(1)), ChainFault::Unlinked { place: 3 });
@@ -58,7 +64,15 @@ fn a_record_of_another_job_has_no_place_in_a_chain_however_well_it_is_linked() {
     let mut foreign: AuditRecord = serde_json::from_value(records[1].clone()).unwrap();
     foreign.request_id = "019a8f3c-7e10-7abc-9def-0123456789ac".parse().unwrap();
     records[1] = serde_json::to_value(&foreign).unwrap();
-    assert_eq!(verify(&records, foreign.head()), Err(ChainFault::Misplaced { place: 2 }));
+    assert_eq!(verify(&records, job(), foreign.head()), Err(ChainFault::Misplaced { place: 2 }));
+}
+
+#[test]
+fn the_whole_chain_of_another_job_is_not_this_ones() {
+    let (records, head) = chain(3);
+    let other = Owner::Job("019a8f3c-7e10-7abc-9def-0123456789ac".parse().unwrap());
+    assert_eq!(verify(&records, other, head), Err(ChainFault::Misplaced { place: 1 }));
+    assert_eq!(verify(&records, Owner::Chain(ChainName::Operators), head), Err(ChainFault::Unreadable { place: 1 }));
 }
 
 #[test]

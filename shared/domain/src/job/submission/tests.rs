@@ -99,10 +99,10 @@ fn what_is_kept_reads_back_also_what_earlier_versions_kept() {
     let body = json!({"steps":[{"tool":"t","arguments":{}},{"message":"x","conversation":"c","deadline_s":5}]});
     let steps = Submission::parse(body).unwrap().steps().to_vec();
     let text = serde_json::to_string(&steps).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<Wanted>>(&text).unwrap(), steps);
+    assert_eq!(crate::json::kept::<Vec<Wanted>>(&text).unwrap(), steps);
     let end = Submission::end_of("c".parse().unwrap(), "main".into());
     let text = serde_json::to_string(end.steps()).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<Wanted>>(&text).unwrap(), end.steps());
-    let old: Vec<Wanted> = serde_json::from_str(r#"[{"tool":"t","arguments":{"a":1}}]"#).unwrap();
+    assert_eq!(crate::json::kept::<Vec<Wanted>>(&text).unwrap(), end.steps());
+    let old: Vec<Wanted> = crate::json::kept(r#"[{"tool":"t","arguments":{"a":1}}]"#).unwrap();
     assert!(matches!(&old[..], [Wanted { work: Work::Call(_), deadline_s: None }]));
 }

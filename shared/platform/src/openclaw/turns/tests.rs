@@ -39,6 +39,6 @@ fn each_entry_of_a_turn_means_one_thing() {
         (json!({"state":"started"}), None),
         (Value::Null, None),
     ] {
-        assert_eq!(turn_entry(&entry), meaning, "{entry}");
+        assert_eq!(turn_entry(&entry, None), meaning, "{entry}");
     }
 }
