@@ -1,10 +1,11 @@
 import { type PhoneClock, phoneClock, serverClock } from "./clock.ts";
-import { connect, type Request } from "./connection.ts";
+import { connect, type Reply, type Request } from "./connection.ts";
 import { engineOf } from "./engine.ts";
+import { pathOf } from "./handle.ts";
 import { intentsOf } from "./intents.ts";
-import { errorOf, sessionsOf } from "./session.ts";
+import { sessionsOf, successOf } from "./session.ts";
 import { subscribe } from "./subscribe.ts";
-import type { Client, ClientOptions, ClientStorage, IntentOptions, JobHandle, PageOptions, Submission, Wx } from "./types.ts";
+import type { Client, ClientError, ClientOptions, ClientStorage, IntentOptions, JobHandle, PageOptions, Submission, Wx } from "./types.ts";
 
 declare const wx: Wx | undefined;
 
@@ -27,42 +28,38 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
   phone.onNetworkStatusChange?.(network);
   engine.wake_();
 
-  const call = async (method: Request["method"], path_: string): Promise<Awaited<ReturnType<typeof connection.send_>>> => {
-    const reply = await sessions.call_({ method, path_ });
-    const error = errorOf(reply);
-    if (error) throw error;
-    return reply;
-  };
+  const call = async (method: Request["method"], path_: string): Promise<Reply> => successOf(await sessions.call_({ method, path_ }));
   const read = async <T>(path: string): Promise<T> => (await call("GET", path)).body_ as T;
-  const job = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
   const add = (body: Submission, { intent, validForMs }: IntentOptions = {}): JobHandle => engine.add_(body, intent, validForMs);
 
   return {
     login: async () => {
       const { userId, expiresAt } = await sessions.get_();
-      engine.wake_();
+      // After a logout as well.
+      engine.show_();
       return { userId, expiresAt };
     },
     logout: async () => {
       // What is open would log in again.
       engine.hide_();
-      await call("DELETE", "/v1/sessions");
+      await call("DELETE", "/v1/sessions").catch((error: ClientError) => {
+        engine.show_();
+        throw error;
+      });
       sessions.drop_();
     },
     tools: async () => (await read<{ tools: [] }>("/v1/tools")).tools,
     agents: async () => (await read<{ agents: [] }>("/v1/agents")).agents,
     submit: (tool, args, more) => add({ tool, arguments: args }, more),
-    say: (message, more = {}) => {
-      const { agent, conversation } = more;
-      return add({ message, ...(agent && { agent }), ...(conversation && { conversation }) }, more);
-    },
+    // The copy that is kept has no member that is undefined.
+    say: (message, more = {}) => add({ message, agent: more.agent || undefined, conversation: more.conversation || undefined } as Submission, more),
     run: (steps, more) => add({ steps }, more),
     open: engine.open_,
     follow: (requestId) => engine.follow_(requestId),
     jobs: (page) => read(`/v1/jobs${query(page)}`),
-    job: (requestId) => read(job(requestId)),
-    step: (requestId, place) => read(`${job(requestId)}/steps/${place}`),
-    audit: (requestId) => read(`${job(requestId)}/audit`),
+    job: (requestId) => read(pathOf(requestId)),
+    step: (requestId, place) => read(`${pathOf(requestId)}/steps/${place}`),
+    audit: (requestId) => read(`${pathOf(requestId)}/audit`),
     conversations: (page) => read(`/v1/conversations${query(page)}`),
     deleteConversation: async (name) => {
       const reply = await call("DELETE", `/v1/conversations/${encodeURIComponent(name)}`);

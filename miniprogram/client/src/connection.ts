@@ -57,7 +57,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
         url: baseUrl.replace(/\/+$/, "") + request.path_,
         method: request.method,
         header: { ...(request.body_ ? { "content-type": "application/json" } : {}), ...request.header_ },
-        ...(request.body_ ? { data: request.body_ } : {}),
+        data: request.body_,
         timeout,
         success: ({ statusCode, data, header }) => {
           phone_.clearTimeout(guard);
@@ -70,8 +70,9 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
         fail: ({ errMsg, errno }) => fail(errMsg, errno),
       });
       flights.set(request, () => {
-        task?.abort();
+        // First: the abort may call back at once.
         fail("aborted");
+        task?.abort();
       });
     });
 
@@ -101,7 +102,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
 function objectOf(data: unknown): Record<string, unknown> | undefined {
   try {
     const value: unknown = typeof data === "string" ? JSON.parse(data) : data;
-    return typeof value === "object" && value && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return Object(value) === value && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }

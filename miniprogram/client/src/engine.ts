@@ -1,12 +1,12 @@
 // Drains the outbox and follows open jobs: what runs by itself, in the foreground only.
 import type { ServerClock } from "./clock.ts";
 import type { Connection, Reply } from "./connection.ts";
-import { phoneError } from "./errors.ts";
+import { HOUR_MS, phoneError } from "./errors.ts";
 import { Handle, type Owner } from "./handle.ts";
 import { type Intent, type Intents, bodyOf, judge, keyOf } from "./intents.ts";
 import { requestId, timeOf } from "./request-id.ts";
 import { type Sessions, errorOf } from "./session.ts";
-import type { ClientError, Problem, RunStep, Submission } from "./types.ts";
+import type { ClientError, Problem, Submission } from "./types.ts";
 
 const WAIT_S = 20;
 const LONGEST_PAUSE_MS = 60_000;
@@ -58,8 +58,8 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
 
   /** Rests as long as the service says, less the time for which it held the answer. */
   const next = (handle: Handle, reply: Reply, heldMs: number): void => {
-    const ms = Number(reply.body_?.["next_poll_ms"] ?? reply.header_("next-poll-ms")) || 2000;
-    rest(handle, Math.max(50, ms - Math.max(0, Math.min(heldMs, ms))));
+    const ms = Math.min(Number(reply.body_?.["next_poll_ms"] ?? reply.header_("next-poll-ms")) || 2000, HOUR_MS);
+    rest(handle, Math.max(50, ms - Math.max(0, heldMs)));
   };
 
   const recorded = (handle: Handle, intent: Intent, reply: Reply): void => {
@@ -78,17 +78,17 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     const told = Date.parse((error as { problem?: Problem }).problem?.server_time ?? "");
     clock.observe_(told, true);
     const verdict = judge(intent, error.code, told, sent);
-    if (verdict === "not_run" || verdict === "unknown") return handle.end_(Object.assign(error, { effect: verdict }));
+    if (verdict === "not_run" || verdict === "unknown") return handle.end_(error, verdict);
     if (verdict === "renew") intent.id = requestId(clock.now_());
     intents.save_();
-    throw Object.assign(error, { retryAfterMs: verdict === "renew" ? 100 : verdict });
+    throw verdict === "renew" ? error : Object.assign(error, { retryAfterMs: verdict });
   };
 
   /** A request may have left before the user took it back. */
   const takeBack = async (handle: Handle, intent: Intent): Promise<void> => {
     const reply = await sessions.call_({ method: "POST", path_: `${handle.path_}/cancel` }, intent.user);
     const error = errorOf(reply);
-    if (error?.code === "not_found") return handle.end_(phoneError("cancelled", "not recorded", { effect: "unknown" }));
+    if (error?.code === "not_found") return handle.end_(phoneError("cancelled", "not recorded"), "unknown");
     delete intent.cancel;
     if (error?.code === "job_over") return void (await handle.ask_("GET"));
     if (error) throw error;
@@ -114,21 +114,22 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     else if (error.code.startsWith("request_id_")) misdated(handle, intent, error, sent);
     // A limit, the platform, or a session that could not be renewed: the same again later, under the same id.
     else if (error.retryable) throw error;
-    else handle.end_(Object.assign(error, { effect: "not_run" as const }));
+    else handle.end_(error, "not_run");
   };
 
   const poll = async (handle: Handle, wait: number): Promise<void> => {
     const began = phone.now();
+    const { job } = handle;
     const path_ = handle.path_ + (wait ? `?wait=${wait}` : "");
     const header_: Record<string, string> = handle.etag_ ? { "if-none-match": handle.etag_ } : {};
     const reply = await sessions.call_({ method: "GET", path_, header_, timeout_: (wait + 10) * 1000, yields_: true }, handle.intent_?.user);
     const error = errorOf(reply);
     // The service has lost it, or it is another user's.
-    if (error?.code === "not_found") return handle.end_(Object.assign(error, { effect: "unknown" as const }));
+    if (error?.code === "not_found") return handle.end_(error, "unknown");
     if (reply.status_ === 304) {
       handle.error = undefined;
       handle.failures_ = 0;
-    } else handle.take_(reply);
+    } else handle.take_(reply, job);
     if (!handle.over) next(handle, reply, phone.now() - began);
   };
 
@@ -144,7 +145,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       if (/interrupted$/.test(error.message) && shown === shows) engine.hide_();
       const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** handle.failures_++) * (0.75 + Math.random() / 2);
       // What an earlier time in the foreground began says nothing about the network of now.
-      if (shown === shows || error.retryAfterMs) rest(handle, error.retryAfterMs ?? pause);
+      if (shown === shows || error.retryAfterMs) rest(handle, error.retryAfterMs || pause);
       handle.changed_();
     });
     handle.busy_ = false;
@@ -157,11 +158,13 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     open_: () => handles.filter(mine),
     add_: (body, key, validMs) => {
       stopped = false;
-      const wanted = key ?? JSON.stringify(body);
+      // A copy: the page may go on with what it has given, and every request of an intent is the same.
+      const text = JSON.stringify(body);
+      const wanted = key ?? text;
       const twin = (handle: Handle): boolean => !!handle.intent_ && keyOf(handle.intent_) === wanted && mine(handle);
       const same = handles.find(twin) ?? recent.find((handle) => twin(handle) && (key || handle.young_));
       if (same) return same;
-      const intent = intents.add_({ key, body, validMs, user: sessions.user_() });
+      const intent = intents.add_({ key, body: JSON.parse(text) as Submission, validMs, user: sessions.user_() });
       const handle = new Handle(engine, intent.id, intent);
       handle.young_ = true;
       handle.guessed_ = clock.skew_ === undefined;
@@ -182,7 +185,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     },
     takeBack_: (handle) => {
       const intent = handle.intent_!;
-      if (!intent.sent && !handle.busy_) return handle.end_(phoneError("cancelled", "not sent", { effect: "not_run" }));
+      if (!intent.sent && !handle.busy_) return handle.end_(phoneError("cancelled", "not sent"), "not_run");
       intent.cancel = true;
       intents.save_();
       engine.wake_();
@@ -214,7 +217,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     },
     wake_: () => {
       if (closed || stopped) return;
-      const lanes = new Set<string>();
+      const lanes = new Set<string | undefined>();
       const mineNow = engine.open_();
       const due = mineNow.filter((handle) => handle.recorded_);
       for (const handle of mineNow) {
@@ -226,15 +229,15 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
           continue;
         }
         // Within a conversation the earlier one has to be recorded first.
-        const lane = laneOf(intent.body) ?? intent.id;
-        if (idle && !sending && !lanes.has(lane)) {
+        const own = lanesOf(intent.body);
+        if (idle && !sending && !own.some((lane) => lanes.has(lane))) {
           sending = true;
           void work(handle, () => send(handle, intent)).then(() => {
             sending = false;
             engine.wake_();
           });
         }
-        lanes.add(lane);
+        for (const lane of own) lanes.add(lane);
       }
     },
   };
@@ -243,8 +246,8 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   return engine;
 }
 
-/** Submissions of one lane leave in order: a conversation is one. */
-function laneOf(body: Submission): string | undefined {
-  const steps = "steps" in body ? body.steps : [body as RunStep];
-  return steps.map((step) => ("conversation" in step ? step.conversation : undefined)).find(Boolean);
+/** Submissions of one lane leave in order: each conversation is one. */
+function lanesOf(body: Submission): (string | undefined)[] {
+  const { steps = [body] } = body as { steps?: { conversation?: string }[] };
+  return (steps as { conversation?: string }[]).map(({ conversation }) => conversation).filter(Boolean);
 }

@@ -7,10 +7,13 @@ export function phoneError(code: PhoneCode, message: string, more?: Partial<Phon
   return Object.assign(new Error(`${code}: ${message}`), { origin: "phone" as const, code, retryable }, more);
 }
 
+/** The longest that the service's documentation asks to wait. A timer of more than 31 bits would end at once. */
+export const HOUR_MS = 3_600_000;
+
 /** What the service answered with a problem. A code that this version does not know is judged by its status. */
 export function serviceError(status: number, problem: Problem, retryAfterMs?: number): ServiceError {
   const { code, title } = problem;
   const retryable = status === 401 || status === 429 || status >= 500;
   const error = Object.assign(new Error(`${code}: ${title}`), { origin: "service", code, status, problem, retryable });
-  return (retryAfterMs ? Object.assign(error, { retryAfterMs }) : error) as unknown as ServiceError;
+  return (retryAfterMs! > 0 ? Object.assign(error, { retryAfterMs: Math.min(retryAfterMs!, HOUR_MS) }) : error) as unknown as ServiceError;
 }

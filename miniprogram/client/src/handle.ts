@@ -2,8 +2,10 @@
 import { phoneError, serviceError } from "./errors.ts";
 import type { Reply, Request } from "./connection.ts";
 import type { Intent } from "./intents.ts";
-import { errorOf } from "./session.ts";
-import type { Approval, ClientError, HandleStatus, Job, JobHandle, Submission } from "./types.ts";
+import { successOf } from "./session.ts";
+import type { Approval, ClientError, HandleStatus, Job, JobHandle, NotRecordedEffect, Submission } from "./types.ts";
+
+export const pathOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
 const OPEN = ["queued", "running", "retrying", "awaiting_approval"];
 /** A decision whose answer is lost is looked up, and sent again with a new code. */
@@ -26,14 +28,14 @@ export class Handle implements JobHandle {
   intent_: Intent | undefined;
   etag_: string | undefined;
   /** A request for it is out. */
-  busy_ = false;
+  busy_?: boolean;
   /** The timer until which it rests. */
   resting_: unknown;
   failures_ = 0;
   /** Made so shortly ago that an equal tap is the same. */
-  young_ = false;
+  young_?: boolean;
   /** Made in this run of the app while the service's time was not known. */
-  guessed_ = false;
+  guessed_?: boolean;
   owner_: Owner;
   id_: string;
   listeners_ = new Set<(handle: JobHandle) => void>();
@@ -112,21 +114,21 @@ export class Handle implements JobHandle {
   }
 
   get path_(): string {
-    return `/v1/jobs/${encodeURIComponent(this.requestId)}`;
+    return pathOf(this.requestId);
   }
 
   async ask_(method: "GET" | "POST", what = "", body_?: string): Promise<Job> {
-    return this.take_(await this.owner_.call_({ method, path_: this.path_ + what, body_ }, this.intent_?.user));
+    const { job } = this;
+    return this.take_(await this.owner_.call_({ method, path_: this.path_ + what, body_ }, this.intent_?.user), job);
   }
 
-  /** Takes an answer that has the job. */
-  take_(reply: Reply): Job {
-    const error = errorOf(reply);
-    if (error) throw error;
-    const job = reply.body_ as unknown as Job;
-    if (!OPEN.includes(job.status) && !job.steps) throw phoneError("offline", "no job in the answer");
-    // Answers may overtake each other: what is over stays over, and an older look changes nothing.
-    if (this.job && (this.over || job.updated_at < this.job.updated_at)) return this.job;
+  /** Takes an answer that has the job. `known`: the job as it was when the request left. */
+  take_(reply: Reply, known?: Job): Job {
+    const job = successOf(reply).body_ as unknown as Job | undefined;
+    if (!job?.steps || (this.intent_ && job.request_id !== this.intent_.id)) throw phoneError("offline", "no job");
+    // Answers may overtake each other: what is over stays over, and an older look changes nothing. Where none came in between this
+    // one is newer whatever its time says: the service's machines do not have one clock.
+    if (this.job && (this.over || (this.job !== known && job.updated_at < this.job.updated_at))) return this.job;
     this.job = job;
     this.error = undefined;
     this.failures_ = 0;
@@ -136,17 +138,24 @@ export class Handle implements JobHandle {
     return job;
   }
 
-  /** It is over: as its job says, or with an error because it never became one. */
-  end_(error?: ClientError): void {
+  /** It is over: as its job says, or with an error because it never became one, and what is known about its effect. */
+  end_(error?: ClientError, effect?: NotRecordedEffect): void {
     if (this.over) return;
     this.over = true;
-    this.error = error;
+    this.error = error && Object.assign(error, { effect: effect! });
     this.owner_.ended_(this);
     this.changed_();
     for (const settle of this.waiters_) settle();
   }
 
   changed_(): void {
-    for (const listener of [...this.listeners_, ...this.owner_.listeners_]) listener(this);
+    for (const listener of [...this.listeners_, ...this.owner_.listeners_]) {
+      try {
+        listener(this);
+      } catch (error) {
+        // A fault of the page stops nothing here, least of all the outbox.
+        console.error(error);
+      }
+    }
   }
 }

@@ -42,14 +42,31 @@ export interface Intents {
 }
 
 export function intentsOf(storage: ClientStorage, clock: ServerClock, key: string, most: number): Intents {
-  const write = (): void => storage.set(key, JSON.stringify({ seen: clock.seen_, all: intents.all_ }));
+  let loaded = false;
+  const load = (): void => {
+    const text = storage.get(key);
+    loaded = true;
+    try {
+      const { seen, all } = JSON.parse(text || "{}") as { seen?: number; all?: (Partial<Intent> | null)[] };
+      clock.seen_ = Math.max(clock.seen_, Number(seen) || 0);
+      const right = (all ?? []).filter((one) => typeof one?.id === "string" && Object(one.body) === one.body) as Intent[];
+      intents.all_ = [...right, ...intents.all_];
+    } catch {
+      // Nothing can be read from it, so nothing of it can be sent.
+    }
+  };
+  const write = (): void => {
+    // What the phone could not read at the start is not written over: its handles are there after the next start.
+    if (!loaded) load();
+    storage.set(key, JSON.stringify({ seen: clock.seen_, all: intents.all_ }));
+  };
   const intents: Intents = {
     all_: [],
     add_: (wanted) => {
       const intent: Intent = { id: requestId(clock.now_()), seen: clock.seen_, ...wanted };
       // Those of somebody who has not been back for days make room: nothing of theirs can begin any more.
-      const gone = ({ user, id }: Intent): boolean => !!user && user !== wanted.user && timeOf(id) < clock.now_() - 2 * DAY_MS;
-      if (wanted.user && intents.all_.length >= most) intents.all_ = intents.all_.filter((other) => !gone(other));
+      const stays = ({ user, id }: Intent): boolean => !user || user === wanted.user || timeOf(id) >= clock.now_() - 2 * DAY_MS;
+      if (wanted.user && intents.all_.length >= most) intents.all_ = intents.all_.filter(stays);
       const { length } = intents.all_;
       if (length >= most || JSON.stringify([...intents.all_, intent]).length > MOST_LETTERS) {
         throw phoneError("outbox_full", `${length} intents are open`);
@@ -77,11 +94,9 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
     },
   };
   try {
-    const { seen, all } = JSON.parse(storage.get(key) || "{}") as { seen?: number; all?: Intent[] };
-    clock.seen_ = seen ?? 0;
-    intents.all_ = (all ?? []).filter(({ id, body }) => id && body);
+    load();
   } catch {
-    // Nothing can be read from it, so nothing of it can be sent.
+    // Tried again before the first write.
   }
   return intents;
 }

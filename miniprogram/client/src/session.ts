@@ -19,8 +19,15 @@ export function errorOf({ status_, body_, header_ }: Reply): ClientError | undef
   if (status_ < 400 && (body_ || status_ === 204 || status_ === 304)) return undefined;
   const problem = body_ as unknown as Problem | undefined;
   // A proxy, a captive portal or the platform answered in the service's place, before or after the service did its work.
-  if (typeof problem?.code !== "string") return phoneError("offline", `HTTP ${status_} without a code`);
+  if (problem?.type !== `urn:openclaw-miniprogram:${problem?.code}`) return phoneError("offline", `HTTP ${status_} without a code`);
   return serviceError(status_, problem, Number(header_("retry-after")) * 1000);
+}
+
+/** The reply, if it is a success. */
+export function successOf(reply: Reply): Reply {
+  const error = errorOf(reply);
+  if (error) throw error;
+  return reply;
 }
 
 export interface Sessions {
@@ -70,10 +77,8 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
 
   const once = async (): Promise<Stored> => {
     const reply = await connection.send_({ method: "POST", path_: "/v1/sessions", body_: JSON.stringify({ code: await code() }) });
-    const error = errorOf(reply);
-    if (error) throw error;
-    const { token, user_id: userId, expires_at: expires } = reply.body_ as Record<string, string>;
-    if (!token || !userId) throw phoneError("offline", "no session in the answer");
+    const { token, user_id: userId, expires_at: expires } = successOf(reply).body_ as Record<string, string>;
+    if (!token || !userId) throw phoneError("offline", "no session");
     checked = true;
     stored = { token, userId, expiresAt: Date.parse(expires!) };
     try {
@@ -105,7 +110,11 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
     if (!old || old.expiresAt - MARGIN_MS < clock.now_()) return logIn();
     if (checked || !wx.checkSession) return old;
     checked = true;
-    const holds = await new Promise<boolean>((resolve) => wx.checkSession!({ success: () => resolve(true), fail: () => resolve(false) }));
+    const holds = await new Promise<boolean>((resolve) => {
+      // A phone that was suspended may never call back.
+      phone.setTimeout(() => resolve(true), LOGIN_TIMEOUT_MS);
+      wx.checkSession!({ success: () => resolve(true), fail: () => resolve(false) });
+    });
     // WeChat's own session is over, perhaps since another account is used. Where no login is possible the token serves on.
     return holds ? old : logIn().catch((error: ClientError) => (error.retryable ? old : Promise.reject(error)));
   };
@@ -128,10 +137,11 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
     async call_(request, user) {
       for (let again = true; ; again = false) {
         const { token, userId } = await sessions.get_();
-        if (user && userId !== user) throw phoneError("closed", "another user has logged in");
+        if (user && userId !== user) throw phoneError("closed", "another user");
         const header_ = { authorization: `Bearer ${token}`, ...request.header_ };
         const reply = await connection.send_({ ...request, header_ });
-        if (!again || reply.status_ !== 401 || reply.body_?.["code"] !== "no_session") return reply;
+        // Without a session, and without a login on its way, the user has logged out meanwhile.
+        if (!again || reply.status_ !== 401 || reply.body_?.["code"] !== "no_session" || !(stored || flight)) return reply;
         sessions.drop_(token);
       }
     },

@@ -148,7 +148,7 @@ export interface SubscribeResult {
 export interface Client {
   /** The session, from storage or by a login. One login at a time, however often it is called. */
   login(): Promise<Session>;
-  /** Ends every session of the user, on every device. Open intents stay, and go on after the next call or `onShow`. */
+  /** Ends every session of the user, on every device. Open intents stay, and go on after the next `login()`, submission or `onShow`. */
   logout(): Promise<void>;
   tools(): Promise<Tool[]>;
   agents(): Promise<Agent[]>;
@@ -220,7 +220,7 @@ export interface Wx {
     url: string;
     method: "GET" | "POST" | "DELETE";
     header: Record<string, string>;
-    data?: string;
+    data?: string | undefined;
     timeout: number;
     success(response: WxResponse): void;
     fail(failure: WxFailure): void;

@@ -169,7 +169,9 @@ class AppRun {
 
   get clock(): PhoneClock {
     const { time } = this.phone;
-    return { now: time.now, clearTimeout: time.clearTimeout, setTimeout: (run, ms) => time.setTimeout(() => this.#call(run), ms) };
+    // As JavaScript has it: a delay that is no number, or of more than 31 bits, is none.
+    const delay = (ms: number): number => (ms > 0 && ms < 2 ** 31 ? ms : 1);
+    return { now: time.now, clearTimeout: time.clearTimeout, setTimeout: (run, ms) => time.setTimeout(() => this.#call(run), delay(ms)) };
   }
 
   kill(): void {
