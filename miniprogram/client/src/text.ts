@@ -64,6 +64,6 @@ const JOBS: Record<string, [zh: string, en: string]> = {
 
 /** A sentence about a job: for one that ended without success, what it did to the world. */
 export function jobText({ status, effect }: Pick<Job, "status" | "effect">): Text {
-  const [zh, en] = JOBS[status] && status !== "failed" ? JOBS[status] : JOBS[effect ?? "failed"]!;
+  const [zh, en] = JOBS[status] && status !== "failed" ? JOBS[status] : (JOBS[effect ?? "failed"] ?? JOBS["unknown"]!);
   return { zh, en };
 }

@@ -32,6 +32,7 @@ test("every status of a job has a sentence, and one without success says what it
   for (const status of JobStatus.enum) for (const effect of [undefined, ...Effect.enum]) assert.ok(jobText({ status, effect }).zh, status);
   assert.notDeepEqual(jobText({ status: "failed", effect: "ran" }), jobText({ status: "failed", effect: "not_run" }));
   assert.match(jobText({ status: "refused", effect: "not_run" }).en, /Nothing was done/);
+  assert.ok(jobText({ status: "failed", effect: "of_a_newer_service" } as never).en);
 });
 
 test("an error says whether the same request may succeed later, and when", async () => {
