@@ -237,3 +237,66 @@ test("a job of several turns keeps the order of each of its conversations", asyn
   const order = [...s.service.jobs.values()].map(({ body }) => ("steps" in JSON.parse(body) ? "steps" : "three"));
   assert.deepEqual(order, ["steps", "three"]);
 });
+
+test("what the service asked to wait for goes on waiting when the user comes back", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  s.phone.fates = [{ status: 429, after: false, code: "rate_limited", retryAfter: 60 }];
+  const handle = s.client.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => handle.error !== undefined);
+  for (let second = 0; second < 50; second += 1) {
+    s.client.show();
+    await s.time.advance(1_000);
+  }
+  assert.equal(submissions(s).length, 1);
+  await s.time.until(() => handle.over, 30_000);
+});
+
+test("a user whose session is lost does not get the intents of the one before", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  s.phone.connect(false);
+  s.client.submit("ledger_append", { note: "alice's" });
+  s.phone.kill();
+  for (const key of s.phone.stored.keys()) if (key !== OUTBOX) s.phone.stored.delete(key);
+  s.phone.user = "bob";
+  s.phone.connect(true);
+  const client = s.restart();
+  await s.time.advance(60_000);
+  assert.equal(s.service.ledger.length, 0);
+  assert.deepEqual(client.open(), []);
+});
+
+test("only the service tells the time, not a page of somebody else", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  const header = { Date: "Wed, 21 Oct 2099 07:28:00 GMT" };
+  let shown = 0;
+  answers(s, () => ((shown += 1) > 1 ? undefined : { status: 200, header, body: "<html>" }));
+  assert.equal((await s.run(rejection(s.client.tools()))).code, "offline");
+  assert.ok(Math.abs(s.client.now() - s.service.now()) < 2_000);
+});
+
+test("a look that was overtaken by a newer one changes nothing", async () => {
+  const s = stand();
+  s.service.tookMs = 60_000;
+  const handle = s.client.submit("ledger_pay", { amount: 5, note: "tea" });
+  await s.time.until(() => handle.status === "awaiting_approval");
+  await s.time.advance(1_000);
+  const { server } = s.phone;
+  // A poll that the service answers before the decision, and that arrives after it.
+  s.phone.server = async (request) => {
+    const response = await server(request);
+    if (request.method === "GET" && !request.url.includes("wait=")) await new Promise<void>((resolve) => s.time.setTimeout(resolve, 5_000));
+    return response;
+  };
+  const statuses: string[] = [];
+  const read = s.client.follow(handle.requestId) as unknown as { ask_(method: "GET"): Promise<unknown> };
+  const late = read.ask_("GET");
+  await s.time.advance(10);
+  handle.onProgress(({ status }) => statuses.push(status));
+  void handle.approve();
+  await s.run(late);
+  await s.time.advance(10);
+  assert.equal(handle.status, "queued", statuses.join());
+});
