@@ -34,6 +34,7 @@ const SENTENCES: [codes: (ServiceCode | PhoneCode)[], zh: string, en: string][] 
   [["conversation_other_agent", "conversation_ending"], "这个对话不能继续，请新建一个。", "This conversation cannot go on. Please begin another."],
   [["conversations_full"], "对话太多，请先删除一个。", "You have too many conversations. Please delete one first."],
   [["not_found"], "找不到这条记录。", "This was not found."],
+  [["job_unreadable"], "这条记录无法显示，它会自行结束。", "This cannot be shown. It ends by itself."],
   [["job_over"], "任务已经结束。", "This has ended already."],
   [["storage_failed"], "手机存储空间不足，没有发送。", "The phone's storage is full. Nothing was sent."],
   [["cancelled"], "已取消。", "Cancelled."],
