@@ -23,15 +23,16 @@ impl Sample {
             whole: std::env::var("SOAK").is_ok_and(|value| value == "1"),
             seed: seed.unwrap_or_else(|| day.unsigned_abs()),
         };
-        match sample.whole {
-            true => println!("every case (SOAK=1)"),
-            false => println!("a sample of the cases: repeat with SAMPLE_SEED={}, take all with SOAK=1", sample.seed),
+        if sample.whole {
+            eprintln!("every case (SOAK=1)");
+        } else {
+            eprintln!("a sample of the cases: repeat with SAMPLE_SEED={}, take all with SOAK=1", sample.seed);
         }
         sample
     }
 
     /// Whether a case is taken, where one in `one_in` is.
     pub const fn takes(&self, case: u64, one_in: u64) -> bool {
-        self.whole || (self.seed.wrapping_add(case)) % one_in == 0
+        self.whole || self.seed.wrapping_add(case).is_multiple_of(one_in)
     }
 }

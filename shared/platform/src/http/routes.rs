@@ -247,6 +247,10 @@ static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
 /// Finds the route of a request. The path is compared as it was sent, without decoding.
 pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
     let Ok(matched) = BY_PATH.at(path) else { return Found::Nothing };
+    // `matchit` lets a parameter in the middle of a path be empty.
+    if matched.params.iter().any(|(_, segment)| segment.is_empty()) {
+        return Found::Nothing;
+    }
     match matched.value.iter().find(|route| route.method == method) {
         Some(route) => {
             let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
