@@ -13,6 +13,7 @@ import sys
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")  # the translator asks for one; nothing is called
 logging.disable(logging.WARNING)
 
+import deployer_policy  # noqa: E402
 from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
@@ -20,6 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 TEMPLATE = pathlib.Path("template.yaml")
 CONSOLE = pathlib.Path("console/template.yaml")
 PAGE = pathlib.Path("docs/operate/roles.md")
+POLICY = "docs/operate/deployer-policy-{}.json"
 OUT = pathlib.Path(".local/template-lint")
 STAGES = ["test", "staging", "prod"]
 REGIONS = ["eu-west-1", "cn-north-1"]
@@ -193,8 +195,8 @@ def page(templates):
     for name, role in rest.items():
         service = role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
         arns = ", ".join(f"`{rendered(one)}`" for one in role["ManagedPolicyArns"])
-        lines.append(f"- `{name}`, in the stages {' and '.join(sorted(CANARY))}: assumed by {', '.join(f'`{one}`' for one in listed(service))}"
-                     f" to shift traffic between versions; AWS's own policy {arns}.")
+        lines.append(f"- `{name}`: assumed by {', '.join(f'`{rendered(one)}`' for one in listed(service))} to shift traffic between versions,"
+                     f" in the stages {' and '.join(sorted(CANARY))}; AWS's own policy {arns}.")
     return "\n".join(lines) + "\n"
 
 
@@ -205,12 +207,17 @@ def main():
     lint(templates)
     lint_console()
     text = page(templates)
-    if "--roles" in sys.argv[1:]:
-        PAGE.write_text(text)
-    elif not PAGE.exists() or PAGE.read_text() != text:
-        stop(f"{PAGE} is not what the expanded template grants; write it anew with scripts/lint-template.sh --roles")
+    # The console's template is deployed as it is, without a transform.
+    policies = deployer_policy.documents([*templates.values(), yaml_parse(CONSOLE.read_text())])
+    written = {pathlib.Path(POLICY.format(number)): policy for number, policy in enumerate(policies, 1)}
+    for file, right in {PAGE: text, **written}.items():
+        if "--roles" in sys.argv[1:]:
+            file.write_text(right)
+        elif not file.exists() or file.read_text() != right:
+            stop(f"{file} is not what the expanded template asks for; write it anew with scripts/lint-template.sh --roles")
     print(text[text.index("## "):])
     print(f"lint-template: {', '.join(STAGES)} expand, cfn-lint finds nothing in {', '.join(REGIONS)}, {PAGE} is true")
 
 
-main()
+if __name__ == "__main__":
+    main()

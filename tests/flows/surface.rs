@@ -97,6 +97,11 @@ fn it_lives_and_becomes_ready() {
         let began = Instant::now();
         loop {
             let ready = nobody.get("/readyz").await;
+            // A deployment to AWS does not publish it.
+            if ready.verdict() == (404, "not_found") {
+                assert!(target.deployed, "one host tells it");
+                break;
+            }
             if ready.status == 200 {
                 assert_eq!((&ready.body["ready"], &ready.body["failing"]), (&json!(true), &json!([])));
                 assert_eq!(ready.body["gateway"]["fence"], "proven", "{}", ready.body);

@@ -15,7 +15,7 @@ fn sample(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(dir().join(name)).unwrap()).unwrap()
 }
 
-const READ_HERE: [&str; 10] = [
+const READ_HERE: [&str; 11] = [
     "approve.json",
     "cancel.json",
     "get-job.json",
@@ -24,6 +24,7 @@ const READ_HERE: [&str; 10] = [
     "login.json",
     "mode-alarm.sns.json",
     "operator-approvals.json",
+    "ready.json",
     "submit.json",
     "sweep.json",
 ];
@@ -61,7 +62,7 @@ async fn ask_with(app: &App, name: &str, mut event: Value, token: &str, id: &str
     }
     let request = serde_json::from_str::<HttpEvent>(&event.to_string()).unwrap().into_request().unwrap();
     let answer = match name {
-        "get-job.json" => app.functions.status.handle(request).await,
+        "get-job.json" | "ready.json" => app.functions.status.handle(request).await,
         "operator-approvals.json" => app.functions.operator.handle(request).await,
         _ => app.functions.edge_auth.handle(request).await,
     };
@@ -112,6 +113,8 @@ async fn the_samples_do_what_they_say() {
     assert_eq!(sample("sweep.json")["detail-type"], "Scheduled Event");
     app.sweep.handle(&sample("sweep.json"), deadline).await.unwrap();
     assert_eq!(app.table.heartbeat().await.unwrap().unwrap().overdue, 0);
+    let (status, ready) = ask(&app, "ready.json", "", "").await;
+    assert_eq!((status, &ready["ready"]), (200, &json!(true)), "{ready}");
     app.sweep.handle(&sample("mode-alarm.sns.json"), deadline).await.unwrap();
     let controls = app.table.controls(app.clock.now(), std::time::Duration::ZERO).await.unwrap();
     assert_eq!(controls.service.mode.name(), "explain_only");
@@ -173,4 +176,16 @@ async fn answer_to(app: &App, event: &Value) -> (u64, Value, String) {
     let body = if let Body::Text(text) = body { serde_json::from_str(&text).unwrap() } else { Value::Null };
     let kind = parts.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap()).to_owned();
     (parts.status.as_u16().into(), body, kind)
+}
+
+/// API Gateway hands every path without a route to status. Readiness has none there, and is told to who invokes the function.
+#[tokio::test]
+async fn readiness_is_not_told_to_who_comes_through_the_default_route() {
+    let app = App::start().await;
+    let mut event = sample("ready.json");
+    event["routeKey"] = json!("$default");
+    event["requestContext"]["routeKey"] = json!("$default");
+    let (status, problem) = ask_with(&app, "ready.json", event, "", "").await;
+    assert_eq!((status, &problem["code"]), (404, &json!("not_found")), "{problem}");
+    app.stop().await;
 }

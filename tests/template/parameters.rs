@@ -121,6 +121,7 @@ fn what_belongs_together_is_given_together() {
         ("SubnetsAndSecurityGroups", ["SubnetIds", "SecurityGroupIds"]),
         ("RealWechat", ["WechatBaseUrl", "Stage"]),
         ("RealOperators", ["OperatorIssuer", "Stage"]),
+        ("NoTracesInChina", ["Tracing", "Tracing"]),
     ] {
         let sentence = rules[rule]["Assertions"][0]["AssertDescription"].as_str().unwrap();
         let read = template.parameters_in(&rules[rule]);

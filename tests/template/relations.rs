@@ -32,6 +32,9 @@ const RELATIONS: &[Relation] = &[
     ("recursion", the_workers_chain_is_not_cut_after_16_hops),
     ("batch", a_batch_fills_the_worker_and_reports_failures),
     ("throttling", routes_that_cost_more_take_fewer),
+    ("lock out", one_client_does_not_use_up_what_a_route_takes),
+    ("vpc", only_functions_that_call_the_gateway_are_in_the_subnets),
+    ("regions", names_of_the_account_hold_the_region),
     ("kept", table_secrets_and_checkpoints_are_kept),
     ("encrypted", table_and_queues_are_encrypted),
     ("checkpoints", a_checkpoint_is_younger_than_what_is_asked_of_it),
@@ -190,7 +193,7 @@ fn routes_that_cost_more_take_fewer(t: &Template) -> Result<(), String> {
     let all = default(t.property("ApiStage", "DefaultRouteSettings/ThrottlingRateLimit"));
     let routes =
         t.of_type("AWS::ApiGatewayV2::Route").filter_map(|(_, route)| route["Properties"]["RouteKey"].as_str());
-    let costs_more = ["POST /v1/sessions", "POST /v1/jobs", "GET /readyz", "$default"];
+    let costs_more = ["POST /v1/sessions", "POST /v1/jobs", "$default"];
     let fewer =
         routes.filter(|key| costs_more.contains(key) || key.starts_with("ANY ") || key.contains("/v1/operator/"));
     for route in fewer {
@@ -199,6 +202,48 @@ fn routes_that_cost_more_take_fewer(t: &Template) -> Result<(), String> {
             let rate = default(&settings[limit]);
             hold(rate < all, || format!("{limit} of {route} is {rate}, not below the {all} of every other route"))?;
         }
+    }
+    Ok(())
+}
+
+/// A route's limit is one for all clients together, so it must be far over what the limits of one user and one address let
+/// through; those are the functions' own.
+fn one_client_does_not_use_up_what_a_route_takes(t: &Template) -> Result<(), String> {
+    let default = |name: &str| t.at(&format!("/Parameters/{name}/Default")).as_f64().unwrap_or(0.0);
+    for (rate, interval_ms, burst) in
+        [("LoginRate", "LoginIntervalMs", "LoginBurst"), ("SubmitRate", "SubmitIntervalMs", "SubmitBurst")]
+    {
+        let (taken, one) = (default(rate), default(burst).max(1000.0 / default(interval_ms)));
+        hold(taken >= 3.0 * one, || {
+            format!("{rate} is {taken}, less than three times the {one} that one client may send at once ({burst})")
+        })?;
+    }
+    let strangers = default("OperatorRate");
+    hold(strangers >= 100.0, || format!("OperatorRate is {strangers}: a stranger without a token keeps operators out"))
+}
+
+fn only_functions_that_call_the_gateway_are_in_the_subnets(t: &Template) -> Result<(), String> {
+    let everywhere = t.at("/Globals/Function/VpcConfig");
+    hold(everywhere.is_null(), || format!("VpcConfig of all functions is {everywhere}"))?;
+    for function in FUNCTIONS {
+        let calls = t.property(function, "Environment/Variables/OPENCLAW_BASE_URL").is_object();
+        let inside = t.property(function, "VpcConfig");
+        let role = t.at(&format!("/Resources/{function}Role")).to_string();
+        let may = role.contains("ec2:CreateNetworkInterface");
+        hold((inside["Fn::If"][0] == "InVpc") == calls && may == calls, || {
+            format!("VpcConfig of {function} is {inside}; it calls the gateway: {calls}; it may be in a subnet: {may}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Dashboards and CloudFront's names are one set for all regions of an account.
+fn names_of_the_account_hold_the_region(t: &Template) -> Result<(), String> {
+    let dashboards =
+        t.of_type("AWS::CloudWatch::Dashboard").map(|(name, one)| (name, &one["Properties"]["DashboardName"]));
+    for (resource, name) in dashboards {
+        let text = name["Fn::Sub"].as_str().unwrap_or_default();
+        hold(text.contains("${AWS::Region}"), || format!("DashboardName of {resource} is {name}, without the region"))?;
     }
     Ok(())
 }
@@ -253,9 +298,10 @@ fn an_alarm_that_lowers_the_mode_reaches_sweep(t: &Template) -> Result<(), Strin
 
 fn table_secrets_and_checkpoints_are_kept(t: &Template) -> Result<(), String> {
     for name in ["Table", "EdgeAuthSecret", "StatusSecret", "WorkerSecret", "SweepSecret", "CheckpointBucket"] {
-        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+        // Of a first deployment that fails nothing stays that the next one would find in its way.
+        for (policy, wanted) in [("DeletionPolicy", "RetainExceptOnCreate"), ("UpdateReplacePolicy", "Retain")] {
             let kept = t.at(&format!("/Resources/{name}/{policy}"));
-            hold(kept == "Retain", || format!("{policy} of {name} is {kept}, not Retain"))?;
+            hold(kept == wanted, || format!("{policy} of {name} is {kept}, not {wanted}"))?;
         }
     }
     let protected = t.at("/Mappings/Stages/prod/DeletionProtection");

@@ -11,7 +11,7 @@ use domain::{
     limits::admission::UserState,
     policy::{Policy, PolicyFault},
 };
-use lambda_http::Request;
+use lambda_http::{Request, RequestExt, request::RequestContext};
 use platform::{
     config::StatusConfig,
     http::{
@@ -105,6 +105,7 @@ impl Status {
         log.route = name;
         match call {
             StatusCall::Live => Ok(health::live()),
+            StatusCall::Ready if has_no_route(request) => Err(ApiError::new(Code::NotFound)),
             StatusCall::Ready => Ok(health::ready(self).await),
             StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, log).await?).await,
             StatusCall::Job => {
@@ -183,6 +184,15 @@ fn request_id(open: &PathParameters<'_>, log: &mut RequestLog<'_>) -> Result<Req
     let id = open.text("request_id").parse().map_err(|_| ApiError::new(Code::NotFound))?;
     log.request_id = Some(id);
     Ok(id)
+}
+
+/// Whether API Gateway has no route of its own for the path, and sent it here under `$default`. A deployment publishes no
+/// route for readiness, which tells what fails and reads the table for every caller: it is asked by invoking the function.
+fn has_no_route(request: &Request) -> bool {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref() == Some("$default"),
+        _ => false,
+    }
 }
 
 /// A table that does not answer passes; an item of the wrong shape does not.
