@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import datetime, timezone
 
+import account
 import hosting
 import ready
 from stack import CLOUD_ERRORS, FUNCTIONS, ROOT, Failure, Stack, parameters
@@ -62,17 +63,22 @@ def deploy(stack, given, built):
     given = {"Release": release(), **given}
     if "Arch" not in given:
         # CloudFormation keeps what a stack was given, and `sam build` would build for the template's default.
-        given |= {name: value for name, value in stack.deployed_parameters().items() if name == "Arch"}
+        kept = stack.deployed_parameters().get("Arch")
+        # It is not known of every region of China that Lambda has arm64 there.
+        given |= {"Arch": kept or "x86_64"} if kept or stack.in_china() else {}
     # An empty value takes a parameter back; SAM CLI wants it quoted.
     options = ["--config-env", stack.stage, "--parameter-overrides", *(f"{name}={value or QUOTED_NOTHING}" for name, value in given.items())]
     if not built:
         run("checking the template", ["scripts/lint-template.sh"])
         run("building the functions", ["sam", "build", *options])
+    account.warn_of_concurrency(stack)
     before = live_versions(stack)
     run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
     for role, version in before.items():
         if stack.live(role) != version:
             stack.note_before(role, version)
+    if stack.stage == "prod":
+        account.protect(stack)
     hosting.publish(stack)
 
 

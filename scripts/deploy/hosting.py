@@ -14,7 +14,7 @@ ASKED_AGAIN = "no-cache"
 def refuse_china(stack, given):
     """Before anything is deployed: there, CloudFront lacks what the page needs."""
     wanted = {**stack.deployed_parameters(), **given}.get("Console") == "on"
-    if wanted and (stack.session.region_name or "").startswith("cn-"):
+    if wanted and stack.in_china():
         raise Failure("Console=on is not for regions of aws-cn, where CloudFront has neither origin access control nor functions; see docs/operate/deploy.md")
 
 

@@ -64,6 +64,10 @@ class Stack:
         self.session = boto3.Session(region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or region)
         self._clients = {}
 
+    def in_china(self):
+        """Whether the region is one of aws-cn."""
+        return (self.session.region_name or "").startswith("cn-")
+
     def client(self, service):
         if service not in self._clients:
             self._clients[service] = self.session.client(service)

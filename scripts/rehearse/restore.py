@@ -4,6 +4,7 @@ import json
 import re
 import time
 
+import ready
 from first_day import DEPLOY_LOG, VIEWER, operator, until
 from stack import Failure
 from world import LOCAL
@@ -69,8 +70,10 @@ def destroy(rehearsal):
     console, database = rehearsal.console, rehearsal.stack.client("dynamodb")
     database.delete_table(TableName=rehearsal.original)
     database.get_waiter("table_not_exists").wait(TableName=rehearsal.original, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    status, _, body = rehearsal.get("/readyz")
-    console.claims("without its table the service says that it is not ready", status == 503 and body["failing"] == ["table"], (status, body))
+    failing, _ = ready.look(rehearsal.stack)
+    console.claims("without its table the service says that it is not ready", failing == ["table"], failing)
+    status, _, _ = rehearsal.get("/readyz")
+    console.claims("and says so to nobody who comes through the API: 404", status == 404, status)
     code, said = rehearsal.deploy("--built", ExistingTable=rehearsal.restored)
     console.claims("with ExistingTable it is ready on the restored table", code == 0, said)
     console.claims("the stack names the restored table", rehearsal.stack.outputs()["TableName"] == rehearsal.restored, rehearsal.stack.outputs())

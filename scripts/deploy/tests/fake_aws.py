@@ -1,6 +1,8 @@
 """An AWS account in memory, as far as scripts/deploy asks it. What it is asked is held against botocore's own service models,
 so that a call that AWS does not know, or a parameter that it does not take, fails here as it would there."""
 
+import io
+import json
 import sys
 from pathlib import Path
 
@@ -51,6 +53,9 @@ class Account:
     def __init__(self, canary=True):
         self.status = "UPDATE_COMPLETE"
         self.parameters = {}
+        self.concurrency = 1000
+        self.secrets = {output: {"v": ["AWSCURRENT"]} for output in stack.SECRETS.values()}
+        self.readiness = {"ready": True, "failing": []}
         self.aliases = {role: {"live": (1, {})} for role in stack.FUNCTIONS}
         self.versions = {role: [1] for role in stack.FUNCTIONS}
         self.canary = canary
@@ -83,6 +88,7 @@ class Account:
 
     def described(self, StackName):
         outputs = [{"OutputKey": output, "OutputValue": role} for role, output in stack.FUNCTIONS.items()]
+        outputs += [{"OutputKey": output, "OutputValue": output} for output in stack.SECRETS.values()]
         given = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.parameters.items()]
         return {"Stacks": [{"StackStatus": self.status, "Outputs": outputs, "Parameters": given}]}
 
@@ -122,18 +128,34 @@ class Account:
         one["status"] = "Stopped"
         return {"status": "Pending"}
 
-    def stack(self, stage="prod"):
+    def settings(self):
+        return {"AccountLimit": {"ConcurrentExecutions": self.concurrency}}
+
+    def invoke(self, FunctionName, Qualifier, Payload):
+        assert Qualifier == "live" and json.loads(Payload)["rawPath"] == "/readyz"
+        if self.readiness is None:
+            raise ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "full"}}, "Invoke")
+        answer = {"statusCode": 200, "body": json.dumps(self.readiness)}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+    def stack(self, stage="prod", region=None):
         answers = {
-            "cloudformation": {"describe_stacks": self.described, "list_stack_resources": self.resources},
+            "cloudformation": {
+                "describe_stacks": self.described, "list_stack_resources": self.resources,
+                "update_termination_protection": lambda **_: {},
+            },
             "lambda": {
                 "get_alias": self.get_alias, "update_alias": self.set_alias, "create_alias": self.set_alias,
-                "list_versions_by_function": self.list_versions,
+                "list_versions_by_function": self.list_versions, "get_account_settings": self.settings, "invoke": self.invoke,
+                "get_function_configuration": lambda **_: {},
             },
+            "secretsmanager": {"describe_secret": lambda SecretId: {"VersionIdsToStages": self.secrets[SecretId]}},
             "codedeploy": {
                 "list_deployments": self.list_deployments, "batch_get_deployments": self.deployments_of,
                 "stop_deployment": self.stop_deployment,
             },
         }  # fmt: skip
         found = stack.Stack(stage)
+        found.session = boto3.Session(region_name=region or "eu-west-1")
         found._clients = {service: FakeClient(service, of, self.calls) for service, of in answers.items()}
         return found

@@ -1,5 +1,7 @@
 """What scripts/deploy.sh gives to the deployment, and what it notes for a rollback."""
 
+import contextlib
+import io
 import re
 import unittest
 from unittest import mock
@@ -17,7 +19,7 @@ def parameter(name):
 
 
 class Deploy(unittest.TestCase):
-    def deployed(self, account, given, move=lambda: None):
+    def deployed(self, account, given, move=lambda: None, stage="test", region=None):
         """The commands that a deployment runs; `move` is what it does to the account."""
         commands = []
 
@@ -27,7 +29,9 @@ class Deploy(unittest.TestCase):
                 move()
 
         with mock.patch.object(deploy, "run", run), mock.patch.object(deploy.hosting, "publish"):
-            deploy.deploy(account.stack("test"), given, built=False)
+            self.said = io.StringIO()
+            with contextlib.redirect_stdout(self.said):
+                deploy.deploy(account.stack(stage, region), given, built=False)
         return commands
 
     def test_each_deployment_has_a_release_that_the_template_takes(self):
@@ -62,6 +66,34 @@ class Deploy(unittest.TestCase):
         with self.assertRaises(deploy.Failure):
             self.deployed(account, {}, move)
         self.assertNotIn("before", account.aliases["worker"])
+
+    def test_in_china_the_functions_are_built_for_x86_unless_it_is_said(self):
+        for given, kept, region, wanted in [
+            ({}, {}, "cn-north-1", "Arch=x86_64"),
+            ({"Arch": "arm64"}, {}, "cn-north-1", "Arch=arm64"),
+            ({}, {"Arch": "arm64"}, "cn-northwest-1", "Arch=arm64"),
+            ({}, {"Arch": "x86_64"}, "eu-west-1", "Arch=x86_64"),
+            ({}, {}, "eu-west-1", None),
+        ]:
+            account = Account()
+            account.parameters = kept
+            for command in self.deployed(account, dict(given), region=region):
+                if command[0] == "sam":
+                    self.assertEqual(next((part for part in command if part.startswith("Arch=")), None), wanted)
+
+    def test_prod_alone_cannot_be_deleted_by_mistake(self):
+        for stage in ("test", "staging", "prod"):
+            account = Account()
+            self.deployed(account, {}, stage=stage)
+            asked = account.asked("update_termination_protection")
+            self.assertEqual([one["EnableTerminationProtection"] for one in asked], [True] if stage == "prod" else [], stage)
+
+    def test_an_account_with_little_concurrency_is_told_what_to_do(self):
+        for limit, told in ((10, True), (99, True), (100, False), (1000, False)):
+            account = Account()
+            account.concurrency = limit
+            self.deployed(account, {})
+            self.assertEqual("request-service-quota-increase" in self.said.getvalue(), told, limit)
 
 
 if __name__ == "__main__":
