@@ -7,6 +7,7 @@ mod architecture;
 mod document;
 mod environment;
 mod parameters;
+mod recursion;
 mod relations;
 mod rights;
 mod routes;
