@@ -95,7 +95,7 @@ def reachable(stack):
 def explain(stack, code):
     given = stack.deployed_parameters()
     return {
-        "no_answer": f"{stack.function('status')} fails when it is invoked; read its log group",
+        "no_answer": f"{stack.function('status')} fails when it is invoked, for example because its secret is incomplete; read its log group",
         "throttled": f"{stack.function('status')} is throttled: the account's concurrency is used up (docs/operate/deploy.md)",
         "gateway_unreachable": f"the gateway does not answer at OpenclawBaseUrl ({given.get('OpenclawBaseUrl')})",
         "heartbeat_missing": f"the sweeper has never run; read the log group of {stack.function('sweep')}",

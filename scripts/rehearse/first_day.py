@@ -55,7 +55,8 @@ def wrong_parameters(rehearsal):
 def without_secrets(rehearsal):
     emulator.adapt(rehearsal)
     code, said = rehearsal.deploy("--built", OpenclawBaseUrl=NOBODY)
-    rehearsal.refused(code, said, "secret of edge-auth")
+    rehearsal.console.shows("the emulator gives an empty secret a value, an empty text; on AWS it has none, and the check names the secret before it asks for readiness")
+    rehearsal.refused(code, said, "-status", "secret")
 
 
 def with_secrets(rehearsal):
