@@ -25,7 +25,7 @@ fn the_page_tells_the_bounds_that_the_code_has() {
         format!("0 to {retry} s, with jitter"),
         format!("0 to {check} s, with jitter"),
         format!("{} s to one hour apart", sweep.base.as_secs()),
-        format!("{} workers at once, {} at most", parameter("Default"), parameter("MaxValue")),
+        format!("{} concurrent workers by default, {} at most", parameter("Default"), parameter("MaxValue")),
     ] {
         assert!(page.contains(&said), "{said}");
     }
