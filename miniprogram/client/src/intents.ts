@@ -117,8 +117,7 @@ export function judge(intent: Intent, code: string, told: number, sent?: boolean
     // A new id is safe once no copy of the old request can be taken any more.
     return -age > AHEAD_MS + COPY_MS ? "renew" : Math.max(1000, -age - AHEAD_MS);
   }
-  // The phone's clock was behind: the intent is younger than its id says, and the service would still know it.
-  if (told - intent.seen < DAY_MS) return "renew";
+  // No new id: ids are never older than the time that was seen, so the intent is as old as its id says.
   // Records are kept for two days at least: after that an unknown id proves nothing.
   return sent && age > 2 * DAY_MS ? "unknown" : "not_run";
 }

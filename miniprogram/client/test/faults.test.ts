@@ -300,3 +300,21 @@ test("a look that was overtaken by a newer one changes nothing", async () => {
   await s.time.advance(10);
   assert.equal(handle.status, "queued", statuses.join());
 });
+
+test("an intent that was sent and is forgotten by the service is not sent anew, whatever time was once seen", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  s.phone.fates = ["answer lost"];
+  s.client.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => s.effects("tea") === 1);
+  s.phone.kill();
+  const outbox = JSON.parse(s.phone.stored.get(OUTBOX)!);
+  outbox.seen = outbox.all[0].seen = Date.UTC(2099, 0);
+  s.phone.stored.set(OUTBOX, JSON.stringify(outbox));
+  await s.time.advance(40 * 24 * HOUR_MS);
+  s.service.jobs.clear();
+  const client = s.restart();
+  const [handle] = client.open();
+  await s.time.until(() => handle!.over);
+  assert.deepEqual([handle!.error?.code, handle!.error?.effect, s.effects("tea")], ["request_id_expired", "unknown", 1]);
+});
