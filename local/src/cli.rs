@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod audit;
 mod client;
+mod clock;
 mod dead_letters;
 mod demo;
 mod engines;
@@ -75,6 +76,11 @@ enum Command {
     Mode {
         #[command(subcommand)]
         command: mode::ModeCommand,
+    },
+    /// Look at the clock by which this host deletes expired items, and confirm it after a jump
+    Clock {
+        #[command(subcommand)]
+        command: clock::ClockCommand,
     },
     /// Run the WeChat stub alone, for a rehearsal; loopback only
     WechatStub(wechat_stub::StubArgs),
@@ -190,6 +196,7 @@ pub async fn main() -> ExitCode {
         Command::Operator { command } => operator::run(command),
         Command::DeadLetters { command } => dead_letters::run(command).await,
         Command::Mode { command } => mode::run(command).await,
+        Command::Clock { command } => clock::run(command).await,
         Command::WechatStub(args) => wechat_stub::run(args).await,
         Command::Id => id::print(),
     };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use integration_tests::{App, Fault, Setup};
+use integration_tests::{App, Client, Fault, Setup};
 use serde_json::json;
 
 /// SplitMix64: the same seed, the same run of decisions.
@@ -25,6 +25,27 @@ impl Dice {
     }
 }
 
+/// From now on, what the dice say happens to requests.
+fn disturb(app: &App, dice: &Dice) {
+    let faulty = dice.clone();
+    app.faults.plan(move |_, _| match faulty.roll(12) {
+        0 => Some(Fault::LostBefore),
+        1 => Some(Fault::LostAfter),
+        2 => Some(Fault::Twice),
+        3 if faulty.roll(3) == 0 => Some(Fault::KilledBefore),
+        4 if faulty.roll(3) == 0 => Some(Fault::KilledAfter),
+        _ => None,
+    });
+}
+
+/// The host's clock jumps, expired items are deleted by it, and its user logs in again: the session is over, or not begun.
+async fn jump(app: &mut App, days: i64) -> Client {
+    app.faults.none();
+    app.jump(days).await;
+    app.expired_items().delete().await.unwrap();
+    app.login("alice").await
+}
+
 const TOOLS: [&str; 4] = ["ledger_append", "ledger_append_once", "ledger_read", "ledger_fail"];
 
 /// Half an emoji, deep nesting, keys that parsers take for something else, a key twice, and bytes that are no UTF-8.
@@ -37,25 +58,18 @@ const CONTENTS: [fn() -> Vec<u8>; 6] = [
     || b"{\"details\":\"\xff\xc3\"}".to_vec(),
 ];
 
-async fn one_run(app: &mut App, seed: u64) -> String {
+async fn one_run(app: &mut App, seed: u64, jumps: &mut Vec<i64>) -> String {
     let dice = Dice::new(seed);
     let tool = TOOLS[usize::try_from(dice.roll(4)).unwrap()];
-    let alice = app.login("alice").await;
+    let mut alice = app.login("alice").await;
+    let mut jumped_days = 0;
     let id = app.new_id();
     let arguments = match tool {
         "ledger_read" => json!({}),
         "ledger_fail" => json!({"kind":"throw"}),
         _ => json!({"note":"n"}),
     };
-    let faulty = dice.clone();
-    app.faults.plan(move |_, _| match faulty.roll(12) {
-        0 => Some(Fault::LostBefore),
-        1 => Some(Fault::LostAfter),
-        2 => Some(Fault::Twice),
-        3 if faulty.roll(3) == 0 => Some(Fault::KilledBefore),
-        4 if faulty.roll(3) == 0 => Some(Fault::KilledAfter),
-        _ => None,
-    });
+    disturb(app, &dice);
     let mut accepted = false;
     let mut killed = false;
     for round in 0..12 {
@@ -95,8 +109,16 @@ async fn one_run(app: &mut App, seed: u64) -> String {
         if dice.roll(10) == 0 {
             app.delays.lose_all();
         }
+        if dice.roll(12) == 0 {
+            let days = if jumped_days == 0 { [40, -40][usize::try_from(dice.roll(2)).unwrap()] } else { -jumped_days };
+            jumped_days += days;
+            jumps.push(days);
+            alice = jump(app, days).await;
+            disturb(app, &dice);
+        }
     }
-    app.faults.none();
+    // The clock is set right, if it is not.
+    alice = jump(app, -jumped_days).await;
     if !accepted {
         assert!([200, 202].contains(&alice.submit(&id, tool, arguments).await.status.as_u16()), "seed {seed}");
     }
@@ -128,13 +150,20 @@ async fn whatever_happens_there_is_one_effect_at_most_and_an_honest_answer() {
     let unlimited = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000);
     };
+    let mut jumps = Vec::new();
     let mut ends = std::collections::BTreeMap::<String, usize>::new();
     for block in 0..6_u64 {
         let mut app = App::with(Setup { edge: unlimited, ..Setup::default() }).await;
+        // As a host does when it starts.
+        app.expired_items().read_clock().await.unwrap();
         for seed in block * 20..(block + 1) * 20 {
-            *ends.entry(one_run(&mut app, seed).await).or_default() += 1;
+            *ends.entry(one_run(&mut app, seed, &mut jumps).await).or_default() += 1;
         }
         app.stop().await;
     }
-    println!("CHAOS 120 runs: {ends:?}");
+    let ahead = jumps.iter().filter(|days| **days > 0).count();
+    println!(
+        "CHAOS 120 runs: {ends:?}; the clock jumped 40 days ahead {ahead} times, back {} times",
+        jumps.len() - ahead
+    );
 }

@@ -14,6 +14,7 @@ mod bad_input;
 mod cancel;
 mod chaos;
 mod checkpoints;
+mod clock_jumps;
 mod conversations;
 mod cost;
 mod crashes;

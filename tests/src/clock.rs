@@ -23,6 +23,11 @@ impl ManualClock {
         self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).expect("a test advances by less"), Ordering::SeqCst);
     }
 
+    /// Moves it back, as a clock that is set right again.
+    pub fn go_back(&self, by: Duration) {
+        self.ahead_ms.fetch_sub(i64::try_from(by.as_millis()).expect("a test goes back by less"), Ordering::SeqCst);
+    }
+
     /// Moves it forward to the beginning of a minute, for what is counted by minutes.
     pub fn advance_to_a_minute(&self) {
         let into = self.now().millis().rem_euclid(60_000).unsigned_abs();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     ids::{RequestId, Timestamp, UserId},
-    job::{Job, JobEvent, JobState},
+    job::{Job, JobEvent, JobState, PLANNED_AHEAD_AT_MOST},
     limits::Backoff,
 };
 use futures_util::{StreamExt, stream};
@@ -12,7 +12,7 @@ use platform::{
     metrics::{self, Metric},
     queue::WakeUpMessage,
 };
-use store::{Commit, Heartbeat, Stored, keys};
+use store::{Commit, Heartbeat, Stored, TableError, keys};
 
 use crate::{
     Fault, Sweep, SweepReport,
@@ -117,7 +117,7 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
         if tally.report.woken >= most || share.is_used_up() {
             break;
         }
-        let overdue = match sweep.table.overdue(shard, sweep.runtime.now(), most).await {
+        let overdue = match of_shard(sweep, shard, most).await {
             Ok(overdue) => overdue,
             Err(error) => {
                 tally.fail(error);
@@ -135,6 +135,14 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
             send(sweep, messages, tally).await;
         }
     }
+}
+
+/// Jobs whose time has come, and those that a clock which ran ahead has planned for a time that no job plans.
+async fn of_shard(sweep: &Sweep, shard: u8, most: usize) -> Result<Vec<(UserId, RequestId)>, TableError> {
+    let now = sweep.runtime.now();
+    let mut found = sweep.table.overdue(shard, now, most).await?;
+    found.extend(sweep.table.planned_after(shard, now.plus(PLANNED_AHEAD_AT_MOST), most).await?);
+    Ok(found)
 }
 
 /// Moves those of a wave that are due forward, many at the same time. Returns the wake-up messages to send for them.
@@ -196,7 +204,7 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
 
 /// Judges a job as the table has it, not the index.
 fn due(job: &Job, now: Timestamp) -> Due {
-    if job.sweep_at.is_none_or(|at| at > now) {
+    if !job.sweep_at.is_some_and(|at| at.has_come(now, PLANNED_AHEAD_AT_MOST)) {
         return Due::Nothing;
     }
     let sweeps = job.sweeps.unwrap_or(0);

@@ -6,7 +6,9 @@ use super::{EngineArgs, Failure, output::say, secrets::value, signals::Stop};
 use crate::{
     data::{DataDir, checkout},
     emulation::{
+        engine_ports::EnginePorts,
         engines::{EngineOptions, Engines},
+        expiry::{ExpiredItems, Expiry},
         wechat_stub::{DEV_APP_ID, WechatStub},
     },
     host::{configs::Deployment, initial_mode},
@@ -28,26 +30,31 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
     let is_new = data.is_new();
     let app_secret =
         secrets::install(&data.secrets_file(), &runtime, &Given { wechat_app_secret: None, gateway_token })?;
-    let options =
-        EngineOptions { table_file: Some(data.table_file()), table_port: args.table_port, queue_port: args.queue_port };
+    let ports = EnginePorts::bind(args.table_port, args.queue_port).await?;
+    let options = EngineOptions { table_file: Some(data.table_file()), queue_port: ports.queue_port() };
     let engines = Engines::start(options).await?;
+    let served = ports.serve(&engines, &runtime);
     let stub = WechatStub::start(DEV_APP_ID, &app_secret, args.wechat_port, runtime.clone()).await?;
-    let deployment = Deployment {
+    let inside = Deployment {
         backend: engines.backend.clone(),
         secrets_file: data.secrets_file(),
         wechat_base_url: stub.base_url(),
         wechat_app_id: DEV_APP_ID.to_owned(),
         gateway_base_url: args.gateway.gateway_url.unwrap_or_else(|| OPENCLAW_DEFAULT.to_owned()),
     };
-    initial_mode::begin(&deployment.open_table(), &runtime, is_new).await?;
-    for (name, value) in deployment.environment() {
+    initial_mode::begin(&inside.open_table(), &runtime, is_new).await?;
+    let expiry = Expiry::start(ExpiredItems::new(&inside.backend, inside.open_table(), runtime));
+    let outside = Deployment { backend: served.backend.clone(), ..inside };
+    for (name, value) in outside.environment() {
         say(format_args!("export {name}='{value}'"));
     }
     say(
         "# Table, queue and WeChat stub are up; paste the lines above where `cargo lambda watch` runs. Ctrl-C stops them.",
     );
     stop.asked().await;
+    expiry.stop();
     stub.stop().await;
+    served.stop().await;
     engines.stop().await;
     Ok(())
 }

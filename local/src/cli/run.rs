@@ -12,7 +12,10 @@ use platform::jwks::JwksSource;
 use super::{Failure, OperatorArgs, RunArgs, output::say, secrets::value, signals::Stop};
 use crate::{
     data::checkout,
-    emulation::console::{ConsoleOptions, SignIn},
+    emulation::{
+        console::{ConsoleOptions, SignIn},
+        expiry::Late,
+    },
     host::{
         agent_model::AgentModel,
         gateway::{Gateway, GatewayOptions, GatewayState},
@@ -181,6 +184,9 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
     } else {
         say("\nNo mode was ever set in this table, so the service ONLY READS: every write is refused.");
         say(format_args!("Open it with: {program} mode set full --reason 'WHY'\n"));
+    }
+    if let Some(late) = service.retention_clock.late_by() {
+        say(format_args!("\nCheck the date: {}\n", Late(late)));
     }
     if service.woken > 0 {
         say(format_args!("Open jobs that go on from before: {}.", service.woken));

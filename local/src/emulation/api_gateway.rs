@@ -34,6 +34,7 @@ use crate::emulation::{
     console::Console,
     event::event,
     listener::{self, Server},
+    loopback_guard::Hosts,
 };
 
 /// The most that is kept of a body before anybody looks at it. Functions take less and say so themselves; API Gateway takes
@@ -61,15 +62,16 @@ pub struct Functions {
     pub runtime: Runtime,
 }
 
-/// Serves the functions on a bound listener.
-pub fn serve(listener: TcpListener, functions: Functions) -> Server {
-    listener::serve(listener, move |peer| Connection { functions: functions.clone(), peer })
+/// Serves the functions on a bound listener, to requests that name one of these hosts.
+pub fn serve(listener: TcpListener, functions: Functions, hosts: Hosts) -> Server {
+    listener::serve(listener, move |peer| Connection { functions: functions.clone(), peer, hosts })
 }
 
 /// One client's connection.
 struct Connection {
     functions: Functions,
     peer: SocketAddr,
+    hosts: Hosts,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Connection {
@@ -79,11 +81,16 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let (functions, peer) = (self.functions.clone(), self.peer);
+        let admitted = self.hosts.admit(&request);
         Box::pin(async move {
             let began = Instant::now();
             let (parts, body) = request.into_parts();
             let at_the_front = functions.clone();
-            let answer = match read(body, BODY_TIME_LIMIT).await {
+            let read = match admitted {
+                true => read(body, BODY_TIME_LIMIT).await,
+                false => Err(ApiError::new(Code::HostNotAllowed)),
+            };
+            let answer = match read {
                 // A task of its own: it runs to its end when the client hangs up, as on Lambda, and a panic is one failed
                 // invocation.
                 Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })

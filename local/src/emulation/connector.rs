@@ -1,9 +1,10 @@
-//! The same engines without a socket: an HTTP client for the SDK that calls them directly.
+//! The engines without a socket: an HTTP client for the SDK that calls them directly.
 //!
-//! Flow tests use it: a tenth of the time, no port, and a paused tokio clock works. It skips the field checks that the table
-//! engine's HTTP server does before it decodes, so `make run` and one conformance test keep the sockets.
+//! The service reaches its table and queue this way, so nothing but this process can. The field checks that the table
+//! engine's own HTTP server does before it decodes are skipped: the SDK's requests are typed, and one that cannot be decoded
+//! is a `SerializationException` here as well.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use aws_smithy_runtime_api::{
     client::{
@@ -12,6 +13,7 @@ use aws_smithy_runtime_api::{
             SharedHttpConnector,
         },
         orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
         runtime_components::RuntimeComponents,
     },
     http::StatusCode,
@@ -20,13 +22,15 @@ use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
 use http_body_util::BodyExt;
 use platform::aws::AwsSettings;
-use rustack_sqs_core::handler::RustackSqsHandler;
+use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
 use rustack_sqs_http::{dispatch::SqsHandler, response::error_to_response, router::resolve_operation};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::{runtime::Handle, task::JoinError};
 
-use crate::emulation::engines::sqs_engine;
-
-const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+/// The content type of every answer.
+pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+/// The header in which SQS repeats an error in its older spelling.
+pub(crate) const QUERY_ERROR: &str = "x-amzn-query-error";
 
 /// Both engines behind one HTTP client. Clones share them.
 #[derive(Clone)]
@@ -34,6 +38,8 @@ pub struct InProcess {
     /// The table engine.
     pub database: Database,
     queue: Arc<RustackSqsHandler>,
+    /// Threads that the table engine may block; without them it blocks its caller's.
+    threads: Option<Handle>,
 }
 
 impl fmt::Debug for InProcess {
@@ -42,15 +48,37 @@ impl fmt::Debug for InProcess {
     }
 }
 
+/// What an engine answers to one operation.
+#[derive(Debug)]
+pub(crate) struct EngineResponse {
+    pub(crate) status: u16,
+    pub(crate) json: Vec<u8>,
+    /// The value of [`QUERY_ERROR`].
+    pub(crate) query_error: Option<String>,
+}
+
 impl InProcess {
     /// Over a given table engine and a new queue engine.
     pub fn new(database: Database) -> Self {
-        Self { database, queue: Arc::new(sqs_engine(0)) }
+        Self::with_queue_port(database, 0)
     }
 
-    /// Everything in memory.
+    /// The same, with a queue engine that names this port in the URLs of its queues.
+    pub(crate) fn with_queue_port(database: Database, port: u16) -> Self {
+        let config = SqsConfig { host: Ipv4Addr::LOCALHOST.to_string(), port, ..SqsConfig::default() };
+        let queue = Arc::new(RustackSqsHandler::new(Arc::new(RustackSqs::new(config))));
+        Self { database, queue, threads: None }
+    }
+
+    /// Everything in memory. Calls run on the caller's thread, so a paused tokio clock works.
     pub fn memory() -> Self {
         Self::new(Database::memory().expect("SQLite opens in memory"))
+    }
+
+    /// The same engines, the table's calls on these threads.
+    #[must_use]
+    pub(crate) fn on(self, threads: Handle) -> Self {
+        Self { threads: Some(threads), ..self }
     }
 
     /// As the SDK takes it.
@@ -64,6 +92,18 @@ impl InProcess {
         aws.http_client = Some(self.http_client());
         aws
     }
+
+    /// Hands one operation to the engine that its `x-amz-target` names. An error is a panic of the table engine, or its end.
+    pub(crate) async fn respond(&self, target: String, body: Bytes) -> Result<EngineResponse, JoinError> {
+        let Some(operation) = target.strip_prefix("DynamoDB_20120810.") else {
+            return Ok(queue_call(self.queue.as_ref(), &target, body).await);
+        };
+        let (database, operation) = (self.database.clone(), operation.to_owned());
+        match &self.threads {
+            None => Ok(table(&database, &operation, &body)),
+            Some(threads) => threads.spawn(async move { table(&database, &operation, &body) }).await,
+        }
+    }
 }
 
 impl HttpClient for InProcess {
@@ -76,36 +116,38 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
         let body = Bytes::copy_from_slice(request.body().bytes().unwrap_or_default());
-        if let Some(operation) = target.strip_prefix("DynamoDB_20120810.") {
-            let (status, json) = table(&self.database, operation, &body);
-            return HttpConnectorFuture::ready(Ok(answer(status, json.into_bytes(), None)));
-        }
-        let queue = self.queue.clone();
-        HttpConnectorFuture::new(async move { Ok(queue_call(queue.as_ref(), &target, body).await) })
+        let engines = self.clone();
+        HttpConnectorFuture::new(async move {
+            let response = engines.respond(target, body).await;
+            response.map(into_sdk).map_err(|gone| ConnectorError::other(gone.into(), None))
+        })
     }
 }
 
-fn answer(status: u16, json: Vec<u8>, query_error: Option<String>) -> HttpResponse {
-    let status = StatusCode::try_from(status).expect("the engines answer with real status codes");
-    let mut answer = HttpResponse::new(status, json.into());
+fn into_sdk(response: EngineResponse) -> HttpResponse {
+    let status = StatusCode::try_from(response.status).expect("the engines answer with real status codes");
+    let mut answer = HttpResponse::new(status, response.json.into());
     answer.headers_mut().insert("content-type", CONTENT_TYPE);
-    if let Some(error) = query_error {
-        answer.headers_mut().insert("x-amzn-query-error", error);
+    if let Some(error) = response.query_error {
+        answer.headers_mut().insert(QUERY_ERROR, error);
     }
     answer
 }
 
-async fn queue_call(queue: &RustackSqsHandler, target: &str, body: Bytes) -> HttpResponse {
+async fn queue_call(queue: &RustackSqsHandler, target: &str, body: Bytes) -> EngineResponse {
     let mut headers = http::HeaderMap::new();
-    headers.insert("x-amz-target", http::HeaderValue::from_str(target).expect("the SDK names operations in ASCII"));
+    // A header's value came in as one, so it goes back into one.
+    if let Ok(target) = http::HeaderValue::from_str(target) {
+        headers.insert("x-amz-target", target);
+    }
     let answered = match resolve_operation(&headers) {
         Ok(operation) => queue.handle_operation(operation, body).await,
         Err(error) => Err(error),
     };
     let (parts, body) = answered.unwrap_or_else(|error| error_to_response(&error, "in-process")).into_parts();
     let json = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-    let error = parts.headers.get("x-amzn-query-error").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    answer(parts.status.as_u16(), json, error)
+    let query_error = parts.headers.get(QUERY_ERROR).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    EngineResponse { status: parts.status.as_u16(), json, query_error }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wire of the embedded table: its own types, and no `Value`")]
@@ -118,7 +160,7 @@ fn run<I: DeserializeOwned, O: Serialize>(
     serde_json::to_string(&output).map_err(|e| DynoxideError::InternalServerError(e.to_string()))
 }
 
-fn table(db: &Database, operation: &str, body: &[u8]) -> (u16, String) {
+fn table(db: &Database, operation: &str, body: &[u8]) -> EngineResponse {
     let result = match operation {
         "GetItem" => run(body, |input| db.get_item(input)),
         "PutItem" => run(body, |input| db.put_item(input)),
@@ -137,8 +179,9 @@ fn table(db: &Database, operation: &str, body: &[u8]) -> (u16, String) {
         "DescribeTimeToLive" => run(body, |input| db.describe_time_to_live(input)),
         other => Err(DynoxideError::ValidationException(format!("the in-process connector does not know {other}"))),
     };
-    match result {
+    let (status, json) = match result {
         Ok(json) => (200, json),
         Err(error) => (error.status_code(), error.to_json()),
-    }
+    };
+    EngineResponse { status, json: json.into_bytes(), query_error: None }
 }

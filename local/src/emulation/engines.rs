@@ -1,32 +1,25 @@
-//! The laptop's DynamoDB and SQS: in-process servers of the real protocols, on loopback.
+//! The laptop's DynamoDB and SQS: real engines in this process.
 //!
-//! They run on threads of their own, because the table engine blocks the thread that calls it. The table is a SQLite file
-//! or memory. The queue is memory only, which loses nothing: messages are doorbells, and a start rings every open job.
+//! The table engine runs on threads of its own, because it blocks the thread that calls it. The table is a SQLite file or
+//! memory. The queue is memory only, which loses nothing: messages are doorbells, and a start rings every open job.
+//!
+//! This process calls them without a socket. Only where functions run in other processes do they listen as well, behind
+//! [`crate::emulation::engine_ports`].
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use dynoxide::Database;
-use platform::aws::AwsSettings;
-use rustack_sqs_core::{config::SqsConfig, handler::RustackSqsHandler, provider::RustackSqs};
-use rustack_sqs_http::service::{SqsHttpConfig, SqsHttpService};
-use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
+use tokio::runtime::Runtime;
 
 use crate::{
     data::{DataError, keep_table_private},
     emulation::{
         backend::{Backend, BackendError},
-        listener::{self, BindError, Server},
+        connector::InProcess,
     },
 };
 
-/// How often expired items are deleted. DynamoDB promises no more than a few days.
-const TTL_SWEEP: Duration = Duration::from_secs(3600);
-/// How long a stop may take.
+/// How long a stop waits for calls of the table engine.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// What to start.
@@ -34,18 +27,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub struct EngineOptions {
     /// The table's SQLite file; memory when absent.
     pub table_file: Option<PathBuf>,
-    /// The table's port; 0 takes a free one.
-    pub table_port: u16,
-    /// The queue's port; 0 takes a free one.
+    /// The port in the URLs of the queues; 0 where the engine does not listen.
     pub queue_port: u16,
 }
 
 /// Engines that cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A port.
-    #[error(transparent)]
-    Bind(#[from] BindError),
     /// The SQLite file.
     #[error("the table file {file} cannot be opened: {detail}")]
     Table {
@@ -68,20 +56,11 @@ pub enum EngineError {
 /// Running engines with table and queues made.
 #[derive(Debug)]
 pub struct Engines {
-    /// How to reach them.
+    /// How this process reaches them.
     pub backend: Backend,
-    served: Served,
+    in_process: InProcess,
     // Last, so that everything above is gone when its threads end.
-    _threads: Threads,
-}
-
-/// The servers.
-#[derive(Debug)]
-struct Served {
-    table_address: SocketAddr,
-    table_stop: oneshot::Sender<()>,
-    table: JoinHandle<()>,
-    queue: Server,
+    threads: Threads,
 }
 
 /// Threads that may be dropped anywhere, also on another runtime's thread.
@@ -101,23 +80,25 @@ impl Engines {
     pub async fn start(options: EngineOptions) -> Result<Self, EngineError> {
         let database = open(options.table_file.as_deref())?;
         let mut threads = tokio::runtime::Builder::new_multi_thread();
-        threads.worker_threads(2).thread_name("engines").enable_all();
+        threads.worker_threads(2).thread_name("engines");
         let runtime = threads.build().map_err(EngineError::Threads)?;
-        let serving = runtime.spawn(serve(database, options));
+        let in_process = InProcess::with_queue_port(database, options.queue_port).on(runtime.handle().clone());
         let threads = Threads(Some(runtime));
-        let served = serving.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let mut aws = AwsSettings::loopback(&format!("http://{}", served.table_address), &served.queue.base_url());
-        aws.http_client = Some(aws_smithy_http_client::Builder::new().build_http());
-        let backend = Backend::create(aws).await?;
-        Ok(Self { backend, served, _threads: threads })
+        let backend = Backend::create(in_process.settings()).await?;
+        Ok(Self { backend, in_process, threads })
     }
 
-    /// Lets open requests finish, then stops.
-    pub async fn stop(self) {
-        let Served { table_stop, table, queue, .. } = self.served;
-        drop(table_stop);
-        queue.stop().await;
-        let _ = tokio::time::timeout(STOP_LIMIT, table).await;
+    /// The engines themselves, for what passes on the calls of other processes.
+    pub(crate) fn in_process(&self) -> InProcess {
+        self.in_process.clone()
+    }
+
+    /// Lets calls that run finish, then stops.
+    pub async fn stop(mut self) {
+        if let Some(runtime) = self.threads.0.take() {
+            // Waiting blocks, so it is done where that is allowed.
+            let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(STOP_LIMIT)).await;
+        }
     }
 }
 
@@ -131,42 +112,4 @@ fn open(file: Option<&std::path::Path>) -> Result<Database, EngineError> {
     };
     let file = || file.map_or_else(|| "in memory".to_owned(), |file| file.display().to_string());
     opened.map_err(|error| EngineError::Table { file: file(), detail: error.to_string() })
-}
-
-/// An SQS engine that says it lives on `port`.
-pub fn sqs_engine(port: u16) -> RustackSqsHandler {
-    let config = SqsConfig { host: Ipv4Addr::LOCALHOST.to_string(), port, ..SqsConfig::default() };
-    RustackSqsHandler::new(Arc::new(RustackSqs::new(config)))
-}
-
-async fn serve(database: Database, options: EngineOptions) -> Result<Served, BindError> {
-    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let table_listener = listener::bind(loopback(options.table_port), "--table-port").await?;
-    let queue_listener = listener::bind(loopback(options.queue_port), "--queue-port").await?;
-    let table_address = listener::address(&table_listener);
-
-    tokio::spawn(expire(database.clone()));
-    let (table_stop, stopped) = oneshot::channel::<()>();
-    let table = tokio::spawn(async move {
-        let stop = async {
-            let _ = stopped.await;
-        };
-        if let Err(error) = dynoxide::server::serve_with_shutdown(table_listener, database, stop).await {
-            tracing::error!(function = "local", error, "the table engine ended");
-        }
-    });
-    let handler = Arc::new(sqs_engine(listener::address(&queue_listener).port()));
-    let service = SqsHttpService::new(handler, SqsHttpConfig::default());
-    let queue = listener::serve(queue_listener, move |_| service.clone());
-    Ok(Served { table_address, table_stop, table, queue })
-}
-
-async fn expire(database: Database) {
-    let mut hourly = tokio::time::interval(TTL_SWEEP);
-    loop {
-        hourly.tick().await;
-        if let Err(error) = database.sweep_ttl() {
-            tracing::warn!(function = "local", %error, "expired items could not be deleted");
-        }
-    }
 }

@@ -1,4 +1,8 @@
 //! Listening on a port: bind with a clear sentence when it is taken, serve HTTP/1, stop without cutting answers off.
+//!
+//! A connection costs its client nothing, so no address may hold many ([`crate::emulation::places`]), and one that is silent is closed
+//! soon. Those that have no place are closed as soon as they are accepted: left in the kernel's queue they would keep out
+//! whoever comes behind them.
 
 use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -8,15 +12,19 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, oneshot},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, oneshot},
     task::JoinHandle,
 };
 
+use crate::emulation::places::{CAPS, Caps, Place, Places};
+
 /// How long open connections may take to finish when a server stops.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// How many connections of one server may be open. Further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 1024;
+/// How long a new connection may take to send its first request's header.
+const FIRST_HEADER_LIMIT: Duration = Duration::from_secs(5);
+/// How long an open connection may take from one answer to the next request's header.
+const NEXT_HEADER_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait before accepting again after a failed accept: the process may be out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -87,11 +95,12 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    serve_at_most(MAX_CONNECTIONS, listener, service)
+    serve_within(CAPS, FIRST_HEADER_LIMIT, listener, service)
 }
 
-fn serve_at_most<S, B>(
-    connections: usize,
+fn serve_within<S, B>(
+    caps: Caps,
+    first_header_limit: Duration,
     listener: TcpListener,
     service: impl Fn(SocketAddr) -> S + Send + 'static,
 ) -> Server
@@ -105,46 +114,101 @@ where
 {
     let address = address(&listener);
     let (stop, stopped) = oneshot::channel();
-    Server { address, stop: Some(stop), task: tokio::spawn(accept(connections, listener, service, stopped)) }
+    let connections = Connections { http: http1(), graceful: GracefulShutdown::new(), first_header_limit };
+    let task = tokio::spawn(connections.accept(Places::new(caps), listener, service, stopped));
+    Server { address, stop: Some(stop), task }
 }
 
-async fn accept<S, B>(
-    connections: usize,
-    listener: TcpListener,
-    service: impl Fn(SocketAddr) -> S + Send + 'static,
-    mut stopped: oneshot::Receiver<()>,
-) where
-    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let graceful = GracefulShutdown::new();
+fn http1() -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-    let places = Arc::new(Semaphore::new(connections));
-    let next = async || (places.clone().acquire_owned().await, listener.accept().await);
-    loop {
-        let (place, accepted) = tokio::select! {
-            next = next() => next,
-            _ = &mut stopped => break,
-        };
-        let Ok((stream, peer)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+    http.timer(TokioTimer::new()).header_read_timeout(NEXT_HEADER_LIMIT);
+    http
+}
+
+/// The connections of one listener.
+struct Connections {
+    http: http1::Builder,
+    graceful: GracefulShutdown,
+    first_header_limit: Duration,
+}
+
+impl Connections {
+    async fn accept<S, B>(
+        self,
+        places: Places,
+        listener: TcpListener,
+        service: impl Fn(SocketAddr) -> S + Send + 'static,
+        mut stopped: oneshot::Receiver<()>,
+    ) where
+        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = &mut stopped => break,
+            };
+            let Ok((stream, peer)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            if let Some(place) = places.take(peer.ip()) {
+                self.open(stream, service(peer), place);
+            }
+        }
+        drop(listener);
+        let _ = tokio::time::timeout(STOP_LIMIT, self.graceful.shutdown()).await;
+    }
+
+    fn open<S, B>(&self, stream: TcpStream, service: S, place: Place)
+    where
+        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let _ = stream.set_nodelay(true);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service(peer)));
+        let heard = Arc::new(Notify::new());
+        let service = Heard { service, heard: heard.clone() };
+        let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));
+        let limit = self.first_header_limit;
         tokio::spawn(async move {
-            // A client that hangs up is its own business.
-            let _ = connection.await;
+            let stays_silent = async {
+                if tokio::time::timeout(limit, heard.notified()).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                // A client that hangs up is its own business.
+                _ = connection => {}
+                () = stays_silent => {}
+            }
             drop(place);
         });
     }
-    drop(listener);
-    let _ = tokio::time::timeout(STOP_LIMIT, graceful.shutdown()).await;
+}
+
+/// A service that tells that a request has come.
+struct Heard<S> {
+    service: S,
+    heard: Arc<Notify>,
+}
+
+impl<S: Service<http::Request<Incoming>>> Service<http::Request<Incoming>> for Heard<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        self.heard.notify_one();
+        self.service.call(request)
+    }
 }
 
 #[cfg(test)]
@@ -152,25 +216,50 @@ mod tests {
     use super::*;
     use http_body_util::Full;
     use std::convert::Infallible;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
 
-    #[tokio::test]
-    async fn a_connection_beyond_the_limit_waits_until_another_one_ends() {
+    /// Two places for loopback, and a tenth of a second for the first header.
+    async fn server() -> Server {
         let answer = |_| async { Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::default())) };
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "--port").await.unwrap();
-        let server = serve_at_most(1, listener, move |_| hyper::service::service_fn(answer));
-        let connect = async || {
-            let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-            stream
-        };
-        let mut byte = [0];
-        let mut first = connect().await;
-        first.read_exact(&mut byte).await.unwrap();
-        let mut second = connect().await;
-        tokio::time::timeout(Duration::from_millis(100), second.read_exact(&mut byte)).await.unwrap_err();
+        let caps = Caps { of_one_loopback: 2, ..CAPS };
+        serve_within(caps, Duration::from_millis(100), listener, move |_| hyper::service::service_fn(answer))
+    }
+
+    /// Whether an answer comes; otherwise the server has closed.
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let _closed_already = stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").await;
+        stream.read_u8().await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_connection_beyond_its_addresss_share_is_closed_until_another_one_ends() {
+        let server = server().await;
+        let connect = async || TcpStream::connect(server.address).await.unwrap();
+        let (mut first, mut second) = (connect().await, connect().await);
+        assert!(is_answered(&mut first).await && is_answered(&mut second).await);
+        assert!(!is_answered(&mut connect().await).await);
         drop(first);
-        second.read_exact(&mut byte).await.unwrap();
+        let patience =
+            tokio::time::timeout(Duration::from_secs(10), async { while !is_answered(&mut connect().await).await {} });
+        patience.await.unwrap();
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_closed_that_sends_no_header_in_time_and_one_that_did_stays() {
+        let server = server().await;
+        let connect = async || TcpStream::connect(server.address).await.unwrap();
+        let (mut silent, mut heard) = (connect().await, connect().await);
+        silent.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+        assert!(is_answered(&mut heard).await);
+        assert!(silent.read_u8().await.is_err(), "it is closed without an answer");
+        // Twice the limit, from when the other one came.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(is_answered(&mut heard).await, "it may take longer for its next request");
         server.stop().await;
     }
 }

@@ -31,7 +31,10 @@ use hyper::body::Incoming;
 use platform::runtime::Runtime;
 use serde_json::json;
 
-use crate::emulation::listener::{self, BindError, Server};
+use crate::emulation::{
+    listener::{self, BindError, Server},
+    loopback_guard::Hosts,
+};
 
 /// The app id that the stub knows under `--dev`.
 pub const DEV_APP_ID: &str = "wx00000000000000de";
@@ -116,6 +119,9 @@ impl hyper::service::Service<http::Request<Incoming>> for Account {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let account = self.clone();
         Box::pin(async move {
+            if !Hosts::Loopback.admit(&request) {
+                return Ok(respond(StatusCode::FORBIDDEN, "text/plain", String::new()));
+            }
             if request.uri().path() != "/sns/jscode2session" {
                 return Ok(respond(StatusCode::NOT_FOUND, "text/plain", String::new()));
             }

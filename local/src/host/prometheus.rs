@@ -18,7 +18,10 @@ use platform::{
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry, TEXT_FORMAT, TextEncoder};
 use tokio::net::TcpListener;
 
-use crate::emulation::listener::{self, Server};
+use crate::emulation::{
+    listener::{self, Server},
+    loopback_guard::Hosts,
+};
 
 /// What every name begins with.
 const PREFIX: &str = "miniprogram";
@@ -72,7 +75,10 @@ impl Exporter {
         listener::serve(listener, move |_| {
             let exporter = exporter.clone();
             service_fn(move |request: http::Request<Incoming>| {
-                let answer = exporter.answer(request.method(), request.uri().path());
+                let answer = match Hosts::Loopback.admit(&request) {
+                    true => exporter.answer(request.method(), request.uri().path()),
+                    false => text_of(ApiError::new(Code::HostNotAllowed).into_response()),
+                };
                 async { Ok::<_, Infallible>(answer) }
             })
         })
@@ -92,8 +98,12 @@ impl Exporter {
             _ => ApiError::new(Code::NotFound).into_response(),
         };
         platform::http::set(&mut answer, header::CACHE_CONTROL, "no-store");
-        answer.map(|body| Full::new(Bytes::copy_from_slice(body.as_ref())))
+        text_of(answer)
     }
+}
+
+fn text_of(answer: http::Response<Body>) -> http::Response<Full<Bytes>> {
+    answer.map(|body| Full::new(Bytes::copy_from_slice(body.as_ref())))
 }
 
 /// Its labels are the dimensions of its widest set: Prometheus adds up by itself.

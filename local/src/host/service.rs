@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use domain::access::{operator_token::OperatorAudience, service_mode::Controls};
+use domain::{
+    access::{operator_token::OperatorAudience, service_mode::Controls},
+    limits::RetentionClock,
+};
 use edge_auth::EdgeAuth;
 use operator::Operator;
 use platform::{
@@ -29,7 +32,9 @@ use crate::{
         api_gateway::{self, Functions},
         console::{Console, ConsoleFault, ConsoleOptions},
         engines::{EngineError, EngineOptions, Engines},
+        expiry::{ExpiredItems, Expiry, ExpiryError},
         listener::{self, BindError, Server},
+        loopback_guard::Hosts,
         poller::Pollers,
         schedule::Schedule,
         wechat_stub::{DEV_APP_ID, WechatStub},
@@ -156,6 +161,9 @@ pub enum ServiceError {
     /// Its mode.
     #[error(transparent)]
     Begin(#[from] BeginFault),
+    /// The clock by which it deletes.
+    #[error(transparent)]
+    Expiry(#[from] ExpiryError),
 }
 
 /// What can be refused at once: taken before anything slow is started.
@@ -196,12 +204,15 @@ pub struct Service {
     pub woken: usize,
     /// What was set at the start.
     pub controls: Controls,
+    /// The clock by which expired items are deleted, as it was at the start.
+    pub retention_clock: RetentionClock,
     /// Whether there is an operator's page under `/console/`.
     pub has_console: bool,
     front: Server,
     metrics: Option<Server>,
     pollers: Pollers,
     schedule: Schedule,
+    expiry: Expiry,
     stub: Option<WechatStub>,
     engines: Engines,
     // Last: the directory is free when everything above has stopped.
@@ -228,12 +239,14 @@ impl Service {
         let given = Given { wechat_app_secret: given_secret, gateway_token };
         let is_new = data.is_new();
         let app_secret = secrets::install(&data.secrets_file(), &runtime, &given)?;
-        let (stub, wechat_base_url, wechat_app_id) = match login {
-            Login::Wechat { base_url, app_id, .. } => (None, base_url, app_id),
+        let (stub, wechat_base_url, wechat_app_id, hosts) = match login {
+            // A reverse proxy passes on the public name. A foreign page has no token, and no answer lets it read one.
+            Login::Wechat { base_url, app_id, .. } => (None, base_url, app_id, Hosts::Any),
+            // A page that reaches this port could log in as anybody.
             Login::Dev => {
                 let stub = WechatStub::start(DEV_APP_ID, &app_secret, 0, runtime.clone()).await?;
                 let base_url = stub.base_url();
-                (Some(stub), base_url, DEV_APP_ID.to_owned())
+                (Some(stub), base_url, DEV_APP_ID.to_owned(), Hosts::Loopback)
             }
         };
         let table_file = Some(data.table_file());
@@ -243,11 +256,15 @@ impl Service {
         let deployment = Deployment { backend, secrets_file, wechat_base_url, wechat_app_id, gateway_base_url };
 
         let controls = initial_mode::begin(&deployment.open_table(), &runtime, is_new).await?;
+        let expired = ExpiredItems::new(&deployment.backend, deployment.open_table(), runtime.clone());
+        // Before the sweeper's first heartbeat, which a table of an earlier version has instead of a retention clock.
+        let retention_clock = expired.read_clock().await?;
         let woken = wake_open_jobs(&deployment, &runtime).await?;
         let worker = Arc::new(Worker::new(deployment.worker(), runtime.clone()).map_err(refused("worker"))?);
         let pollers = Pollers::start(&deployment.backend, &worker, &runtime, options.workers);
         let sweep = Arc::new(Sweep::new(deployment.sweep(), runtime.clone()).map_err(refused("sweep"))?);
         let schedule = Schedule::start(sweep, runtime.clone(), options.sweep_every);
+        let expiry = Expiry::start(expired);
         let operator = operator_config(&deployment, &runtime, options.operators)?;
         let operator = Operator::remembering(operator, runtime.clone(), history).map_err(refused("operator"))?;
         let console = options.console.as_ref().map(Console::read).transpose()?.map(Arc::new);
@@ -259,18 +276,20 @@ impl Service {
             runtime,
         };
         let has_console = functions.console.is_some();
-        let front = api_gateway::serve(listener, functions);
+        let front = api_gateway::serve(listener, functions, hosts);
         let base_url = front.base_url();
         Ok(Self {
             base_url,
             deployment,
             woken,
             controls,
+            retention_clock,
             has_console,
             front,
             metrics,
             pollers,
             schedule,
+            expiry,
             stub,
             engines,
             _data: data,
@@ -289,6 +308,7 @@ impl Service {
             metrics.stop().await;
         }
         self.schedule.stop();
+        self.expiry.stop();
         self.pollers.stop().await;
         if let Some(stub) = self.stub {
             stub.stop().await;

@@ -63,7 +63,9 @@ fn engines(data: &Path) -> Running {
         let found = exports.iter().find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
         found.unwrap_or_else(|| panic!("{name} in {exports:?}")).to_owned()
     };
-    let aws = AwsSettings::loopback(&value("AWS_ENDPOINT_URL_DYNAMODB"), &value("AWS_ENDPOINT_URL_SQS"));
+    let mut aws = AwsSettings::loopback(&value("AWS_ENDPOINT_URL_DYNAMODB"), &value("AWS_ENDPOINT_URL_SQS"));
+    let (key_id, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
+    aws.credentials = aws_sdk_dynamodb::config::Credentials::new(key_id, secret, None, None, "environment");
     assert!(Path::new(&value("SECRETS_FILE")).is_file());
     Running { process, aws }
 }

@@ -1,12 +1,15 @@
-//! The socket-free connector answers what the engines answer on their sockets.
+//! The socket-free connector answers what the engines' own HTTP servers answer, and so do the guarded ports.
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_sqs::types::QueueAttributeName;
 use local::emulation::{
     backend::{Backend, TABLE},
     connector::InProcess,
+    engine_ports::EnginePorts,
     engines::{EngineOptions, Engines},
 };
+use platform::{aws::AwsSettings, runtime::Runtime};
+use tokio::net::TcpListener;
 
 fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
@@ -96,13 +99,29 @@ async fn queue_story(backend: &Backend) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "what the connector is compared with")]
 async fn the_connector_answers_what_the_sockets_answer() {
-    let engines = Engines::start(EngineOptions::default()).await.unwrap();
+    let ports = EnginePorts::bind(0, 0).await.unwrap();
+    let options = EngineOptions { queue_port: ports.queue_port(), ..EngineOptions::default() };
+    let engines = Engines::start(options).await.unwrap();
+    let served = ports.serve(&engines, &Runtime::system());
+    // The table engine's own server checks fields before it decodes them. Only here does it listen.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut own = AwsSettings::loopback(&format!("http://{}", listener.local_addr().unwrap()), "");
+    own.http_client = Some(aws_smithy_http_client::Builder::new().build_http());
+    let database = dynoxide::Database::memory().unwrap();
+    let server = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    store::schema::create(&own.dynamodb(), TABLE).await.unwrap();
+    let own = Backend { aws: own, ..engines.backend.clone() };
+
     let in_process = Backend::create(InProcess::memory().settings()).await.unwrap();
-    let told = table_story(&engines.backend).await;
+    let told = table_story(&own).await;
     assert_eq!(told, table_story(&in_process).await);
+    assert_eq!(told, table_story(&served.backend).await);
     assert!(told[1].contains("first") && told[1].starts_with("refused"), "{}", told[1]);
-    assert_eq!(queue_story(&engines.backend).await, queue_story(&in_process).await);
+    assert_eq!(queue_story(&served.backend).await, queue_story(&in_process).await);
+    server.abort();
+    served.stop().await;
     engines.stop().await;
 }
 

@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
-use local::emulation::engines::{EngineOptions, Engines};
+use local::emulation::{
+    engine_ports::{EnginePorts, ServedEngines},
+    engines::{EngineOptions, Engines},
+};
+use platform::runtime::Runtime;
 use serde_json::json;
 
 const USER: &str = "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11";
@@ -11,15 +15,19 @@ const JOB: &str = "019a8f3c-7e10-7abc-9def-0123456789ab";
 /// Engines with dead letters.
 struct Queues {
     engines: Engines,
+    served: ServedEngines,
     sqs: aws_sdk_sqs::Client,
 }
 
 impl Queues {
     /// Two letters that name a job, and one that says something else.
     async fn start() -> Self {
-        let engines = Engines::start(EngineOptions::default()).await.unwrap();
+        let ports = EnginePorts::bind(0, 0).await.unwrap();
+        let options = EngineOptions { queue_port: ports.queue_port(), ..EngineOptions::default() };
+        let engines = Engines::start(options).await.unwrap();
+        let served = ports.serve(&engines, &Runtime::system());
         let sqs = engines.backend.aws.sqs();
-        let queues = Self { engines, sqs };
+        let queues = Self { engines, served, sqs };
         for body in [wake_up(JOB), wake_up(&JOB.replace("ab", "cd")), json!({"my": "secret"}).to_string()] {
             let dead = &queues.engines.backend.dlq_url;
             queues.sqs.send_message().queue_url(dead).message_body(body).send().await.unwrap();
@@ -27,11 +35,18 @@ impl Queues {
         queues
     }
 
+    async fn stop(self) {
+        self.served.stop().await;
+        self.engines.stop().await;
+    }
+
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let (backend, mut command) = (&self.engines.backend, Command::new(env!("CARGO_BIN_EXE_local")));
+        let (backend, mut command) = (&self.served.backend, Command::new(env!("CARGO_BIN_EXE_local")));
         command.arg("dead-letters").args(arguments).args(["--dead-letter-queue-url", &backend.dlq_url]);
         command.env("AWS_ENDPOINT_URL_SQS", backend.aws.sqs_endpoint.as_ref().unwrap()).env("AWS_REGION", "us-east-1");
-        command.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x");
+        let credential = &backend.aws.credentials;
+        command.env("AWS_ACCESS_KEY_ID", credential.access_key_id());
+        command.env("AWS_SECRET_ACCESS_KEY", credential.secret_access_key());
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
@@ -63,7 +78,7 @@ fn id_of<'a>(listed: &'a str, mark: &str) -> &'a str {
     listed.lines().find(|line| line.contains(mark)).unwrap().split_whitespace().next().unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dead_letters_are_listed_by_the_ids_they_name_and_stay_as_they_are() {
     let queues = Queues::start().await;
     for look in 1..=2 {
@@ -75,10 +90,10 @@ async fn dead_letters_are_listed_by_the_ids_they_name_and_stay_as_they_are() {
         assert!(listed.ends_with("3 messages, 1 of them undecodable.\n"), "{listed}");
     }
     assert!(queues.woken().await.is_empty());
-    queues.engines.stop().await;
+    queues.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_rings_for_what_it_was_told_and_leaves_what_names_no_job() {
     let queues = Queues::start().await;
     let url = queues.engines.backend.queue_url.clone();
@@ -93,10 +108,10 @@ async fn a_replay_rings_for_what_it_was_told_and_leaves_what_names_no_job() {
     assert!(listed.ends_with("1 messages, 1 of them undecodable.\n"), "{listed}");
     queues.succeeds(&["discard", "--id", id_of(&listed, "undecodable")]);
     assert_eq!(queues.succeeds(&["list"]), "0 messages, 0 of them undecodable.\n");
-    queues.engines.stop().await;
+    queues.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_is_deleted_only_once_the_queue_has_taken_it() {
     let queues = Queues::start().await;
     let nowhere = queues.engines.backend.queue_url.replace("/jobs", "/no-such-queue");
@@ -108,10 +123,10 @@ async fn a_letter_is_deleted_only_once_the_queue_has_taken_it() {
         listed.ends_with("3 messages, 1 of them undecodable.\n"),
         "they are there, and can be seen at once: {listed}"
     );
-    queues.engines.stop().await;
+    queues.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_there_or_not_said_stops_the_command_with_a_sentence() {
     let queues = Queues::start().await;
     let (code, _, err) = queues.run(&["discard", "--id", "no-such-message"]);
@@ -130,5 +145,5 @@ async fn what_is_not_there_or_not_said_stops_the_command_with_a_sentence() {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && err.contains("AWS_REGION"), "{err}");
     assert!(queues.succeeds(&["list"]).ends_with("3 messages, 1 of them undecodable.\n"));
-    queues.engines.stop().await;
+    queues.stop().await;
 }

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod cli;
+mod clock;
 mod connector;
 mod dead_letters;
 mod front;
+mod listening;
 mod mode;
+mod panics;
 mod policy;
 mod poller;
 mod secrets;

@@ -22,7 +22,7 @@ const SENTENCES: [codes: (ServiceCode | PhoneCode)[], zh: string, en: string][] 
   [["request_id_expired"], "请求放得太久，没有发送。请确认后重新提交。", "This request became too old to be sent. Please check, then ask again."],
   [["arguments_invalid"], "填写的内容不符合要求，请修改。", "Some of what you entered does not fit. Please correct it."],
   [["body_too_large", "arguments_not_showable"], "内容太长，请缩短。", "That is too long. Please shorten it."],
-  [["policy_denied", "policy_error", "operator_forbidden", "approval_own_request"], "你没有权限这样做。", "You are not allowed to do this."],
+  [["policy_denied", "policy_error", "operator_forbidden", "approval_own_request", "host_not_allowed"], "你没有权限这样做。", "You are not allowed to do this."],
   [
     ["mode_read_only", "mode_closed", "tool_closed", "tool_not_opened", "audit_unproven"],
     "服务目前受限，请稍后再试。", "The service is limited just now. Please try again later.",

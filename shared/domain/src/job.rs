@@ -37,6 +37,8 @@ pub use wakeup_token::{JobWakeUp, NotAWakeUp, WakeUpToken};
 pub const SCHEMA_VERSION: u32 = 3;
 /// How many steps a job may grow to by what its turns propose.
 pub const STEPS_GROWN_AT_MOST: usize = 64;
+/// No job plans further ahead: `not_after` and `deadline` lie at most a day ahead, and everything else within them.
+pub const PLANNED_AHEAD_AT_MOST: Duration = Duration::from_secs(2 * 86_400);
 /// How long after its time the sweeper gives a bell to arrive.
 pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(60);
 /// What a job that is over did to the world.

@@ -4,7 +4,9 @@ pub mod admission;
 mod backoff;
 mod passing;
 mod rate_limit;
+mod retention_clock;
 
 pub use backoff::Backoff;
 pub use passing::Passing;
 pub use rate_limit::{Rate, RateDecision};
+pub use retention_clock::{JUMP, RetentionClock};

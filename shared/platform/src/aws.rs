@@ -37,7 +37,7 @@ pub struct AwsSettings {
 }
 
 impl AwsSettings {
-    /// Settings for engines on loopback, which check no credentials.
+    /// Settings for engines of this host, with a credential that an engine in the same process does not check.
     pub fn loopback(dynamodb: &str, sqs: &str) -> Self {
         Self {
             region: "us-east-1".to_owned(),

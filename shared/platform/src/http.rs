@@ -141,6 +141,8 @@ codes! {
     JobNotUnknown = CONFLICT "job_not_unknown" "This job's outcome is not unknown.";
     /// Resolving twice, otherwise.
     AlreadyResolved = CONFLICT "already_resolved" "This job was already resolved.";
+    /// Under `local run --dev`: a request whose `Host`, or whose page, is not of this host.
+    HostNotAllowed = FORBIDDEN "host_not_allowed" "Under --dev only this host's own names are answered: localhost, 127.0.0.1, [::1].";
     /// Missing, or somebody else's.
     NotFound = NOT_FOUND "not_found" "There is nothing here.";
     /// A known path, another method.

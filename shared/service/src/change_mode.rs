@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use domain::{
-    access::service_mode::{Mode, Reason, Setting},
+    access::service_mode::{Mode, Reason, Setting, UNLOCKED_AT_MOST_MIN},
     audit::{OperatorActor, OperatorEvent},
     catalogue::{Catalogue, ToolEffect},
     ids::Timestamp,
 };
 use platform::{metrics::Metric, runtime::Runtime};
 use store::{Applied, Table, TableError};
-
-/// The longest opening of a destructive tool: a day.
-pub const UNLOCKED_AT_MOST_MIN: u32 = 1440;
 
 /// What is to be changed, and why. One of these fits the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]

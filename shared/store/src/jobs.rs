@@ -119,6 +119,27 @@ impl Table {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(UserId, RequestId)>, TableError> {
+        self.open_jobs_where("open_shard = :shard AND sweep_at <= :at", shard, until, limit).await
+    }
+
+    /// The same for jobs whose time lies behind `from`: further ahead than any job plans, they were written by a clock that ran
+    /// ahead, and nothing would look at them before.
+    pub async fn planned_after(
+        &self,
+        shard: u8,
+        from: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(UserId, RequestId)>, TableError> {
+        self.open_jobs_where("open_shard = :shard AND sweep_at > :at", shard, from, limit).await
+    }
+
+    async fn open_jobs_where(
+        &self,
+        condition: &str,
+        shard: u8,
+        at: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(UserId, RequestId)>, TableError> {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         while found.len() < limit {
@@ -126,9 +147,9 @@ impl Table {
                 .client
                 .query()
                 .index_name(keys::OPEN_JOBS)
-                .key_condition_expression("open_shard = :shard AND sweep_at <= :until")
+                .key_condition_expression(condition)
                 .expression_attribute_values(":shard", text(keys::shard(shard)))
-                .expression_attribute_values(":until", number(until.millis()))
+                .expression_attribute_values(":at", number(at.millis()))
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(OVERDUE_PAGE))
                 .set_exclusive_start_key(start);
             let answer = self.ask(query).await?;

@@ -15,6 +15,8 @@ pub const OPEN_SHARDS: u8 = 8;
 pub const CONTROL: &str = "CONTROL";
 /// Sort key of the sweeper's heartbeat.
 pub const HEARTBEAT: &str = "HEARTBEAT";
+/// Sort key of the clock by which one host deletes expired items.
+pub const RETENTION_CLOCK: &str = "RETENTION_CLOCK";
 /// Sort key of the user item.
 pub const USER: &str = "USER";
 /// Prefix of the sort keys of jobs: listing jobs reads jobs only.

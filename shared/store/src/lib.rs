@@ -45,6 +45,7 @@ mod logins;
 mod operators;
 mod pages;
 mod records;
+mod retention_clock;
 pub mod schema;
 mod service_mode;
 mod users;

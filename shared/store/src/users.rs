@@ -91,9 +91,10 @@ impl Table {
             }
         };
         let ttl = if forget_at.is_some() { ", #ttl = :ttl" } else { "" };
-        // Nothing is ahead of now: the usual case, in one write.
-        let idle = with(Condition::new("attribute_not_exists(arr) OR arr <= :now"))
+        // Nothing is ahead of now, or nothing that can be believed: the usual case, in one write.
+        let idle = with(Condition::new("attribute_not_exists(arr) OR arr <= :now OR arr > :furthest"))
             .value(":now", number(now.millis()))
+            .value(":furthest", number(rate.furthest(now).millis()))
             .value(":arrival", number(arrival.millis()));
         let set = format!("SET arr = :arrival, nonce = :nonce{ttl}");
         let old = match self.update(key.clone(), &set, idle).await? {
@@ -132,12 +133,13 @@ impl Table {
         // The user exists; this session began after the last revocation; there is a place in flight for this kind of job, or
         // this id has one; and nothing has arrived ahead of now.
         let idle = admission_condition(
-            place!(" AND (attribute_not_exists(arr) OR arr <= :now)"),
+            place!(" AND (attribute_not_exists(arr) OR arr <= :now OR arr > :furthest)"),
             session,
             (id, kind),
             limits,
             (now, nonce),
         )
+        .value(":furthest", number(limits.submissions.furthest(now).millis()))
         .value(":arrival", number(now.plus(limits.submissions.interval()).millis()));
         let key = || (keys::user(session.user_id), keys::USER.to_owned());
         let old = match self.update(key(), "SET arr = :arrival, adm = :now, nonce = :nonce ADD #set :ids", idle).await?

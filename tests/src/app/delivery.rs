@@ -28,6 +28,19 @@ impl App {
         }
     }
 
+    /// The host's clock jumps by so many days, back if negative: no time passes.
+    pub async fn jump(&self, days: i64) {
+        let by = Duration::from_secs(days.unsigned_abs() * 86_400);
+        if days < 0 {
+            self.clock.go_back(by)
+        } else {
+            self.clock.advance(by)
+        }
+        if let Some(gateway) = &self.gateway {
+            gateway.shift_clock(self.clock.ahead_ms()).await;
+        }
+    }
+
     /// Puts a message on the queue, whatever it says.
     pub async fn put_on_queue(&self, body: &str) {
         let send = self.aws.sqs().send_message().queue_url(&self.deployment.backend.queue_url).message_body(body);

@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use domain::policy::Policy;
 use edge_auth::EdgeAuth;
 use local::{
-    emulation::{api_gateway::Functions, listener::Server, wechat_stub::WechatStub},
+    emulation::{
+        api_gateway::Functions, backend::Backend, expiry::ExpiredItems, listener::Server, wechat_stub::WechatStub,
+    },
     host::configs::Deployment,
 };
 use platform::{
@@ -97,6 +99,12 @@ impl App {
             None => EdgeAuth::new(config, runtime),
         };
         self.functions.edge_auth = Arc::new(edge.expect("edge-auth starts"));
+    }
+
+    /// Items of this app's table, and the clock by which a host deletes them. Without faults.
+    pub fn expired_items(&self) -> ExpiredItems {
+        let backend = Backend { aws: self.aws.clone(), ..self.deployment.backend.clone() };
+        ExpiredItems::new(&backend, self.table.clone(), self.functions.runtime.clone())
     }
 
     /// Stops what runs beside it.

@@ -10,6 +10,7 @@ use local::{
         backend::Backend,
         connector::InProcess,
         listener,
+        loopback_guard::Hosts,
         wechat_stub::WechatStub,
     },
     host::configs::Deployment,
@@ -108,7 +109,7 @@ impl App {
         };
         let functions = functions(&setup, &deployment, &runtime, history);
         let app = Self {
-            webhook: wake_up.map(|wake_up| api_gateway::serve(wake_up, functions.clone())),
+            webhook: wake_up.map(|wake_up| api_gateway::serve(wake_up, functions.clone(), Hosts::Any)),
             functions,
             worker: Arc::new(worker(&setup, &deployment, &runtime)),
             sweep: Sweep::new(deployment.sweep(), runtime).expect("the sweeper starts"),

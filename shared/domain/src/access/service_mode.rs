@@ -101,6 +101,8 @@ pub struct Setting {
     pub at: Timestamp,
 }
 
+/// The longest opening of a destructive tool, in minutes: a day.
+pub const UNLOCKED_AT_MOST_MIN: u32 = 1440;
 /// By how much the clocks of two functions may differ.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
@@ -177,7 +179,11 @@ impl Controls {
 
     /// Whether an operator has opened a destructive tool, and the opening has not ended.
     pub fn opened(&self, tool: &str, now: Timestamp) -> bool {
-        self.tools.get(tool).and_then(|switch| switch.opened_until).is_some_and(|until| now < until)
+        let until = self.tools.get(tool).and_then(|switch| switch.opened_until);
+        // One that would last longer than any was set by a clock that ran ahead: the tool is shut, as it is when in doubt.
+        until.is_some_and(|until| {
+            !until.has_come(now, Duration::from_secs(u64::from(UNLOCKED_AT_MOST_MIN) * 60) + CLOCKS_DIFFER)
+        })
     }
 
     /// Whether what is done now can be proven later: the last checkpoint was signed and exported a short while ago.
@@ -202,6 +208,17 @@ mod tests {
     fn controls(service: Mode, tool: Option<Mode>) -> Controls {
         let switch = ToolSwitch { setting: tool.map(set), opened_until: None };
         Controls { service: set(service), tools: [("t".to_owned(), switch)].into(), ..Controls::unreadable(NOW) }
+    }
+
+    #[test]
+    fn an_opening_that_a_clock_wrote_which_ran_ahead_opens_nothing() {
+        let opened = |until| {
+            let mut controls = controls(Mode::Full, None);
+            controls.tools.entry("t".into()).or_default().opened_until = Some(until);
+            controls.opened("t", NOW)
+        };
+        assert!(opened(NOW.plus(Duration::from_secs(86_400))));
+        assert!(!opened(NOW.plus(Duration::from_secs(40 * 86_400))));
     }
 
     #[test]

@@ -68,6 +68,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Whether a time that something was planned for has come. One that lies further ahead than `at_most`, the furthest that
+    /// anything plans, was written while the clock ran ahead of what it shows now. Waiting for it could take years, so it has
+    /// come, too.
+    pub fn has_come(self, now: Self, at_most: Duration) -> bool {
+        self <= now || self > now.plus(at_most)
+    }
+
     /// Time from `earlier` to here; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -79,7 +79,7 @@ impl Approval {
 
     /// Whether nobody can say yes any more.
     pub fn lapsed(&self, now: Timestamp) -> bool {
-        now >= self.expires_at
+        self.expires_at.has_come(now, super::PLANNED_AHEAD_AT_MOST)
     }
 
     /// Whether the yes that was given is enough for what is needed now. An operator's yes is enough where a user's would be,

@@ -4,7 +4,7 @@ use super::TransitionError;
 use crate::{
     ids::Timestamp,
     job::{
-        Job, JobState, SWEEP_GRACE, StepOutcome,
+        Job, JobState, PLANNED_AHEAD_AT_MOST, SWEEP_GRACE, StepOutcome,
         approval::{DecidedBy, Decision},
     },
 };
@@ -40,7 +40,7 @@ impl Job {
 
     pub(super) fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {
         self.expect("lapsed", &[JobState::AwaitingApproval])?;
-        if self.lapses_at().is_some_and(|at| now < at) {
+        if self.lapses_at().is_some_and(|at| !at.has_come(now, PLANNED_AHEAD_AT_MOST)) {
             return Err(TransitionError { state: self.state, event: "lapsed early" });
         }
         self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Attempt, Job, JobEvent, JobState, Lease, STEPS_GROWN_AT_MOST, SWEEP_GRACE, Seen, TransitionError};
+use super::{
+    Attempt, Job, JobEvent, JobState, Lease, PLANNED_AHEAD_AT_MOST, STEPS_GROWN_AT_MOST, SWEEP_GRACE, Seen,
+    TransitionError,
+};
 use crate::{
     ids::{Digest, Timestamp},
     job::{Step, StepKind, StepOutcome, approval::Approval},
@@ -14,11 +17,12 @@ const WAKE_UP_CHANCE: Duration = Duration::from_secs(10);
 impl Job {
     /// Whether a worker may claim it now.
     pub fn claimable(&self, now: Timestamp) -> bool {
-        let due = self.check_at.is_none_or(|at| at <= now);
+        let has_come = |at: Timestamp| at.has_come(now, PLANNED_AHEAD_AT_MOST);
+        let due = self.check_at.is_none_or(has_come);
         match self.state {
             JobState::Queued => true,
             JobState::Waiting | JobState::Retrying => due,
-            JobState::Running => self.lease.as_ref().is_none_or(|lease| lease.expires_at <= now),
+            JobState::Running => self.lease.as_ref().is_none_or(|lease| has_come(lease.expires_at)),
             JobState::AwaitingApproval
             | JobState::Succeeded
             | JobState::Failed

@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::ids::Timestamp;
 
+/// How much further ahead than its tolerance an arrival time is believed: clocks differ, and a limit may have been lowered.
+const FURTHER: Duration = Duration::from_secs(3600);
+
 /// How often, and how many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Rate {
@@ -41,8 +44,15 @@ impl Rate {
         self.interval() * (self.burst - 1)
     }
 
+    /// The furthest ahead that an arrival time may lie. One behind this was written while the clock ran ahead, and counts as
+    /// none: it would shut its user out until the clock is there again.
+    pub fn furthest(self, now: Timestamp) -> Timestamp {
+        now.plus(self.tolerance() + FURTHER)
+    }
+
     /// Decides one request, given the stored arrival time.
     pub fn decide(self, stored: Option<Timestamp>, now: Timestamp) -> RateDecision {
+        let stored = stored.filter(|stored| *stored <= self.furthest(now));
         let arrival = stored.map_or(now, |stored| stored.max(now));
         let ahead = arrival.since(now);
         if ahead > self.tolerance() {
@@ -81,6 +91,14 @@ mod tests {
         let RateDecision::Wait(wait) = rate.decide(stored, NOW) else { panic!("777 ms ahead is over 250 ms") };
         assert!(matches!(rate.decide(stored, NOW.plus(wait)), RateDecision::Pass(_)));
         assert!(matches!(rate.decide(stored, NOW.plus(wait - Duration::from_millis(1))), RateDecision::Wait(_)));
+    }
+
+    #[test]
+    fn what_a_clock_wrote_that_ran_ahead_shuts_nobody_out() {
+        let rate = Rate::new(Duration::from_millis(100), 3);
+        let ahead = NOW.plus(Duration::from_secs(40 * 86_400));
+        assert_eq!(rate.decide(Some(ahead), NOW), RateDecision::Pass(NOW.plus(Duration::from_millis(100))));
+        assert!(matches!(rate.decide(Some(rate.furthest(NOW)), NOW), RateDecision::Wait(_)));
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! `local clock`: the clock by which a host deletes expired items, and an operator's word that the host's clock is right.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use domain::{
+    ids::Timestamp,
+    limits::{JUMP, RetentionClock},
+};
+use platform::runtime::Runtime;
+use serde_json::Value;
+use store::Table;
+
+use super::{
+    Failure,
+    output::say,
+    table_args::{Opened, Which},
+};
+use crate::emulation::expiry::Late;
+
+/// What to do with it.
+#[derive(Debug, Subcommand)]
+pub(super) enum ClockCommand {
+    /// Show the host's clock, and the time before which expired items are deleted
+    Show(DataOnly),
+    /// Say that the host's clock is right after a jump: items that have expired by it are deleted within the hour
+    Confirm {
+        /// Today's date in UTC, as YYYY-MM-DD, from another clock than this host's
+        #[arg(long, value_parser = noon)]
+        today: Timestamp,
+        #[command(flatten)]
+        which: DataOnly,
+    },
+}
+
+/// Whose clock: only a host has one of its own.
+#[derive(Debug, Args)]
+pub(super) struct DataOnly {
+    /// The data directory of a service on this machine, running or not, from the checkout's root
+    #[arg(long, default_value = ".local/data")]
+    data: PathBuf,
+}
+
+fn noon(date: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(&Value::String(format!("{date}T12:00:00Z"))).map_err(|_| "a date is YYYY-MM-DD".to_owned())
+}
+
+/// Runs one of them.
+pub(super) async fn run(command: ClockCommand) -> Result<(), Failure> {
+    let (today, data) = match command {
+        ClockCommand::Show(which) => (None, which.data),
+        ClockCommand::Confirm { today, which } => (Some(today), which.data),
+    };
+    let opened = Opened::open(&Which { data, table: None }).await?;
+    let done = act(&opened.table, Runtime::system().now(), today).await;
+    opened.close().await;
+    done
+}
+
+async fn act(table: &Table, now: Timestamp, today: Option<Timestamp>) -> Result<(), Failure> {
+    if let Some(today) = today {
+        // Noon, and a day for the zone that the date may have been read in.
+        if now.since(today).max(today.since(now)) > JUMP + JUMP / 2 {
+            return Err(format!("this host's clock says {now}, which is another day: set the clock first").into());
+        }
+        let before = table.retention_clock().await?;
+        if !table.set_retention_clock(before, RetentionClock::confirmed(now)).await? {
+            return Err("the service has just read its clock; run the command again".into());
+        }
+    }
+    let clock = table.retention_clock().await?.map_or_else(|| RetentionClock::confirmed(now), |clock| clock.read(now));
+    say(format_args!("this host's clock says {now}"));
+    say(format_args!("expired items are deleted as of {}", clock.deletes()));
+    if let Some(late) = clock.late_by() {
+        say(Late(late));
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! What DynamoDB's time to live does in the cloud: deletes items whose `ttl` has passed.
+//!
+//! There it goes by AWS's own clock. Here it goes by a clock that does not follow the host's over a jump
+//! ([`RetentionClock`]), and nothing else in this process deletes items.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{error::ProvideErrorMetadata, types::AttributeValue};
+use domain::limits::RetentionClock;
+use platform::{aws::cause, runtime::Runtime};
+use store::{Table, TableError};
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
+
+use crate::emulation::backend::Backend;
+
+/// How often the host's clock is read. A jump is noticed when it is as long as a day, so any gap far below a day will do.
+const READ_EVERY: Duration = Duration::from_secs(60);
+/// After how many readings expired items are deleted: hourly. DynamoDB promises no more than a few days.
+const READINGS_PER_DELETION: u32 = 60;
+/// Items that are looked at in one call. Between two calls others get their turn.
+const PAGE: i32 = 100;
+
+/// Why expired items could not be deleted. The next run finds them.
+#[derive(Debug, thiserror::Error)]
+pub enum ExpiryError {
+    /// The retention clock cannot be read or stored.
+    #[error(transparent)]
+    Clock(#[from] TableError),
+    /// Items cannot be read or deleted.
+    #[error("the table did not answer: {0}")]
+    Items(String),
+}
+
+/// The items of one host's table, and the clock by which they expire.
+#[derive(Debug, Clone)]
+pub struct ExpiredItems {
+    table: Table,
+    dynamodb: aws_sdk_dynamodb::Client,
+    name: String,
+    runtime: Runtime,
+}
+
+impl ExpiredItems {
+    /// Those of the table of this backend, which `table` opens.
+    pub fn new(backend: &Backend, table: Table, runtime: Runtime) -> Self {
+        let (dynamodb, name) = (backend.aws.dynamodb(), backend.table.clone());
+        Self { table, dynamodb, name, runtime }
+    }
+
+    /// Reads the host's clock, and moves the retention clock with it unless it has jumped.
+    pub async fn read_clock(&self) -> Result<RetentionClock, ExpiryError> {
+        let before = self.table.retention_clock().await?;
+        let now = self.runtime.now();
+        let after = before.map_or_else(|| RetentionClock::confirmed(now), |before| before.read(now));
+        match self.table.set_retention_clock(before, after).await? {
+            true => Ok(after),
+            // Another process has: an operator who confirmed the clock. What it stored is newer.
+            false => Ok(self.table.retention_clock().await?.unwrap_or(after)),
+        }
+    }
+
+    /// Deletes what has expired, and tells how many items that were.
+    pub async fn delete(&self) -> Result<usize, ExpiryError> {
+        let before = self.read_clock().await?.deletes();
+        let before = AttributeValue::N(before.seconds_floor().to_string());
+        let (mut deleted, mut from) = (0, None);
+        loop {
+            let scan = self.dynamodb.scan().table_name(&self.name).limit(PAGE).set_exclusive_start_key(from.take());
+            let scan = scan.filter_expression("#ttl < :before").projection_expression("pk, sk");
+            let scan = scan.expression_attribute_names("#ttl", "ttl");
+            let scan = scan.expression_attribute_values(":before", before.clone());
+            let page = scan.send().await.map_err(|error| ExpiryError::Items(cause(&error)))?;
+            for key in page.items.unwrap_or_default() {
+                deleted += usize::from(self.delete_one(key, before.clone()).await?);
+            }
+            match page.last_evaluated_key.filter(|key| !key.is_empty()) {
+                Some(key) => from = Some(key),
+                None => return Ok(deleted),
+            }
+        }
+    }
+
+    async fn delete_one(
+        &self,
+        key: HashMap<String, AttributeValue>,
+        before: AttributeValue,
+    ) -> Result<bool, ExpiryError> {
+        let delete = self.dynamodb.delete_item().table_name(&self.name).set_key(Some(key));
+        // It was not written again since it was read, with a later time.
+        let delete = delete.condition_expression("#ttl < :before").expression_attribute_names("#ttl", "ttl");
+        match delete.expression_attribute_values(":before", before).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(ExpiryError::Items(cause(&error))),
+        }
+    }
+}
+
+/// Deletes expired items again and again.
+#[derive(Debug)]
+pub struct Expiry(JoinHandle<()>);
+
+impl Expiry {
+    /// Deletes now, and then hourly.
+    pub fn start(items: ExpiredItems) -> Self {
+        Self(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(READ_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            for reading in (0..READINGS_PER_DELETION).cycle() {
+                ticks.tick().await;
+                if reading > 0 {
+                    note_fault(items.read_clock().await);
+                    continue;
+                }
+                if let Some(clock) = note_fault(items.read_clock().await)
+                    && let Some(late) = clock.late_by()
+                {
+                    tracing::warn!(function = "local", late_days = late.as_secs() / 86_400, "{}", Late(late));
+                }
+                note_fault(items.delete().await);
+            }
+        }))
+    }
+
+    /// Deletes no more.
+    pub fn stop(self) {
+        self.0.abort();
+    }
+}
+
+fn note_fault<T>(done: Result<T, ExpiryError>) -> Option<T> {
+    done.map_err(|error| tracing::warn!(function = "local", %error, "expired items could not be deleted")).ok()
+}
+
+/// What an operator is told while deletion lags behind the clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Late(pub Duration);
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let days = self.0.as_secs() / 86_400;
+        write!(
+            f,
+            "this host's clock has jumped, or nothing ran for a while: expired items are deleted {days} days late; \
+             if the clock is right, say so with `local clock confirm`"
+        )
+    }
+}

@@ -1,0 +1,42 @@
+//! The retention clock as it is stored. Only a table on one host has one.
+
+use domain::{ids::Timestamp, limits::RetentionClock};
+
+use crate::{Condition, Item, Table, TableError, Written, keys, number, number_of, text};
+impl Table {
+    /// The retention clock as it was read last. A table of an earlier version has none; what its sweeper last wrote down is as
+    /// good.
+    pub async fn retention_clock(&self) -> Result<Option<RetentionClock>, TableError> {
+        let Some(item) = self.get(keys::CONTROL.to_owned(), keys::RETENTION_CLOCK.to_owned()).await? else {
+            return Ok(self.heartbeat().await?.map(|beat| RetentionClock::confirmed(beat.at)));
+        };
+        let time = |name| number_of(&item, name).map(Timestamp::from_millis);
+        let (Some(host), Some(deletes)) = (time("host"), time("deletes")) else {
+            return Err(TableError::Malformed("retention clock"));
+        };
+        Ok(Some(RetentionClock::stored(host, deletes)))
+    }
+
+    /// Stores it after `before`; false when another process has stored one meanwhile.
+    pub async fn set_retention_clock(
+        &self,
+        before: Option<RetentionClock>,
+        after: RetentionClock,
+    ) -> Result<bool, TableError> {
+        let item = Item::from([
+            ("pk".to_owned(), text(keys::CONTROL)),
+            ("sk".to_owned(), text(keys::RETENTION_CLOCK)),
+            ("host".to_owned(), number(after.host().millis())),
+            ("deletes".to_owned(), number(after.deletes().millis())),
+        ]);
+        // None is stored, or the one that this one follows. A repetition of my own put finds itself.
+        let condition = Condition::new(
+            "attribute_not_exists(pk) OR (host = :host AND deletes = :deletes) OR (host = :new_host AND deletes = :new_deletes)",
+        )
+        .value(":host", number(before.map_or(0, |clock| clock.host().millis())))
+        .value(":deletes", number(before.map_or(0, |clock| clock.deletes().millis())))
+        .value(":new_host", number(after.host().millis()))
+        .value(":new_deletes", number(after.deletes().millis()));
+        Ok(matches!(self.put(item, condition).await?, Written::Done))
+    }
+}

@@ -1,0 +1,124 @@
+//! A host whose clock jumps: what was recorded is not forgotten by it, and nothing runs twice.
+
+use std::time::Duration;
+
+use domain::limits::RetentionClock;
+use integration_tests::App;
+use platform::runtime::Clock;
+use serde_json::json;
+
+const A_DAY: Duration = Duration::from_secs(86_400);
+const FORTY_DAYS: Duration = Duration::from_secs(40 * 86_400);
+
+/// A job that has run, and the id that it has run under.
+async fn job_that_ran(app: &mut App) -> String {
+    let alice = app.login("alice").await;
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
+    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    app.expired_items().read_clock().await.unwrap();
+    id
+}
+
+/// Sends the same id again: the stored job is the answer, and there is one effect.
+async fn is_replayed(app: &mut App, id: &str) {
+    let alice = app.login("alice").await;
+    let again = alice.submit(id, "ledger_append", json!({"note":"once"})).await;
+    assert_eq!((again.status.as_u16(), &again.body["status"]), (200, &json!("succeeded")), "{}", again.body);
+    while app.deliver().await {}
+    assert_eq!(app.effects(id), 1);
+}
+
+#[tokio::test]
+async fn an_id_that_is_sent_again_after_a_jump_and_after_its_correction_has_no_second_effect() {
+    let mut app = App::start().await;
+    let id = job_that_ran(&mut app).await;
+    app.clock.advance(FORTY_DAYS);
+    assert_eq!(app.expired_items().delete().await.unwrap(), 0, "nothing is deleted by a clock that has jumped");
+    is_replayed(&mut app, &id).await;
+    for _ in 0..48 {
+        app.clock.advance(Duration::from_secs(3600));
+        assert_eq!(app.expired_items().delete().await.unwrap(), 0, "nor in the days that follow");
+    }
+    app.clock.go_back(FORTY_DAYS + 2 * A_DAY);
+    assert_eq!(app.expired_items().delete().await.unwrap(), 0);
+    is_replayed(&mut app, &id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_recorded_while_the_clock_is_behind_is_there_when_it_is_right_again() {
+    let mut app = App::start().await;
+    app.expired_items().read_clock().await.unwrap();
+    app.jump(-40).await;
+    let id = job_that_ran(&mut app).await;
+    app.clock.advance(FORTY_DAYS);
+    assert_eq!(app.expired_items().delete().await.unwrap(), 0);
+    is_replayed(&mut app, &id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_is_deleted_once_its_retention_has_been_seen_to_pass() {
+    let mut app = App::start().await;
+    let id = job_that_ran(&mut app).await;
+    let mut deleted = Vec::new();
+    for _ in 0..62 {
+        app.clock.advance(A_DAY / 2);
+        deleted.push(app.expired_items().delete().await.unwrap());
+    }
+    assert!(deleted.iter().sum::<usize>() > 0, "{deleted:?}");
+    let alice = app.login("alice").await;
+    assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_jump_that_is_confirmed_what_has_expired_is_deleted() {
+    let mut app = App::start().await;
+    let id = job_that_ran(&mut app).await;
+    app.clock.advance(FORTY_DAYS);
+    let jumped = app.expired_items().read_clock().await.unwrap();
+    assert!(jumped.late_by().is_some_and(|late| late >= FORTY_DAYS), "{jumped:?}");
+    let confirmed = RetentionClock::confirmed(app.clock.now());
+    assert!(app.table.set_retention_clock(Some(jumped), confirmed).await.unwrap());
+    assert!(app.expired_items().delete().await.unwrap() > 0);
+    let alice = app.login("alice").await;
+    assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_table_of_an_earlier_version_takes_its_sweepers_heartbeat_for_the_last_reading() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    assert_eq!(app.run(&alice, "ledger_append", json!({"note":"n"})).await["status"], "succeeded");
+    app.sweep().await;
+    app.clock.advance(FORTY_DAYS);
+    assert_eq!(app.expired_items().delete().await.unwrap(), 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_right_again_leaves_no_job_asleep_and_no_user_shut_out() {
+    let mut app = App::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let alice = app.login("alice").await;
+        let id = app.new_id();
+        assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
+        // Its wake-up message is lost, so that only the sweeper finds it.
+        app.receive().await;
+        ids.push(id);
+        app.jump(if ids.len() == 1 { 40 } else { -40 }).await;
+    }
+    app.sweep().await;
+    let alice = app.login("alice").await;
+    for id in &ids {
+        let status = app.finish(&alice, id).await["status"].clone();
+        assert!(["succeeded", "expired"].contains(&status.as_str().unwrap()), "{status}");
+        assert!(app.effects(id) <= 1);
+    }
+    assert_eq!(app.run(&alice, "ledger_append", json!({"note":"next"})).await["status"], "succeeded");
+    app.stop().await;
+}
