@@ -1,4 +1,5 @@
-//! Takes a place in flight for a submission and charges it, if it has not been charged: one conditional update of the user.
+//! Admission of a submission: one conditional update of the user item takes a place in flight and, unless the caller
+//! has charged already, charges the rate.
 
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use store::Stored;
 
 use crate::{EdgeAuth, gate};
 
-/// Whether a submission has been charged when it comes to its place in flight.
+/// Whether the caller has charged the user's rate before it asks for a place in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Charged {
-    /// That is done at once with taking the place.
+    /// Not yet: the same conditional update charges and takes the place.
     With,
-    /// It was, because something dear came before.
+    /// Already charged, because the caller did expensive reads before.
     Before,
 }
 
@@ -41,7 +42,8 @@ pub(crate) async fn admit(
             Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
             Admission::FullUnlessHealed if !healed => {
                 healed = true;
-                // Looking through the set is the dearest thing that a submission can ask for, so it is charged by itself.
+                // Pruning reads every job in flight, the most expensive work that a submission can cause, so it is
+                // charged separately.
                 gate::charge(edge, session.user_id).await?;
                 if prune_stale(edge, session, kind).await? == 0 {
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
@@ -50,15 +52,16 @@ pub(crate) async fn admit(
             Admission::FullUnlessHealed => {
                 return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
             }
-            // `admit` itself tries the burst; what is left over is as good as over the rate.
+            // `admit` itself tries the burst, so a burst that is still refused counts as over the rate.
             Admission::Burst => return Err(ApiError::new(Code::RateLimited).retry_after(limits.submissions.interval())),
         }
     }
 }
 
-/// Drops from the set in flight of this kind what is over, or was never recorded. So no worker has to touch the user item, and a crash
-/// cannot make the set drift. What has no job yet may be on its way: it stays until the last admission is so long ago that
-/// nothing can be.
+/// Removes from the user's set in flight, for this kind, the jobs that are over and those that were never recorded.
+/// Therefore no worker has to update the user item when a job ends, and a crash cannot leave a place taken for ever. An
+/// id without a job may belong to a request that is still recording it: such an id is removed only when the last
+/// admission is so long ago that its job can no longer be recorded.
 async fn prune_stale(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Result<usize, ApiError> {
     let (user_id, now) = (session.user_id, edge.runtime.now());
     let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };

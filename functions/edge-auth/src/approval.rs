@@ -1,7 +1,8 @@
-//! `POST /v1/jobs/{request_id}/approval`: the user says yes or no to exactly the call that the service showed.
+//! `POST /v1/jobs/{request_id}/approval`: the user approves or rejects exactly the call that the service showed.
 //!
-//! A yes carries a fresh `wx.login` code, so that a stolen session alone approves nothing. Whatever can be answered without
-//! WeChat is, and the user's rate is charged before it is asked: a decision that is repeated spends no code.
+//! An approval carries a fresh `wx.login` code, so that a stolen session token alone cannot approve anything. Checks
+//! that need no call to WeChat come first, and the user's rate is charged before WeChat is called: a repeated decision
+//! spends no code.
 
 use domain::{
     access::session::Session,
@@ -65,7 +66,7 @@ pub(crate) async fn approval(
             })?;
             is_the_user(edge, &session, &job, code).await?;
         }
-        // Whether a lapse is known already is seen when it is applied.
+        // A lapsed approval request may not be recorded as expired yet; `decide_approval` records that.
         ApprovalCheck::Open | ApprovalCheck::Lapsed => {}
         approval_check @ (ApprovalCheck::AsDecided
         | ApprovalCheck::DecidedOtherwise
@@ -93,12 +94,12 @@ pub(crate) async fn approval(
 }
 
 fn parse(request: &Request) -> Result<Body, ApiError> {
-    // serde's own message would quote the body.
+    // serde's own message would quote the body, which contains the login code.
     let expected = r#"expected {"decision": "approve" or "reject", "digest": of the question, "code": from wx.login}"#;
     serde_json::from_value(body::read_json(request)?).map_err(|_| ApiError::new(Code::BodyInvalid).detail(expected))
 }
 
-/// The code is spent here. It must be of the same openid as the session.
+/// Exchanges the login code, which WeChat accepts once, and requires that it belongs to the openid of the session.
 async fn is_the_user(edge: &EdgeAuth, session: &Session, job: &Job, code: &LoginCode) -> Result<(), ApiError> {
     let keys = edge.keys().await?;
     let openid = log_in::openid_of(edge, &keys, code).await?;
@@ -109,7 +110,7 @@ async fn is_the_user(edge: &EdgeAuth, session: &Session, job: &Job, code: &Login
     Err(refuse(edge, Code::ApprovalOtherUser, job).await)
 }
 
-/// Why a decision changed nothing; one that is repeated is no error.
+/// The response to a decision that changed nothing. Repeating the same decision is not an error.
 async fn stands(edge: &EdgeAuth, approval_check: ApprovalCheck, job: &Job) -> Result<Response, ApiError> {
     match approval_check {
         ApprovalCheck::AsDecided => answer(edge, job).await,
@@ -117,14 +118,14 @@ async fn stands(edge: &EdgeAuth, approval_check: ApprovalCheck, job: &Job) -> Re
         ApprovalCheck::OtherDigest => Err(refuse(edge, Code::ApprovalDigestMismatch, job).await),
         ApprovalCheck::OtherApprover => Err(refuse(edge, Code::ApprovalByOperator, job).await),
         ApprovalCheck::Lapsed => Err(refuse(edge, Code::ApprovalExpired, job).await),
-        // Never met: what is open was decided.
+        // `Open` does not occur here: an open approval request was decided before.
         ApprovalCheck::Open | ApprovalCheck::NotAsked => {
             Err(ApiError::new(Code::ApprovalNotAsked).with("job_status", domain::view::status(job.state)))
         }
     }
 }
 
-/// An answer that might be an attack stands in the chain of what this user was refused.
+/// Records a refusal that may be an attack in the user's side chain of refusals.
 async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
     let tool = job.approval_request_at().and_then(|(place, _)| Some(job.steps.get(place)?.tool.clone()));
     let (code_text, request_id) = (code.text().to_owned(), Some(job.request_id));
@@ -137,7 +138,8 @@ fn count(edge: &EdgeAuth, took: &Took) {
     job_metrics::finished(&edge.runtime, edge.policy.catalogue(), &took.before, &took.after, None);
 }
 
-/// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.
+/// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
+/// the first message may have been lost.
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
     let now = edge.runtime.now();
     if job.claimable(now) {

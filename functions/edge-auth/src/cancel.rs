@@ -1,4 +1,5 @@
-//! `POST /v1/jobs/{request_id}/cancel`: 200 when nothing was sent and nothing will be, 202 when a call is out.
+//! `POST /v1/jobs/{request_id}/cancel`: 200 when nothing was sent to the gateway and nothing will be, 202 while a call
+//! is out.
 
 use domain::{
     audit::{AuditContext, AuditEvent, AuditRecord},
@@ -17,7 +18,8 @@ use store::{Commit, Stored};
 
 use crate::{EdgeAuth, conversation_queue, store_job::wake};
 
-/// A worker may write in between; after this many lost races the client is asked to repeat.
+/// A worker may write to the job at the same time; after this many lost conditional writes the client gets a retryable
+/// error.
 const TRIES: usize = 5;
 
 pub(crate) async fn cancel(
@@ -54,7 +56,7 @@ pub(crate) async fn cancel(
     Err(ApiError::try_again())
 }
 
-/// The job as it is after the cancel; `None` when somebody was quicker.
+/// Records the cancel and commits it. Returns the job after the cancel, or `None` when the conditional write was lost.
 async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     let now = edge.runtime.now();
     let mut after = job

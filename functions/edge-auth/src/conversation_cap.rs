@@ -1,4 +1,5 @@
-//! How many conversations a user may have. A submission is asked about it once it is charged, and only if it would begin one.
+//! Limits how many conversations a user may have. Runs only for a submission that would begin a conversation, after it
+//! was charged.
 
 use domain::{
     conversation::ConversationName,
@@ -10,14 +11,14 @@ use store::{Counted, CountedNames, TableError};
 
 use crate::EdgeAuth;
 
-/// The right to begin a conversation, which counts.
+/// A new conversation that is counted against the user's limit.
 #[must_use = "what comes to nothing is given back"]
 pub(crate) struct MayBegin {
-    /// Names the count, unless the conversation had been counted before.
+    /// Identifies this count, so that it can be given back. `None`: the conversation had been counted before.
     nonce: Option<String>,
 }
 
-/// Counts a conversation that a job begins, if there are fewer than may be.
+/// Counts the conversation that a job begins. Errors with `conversations_full` when the user is at the limit.
 pub(crate) async fn count(edge: &EdgeAuth, user: UserId, name: &ConversationName) -> Result<MayBegin, ApiError> {
     let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
     match has_room(edge, user, name, (now, &nonce)).await.map_err(ApiError::unavailable)? {
@@ -27,8 +28,8 @@ pub(crate) async fn count(edge: &EdgeAuth, user: UserId, name: &ConversationName
     }
 }
 
-/// Takes the count back of a conversation that does not begin, since its job was refused. If that fails, or another request has
-/// counted one meanwhile, the name is found later.
+/// Gives the count back when the job was refused, so that the conversation does not begin. If the write fails, or
+/// another request has changed the counter meanwhile, [`prune_stale`] removes the name later.
 pub(crate) async fn give_back(edge: &EdgeAuth, user: UserId, name: &ConversationName, counted: MayBegin) {
     let Some(nonce) = counted.nonce else { return };
     if let Err(error) = edge.table.give_back_conversation(user, name, &nonce).await {
@@ -54,8 +55,9 @@ async fn has_room(
     }
 }
 
-/// Counts those no longer that were never begun. One that is not there may be on its way: they stay until the last one was
-/// added so long ago that nothing can be. As looking is dear, one looks of those that come at once, and nobody twice within
+/// Removes counted names whose conversation was never begun. A name without a conversation may belong to a request that
+/// is still recording its job, so nothing is removed until `RECORDED_WITHIN` after the last name was added. The pruning
+/// reads every counted conversation: `take_look` lets one of several concurrent requests do it, and at most once in
 /// that time.
 async fn prune_stale(edge: &EdgeAuth, user: UserId, seen: &CountedNames, now: Timestamp) -> Result<bool, TableError> {
     let look = edge.runtime.nonce();

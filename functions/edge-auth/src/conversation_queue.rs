@@ -1,4 +1,4 @@
-//! The line of a conversation: whether a job may stand in it, and who is next when one leaves.
+//! The conversation queue at submission: whether a job may join it, and which job is woken when one leaves.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use store::{EndOf, Stored};
 
 use crate::{EdgeAuth, gate, store_job::wake};
 
-/// When somebody who found the line full may look again.
+/// `Retry-After` when the conversation queue is full.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Whether a new job may stand in the line of its conversation. Nothing is recorded of one that may not. Returns the
-/// conversation that it would begin.
+/// Refuses a new job that may not join the queue of its conversation, before anything of it is recorded. Returns the
+/// name of the conversation if this job would begin it.
 pub(crate) async fn check<'a>(
     edge: &EdgeAuth,
     user: UserId,
@@ -26,7 +26,8 @@ pub(crate) async fn check<'a>(
     now: Timestamp,
 ) -> Result<Option<&'a ConversationName>, ApiError> {
     let Some((name, agent)) = submission.conversation() else { return Ok(None) };
-    // Invariant 10, *own data only*: another user's conversation of this name is another one.
+    // Invariant 10, *own data only*: the key contains the user id, so another user's conversation of the same name is
+    // not found.
     let mut known = edge.table.conversation(user, name).await.map_err(ApiError::unavailable)?;
     let ending = known.as_ref().is_some_and(|known| known.joined(agent, id, now) == Err(NotQueued::Ending));
     if ending
@@ -41,7 +42,7 @@ pub(crate) async fn check<'a>(
         Err(NotQueued::OtherAgent) => Err(ApiError::new(Code::ConversationOtherAgent)),
         Err(NotQueued::Ending) => Err(ApiError::new(Code::ConversationEnding)),
         Err(NotQueued::Full) => {
-            // Looking through the line is dear, so it is charged by itself.
+            // Pruning reads every queued job, so it is charged separately.
             gate::charge(edge, user).await?;
             if prune_stale(edge, user, name, &known).await? == 0 {
                 return Err(ApiError::new(Code::ConversationFull).retry_after(LOOK_AGAIN));
@@ -51,7 +52,8 @@ pub(crate) async fn check<'a>(
     }
 }
 
-/// Takes out of a line what is over, or was never recorded: its worker died before it could.
+/// Removes from the queue the jobs that are over, and ids whose job was never recorded because the request failed in
+/// between.
 async fn prune_stale(
     edge: &EdgeAuth,
     user: UserId,
@@ -73,8 +75,8 @@ async fn prune_stale(
     Ok(over.len())
 }
 
-/// What follows when a job that stood in line is over without a worker: the next one is rung for. If that fails, the next one
-/// finds out by itself, a little later.
+/// Removes a job that ended without a worker from its conversation queue, and wakes the next job. If that fails, the
+/// next job is delayed until its own next check of the queue.
 pub(crate) async fn leave(edge: &EdgeAuth, job: &Job) {
     if !job.state.is_over() {
         return;

@@ -1,5 +1,6 @@
-//! `DELETE /v1/conversations/{conversation}`: what its agent remembers is deleted, by a job that stands in line behind the
-//! turns that were accepted before it. From here on nobody joins the line any more.
+//! `DELETE /v1/conversations/{conversation}`: records a job that deletes the agent's session at the gateway. The job
+//! waits in the conversation queue behind the turns that were accepted before it; from now on no other job may join the
+//! queue.
 
 use domain::{
     access::session::Session,
@@ -35,7 +36,7 @@ pub(crate) async fn end_conversation(
     session::alive(&session, &edge.table).await?;
     let not_found = || ApiError::new(Code::NotFound);
     let name = name.ok_or_else(not_found)?;
-    // Invariant 10, *own data only*: somebody else's conversation is none.
+    // Invariant 10, *own data only*: the key contains the user id, so another user's conversation is a 404.
     let known = edge.table.conversation(session.user_id, &name).await.map_err(ApiError::unavailable)?;
     let known = known.ok_or_else(not_found)?;
     let instead_of = match already(edge, &session, &name, &known).await? {
@@ -51,7 +52,8 @@ pub(crate) async fn end_conversation(
     let fresh = RequestId::made(now, edge.runtime.bytes());
     admit(edge, &session, (fresh, JobKind::Quick), Charged::With).await?;
     let ending = edge.table.end_conversation(session.user_id, &name, (fresh, instead_of), now).await;
-    // Of two that delete at once, both record the job of the one that was quicker.
+    // Of two concurrent deletions, the first conditional write decides the request id, and both record the job of that
+    // id.
     let id = ending.map_err(ApiError::unavailable)?.ok_or_else(not_found)?;
     log.request_id = Some(id);
     let submission = Submission::end_of(name, known.agent);
@@ -66,13 +68,13 @@ pub(crate) async fn end_conversation(
     }
 }
 
-/// What was done about a conversation's end before.
+/// What earlier deletions of this conversation have done.
 enum Already {
-    /// This job ends it, or has.
+    /// This job deletes it, or has deleted it.
     Ends(Box<Job>),
-    /// This one was to, and is over without, or nobody will record it.
+    /// The job of this id ended without deleting the conversation, or was not recorded in time.
     Failed(RequestId),
-    /// Nothing, or nobody has recorded it yet.
+    /// There was no deletion, or its job may still be recorded.
     Not,
 }
 
@@ -85,8 +87,9 @@ async fn already(
     let user = session.user_id;
     let Some(id) = known.ended_by else { return Ok(Already::Not) };
     let job = match edge.table.job(user, id).await.map_err(ApiError::unavailable)? {
-        // Whoever noted it may be about to record it, or has died: whoever asks again meanwhile does it under the same id. Not
-        // later: nobody may record it after it was taken back.
+        // The request that noted this id may still be recording the job, or may have died. Until half of
+        // `RECORDED_WITHIN`, a repeated request records the job under the same id. Later it takes a new id: a late
+        // request could otherwise record a job whose deletion was taken back.
         None if edge.runtime.now().since(id.time()) < RECORDED_WITHIN / 2 => return Ok(Already::Not),
         None => return Ok(Already::Failed(id)),
         Some(Stored::Newer) => return Err(ApiError::try_again()),
@@ -97,7 +100,7 @@ async fn already(
             Ok(Already::Ends(job))
         }
         JobState::Succeeded => {
-            // It was deleted at the gateway, and a worker died before it could say so.
+            // The gateway has deleted the session, and the worker died before it deleted the conversation's item.
             let gone = edge.table.delete_conversation(user, name, id, edge.runtime.now()).await;
             gone.map_err(ApiError::unavailable)?;
             Ok(Already::Ends(job))

@@ -1,7 +1,7 @@
-//! What becomes of a submission: every step is looked at without a policy, which is cheap; then every step that is complete is
-//! decided by policy and service mode, before anything is recorded (invariant 9, *default deny*, for the first time). One refusal
-//! refuses them all. It is charged to the user's rate, and what was decided is then recorded in the chain of what they were
-//! refused.
+//! Decides about a submission before anything is recorded (invariant 9, *default deny*, first check). Every step is
+//! first validated without a policy, which is cheap; then policy and service mode decide every complete step. One
+//! refused step refuses the submission: the refusal is charged to the user's rate, and a policy decision is recorded in
+//! the user's side chain of refusals.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -25,23 +25,23 @@ use store::TableError;
 
 use crate::EdgeAuth;
 
-/// How long a conversation may be waited for that is to be deleted.
+/// How long the deletion of a conversation may wait for the turns before it.
 const END_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// A step that is recorded, and as what.
+/// A step that may be recorded, with what was decided about it.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a submission has twenty at most, for as long as it is answered")]
 pub(crate) enum Passed<'a> {
-    /// A call that is complete.
+    /// A tool call whose arguments are complete.
     Call {
         tool: &'a Tool,
         call: &'a Call,
         /// Never [`Gate::Refuse`].
         gated: Gated,
     },
-    /// A call that needs what earlier steps will return: the worker decides it at the cursor.
+    /// A tool call whose arguments need results of earlier steps: the worker decides it when the cursor reaches it.
     Later { tool: &'a Tool, call: &'a Call },
-    /// A turn, whatever its message will be.
+    /// An agent's turn. Policy does not depend on its message.
     Turn {
         agent: &'a AgentEntry,
         turn: &'a Turn,
@@ -49,18 +49,18 @@ pub(crate) enum Passed<'a> {
         /// Never [`TurnGate::Refuse`].
         gated: TurnGated,
     },
-    /// The end of the user's own conversation: nobody has to permit it.
+    /// The deletion of the user's own conversation, which needs no policy decision.
     End(Step),
 }
 
 impl<'a> Passed<'a> {
-    /// The end of a conversation.
+    /// The step that deletes a conversation.
     pub(crate) fn end(submission: &Submission) -> Option<Self> {
         let (name, agent) = submission.conversation()?;
         Some(Self::End(Step::end(agent.to_owned(), name.clone())))
     }
 
-    /// As the job keeps it.
+    /// The step in the form that the job stores.
     pub(crate) fn step(&self) -> Step {
         match self {
             Self::Call { tool, call, .. } => Step::new(call.tool.clone(), tool.entry.effect),
@@ -72,7 +72,7 @@ impl<'a> Passed<'a> {
         }
     }
 
-    /// How long after the step before it this one has to start.
+    /// The time within which this step has to start after the step before it.
     pub(crate) fn start_within(&self) -> Duration {
         match self {
             Self::Call { tool, .. } | Self::Later { tool, .. } => tool.entry.start_within(),
@@ -81,7 +81,7 @@ impl<'a> Passed<'a> {
         }
     }
 
-    /// What was decided, and by which policies; nothing while the arguments are not known.
+    /// The policy decision and the policies that determined it; `None` while the arguments are not known.
     pub(crate) fn decided(&self) -> Option<(&'static str, &[String])> {
         match self {
             Self::Call { gated: Gated { gate: Gate::Explain(_), decided }, .. }
@@ -97,11 +97,11 @@ impl<'a> Passed<'a> {
     }
 }
 
-/// Why a step does not pass.
+/// Why a step is refused.
 enum Refusal {
-    /// It cannot be decided.
+    /// The step is invalid, so policy was not asked.
     Faulty(ApiError),
-    /// It was.
+    /// Policy or service mode refused it.
     Refused {
         reason: DenyReason,
         /// The tool or the agent, if the catalogue lists it.
@@ -110,7 +110,7 @@ enum Refusal {
     },
 }
 
-/// Whose submission it is, when, and what policy has to know of the user and the service.
+/// Input of policy decisions: the user, their groups, the service modes, and the time of the request.
 pub(crate) struct Asker {
     user_id: UserId,
     groups: BTreeSet<String>,
@@ -118,14 +118,14 @@ pub(crate) struct Asker {
     now: Timestamp,
 }
 
-/// A step in which nothing is faulty that can be seen without a policy. Policies are asked about nothing else.
+/// A step that passed every check that needs no policy. Policy is asked about such steps only.
 enum Sound<'a> {
     Call { tool: &'a Tool, call: &'a Call },
     Later { tool: &'a Tool, call: &'a Call },
     Turn { agent: &'a AgentEntry, turn: &'a Turn, derived: bool },
 }
 
-/// Reads what policy has to know of a session's user, who is still one.
+/// Reads what policy needs to know about the session's user. Refuses a session that was revoked.
 pub(crate) async fn asker(edge: &EdgeAuth, session: &Session, now: Timestamp) -> Result<Asker, ApiError> {
     let user_id = session.user_id;
     let (user, controls) = tokio::join!(edge.table.user(user_id), edge.controls.get(&edge.table, &edge.runtime));
@@ -135,7 +135,7 @@ pub(crate) async fn asker(edge: &EdgeAuth, session: &Session, now: Timestamp) ->
     }
 }
 
-/// Decides about a submission: looks at every step first, then asks about each.
+/// Decides about a submission: validates every step first, then asks policy about each.
 pub(crate) async fn decide<'a>(
     edge: &'a EdgeAuth,
     asker: &Asker,
@@ -151,7 +151,7 @@ pub(crate) async fn decide<'a>(
     }
 }
 
-/// The place of the first step that does not pass, and why.
+/// Index of the first step that is refused, and why.
 type RefusedAt = (usize, Refusal);
 
 fn look_then_ask<'a>(
@@ -166,10 +166,10 @@ fn look_then_ask<'a>(
     sound.into_iter().enumerate().map(|(place, step)| ask_about(edge, asker, step).map_err(at(place))).collect()
 }
 
-/// What needs no policy to be seen: the name is listed, and the arguments fit the schema as far as they are known. Policies look
-/// at nothing that the tool's schema does not accept.
+/// Checks that need no policy: the catalogue lists the name, and the arguments fit the schema as far as they are known.
+/// Policies never see arguments that the tool's schema does not accept.
 fn look_at<'a>(edge: &'a EdgeAuth, place: usize, wanted: &'a Wanted) -> Result<Sound<'a>, Refusal> {
-    // A first step has nothing to refer to; alone, it may use the name of a reference as it likes.
+    // A first step cannot refer to another step, so a key named like a reference is an ordinary argument there.
     let derived = place > 0 && wanted.work.references(place).is_ok_and(|steps| !steps.is_empty());
     match &wanted.work {
         Work::Call(call) => {
@@ -185,7 +185,7 @@ fn look_at<'a>(edge: &'a EdgeAuth, place: usize, wanted: &'a Wanted) -> Result<S
             let agent = edge.policy.agent(&turn.agent).ok_or_else(|| unlisted(DenyReason::AgentUnknown))?;
             Ok(Sound::Turn { agent, turn, derived })
         }
-        // Nobody can submit one.
+        // Cannot be submitted: the service creates this step itself.
         Work::End(_) => Err(Refusal::Faulty(ApiError::new(Code::BodyInvalid))),
     }
 }
@@ -227,7 +227,8 @@ fn ask_about_call<'a>(
         Gate::Refuse(reason) => {
             Err(Refusal::Refused { reason, named: Some(tool.entry.name.clone()), decided: gated.decided })
         }
-        // Also for a step that asks much later: nobody should wait for what cannot be asked then.
+        // Checked here also for a step that asks later: a job must not run its first steps and then fail because its
+        // approval request cannot be shown.
         Gate::Ask(_) => match approval_summary::describe(tool, &call.arguments) {
             Ok(_) => Ok(Passed::Call { tool, call, gated }),
             Err(why) => Err(Refusal::Faulty(ApiError::new(Code::ArgumentsNotShowable).detail(why.to_string()))),
@@ -241,7 +242,8 @@ fn unlisted(reason: DenyReason) -> Refusal {
     Refusal::Refused { reason, named: None, decided }
 }
 
-/// Charges a refusal, and records one that was decided. Returns what the client is told; an error when that is something else.
+/// Charges a refusal, and records it if policy decided it. Returns the error for the client; `Err` when charging failed
+/// or the rate is used up.
 async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusal) -> Result<ApiError, ApiError> {
     let (reason, named, decided) = match refusal {
         Refusal::Faulty(error) => {
@@ -259,7 +261,7 @@ async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusa
     Ok(ApiError::new(code))
 }
 
-/// Refuses what asks nothing of any policy, when the service is closed.
+/// Refuses requests that need no policy decision while the service is `closed`.
 pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
     let controls = edge.controls.get(&edge.table, &edge.runtime).await;
     if controls.service.mode != domain::access::service_mode::Mode::Closed {
@@ -269,7 +271,7 @@ pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiErro
     Err(ApiError::new(Code::ModeClosed))
 }
 
-/// Counts a refusal, and says in the log why a policy could not be evaluated.
+/// Counts a policy refusal, and logs why a policy could not be evaluated.
 fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
     tracing::info!(function = "edge-auth", reason = reason.code(), "refused by policy");
     edge.runtime.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
@@ -281,12 +283,12 @@ fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
     }
 }
 
-/// What the client is told of a request that is refused: why, or that it has none left to be refused.
+/// Charges a refused request. Returns the refusal, or 429 when the user's rate is used up.
 pub(crate) async fn charged(edge: &EdgeAuth, user: UserId, refusal: ApiError) -> ApiError {
     charge(edge, user).await.err().unwrap_or(refusal)
 }
 
-/// Charges one request to the user, who may have none left.
+/// Charges one request to the user's rate. Errors with 429 when the rate is used up.
 pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError> {
     let (now, nonce, rate) = (edge.runtime.now(), edge.runtime.nonce(), edge.config.limits.submissions);
     match edge.table.charge_user(user, rate, now, &nonce).await.map_err(ApiError::unavailable)? {
@@ -295,11 +297,12 @@ pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError
     }
 }
 
-/// Records what a user was refused. If that fails, the refusal stands all the same.
+/// Records a refusal in the user's side chain. If that fails, the request is refused nevertheless.
 pub(crate) async fn record_refusal(edge: &EdgeAuth, user: UserId, refusal: RefusalEvent) {
     let recorded = edge.table.append_refusal(&edge.runtime, user, refusal, edge.policy.version()).await;
     if let Err(error) = recorded {
-        // Requests of one user that race each other are not a failing table: no alarm, and no mode, follows from them.
+        // Concurrent requests of one user that lose the conditional write do not show a failing table, so they must not
+        // count for the alarm that lowers the service mode.
         if !matches!(error, TableError::Contended(_)) {
             edge.runtime.count(Metric::AuditWriteFailures);
         }

@@ -1,4 +1,5 @@
-//! edge-auth: every client write. Verifies, validates, rate-limits, decides, records the job, rings.
+//! edge-auth: every write of a client. Verifies the session, validates, rate-limits, asks policy, records the job,
+//! sends a wake-up message.
 //!
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
 //! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`]) ·
@@ -42,7 +43,7 @@ mod store_job;
 mod submit;
 mod webhook;
 
-/// The function, wired.
+/// The function with its clients and caches.
 #[derive(Debug)]
 pub struct EdgeAuth {
     config: EdgeAuthConfig,
@@ -55,7 +56,7 @@ pub struct EdgeAuth {
     secrets: Secrets<EdgeKeys>,
 }
 
-/// What the secrets are made into, once per refresh.
+/// Keys and clients' secrets, derived from the secrets once per refresh.
 #[derive(Debug)]
 struct EdgeKeys {
     signer: SessionSigner,
@@ -67,22 +68,22 @@ struct EdgeKeys {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Catalogue or policies cannot be used.
+    /// The catalogue or the policies are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
-    /// No HTTP client for WeChat.
+    /// The HTTP client for WeChat could not be built.
     #[error(transparent)]
     Client(#[from] BadWechatClient),
 }
 
 impl EdgeAuth {
-    /// Wires it; builds every client once.
+    /// Builds the function and every client once, with the policy that is compiled in.
     pub fn new(config: EdgeAuthConfig, runtime: Runtime) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;
         Self::with_policy(config, runtime, policy)
     }
 
-    /// Wires it with another policy than the one built in: what a newer deployment would have.
+    /// Builds the function with another policy than the one compiled in, as a newer deployment would have.
     pub fn with_policy(config: EdgeAuthConfig, runtime: Runtime, policy: Policy) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
@@ -122,19 +123,19 @@ impl EdgeAuth {
         }
     }
 
-    /// The verified session of a request. From here on the line about the request says whose it is.
+    /// Verifies the session token of a request. From then on the log line of the request contains the user id.
     async fn session(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Session, ApiError> {
         let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
         log.user_id = Some(session.user_id);
         Ok(session)
     }
 
-    /// The table, for whoever counts what it costs.
+    /// The table, for tests that count its requests.
     pub fn table(&self) -> &Table {
         &self.table
     }
 
-    /// Reads the secrets, so that a function without them does not start.
+    /// Reads the secrets at start, so that a function whose secrets are missing or invalid does not start.
     pub async fn load_secrets(&self) -> Result<(), SecretsError> {
         self.read_keys().await.map(drop)
     }

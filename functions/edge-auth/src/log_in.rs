@@ -1,6 +1,6 @@
-//! `POST /v1/sessions`: a code from `wx.login` in, a session out.
+//! `POST /v1/sessions`: exchanges a code from `wx.login` for a session token.
 //!
-//! The address is charged before WeChat is asked, so that nobody spends the app's quota there with made-up codes.
+//! The client's address is charged before WeChat is called, so that made-up codes cannot use up the app's quota there.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ struct LogIn {
     code: LoginCode,
 }
 
-/// Logs a user in. A new user is one whose openid no listed key knows.
+/// Logs a user in. A user is created when no login key finds the openid.
 pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
     let outcome = new_session(edge, request, log).await;
     let name = match &outcome {
@@ -52,7 +52,8 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
     log.user_id = Some(user_id);
     let now = edge.runtime.now();
     let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
-    // Sessions that began at not-before are dead, and this login is later than the revocation that it has just read.
+    // Sessions that began at or before `not_before` are revoked, and this login came after the revocation that was just
+    // read.
     let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
     let (token, session) = keys
         .signer
@@ -66,7 +67,7 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
     })))
 }
 
-/// Whose login code it is; the code is spent by asking.
+/// Exchanges the login code for its openid at WeChat, which accepts a code once.
 pub(crate) async fn openid_of(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &LoginCode) -> Result<OpenId, ApiError> {
     let answer = ask_wechat(edge, keys, code).await;
     answer.map_err(|error| {
@@ -90,14 +91,14 @@ pub(crate) async fn openid_of(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &Logi
     })
 }
 
-/// What an openid is listed under: one digest per login key.
+/// The digests under which an openid is stored: one for each login key.
 pub(crate) fn logins(edge: &EdgeAuth, keys: &EdgeKeys, openid: &OpenId) -> Vec<Digest> {
     let app_id = edge.config.wechat_app_id.as_str();
     keys.logins.iter().map(|key| openid.login(app_id, key)).collect()
 }
 
-/// WeChat takes one of the listed secrets, and looks at the secret before it looks at the code. When it takes none, ours may
-/// be out of date: they are read anew and shown once more.
+/// Tries the listed app secrets in order. WeChat checks the secret before the code, so a refused secret does not spend
+/// the code. When every secret is refused, the cached ones may be outdated: they are read again and tried once more.
 async fn ask_wechat(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &LoginCode) -> Result<OpenId, WechatError> {
     let refused = match show_each_secret(edge, keys, code).await {
         Err(error) if error.refuses_the_secret() => error,
@@ -125,7 +126,7 @@ async fn show_each_secret(edge: &EdgeAuth, keys: &EdgeKeys, code: &LoginCode) ->
 }
 
 fn parse(request: &Request) -> Result<LoginCode, ApiError> {
-    // serde's own message would quote the body.
+    // serde's own message would quote the body, which contains the login code.
     let expected = r#"expected {"code": …} with 1 to 128 visible ASCII characters"#;
     let body: LogIn = serde_json::from_value(body::read_json(request)?)
         .map_err(|_| ApiError::new(Code::BodyInvalid).detail(expected))?;
@@ -141,7 +142,7 @@ async fn charge_address(edge: &EdgeAuth, address: &Digest) -> Result<(), ApiErro
     }
 }
 
-/// The address that the gateway saw. Headers that name another one are not believed.
+/// The client's address as API Gateway saw it. Forwarding headers are ignored, since a client can set them.
 fn source_ip(request: &Request) -> Option<IpAddr> {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref()?.parse().ok(),
@@ -149,8 +150,8 @@ fn source_ip(request: &Request) -> Option<IpAddr> {
     }
 }
 
-/// Names an address without telling it. One household has a whole /64 of IPv6, so that counts as one address; requests
-/// without an address share one.
+/// Keyed digest of an address, so that the address itself is not stored. An IPv6 address counts by its /64, which one
+/// household has as a whole; all requests without an address share one digest.
 fn address_digest(key: &DigestKey, address: Option<IpAddr>) -> Digest {
     match address.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => key.digest(&[b"address", &address.octets()]),
@@ -159,7 +160,7 @@ fn address_digest(key: &DigestKey, address: Option<IpAddr>) -> Digest {
     }
 }
 
-/// What a client can do about it.
+/// Maps an error of WeChat to the error for the client.
 fn refusal(error: WechatError) -> ApiError {
     let (code, retry_after) = match &error {
         WechatError::CodeRejected { .. } => (Code::LoginCodeRejected, None),

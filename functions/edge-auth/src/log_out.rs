@@ -1,4 +1,4 @@
-//! `DELETE /v1/sessions`: every session of the user dies, on every device, for reads too.
+//! `DELETE /v1/sessions`: revokes every session of the user, on every device, for reads too.
 
 use lambda_http::Request;
 use platform::{
@@ -9,7 +9,7 @@ use service::session;
 
 use crate::EdgeAuth;
 
-/// Logs a user out. A session that is dead already may not do it: a stolen old token would end the sessions after it.
+/// Logs a user out. A revoked session may not: a stolen old token could otherwise end newer sessions.
 pub(crate) async fn log_out(
     edge: &EdgeAuth,
     request: &Request,
@@ -18,7 +18,7 @@ pub(crate) async fn log_out(
     let now = edge.runtime.now();
     let session = edge.session(request, log).await?;
     session::alive(&session, &edge.table).await?;
-    // A session may have begun a little ahead of this clock. It dies nevertheless.
+    // The session may have begun a little ahead of this clock, and has to be revoked too.
     let until = now.max(session.began_at);
     edge.table.revoke_sessions(session.user_id, until).await.map_err(ApiError::unavailable)?;
     Ok(http::no_content())

@@ -1,5 +1,6 @@
-//! Records a job that may be recorded: payload and first audit records, the job, its place in line, the bell. Once the job
-//! is there it is accepted, whatever fails after it: a worker puts a job in line that is not, and the sweeper rings.
+//! Records a job that was permitted: payload and first audit records, the job, its place in the conversation queue, the
+//! wake-up message. The job is accepted once its item exists. What fails afterwards is repaired: the worker adds the
+//! job to its queue, and the reconciler of `sweep` sends the wake-up message.
 
 use std::time::Duration;
 
@@ -24,24 +25,24 @@ use store::{Created, Payload, QueueJoin, Stored, TableError};
 
 use crate::{EdgeAuth, gate::Passed};
 
-/// What is recorded.
+/// A permitted submission.
 pub(crate) struct New<'a> {
     pub(crate) user_id: UserId,
     pub(crate) id: RequestId,
     pub(crate) submission: &'a Submission,
-    /// One for each step of the submission.
+    /// One for each step of the submission, in order.
     pub(crate) passed: Vec<Passed<'a>>,
     pub(crate) not_after: Timestamp,
     pub(crate) trace: Option<&'a TraceParent>,
-    /// Whether the conversation that it is in has been counted because it begins it.
+    /// Whether the job begins its conversation, and the conversation has been counted for that.
     pub(crate) counted: bool,
 }
 
-/// What became of it.
+/// Result of recording.
 pub(crate) enum Recorded {
-    /// It is new; with its payload.
+    /// The job is new.
     New(Box<Job>, Payload),
-    /// There is one of that id.
+    /// A job of this id exists already.
     Exists(Stored),
 }
 
@@ -54,7 +55,7 @@ pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, A
     let question = approval_request(new, &digest_key, now);
     let explained = explained(&new.passed);
     let start = match (&explained, &question) {
-        // The explanation itself comes once its place is known.
+        // The result is stored below, once the job's key is known.
         (Some((_, why)), _) => Start::Explained { result: ResultRef::Omitted, code: why.code().to_owned() },
         (None, Some(asked)) => Start::AwaitingApproval { expires_at: asked.expires_at },
         (None, None) => Start::Queued,
@@ -64,7 +65,7 @@ pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, A
         first.approval = question;
     }
     let payload = Payload { digest_key, steps: submission.steps().to_vec() };
-    // Neither exists until the job names it, so they may go in any order.
+    // Payload and records are ignored until the job's item names them, so the order of these writes does not matter.
     let audit = put_records(edge, user, fingerprint, (&payload, &records), now).await.map_err(ApiError::unavailable)?;
     let parts = NewJob {
         user_id: user,
@@ -101,8 +102,8 @@ fn steps(new: &New<'_>) -> Vec<Step> {
     steps.map(|(of, (passed, wanted))| Step { of, deadline_s: wanted.deadline_s, ..passed.step() }).collect()
 }
 
-/// Invariant 8, *bound approvals*: what somebody has to say yes to, if anybody has to. Only the first step asks now; a later
-/// one asks when it is its turn.
+/// Invariant 8, *bound approvals*: the approval request that the first step needs, if it needs one. The worker makes
+/// those of later steps when the cursor reaches them.
 fn approval_request(new: &New<'_>, key: &DigestKey, now: Timestamp) -> Option<Approval> {
     let Some(Passed::Call { tool, call, gated }) = new.passed.first() else { return None };
     let approver = match gated.gate {
@@ -116,8 +117,8 @@ fn approval_request(new: &New<'_>, key: &DigestKey, now: Timestamp) -> Option<Ap
     Some(Approval::requested(approver, approval::digest(key, &bound), now, expires_at))
 }
 
-/// What is told instead of doing anything: a job without turns is explained as a whole when one of its steps is. A turn runs,
-/// and what stands beside it is looked at when it is its turn.
+/// The explanation with which a job ends at once in `explain_only`. A job without turns is explained as a whole when
+/// one of its steps is. A job with a turn is recorded, and the worker decides each of its calls at the cursor.
 fn explained(passed: &[Passed<'_>]) -> Option<(Value, DenyReason)> {
     let why = |step: &Passed<'_>| match step {
         Passed::Call { gated, .. } => match gated.gate {
@@ -139,7 +140,7 @@ fn explained(passed: &[Passed<'_>]) -> Option<(Value, DenyReason)> {
     Some((whole, first))
 }
 
-/// What is recorded about a new job, in order.
+/// The audit records of a new job, in order.
 fn records(
     edge: &EdgeAuth,
     new: &New<'_>,
@@ -156,7 +157,7 @@ fn records(
             policies: policies.to_vec(),
         })
     });
-    // The first step is always complete.
+    // The first step has no earlier step to refer to, so it is always decided here.
     let first = decided.next();
     let tool = first.as_ref().map_or_else(String::new, |first| first.tool.clone());
     let (decision, policies) = first.map(|first| (first.decision, first.policies)).unwrap_or_default();
@@ -187,7 +188,8 @@ fn records(
         .collect()
 }
 
-/// Puts the payload with the first record, and the others beside it. Nothing is accepted unrecorded.
+/// Writes the payload with the first audit record, then the other records. A job whose records cannot be written is not
+/// accepted.
 async fn put_records(
     edge: &EdgeAuth,
     user: UserId,
@@ -206,12 +208,13 @@ async fn put_records(
     Ok(head)
 }
 
-/// Puts a job into the line of its conversation. If that cannot be done now, its worker does it.
+/// Adds a job to the queue of its conversation. If that fails, the worker adds it.
 async fn enqueue(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp) {
     let Some(conversation) = job.conversation() else { return };
     let why = match edge.table.enqueue(job.user_id, conversation, job.request_id, now, counted).await {
         Ok(QueueJoin::Joined(_)) => return,
-        // Somebody was quicker than the look before: the worker finds the same, and says so.
+        // Another request has changed the queue since it was checked: the worker finds the same, and ends the job with
+        // that reason.
         Ok(QueueJoin::Not(not)) => format!("{not:?}"),
         Err(error) => error.to_string(),
     };
@@ -221,7 +224,8 @@ async fn enqueue(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp) {
     );
 }
 
-/// Rings for a job that was just recorded: at once, or when its question expires. One that is over needs no bell.
+/// Sends the wake-up message of a new job: for now, or for the time when its approval request expires. A job that is
+/// over needs none.
 async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
     if job.state.is_over() {
         job_metrics::finished_at_once(&edge.runtime, job);
@@ -231,12 +235,12 @@ async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
     }
 }
 
-/// Rings; a bell that cannot be rung now is rung by the sweeper.
+/// Sends a wake-up message. If that fails, the reconciler of `sweep` sends it later.
 pub(crate) async fn wake(edge: &EdgeAuth, job: &Job) {
     wake_after(edge, job, Duration::ZERO).await;
 }
 
-/// Rings; whoever asked for it asks again if it cannot be rung now.
+/// Sends a wake-up message. On an error the caller's client retries.
 pub(crate) async fn try_wake(edge: &EdgeAuth, job: &Job, after: Duration) -> Result<(), QueueError> {
     let trace = job.trace.as_deref().and_then(TraceParent::parse);
     let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace.as_ref());

@@ -1,11 +1,15 @@
-//! `POST /v1/jobs`: records a job under the client's request id and rings. The answer comes within milliseconds.
+//! `POST /v1/jobs`: records a job under the client's request id and sends a wake-up message. The answer takes
+//! milliseconds.
 //!
-//! In this order: a strong read of the job (a replay is answered and nothing is charged) · what a new job needs (age of
-//! the id; times; of each step name and arguments; then of each step policy and ladder; a place in its conversation). What is
-//! refused with 403 or 422 up to here is charged · one conditional update of the user (revocation, rate, place in flight), or,
-//! if it begins a conversation, the rate · room for one more · revocation and place, without which the room is given back ·
-//! payload · audit records · the job, if absent · its place in line · the bell. Once the job is recorded the answer is 202, even
-//! if ringing failed: the sweeper rings.
+//! The order:
+//!
+//! 1. A strongly consistent read of the job. A replay is answered here, and nothing is charged.
+//! 2. Checks of a new job: age of the id; times; name and arguments of each step; then policy and service mode for each step;
+//!    its place in the conversation queue. A refusal with 403 or 422 up to here is charged.
+//! 3. One conditional update of the user item: revocation, rate, place in flight. If the job begins a conversation, instead:
+//!    the rate; the count of conversations; revocation and place in flight. The count is given back when there is no place.
+//! 4. Payload, audit records, the job (condition: absent), its place in the conversation queue, the wake-up message. Once the
+//!    job is recorded the answer is 202, even if the message could not be sent: the reconciler sends it later.
 
 use std::time::Duration;
 
@@ -37,11 +41,11 @@ use crate::{
     store_job::{New, Recorded, record, wake},
 };
 
-/// How far ahead `not_after` and `deadline` may lie.
+/// How far in the future `not_after` and `deadline` may be.
 const AHEAD_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
-/// The `Idempotency-Key` header. Two of them are none. A known job may be named in any spelling, also by the UUID that the
-/// service made of a ULID; only a new one needs a time in its id ([`names_a_new_job`]).
+/// The `Idempotency-Key` header. More than one is malformed. An existing job may be named in any spelling, also by the
+/// UUID that the service made of a ULID; only a new job needs an id that contains a time ([`names_a_new_job`]).
 fn request_id(request: &Request) -> Result<RequestId, Code> {
     let mut values = request.headers().get_all("idempotency-key").iter();
     let value = values.next().ok_or(Code::KeyMissing)?;
@@ -82,7 +86,8 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     let not_after = submission.not_after().unwrap_or_else(|| starts_by(&passed, now));
     let counted = match may_begin(edge, &session, id, &submission).await {
         Ok(counted) => counted,
-        // Identical requests that race are charged each; the ones that lose are replays all the same.
+        // Each of several identical concurrent requests is charged; those that lose the race are answered as replays
+        // nevertheless.
         Err(refusal) => {
             return match edge.table.job(user_id, id).await.map_err(ApiError::unavailable)? {
                 Some(stored) if refusal.code != Code::NoSession => replay(edge, &stored, &submission).await,
@@ -103,8 +108,8 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     Ok(point_to(answers::accepted(&view), &job, &view))
 }
 
-/// Whether there is a place for it: in its conversation, among what its user may have open, and for one more conversation if
-/// it begins one: whether it does, which then counts.
+/// Reserves what a job needs: a place in the conversation queue, a place in flight, and, if it begins a conversation, a
+/// count against the user's limit. Returns whether it begins a conversation, which is then counted.
 async fn may_begin(
     edge: &EdgeAuth,
     session: &Session,
@@ -118,8 +123,9 @@ async fn may_begin(
         admit(edge, session, job, Charged::With).await?;
         return Ok(false);
     };
-    // Counted before it has a place in flight, and given back when it gets none: a place may be shared with another request of
-    // this id, and cannot be given back. What is counted and not begun all the same, since a process dies, is found later.
+    // Counted before the place in flight is taken, and given back when there is no place. The other order would have to
+    // give back a place, which may be shared with another request of this id. If the process dies in between, the count
+    // stays until `conversation_cap` prunes it.
     gate::charge(edge, user).await?;
     let counted = conversation_cap::count(edge, user, name).await?;
     if let Err(refusal) = admit(edge, session, job, Charged::Before).await {
@@ -129,15 +135,15 @@ async fn may_begin(
     Ok(true)
 }
 
-/// Invariant 6, *same id, same request*: the same payload gets the stored job, another one is refused. A job that is due
-/// rings again, so that a client's retry heals a bell that was lost.
+/// Invariant 6, *same id, same request*: the same payload gets the stored job, another payload is refused. For a job
+/// that is due a wake-up message is sent again, so that a client's retry makes up for a lost one.
 async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Response, ApiError> {
     let Stored::Job(job) = stored else {
         return Err(ApiError::try_again());
     };
     let key =
         edge.table.digest_key(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;
-    // A payload that was erased can be compared with nothing; what is left of its job is told.
+    // An erased payload has no digest key to compare with, so the stored job is returned.
     if key.as_ref().is_some_and(|key| submission.fingerprint(key) != job.fingerprint) {
         return Err(ApiError::new(Code::KeyReused));
     }
@@ -164,7 +170,7 @@ fn check_age(id: RequestId, now: Timestamp) -> Result<(), ApiError> {
     Err(ApiError::new(code).detail(says).with("server_time", now.to_string()))
 }
 
-/// Whether the times that the client names lie ahead, and not too far.
+/// Requires that the times given by the client are in the future, and at most `AHEAD_AT_MOST` from now.
 fn check_times(submission: &Submission, now: Timestamp) -> Result<(), ApiError> {
     for (at, code) in [(submission.not_after(), Code::NotAfterInvalid), (submission.deadline(), Code::DeadlineInvalid)]
     {
@@ -175,7 +181,7 @@ fn check_times(submission: &Submission, now: Timestamp) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// When it has to start at the latest if the client does not say: as long as its steps may take until the last of them starts.
+/// The default of `not_after`: the sum of the times within which the steps have to start.
 fn starts_by(passed: &[Passed<'_>], now: Timestamp) -> Timestamp {
     let within: Duration = passed.iter().map(Passed::start_within).sum();
     now.plus(within.min(AHEAD_AT_MOST))
@@ -185,7 +191,8 @@ fn lies_ahead(at: Timestamp, now: Timestamp) -> bool {
     at > now && at <= now.plus(AHEAD_AT_MOST)
 }
 
-/// What is wrong with a body, and where: the number of the faulty step, and the place inside its arguments or message.
+/// Describes an invalid body to the client: the index of the faulty step, and a JSON pointer into its arguments or
+/// message.
 fn faulty(fault: &SubmissionFault) -> ApiError {
     let error = ApiError::new(Code::BodyInvalid).detail(fault.to_string());
     let (error, inner) = match fault {
@@ -205,7 +212,7 @@ fn faulty(fault: &SubmissionFault) -> ApiError {
     }
 }
 
-/// Where to look for the job, and when.
+/// Sets the headers that tell the client where to poll the job, and when.
 pub(crate) fn point_to(mut answer: Response, job: &Job, view: &JobView) -> Response {
     answers::set(&mut answer, header::LOCATION, &format!("/v1/jobs/{}", job.request_id));
     if let Some(wait) = view.next_poll_ms {

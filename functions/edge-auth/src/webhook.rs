@@ -1,6 +1,8 @@
-//! `POST /v1/rings`: whoever runs something for a job says that there is something to see, and a worker looks now.
+//! `POST /v1/rings`: webhook of the gateway plugin. Progress is available for a turn: make its job due and wake a
+//! worker.
 //!
-//! No session: the ring is its own right ([`domain::job`]). It moves a time and rings a bell, no more.
+//! There is no session: the wake-up token in the body is the authorization ([`domain::job`]). It can only make the job
+//! due and send a wake-up message.
 
 use std::time::Duration;
 
@@ -18,9 +20,10 @@ use store::{Commit, Stored};
 
 use crate::{EdgeAuth, store_job::try_wake};
 
-/// Soon after this a worker that looks at the job has looked.
+/// `Retry-After` while a worker has the job: after this time its poll of the gateway has usually ended.
 const LOOK_TAKES: Duration = Duration::from_secs(1);
-/// A worker may write in between; after this many lost races the journal is asked to repeat.
+/// A worker may write to the job at the same time; after this many lost conditional writes the journal gets a retryable
+/// error.
 const TRIES: usize = 3;
 
 #[derive(Deserialize)]
@@ -35,7 +38,7 @@ pub(crate) async fn webhook(
     request: &Request,
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
-    // serde's own message would quote the body.
+    // serde's own message would quote the body, which contains the wake-up token.
     let WebhookBody { wake_up } = serde_json::from_value(body::read_json(request)?).map_err(|_| {
         ApiError::new(Code::BodyInvalid).detail("expected {\"ring\": the text that came with the work}")
     })?;
@@ -46,16 +49,17 @@ pub(crate) async fn webhook(
             Some(Stored::Newer) => return Err(ApiError::try_again()),
             Some(Stored::Job(job)) => job,
         };
-        // A wrong secret, a round that is over and a job that never was are one and the same to whoever guesses.
+        // A wrong token, a round that is over and an unknown job all answer 410, so that ids cannot be probed.
         if !is_out(&job, &wake_up, &once) {
             return Err(ApiError::new(Code::WakeUpOver));
         }
         (log.user_id, log.request_id) = (Some(job.user_id), Some(job.request_id));
         match job.state {
             JobState::Waiting => {}
-            // Its worker has died: it is due.
+            // The lease has expired, so its worker has died and the job is due.
             JobState::Running if job.claimable(edge.runtime.now()) => {}
-            // Its worker may have asked just before there was anything to see, and will not look again soon.
+            // The worker may have polled the gateway just before the progress, and would not poll again soon: the
+            // journal has to repeat.
             JobState::Running => return Err(ApiError::new(Code::JobBusy).retry_after(LOOK_TAKES)),
             JobState::Queued
             | JobState::Retrying
@@ -76,20 +80,20 @@ pub(crate) async fn webhook(
     Err(ApiError::try_again())
 }
 
-/// Whether what the job waits for went out with this secret.
+/// Whether the wake-up token belongs to the round that the job waits for.
 fn is_out(job: &Job, wake_up: &JobWakeUp, once: &DigestKey) -> bool {
     job.wake_up().is_some_and(|own| own.secret.is(&wake_up.secret, once))
 }
 
-/// Makes a job that waits due now. `false` when somebody was quicker.
+/// Makes a suspended job due now. `false` when the conditional write was lost.
 async fn wake(edge: &EdgeAuth, job: &Job) -> Result<bool, ApiError> {
     let now = edge.runtime.now();
     if job.claimable(now) {
-        // It is due already, and perhaps its bell was lost.
+        // It is due already, and its wake-up message may have been lost: send one again.
         return Ok(true);
     }
     let woken = job.apply(JobEvent::Woken, now).map_err(ApiError::unavailable)?;
-    // On condition that nobody has written since it was read.
+    // Condition: `rev` has not changed since the job was read.
     match edge.table.commit(job, &woken, &edge.runtime.nonce()).await.map_err(ApiError::unavailable)? {
         Commit::Done => Ok(true),
         Commit::Lost(_) => Ok(false),
