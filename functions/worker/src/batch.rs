@@ -1,4 +1,4 @@
-//! One batch of messages: each is decided by itself, and one that cannot be decoded blocks no other.
+//! One batch of SQS messages. Each message is handled separately, and one that cannot be decoded blocks no other.
 
 use std::time::Instant;
 
@@ -29,14 +29,15 @@ pub(crate) async fn handle(worker: &Worker, event: SqsEvent, deadline: Timestamp
     response
 }
 
-/// Whether the message did its work. If not, it comes back, and at last lands in the dead-letter queue.
+/// Handles one message. `false`: it failed, so SQS delivers it again after the visibility timeout and finally moves it
+/// to the dead-letter queue.
 async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> bool {
     let Some(wake_up) = message.body.as_deref().and_then(|body| json::kept::<WakeUpMessage>(body).ok()) else {
         worker.runtime.count(Metric::UndecodableMessages);
         tracing::error!(function = "worker", code = "message_undecodable", "a message names no job");
         return false;
     };
-    // Invariant 5: remaining time zero means expired.
+    // Invariant 5: with too little time left, nothing is begun that would have to end after the deadline.
     if deadline.since(worker.runtime.now()) < LEAST_TIME {
         return false;
     }
@@ -63,7 +64,7 @@ async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> b
     }
 }
 
-/// A monotonic start, for a duration in a log line only.
+/// A monotonic start, only for a duration in a log line.
 fn began() -> Instant {
     Instant::now()
 }

@@ -1,4 +1,4 @@
-//! The step at the cursor: what may be sent, recorded before it is sent, and what the gateway answered.
+//! A call at the cursor: what may be sent, recorded before it is sent, and what the gateway answered.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,14 +24,14 @@ use crate::{
     verdict::{self, Ending, Facts, Verdict},
 };
 
-/// A call that usually ends sooner is waited for; a longer one is sent, and its job comes back.
+/// A call that usually ends within this time is waited for; a longer one is sent, and its job is suspended.
 const WAIT_FOR: Duration = Duration::from_millis(300);
-/// How long a short call is waited for before it is treated like a long one.
+/// How long a short call is waited for before its job is suspended like that of a long one.
 pub const WAIT_AT_MOST: Duration = Duration::from_millis(1500);
-/// How long an answer may take that the journal gives at once.
+/// Timeout of requests that the journal answers at once.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// The cursor, with its job as last committed, and what to do; `None` when the lease is lost.
+/// The cursor, with the job as last committed, and the verdict; `None` when the lease is lost.
 type TakenOn<'a> = Option<(AtCursor<'a>, Verdict)>;
 
 impl Worker {
@@ -48,14 +48,14 @@ impl Worker {
         }
     }
 
-    /// Nothing was sent yet, or, for a read, nothing that matters.
+    /// Begins a call that has no intent: nothing was sent, or only a read, which may be repeated.
     async fn begin<'a>(&self, cursor: AtCursor<'a>) -> Result<TakenOn<'a>, RunError> {
         let Permitted { tool, decided } = match self.permitted(&cursor).await? {
             Ok(permitted) => permitted,
             Err(verdict) => return Ok(Some((cursor, verdict))),
         };
         let Some(cursor) = self.keep_derived(cursor).await? else { return Ok(None) };
-        // A cancel may have come while that was committed.
+        // The user may have cancelled while the derived work was committed.
         if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             return Ok(Some((cursor, Verdict::End(ending))));
         }
@@ -80,7 +80,8 @@ impl Worker {
         }
     }
 
-    /// A read: no intent goes before it, since repeating it does no harm. It is recorded when the job is parked.
+    /// Sends a read without an intent before it, since repeating it does no harm. The intent is recorded when the job
+    /// is suspended.
     async fn send_read<'a>(
         &self,
         mut cursor: AtCursor<'a>,
@@ -97,7 +98,7 @@ impl Worker {
         Ok((cursor, verdict))
     }
 
-    /// Invariant 4, *intent first*: a write leaves only after its intent and its audit record are durable.
+    /// Invariant 4, *intent first*: a write is sent only after its intent and its audit record are durable.
     async fn send_write<'a>(
         &self,
         cursor: AtCursor<'a>,
@@ -126,7 +127,7 @@ impl Worker {
             return Ok(None);
         };
         let mut cursor = AtCursor { job, ..cursor };
-        // Both may have changed while the intent was written. The journal checks `not_after` once more.
+        // A cancel or `not_after` may have come while the intent was written. The journal checks `not_after` once more.
         if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             return Ok(Some((cursor, Verdict::End(ending))));
         }
@@ -136,24 +137,25 @@ impl Worker {
         Ok(Some((cursor, verdict)))
     }
 
-    /// The outcome of a call that was sent, or may have been.
+    /// Asks for the outcome of a call that was sent, or may have been.
     async fn ask_again(
         &self,
         cursor: &AtCursor<'_>,
         tokens: &GatewayTokens,
         intent: &Intent,
     ) -> Result<Verdict, RunError> {
-        // A tool that has gone from the catalogue since is only asked for; nothing is sent for it any more.
+        // For a tool that was removed from the catalogue only the outcome is asked; nothing is sent any more.
         let gone = ToolEntry::gone(&cursor.work.tool, cursor.job.step().map_or(ToolEffect::Write, |step| step.effect));
         let tool = self.policy.tool(&cursor.work.tool);
         let entry = tool.map_or(&gone, |tool| &tool.entry);
-        // Without a journal there is nobody to ask.
+        // A call sent without a journal leaves no record at the gateway that could be asked for.
         let Via::Journal(id) = &intent.via else {
             return Ok(self.judge(cursor, entry, &intent.via, false, CallAnswer::Lost));
         };
         let running = cursor.job.step().is_some_and(|step| step.running_since.is_some());
         let give_up = tool.is_none() || cursor.gives_up(self.runtime.now());
-        // Nobody has seen it begin, so asking by sending it again may begin it now. What was shut meanwhile does not begin.
+        // The call was not seen running, so asking by sending it again may start it now. A call that policy or mode no
+        // longer allow must not start.
         let barred = match tool {
             Some(tool) if !give_up && !running => self.allowed(cursor, tool).await?.err(),
             Some(_) | None => None,
@@ -165,17 +167,18 @@ impl Worker {
         let key = cursor.key().to_string();
         let timeout = AT_ONCE.min(self.time_left(cursor));
         let answer = if give_up {
-            // Proves that it did not run and never will, or tells what became of it.
+            // Either proves that the call did not run and never will, or returns its outcome.
             self.gateway.revoke(tokens, expected, &key, timeout).await
         } else if running || unread {
-            // It was there. A journal that no longer has it must not start it again.
+            // The call was seen running. A journal that does not know it any more must not start it again, so it is not
+            // sent.
             self.gateway.outcome(tokens, expected, &key, timeout).await
         } else {
             let call = self.journaled(cursor, false);
             self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await
         };
         let answer = match self.take_note(answer) {
-            // The journal had the call and gave it back. The key stays the same, so it goes again at once.
+            // The journal had claimed the call and released it. The key stays the same, so it is sent again at once.
             CallAnswer::Released if !give_up && !unread => {
                 let (call, timeout) = (self.journaled(cursor, false), AT_ONCE.min(self.time_left(cursor)));
                 let again = self.gateway.invoke(tokens, expected, &key, call, cursor.trace.as_ref(), timeout).await;
@@ -189,7 +192,7 @@ impl Worker {
         })
     }
 
-    /// Sends a call for the first time under its key. An answer that is lost on the way is asked for once more at once.
+    /// Sends a call for the first time under its key. If the response is lost, the outcome is asked for once, at once.
     async fn dispatch(
         &self,
         cursor: &AtCursor<'_>,
@@ -200,7 +203,7 @@ impl Worker {
         let key = cursor.key().to_string();
         let left = self.time_left(cursor);
         let Via::Journal(id) = via else {
-            // The gateway aborts the tool when we hang up, so we wait as long as we may.
+            // The gateway aborts the tool when the connection closes, so the timeout is as long as possible.
             let call = (cursor.work.tool.as_str(), &cursor.work.arguments);
             let timeout = tool.entry.timeout().min(left);
             let answer = self.gateway.call_directly(tokens, call, &key, cursor.trace.as_ref(), timeout).await;
@@ -253,7 +256,8 @@ impl Worker {
         verdict::after(answer, &Facts { job: &cursor.job, step, entry, via, sent_at, first_dispatch, now, random })
     }
 
-    /// The highest sequence ever seen of that journal: never less than what the table says, whatever the gateway says now.
+    /// The highest sequence ever seen of that journal. Never below the stored one, even if the gateway reports a lower
+    /// one now.
     pub(crate) async fn sequence_of(&self, tokens: &GatewayTokens, journal: &str) -> Result<u64, RunError> {
         if let JournalView::Present { id, sequence, .. } = self.journal_view(tokens).await?
             && id.journal == journal
@@ -271,13 +275,13 @@ impl Worker {
         self.secrets.get(&self.runtime, |secrets: WorkerSecrets| Ok(secrets.tokens())).await
     }
 
-    /// Remembers who answered, and how far the journal has come.
+    /// Updates the cached journal view from an answer: which journal answered, and its sequence.
     pub(crate) fn take_note(&self, answer: JournalAnswer) -> CallAnswer {
         self.note_journal(answer.seen.as_ref(), Some(&answer.call));
         self.note_unauthorized(answer.noted())
     }
 
-    /// What an answer of any route says of the journal itself.
+    /// Updates the cached journal view from an answer of any route.
     pub(crate) fn note_journal(&self, seen: Option<&JournalSeen>, answer: Option<&CallAnswer>) {
         if let Some(seen) = seen {
             self.view.saw(seen);
@@ -287,7 +291,7 @@ impl Worker {
         }
     }
 
-    /// One forced refresh of the secret; the job itself comes back after a pause, which is the breaker.
+    /// Forces one refresh of the secret. The job is rescheduled after a pause, so a wrong token cannot cause a loop.
     pub(crate) fn note_unauthorized(&self, answer: CallAnswer) -> CallAnswer {
         if answer == CallAnswer::Unauthorized {
             tracing::error!(function = "worker", code = "gateway_unauthorized", "the gateway accepts no listed token");

@@ -1,4 +1,4 @@
-//! Committing a change of a job this worker holds, with its audit record.
+//! Commits a change of a job that this worker holds, with its audit records.
 
 use domain::{
     audit::{AuditContext, AuditEvent, AuditRecord},
@@ -10,7 +10,7 @@ use store::{Commit, Stored, TableError};
 
 use crate::Worker;
 
-/// Why a message could not be decided. Each leaves the job as it is; the message comes back.
+/// Why a message could not be handled. The job is unchanged, and SQS delivers the message again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error(transparent)]
@@ -26,15 +26,15 @@ pub(crate) enum RunError {
     Transition(#[from] TransitionError),
 }
 
-/// The job as it is after a commit; `None` when somebody else has it now, and nothing was changed.
+/// The job after a commit; `None` when another worker holds the lease now, and nothing was changed.
 pub(crate) type Committed = Option<Job>;
 
-/// Others write to a running job too (a cancel sets its flag), which bumps `rev` without taking the lease. So a lost
-/// commit is tried again on the new revision as long as the lease is still ours; after this many it is left to a bell.
+/// Other writers change a running job too (a cancel sets its flag) and raise `rev` without taking the lease. So a lost
+/// conditional write is repeated on the new revision while the lease is held; after this many the message fails.
 const TRIES: usize = 4;
 
 impl Worker {
-    /// Applies an event and commits it, with `records` as the end of the chain that the new head names.
+    /// Applies an event and commits it, with `records` at the end of the chain that the new head names.
     pub(crate) async fn commit(
         &self,
         job: &Job,
@@ -44,8 +44,8 @@ impl Worker {
         self.commit_recording(job, event, |_| records.to_vec()).await
     }
 
-    /// The same for an event of which only the job after it tells what there is to record: a cancel that came in between
-    /// may have made another state of it than the one that was meant. The caller goes on by the state that it gets back.
+    /// The same for an event whose record depends on the job after it: a concurrent cancel may lead to another state
+    /// than intended. The caller continues by the state of the returned job.
     pub(crate) async fn commit_recording(
         &self,
         job: &Job,
@@ -60,7 +60,8 @@ impl Worker {
             for record in records(&after) {
                 let context = self.audit_context(&before, now);
                 let record = AuditRecord::after(after.audit, context, record.seen_in(&after));
-                // Put first: a record that no head reaches does not exist, and a head never names a record that is not there.
+                // Written before the job: an unreferenced record is ignored, and a head must never name a record that
+                // is missing.
                 let put = self.table.put_audit(before.user_id, &record, now).await;
                 after.audit =
                     put.inspect_err(|_| self.runtime.count(Metric::AuditWriteFailures)).map_err(RunError::Unaudited)?;
@@ -85,7 +86,7 @@ impl Worker {
     }
 }
 
-/// Fills in what only the job after the event tells.
+/// Fills in the fields of a record that depend on the job after the event.
 trait SeenIn {
     fn seen_in(self, after: &Job) -> Self;
 }

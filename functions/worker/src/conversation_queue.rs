@@ -1,5 +1,5 @@
-//! The line of a conversation: jobs that want it go on in the order in which they were accepted, once everyone before them is
-//! over. Nobody holds a lock; whoever looks drops those that are over.
+//! The conversation queue: the jobs of a conversation run in the order in which they were accepted, each once all
+//! before it are over. Lock-free: every reader prunes finished jobs.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use store::{EndOf, QueueJoin, Stored, TableError};
 
 use crate::{Worker, verdict::Ending};
 
-/// How long a job in line waits at most before it looks again, if nobody wakes it.
+/// How long a queued job waits at most before it checks again, in case its wake-up message is lost.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
-/// Whose turn it is.
+/// The position of a job in its conversation queue.
 #[derive(Debug)]
 pub(crate) enum QueuePosition {
-    /// This job's.
+    /// No open job is before it: it may run.
     First,
-    /// Somebody else's.
+    /// At least one open job is before it.
     Behind,
-    /// It cannot be this job's.
+    /// It may not join the queue, so its step ends.
     Never(Ending),
 }
 
 impl Worker {
-    /// Whether every job before this one is over. A job that is not in line is put there.
+    /// The position of the job, which is enqueued if it is not in the queue yet.
     pub(crate) async fn queue_position(&self, job: &Job) -> Result<QueuePosition, TableError> {
         let Some((name, agent)) = job.conversation() else { return Ok(QueuePosition::First) };
         let (user, id, now) = (job.user_id, job.request_id, self.runtime.now());
         let mut place = self.table.enqueue(user, (name, agent), id, now, false).await?;
-        // Of a deletion that came to nothing, nothing follows.
+        // A failed deletion does not block the conversation: take it back and enqueue again.
         if place == QueueJoin::Not(NotQueued::Ending)
             && let EndOf::IsOff(_) = self.table.take_back_end(user, name, now).await?
         {
@@ -53,7 +53,7 @@ impl Worker {
         self.first_of(user, name, &conversation, id).await
     }
 
-    /// The same for a job that is known to be in line.
+    /// The position of a job that is known to be in the queue.
     pub(crate) async fn first_of(
         &self,
         user: UserId,
@@ -80,14 +80,14 @@ impl Worker {
         Ok(match self.table.job(user, id).await? {
             Some(Stored::Job(job)) => !job.state.is_over(),
             Some(Stored::Newer) => true,
-            // It keeps its place a while: it may be about to be recorded.
+            // It keeps its place for some time: the request may still be recording its job.
             None => admission::may_still_be_recorded(id, self.runtime.now()),
         })
     }
 }
 
-/// Gives the place in line of a job that is over free, and rings for who stands there now. A failure only costs time: whoever
-/// waits looks again.
+/// Removes a finished job from its conversation queue, and wakes the next one. A failure only delays: a waiting job
+/// checks the queue again by itself.
 pub(crate) async fn leave(worker: &Worker, job: &Job) {
     let next = match worker.table.wake_next(&worker.runtime, job).await {
         Ok(next) => next,

@@ -1,4 +1,5 @@
-//! The end of a conversation: once every turn before it is over, its session is deleted at the gateway, then its entry here.
+//! The deletion of a conversation: once every turn before it is over, its session is deleted at the gateway, then its
+//! item in the table.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ impl Worker {
             return finish_step::end(self, &cursor, ending).await;
         }
         let done = Ending::succeeded(Ok(json!({ "deleted": true })));
-        // What was begun under its name after this one had ended it is another conversation.
+        // If the item names another deletion, or is gone, this deletion is done: a conversation begun later under the
+        // same name must not be deleted.
         let Some(known) = self.table.conversation(user, name).await?.filter(|known| known.ended_by == Some(id)) else {
             return finish_step::end(self, &cursor, done).await;
         };
@@ -59,7 +61,7 @@ impl Worker {
                 self.table.delete_conversation(user, name, id, self.runtime.now()).await?;
                 finish_step::end(self, &cursor, done).await
             }
-            // Repeating it does no harm, so it is repeated, unless it is refused for good.
+            // Deleting twice does no harm, so it is repeated until it succeeds or the gateway refuses for good.
             Err(answer) => match self.note_unauthorized(answer) {
                 answer if answer.passing() == Passing::Final => {
                     finish_step::end(self, &cursor, Ending::refused(Refusal::Rejected.code())).await

@@ -1,4 +1,4 @@
-//! Committing what a step came to, and ringing for whatever is due next.
+//! Commits the outcome of a step, and sends the wake-up message for what is due next.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
     verdict::{Ending, Verdict},
 };
 
-/// Commits a verdict about a call, and rings for whatever it is due for.
+/// Applies a verdict about a call: commits it, and sends the wake-up message for the time when the job is due.
 pub(crate) async fn apply_verdict(
     worker: &Worker,
     cursor: &AtCursor<'_>,
@@ -43,20 +43,20 @@ pub(crate) async fn apply_verdict(
     }
 }
 
-/// When a job whose call is or may be out is looked at again: never after it should be over.
+/// When a job whose call is or may be running is polled again: not later than its deadline.
 pub(crate) fn next_look(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
     let at = now.plus(wait);
     job.deadline_at().filter(|deadline| *deadline > now).map_or(at, |deadline| at.min(deadline))
 }
 
-/// When a job of which nothing is out is tried again: neither after it should be over nor after `not_after`, from when on
-/// nothing of it starts. Later it could only end, so it ends then.
+/// When a job of which nothing is running is tried again: not later than its deadline or `not_after`. After those it
+/// could only end, so it is woken then to end.
 pub(crate) fn next_try(job: &Job, now: Timestamp, wait: Duration) -> Timestamp {
     let ends_at = job.deadline_at().map_or(job.not_after, |deadline| deadline.min(job.not_after));
     now.plus(wait).min(ends_at.max(now))
 }
 
-/// Leaves the job, to be due again at `check_at`.
+/// Commits an event that leaves the job due again at `check_at`, and sends the wake-up message.
 pub(crate) async fn come_back<W>(
     worker: &Worker,
     cursor: &AtCursor<'_, W>,
@@ -65,8 +65,8 @@ pub(crate) async fn come_back<W>(
 ) -> Result<RunOutcome, RunError> {
     let Some(after) = worker.commit(&cursor.job, event, &[]).await? else { return Ok(RunOutcome::LeaseLost) };
     let mut wait = check_at.since(worker.runtime.now());
-    // Its user has cancelled it since it was looked at: whoever cancels a job that a worker has rings for nobody. If others
-    // write now as well, they make it due themselves.
+    // The user has cancelled since the job was read. Cancelling a running job sends no wake-up message, so the job is
+    // made due here. If that conditional write is lost, the other writer makes it due.
     if after.cancel_requested && !cursor.job.cancel_requested {
         worker.commit(&after, JobEvent::Woken, &[]).await?;
         wait = Duration::ZERO;
@@ -75,13 +75,14 @@ pub(crate) async fn come_back<W>(
     Ok(RunOutcome::Later)
 }
 
-/// Who sets a time rings once, before the old message is acknowledged.
+/// Enqueues the next wake-up message. Must happen before this message is acknowledged: otherwise a crash in between
+/// would leave the job without one until the reconciler finds it.
 async fn wake(worker: &Worker, job: &Job, trace: Option<&TraceParent>, wait: Duration) -> Result<(), RunError> {
     let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace);
     Ok(worker.queue.wake(&wake_up, wait).await.inspect_err(|_| worker.runtime.count(Metric::WakeUpFailures))?)
 }
 
-/// Asks for the yes that the step at the cursor needs, now that it is known what it sends.
+/// Asks for the approval that the step at the cursor needs, now that its arguments are known.
 async fn ask(
     worker: &Worker,
     cursor: &AtCursor<'_>,
@@ -99,7 +100,7 @@ async fn ask(
         derivation = Some(derived.record(cursor.work_digest));
     }
     let asked = AuditEvent::ApprovalAsked { approver, digest, expires_at: expires_at.to_string() };
-    // A cancel since the claim ends the job instead: nobody is asked, and no record says so.
+    // A cancel since the claim ends the job instead: then no approval request exists, and none may be recorded.
     let records = |after: &Job| {
         let last = if after.state.is_over() { called_off(after, cursor.work_digest) } else { asked.clone() };
         derivation.iter().cloned().chain([last]).collect()
@@ -113,7 +114,7 @@ async fn ask(
     Ok(RunOutcome::AwaitingApproval)
 }
 
-/// The record of a step that ended before anything of it was sent, because its user cancelled the job.
+/// The audit record of a step that ended before anything was sent, because the user cancelled the job.
 fn called_off(after: &Job, work_digest: Digest) -> AuditEvent {
     AuditEvent::Ended {
         outcome: StepOutcome::NotRun.name().to_owned(),
@@ -125,7 +126,7 @@ fn called_off(after: &Job, work_digest: Digest) -> AuditEvent {
     }
 }
 
-/// A result as it is kept, with its digest.
+/// Stores the result, and returns its reference and digest.
 pub(crate) async fn keep_result<W>(
     worker: &Worker,
     cursor: &AtCursor<'_, W>,
@@ -141,7 +142,7 @@ pub(crate) async fn keep_result<W>(
     })
 }
 
-/// Ends a call: result first, then its record, then the job.
+/// Ends a call: first the result is stored, then the audit record, then the job.
 pub(crate) async fn end_call(worker: &Worker, cursor: &AtCursor<'_>, ending: Ending) -> Result<RunOutcome, RunError> {
     let (event, record) = ended(worker, cursor, &ending).await?;
     let committed = match worker.commit(&cursor.job, event.clone(), &[record]).await {
@@ -167,7 +168,7 @@ async fn ended<W>(
     ending: &Ending,
 ) -> Result<(JobEvent, AuditEvent), RunError> {
     let (result, result_digest) = keep_result(worker, cursor, ending).await?;
-    // A read has no intent before it is parked, so when it left tells whether it did.
+    // A read has no intent before its job is suspended, so `sent_at` tells whether it was sent.
     let called = cursor.intent().is_some() || cursor.sent_at.is_some() || ending.outcome == StepOutcome::Succeeded;
     let record = match ending.code {
         Some(code) if ending.ends_as == JobState::Explained => AuditEvent::Explained { code: code.to_owned() },
@@ -183,8 +184,8 @@ async fn ended<W>(
     Ok((ending.event(result), record))
 }
 
-/// Measures a step that has ended, and rings for the next one: at once, since the cursor is there. Of a job that is over, the
-/// place in line is free.
+/// Measures a step that has ended. Wakes the job for its next step at once, or, if the job is over, removes it from its
+/// conversation queue.
 pub(crate) async fn after_the_end(
     worker: &Worker,
     before: &Job,
@@ -202,7 +203,7 @@ pub(crate) async fn after_the_end(
     Ok(RunOutcome::Over(after.state))
 }
 
-/// A job whose payload has gone, or cannot be read (`code`): nothing can be sent, and what was sent
+/// Ends a job whose payload is missing or unreadable (`code`): nothing can be sent, and the outcome of what was sent
 /// cannot be asked for without its arguments.
 pub(crate) async fn without_payload(
     worker: &Worker,
@@ -230,7 +231,7 @@ pub(crate) async fn without_payload(
 }
 
 impl Ending {
-    /// What happens to the job, with the result where it is kept.
+    /// The event that ends the step, with the reference of its result.
     pub(crate) fn event(&self, result: Option<ResultRef>) -> JobEvent {
         let error = self.code.map(str::to_owned);
         JobEvent::StepEnded { outcome: self.outcome, error, result, ends_as: self.ends_as }

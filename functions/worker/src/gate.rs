@@ -1,9 +1,9 @@
-//! Whether the step at the cursor may be sent: decided again, about the arguments that will be sent, with the ladder and the
-//! user's groups as they are now (invariant 9, *default deny*, for the second time).
+//! Decides whether the step at the cursor may be sent: again, about the arguments that will be sent, with the service
+//! mode and the user's groups as they are now (invariant 9, *default deny*, second check).
 //!
-//! Nobody is asked twice. What needs no yes goes on; what needs one goes on if one was given that is strong enough, however
-//! often policy or catalogue have changed since; what needs a stronger one ends. Only a step that the edge could not decide,
-//! because others came before it, asks here.
+//! An approval is asked for at most once per step. A call that needs no approval, or has one that is strong enough, is
+//! sent, however policy or catalogue have changed since; a call that needs a stronger one ends. Only a step that
+//! edge-auth could not decide, because earlier steps came first, asks for approval here.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -26,13 +26,13 @@ use crate::{
     verdict::{Ending, Verdict},
 };
 
-/// What may be sent, and what policy said to it.
+/// The tool that may be called, and the policy decision.
 pub(crate) struct Permitted<'a> {
     pub(crate) tool: &'a Tool,
     pub(crate) decided: Decided,
 }
 
-/// Where a user and the service stand.
+/// Input of policy decisions: the user's groups and the service modes.
 pub(crate) struct PolicyContext {
     pub(crate) groups: BTreeSet<String>,
     pub(crate) controls: Arc<Controls>,
@@ -43,14 +43,15 @@ pub(crate) struct PolicyContext {
 pub(crate) enum Barred {
     /// The step ends.
     Ends(Ending),
-    /// Somebody has to say yes to it, and was not asked yet.
+    /// It needs an approval that was not asked for yet.
     Asks(Approver),
-    /// The mode cannot be read. Nobody chose that: nothing is sent, and nothing that was accepted ends for it.
+    /// The service mode cannot be read. Fail closed and reschedule: nothing is sent, and an accepted job does not end
+    /// for it.
     Unread,
 }
 
 impl Worker {
-    /// The tool to be called, or what happens without a call.
+    /// The tool to be called, or the verdict when nothing is called.
     pub(crate) async fn permitted(&self, cursor: &AtCursor<'_>) -> Result<Result<Permitted<'_>, Verdict>, RunError> {
         let tool = match self.sound(cursor) {
             Ok(tool) => tool,
@@ -59,7 +60,7 @@ impl Worker {
         Ok(match self.allowed(cursor, tool).await? {
             Ok(decided) => Ok(Permitted { tool, decided }),
             Err(Barred::Ends(ending)) => Err(Verdict::End(ending)),
-            // What cannot be shown whole cannot be approved.
+            // Arguments that cannot be shown in full cannot be approved.
             Err(Barred::Asks(_)) if approval_summary::describe(tool, &cursor.work.arguments).is_err() => {
                 Err(Verdict::End(Ending::refused("arguments_not_showable")))
             }
@@ -70,7 +71,7 @@ impl Worker {
         })
     }
 
-    /// What policy and ladder say to it now, with the yes that it has; otherwise why nothing may be sent.
+    /// The decision of policy and service mode now, given the approval that the step has; or why nothing may be sent.
     pub(crate) async fn allowed(
         &self,
         cursor: &AtCursor<'_>,
@@ -84,7 +85,7 @@ impl Worker {
             Gate::Ask(need) if approved(cursor, need) => Ok(decided),
             Gate::Ask(need) if may_ask(cursor) => Err(Barred::Asks(need)),
             Gate::Ask(_) => Err(Barred::Ends(Ending::refused("approval_insufficient"))),
-            // The agent is told, and answers its user.
+            // An agent proposed it: the agent is told the refusal, and answers its user.
             Gate::Explain(why) if proposed => Err(Barred::Ends(Ending::refused(why.code()))),
             Gate::Explain(why) => {
                 let told = explanation(tool, &cursor.work.arguments, decided.decision, why);
@@ -104,7 +105,7 @@ impl Worker {
         }
     }
 
-    /// What needs no policy to be seen.
+    /// Checks that need no policy.
     fn sound(&self, cursor: &AtCursor<'_>) -> Result<&Tool, Ending> {
         let (job, step) = (&cursor.job, cursor.job.step());
         if let Some(ending) = Ending::before_it_began(job, self.runtime.now()) {
@@ -120,7 +121,8 @@ impl Worker {
                 Ending::refused("arguments_invalid")
             });
         }
-        // The edge took it for a read, so nothing was recorded for it that a write needs; or the other way round.
+        // The effect of the tool was changed in the catalogue since edge-auth recorded the step, so the step lacks what
+        // a write needs, or has what a read does not need.
         if step.is_some_and(|step| step.effect != tool.entry.effect) {
             return Err(Ending::refused("tool_changed"));
         }
@@ -130,7 +132,7 @@ impl Worker {
         Ok(tool)
     }
 
-    /// What becomes of the call now, and whether somebody chose the mode that it was decided in.
+    /// The decision about the call, and whether the service mode could be read.
     async fn gate(&self, cursor: &AtCursor<'_>, audited: bool) -> Result<(Gated, bool), RunError> {
         let user_id = cursor.job.user_id;
         let Some(PolicyContext { groups, controls }) = self.policy_context(user_id).await? else {
@@ -148,22 +150,22 @@ impl Worker {
         Ok((self.policy.gate(&controls, &query), controls.is_set()))
     }
 
-    /// What policy has to know of a user now. `None` when nobody knows them: without groups, a rule against one of them would
-    /// not hold, so policy cannot be asked.
+    /// Input of policy decisions. `None` when the user's item does not exist: without groups, rules that forbid
+    /// something to a group would not apply, so policy is not asked.
     pub(crate) async fn policy_context(&self, user_id: UserId) -> Result<Option<PolicyContext>, RunError> {
         let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.runtime));
         Ok(user?.map(|user| PolicyContext { groups: user.groups, controls }))
     }
 
-    /// Whether a step may end although its audit record cannot be written: a read whose policy says so. Nothing that writes
-    /// ever may.
+    /// Whether a step may end although its audit record cannot be written: only a read whose policy says so, never a
+    /// write.
     pub(crate) async fn may_end_unaudited(&self, cursor: &AtCursor<'_>) -> bool {
         let reads = cursor.job.step().is_some_and(|step| step.effect == ToolEffect::Read);
         reads && self.gate(cursor, false).await.is_ok_and(|(gated, _)| gated.gate == Gate::Run)
     }
 }
 
-/// Whether its question may still be put: the edge could not, because other steps came first.
+/// Whether approval may still be asked for: edge-auth could not ask, because other steps came first.
 fn may_ask(cursor: &AtCursor<'_>) -> bool {
     let unasked = |step: &Step| step.approval.is_none() && step.intent.is_none();
     cursor.job.cursor > 0 && cursor.job.step().is_some_and(unasked)
@@ -175,7 +177,7 @@ fn refused_unasked() -> Gated {
     Gated { gate: Gate::Refuse(reason), decided }
 }
 
-/// Invariant 8, *bound approvals*: whether a yes that is strong enough was given to exactly what will be sent.
+/// Invariant 8, *bound approvals*: whether a sufficient approval was given to exactly what will be sent.
 fn approved(cursor: &AtCursor<'_>, need: Approver) -> bool {
     let job = &cursor.job;
     let Some(approval) = job.step().and_then(|step| step.approval.as_ref()) else { return false };

@@ -1,5 +1,5 @@
-//! Which journal the gateway has now, how far it has come, and whether its fence is proven: what must be known before an
-//! intent names it.
+//! Which journal the gateway has now, its sequence, and whether the tool guard is proven: must be known before an
+//! intent names the journal.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -15,29 +15,28 @@ use store::ToolGuard;
 
 use crate::{Worker, commit::RunError};
 
-/// How long a view may be used without asking again.
+/// How long a view is cached.
 const MAX_AGE: Duration = Duration::from_secs(10);
-/// How often the highest sequence is written down. In between, a snapshot taken and restored goes unnoticed only if it is
-/// younger than this.
+/// How often the highest sequence is stored. A snapshot that was taken and restored within this time goes unnoticed.
 const SEE_EVERY: Duration = Duration::from_secs(60);
-/// How long a trial of the fence may take, and how long a broken one keeps writes shut before the next trial.
+/// How long a guard probe may take, and how long writes stay blocked after a failed one before the next probe.
 const TRIAL: Duration = Duration::from_secs(30);
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is known of the gateway.
+/// State of the gateway's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JournalView {
-    /// It has this journal; the highest sequence ever seen of it; whether writes may go.
+    /// A journal answers: its identity, the highest sequence ever seen, and whether writes may be sent.
     Present { id: JournalId, sequence: u64, guard_proven: bool },
-    /// It has none.
+    /// The gateway has no journal plugin.
     Absent,
-    /// It does not say now.
+    /// The gateway does not answer now.
     NotReady,
-    /// It does not accept our token.
+    /// The gateway does not accept our token.
     Unauthorized,
 }
 
-/// The last view and when it was had.
+/// The last view and when it was read.
 #[derive(Debug, Default)]
 pub(crate) struct Cache(Mutex<Option<(Timestamp, JournalView)>>);
 
@@ -51,7 +50,7 @@ impl Cache {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((now, view));
     }
 
-    /// Forgets: somebody answered as another.
+    /// Drops the view, because another journal or boot answered.
     pub(crate) fn expire(&self) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     }
@@ -70,7 +69,7 @@ impl Cache {
 }
 
 impl Worker {
-    /// The view, from the cache or asked for.
+    /// Returns the cached view, or asks the gateway.
     pub(crate) async fn journal_view(&self, tokens: &GatewayTokens) -> Result<JournalView, RunError> {
         let now = self.runtime.now();
         if let Some(view) = self.view.get(now) {
@@ -83,7 +82,7 @@ impl Worker {
             JournalHealth::NotReady => JournalView::NotReady,
             JournalHealth::Unauthorized => JournalView::Unauthorized,
         };
-        // A view by which writes cannot go is not kept: the next job asks again.
+        // A view that blocks writes is not cached, so that writes resume as soon as possible.
         if matches!(view, JournalView::Present { guard_proven: true, .. } | JournalView::Absent) {
             self.view.put(now, view.clone());
         }
@@ -93,14 +92,16 @@ impl Worker {
     async fn present(&self, tokens: &GatewayTokens, seen: JournalSeen) -> Result<JournalView, RunError> {
         let now = self.runtime.now();
         let known = self.table.gateway_seen(&seen.id.journal).await?;
-        // The highest of both goes into every call: a journal that has fallen behind it takes a new id by itself.
+        // Every call names the highest known sequence: a journal restored from an older snapshot sees that it is
+        // behind, and takes a new id.
         let sequence = known.as_ref().map_or(0, |known| known.sequence).max(seen.sequence);
         if seen.sequence < sequence {
             tracing::error!(
                 function = "worker", journal = %seen.id.journal, code = "journal_restored",
                 "the journal has lost what it knew"
             );
-            // Being told so, it takes another id before it does anything else. Who asks next meets the new one.
+            // The journal takes a new id when it receives the higher sequence. This call's result does not matter; the
+            // next view has the new id.
             let expected = Expected { journal: &seen.id.journal, sequence };
             let _told = self.gateway.outcome(tokens, expected, "journal.restored", ASK_TIMEOUT).await;
             return Ok(JournalView::NotReady);
@@ -121,9 +122,9 @@ impl Worker {
         Ok(JournalView::Present { id: seen.id, sequence, guard_proven })
     }
 
-    /// Proves the fence once per boot, by one holder: a guarded tool called around the journal must be refused, and through
-    /// the journal it must run. The tool is the journal's own canary and does nothing. As there is one holder per boot, it is
-    /// also who counts that the gateway has `restarted`.
+    /// Runs the guard probe, once per boot of the gateway and by one worker: a guarded tool called outside the journal
+    /// must be refused, and through the journal it must run. The tool belongs to the journal plugin and does nothing.
+    /// The worker that holds the probe lease also counts `restarted`, since there is one such worker per boot.
     async fn probe_guard(
         &self,
         tokens: &GatewayTokens,
@@ -142,7 +143,7 @@ impl Worker {
         let holds = self.gateway.guard_holds(tokens, expected, ASK_TIMEOUT).await;
         match holds {
             Some(holds) => self.table.settle_probe(&seen.id, holds, self.runtime.now().plus(TRIAL)).await?,
-            // A trial that came to nothing is the next holder's: this one's time is over at once.
+            // Inconclusive probe: release the probe lease, so that the next worker can probe at once.
             None => self.table.release_probe(&seen.id, self.runtime.now()).await?,
         }
         if holds != Some(true) {

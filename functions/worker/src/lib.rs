@@ -1,7 +1,8 @@
-//! worker: runs jobs. A message only rings; what is to be done stands in the table.
+//! worker: runs jobs. A wake-up message carries no work; it makes the worker read the job from the table.
 //!
-//! For each message: read the job, claim it under a lease, and take the step at the cursor on by one answer of the gateway
-//! ([`run_job`]). No function sits out a slow call: it is sent, the job is parked, and a bell is rung for later.
+//! For each message: read the job, claim it under a lease, and advance the step at the cursor by one answer of the
+//! gateway ([`run_job`]). No function waits for a slow call: the call is sent, the job is suspended, and a delayed
+//! wake-up message is sent.
 
 use std::time::Duration;
 
@@ -41,15 +42,15 @@ mod verdict;
 
 pub use call::{AT_ONCE, WAIT_AT_MOST};
 
-/// Invariant 5, *lease outlives work*: HTTP timeout < function deadline < lease expiry. The lease is longer than the
-/// deadline by this, for clocks that differ.
+/// Invariant 5, *lease outlives work*: HTTP timeout < function deadline < lease expiry. The lease exceeds the deadline
+/// by this, for differences between clocks.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Work stops this long before the deadline.
 pub const STOP_BEFORE: Duration = Duration::from_secs(2);
 /// With less time left than this, nothing new is begun.
 pub const LEAST_TIME: Duration = Duration::from_secs(12);
 
-/// The function, wired.
+/// The function with its clients and caches.
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
@@ -66,22 +67,22 @@ pub struct Worker {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Catalogue or policies cannot be used.
+    /// The catalogue or the policies are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
-    /// No HTTP client.
+    /// The HTTP client could not be built.
     #[error(transparent)]
     Client(#[from] GatewayClientError),
 }
 
 impl Worker {
-    /// Wires it; builds every client once.
+    /// Builds the function and every client once, with the policy that is compiled in.
     pub fn new(config: WorkerConfig, runtime: Runtime) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;
         Self::with_policy(config, runtime, policy)
     }
 
-    /// Wires it with another policy than the one built in: what a newer deployment would have.
+    /// Builds the function with another policy than the one compiled in, as a newer deployment would have.
     pub fn with_policy(config: WorkerConfig, runtime: Runtime, policy: Policy) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
@@ -97,18 +98,18 @@ impl Worker {
         })
     }
 
-    /// Handles one batch; done with all that it starts before `deadline`. What could not be decided is reported as failed
-    /// and comes back after the visibility timeout.
+    /// Handles one batch, and finishes all work before `deadline`. A message that failed is reported, and SQS delivers
+    /// it again after the visibility timeout.
     pub async fn handle_batch(&self, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         batch::handle(self, event, deadline).await
     }
 
-    /// Reads the secrets, so that a function without them does not start.
+    /// Reads the secrets at start, so that a function whose secrets are missing or invalid does not start.
     pub async fn load_secrets(&self) -> Result<(), SecretsError> {
         self.read_tokens().await.map(drop)
     }
 
-    /// The table, for whoever counts what it costs.
+    /// The table, for tests that count its requests.
     pub fn table(&self) -> &Table {
         &self.table
     }

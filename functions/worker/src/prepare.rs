@@ -1,5 +1,5 @@
-//! What the step at the cursor sends: what was submitted, what an agent proposed, or what is worked out here from the results
-//! of earlier steps.
+//! Computes what the step at the cursor sends: the submitted work, an agent's proposal, or work whose references are
+//! replaced by results of earlier steps.
 
 use std::collections::BTreeSet;
 
@@ -20,34 +20,34 @@ use store::Payload;
 
 use crate::{Worker, at_cursor::AtCursor, commit::RunError, verdict::Ending};
 
-/// No longer arguments are worked out: a submission could not bring longer ones either.
+/// Bytes of derived arguments at most: the limit of a submission.
 const ARGUMENTS_AT_MOST: usize = 32 * 1024;
 
-/// How often a step may be claimed to be worked out.
+/// How often a step may be claimed while its work is derived.
 const ATTEMPTS_AT_MOST: u32 = 10;
 
-/// How a step's work was worked out.
+/// How a step's work was derived.
 #[derive(Debug, Clone)]
 pub(crate) struct Derived {
     from: Vec<usize>,
     work: Work,
 }
 
-/// What a step sends, and how it was worked out, if it was just now.
+/// The work of a step, and how it was derived if that was done just now.
 pub(crate) struct Prepared {
     pub(crate) work: Work,
     pub(crate) derived: Option<Derived>,
 }
 
 impl Derived {
-    /// The record of it.
+    /// The audit record of the derivation.
     pub(crate) fn record(&self, arguments_digest: Digest) -> AuditEvent {
         AuditEvent::Derived { from: self.from.clone(), arguments_digest }
     }
 }
 
 impl Worker {
-    /// What the step at the cursor sends; `None` when that is no longer stored.
+    /// The work of the step at the cursor; `None` when its payload is no longer stored.
     pub(crate) async fn prepare(
         &self,
         job: &Job,
@@ -59,8 +59,8 @@ impl Worker {
             return Ok(work.map(|work| Ok(Prepared { work, derived: None })));
         }
         let Some(work) = payload.steps.get(step.of).map(|wanted| wanted.work.clone()) else { return Ok(None) };
-        // Before the first step there is nothing to refer to, and what looks like a reference there is a tool's own. A further
-        // round does not say again what the first one said.
+        // A first step has no earlier step, so what looks like a reference is an ordinary argument. A further round
+        // sends the outcomes of proposals, not the submitted message.
         if step.of == 0 || step.round > 0 {
             return Ok(Some(Ok(Prepared { work, derived: None })));
         }
@@ -71,7 +71,8 @@ impl Worker {
         if references.is_empty() {
             return Ok(Some(Ok(Prepared { work, derived: None })));
         }
-        // Before it is worked out: a worker that dies of it dies so often, and not for ever.
+        // Checked before the work is derived: a worker that dies while deriving it (large results, little memory) would
+        // otherwise be tried for ever.
         if step.attempts > ATTEMPTS_AT_MOST {
             return Ok(Some(Err(Ending::failed_unsent("attempts_exhausted"))));
         }
@@ -115,13 +116,13 @@ impl Worker {
         Ok(work.map(|work| Prepared { derived: Some(Derived { from, work: work.clone() }), work }))
     }
 
-    /// What a submitted step returned; `None` when it returned nothing, or nothing that was kept.
+    /// The result of a submitted step; `None` when it had none, or none that was kept.
     async fn returned(&self, job: &Job, submitted: usize) -> Result<Option<Value>, RunError> {
         let result = job.last_of(submitted).and_then(|step| step.result.as_ref());
         Ok(self.table.result_at(job, result).await?.value())
     }
 
-    /// Commits what was worked out, before anything is decided by it that lasts. `None` when the lease is lost.
+    /// Commits the derived work before it is sent. `None` when the lease is lost.
     pub(crate) async fn keep_derived<'a, W>(
         &self,
         mut cursor: AtCursor<'a, W>,
@@ -140,8 +141,8 @@ impl Worker {
     }
 }
 
-/// The value as it will be stored, digested, shown and sent: one and the same for every parser on the way, as a submitted one
-/// is. `None` when it cannot be that.
+/// The value in the one form in which it is stored, digested, shown and sent, as strict JSON like a submitted value.
+/// `None` when it has no such form.
 fn as_sent(value: &Value) -> Option<Value> {
     let bytes = canonical::canonical(value);
     if bytes.len() > ARGUMENTS_AT_MOST { None } else { json::parse(&bytes).ok() }
@@ -156,7 +157,7 @@ pub(crate) fn digest_of(key: &DigestKey, work: &Work) -> Digest {
     }
 }
 
-/// Whether work is of the kind that its step was recorded as.
+/// Whether the work is of the kind that the step was recorded as.
 pub(crate) fn fits(step: &Step, work: &Work) -> bool {
     match (step.kind, work) {
         (StepKind::Call, Work::Call(call)) => call.tool == step.tool,

@@ -1,4 +1,4 @@
-//! What is kept of an agent's progress while its turn goes on.
+//! What is stored of an agent's progress while its turn is running.
 
 use domain::{
     catalogue::visible_text,
@@ -13,12 +13,12 @@ use platform::openclaw::turns::{GuardDecision, Round, RoundCall, RoundProgress};
 
 use crate::Worker;
 
-/// The longest name, and the longest arguments, that are kept.
+/// The longest name, and the longest arguments, that are stored.
 const NAME_AT_MOST: usize = 64;
 const ARGUMENTS_AT_MOST: usize = 200;
 
 impl Worker {
-    /// The latest of it: which tools, and with what only where the catalogue lets it be seen.
+    /// The latest progress: which tools, and their arguments only where the catalogue permits showing them.
     pub(crate) fn seen_in(&self, round: &Round) -> Seen {
         let skip = round.progress.len().saturating_sub(KEPT);
         let progress = (skip..round.progress.len()).map(|at| self.progress(round, at)).collect();
@@ -42,11 +42,11 @@ impl Worker {
     }
 }
 
-/// The call that a line is about. The two lists tell of calls in the same order, and the lines begin later: so it is found by
-/// how many of its kind come after it.
+/// The call that a progress entry is about. Both lists have the calls in the same order, and progress begins later, so
+/// the call is found by counting the entries of its kind from the end.
 fn call_of(round: &Round, at: usize) -> Option<&RoundCall> {
     let (tool, decision) = kind_of(&round.progress[at])?;
-    // The journal tells the first of very many.
+    // The journal lists only the first calls of very many.
     if round.calls_total > round.calls.len() as u64 {
         return None;
     }
@@ -54,12 +54,13 @@ fn call_of(round: &Round, at: usize) -> Option<&RoundCall> {
     let mut calls = round.calls.iter().rev().filter(|call| call.tool == tool && call.decision == decision);
     match decision {
         GuardDecision::Allowed => calls.nth(later),
-        // The same again is another line, and not another call: with two that differ, nobody can tell.
+        // A repeated call has a progress entry each time, but one entry in the calls. With two different calls the
+        // match is ambiguous, so none is shown.
         GuardDecision::Proposed | GuardDecision::Vetoed => calls.next().filter(|_| calls.next().is_none()),
     }
 }
 
-/// The tool of a line, and what the fence said to the call.
+/// The tool of a progress entry, and what the tool guard decided about the call.
 fn kind_of(line: &RoundProgress) -> Option<(&str, GuardDecision)> {
     let decision = match line.state? {
         CallState::Running | CallState::Done | CallState::Failed => GuardDecision::Allowed,

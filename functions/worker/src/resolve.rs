@@ -1,4 +1,5 @@
-//! An unknown job, asked about once more. Its status never changes; what is learnt goes beside it.
+//! Asks the journal once more about an `unknown` job. The status is final; a late answer goes into the job's
+//! `resolution`.
 
 use std::time::Duration;
 
@@ -22,17 +23,17 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<RunOutcome, RunErr
     let sequence = worker.sequence_of(tokens, &id.journal).await?.max(known);
     let expected = Expected { journal: &id.journal, sequence };
     let key = job.call_key();
-    // Revoking proves a negative and reads a positive: a key that never arrived can then never run.
+    // Revoking either proves that the key never ran and never will, or returns its outcome.
     let answer = worker.gateway.revoke(tokens, expected, &key.to_string(), TIMEOUT).await;
     let happened = match worker.take_note(answer) {
         CallAnswer::Ended(_) => true,
-        // A key that was seen running and is free now proves that the journal has lost its memory, and nothing else. And
-        // that the last repetition did not run says nothing about the ones before.
+        // A key that was seen running and is free now proves only that the journal has lost its memory. And a last
+        // repetition (`n` > 0) that did not run proves nothing about the ones before it.
         CallAnswer::Revoked | CallAnswer::Refused(_) if step.running_since.is_some() || step.n > 0 => {
             return Ok(RunOutcome::NothingToDo);
         }
         CallAnswer::Revoked | CallAnswer::Refused(_) => false,
-        // Nothing is learnt: it may have run, or nobody can be asked now. The sweeper asks again.
+        // No proof: the call may have run, or the journal cannot answer now. `sweep` wakes the job again later.
         CallAnswer::StillRunning
         | CallAnswer::Interrupted
         | CallAnswer::NoSuchKey

@@ -1,5 +1,5 @@
-//! The end of a round: what was called in it goes into the audit chain, and what the agent proposed becomes steps of the job,
-//! each decided as if its user had asked for it, only that every value of it is derived.
+//! The end of a round: its calls are recorded in the audit chain, and its proposals become steps of the job. Each is
+//! decided as if the user had submitted it, except that all of its arguments count as derived.
 
 use domain::{
     audit::{AgentCall, AuditEvent, ProposalDecision},
@@ -19,12 +19,13 @@ use crate::{
     verdict::Ending,
 };
 
-/// The longest name of a tool that is kept. The catalogue has no longer ones, a model may make one up.
+/// Characters of a tool's name that are kept. Names in the catalogue are not longer, but a model may make up a name.
 const NAME_AT_MOST: usize = 64;
 const ROUNDS_EXHAUSTED: &str = "rounds_exhausted";
 
 impl Worker {
-    /// The round ended with a reply. Without proposals that is the turn's; with them it is only what the agent said meanwhile.
+    /// The round ended with a reply. Without proposals it is the reply of the turn; with proposals a further round
+    /// follows.
     pub(crate) async fn round_replied(
         &self,
         cursor: &AtCursor<'_, Turn>,
@@ -65,7 +66,7 @@ impl Worker {
         finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
     }
 
-    /// The turn is over with this round, one way or the other.
+    /// Ends the turn with this round, successfully or not.
     pub(crate) async fn end_turn(
         &self,
         cursor: &AtCursor<'_, Turn>,
@@ -81,7 +82,7 @@ impl Worker {
         finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
     }
 
-    /// The step that a proposal becomes, with its outcome already when it is refused at once.
+    /// The step that a proposal becomes. A refused proposal becomes a step that has already ended.
     async fn proposed_step(
         &self,
         cursor: &AtCursor<'_, Turn>,
@@ -89,7 +90,7 @@ impl Worker {
         policy_context: Option<&PolicyContext>,
         round: u32,
     ) -> Result<(Step, ProposalDecision), RunError> {
-        // The same strict reading as of a request: what is digested, shown and sent is one and the same for every parser.
+        // Parsed as strictly as a request, so that what is digested, shown and sent is the same for every parser.
         let arguments = proposed.args.as_deref().and_then(|args| json::parse(args.as_bytes()).ok());
         let digest = |call: &Call| cursor.digest_key.digest_bytes(&canonical::canonical(&call.arguments));
         let call = arguments.map(|arguments| Call { tool: proposed.tool.clone(), arguments });
@@ -123,7 +124,8 @@ impl Worker {
         Ok((step, record))
     }
 
-    /// Why a proposal is refused at once; what is not is decided again at the cursor, and asked about there.
+    /// Why a proposal is refused at once. A proposal that is not is decided again when the cursor reaches it, and may
+    /// ask for approval there.
     fn refusal(
         &self,
         cursor: &AtCursor<'_, Turn>,
@@ -155,14 +157,15 @@ impl Worker {
             Gate::Ask(_) => {
                 approval_summary::describe(tool, &call.arguments).is_err().then_some("arguments_not_showable")
             }
-            // Nobody chose that: it waits at the cursor until the mode can be read.
+            // Read-only because the mode could not be read, not because an operator set it: the step waits at the
+            // cursor until the mode can be read.
             Gate::Refuse(DenyReason::ModeReadOnly) if !controls.is_set() => None,
             Gate::Refuse(reason) | Gate::Explain(reason) => Some(reason.code()),
         }
     }
 }
 
-/// A name as it can be kept and shown.
+/// A name in visible characters and limited in length, so that it can be stored and shown.
 fn shown(name: &str) -> String {
     visible_text::visible(name).chars().take(NAME_AT_MOST).collect()
 }

@@ -1,4 +1,4 @@
-//! One ring of one job: claim it, take the step at the cursor on by one answer, commit what came of it.
+//! One run of one job: claim it, advance the step at the cursor by one answer, commit the outcome.
 
 use domain::{
     ids::{Actor, Timestamp, TraceParent},
@@ -21,23 +21,23 @@ use crate::{
     verdict::Ending,
 };
 
-/// What a step sends is no longer stored.
+/// The payload of the step is no longer stored.
 const PAYLOAD_MISSING: &str = "payload_missing";
-/// What a step sends is stored, and cannot be read.
+/// The payload of the step is stored, and cannot be parsed.
 const PAYLOAD_UNREADABLE: &str = "payload_unreadable";
 
-/// What a message came to.
+/// Outcome of one SQS message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunOutcome {
     /// There is no such job.
     NoJob,
-    /// It is over, not due, held by another worker, or of a newer version.
+    /// It is over, not due, held by another worker, or written by a newer version.
     NothingToDo,
-    /// Another writer was quicker; nothing was changed.
+    /// Another writer won the conditional write; nothing was changed.
     LeaseLost,
     /// It is due again: later, or at once for its next step.
     Later,
-    /// It waits for somebody's yes.
+    /// It waits for an approval.
     AwaitingApproval,
     /// It is over now, in this state.
     Over(JobState),
@@ -55,7 +55,7 @@ impl RunOutcome {
         }
     }
 
-    /// What a job that is over ended as.
+    /// The final state of a job that is over.
     pub(crate) const fn state(self) -> Option<&'static str> {
         match self {
             Self::Over(state) => Some(state.name()),
@@ -64,7 +64,7 @@ impl RunOutcome {
     }
 }
 
-/// A job that this worker has claimed, and what it needs beside it.
+/// A job that this worker has claimed, with its payload and the time limit.
 struct Claimed<'a> {
     job: Job,
     payload: &'a Payload,
@@ -86,7 +86,8 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
         return lapse(worker, &job).await;
     }
     if !job.claimable(now) {
-        // Whoever ended it may have died before anybody could use its conversation again.
+        // The worker that ended the deletion may have died before it left the queue, which would block the
+        // conversation.
         if job.state.is_over() && job.steps.iter().any(|step| step.kind == StepKind::End) {
             conversation_queue::leave(worker, &job).await;
         }
@@ -105,17 +106,18 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
     let payload = match worker.table.payload(after.user_id, after.request_id, after.fingerprint).await {
         Ok(Some(payload)) => payload,
         Ok(None) => return finish_step::without_payload(worker, &after, PAYLOAD_MISSING, trace.as_ref()).await,
-        // It reads the same at the next attempt: as an error it would come back until it is a dead letter, and then again.
+        // A malformed payload stays malformed. Returned as an error, the message would become a dead letter, and the
+        // reconciler would send another.
         Err(TableError::Malformed(_)) => {
             return finish_step::without_payload(worker, &after, PAYLOAD_UNREADABLE, trace.as_ref()).await;
         }
         Err(error) => return Err(error.into()),
     };
-    // What follows is deep, and Cedar refuses to decide where little of the stack is left.
+    // Boxed: the futures below are large, and Cedar refuses to evaluate with little stack left.
     Box::pin(go_on(worker, Claimed { job: after, payload: &payload, trace, deadline })).await
 }
 
-/// Takes the step at the cursor on, by its kind.
+/// Advances the step at the cursor, by its kind.
 async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunError> {
     let Claimed { job, payload, trace, deadline } = claimed;
     let prepared = match worker.prepare(&job, payload).await {
@@ -128,7 +130,7 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunE
     let (Prepared { work, derived }, unfit) = match prepared {
         Some(Ok(prepared)) if fits(&prepared.work) => (prepared, None),
         Some(Ok(_)) | None => return finish_step::without_payload(worker, &job, PAYLOAD_MISSING, trace.as_ref()).await,
-        // Its work is what was submitted; nothing of it is sent.
+        // Nothing is sent; the submitted work is used for the audit record.
         Some(Err(ending)) => match payload.steps.get(job.step().map_or(0, |step| step.of)) {
             Some(wanted) => (Prepared { work: wanted.work.clone(), derived: None }, Some(ending)),
             None => return finish_step::without_payload(worker, &job, PAYLOAD_MISSING, trace.as_ref()).await,
@@ -170,16 +172,16 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunE
     }
 }
 
-/// Why a step ends whose work could not be worked out: that, unless it is too late for it anyway.
+/// Why a step ends whose work could not be derived: a cancel or an expiry comes first.
 fn first_reason(worker: &Worker, job: &Job, unfit: Option<Ending>) -> Option<Ending> {
     let unfit = unfit?;
     Some(Ending::before_it_began(job, worker.runtime.now()).unwrap_or(unfit))
 }
 
-/// Nobody answered the question in time.
+/// Ends a job whose approval request has expired.
 async fn lapse(worker: &Worker, job: &Job) -> Result<RunOutcome, RunError> {
     let lapsed = worker.table.lapse_approval(&worker.runtime, job, Actor::Worker, worker.policy.version()).await?;
-    // Somebody was quicker: a yes, a no or a cancel.
+    // Lost the conditional write to an approval, a rejection or a cancel.
     let Some(took) = lapsed else { return Ok(RunOutcome::NothingToDo) };
     job_metrics::finished(&worker.runtime, worker.policy.catalogue(), &took.before, &took.after, None);
     conversation_queue::leave(worker, &took.after).await;

@@ -1,7 +1,8 @@
-//! A round of an agent's turn: what may be sent, recorded before it is sent, and what the journal answered.
+//! One round of an agent's turn: what may be sent, recorded before it is sent, and what the journal answered.
 //!
-//! Like a write, a round is sent only through a journal whose fence is proven, since only the fence keeps what writes out of
-//! it. Like a write, it has its intent before it leaves, and is then only asked for.
+//! Like a write, a round is sent only through a journal whose tool guard is proven, because only the guard blocks
+//! writes inside an agent run. Like a write, its intent is durable before it is sent, and from then on the worker asks
+//! for its outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,17 +41,18 @@ mod send;
 
 use send::Sending;
 
-/// How often a round may be claimed before its intent is durable: a worker that dies each time does not go on for ever.
+/// How often a round may be claimed before its intent is durable. Without the limit a round on which each worker dies
+/// would be tried for ever.
 const ATTEMPTS: u32 = 5;
 
-/// A round that may be sent.
+/// A round that may be sent, with everything that is sent.
 struct Ready<'a> {
     agent: &'a AgentEntry,
     decided: Decided,
     decision: &'static str,
-    /// The reads that the agent may use by itself.
+    /// The reads that the agent may use without a proposal.
     tools: Vec<String>,
-    /// Whether what it may not use is taken down.
+    /// Whether the tool guard records vetoed calls as proposals.
     proposals: bool,
     message: String,
 }
@@ -59,7 +61,7 @@ struct Ready<'a> {
 enum Held {
     /// The step ends.
     Ends(Ending),
-    /// Others are before it.
+    /// Other jobs are before it in the conversation queue.
     Behind,
 }
 
@@ -90,7 +92,7 @@ impl Worker {
         Box::pin(self.send_turn(cursor, ready, &Sending { tokens: &tokens, id: &id, first: true })).await
     }
 
-    /// Whether the round may be sent, decided now: by the line, then by policy and ladder as they are.
+    /// Decides whether the round may be sent now: by the conversation queue, then by policy and service mode.
     async fn ready(&self, cursor: &AtCursor<'_, Turn>) -> Result<Result<Ready<'_>, Held>, RunError> {
         let ends = |ending| Ok(Err(Held::Ends(ending)));
         if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
@@ -112,7 +114,7 @@ impl Worker {
         self.note_errors(&decided);
         let (decision, proposals) = match gate {
             TurnGate::Run => ("run", true),
-            // Nothing that it could propose would run.
+            // In this mode no proposed call would be run, so none is recorded.
             TurnGate::WithoutTools => ("explain", false),
             TurnGate::Refuse(reason) => return ends(Ending::refused(reason.code())),
         };
@@ -131,7 +133,7 @@ impl Worker {
         Ok(Ok(Ready { agent, decided, decision, tools, proposals, message }))
     }
 
-    /// `None` when nobody knows the user.
+    /// The decision about the turn; `None` when the user's item does not exist.
     async fn gate_turn(&self, cursor: &AtCursor<'_, Turn>) -> Result<Option<TurnGated>, RunError> {
         let user_id = cursor.job.user_id;
         let Some(PolicyContext { groups, controls }) = self.policy_context(user_id).await? else { return Ok(None) };
@@ -147,8 +149,8 @@ impl Worker {
             .await
     }
 
-    /// The journal, if its fence is proven for the gateway that answers now: what was proven of the one before it says nothing
-    /// of what this one lets run inside an agent.
+    /// The journal, if the tool guard is proven for the gateway that answers now. The cached view is dropped first: a
+    /// proof for an earlier boot of the gateway says nothing about the present one.
     async fn proven(&self, tokens: &GatewayTokens) -> Result<Result<JournalId, JournalView>, RunError> {
         self.view.expire();
         Ok(match self.journal_view(tokens).await? {
@@ -194,7 +196,7 @@ impl Worker {
         decide: impl FnOnce(&TurnFacts<'_>) -> T,
     ) -> T {
         let now = self.runtime.now();
-        // An agent that has gone from the catalogue since is only asked for.
+        // An agent that was removed from the catalogue since is asked for its outcome, with default limits.
         let gone = AgentEntry::gone(&cursor.work.agent);
         let agent = self.policy.agent(&cursor.work.agent).unwrap_or(&gone);
         let nothing = domain::job::Step::turn(String::new(), None);
@@ -204,7 +206,7 @@ impl Worker {
         decide(&TurnFacts { job: &cursor.job, step, agent, sent_at, first_dispatch, now, random })
     }
 
-    /// Remembers who answered, and how far the journal has come.
+    /// Updates the cached journal view from an answer: which journal answered, and its sequence.
     fn take_note_of_turn(&self, answer: TurnAnswer) -> TurnState {
         let other = match &answer.turn {
             TurnState::Other(other) => Some(other),
@@ -217,7 +219,8 @@ impl Worker {
         answer.turn
     }
 
-    /// A turn that belongs to no conversation leaves nothing behind. If that fails, the gateway keeps a transcript longer.
+    /// Deletes the gateway's session of a turn that belongs to no conversation. If that fails, the gateway keeps the
+    /// transcript until the plugin deletes it.
     pub(crate) async fn forget_session(&self, cursor: &AtCursor<'_, Turn>) {
         let Some(Via::Journal(id)) = cursor.intent().map(|intent| &intent.via) else { return };
         if cursor.work.conversation.is_some() {
@@ -243,7 +246,7 @@ impl Worker {
     }
 }
 
-/// The session of a turn at the gateway.
+/// The gateway's session key of a turn.
 pub(crate) fn session_of(cursor: &AtCursor<'_, Turn>) -> String {
     let of = cursor.job.step().map_or(0, |step| step.of);
     let place = match &cursor.work.conversation {

@@ -1,6 +1,6 @@
-//! What to do with a job after an answer about a round of a turn. Pure. Nothing that writes runs inside a turn, so a turn is
-//! never unknown: what it did to the world are its calls, which are steps of their own. And it is never sent twice under
-//! another key: an agent remembers what it was told.
+//! What to do with a job after an answer about a round of a turn. Pure. Nothing that writes runs inside a turn, so a
+//! turn is never `unknown`: its effects are calls, and those are steps of their own. A round is never sent under a
+//! second key, because the agent's session remembers the first message.
 
 use std::time::Duration;
 
@@ -18,55 +18,56 @@ use serde_json::{Value, json};
 
 use crate::verdict::{DEADLINE_PASSED, Ending};
 
-/// A round that should be over by its own time is asked for this much longer: the journal ends it by itself.
+/// How much longer a round is polled that has passed its own timeout: the journal ends it.
 const GRACE: Duration = Duration::from_secs(60);
-/// A round whose outcome cannot be had at all is asked for this much longer.
+/// How much longer a round is polled whose outcome cannot be read at all.
 const SILENCE: Duration = Duration::from_secs(900);
-/// How long a round that is to be stopped at a deadline may take to stop.
+/// How long a round may take to stop after the deadline.
 const STOPPING: Duration = Duration::from_secs(10);
-/// Between two looks at a round that is being stopped.
+/// Between two polls of a round that is being stopped.
 const LOOK_SOON: Duration = Duration::from_secs(2);
-/// How long a gateway whose journal has no turns is left alone.
+/// The pause before asking a gateway again whose journal has no route for turns.
 const NO_TURNS_YET: Duration = Duration::from_secs(15);
-/// Two looks are never further apart than this, so that progress is worth reading.
+/// The longest pause between two polls without webhooks, so that the user sees progress.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
-/// Where the journal rings when there is something to see, looks are only for rings that are lost.
+/// The shortest pause between two polls when the journal reports progress by webhook: polls are needed only for lost
+/// webhooks.
 const LOOK_ANYWAY: Duration = Duration::from_secs(120);
-/// And never further apart than this.
+/// The longest pause in that case.
 const LOOK_ANYWAY_AT_LEAST: Duration = Duration::from_secs(600);
 
-/// What happens next.
+/// What happens to the job next.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TurnVerdict {
     /// The round ended with a reply, and perhaps with proposals.
     Replied(Box<Round>),
-    /// The round ended without one. With it what is known of it.
+    /// The round ended without a reply. The second value is what the journal told about it, if anything.
     End(Ending, Option<Box<Round>>),
-    /// It is out, or may be: look again.
+    /// It is running, or may be: poll again.
     Suspend {
-        /// After this long.
+        /// The time until the next poll.
         wait: Duration,
-        /// What it is seen to do, if it is seen to run.
+        /// The round as the journal reports it, if it is known to run.
         running: Option<Box<Round>>,
     },
-    /// Nothing is out: again after this long, under the same key.
+    /// Nothing is running: send again after this time, under the same key.
     Reschedule(Duration),
 }
 
-/// What the rules look at, beside the answer.
+/// The facts that decide, besides the answer.
 pub(crate) struct TurnFacts<'a> {
     pub(crate) job: &'a Job,
     pub(crate) step: &'a Step,
     pub(crate) agent: &'a AgentEntry,
-    /// When the round first left, or was about to.
+    /// When the intent of the first dispatch was recorded.
     pub(crate) sent_at: Timestamp,
-    /// Whether nothing had been sent under this key before what was answered.
+    /// Whether the answer is to the first dispatch under this key.
     pub(crate) first_dispatch: bool,
     pub(crate) now: Timestamp,
     pub(crate) random: u64,
 }
 
-/// Decides.
+/// Decides what happens after an answer.
 pub(crate) fn after(answer: TurnState, facts: &TurnFacts<'_>) -> TurnVerdict {
     match answer {
         TurnState::Running(round) => facts.still_running(round),
@@ -89,7 +90,7 @@ pub(crate) fn reply(round: &Round) -> Content {
 }
 
 impl TurnFacts<'_> {
-    /// Whether a round that runs is to be stopped.
+    /// Whether a running round is to be stopped: after a cancel, the job's deadline, or the agent's timeout.
     pub(crate) fn stops(&self) -> bool {
         self.job.cancel_requested || self.job.overdue(self.now) || self.past(self.agent.timeout())
     }
@@ -138,7 +139,7 @@ impl TurnFacts<'_> {
     fn other(&self, answer: CallAnswer) -> TurnVerdict {
         let seen = self.step.running_since.is_some();
         match answer {
-            // It was there, and is not: the journal has lost its memory.
+            // It was seen running and is not known any more: the journal has lost its memory.
             CallAnswer::Revoked | CallAnswer::NoSuchKey if seen => self.lost(),
             CallAnswer::Interrupted => self.lost(),
             CallAnswer::OtherJournal if !self.first_dispatch => self.lost(),
@@ -148,13 +149,13 @@ impl TurnFacts<'_> {
             }
             CallAnswer::OtherJournal => self.not_started(None),
             CallAnswer::NotStarted(wait) if self.first_dispatch => self.not_started(wait),
-            // A journal that knows no turns yet.
+            // The plugin's version has no turns yet; it may be updated soon.
             CallAnswer::JournalAbsent if self.first_dispatch => self.not_started(Some(NO_TURNS_YET)),
             CallAnswer::Unreadable if self.first_dispatch => {
                 TurnVerdict::End(Ending::refused("gateway_request_rejected"), None)
             }
             CallAnswer::Refused(refusal) => TurnVerdict::End(Ending::refused(refusal.code()), None),
-            // An earlier sending arrived after all, or may have: asking tells.
+            // An earlier dispatch has or may have arrived: the next poll tells.
             CallAnswer::KeyReused
             | CallAnswer::NoSuchKey
             | CallAnswer::NotStarted(_)
@@ -174,13 +175,14 @@ impl TurnFacts<'_> {
     }
 
     fn not_started(&self, wait: Option<Duration>) -> TurnVerdict {
-        // Each try has its records, so none comes soon after another.
+        // Each attempt writes audit records, so there is a minimum pause: half of the backoff is fixed and half is
+        // random.
         let half = Backoff::RETRY.ceiling(self.step.not_started) / 2;
         let backoff = half + Backoff::RETRY.wait(self.step.not_started, self.random) / 2;
         TurnVerdict::Reschedule(wait.map_or(backoff, |wait| wait.max(backoff)))
     }
 
-    /// Nothing new is known about a round that is or may be out.
+    /// The answer told nothing about a round that is or may be running.
     fn no_news(&self) -> TurnVerdict {
         if self.job.overdue(self.now) {
             return TurnVerdict::End(Ending::failed(DEADLINE_PASSED, None), None);
@@ -192,21 +194,21 @@ impl TurnFacts<'_> {
         TurnVerdict::Suspend { wait: self.next_look(), running: None }
     }
 
-    /// Whether the journal rings, and the ring would be known here: an older worker may have written the job since, and lost
-    /// what it does not know.
+    /// Whether the journal will report progress with a token that this job knows. An older version of the worker may
+    /// have written the job since, and dropped the token, which it did not know.
     fn is_woken(&self, round: &Round) -> bool {
         round.rings && self.step.intent.as_ref().is_some_and(|intent| intent.wake_up_token.is_some())
     }
 
-    /// In case a ring is lost, and once more when the round has to be over.
+    /// The time until the next poll when webhooks are expected: in case one is lost, and when the round has to be over.
     fn look_anyway(&self) -> Duration {
         let wait = (self.now.since(self.sent_at) * 2).clamp(LOOK_ANYWAY, LOOK_ANYWAY_AT_LEAST);
         let over_at = self.step.running_since.unwrap_or(self.now).plus(self.agent.timeout() + STOPPING);
         if over_at > self.now { wait.min(over_at.since(self.now)) } else { wait }
     }
 
-    /// First when a round usually ends, then in proportion to how long it has taken already: a long one is looked at hardly
-    /// more often than a short one.
+    /// The first poll is when a round usually ends; later pauses grow in proportion to the time taken, so that long
+    /// rounds are polled hardly more often than short ones.
     fn next_look(&self) -> Duration {
         let so_far = self.now.since(self.sent_at);
         let usual = self.agent.expected().saturating_sub(so_far);

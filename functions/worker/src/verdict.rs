@@ -1,4 +1,4 @@
-//! What to do with a job after an answer. Pure: every rule about repeating, waiting and giving up is here.
+//! What to do with a job after an answer. Pure: contains every rule about repeating, waiting and giving up.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use domain::{
 use platform::openclaw::{CallAnswer, Content, Refusal, ToolEnd};
 use serde_json::Value;
 
-/// After its deadline, a call whose outcome cannot be had is asked for this much longer before it counts as unknown.
+/// How long after its deadline a call is polled whose outcome cannot be read, before it counts as `unknown`.
 const GRACE: Duration = Duration::from_secs(900);
 
 pub(crate) const DEADLINE_PASSED: &str = "deadline_passed";
@@ -21,16 +21,16 @@ pub(crate) const DEADLINE_PASSED: &str = "deadline_passed";
 pub(crate) enum Verdict {
     /// The step ended.
     End(Ending),
-    /// The call is out, or may be: look again.
+    /// The call is running, or may be: poll again.
     Suspend {
-        /// After this long.
+        /// The time until the next poll.
         wait: Duration,
-        /// The journal has it running.
+        /// Whether the journal reports it as running.
         running: bool,
     },
-    /// Nothing is out: again after this long.
+    /// Nothing is running: send again after this time.
     Reschedule(Duration, Attempt),
-    /// Nothing was sent: somebody has to say yes first, within this long.
+    /// Nothing was sent: ask for approval, valid for this long.
     Ask(Approver, Duration),
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Ending {
     pub(crate) outcome: StepOutcome,
     pub(crate) ends_as: JobState,
     pub(crate) code: Option<&'static str>,
-    /// What the tool returned, or why that is not shown.
+    /// The tool's result, or why it is not shown.
     pub(crate) result: Option<Content>,
 }
 
@@ -57,7 +57,7 @@ impl Ending {
         Self { outcome: StepOutcome::Failed, ends_as: JobState::Failed, code: Some(code), result }
     }
 
-    /// Failed, and nothing was sent.
+    /// Failed before anything was sent.
     pub(crate) fn failed_unsent(code: &'static str) -> Self {
         Self { outcome: StepOutcome::NotRun, ends_as: JobState::Failed, code: Some(code), result: None }
     }
@@ -66,7 +66,7 @@ impl Ending {
         Self { outcome: StepOutcome::NotRun, ends_as: JobState::Expired, code: Some("not_after_passed"), result: None }
     }
 
-    /// Why a step ends before anything of it was sent; `None` while it may begin.
+    /// Why a step ends before anything was sent; `None` while it may begin.
     pub(crate) fn before_it_began(job: &Job, now: Timestamp) -> Option<Self> {
         if job.cancel_requested {
             return Some(Self::cancelled());
@@ -77,7 +77,7 @@ impl Ending {
         (now >= job.not_after).then(Self::expired)
     }
 
-    /// Nothing was sent; the result tells what would have been.
+    /// Nothing was sent; the result explains what would have been.
     pub(crate) fn explained(code: &'static str, told: Value) -> Self {
         Self { outcome: StepOutcome::NotRun, ends_as: JobState::Explained, code: Some(code), result: Some(Ok(told)) }
     }
@@ -91,28 +91,28 @@ impl Ending {
     }
 }
 
-/// What the rules look at, beside the answer.
+/// The facts that decide, besides the answer.
 pub(crate) struct Facts<'a> {
     pub(crate) job: &'a Job,
     pub(crate) step: &'a Step,
     pub(crate) entry: &'a ToolEntry,
     pub(crate) via: &'a Via,
-    /// When the call first left, or was about to.
+    /// When the call was first sent, or may have been.
     pub(crate) sent_at: Timestamp,
-    /// Whether nothing had been sent under this key before the call that was answered.
+    /// Whether the answer is to the first dispatch under this key.
     pub(crate) first_dispatch: bool,
     pub(crate) now: Timestamp,
     pub(crate) random: u64,
 }
 
-/// Decides.
+/// Decides what happens after an answer.
 pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
     match answer {
         CallAnswer::Ended(ToolEnd::Succeeded(result)) => Verdict::End(Ending::succeeded(result)),
         CallAnswer::Ended(ToolEnd::Reported(result)) => Verdict::End(Ending::failed("tool_failed", result)),
         CallAnswer::Ended(ToolEnd::Threw) => facts.again_or(Ending::failed("tool_failed", None)),
         CallAnswer::Refused(refusal) => Verdict::End(Ending::refused(refusal.code())),
-        // A key that was seen running cannot be free to be revoked: the journal has lost its memory.
+        // A key that was seen running cannot be revoked unless the journal has lost its memory.
         CallAnswer::Revoked | CallAnswer::NoSuchKey if facts.step.running_since.is_some() => {
             facts.again_or(facts.unprovable())
         }
@@ -120,12 +120,13 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
         CallAnswer::StillRunning => facts.still_running(),
         CallAnswer::Interrupted => facts.again_or(facts.unprovable()),
         CallAnswer::OtherJournal if facts.first_dispatch => facts.not_started(None),
-        // The key stays taken, so the same call is not sent under it again; nothing of ours was sent before.
+        // The journal holds the key for another call, so sending again under it is useless. On the first dispatch
+        // nothing of this job has run.
         CallAnswer::KeyReused if facts.first_dispatch => facts.again_or(Ending::refused(Refusal::Rejected.code())),
         CallAnswer::OtherJournal | CallAnswer::KeyReused => facts.again_or(facts.unprovable()),
         CallAnswer::Unreadable if facts.first_dispatch => Verdict::End(Ending::refused("gateway_request_rejected")),
         CallAnswer::NotStarted(wait) if facts.first_dispatch => facts.not_started(wait),
-        // A read that may have run has done no harm: it simply goes again.
+        // A read that may have run did no harm, so it is sent again.
         CallAnswer::Unavailable(wait) if facts.entry.effect == ToolEffect::Read => facts.not_started(wait),
         CallAnswer::Unauthorized | CallAnswer::JournalAbsent if facts.entry.effect == ToolEffect::Read => {
             facts.not_started(Some(Duration::from_secs(15)))
@@ -142,7 +143,7 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
 }
 
 impl Facts<'_> {
-    /// A repeatable tool goes again under another `n`, while attempts are left and it may still start.
+    /// Sends a repeatable tool again under the next `n`, while attempts are left and it may still start.
     fn again_or(&self, otherwise: Ending) -> Verdict {
         let may = self.entry.repeatable()
             && self.step.attempts < self.entry.attempts
@@ -154,7 +155,7 @@ impl Facts<'_> {
         }
     }
 
-    /// The end of a call that may have run: a write is unknown, a read has no effect to be unknown about.
+    /// The end of a call that may have run: `unknown` for a write; a read has no effect, so it is not `unknown`.
     fn unprovable(&self) -> Ending {
         match self.entry.effect {
             ToolEffect::Read if self.job.overdue(self.now) => Ending::failed(DEADLINE_PASSED, None),
@@ -163,12 +164,12 @@ impl Facts<'_> {
         }
     }
 
-    /// The end of a call that is proven not to have run and never will.
+    /// The end of a call that is proven not to have run and never to run.
     fn not_run(&self) -> Ending {
         Ending::before_it_began(self.job, self.now).unwrap_or_else(Ending::expired)
     }
 
-    /// Nothing is out. The same key goes again, until `not_after`.
+    /// Nothing is running: send again under the same key, until `not_after`.
     fn not_started(&self, wait: Option<Duration>) -> Verdict {
         let backoff = Backoff::RETRY.wait(self.step.not_started, self.random);
         Verdict::Reschedule(wait.map_or(backoff, |wait| wait.max(backoff)), Attempt::NotStarted)
@@ -182,7 +183,8 @@ impl Facts<'_> {
         Verdict::Suspend { wait: self.next_check(), running: true }
     }
 
-    /// Nothing new is known about a call that is or may be out. Through a journal it can be asked again; without one, never.
+    /// The answer told nothing about a call that is or may be running. Through a journal it is polled; without one
+    /// there is no way to ask.
     fn no_news(&self) -> Verdict {
         let give_up_at = self.sent_at.plus(self.entry.timeout()).max(self.job.not_after).plus(GRACE);
         match self.via {
@@ -192,7 +194,7 @@ impl Facts<'_> {
         }
     }
 
-    /// First when the tool usually ends, then with backoff. Without jitter: one job asks for itself only.
+    /// The first poll is when the tool usually ends, then with backoff. No jitter: the polls of one job do not compete.
     fn next_check(&self) -> Duration {
         let usual = self.entry.expected().saturating_sub(self.now.since(self.sent_at));
         if self.step.checks == 0 && !usual.is_zero() { usual } else { Backoff::CHECK.ceiling(self.step.checks) }

@@ -1,4 +1,4 @@
-//! A look at a round that has its intent: what became of it, and whether it has to go again.
+//! Polls a round that has its intent: reads its outcome, and sends it again if it never started.
 
 use domain::job::{Intent, Via, submission::Turn};
 use platform::openclaw::{
@@ -12,12 +12,12 @@ use crate::{
     Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, finish_step, run_job::RunOutcome, verdict::Ending,
 };
 
-/// How often a round is sent again that the journal has given back, or never had. With the pauses between looks that is some
-/// two minutes; what has not begun by then is refused for a reason that does not pass.
+/// How often a round is sent again that the journal has released or never received. With the pauses between polls that
+/// takes about two minutes; a round that has not begun by then is refused permanently.
 const RESENT_AT_MOST: u32 = 5;
 
 impl Worker {
-    /// What became of a round that was sent, or may have been. It is never sent again while it may be out.
+    /// Asks for the outcome of a round that was sent, or may have been. It is never sent again while it may be running.
     pub(super) async fn ask_about_turn(
         &self,
         cursor: AtCursor<'_, Turn>,
@@ -36,7 +36,7 @@ impl Worker {
         let answer = match (seen, stops || cursor.gives_up(self.runtime.now())) {
             (true, _) if stops => self.gateway.abort_turn(&tokens, expected, &key, within()).await,
             (true, _) | (false, false) => self.gateway.turn_outcome(&tokens, expected, &key, within()).await,
-            // Proves that it was not started and never will be, or tells what became of it.
+            // Either proves that the round was not started and never will be, or returns its outcome.
             (false, true) => self.gateway.revoke_turn(&tokens, expected, &key, within()).await,
         };
         let mut answer = self.take_note_of_turn(answer);
@@ -44,13 +44,14 @@ impl Worker {
             answer = self.take_note_of_turn(self.gateway.abort_turn(&tokens, expected, &key, within()).await);
         }
         let free = match &answer {
-            // It was claimed and given back: nothing runs under the key.
+            // Claimed and released by the journal: nothing runs under the key.
             TurnState::Other(CallAnswer::Released) => true,
             TurnState::Other(CallAnswer::NoSuchKey) => !seen,
             TurnState::Other(_) | TurnState::Running(_) | TurnState::Replied(_) | TurnState::Failed(..) => false,
         };
         if free {
-            // Each sending has its records. A gateway that gives it back every time will not run it.
+            // Each dispatch writes audit records, so the number is limited. A gateway that releases the round every
+            // time will not run it.
             if cursor.job.step().is_some_and(|step| step.resent >= RESENT_AT_MOST) {
                 let ending = Ending::failed(TurnFailure::RefusedByGateway.code(), None);
                 return self.revoke_and_end(cursor, &tokens, expected, ending).await;
@@ -61,8 +62,8 @@ impl Worker {
         Box::pin(self.apply_turn_verdict(cursor, verdict)).await
     }
 
-    /// Nobody has claimed a round that has its intent, so it goes, as it is decided now and behind a fence that is proven now;
-    /// or never.
+    /// The journal has no claim of this round, so it is sent again, if queue, policy, mode and tool guard permit it
+    /// now. Otherwise it is revoked, or polled later.
     async fn send_again(
         &self,
         cursor: AtCursor<'_, Turn>,
@@ -83,7 +84,8 @@ impl Worker {
         self.apply_turn_verdict(cursor, verdict).await
     }
 
-    /// Ends a round that is not to be sent any more, once the journal says that none of its sendings runs or ever will.
+    /// Ends a round that may not be sent any more, after the journal has revoked it: no earlier dispatch can start
+    /// then.
     pub(super) async fn revoke_and_end(
         &self,
         cursor: AtCursor<'_, Turn>,

@@ -1,4 +1,4 @@
-//! A round is sent: its intent first, then the round under its key.
+//! Sends a round: first its intent is committed, then the round is sent under its call key.
 
 use domain::{
     audit::AuditEvent,
@@ -15,7 +15,7 @@ use crate::{
     Worker, at_cursor::AtCursor, call::AT_ONCE, commit::RunError, finish_step, run_job::RunOutcome, verdict::Ending,
 };
 
-/// How a round is addressed.
+/// To which journal a round is sent.
 pub(super) struct Sending<'a> {
     pub(super) tokens: &'a GatewayTokens,
     pub(super) id: &'a JournalId,
@@ -23,7 +23,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl Worker {
-    /// Invariant 4, *intent first*: a round leaves only after its intent and its record are durable.
+    /// Invariant 4, *intent first*: a round is sent only after its intent and its audit record are durable.
     pub(super) async fn send_turn(
         &self,
         cursor: AtCursor<'_, Turn>,
@@ -33,7 +33,7 @@ impl Worker {
         let sequence = self.sequence_of(to.tokens, &to.id.journal).await?;
         let earlier = cursor.intent();
         let recorded_at = earlier.map_or(self.runtime.now(), |intent| intent.recorded_at);
-        // The journal keeps the first one that it is told.
+        // The journal keeps the wake-up token of the first dispatch, so a repeated dispatch sends the same.
         let token = earlier.and_then(|intent| intent.wake_up_token.clone());
         let token = token.unwrap_or_else(|| WakeUpToken::from_random(self.runtime.bytes()));
         let intent = Intent { via: Via::Journal(to.id.clone()), recorded_at, sequence, wake_up_token: Some(token) };
@@ -50,7 +50,7 @@ impl Worker {
             return Ok(RunOutcome::LeaseLost);
         };
         let mut cursor = AtCursor { job, ..cursor };
-        // It may have been cancelled while the intent was written.
+        // The user may have cancelled while the intent was written.
         if let Some(ending) = Ending::before_it_began(&cursor.job, self.runtime.now()) {
             if to.first {
                 return finish_step::end(self, &cursor, ending).await;
@@ -64,7 +64,7 @@ impl Worker {
         Box::pin(self.apply_turn_verdict(cursor, verdict)).await
     }
 
-    /// Sends it under its key. An answer that is lost on the way is asked for once more at once.
+    /// Sends the round under its call key. If the response is lost, the outcome is asked for once, at once.
     async fn dispatch_turn(
         &self,
         cursor: &AtCursor<'_, Turn>,

@@ -1,4 +1,4 @@
-//! What every answer comes to, for each kind of call.
+//! The verdict for every answer, for each kind of call.
 
 use super::*;
 use domain::{
@@ -32,7 +32,7 @@ const CASE: Case = Case {
     running: false,
 };
 
-/// A job of one step, which a worker has claimed.
+/// A job of one step that a worker has claimed.
 pub(crate) fn running(step: Step, deadline: Option<Timestamp>) -> Job {
     let new = NewJob {
         user_id: UserId::from_random([1; 16]),
@@ -171,7 +171,7 @@ fn a_refusal_is_final() {
     assert_eq!(decide(CallAnswer::Refused(Refusal::Blocked), &CASE), Verdict::End(Ending::refused("tool_blocked")));
 }
 
-/// Every answer, one of each.
+/// One of each variant of answer.
 pub(crate) fn answers() -> [CallAnswer; 19] {
     [
         CallAnswer::Ended(ToolEnd::Succeeded(Ok(serde_json::Value::Null))),
