@@ -181,7 +181,7 @@ async fn each_way_to_have_no_secret_is_a_sentence_that_names_it_and_not_its_cont
     }
     it.manager.fail(Some(SecretFault::Denied));
     let text = refusal(&it).await;
-    assert!(text.contains("refused (AccessDeniedException)") && !text.contains("quoted"), "{text}");
+    assert!(text.contains("refused for good (AccessDeniedException)") && !text.contains("quoted"), "{text}");
     it.manager.fail(Some(SecretFault::Unreachable));
     let text = refusal(&it).await;
     assert!(text.contains("cannot be read"), "{text}");
