@@ -33,19 +33,19 @@ pub use state::JobState;
 pub use step::{Step, StepKind, StepOutcome};
 pub use wakeup_token::{JobWakeUp, NotAWakeUp, WakeUpToken};
 
-/// The version of the stored form. An item with a higher one is left for a newer function.
+/// Schema version of the stored item. A function leaves an item with a higher version unchanged for a newer function.
 pub const SCHEMA_VERSION: u32 = 3;
-/// How many steps a job may grow to by what its turns propose.
+/// Maximum number of steps of a job, including those that the proposals of its turns add.
 pub const STEPS_GROWN_AT_MOST: usize = 64;
 /// No job plans further ahead: `not_after` and `deadline` lie at most a day ahead, and everything else within them.
 pub const PLANNED_AHEAD_AT_MOST: Duration = Duration::from_secs(2 * 86_400);
-/// How long after its time the sweeper gives a bell to arrive.
+/// Time after a job is due for which the reconciler still waits for the wake-up message to arrive.
 pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(60);
-/// What a job that is over did to the world.
+/// Whether a job that ended without success changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Nothing: a new request is safe.
+    /// No write ran: a new request is safe.
     NotRun,
     /// A write ran, at least in part.
     Ran,
@@ -53,156 +53,160 @@ pub enum Effect {
     Unknown,
 }
 
-/// A worker's exclusive right to a running job. `rev` is the fence; this only says when others may take over.
+/// A worker's exclusive right to a running job. Writes are fenced by `rev`; the lease only says from when another
+/// worker may claim the job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Random, one per claim: by it the holder knows a newer `rev` as still its own (a cancel bumps `rev` too).
+    /// Random, one per claim. A cancel increments `rev` too: with this id the holder recognizes a job at a newer
+    /// `rev` as still its own.
     #[serde(rename = "o")]
     pub owner: String,
-    /// From here on another worker may claim. Later than the function's own deadline (invariant 5).
+    /// Time from which another worker may claim the job. Later than the function's own deadline (invariant 5).
     #[serde(rename = "x")]
     pub expires_at: Timestamp,
 }
 
-/// What was learnt about an `unknown` job after it was over. Written once, beside the status (invariant 2).
+/// What was found out about an `unknown` job after its end. Written once, in addition to the status, which never
+/// changes (invariant 2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
-    /// Who knows.
+    /// Source of the information.
     pub by: ResolvedBy,
     /// Whether the write ran.
     pub happened: bool,
-    /// When it was learnt.
+    /// When it was found out.
     pub at: Timestamp,
-    /// An operator's words.
+    /// Free text by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// Who resolved an unknown job.
+/// Source of the resolution of an unknown job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResolvedBy {
-    /// The gateway's journal, asked once more.
+    /// The gateway's journal, queried again after the end of the job.
     Journal,
-    /// An operator, who knows from elsewhere.
+    /// An operator, from information outside this service.
     Operator,
 }
 
-/// A job: the state item of the table, under 1 kB. The only commit point: a record that its head does not reach does not
-/// exist.
+/// A job: the state item of the table, under 1 kB. It is the only commit point: readers ignore an audit record that
+/// the head stored here does not lead to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose.
+    /// The user who owns the job.
     #[serde(rename = "u")]
     pub user_id: UserId,
-    /// Which.
+    /// The client's id of the request; with `user_id` the key of the item.
     #[serde(rename = "id")]
     pub request_id: RequestId,
-    /// Where in its life.
+    /// Current state.
     #[serde(rename = "st")]
     pub state: JobState,
-    /// Invariant 3, *fence*: bumped by every write, a condition of every write, and the `ETag`.
+    /// The fence (invariant 3): every write compares and increments it. It is also the `ETag`.
     pub rev: u64,
-    /// What was asked for, in order.
+    /// The steps, in the order of execution.
     #[serde(rename = "sp")]
     pub steps: Vec<Step>,
-    /// The next step.
+    /// Index of the next step in `steps`.
     #[serde(rename = "cu")]
     pub cursor: usize,
-    /// Names the payload, and is what a repeated submission is compared with.
+    /// Digest of the submission. It is part of the payload's key, and tells a repeated submission from another one
+    /// under the same id.
     #[serde(rename = "fp")]
     pub fingerprint: Digest,
-    /// The end of the audit chain.
+    /// Head of the job's audit chain.
     #[serde(rename = "au")]
     pub audit: AuditHead,
-    /// When it was accepted.
+    /// When the job was accepted.
     #[serde(rename = "ca")]
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(rename = "ua")]
     pub updated_at: Timestamp,
-    /// Nothing starts after this.
+    /// No call is started after this time.
     #[serde(rename = "na")]
     pub not_after: Timestamp,
-    /// It is over by then, one way or the other.
+    /// Time by which the job has to be over, with success or without.
     #[serde(rename = "dl", default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// When it is due again.
+    /// When the job is due again, while it is waiting or retrying.
     #[serde(rename = "ck", default, skip_serializing_if = "Option::is_none")]
     pub check_at: Option<Timestamp>,
-    /// While running.
+    /// The lease of the worker that holds the job; present only while it is running.
     #[serde(rename = "ls", default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
-    /// The user asked to stop while a call was or may have been out.
+    /// The user has requested cancellation while a call was, or may have been, at the gateway.
     #[serde(rename = "cq", default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// Why it ended without success: a stable code.
+    /// Why the job ended without success: a stable error code.
     #[serde(rename = "er", default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What it did to the world, once over without success.
+    /// Whether the job changed anything; present once it has ended without success.
     #[serde(rename = "ef", default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
-    /// What the last step returned.
+    /// Result of the last step.
     #[serde(rename = "rs", default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultRef>,
-    /// What was learnt later.
+    /// What was found out about an `unknown` job after its end.
     #[serde(rename = "re", default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
-    /// When the sweeper looks at it, while it is in the `open_jobs` index.
+    /// When the reconciler reads the job next. The attribute keeps the item in the `open_jobs` index.
     #[serde(rename = "sweep_at", default, skip_serializing_if = "Option::is_none")]
     pub sweep_at: Option<Timestamp>,
-    /// How often the sweeper rang it: drives backoff only.
+    /// How often the reconciler has sent a wake-up message for the job. Used only for backoff.
     #[serde(rename = "sw", default, skip_serializing_if = "Option::is_none")]
     pub sweeps: Option<u32>,
-    /// The client's `traceparent`, to be carried to the gateway.
+    /// The client's `traceparent`, passed on to the gateway.
     #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
 }
 
-/// How a job begins.
+/// Initial state of an accepted job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// To be run.
+    /// Ready to run.
     Queued,
-    /// The first step waits for a yes until then; the step carries the question.
+    /// The first step, which contains the approval request, waits for approval.
     AwaitingApproval {
-        /// When the question expires.
+        /// When the approval request expires.
         expires_at: Timestamp,
     },
-    /// Over at once: nothing is called now, and this tells what would have been.
+    /// Over at once: the service makes no call now, and the result explains the call that it would have made.
     Explained {
-        /// The explanation.
+        /// Reference to the explanation.
         result: ResultRef,
-        /// Why nothing is called: a stable code.
+        /// Why no call is made: a stable code.
         code: String,
     },
 }
 
-/// What a job is accepted with.
+/// Everything that a new job is created from.
 #[derive(Debug)]
 pub struct NewJob {
-    /// Whose.
+    /// The user who owns the job.
     pub user_id: UserId,
-    /// Which.
+    /// The client's id of the request.
     pub request_id: RequestId,
-    /// What was asked for, in order.
+    /// The steps, in the order of execution.
     pub steps: Vec<Step>,
-    /// Of what was asked for.
+    /// Digest of the submission.
     pub fingerprint: Digest,
-    /// The chain with its first record.
+    /// Head of the audit chain, which has its first record already.
     pub audit: AuditHead,
-    /// Nothing starts after this.
+    /// No call is started after this time.
     pub not_after: Timestamp,
-    /// It is over by then.
+    /// Time by which the job has to be over.
     pub deadline: Option<Timestamp>,
     /// The client's `traceparent`.
     pub trace: Option<String>,
-    /// How it begins.
+    /// Initial state.
     pub start: Start,
 }
 
 impl Job {
-    /// A job as it is recorded. Unless it is over at once, it is in the index of open jobs.
+    /// Creates a job as it is first stored. Unless it is over at once, it is in the `open_jobs` index.
     pub fn accepted(new: NewJob, now: Timestamp) -> Self {
         let queued = Self {
             user_id: new.user_id,
@@ -249,32 +253,32 @@ impl Job {
         }
     }
 
-    /// From when on a worker should have taken it on: the end of a lease, the time it is due again, the end of its question,
-    /// or since when it may run.
+    /// The time from which a worker should have claimed the job: the end of the lease, `check_at`, the expiry of the
+    /// approval request, or the time since which it may run. The delay of a claim is measured from it.
     pub fn due_at(&self) -> Timestamp {
         let lease_over = self.lease.as_ref().map(|lease| lease.expires_at);
         lease_over.or(self.check_at).or(self.lapses_at()).unwrap_or_else(|| self.free_to_run_at())
     }
 
-    /// Since when nobody's yes is missing: its acceptance, or the last yes.
+    /// The time since which no approval is missing: the job's acceptance or its last approval.
     pub fn free_to_run_at(&self) -> Timestamp {
         let decision = self.approval_request().and_then(|question| question.decision.as_ref());
         decision.map_or(self.created_at, |decision| decision.at)
     }
 
-    /// When the question that it waits for expires; `None` while it waits for none.
+    /// When the pending approval request expires; `None` while none is pending.
     pub fn lapses_at(&self) -> Option<Timestamp> {
         let waits = self.state == JobState::AwaitingApproval;
         self.step().filter(|_| waits)?.approval.as_ref().map(|approval| approval.expires_at)
     }
 
-    /// The version that a function must understand to carry the job on.
+    /// Schema version to store: the lowest one whose functions understand everything in the job.
     pub fn schema_version(&self) -> u32 {
         let plain = |step: &Step| {
             step.kind == StepKind::Call && step.round == 0 && step.input.is_none() && step.deadline_s.is_none()
         };
         let first_version = self.steps.len() == 1 && self.deadline.is_none() && self.steps.iter().all(plain);
-        // Before the third there was one reason to omit a result.
+        // Before version 3 the stored form had a single reason for an omitted result.
         let results = self.steps.iter().filter_map(|step| step.result.as_ref()).chain(&self.result);
         let third = results
             .into_iter()
@@ -286,40 +290,42 @@ impl Job {
         }
     }
 
-    /// Invariant 7, *logical keys*: what the gateway's journal knows the step at the cursor by.
+    /// Call key of the step at the cursor (invariant 7): the journal's key for the operation.
     pub fn call_key(&self) -> CallKey {
         let (step, round, n) = self.step().map_or((0, 0, 0), |step| (step.of, step.round, step.n));
         CallKey { user_id: self.user_id, request_id: self.request_id, step, round, n }
     }
 
-    /// What has the job looked at when there is something to see of the step at the cursor.
+    /// What the journal sends to `POST /v1/rings` to report progress of the step at the cursor; `None` while no call
+    /// is out.
     pub fn wake_up(&self) -> Option<JobWakeUp> {
         let secret = self.step()?.intent.as_ref()?.wake_up_token.clone()?;
         Some(JobWakeUp { user_id: self.user_id, request_id: self.request_id, secret })
     }
 
-    /// By when the step at the cursor has to be over: its own deadline or the job's, whichever comes first.
+    /// The earlier of the step's own deadline and the job's.
     pub fn deadline_at(&self) -> Option<Timestamp> {
         let own = self.step().and_then(Step::deadline);
         own.into_iter().chain(self.deadline).min()
     }
 
-    /// Whether the step at the cursor has to be over by now.
+    /// Whether the deadline of the step at the cursor has passed.
     pub fn overdue(&self, now: Timestamp) -> bool {
         self.deadline_at().is_some_and(|at| at <= now)
     }
 
-    /// The last entry of a submitted step: what it returned is there.
+    /// The last step that belongs to this submitted step (a turn has one for each round and proposal): it has the
+    /// result.
     pub fn last_of(&self, submitted: usize) -> Option<&Step> {
         self.steps.iter().rev().find(|step| step.of == submitted)
     }
 
-    /// The conversation that the job stands in line for, and the agent.
+    /// The conversation and the agent of a job that uses a conversation queue.
     pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
         self.steps.iter().find_map(|step| Some((step.conversation.as_ref()?, step.tool.as_str())))
     }
 
-    /// The step at the cursor; `None` only once every step is done.
+    /// The step at the cursor; `None` only after the last step is done.
     pub fn step(&self) -> Option<&Step> {
         self.steps.get(self.cursor)
     }

@@ -1,8 +1,9 @@
-//! The one table. The job item is the only commit point: records that a change needs are put first, write-once; then one
-//! conditional put of the job names their digests. A job needs no transaction, so nothing is billed twice.
+//! The table. The job's item is the only commit point: the records that a change needs are put first, write-once;
+//! then one conditional put of the job names their digests. A job therefore needs no transaction, which DynamoDB
+//! would bill twice.
 //!
-//! The SDK repeats a write whose answer was lost. So each conditional write stores a **nonce**, and a failed condition
-//! whose stored item carries my nonce is my own success.
+//! The SDK repeats a write whose response was lost. So each conditional write stores a random **nonce**: when a
+//! condition fails and the stored item has the nonce of this write, an earlier attempt of the same write succeeded.
 
 use std::{
     collections::HashMap,
@@ -64,10 +65,10 @@ pub use pages::{Listed, Order};
 pub use records::{KeptResult, Payload};
 pub use service_mode::Applied;
 
-/// An item as DynamoDB gives it.
+/// An item of the table.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The table.
+/// Access to the table.
 #[derive(Debug, Clone)]
 pub struct Table {
     client: Client,
@@ -76,31 +77,32 @@ pub struct Table {
     consumed: Arc<Consumed>,
 }
 
-/// What the table cannot do.
+/// Why an operation on the table failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// It did not answer, or refused for a reason that is not a condition.
+    /// DynamoDB did not answer, or refused for another reason than a failed condition.
     #[error("the table did not answer {operation}: {cause}")]
     Unavailable {
-        /// Which call.
+        /// Name of the DynamoDB operation.
         operation: &'static str,
-        /// The kind of failure and its code. The SDK's own text would quote answers, and so items.
+        /// Kind of the failure and its code. The SDK's own message is dropped: it would quote responses, and so
+        /// items.
         cause: String,
     },
-    /// An item is not of the shape that its key promises.
+    /// An item does not have the shape that its key requires.
     #[error("the table holds a malformed {0}")]
     Malformed(&'static str),
-    /// Others were quicker each time.
+    /// Lost the conditional write on every attempt.
     #[error("others keep writing the {0}")]
     Contended(&'static str),
 }
 
 impl From<TableError> for ApiError {
-    /// A table that does not answer passes; an item of the wrong shape does not.
+    /// A table that does not answer is a passing fault; a malformed item is not.
     fn from(error: TableError) -> Self {
         match error {
             TableError::Unavailable { .. } | TableError::Contended(_) => Self::unavailable(error),
-            // One job is concerned, and its client can be told so.
+            // The fault concerns one job only, so its client gets an error of its own.
             TableError::Malformed("job" | "payload" | "input" | "result") => {
                 Self::new(Code::JobUnreadable).because(error)
             }
@@ -109,7 +111,7 @@ impl From<TableError> for ApiError {
     }
 }
 
-/// Capacity units that this process has used, in thousandths, for the numbers that we publish.
+/// Capacity units that this process has consumed, in thousandths, for the published figures.
 #[derive(Debug, Default)]
 pub struct Consumed {
     write: AtomicU64,
@@ -117,12 +119,12 @@ pub struct Consumed {
 }
 
 impl Consumed {
-    /// Write units so far.
+    /// Write units consumed so far.
     pub fn write_units(&self) -> f64 {
         Self::units(&self.write)
     }
 
-    /// Read units so far.
+    /// Read units consumed so far.
     pub fn read_units(&self) -> f64 {
         Self::units(&self.read)
     }
@@ -139,27 +141,28 @@ impl Consumed {
     }
 }
 
-/// What became of a conditional write.
+/// Outcome of a conditional write.
 #[derive(Debug)]
 enum Written {
-    /// It holds.
+    /// The write was applied.
     Done,
-    /// Its condition failed, on this item. None: there is no item.
+    /// The condition failed on this item; `None` when there is no item.
     Refused(Option<Item>),
 }
 
 impl Table {
-    /// The table of that name; `retention` is how long records outlive their job.
+    /// Access to the table of this name. `retention` is the time for which records are kept after their job has
+    /// ended.
     pub fn new(client: Client, name: String, retention: Duration) -> Self {
         Self { client, name, retention, consumed: Arc::default() }
     }
 
-    /// Capacity that this process has used.
+    /// Capacity that this process has consumed.
     pub fn consumed(&self) -> &Consumed {
         &self.consumed
     }
 
-    /// How long records outlive their job.
+    /// How long records are kept after their job has ended.
     pub fn retention(&self) -> Duration {
         self.retention
     }
@@ -180,7 +183,7 @@ impl Table {
         Ok(answer.item)
     }
 
-    /// Asks for one page of this table, and counts what that costs.
+    /// Queries one page of the table, and counts the consumed capacity.
     async fn ask(&self, query: QueryFluentBuilder) -> Result<QueryOutput, TableError> {
         let query = query.table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = query.send().await.map_err(|e| unavailable("Query", e))?;
@@ -188,7 +191,7 @@ impl Table {
         Ok(answer)
     }
 
-    /// Puts an item under a condition; an empty condition is none.
+    /// Puts an item under a condition; without one if the condition is empty.
     async fn put(&self, item: Item, condition: Condition<'_>) -> Result<Written, TableError> {
         let sent = self
             .client
@@ -218,7 +221,7 @@ impl Table {
         }
     }
 
-    /// Updates an item under a condition, and returns it as it is then.
+    /// Updates an item under a condition, and returns the updated item.
     async fn update(
         &self,
         (pk, sk): (String, String),
@@ -256,13 +259,13 @@ impl Table {
         }
     }
 
-    /// A refused write is billed as well: at least one unit.
+    /// DynamoDB bills a write whose condition failed too: at least one unit.
     fn count_refused(&self) {
         self.consumed.write.fetch_add(1000, Ordering::Relaxed);
     }
 }
 
-/// A condition in DynamoDB's language, with its names and values. Also carries the values of an update.
+/// A DynamoDB condition expression with its names and values. Also carries the values of an update expression.
 #[derive(Default)]
 struct Condition<'a> {
     text: &'a str,

@@ -1,4 +1,4 @@
-//! Approvals: a person's yes to exactly one call, once, until it expires.
+//! Approvals: the permission of a person for exactly one call, valid once, until it expires.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,18 +9,18 @@ use crate::{
     json::canonical,
 };
 
-/// Who decided.
+/// The person who decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecidedBy {
-    /// The job's owner, with a fresh login code.
+    /// The job's owner, who proved it with a fresh login code.
     User,
     /// This operator.
     Operator(OperatorId),
 }
 
 impl DecidedBy {
-    /// Who it was for the audit log.
+    /// The same person as the actor of an audit record.
     pub const fn actor(self) -> Actor {
         match self {
             Self::User => Actor::User,
@@ -28,7 +28,7 @@ impl DecidedBy {
         }
     }
 
-    /// As whom they decided.
+    /// The role in which the person decided.
     pub const fn approver(self) -> Approver {
         match self {
             Self::User => Approver::User,
@@ -37,13 +37,13 @@ impl DecidedBy {
     }
 }
 
-/// What was decided. Written once.
+/// A decision about an approval request. Written once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Yes or no.
+    /// Whether the call was approved.
     #[serde(rename = "y")]
     pub approved: bool,
-    /// By whom.
+    /// Who decided.
     #[serde(rename = "b")]
     pub by: DecidedBy,
     /// When.
@@ -51,90 +51,90 @@ pub struct Decision {
     pub at: Timestamp,
 }
 
-/// The question that a step waits for, and its answer.
+/// The approval request of a step, and the decision about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// Who has to say yes.
+    /// Who has to decide.
     #[serde(rename = "w")]
     pub approver: Approver,
-    /// Names exactly what is asked: see [`digest`].
+    /// Digest of the call to approve: see [`digest`].
     #[serde(rename = "g")]
     pub digest: Digest,
-    /// When it was asked.
+    /// When the approval was requested.
     #[serde(rename = "a")]
     pub asked_at: Timestamp,
-    /// From here on nobody can say yes.
+    /// The request expires at this time: no decision is accepted from then on.
     #[serde(rename = "x")]
     pub expires_at: Timestamp,
-    /// The answer.
+    /// The decision; `None` while the request is pending.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
 }
 
 impl Approval {
-    /// A question without an answer.
+    /// A pending approval request.
     pub const fn requested(approver: Approver, digest: Digest, asked_at: Timestamp, expires_at: Timestamp) -> Self {
         Self { approver, digest, asked_at, expires_at, decision: None }
     }
 
-    /// Whether nobody can say yes any more.
+    /// Whether the request has expired.
     pub fn lapsed(&self, now: Timestamp) -> bool {
         self.expires_at.has_come(now, super::PLANNED_AHEAD_AT_MOST)
     }
 
-    /// Whether the yes that was given is enough for what is needed now. An operator's yes is enough where a user's would be,
-    /// never the other way round.
+    /// Whether the approval that was given suffices for the approver that the policy asks for now. An operator's
+    /// approval also counts as a user's, never the reverse.
     pub fn suffices_for(&self, need: Approver) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.approved && decision.by.approver() >= need)
     }
 }
 
-/// Where a job stands towards what somebody has decided.
+/// How a decision relates to the job's approval request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalCheck {
-    /// It waits for exactly this.
+    /// The job waits for exactly this decision.
     Open,
-    /// This was decided before, the same way, by one of those who may.
+    /// The same decision was stored before, by a person who may make it.
     AsDecided,
-    /// It was decided otherwise.
+    /// The opposite decision was stored before.
     DecidedOtherwise,
-    /// It asks, or asked, about another call than the one that was decided on.
+    /// The decision is about another call than the job's approval request.
     OtherDigest,
-    /// Somebody else has to decide.
+    /// Another approver has to decide.
     OtherApprover,
-    /// It was too late.
+    /// The request expired before the decision.
     Lapsed,
-    /// It waits for no decision: it never asked, or it ended before anybody decided.
+    /// No approval was requested, or the job ended before a decision.
     NotAsked,
 }
 
-/// What somebody decided, about what they were shown.
+/// A person's decision about the call that was shown to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecisionInput {
-    /// Yes or no.
+    /// Whether the person approves the call.
     pub approved: bool,
-    /// Of the call that they were shown.
+    /// Digest of the call that was shown.
     pub digest: Digest,
-    /// Who.
+    /// Who decides.
     pub by: DecidedBy,
 }
 
 impl Job {
-    /// The question of this job: of the step at the cursor, or, when that has none, the last one that was asked.
+    /// The approval request of the step at the cursor, or, if that step has none, the last one of the job.
     pub fn approval_request(&self) -> Option<&Approval> {
         self.approval_request_at().map(|(_, question)| question)
     }
 
-    /// The same, with the place of its step.
+    /// The same request, with the index of its step.
     pub fn approval_request_at(&self) -> Option<(usize, &Approval)> {
         let begun = self.steps.iter().enumerate().take(self.cursor + 1).rev();
         begun.filter_map(|(place, step)| Some((place, step.approval.as_ref()?))).next()
     }
 
-    /// Where it stands towards that decision. Pure: what changes the job is [`JobEvent::Decided`](crate::job::JobEvent).
+    /// Compares a decision with the job. Pure: only [`JobEvent::Decided`](crate::job::JobEvent) changes the job.
     pub fn approval_check(&self, input: &DecisionInput, now: Timestamp) -> ApprovalCheck {
         let Some(latest) = self.approval_request() else { return ApprovalCheck::NotAsked };
-        // An earlier step may have asked: whoever repeats what they said to that one is told that it stands.
+        // The decision may be a repetition about an earlier step of the job: report that it was accepted then.
         let earlier = self.steps.iter().filter_map(|step| step.approval.as_ref());
         let Some(question) = earlier.chain([latest]).find(|question| question.digest == input.digest) else {
             return ApprovalCheck::OtherDigest;
@@ -165,32 +165,32 @@ impl Job {
     }
 }
 
-/// Invariant 8, *bound approvals*: what a yes is a yes to.
+/// Everything that an approval is bound to (invariant 8).
 #[derive(Debug, Clone, Copy)]
 pub struct Bound<'a> {
-    /// Whose job.
+    /// The user who owns the job.
     pub user_id: UserId,
-    /// Which job.
+    /// The request id of the job.
     pub request_id: RequestId,
-    /// Which submitted step of it.
+    /// Index of the submitted step.
     pub step: usize,
-    /// Its place within that step; 0 for a call that was submitted.
+    /// Position within that step; 0 for a submitted call.
     pub round: u32,
-    /// The tool.
+    /// The tool's name in the catalogue.
     pub tool: &'a str,
     /// The arguments that will be sent.
     pub arguments: &'a Value,
 }
 
 impl<'a> Bound<'a> {
-    /// The step at the cursor of a job, with these arguments.
+    /// The call of the step at the job's cursor.
     pub fn at_cursor(job: &Job, call: &'a Call) -> Self {
         let CallKey { user_id, request_id, step, round, .. } = job.call_key();
         Self { user_id, request_id, step, round, tool: &call.tool, arguments: &call.arguments }
     }
 }
 
-/// HMAC with the job's own key over the canonical form (RFC 8785) of everything that a yes is bound to.
+/// HMAC under the job's own key over the canonical form (RFC 8785) of everything that the approval is bound to.
 pub fn digest(key: &DigestKey, bound: &Bound<'_>) -> Digest {
     let whole = json!({
         "user_id": bound.user_id.to_string(),

@@ -1,4 +1,4 @@
-//! What an audit record says about a job: here, so that the records need not know jobs.
+//! Builds the audit context of a job. It is kept here so that the audit module does not depend on jobs.
 
 use crate::{
     audit::AuditContext,
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl<'a> AuditContext<'a> {
-    /// About the step at the cursor of a job.
+    /// Context of a record about the step at the job's cursor.
     pub fn at_cursor(job: &'a Job, at: Timestamp, actor: Actor, policy_version: &'a str) -> Self {
         let CallKey { request_id, step, round, .. } = job.call_key();
         let tool = job.step().map_or("", |step| step.tool.as_str());

@@ -19,7 +19,7 @@ impl Job {
             | JobState::Running
             | JobState::Waiting => {
                 self.cancel_requested = true;
-                // Due at once, so that the next ring acts on it.
+                // Due at once, so that the next wake-up message acts on the cancellation.
                 self.check_at = self.check_at.map(|at| at.min(self.updated_at));
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! What people say about a job: yes, no, nothing in time, or stop.
+//! Transitions that people cause: approval, rejection, expiry of an approval request, cancellation.
 
 use super::TransitionError;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Job {
-    /// Invariant 8, *bound approvals*: once, before it expires.
+    /// Applies a decision (invariant 8): valid once, and only before the approval request expires.
     pub(super) fn decide(&mut self, approved: bool, by: DecidedBy, now: Timestamp) -> Result<(), TransitionError> {
         self.expect("decided", &[JobState::AwaitingApproval])?;
         let refused = TransitionError { state: self.state, event: "decided too late, twice, or by the wrong person" };
@@ -27,7 +27,8 @@ impl Job {
         }
         step.outcome = Some(StepOutcome::Refused);
         let error = Some("approval_rejected".to_owned());
-        // The agent is told, and answers its user.
+        // A rejected proposal does not end the job: the next round reports it to the agent, which replies to its
+        // user.
         if step.is_proposed() {
             step.error = error;
             self.go_on();

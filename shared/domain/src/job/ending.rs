@@ -1,4 +1,4 @@
-//! How a step ends, and with the last one its job.
+//! The end of a step, and the end of the job with its last step.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{
     job::{Effect, Job, JobState, ResultRef, Step, StepOutcome, Via},
 };
 
-/// When the outcome of an unknown job is asked for again, for the first time.
+/// Time from the end of an unknown job to the first query for its outcome.
 const FIRST_RESOLUTION: Duration = Duration::from_secs(60);
 
 impl Job {
@@ -22,7 +22,8 @@ impl Job {
         self.expect("step ended", &[JobState::Running])?;
         let proposed = self.step().is_some_and(Step::is_proposed);
         self.at_cursor(|step| step.outcome = Some(outcome));
-        // What an agent proposed and did not succeed is told to the agent; only what nobody can know stops the job.
+        // The next round reports an unsuccessful proposal to the agent, so the job continues. Only an unknown outcome
+        // ends it.
         let tells = match outcome {
             StepOutcome::Succeeded => true,
             StepOutcome::Failed | StepOutcome::Refused => proposed,
@@ -52,19 +53,21 @@ impl Job {
         self.lease = None;
         self.check_at = None;
         self.effect = (state != JobState::Succeeded).then(|| self.effect_on_the_world());
-        // An unknown job stays in the index, so that the sweeper has its outcome asked for again, if there is anybody to ask.
+        // An unknown job stays in the `open_jobs` index if a journal may know its outcome, so that the reconciler has
+        // it queried.
         let via = self.step().and_then(|step| step.intent.as_ref()).map(|intent| &intent.via);
         let may_be_resolved = state == JobState::Unknown && via.is_some_and(|via| *via != Via::Direct);
         self.sweep_at = may_be_resolved.then(|| self.updated_at.plus(FIRST_RESOLUTION));
         self.sweeps = None;
     }
 
-    /// What the writes among the steps did, taken together.
+    /// The combined effect of all writes among the steps.
     fn effect_on_the_world(&self) -> Effect {
         self.steps.iter().filter(|step| step.effect != ToolEffect::Read).fold(Effect::NotRun, |so_far, step| {
             match (so_far, step.outcome) {
                 (_, Some(StepOutcome::Unknown)) | (Effect::Unknown, _) => Effect::Unknown,
-                // An earlier repetition died or failed, so it may have run; that this one did not says nothing about it.
+                // An earlier repetition was interrupted or failed and may have run; that this one did not run proves
+                // nothing about it.
                 (_, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) if step.n > 0 => Effect::Unknown,
                 (_, Some(StepOutcome::Succeeded | StepOutcome::Failed)) => Effect::Ran,
                 (before, Some(StepOutcome::Refused | StepOutcome::NotRun) | None) => before,

@@ -1,4 +1,4 @@
-//! What can happen to a job.
+//! The events of a job.
 
 use crate::{
     ids::{Digest, Timestamp},
@@ -9,102 +9,106 @@ use crate::{
     },
 };
 
-/// What happens to a job.
+/// An event of a job, applied by [`Job::apply`](crate::job::Job::apply).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobEvent {
-    /// A worker takes it until `lease`.
+    /// A worker has claimed the job until the end of `lease`.
     Claimed {
-        /// Its right.
+        /// The worker's lease.
         lease: Lease,
     },
-    /// What the step at the cursor sends was worked out, or somebody has to say yes to it.
+    /// Before the dispatch: the arguments of the step at the cursor were resolved, or its call needs an approval.
     Prepared {
-        /// Names what is sent, when that is not what the payload says.
+        /// Digest of the record of what is sent, when it differs from the payload.
         input: Option<Digest>,
-        /// The question, if there is one.
+        /// The approval request, if one is needed.
         approval: Option<Approval>,
     },
-    /// The intent of the step at the cursor, before its call leaves.
+    /// The intent of the step at the cursor, committed before its call is sent.
     Intended(Intent),
-    /// The call is out; look again at `check_at`.
+    /// The call runs at the gateway; due again at `check_at`.
     Suspended {
-        /// When.
+        /// When a worker polls the call next.
         check_at: Timestamp,
-        /// How it left: a read's intent is recorded only now.
+        /// The intent of a read, which is recorded only when its call is left running.
         intent: Option<Intent>,
-        /// The journal was seen to have it running.
+        /// Whether the journal reported the call as running.
         running: bool,
-        /// What an agent was seen to do.
+        /// Progress of an agent, as the journal reported it.
         seen: Option<Seen>,
     },
     /// The round at the cursor ended with proposals.
     Proposed {
-        /// A step for each of them, and the next round. What was refused has its outcome already.
+        /// One step for each proposal, then the next round. A proposal that the service refused has its outcome
+        /// already.
         steps: Vec<Step>,
     },
-    /// What it waited for is over, or shows something new: whoever knows rings for it.
+    /// The call or the job that this job waits for has ended or has progressed: it is due at once.
     Woken,
-    /// Not now; again at `check_at`.
+    /// Nothing is out; the job is due again at `check_at`.
     Rescheduled {
-        /// When.
+        /// When the job is due again.
         check_at: Timestamp,
-        /// What happened to the attempt.
+        /// How the attempt counts.
         attempt: Attempt,
     },
     /// The step at the cursor ended.
     StepEnded {
-        /// How.
+        /// Outcome of the step.
         outcome: StepOutcome,
-        /// Why, when it did not succeed: a stable code.
+        /// Why the step did not succeed: a stable error code.
         error: Option<String>,
-        /// What it returned.
+        /// Reference to the step's result.
         result: Option<ResultRef>,
         /// The state that the job ends in, when this step ends it without success.
         ends_as: JobState,
     },
-    /// The question at the cursor was answered.
+    /// The user or an operator answered the approval request of the step at the cursor.
     Decided {
-        /// Yes or no.
+        /// Whether the call was approved.
         approved: bool,
-        /// By whom.
+        /// Who decided.
         by: DecidedBy,
     },
-    /// The question at the cursor was not answered in time.
+    /// The approval request of the step at the cursor expired without an answer.
     ApprovalLapsed,
-    /// The user asks to stop.
+    /// The user requests cancellation.
     CancelRequested,
-    /// The sweeper found it overdue and will look again at `sweep_at`, or, for an unknown job, never.
+    /// The reconciler found the job overdue and reads it again at `sweep_at`; `None`, for an unknown job only, means
+    /// never.
     Swept {
-        /// When.
+        /// When the reconciler reads the job next.
         sweep_at: Option<Timestamp>,
     },
-    /// Something was learnt about an unknown job.
+    /// The outcome of an unknown job was found out.
     Resolved(Resolution),
 }
 
-/// What an agent was seen to do.
+/// Progress of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The latest.
+    /// The latest progress entries.
     pub progress: Vec<Progress>,
     /// The end of its reply so far.
     pub partial: Option<String>,
 }
 
-/// What became of an attempt that was put back.
+/// How an attempt counts when the job is rescheduled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// The only call that was sent under its intent is proven not to have started: does not count, and the intent is gone.
+    /// The only call sent under the intent is proven not to have started: the attempt does not count, and the intent
+    /// is removed.
     NotStarted,
-    /// It died or failed, and the tool may be repeated: counts, and the next one has another `n`.
+    /// The call was interrupted or failed, and the tool may be repeated: the attempt counts, and the next one has
+    /// another `n`.
     Repeatable,
 }
 
-/// An event that does not fit the state. The job is unchanged.
+/// The event is not valid in the job's state. The job is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{event} does not fit a job that is {}", state.name())]
 pub struct TransitionError {
-    /// The state it met.
+    /// The state of the job.
     pub state: JobState,
     /// The event's name.
     pub event: &'static str,

@@ -1,4 +1,4 @@
-//! What is about to be sent, recorded before it is sent, and the key that it is sent under.
+//! Call keys and intents: what is about to be sent, recorded before it is sent.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use crate::{
     job::WakeUpToken,
 };
 
-/// Invariant 7, *logical keys*: what the gateway's journal knows a call by. It names the operation, never the attempt, so
-/// that repeating an attempt repeats the key. `n` is 0 for a non-idempotent write, always.
+/// The key under which the gateway's journal stores a call (invariant 7). It names the operation, never the attempt,
+/// so that a repeated attempt has the same key. `n` is always 0 for a non-idempotent write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallKey {
-    /// Whose.
+    /// The user who owns the job.
     pub user_id: UserId,
-    /// Which job.
+    /// The request id of the job.
     pub request_id: RequestId,
-    /// Which submitted step of it.
+    /// Index of the submitted step.
     pub step: usize,
-    /// Its place within that step: 0 for what was submitted, more for what a turn proposed and for its further rounds.
+    /// Position within that step: 0 for what was submitted, higher for a turn's proposals and further rounds.
     pub round: u32,
-    /// Which repetition of a repeatable call.
+    /// Number of the repetition of a repeatable call.
     pub n: u32,
 }
 
@@ -31,39 +31,41 @@ impl fmt::Display for CallKey {
     }
 }
 
-/// The identity of a gateway's journal, as it answers it.
+/// Identity of a gateway's journal, as the journal reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalId {
-    /// Kept in the journal's database: another id is another memory.
+    /// Id of the journal's database. A journal with another id does not know the calls of this one.
     pub journal: String,
-    /// One per start of the gateway.
+    /// Boot id: new at each start of the gateway.
     pub boot: String,
 }
 
-/// How a call leaves.
+/// The route of a call to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Via {
-    /// Through the journal, which remembers it. A job whose intent names a journal is never sent any other way.
+    /// Through this journal, which records the call. A job whose intent names a journal is never sent by another
+    /// route.
     #[serde(rename = "j")]
     Journal(JournalId),
-    /// Straight to the gateway, which remembers nothing.
+    /// By the gateway's own tool call, which records nothing.
     #[serde(rename = "d")]
     Direct,
 }
 
-/// Invariant 4, *intent first*: durable before the call leaves.
+/// The record that a call is about to be sent (invariant 4): committed before the call is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
-    /// How it leaves.
+    /// Route of the call.
     #[serde(rename = "v")]
     pub via: Via,
     /// When it was recorded.
     #[serde(rename = "t")]
     pub recorded_at: Timestamp,
-    /// How far the journal was known to have come. One that has come less far since is a restored snapshot.
+    /// The journal's sequence as last seen. A lower one later means a restored snapshot, which may have lost the
+    /// call.
     #[serde(rename = "q", default)]
     pub sequence: u64,
-    /// By what right whoever runs it has the job looked at.
+    /// The wake-up token that the journal may report progress with.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub wake_up_token: Option<WakeUpToken>,
 }

@@ -1,62 +1,63 @@
-//! What an agent is doing: a short list on its step. It says which tools, never with what, unless the catalogue lets it.
+//! Progress of an agent: a short list on its step. It names the tools; arguments are included only where the
+//! catalogue marks the tool public.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Timestamp;
 
-/// How many of the latest are kept.
+/// How many of the latest entries are kept.
 pub const KEPT: usize = 6;
 
-/// One thing that happened in a turn.
+/// One event of a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// When.
+    /// When it happened.
     #[serde(rename = "t")]
     pub at: Timestamp,
-    /// What.
+    /// Kind of the event.
     #[serde(rename = "w")]
     pub what: Doing,
-    /// Which tool.
+    /// Name of the tool that was called.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// How far that call is.
+    /// State of that call.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub state: Option<CallState>,
-    /// Its arguments, escaped and cut, when the catalogue marks the tool public.
+    /// Arguments of that call, escaped and shortened; only when the catalogue marks the tool public.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
 }
 
-/// What an agent does.
+/// Kind of a progress event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doing {
-    /// Its model has been asked.
+    /// The agent's model has been called.
     Thinking,
-    /// It called a tool.
+    /// The agent called a tool.
     Tool,
-    /// Its answer is being written.
+    /// The agent is writing its reply.
     Replying,
-    /// Something that this version has no word for.
+    /// A kind that this version does not know.
     #[serde(other)]
     Other,
 }
 
-/// How far a call in an agent run is.
+/// State of a call inside an agent run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
-    /// It runs.
+    /// Running.
     Running,
-    /// It ended.
+    /// Finished with success.
     Done,
-    /// It failed.
+    /// Finished with a failure.
     Failed,
-    /// It did not run: the service decides about it.
+    /// Recorded as a proposal instead of run: the service decides about it.
     Proposed,
-    /// It did not run.
+    /// Blocked by the tool guard: it did not run.
     Vetoed,
-    /// Something that this version has no word for.
+    /// A state that this version does not know.
     #[serde(other)]
     Other,
 }

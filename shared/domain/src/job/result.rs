@@ -1,31 +1,31 @@
-//! Where a result is kept.
+//! The reference from a job or a step to its result.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::Digest, json::Omission};
 
-/// Where the result of the last step is.
+/// Where a result is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResultRef {
-    /// Small: canonical JSON, here, so that a poll reads one item.
+    /// In the item itself, as canonical JSON: a small result, so that a poll reads one item.
     #[serde(rename = "i")]
     Inline(String),
-    /// In a record of its own, named by its digest.
+    /// In a record of its own, under this digest.
     #[serde(rename = "s")]
     Stored(Digest),
-    /// Over the cap: the tool ran, its result was not kept.
+    /// Not stored: the tool ran, but its result is over the size cap.
     #[serde(rename = "o")]
     Omitted,
-    /// It nests too deep to be kept.
+    /// Not stored: the result is nested too deeply.
     #[serde(rename = "od")]
     OmittedTooDeep,
-    /// It is no JSON that every parser reads in the same way.
+    /// Not stored: the result is not JSON that every parser reads in the same way.
     #[serde(rename = "ou")]
     OmittedUnreadable,
 }
 
 impl ResultRef {
-    /// A result that is not kept, and why.
+    /// A reference to a result that is not stored, with the reason.
     pub const fn omitted(why: Omission) -> Self {
         match why {
             Omission::TooLarge => Self::Omitted,
@@ -34,7 +34,7 @@ impl ResultRef {
         }
     }
 
-    /// Why it is not kept; `None` when it is.
+    /// Why the result is not stored; `None` when it is stored.
     pub const fn omission(&self) -> Option<Omission> {
         match self {
             Self::Omitted => Some(Omission::TooLarge),

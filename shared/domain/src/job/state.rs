@@ -1,34 +1,36 @@
-//! Where a job is in its life.
+//! The states of a job.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job is in its life. Each state says who moves it on.
+/// State of a job. Each state's doc names what moves the job out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Recorded, rung or about to be. Left by a worker's claim, a cancel, or `not_after`.
+    /// Recorded; its wake-up message has been sent or is about to be. Left by a worker's claim, a cancel, or
+    /// `not_after`.
     Queued,
-    /// One worker holds the lease. Left by that worker, or by another's claim once the lease is over.
+    /// One worker holds the lease. Left by that worker, or by another worker's claim after the lease has expired.
     Running,
-    /// The call is out and journaled, due again at `check_at`. Left by a claim.
+    /// The journaled call runs at the gateway; due again at `check_at`. Left by a claim.
     Waiting,
     /// Due again at `check_at`. Left by a claim, a cancel, or `not_after`.
     Retrying,
-    /// The step at the cursor needs a yes. Left by a decision, a cancel, or the approval's expiry; never by a claim.
+    /// The step at the cursor needs an approval. Left by a decision, a cancel, or the expiry of the approval request;
+    /// never by a claim.
     AwaitingApproval,
     /// Over: every step ran and succeeded.
     Succeeded,
     /// Over: a step failed.
     Failed,
-    /// Over: policy or the gateway would not run a step.
+    /// Over: the policy or the gateway refused to run a step.
     Refused,
-    /// Over: nothing was called; what would have been done, and why it was not, is the result.
+    /// Over without a call: the result explains the call that would have been made, and why it was not.
     Explained,
     /// Over: cancelled before the step at the cursor ran.
     Cancelled,
     /// Over: `not_after` passed before the step at the cursor ran.
     Expired,
-    /// Over: a write was sent, its result cannot be proven, and it will not be sent again.
+    /// Over: a write was sent and its outcome cannot be proven. It is not sent again.
     Unknown,
 }
 
@@ -49,7 +51,7 @@ impl JobState {
         Self::Unknown,
     ];
 
-    /// The stored name.
+    /// The name in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -67,12 +69,12 @@ impl JobState {
         }
     }
 
-    /// Parses the stored name; `None` for a state that only a newer function knows.
+    /// Parses the name in the table; `None` for a state that only a newer function knows.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether a terminal status is readable: from here on it never changes (invariant 2).
+    /// Whether the state is terminal. It never changes from here on (invariant 2).
     pub const fn is_over(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Waiting | Self::Retrying | Self::AwaitingApproval => false,

@@ -1,7 +1,9 @@
-//! One step of a job: a tool call or a round of an agent's turn, how often it was tried, and how it ended.
+//! One step of a job: a tool call, a round of an agent's turn, or the deletion of a conversation; its attempts and
+//! its outcome.
 //!
-//! A job begins with the steps that were submitted. A round that ends with proposals puts a step behind itself for each of
-//! them, and behind those the next round: so whatever is called is a step, with its own decision, yes, intent and outcome.
+//! A job starts with the submitted steps. A round that ends with proposals inserts a step after itself for each
+//! proposal, and the next round after those. So each call is a step, with its own policy decision, approval, intent
+//! and outcome.
 
 use std::time::Duration;
 
@@ -14,16 +16,16 @@ use crate::{
     job::{Intent, ResultRef, approval::Approval, progress::Progress},
 };
 
-/// What a step does.
+/// Kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Calls a tool.
+    /// A tool call.
     #[default]
     Call,
-    /// Lets an agent run for one round.
+    /// One round of an agent's turn.
     Turn,
-    /// Deletes a conversation at the gateway.
+    /// The deletion of a conversation at the gateway.
     End,
 }
 
@@ -34,73 +36,75 @@ impl StepKind {
     }
 }
 
-/// A step, as the job item holds it. What is sent is not here but in the payload, or in a record of its own.
+/// A step, as the job's item stores it. What is sent is stored in the payload, or in a record of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// The tool's name in the catalogue; the agent's, unless it calls.
+    /// The tool's name in the catalogue, or the agent's name for a turn or a deletion.
     #[serde(rename = "tl")]
     pub tool: String,
-    /// What the tool does, as decided at the edge. A turn by itself changes nothing.
+    /// Effect class of the tool, as decided at the edge. A turn itself is a read.
     #[serde(rename = "ef")]
     pub effect: ToolEffect,
-    /// What it does.
+    /// Kind of the step.
     #[serde(rename = "kd", default, skip_serializing_if = "StepKind::is_call")]
     pub kind: StepKind,
-    /// The number of the submitted step that it belongs to.
+    /// Index of the submitted step that it belongs to.
     #[serde(default, skip_serializing_if = "is_nought")]
     pub of: usize,
-    /// Its place within that one: 0 for what was submitted, then the calls that a turn proposed and its further rounds.
+    /// Position within that step: 0 for what was submitted, then a turn's proposals and further rounds.
     #[serde(rename = "rd", default, skip_serializing_if = "is_zero")]
     pub round: u32,
-    /// A value of it comes from a turn or an earlier step, not from the user.
+    /// Derived: an argument comes from a turn or an earlier step, not from the user.
     #[serde(rename = "dv", default, skip_serializing_if = "std::ops::Not::not")]
     pub derived: bool,
-    /// Names what is sent, when that is not what the payload says.
+    /// Digest of the record of what is sent, when it differs from the payload.
     #[serde(rename = "ip", default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Digest>,
     /// The conversation of a turn.
     #[serde(rename = "cv", default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<ConversationName>,
-    /// How long it may take, all its rounds together, in seconds.
+    /// Seconds that the step may take, all its rounds together.
     #[serde(rename = "ds", default, skip_serializing_if = "Option::is_none")]
     pub deadline_s: Option<u32>,
-    /// When it was first claimed, if it has a deadline.
+    /// When the step was first claimed, if it has a deadline.
     #[serde(rename = "bg", default, skip_serializing_if = "Option::is_none")]
     pub begun_at: Option<Timestamp>,
-    /// Dispatches, and crashes before one. Not returns from waiting, not "not started".
+    /// Dispatches, and crashes before a dispatch. Polls of a running call and attempts proven not to have started do
+    /// not count.
     #[serde(rename = "at", default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
-    /// How often in a row the gateway would not start the call: drives backoff only.
+    /// How often in a row the gateway did not start the call. Used only for backoff.
     #[serde(rename = "ns", default, skip_serializing_if = "is_zero")]
     pub not_started: u32,
-    /// How often the call was found still out: drives backoff only.
+    /// How often a poll found the call still running. Used only for backoff.
     #[serde(rename = "ck", default, skip_serializing_if = "is_zero")]
     pub checks: u32,
-    /// How often a round was sent again under its key, because the journal had given it back or never had it.
+    /// How often a round was sent again under its key, because the journal had released it or did not know it.
     #[serde(rename = "rt", default, skip_serializing_if = "is_zero")]
     pub resent: u32,
-    /// The yes that it needs, and whether it was given. Without one the edge decided that it runs.
+    /// The approval request and its answer. Absent when the policy permits the call without an approval.
     #[serde(rename = "ap", default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// Repetition of a repeatable call; see [`crate::job::CallKey`].
+    /// Number of the repetition of a repeatable call; see [`crate::job::CallKey`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub n: u32,
-    /// What was sent, or may have been.
+    /// The intent of the call that was sent, or may have been.
     #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// When the journal was first seen to have the call running. From then on a journal without it has lost its memory.
+    /// When the journal was first seen to have the call running. A journal that does not know the call later has lost
+    /// its data.
     #[serde(rename = "rn", default, skip_serializing_if = "Option::is_none")]
     pub running_since: Option<Timestamp>,
-    /// Whether the tool is known to have run to an end.
+    /// How the step ended; `None` until then.
     #[serde(rename = "ok", default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<StepOutcome>,
-    /// Why it did not succeed: a stable code. Kept here when the job went on after it.
+    /// Why the step did not succeed: a stable code. Stored here when the job continued after the step.
     #[serde(rename = "er", default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What it returned. That of the last step is the job's.
+    /// Result of the step. The last step's result is stored as the job's.
     #[serde(rename = "rs", default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultRef>,
-    /// What the agent was last seen to do.
+    /// The agent's progress, as last seen.
     #[serde(rename = "pg", default, skip_serializing_if = "Vec::is_empty")]
     pub progress: Vec<Progress>,
     /// The end of the reply so far.
@@ -108,24 +112,24 @@ pub struct Step {
     pub partial: Option<String>,
 }
 
-/// How a step ended.
+/// Outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// The tool ran and said it was fine.
+    /// The tool ran and reported success.
     Succeeded,
-    /// The tool ran, or may have in part, and said it failed.
+    /// The tool ran, at least in part, and reported a failure.
     Failed,
-    /// The gateway or policy would not run it.
+    /// The policy or the gateway refused to run it.
     Refused,
-    /// Nothing was sent, and nothing will be.
+    /// No call was sent, and none will be.
     NotRun,
-    /// A write was sent, and its result cannot be proven.
+    /// A write was sent, and its outcome cannot be proven.
     Unknown,
 }
 
 impl StepOutcome {
-    /// Its name, as it is stored and published.
+    /// The name that is stored and published.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -148,33 +152,33 @@ fn is_nought(n: &usize) -> bool {
 }
 
 impl Step {
-    /// A turn of this agent that nothing has happened to yet.
+    /// A new turn of this agent.
     pub fn turn(agent: String, conversation: Option<ConversationName>) -> Self {
         Self { kind: StepKind::Turn, conversation, ..Self::new(agent, ToolEffect::Read) }
     }
 
-    /// The end of a conversation with this agent.
+    /// A new deletion of a conversation with this agent.
     pub fn end(agent: String, conversation: ConversationName) -> Self {
         Self { kind: StepKind::End, conversation: Some(conversation), ..Self::new(agent, ToolEffect::Read) }
     }
 
-    /// The step behind this one, which belongs to the same submitted step and shares its deadline.
+    /// The next step within the same submitted step, with the same deadline.
     #[must_use]
     pub fn followed_by(&self, next: Self, round: u32) -> Self {
         Self { of: self.of, round, deadline_s: self.deadline_s, begun_at: self.begun_at, ..next }
     }
 
-    /// Whether an agent proposed it.
+    /// Whether an agent proposed this call.
     pub fn is_proposed(&self) -> bool {
         self.kind == StepKind::Call && self.round > 0
     }
 
-    /// By when it has to be over, once it has begun.
+    /// Time by which the step has to be over; `None` without a deadline or before the first claim.
     pub fn deadline(&self) -> Option<Timestamp> {
         Some(self.begun_at?.plus(Duration::from_secs(self.deadline_s?.into())))
     }
 
-    /// A tool call that nothing has happened to yet.
+    /// A new tool call.
     pub fn new(tool: String, effect: ToolEffect) -> Self {
         Self {
             tool,

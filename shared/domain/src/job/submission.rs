@@ -1,4 +1,4 @@
-//! A submission: what the body of `POST /v1/jobs` asks for, parsed once, at the edge.
+//! A submission: the body of `POST /v1/jobs`, parsed once, at the edge.
 
 use std::collections::BTreeSet;
 
@@ -15,69 +15,70 @@ use crate::{
     },
 };
 
-/// How many steps one submission may have.
+/// Maximum number of steps of one submission.
 pub const STEPS_AT_MOST: usize = 20;
-/// The agent that is meant when none is named.
+/// The agent of a turn that names none.
 pub const DEFAULT_AGENT: &str = "main";
-/// The longest message of one turn in bytes, references resolved.
+/// Maximum length of one turn's message in bytes, after references are resolved.
 pub const MESSAGE_AT_MOST: usize = 16 * 1024;
-/// The longest that a step may be given, in seconds: a day.
+/// Maximum of `deadline_s` in seconds: one day.
 const DEADLINE_S_AT_MOST: u64 = 86_400;
 
-/// One tool call: a name of the catalogue and its arguments.
+/// One tool call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
-    /// The tool's name.
+    /// The tool's name in the catalogue.
     pub tool: String,
-    /// Its arguments, as validated, digested and sent.
+    /// The tool's arguments, as validated, digested and sent.
     pub arguments: Value,
 }
 
 /// One turn of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
-    /// What is said: a text, or an array of texts and references that are joined.
+    /// The message to the agent: a text, or an array of texts and references that are joined.
     pub message: Value,
-    /// To whom.
+    /// The agent's name in the catalogue.
     pub agent: String,
-    /// In which conversation; without one nothing is remembered.
+    /// The conversation. A turn without one runs in a session that is deleted afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<ConversationName>,
 }
 
-/// The end of a conversation: its memory is deleted at the gateway.
+/// The deletion of a conversation: the gateway deletes the session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndOfConversation {
-    /// Which.
+    /// The conversation to delete.
     pub end_conversation: ConversationName,
-    /// With whom it was.
+    /// The agent of the conversation.
     pub agent: String,
 }
 
-/// What one step is to do.
+/// Work of one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Work {
-    /// Call a tool.
+    /// A tool call.
     Call(Call),
-    /// Talk to an agent.
+    /// An agent's turn.
     Turn(Turn),
-    /// Delete a conversation. Nobody can submit this: it is what deleting one does.
+    /// The deletion of a conversation. A submission cannot contain it: `DELETE /v1/conversations/{conversation}`
+    /// makes it.
     End(EndOfConversation),
 }
 
-/// One step as it was asked for, and as the payload keeps it.
+/// One step as it was submitted, and as the payload stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wanted {
-    /// What to do.
+    /// The work to do.
     #[serde(flatten)]
     pub work: Work,
-    /// How long it may take from its first claim on, in seconds.
+    /// Seconds that the step may take from its first claim on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_s: Option<u32>,
 }
 
-/// What a user asks for.
+/// A parsed submission.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submission {
     steps: Vec<Wanted>,
@@ -85,39 +86,39 @@ pub struct Submission {
     deadline: Option<Timestamp>,
 }
 
-/// Why a body is no submission.
+/// Why a body is not a valid submission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmissionFault {
-    /// Not a JSON object.
+    /// The body is not a JSON object.
     #[error("the body must be a JSON object")]
     NotAnObject,
-    /// A field that this version does not know.
+    /// It has a field that this version does not know.
     #[error("there is a field that is not known here: {0}")]
     UnknownField(String),
-    /// A field that is needed.
+    /// A required field is missing.
     #[error("the field {0} is missing")]
     Missing(&'static str),
-    /// A field of the wrong type.
+    /// A field has the wrong type.
     #[error("the field {0} is not {1}")]
     WrongType(&'static str, &'static str),
-    /// A message of nothing but blanks.
+    /// The message has only white space.
     #[error("the message is empty")]
     EmptyMessage,
-    /// A message over the cap.
+    /// The message is too long.
     #[error("the message is longer than {MESSAGE_AT_MOST} bytes")]
     LongMessage,
-    /// Turns in more than one conversation, or with more than one agent in it.
+    /// The turns use more than one conversation, or one conversation with more than one agent.
     #[error("the turns of one job share one conversation and one agent in it")]
     TwoConversations,
-    /// A step of several is faulty.
+    /// One of several steps is invalid.
     #[error("step {step}: {fault}")]
     Step {
-        /// Its number, from 0.
+        /// Index of the step, from 0.
         step: usize,
-        /// What is wrong with it.
+        /// What is wrong with the step.
         fault: Box<SubmissionFault>,
     },
-    /// A reference that cannot be one.
+    /// A reference to an earlier step is invalid.
     #[error(transparent)]
     Reference(#[from] DeriveFault),
 }
@@ -129,7 +130,8 @@ impl Submission {
         let Value::Object(mut fields) = body else { return Err(SubmissionFault::NotAnObject) };
         let not_after = take_time(&mut fields, "not_after")?;
         let deadline = take_time(&mut fields, "deadline")?;
-        // Informative: when the client says it sent this. A repetition may carry another value, so it is not kept.
+        // Informative: when the client sent this. A repetition may have another value, so it is checked but not
+        // stored.
         take_time(&mut fields, "sent_at")?;
         let steps = match fields.remove("steps") {
             None => vec![wanted(fields, None)?],
@@ -149,7 +151,7 @@ impl Submission {
         Ok(Self { steps, not_after, deadline })
     }
 
-    /// The submission that ends a conversation.
+    /// The submission that deletes a conversation.
     pub fn end_of(conversation: ConversationName, agent: String) -> Self {
         let work = Work::End(EndOfConversation { end_conversation: conversation, agent });
         Self { steps: vec![Wanted { work, deadline_s: None }], not_after: None, deadline: None }
@@ -160,25 +162,26 @@ impl Submission {
         &self.steps
     }
 
-    /// The latest time to start, when the client gave one.
+    /// Latest time to start, if the client gave one.
     pub fn not_after(&self) -> Option<Timestamp> {
         self.not_after
     }
 
-    /// The latest time to be over, when the client gave one.
+    /// Latest time to be over, if the client gave one.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.deadline
     }
 
-    /// The conversation that the job stands in line for, and with whom it is.
+    /// The conversation whose queue the job joins, and the agent.
     pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
         self.steps.iter().find_map(|step| step.work.conversation())
     }
 
-    /// Invariant 6, *same id, same request*: the keyed digest of everything that makes it this request and no other.
+    /// Keyed digest of everything that distinguishes this request from another under the same id (invariant 6).
     pub fn fingerprint(&self, key: &DigestKey) -> Digest {
         let mut whole = json!({ "steps": self.steps, "not_after": self.not_after.map(Timestamp::millis) });
-        // A request without one is digested as it was before there were deadlines.
+        // Without a deadline the digested form has no such field, as before deadlines existed: stored fingerprints
+        // stay valid.
         if let (Some(deadline), Value::Object(whole)) = (self.deadline, &mut whole) {
             whole.insert("deadline".to_owned(), deadline.millis().into());
         }
@@ -187,7 +190,7 @@ impl Submission {
 }
 
 impl Work {
-    /// The conversation that it takes place in, and with whom it is.
+    /// The conversation and the agent of a turn or a deletion.
     pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
         match self {
             Self::Call(_) => None,
@@ -196,7 +199,7 @@ impl Work {
         }
     }
 
-    /// The submitted steps whose results it needs.
+    /// Indexes of the submitted steps whose results this step, at index `own`, refers to.
     pub fn references(&self, own: usize) -> Result<BTreeSet<usize>, DeriveFault> {
         match self {
             Self::Call(call) => references::references(&call.arguments, own),
@@ -206,7 +209,7 @@ impl Work {
     }
 }
 
-/// The text of a message whose references have been resolved: a text as it is, anything else as JSON.
+/// The text of a message whose references have been resolved: strings as they are, other values as JSON.
 pub fn message_text(message: &Value) -> Result<String, SubmissionFault> {
     let parts = match message {
         Value::Array(parts) => parts.as_slice(),
@@ -221,7 +224,8 @@ pub fn message_text(message: &Value) -> Result<String, SubmissionFault> {
     if text.len() > MESSAGE_AT_MOST { Err(SubmissionFault::LongMessage) } else { Ok(text) }
 }
 
-/// One step; `place` is its number among several, and only there values can come from other steps.
+/// Parses one step; `place` is its index among several, and `None` for a single one, which cannot refer to other
+/// steps.
 fn wanted(mut fields: Map<String, Value>, place: Option<usize>) -> Result<Wanted, SubmissionFault> {
     let deadline_s = match fields.remove("deadline_s") {
         None => None,
@@ -235,7 +239,8 @@ fn wanted(mut fields: Map<String, Value>, place: Option<usize>) -> Result<Wanted
     nothing_left(&fields)?;
     match (&work, place) {
         (_, Some(place)) => drop(work.references(place)?),
-        // A tool may have a use of its own for such a name; a message may not be made of parts.
+        // A single step has nothing to refer to, so its message is one text. A tool's arguments may use such a field
+        // themselves.
         (Work::Turn(turn), None) if !turn.message.is_string() => {
             return Err(SubmissionFault::WrongType("message", "a string"));
         }
@@ -275,7 +280,8 @@ fn turn(fields: &mut Map<String, Value>) -> Result<Work, SubmissionFault> {
     Ok(Work::Turn(Turn { message, agent, conversation }))
 }
 
-/// Two lines to stand in could wait for each other, and one agent does not know what another remembers.
+/// Allows one conversation and one agent. Two queues could wait for each other, and an agent does not know another's
+/// memory.
 fn one_conversation(steps: &[Wanted]) -> Result<(), SubmissionFault> {
     let named: BTreeSet<_> = steps.iter().filter_map(|step| step.work.conversation()).collect();
     if named.len() > 1 { Err(SubmissionFault::TwoConversations) } else { Ok(()) }

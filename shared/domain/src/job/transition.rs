@@ -1,4 +1,4 @@
-//! What happens to a job, and what becomes of it. Pure: time comes in, the job as it will be comes out.
+//! The transitions of a job. Pure: a job, an event and the time give the changed job.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     job::{Step, StepKind, StepOutcome, approval::Approval},
 };
 
-/// The least time that a bell has before the sweeper looks.
+/// Minimum time from a job becoming due to the reconciler's read, so that the wake-up message can arrive first.
 const WAKE_UP_CHANCE: Duration = Duration::from_secs(10);
 
 impl Job {
-    /// Whether a worker may claim it now.
+    /// Whether a worker may claim the job now.
     pub fn claimable(&self, now: Timestamp) -> bool {
         let has_come = |at: Timestamp| at.has_come(now, PLANNED_AHEAD_AT_MOST);
         let due = self.check_at.is_none_or(has_come);
@@ -34,8 +34,9 @@ impl Job {
         }
     }
 
-    /// The only place where a state changes. Pure: returns the job as it will be, to be committed on condition that the
-    /// stored one still has this `state` and `rev`.
+    /// The only place where a job's state changes. Pure: returns the changed job, which the caller commits on
+    /// condition that the stored job still has this `state` and `rev`. Fails when the event is not valid in the
+    /// state.
     pub fn apply(&self, event: JobEvent, now: Timestamp) -> Result<Self, TransitionError> {
         let mut next = self.clone();
         next.rev += 1;
@@ -91,7 +92,7 @@ impl Job {
                         JobState::Unknown,
                     ],
                 )?;
-                // A terminal status never changes, and neither does the time that it carries.
+                // A terminal status never changes, and neither does the time of its last change.
                 if self.state.is_over() {
                     next.updated_at = self.updated_at;
                 }
@@ -115,7 +116,8 @@ impl Job {
         if !self.claimable(now) {
             return Err(TransitionError { state: self.state, event: "claimed" });
         }
-        // A return from waiting is not a new attempt; everything else that gets here dispatches, or crashed before it.
+        // A claim of a waiting job only polls its call. Any other claim dispatches, or has crashed before a dispatch,
+        // and counts.
         let counts = self.state != JobState::Waiting;
         self.state = JobState::Running;
         self.lease = Some(lease);
@@ -129,18 +131,18 @@ impl Job {
         Ok(())
     }
 
-    /// Asking is no attempt.
+    /// Stores the resolved input or the approval request. Requesting approval does not count as an attempt.
     fn prepare(&mut self, input: Option<Digest>, approval: Option<Approval>) -> Result<(), TransitionError> {
         self.expect("prepared", &[JobState::Running])?;
         let refused = TransitionError { state: self.state, event: "prepared twice" };
         let Some(step) = self.steps.get_mut(self.cursor) else { return Err(refused) };
-        // Written once: what somebody was asked about is what is sent.
+        // Written once: an input replaced after the approval request would be sent without having been approved.
         if step.intent.is_some() || step.approval.is_some() || (step.input.is_some() && input.is_some()) {
             return Err(refused);
         }
         step.input = input.or(step.input);
         if let Some(approval) = approval {
-            // Its user has called it off while the question was being worked out. Nobody is asked about it.
+            // The user cancelled while the approval request was prepared: nothing is left to approve.
             if self.cancel_requested {
                 step.outcome = Some(StepOutcome::NotRun);
                 self.error = Some("cancelled".to_owned());
@@ -157,7 +159,7 @@ impl Job {
         Ok(())
     }
 
-    /// The round is over; what it proposed comes next.
+    /// Ends the round and inserts the steps for its proposals after it.
     fn propose(&mut self, steps: Vec<Step>) -> Result<(), TransitionError> {
         self.expect("proposed", &[JobState::Running])?;
         let at_cursor = self.step();
@@ -176,10 +178,10 @@ impl Job {
         Ok(())
     }
 
-    /// Moves the cursor in the same change as the outcome of the step that it leaves.
+    /// Moves the cursor, in the same change as the outcome of the step before it.
     pub(super) fn go_on(&mut self) {
         self.at_cursor(|step| {
-            // Nobody asks for it any more, and the item is paid for whole.
+            // No later step reads these fields, and every write is billed for the whole item.
             (step.intent, step.running_since, step.partial) = (None, None, None);
             (step.checks, step.not_started, step.resent) = (0, 0, 0);
             step.progress.clear();
@@ -202,7 +204,8 @@ impl Job {
         self.state = to;
         self.lease = None;
         self.check_at = Some(at);
-        // The sweeper looks after the bell has had its chance. Moved only when it must be: it is the key of an index.
+        // The reconciler reads the job only after the wake-up message had time to arrive. `sweep_at` is an index key,
+        // so it is changed only when necessary.
         if self.sweep_at.is_some_and(|sweep_at| sweep_at < at.plus(WAKE_UP_CHANCE)) {
             self.sweep_at = Some(at.plus(SWEEP_GRACE));
         }

@@ -1,8 +1,8 @@
-//! A ring: whoever runs something for a job has it looked at now.
+//! Wake-up tokens: the gateway plugin shows one to `POST /v1/rings` to report that a job may have progressed.
 //!
-//! It says that there may be something to see, and nothing else. What is to be done stands in the table; a ring that is lost,
-//! repeated or made up costs a look at most. So it needs no key: a secret goes out with what is sent, stands in its intent,
-//! and comes back.
+//! A valid token only sends a wake-up message; the worker still decides from the stored job. A lost, repeated or
+//! forged request therefore costs at most one unneeded read, and no signing key is needed: the worker makes a random
+//! secret, stores it in the intent, sends it with the round, and the plugin returns it.
 
 use std::fmt;
 
@@ -11,34 +11,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DigestKey, RequestId, UserId};
 
-/// What is known to who sent something and to who runs it. 128 random bits, shown to nobody else.
+/// Secret of one round: 128 random bits, known to the worker, the table and the gateway only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WakeUpToken([u8; 16]);
 
-/// The text is no ring, or not the secret of one.
+/// The text is not a well-formed wake-up, or its token is not one of the job's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a ring")]
+#[error("not a wake-up")]
 pub struct NotAWakeUp;
 
-/// Which job is to be looked at, and by what right: `<user id>.<request id>.<secret>`.
+/// A parsed wake-up: `<user id>.<request id>.<secret>`.
 #[derive(Debug, Clone)]
 pub struct JobWakeUp {
-    /// Whose job.
+    /// The user who owns the job.
     pub user_id: UserId,
-    /// Which.
+    /// The request id of the job.
     pub request_id: RequestId,
-    /// By what right.
+    /// The token that authorizes the wake-up.
     pub secret: WakeUpToken,
 }
 
 impl WakeUpToken {
-    /// From random bytes.
+    /// Makes a token of random bytes.
     pub const fn from_random(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Whether both are the same. Compared under a key that is used once, so that the time it takes tells nothing.
+    /// Compares two tokens by digests under a key used once, so that the time of the comparison reveals nothing about
+    /// the bytes.
     pub fn is(&self, other: &Self, once: &DigestKey) -> bool {
         once.digest_bytes(&self.0) == once.digest_bytes(&other.0)
     }
@@ -66,7 +67,7 @@ impl From<WakeUpToken> for String {
 }
 
 impl JobWakeUp {
-    /// As it goes out.
+    /// The text form that is sent to the gateway.
     pub fn text(&self) -> String {
         format!("{}.{}.{}", self.user_id, self.request_id, String::from(self.secret.clone()))
     }
