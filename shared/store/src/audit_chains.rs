@@ -1,7 +1,8 @@
-//! The chains beside the jobs: what operators did, and what each user was refused.
+//! Side chains: the chain of what operators did, and for each user the chain of what the user was refused.
 //!
-//! A record is put first, under its place and its digest; then the head moves on to it, if nobody was quicker. A record that
-//! the head does not reach does not exist.
+//! A record is put first, with its sequence number and digest as key. Then a conditional update moves the head to it,
+//! if the head has not changed since it was read. Readers follow digests back from the head and ignore records that
+//! it does not lead to.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,40 +18,41 @@ use domain::{
 };
 use platform::runtime::Runtime;
 
-/// So many others may be quicker before a record is given up.
+/// Attempts to append a record before the append fails.
 const TRIES: u32 = 16;
-/// How long to stay away after somebody was quicker.
+/// Backoff after another writer has moved the head.
 const CONTENDED: Backoff = Backoff { base: Duration::from_millis(4), cap: Duration::from_millis(64) };
-/// How many records one page has at most.
+/// Maximum number of records of one page.
 const PAGE: usize = 500;
-/// How many refusals are read when nobody asks for older ones.
+/// Number of refusals that are read when the request has no position.
 const NEWEST: u64 = 100;
 
 /// Part of a chain, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainPage {
-    /// The records, as they were digested. One that should be there and is not is left out: verification names its place.
+    /// The records, as they were digested. A missing record is left out: verification reports its sequence number.
     pub records: Vec<Value>,
-    /// The end of the whole chain, read before its records.
+    /// Head of the whole chain, read before its records.
     pub head: AuditHead,
-    /// What to read after, if there is more.
+    /// Sequence number after which the next page starts, if there is one.
     pub next: Option<u64>,
 }
 
-/// A chain that a scan of the table has found.
+/// A chain found by a scan of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FoundChain {
-    /// Of a job.
+    /// The chain of a job.
     Job(UserId, RequestId),
-    /// Of what this user was refused.
+    /// The chain of this user's refusals.
     Refusals(UserId),
 }
 
-/// Records by place, then by digest: those that the head reaches, and those of writers that somebody was quicker than.
+/// Records by sequence number: those that the head leads to, and those of writers that lost the conditional write.
 type ByPlace = BTreeMap<u64, Vec<(Digest, Value)>>;
 
 impl Table {
-    /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
+    /// Appends to the operators' chain. The caller performs the recorded action only after this has succeeded, so
+    /// that no operator's action goes unrecorded.
     pub async fn append_operator(
         &self,
         runtime: &Runtime,
@@ -63,7 +65,7 @@ impl Table {
         self.append(runtime, name, record, None).await
     }
 
-    /// Appends to the chain of what a user was refused.
+    /// Appends to the chain of a user's refusals.
     pub async fn append_refusal(
         &self,
         runtime: &Runtime,
@@ -74,36 +76,36 @@ impl Table {
         let (name, done) = (ChainName::Refusals(user), (Actor::User, event));
         let record = ChainRecord::new(name, runtime.nonce(), runtime.now(), done, policy_version);
         self.note_refusal(user, runtime.now()).await?;
-        // As long as the records of the user's jobs.
+        // Kept as long as the records of the user's jobs.
         let forget_at = runtime.now().plus(self.retention * 2);
         self.append(runtime, name, record, Some(forget_at)).await
     }
 
-    /// What operators did, oldest first, after a place.
+    /// The operators' chain, oldest first, after a sequence number.
     pub async fn operator_chain(&self, after_seq: u64, limit: usize) -> Result<ChainPage, TableError> {
         self.chain(ChainName::Operators, after_seq, limit).await
     }
 
-    /// What a user was refused most recently, oldest first.
+    /// The latest refusals of a user, oldest first.
     pub async fn refusals_of(&self, user: UserId) -> Result<ChainPage, TableError> {
         let name = ChainName::Refusals(user);
         let head = self.chain_head(name).await?;
         self.chain_below(name, head, head.length.saturating_sub(NEWEST), PAGE).await
     }
 
-    /// A chain beside the jobs, oldest first, after a place.
+    /// A side chain, oldest first, after a sequence number.
     pub async fn chain(&self, name: ChainName, after_seq: u64, limit: usize) -> Result<ChainPage, TableError> {
         let head = self.chain_head(name).await?;
         self.chain_below(name, head, after_seq, limit).await
     }
 
-    /// The end of a chain beside the jobs.
+    /// Head of a side chain.
     pub async fn chain_head(&self, name: ChainName) -> Result<AuditHead, TableError> {
         let head = self.get(keys::chain(name), keys::CHAIN_HEAD.to_owned()).await?;
         head.as_ref().map_or(Ok(AuditHead::EMPTY), parse_head)
     }
 
-    /// The place of the oldest record that is kept of a chain beside the jobs: those of refusals have an end.
+    /// Sequence number of the oldest record of a side chain that is still kept. Records of refusals expire.
     pub async fn chain_begins(&self, name: ChainName) -> Result<Option<u64>, TableError> {
         let query = self
             .client
@@ -118,7 +120,8 @@ impl Table {
         Ok(place.map(|place| place.length))
     }
 
-    /// One page of all chains but the operators', for whoever verifies everything, and where the next one begins.
+    /// One page of a scan for all chains except the operators', and the key at which the next page starts. Used to
+    /// verify every chain.
     pub async fn chains_page(&self, begin: Option<Item>) -> Result<(Vec<FoundChain>, Option<Item>), TableError> {
         let scan = self.client.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(begin);
         let scan = scan.filter_expression("begins_with(pk, :users) AND (begins_with(sk, :jobs) OR sk = :head)");
@@ -148,7 +151,7 @@ impl Table {
         let mut head = self.chain_head(name).await?;
         for attempt in 0..TRIES {
             if attempt > 0 {
-                // Those who were quicker go on; whoever waits a random while does not meet all the others again.
+                // Random backoff spreads the writers that lost, so that they do not collide with each other again.
                 tokio::time::sleep(CONTENDED.wait(attempt, runtime.number())).await;
             }
             record = record.moved_after(head);
@@ -179,11 +182,12 @@ impl Table {
         if let Some(at) = forget_at {
             item.insert("ttl".to_owned(), number(at.seconds_ceil()));
         }
-        // There is no such record yet. If there is, it is this one: its key names the digest of its bytes.
+        // Condition: no such record exists yet. If one exists, it is this record: the key contains the digest of its
+        // bytes.
         self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
 
-    /// Moves the head from `old` to `new`; otherwise says what the head is.
+    /// Moves the head from `old` to `new`. Returns the stored head when it is another one.
     async fn move_head(
         &self,
         name: ChainName,
@@ -191,7 +195,8 @@ impl Table {
         new: AuditHead,
         nonce: &str,
     ) -> Result<Option<AuditHead>, TableError> {
-        // The chain still ends where the record says that it follows, or has no record yet.
+        // Condition: the head still is the one that the record names as its predecessor; for the first record, no
+        // head exists.
         let condition = if old.length == 0 {
             Condition::new("attribute_not_exists(pk)")
         } else {
@@ -213,13 +218,13 @@ impl Table {
         }
     }
 
-    /// Whether the chain that ends in `head` has this record: the SDK repeated the move of the head after it had held, and
-    /// somebody else has moved it on since.
+    /// Whether the chain that ends in `head` contains this record. It does when the SDK repeated an update of the
+    /// head that had been applied, and another writer has moved the head since.
     async fn reaches(&self, name: ChainName, head: AuditHead, record: AuditHead) -> Result<bool, TableError> {
         if head.length < record.length || head == record {
             return Ok(head == record);
         }
-        // Whoever wrote at the next place followed what was the head then.
+        // A record at the next sequence number names the head of that time as its predecessor.
         let next = self.records_between(name, record.length + 1, record.length + 1).await?;
         let follows = record.digest.to_string();
         Ok(next.values().flatten().any(|(_, value)| value["prev"] == *follows))
@@ -234,15 +239,16 @@ impl Table {
     ) -> Result<ChainPage, TableError> {
         let limit = u64::try_from(limit.clamp(1, PAGE)).unwrap_or(1);
         let last = after_seq.saturating_add(limit).min(head.length);
-        // One place more: its record says which of those at the last place it follows.
+        // One record more than requested: it names the digest of the last requested one.
         let mut found = self.records_between(name, after_seq.saturating_add(1), last.saturating_add(1)).await?;
         let mut records = Vec::new();
         let mut wanted = (last == head.length).then_some(head.digest).or_else(|| followed(found.get(&(last + 1))));
         for seq in (after_seq + 1..=last).rev() {
             let here = found.remove(&seq).unwrap_or_default();
-            // Every record at a place follows the same one: what was the head when it was written.
+            // All records with one sequence number have the same predecessor: the head when they were written.
             let before = followed(Some(&here));
-            // When the next place is empty, that is the fault to be named, and not this one.
+            // With no record at the next sequence number the digest is unknown. Verification should report that gap,
+            // not this record.
             let found_here = here.into_iter().find(|(digest, _)| wanted.is_none_or(|wanted| wanted == *digest));
             records.extend(found_here.map(|(_, record)| record));
             wanted = before;
@@ -283,7 +289,7 @@ impl Table {
     }
 }
 
-/// The digest of the record that those at one place follow.
+/// Digest of the predecessor of the records with one sequence number.
 fn followed(here: Option<&Vec<(Digest, Value)>>) -> Option<Digest> {
     here?.iter().find_map(|(_, record)| Digest::try_from(record.get("prev")?.as_str()?.to_owned()).ok())
 }

@@ -1,4 +1,4 @@
-//! Who stands in the line of a conversation, and who is next when somebody leaves it.
+//! Conversation queues: jobs join and leave them, and the next one is woken.
 
 use super::{Commit, Stored, Table, TableError, conversations::TRIES};
 use domain::{
@@ -8,28 +8,28 @@ use domain::{
 };
 use platform::runtime::Runtime;
 
-/// What the job at the front of a line does.
+/// What waking the first job of a queue found.
 enum Next {
-    /// Nothing any more.
+    /// The job is over.
     Over,
-    /// It may run now.
+    /// The job is due now.
     Awake(Box<Job>),
-    /// Something already, or nobody knows.
+    /// The job needs no wake-up message, or cannot be woken now.
     Busy,
 }
 
-/// What became of standing in line.
+/// Outcome of joining a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueJoin {
-    /// The job is in it.
+    /// The job is in the queue of this conversation.
     Joined(Conversation),
-    /// It cannot be.
+    /// The conversation does not accept the job, for this reason.
     Not(NotQueued),
 }
 
 impl Table {
-    /// Puts a job at the end of the line, if it is not in it; the first one begins the conversation, which counts from then
-    /// on, unless it is `counted` already.
+    /// Appends a job to the queue unless it is in it. The first job starts the conversation, which counts towards the
+    /// user's limit from then on; `counted` says that it counts already.
     pub async fn enqueue(
         &self,
         user: UserId,
@@ -42,7 +42,8 @@ impl Table {
             let before = self.kept_conversation(user, name).await?;
             let base = match &before {
                 Some(kept) if !kept.gone => kept.clone(),
-                // Its writes go on being counted, so that nobody mistakes the new one for the old one.
+                // The revision continues: a new conversation that started at 0 could satisfy the condition of a late
+                // write to the old one.
                 Some(gone) => Conversation { rev: gone.rev, ..Conversation::begun(agent, now) },
                 None => Conversation::begun(agent, now),
             };
@@ -50,7 +51,8 @@ impl Table {
                 Ok(after) => after,
                 Err(not) => return Ok(QueueJoin::Not(not)),
             };
-            // First: whoever dies in between leaves a name with nothing under it, which is found.
+            // Counted before it is stored: a crash in between leaves a counted name without a conversation, which the
+            // cleanup of names finds. The other order would leave a conversation that never counts.
             if !counted && before.as_ref().is_none_or(|before| before.gone) {
                 self.count_begun(user, name, now).await?;
             }
@@ -61,7 +63,7 @@ impl Table {
         Err(TableError::Contended("conversation"))
     }
 
-    /// Takes jobs that are over out of the line.
+    /// Removes finished jobs from the queue.
     pub async fn leave_queue(
         &self,
         user: UserId,
@@ -81,8 +83,8 @@ impl Table {
         Err(TableError::Contended("conversation"))
     }
 
-    /// Takes a job that is over out of its line, and whatever is over as well from the front of it. Returns the job whose
-    /// turn it is then, woken if it slept: whoever calls this rings for it.
+    /// Removes a finished job from its queue, and other finished jobs from the front of it. Returns the job that is
+    /// first then, made due if it was asleep; the caller sends its wake-up message.
     pub async fn wake_next(&self, runtime: &Runtime, over: &Job) -> Result<Option<Job>, TableError> {
         let Some((name, _)) = over.conversation() else { return Ok(None) };
         let (user, mut left) = (over.user_id, over.request_id);
@@ -98,7 +100,7 @@ impl Table {
         Ok(None)
     }
 
-    /// Has a job that sleeps in line look again now.
+    /// Makes a sleeping job due now.
     async fn wake(&self, runtime: &Runtime, user: UserId, id: RequestId) -> Result<Next, TableError> {
         for _ in 0..TRIES {
             let Some(Stored::Job(job)) = self.job(user, id).await? else { return Ok(Next::Busy) };
@@ -111,7 +113,8 @@ impl Table {
                         Commit::Lost(_) => {}
                     }
                 }
-                // It looks by itself.
+                // These states are left without a wake-up from the queue: by their worker, a poll of the call, or a
+                // decision.
                 JobState::Running | JobState::Waiting | JobState::AwaitingApproval => return Ok(Next::Busy),
                 JobState::Succeeded
                 | JobState::Failed

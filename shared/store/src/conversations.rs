@@ -1,7 +1,7 @@
-//! Conversations: who is with whom, and which of them end.
+//! Conversations: their agent, their queue, and their deletion.
 //!
-//! A change reads the item, works out the next one ([`Conversation`], pure) and puts it whole, if nobody has written in
-//! between. Nothing that a user is promised hangs on it: a worker whose job is not in line puts it there.
+//! A change reads the item, computes the next version ([`Conversation`], pure) and puts it on condition that the item
+//! has not changed. A lost entry of the queue is not fatal: a worker whose job is not in its queue adds it.
 
 use super::{Condition, Item, Stored, Table, TableError, Written, keys, number, text, text_of};
 use domain::{
@@ -11,21 +11,21 @@ use domain::{
     limits::admission,
 };
 
-/// Others write to it too; after this many lost races the caller comes again.
+/// Attempts to change a conversation; the caller reports a contended item afterwards.
 pub(super) const TRIES: usize = 6;
 const MALFORMED: TableError = TableError::Malformed("conversation");
 
-/// Whether a conversation is still to end, after a look at who was to end it.
+/// State of a conversation's deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndOf {
-    /// It is, or nobody can say.
+    /// Its job is open, or cannot be judged.
     Stands,
-    /// Nobody ends it any more. What there is of it now.
+    /// No job deletes the conversation. The conversation, if it exists.
     IsOff(Option<Conversation>),
 }
 
 impl Table {
-    /// Reads a conversation of this user, strongly.
+    /// Reads a conversation of this user, strongly consistent.
     pub async fn conversation(
         &self,
         user: UserId,
@@ -34,7 +34,7 @@ impl Table {
         Ok(self.kept_conversation(user, name).await?.filter(|conversation| !conversation.gone))
     }
 
-    /// The same, with what is left of a deleted one.
+    /// The same, including the remainder of a deleted one.
     pub(super) async fn kept_conversation(
         &self,
         user: UserId,
@@ -44,8 +44,9 @@ impl Table {
         item.map(|item| serde_dynamo::from_item(item).map_err(|_| MALFORMED)).transpose()
     }
 
-    /// Notes the job that ends a conversation, and puts it in line; returns the one that ends it, which may be an earlier one,
-    /// unless that is `instead_of`: a job that is over and has not ended it. `None` when there is no such conversation.
+    /// Stores the job that deletes a conversation, and appends it to the queue. Returns the id of the deleting job,
+    /// which may be an earlier one, except `instead_of`: a job that ended without deleting it. `None` when there is
+    /// no such conversation.
     pub async fn end_conversation(
         &self,
         user: UserId,
@@ -69,8 +70,8 @@ impl Table {
         Err(TableError::Contended("conversation"))
     }
 
-    /// Deletes a conversation whose end has been carried out by this job. One that was begun again since under its name is
-    /// another, and stays.
+    /// Deletes a conversation that this job has deleted at the gateway. One that was started since under the same
+    /// name has another `ended_by`, and stays.
     pub async fn delete_conversation(
         &self,
         user: UserId,
@@ -83,7 +84,8 @@ impl Table {
             if before.ended_by != Some(ended_by) {
                 return Ok(());
             }
-            // Before it is gone: after that another may begin under its name, which counts.
+            // Before the deletion: afterwards a new conversation may start under the name, and this would remove its
+            // count.
             self.uncount_conversation(user, name).await?;
             if self.put_conversation(user, name, Some(&before), &before.deleted(now)).await? {
                 return Ok(());
@@ -92,8 +94,8 @@ impl Table {
         Err(TableError::Contended("conversation"))
     }
 
-    /// Takes back the end of a conversation, if its job is over and has not ended it, or was never recorded: whoever was to
-    /// take it back died before.
+    /// Withdraws the deletion of a conversation if its job ended without deleting it or was never recorded, which a
+    /// crash can leave behind.
     pub async fn take_back_end(
         &self,
         user: UserId,
@@ -109,7 +111,7 @@ impl Table {
                 | JobState::Waiting
                 | JobState::Retrying
                 | JobState::AwaitingApproval => Ok(EndOf::Stands),
-                // It was deleted at the gateway, and nobody could say so here.
+                // A worker deleted it at the gateway, and crashed or failed before it deleted the item.
                 JobState::Succeeded => {
                     self.delete_conversation(user, name, id, now).await?;
                     self.conversation(user, name).await.map(EndOf::IsOff)
@@ -128,7 +130,7 @@ impl Table {
         }
     }
 
-    /// One page of a user's conversations, by name, after a given one.
+    /// One page of a user's conversations, by name, after the given one.
     pub async fn conversations_of(
         &self,
         user: UserId,
@@ -159,7 +161,7 @@ impl Table {
         Ok((known?.into_iter().filter(|known| !known.conversation.gone).collect(), next))
     }
 
-    /// Whether the change holds; not when somebody else was quicker.
+    /// Puts the conversation. Returns false when another write was first.
     pub(super) async fn put_conversation(
         &self,
         user: UserId,
@@ -174,10 +176,10 @@ impl Table {
             item.insert("ttl".to_owned(), number(after.updated_at.seconds_ceil()));
         }
         let condition = match before {
-            // Nobody has begun it in between.
+            // Condition: no item exists, so no other request has started the conversation since.
             None => Condition::new("attribute_not_exists(pk)"),
-            // Nobody has written in between. An own write whose answer was lost counts as somebody else's: the next look finds
-            // that there is nothing left to do.
+            // Condition: the item has not been written since it was read. When the response to an own write was lost,
+            // its repetition fails this condition too; the caller reads again and finds nothing left to change.
             Some(before) => Condition::new("#rev = :rev").name("#rev", "rev").value(":rev", number(before.rev)),
         };
         Ok(matches!(self.put(item, condition).await?, Written::Done))

@@ -1,7 +1,7 @@
-//! Decisions of approvals, by whoever made them: one place for the user's route and the operator's.
+//! Decisions about approval requests, for the user's route and the operator's.
 //!
-//! The audit record goes first; then the job, on condition that it still is what the decision was worked out from. So of a
-//! yes, a no, a cancel and the expiry exactly one wins (invariants 3 and 8).
+//! The audit record is put first. Then the job is committed on condition that it is unchanged since the decision was
+//! computed. So exactly one of approval, rejection, cancellation and expiry takes effect (invariants 3 and 8).
 
 use super::{Commit, Stored, Table, TableError};
 use domain::{
@@ -14,36 +14,38 @@ use domain::{
 };
 use platform::{metrics::Metric, runtime::Runtime};
 
-/// Others write to a waiting job too (the sweeper moves it on), so a lost race is looked at again, this often.
+/// Attempts to commit a decision. The reconciler also writes to a waiting job, so a lost conditional write is tried
+/// again.
 const TRIES: usize = 5;
 
-/// One committed change.
+/// One committed change of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Took {
-    /// As it was.
+    /// The job before the change.
     pub before: Job,
-    /// As it is.
+    /// The job after the change.
     pub after: Job,
 }
 
-/// What became of a decision.
+/// Outcome of a decision.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DecisionMade {
-    /// It holds, from now on. The caller rings, and counts the end of a job that was rejected.
+    /// The decision was committed. The caller sends the wake-up message, and counts the end of a rejected job.
     Took(Box<Took>),
-    /// It changed nothing: that is where the job stands, and never [`ApprovalCheck::Open`]. With it the change that noticing brought,
-    /// when the time to decide was over and the job did not know yet.
+    /// The decision changed nothing, for this reason, which is never [`ApprovalCheck::Open`]. The last part is set
+    /// when the approval request had expired and this call committed the expiry.
     Stands(ApprovalCheck, Box<Job>, Option<Box<Took>>),
     /// There is no such job.
     NoJob,
     /// Only a newer function understands the job.
     Newer,
-    /// Others were quicker each time. Nothing was changed; the same decision may be sent again.
+    /// Lost the conditional write on every attempt. Nothing was changed; the caller may send the same decision again.
     Lost,
 }
 
 impl Table {
-    /// Decides the question of a job, if it still waits for exactly this: re-reads it, puts the audit record, commits.
+    /// Decides the approval request of a job if it is still pending for exactly this call: reads the job, puts the
+    /// audit record, commits.
     pub async fn decide_approval(
         &self,
         runtime: &Runtime,
@@ -93,7 +95,8 @@ impl Table {
         Ok(DecisionMade::Lost)
     }
 
-    /// Ends a job whose question was not answered in time; `None` when somebody was quicker, or it is not time yet.
+    /// Ends a job whose approval request has expired; `None` when the conditional write was lost, or the request has
+    /// not expired.
     pub async fn lapse_approval(
         &self,
         runtime: &Runtime,
@@ -107,7 +110,7 @@ impl Table {
         self.commit_audited(runtime, job, after, actor, event, policy_version).await
     }
 
-    /// Record first, then the job; `None` when somebody was quicker.
+    /// Puts the record, then commits the job; `None` when the conditional write was lost.
     async fn commit_audited(
         &self,
         runtime: &Runtime,

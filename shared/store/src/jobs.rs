@@ -1,4 +1,4 @@
-//! Jobs: read, create, commit, list, and find the overdue.
+//! Job items: read, create, commit, list, and query the overdue ones.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -8,46 +8,46 @@ use domain::{
     job::{Job, JobState, SCHEMA_VERSION},
 };
 
-/// A job item.
+/// A stored job item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored {
-    /// One that this version understands.
+    /// A job that this version understands.
     Job(Box<Job>),
-    /// One with a state or schema version of a newer function. Left alone.
+    /// A job with a state or schema version of a newer function. This version leaves it unchanged.
     Newer,
 }
 
-/// What became of creating a job.
+/// Outcome of creating a job.
 #[derive(Debug)]
 pub enum Created {
-    /// It is new.
+    /// The job was created.
     New,
-    /// There is one of that id.
+    /// An item of this id exists already.
     Exists(Stored),
 }
 
-/// What became of committing a change.
+/// Outcome of committing a change.
 #[derive(Debug)]
 pub enum Commit {
-    /// It holds.
+    /// The change was written.
     Done,
-    /// The job has moved on, to this. Nothing was changed.
+    /// Another write has changed the job since it was read; this is the stored item. Nothing was changed.
     Lost(Option<Stored>),
 }
 
-/// How many entries of the index one query reads.
+/// Maximum number of entries of the index in one query.
 const OVERDUE_PAGE: i32 = 1000;
 
 impl Table {
-    /// Reads a job of this user, strongly.
+    /// Reads a job of this user, strongly consistent.
     pub async fn job(&self, user: UserId, id: RequestId) -> Result<Option<Stored>, TableError> {
         self.get(keys::user(user), keys::job(id)).await?.as_ref().map(parse).transpose()
     }
 
-    /// Creates a job.
+    /// Creates a job, unless an item of its id exists.
     pub async fn create_job(&self, job: &Job, nonce: &str) -> Result<Created, TableError> {
         self.announce(None, job).await?;
-        // There is no item of this id yet.
+        // Condition: no item of this id exists yet.
         let condition = Condition::new("attribute_not_exists(pk)");
         match self.put(self.item(job, nonce)?, condition).await? {
             Written::Done => Ok(Created::New),
@@ -57,11 +57,12 @@ impl Table {
         }
     }
 
-    /// Invariant 3, *fence*: replaces `before` by `after`, if the stored job still is `before`.
+    /// Replaces `before` by `after` if the stored job still is `before` (invariant 3).
     pub async fn commit(&self, before: &Job, after: &Job, nonce: &str) -> Result<Commit, TableError> {
         self.announce(Some(before), after).await?;
-        // The stored job is in the state and at the revision that this change was worked out from: nobody, no worker, no
-        // cancel, no sweep, has written in between. `rev` alone would do; the state is there for whoever reads a refusal.
+        // Condition: the stored job has the state and revision that this change was computed from, so no worker,
+        // cancellation or sweep has written in between. `rev` alone would suffice; the state makes a refusal readable
+        // in logs.
         let condition = Condition::new("#state = :state AND #rev = :rev")
             .name("#state", "st")
             .name("#rev", "rev")
@@ -74,14 +75,15 @@ impl Table {
         }
     }
 
-    /// Puts what must be there before a change is, so that no change is ever without it: the pointer that an operator finds
-    /// the job by, and the note that has its chain's end signed. `before` is absent for a new job.
+    /// Puts the items that must exist before the change does: the pointer by which operators find the job, and the
+    /// marker by which the next checkpoint covers its chain. A crash after this leaves surplus items; the other order
+    /// could leave a change without them. `before` is `None` for a new job.
     async fn announce(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
         let (pointed, noted) = tokio::join!(self.point_at(before, after), self.note_growth(before, after));
         pointed.and(noted)
     }
 
-    /// One page of a user's jobs, newest first, after a given one.
+    /// One page of a user's jobs, newest first, after the given one.
     pub async fn jobs_of(
         &self,
         user: UserId,
@@ -111,8 +113,9 @@ impl Table {
         Ok((jobs, next))
     }
 
-    /// Jobs of one shard of the `open_jobs` index whose time has come, oldest first, up to `limit` of them, however many
-    /// pages that takes. The index lags: read each strongly.
+    /// Jobs of one shard of the `open_jobs` index with `sweep_at` up to `until`, oldest first, at most `limit`, over
+    /// several pages if needed. The index lags behind the table, so the caller has to read each job strongly
+    /// consistent.
     pub async fn overdue(
         &self,
         shard: u8,
@@ -122,8 +125,8 @@ impl Table {
         self.open_jobs_where("open_shard = :shard AND sweep_at <= :at", shard, until, limit).await
     }
 
-    /// The same for jobs whose time lies behind `from`: further ahead than any job plans, they were written by a clock that ran
-    /// ahead, and nothing would look at them before.
+    /// The same for jobs with `sweep_at` after `from`. No job plans so far ahead: a clock that ran ahead wrote the
+    /// time, and without this query nothing would wake the job before then.
     pub async fn planned_after(
         &self,
         shard: u8,
@@ -164,10 +167,10 @@ impl Table {
         Ok(found)
     }
 
-    /// The item of a job. Size matters: it is billed whole, rounded up to 1 kB, at each write.
+    /// The item of a job. Each write is billed for the whole item, rounded up to 1 kB, so it is kept small.
     fn item(&self, job: &Job, nonce: &str) -> Result<Item, TableError> {
         let mut item: Item = serde_dynamo::to_item(job).map_err(|_| TableError::Malformed("job"))?;
-        // Both are in the keys.
+        // User id and request id are in the keys.
         item.remove("u");
         item.remove("id");
         item.insert("pk".to_owned(), text(keys::user(job.user_id)));
@@ -183,13 +186,13 @@ impl Table {
         Ok(item)
     }
 
-    /// The billed size of a job's item in bytes: names and values.
+    /// The billed size of a job's item in bytes: attribute names and values.
     pub fn size_of(&self, job: &Job) -> usize {
         self.item(job, "012345678901").map_or(0, |item| item.iter().map(|(k, v)| k.len() + size(v)).sum())
     }
 }
 
-/// DynamoDB's item size rules, rounded up.
+/// Size of a value by DynamoDB's rules, rounded up.
 fn size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),

@@ -1,8 +1,8 @@
-//! Logins: who an openid is, under every listed login key.
+//! Logins: the user of an openid, under every listed login key.
 //!
-//! While one login key replaces another, functions with the older and with the newer document run side by side. They are
-//! safe as long as any two of them list one key in common: a new user is made under all listed keys at once, or not at all,
-//! so of two first logins one makes the user and the other one finds it.
+//! While one login key replaces another, functions with the older and the newer secret document run at the same time.
+//! A new user is stored under all listed keys at once, or under none. So as long as any two documents have one key in
+//! common, of two concurrent first logins one creates the user and the other one finds it.
 
 use std::collections::HashMap;
 
@@ -15,20 +15,21 @@ use aws_sdk_dynamodb::{
 use super::{Condition, Consumed, Item, Table, TableError, Written, keys, text, text_of, unavailable};
 use domain::ids::{Digest, UserId};
 
-/// How often a first login that met another one looks again.
+/// Attempts of a first login that meets a concurrent one.
 const TRIES: usize = 3;
 
-/// A user of whom an openid is known.
+/// A user whose openid is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownUser {
-    /// Who.
+    /// The user's id.
     pub user: UserId,
-    /// Personal data.
+    /// The user's openid at WeChat: personal data.
     pub openid: platform::wechat::OpenId,
 }
 
 impl Table {
-    /// The user behind a login, or `fresh` if there is none. `logins` has one digest per listed key, the first is current.
+    /// The user of a login, or `fresh` if there is none. `logins` has one digest for each listed key, the current one
+    /// first.
     pub async fn find_or_create_login(&self, logins: &[Digest], fresh: UserId) -> Result<UserId, TableError> {
         let current = *logins.first().ok_or(TableError::Malformed("login"))?;
         for _ in 0..TRIES {
@@ -38,12 +39,12 @@ impl Table {
             if self.create_login(logins, fresh).await? {
                 return Ok(fresh);
             }
-            // Another login was quicker under one of these keys: look again.
+            // A concurrent login has stored a user under one of these keys: read again.
         }
         Err(TableError::Unavailable { operation: "TransactWriteItems", cause: "met others again and again".to_owned() })
     }
 
-    /// The user of the first digest that is known, and its place.
+    /// The user of the first digest that is stored, and the index of that digest.
     pub async fn find_login(&self, logins: &[Digest]) -> Result<Option<(usize, UserId)>, TableError> {
         for (place, login) in logins.iter().enumerate() {
             if let Some(user) = self.login(*login).await? {

@@ -1,4 +1,4 @@
-//! Users, and the limits that live in the user item.
+//! Users, and the limits that are stored in the user's item.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -12,8 +12,8 @@ use domain::{
     },
 };
 
-/// Every admission: the user exists; the session began after the last revocation; and there is a place in flight for this kind
-/// of job, or this id has one. What else a charge asks for comes behind it.
+/// Condition of every admission: the user exists; the session started after the last revocation; and either the set
+/// of open jobs of this kind has room, or it contains this id already. The condition of the rate limit is appended.
 macro_rules! place {
     ($and:literal) => {
         concat!(
@@ -25,7 +25,8 @@ macro_rules! place {
 }
 
 impl Table {
-    /// Makes the user item if it is missing, and returns it. A crash between login and user is healed by the next login.
+    /// Creates the user's item if it is missing, and returns it. After a crash between login and user, the next login
+    /// creates it.
     pub async fn record_login(&self, user: UserId, openid: &str, now: Timestamp) -> Result<UserState, TableError> {
         let update = "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)";
         let values = Condition::none()
@@ -38,14 +39,14 @@ impl Table {
         }
     }
 
-    /// Kills every session that began up to now.
+    /// Revokes every session that started up to now.
     pub async fn revoke_sessions(&self, user: UserId, now: Timestamp) -> Result<(), TableError> {
-        // The user exists, and no later revocation is stored: not-before only moves forward.
+        // Condition: the user exists, and no later revocation is stored. The time only moves forward.
         let condition = Condition::new("attribute_exists(pk) AND nb < :now").value(":now", number(now.millis()));
         self.update((keys::user(user), keys::USER.to_owned()), "SET nb = :now", condition).await.map(drop)
     }
 
-    /// Reads a user, strongly.
+    /// Reads a user, strongly consistent.
     pub async fn user(&self, user: UserId) -> Result<Option<UserState>, TableError> {
         self.get(keys::user(user), keys::USER.to_owned()).await?.map(parse).transpose()
     }
@@ -62,7 +63,7 @@ impl Table {
         self.charge((keys::address(*address), keys::USER.to_owned()), rate, now, nonce, Some(forget_at)).await
     }
 
-    /// Charges one submission to a user without taking a place in flight.
+    /// Charges one submission to a user without adding an open job.
     pub async fn charge_user(
         &self,
         user: UserId,
@@ -91,7 +92,8 @@ impl Table {
             }
         };
         let ttl = if forget_at.is_some() { ", #ttl = :ttl" } else { "" };
-        // Nothing is ahead of now, or nothing that can be believed: the usual case, in one write.
+        // Condition: the stored arrival time is not in the future, or too far in it to be valid. This is the usual
+        // case, in one write.
         let idle = with(Condition::new("attribute_not_exists(arr) OR arr <= :now OR arr > :furthest"))
             .value(":now", number(now.millis()))
             .value(":furthest", number(rate.furthest(now).millis()))
@@ -107,8 +109,9 @@ impl Table {
         let stored = number_of(&old, "arr").map(Timestamp::from_millis);
         let second = rate.decide(stored, now);
         let RateDecision::Pass(_) = second else { return Ok(second) };
-        // Whatever others have added since, the arrival time is still within the burst; and this write has not been applied:
-        // it adds, so that the SDK's repetition after a lost answer would charge twice.
+        // Condition: after all concurrent additions the arrival time is still within the burst; and the item does not
+        // have this write's nonce. The update adds, so a repetition by the SDK after a lost response would charge
+        // twice.
         let burst = with(Condition::new("arr <= :latest AND (attribute_not_exists(nonce) OR nonce <> :nonce)"))
             .value(":latest", number(now.plus(rate.tolerance()).millis()))
             .value(":interval", number(rate.interval().as_millis()));
@@ -120,7 +123,7 @@ impl Table {
         }
     }
 
-    /// One conditional update that checks revocation, charges the rate and takes a place in flight; a second one when the
+    /// One conditional update that checks revocation, charges the rate and adds an open job; a second one when the
     /// user is within a burst. [`Admission::Applied`] means admitted.
     pub async fn admit(
         &self,
@@ -130,8 +133,9 @@ impl Table {
         now: Timestamp,
         nonce: &str,
     ) -> Result<Admission, TableError> {
-        // The user exists; this session began after the last revocation; there is a place in flight for this kind of job, or
-        // this id has one; and nothing has arrived ahead of now.
+        // Condition: the user exists; this session started after the last revocation; the set of open jobs of this
+        // kind has room or contains this id; and the stored arrival time is not in the future, or too far in it to be
+        // valid.
         let idle = admission_condition(
             place!(" AND (attribute_not_exists(arr) OR arr <= :now OR arr > :furthest)"),
             session,
@@ -151,8 +155,9 @@ impl Table {
             Admission::Burst => {}
             other => return Ok(other),
         }
-        // The same, except that the arrival time may lie ahead by the burst. It is added to, not set: no update is lost. And
-        // this write has not been applied: the SDK's repetition after a lost answer would add, and so charge, twice.
+        // The same, except that the arrival time may be in the future by the burst. The update adds to it, so that no
+        // concurrent charge is lost; and the item must not have this write's nonce, since a repetition by the SDK
+        // after a lost response would charge twice.
         let once = place!(" AND arr <= :latest AND (attribute_not_exists(nonce) OR nonce <> :nonce)");
         let burst = admission_condition(once, session, (id, kind), limits, (now, nonce))
             .value(":latest", number(now.plus(limits.submissions.tolerance()).millis()))
@@ -162,7 +167,7 @@ impl Table {
             Err(old) => {
                 let old = old.map(parse).transpose()?;
                 match admission::explain(old.as_ref(), (id, kind), session.began_at, limits, now, nonce) {
-                    // Others were quicker, twice: as good as over the rate.
+                    // Lost to concurrent admissions twice: treated as over the rate.
                     Admission::Burst => Ok(Admission::RateLimited(limits.submissions.interval())),
                     other => Ok(other),
                 }
@@ -170,7 +175,7 @@ impl Table {
         }
     }
 
-    /// Takes a place in flight for what has been charged: one conditional update that checks revocation, too.
+    /// Adds an open job for a submission that was charged before: one conditional update that also checks revocation.
     pub async fn admit_charged(
         &self,
         session: &Session,
@@ -179,8 +184,8 @@ impl Table {
         now: Timestamp,
         nonce: &str,
     ) -> Result<Admission, TableError> {
-        // The user exists; this session began after the last revocation; and there is a place in flight for this kind of job,
-        // or this id has one.
+        // Condition: the user exists; this session started after the last revocation; and the set of open jobs of
+        // this kind has room, or contains this id.
         let place = admission_condition(place!(""), session, (id, kind), limits, (now, nonce));
         let key = (keys::user(session.user_id), keys::USER.to_owned());
         match self.update(key, "SET adm = :now, nonce = :nonce ADD #set :ids", place).await? {
@@ -192,15 +197,14 @@ impl Table {
         }
     }
 
-    /// Drops ids from the set of jobs in flight, because their jobs are over. Idempotent, so it needs no condition but that
-    /// the user exists.
+    /// Removes finished jobs from the set of open jobs. Idempotent, so the only condition is that the user exists.
     pub async fn drop_in_flight(&self, user: UserId, kind: JobKind, over: &[RequestId]) -> Result<(), TableError> {
-        // The user is still there: an erased one is not brought back.
+        // Condition: the user exists. Without it the update would create an erased user's item again.
         self.drop_from_set((user, kind), over, Condition::new("attribute_exists(pk)")).await.map(drop)
     }
 
-    /// Drops ids that were never recorded, unless somebody was admitted since `last_admission`: perhaps under one of them.
-    /// Returns whether it did.
+    /// Removes ids that were never recorded as jobs, unless a job was admitted since `last_admission`, perhaps under
+    /// one of them. Returns whether it removed them.
     pub async fn drop_unrecorded(
         &self,
         user: UserId,
@@ -209,7 +213,7 @@ impl Table {
         last_admission: Option<Timestamp>,
     ) -> Result<bool, TableError> {
         let condition = match last_admission {
-            // Nobody was admitted after the look at the set.
+            // Condition: no job was admitted since the set was read.
             Some(at) => Condition::new("adm = :seen").value(":seen", number(at.millis())),
             None => Condition::new("attribute_exists(pk) AND attribute_not_exists(adm)"),
         };
@@ -248,7 +252,7 @@ fn admission_condition<'a>(
         .value(":nonce", text(nonce))
 }
 
-/// The attribute with the jobs of this kind that are in flight.
+/// Name of the attribute with the open jobs of this kind.
 const fn set_of(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Quick => "inf",
