@@ -1,4 +1,5 @@
-//! `GET /v1/operator/approvals` and `POST /v1/operator/jobs/{job}/approval`: what waits for an operator's yes, and the yes.
+//! `GET /v1/operator/approvals` and `POST /v1/operator/jobs/{job}/approval`: approval requests for operators, and their
+//! decisions.
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use crate::{
     request_body::{self, Reason},
 };
 
-/// A question, as a list shows it.
+/// An approval request in a list.
 #[derive(Serialize)]
 struct PendingApproval {
     job: String,
@@ -53,14 +54,14 @@ struct PendingApproval {
     proposed: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     derived: bool,
-    /// Whether it is of a user that this operator is.
+    /// Whether the job belongs to a user of this operator, who then may not decide it.
     own: bool,
 }
 
 #[derive(Serialize)]
 struct PendingApprovals {
     approvals: Vec<PendingApproval>,
-    /// Jobs that wait here, and of which what is stored cannot be read.
+    /// Support codes of waiting jobs whose item or payload cannot be parsed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ enum Choice {
     Reject,
 }
 
-/// What waits, the soonest expiry first.
+/// The approval requests that are open, those that expire first first.
 pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let of = Of::Pointers(JobState::AwaitingApproval, Order::EarliestFirst, operator.runtime.now());
     let Page { jobs, unreadable: skipped, next_cursor } = operator.page(request, "approvals", of).await?;
@@ -94,7 +95,7 @@ pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request
     for (job, view) in jobs.iter().zip(views) {
         match view {
             Ok(view) => approvals.extend(view.and_then(|view| pending_approval(caller, job, view))),
-            // One job that cannot be read hides no other.
+            // One job that cannot be parsed must not hide the others.
             Err(TableError::Malformed(what)) => {
                 pages::note_unreadable(what, job.request_id);
                 unreadable.push(support_code(job.user_id, job.request_id));
@@ -127,7 +128,7 @@ fn pending_approval(caller: &Caller, job: &Job, view: ApprovalView) -> Option<Pe
     })
 }
 
-/// Says yes or no to exactly what was shown. Who repeats a decision is answered as the first time.
+/// Approves or rejects exactly what was shown. A repeated decision gets the same response as the first.
 pub(crate) async fn decide(
     operator: &Operator,
     caller: &Caller,
@@ -148,7 +149,7 @@ pub(crate) async fn decide(
             let event = OperatorEvent::ApprovalDecided { job: code.to_owned(), approved, digest: input.digest, reason };
             operator.record(caller, event).await?;
         }
-        // Applied by whoever notices; nobody decided anything.
+        // `decide_approval` records the expiry, which is no operator's decision.
         ApprovalCheck::Lapsed => {}
         approval_check @ (ApprovalCheck::AsDecided
         | ApprovalCheck::DecidedOtherwise
@@ -175,7 +176,7 @@ pub(crate) async fn decide(
     }
 }
 
-/// Why a decision changed nothing. What might be an attack, or a mistake that matters, is recorded.
+/// The response to a decision that changed nothing. Records what may be an attack or a serious mistake.
 async fn stands(
     operator: &Operator,
     caller: &Caller,
@@ -187,7 +188,8 @@ async fn stands(
         ApprovalCheck::DecidedOtherwise => ApiError::new(Code::ApprovalDecided),
         ApprovalCheck::OtherDigest => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalDigestMismatch).await,
         ApprovalCheck::Lapsed => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalExpired).await,
-        // A user's own question is none for an operator. Never met: what is open was decided.
+        // `OtherApprover`: a request to the user does not exist for an operator. `Open` does not occur: it was decided
+        // before.
         ApprovalCheck::OtherApprover | ApprovalCheck::Open | ApprovalCheck::NotAsked => {
             ApiError::new(Code::ApprovalNotAsked).with("job_status", view::status(job.state))
         }
@@ -198,7 +200,8 @@ fn count(operator: &Operator, took: &Took) {
     job_metrics::finished(&operator.runtime, operator.policy.catalogue(), &took.before, &took.after, None);
 }
 
-/// Rings for a job that may run now: also when the decision is repeated, so that it heals a bell that was lost.
+/// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
+/// the first message may have been lost.
 async fn answer(operator: &Operator, job: &Job) -> Result<Response, ApiError> {
     if job.claimable(operator.runtime.now()) {
         wake(operator, job).await;
@@ -215,8 +218,8 @@ async fn wake(operator: &Operator, job: &Job) {
     }
 }
 
-/// What follows when a job that stood in the line of a conversation is over: the next one is rung for. If that fails, the next
-/// one finds out by itself, a little later.
+/// Removes a job that is over from its conversation queue, and wakes the next one. If that fails, the next job is
+/// delayed until its own next check of the queue.
 async fn leave_queue(operator: &Operator, job: &Job) {
     if !job.state.is_over() {
         return;

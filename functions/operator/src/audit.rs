@@ -1,4 +1,5 @@
-//! `GET /v1/operator/audit` and `GET /v1/operator/checkpoints`: what operators did, and the signed statements about the log.
+//! `GET /v1/operator/audit` and `GET /v1/operator/checkpoints`: the side chain of operators, and the signed
+//! checkpoints.
 
 use domain::{
     audit::checkpoint::{Checkpoint, JobEnd, PublicKey},
@@ -34,13 +35,13 @@ struct Checkpoints {
     next_cursor: Option<String>,
 }
 
-/// A place in a list that is numbered.
+/// The position in a numbered list, from its cursor.
 fn after(request: &Request, list: &str) -> Result<Option<u64>, ApiError> {
     let place = pages::after(request, list)?;
     place.map(|text| text.parse().map_err(|_| pages::invalid())).transpose()
 }
 
-/// What operators did, oldest first.
+/// The records of the operators' side chain, oldest first.
 pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let (list, limit) = ("audit", query::limit(request)?);
     let from = after(request, list)?.unwrap_or(0);
@@ -49,14 +50,14 @@ pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<
     Ok(http::ok(&Chain { records: page.records, head: page.head.into(), next_cursor }))
 }
 
-/// How large an answer may become before the rest is left to the next page.
+/// Bytes of a response, after which the rest is left to the next page.
 const ANSWER_AT_MOST: usize = 1024 * 1024;
 
-/// Signed statements, newest first, as they were exported, and the keys that the newest one announces.
+/// The checkpoints, newest first, as they were exported, and the keys that the newest one announces.
 pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let (list, limit) = ("checkpoints", query::limit(request)?);
     let before = after(request, list)?;
-    // One more than is shown tells whether there is another page.
+    // Reads one more than is shown, to know whether there is another page.
     let kept = operator.table.checkpoints_before(before, limit + 1).await.map_err(fault)?;
     let newest = match before {
         None => kept.first().map(|kept| kept.checkpoint.clone()),
@@ -78,7 +79,7 @@ pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Resul
 }
 
 impl Operator {
-    /// What the checkpoint that covers the end of a job's chain says of it; `None` while there is none.
+    /// The entry of the checkpoint that covers the end of the job's chain; `None` until there is one.
     pub(crate) async fn anchor(&self, job: &Job) -> Result<Option<Anchor>, TableError> {
         if !job.state.is_over() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may.
+//! Who sends a request, and what they may do.
 
 use std::collections::BTreeSet;
 
@@ -18,28 +18,28 @@ use store::{KnownOperator, TableError};
 
 use crate::{Operator, fault};
 
-/// An operator who may do what they ask for.
+/// An operator who is permitted to make the call.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    /// What their token says.
+    /// The claims of their token.
     pub(crate) identity: Identity,
-    /// What the service knows of them.
+    /// What the service has stored about them.
     pub(crate) known: KnownOperator,
 }
 
 impl Caller {
-    /// As audit records name them.
+    /// The actor in audit records.
     pub(crate) fn actor(&self) -> OperatorActor {
         OperatorActor::Operator(self.known.id)
     }
 
-    /// Whether a user is this operator.
+    /// Whether the user belongs to this operator.
     pub(crate) fn is(&self, user: UserId) -> bool {
         self.known.user_ids.contains(&user)
     }
 }
 
-/// Why a request has no operator.
+/// Why a request is not authenticated.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Reason(String);
@@ -49,8 +49,9 @@ fn no_operator(reason: impl ToString) -> ApiError {
 }
 
 impl Operator {
-    /// The operator of a request, if the policies let them do what the route is for. Whoever may do nothing at all is not
-    /// remembered; a call that somebody's role does not permit stands in the chain of what operators did.
+    /// Authenticates the operator of a request, and asks policy whether they may use the route. Operators without any
+    /// permission are not stored. A call that the operator's role does not permit is recorded in the operators' side
+    /// chain.
     pub(crate) async fn caller(
         &self,
         headers: &HeaderMap,
@@ -86,7 +87,7 @@ impl Operator {
         keys.verify(token, &unverified, &self.config.audience, self.runtime.now()).map_err(no_operator)
     }
 
-    /// Asks the policies. What they cannot evaluate denies, loudly.
+    /// Asks policy. A policy that cannot be evaluated denies, and is logged and counted.
     pub(crate) fn may(&self, id: OperatorId, roles: &BTreeSet<String>, action: OperatorAction, own: bool) -> bool {
         let query = OperatorQuery { operator_id: id, roles, action, own, now: self.runtime.now() };
         let decided = self.operators.decide(&query);
@@ -103,9 +104,9 @@ impl Operator {
         decided.permitted
     }
 
-    /// The answer to a call that is not permitted, or not to be had: recorded, once in a minute for the same call and code, so
-    /// that one operator cannot fill a chain that is kept for ever; only calls that are refused at the same moment are each
-    /// recorded. What cannot be recorded changes no refusal.
+    /// The response to a call that is refused. The refusal is recorded once per minute for the same call and code, so
+    /// that one operator cannot fill a chain that is kept for ever; refusals at the same moment may each be recorded.
+    /// If recording fails, the call is refused nevertheless.
     pub(crate) async fn refuse(&self, caller: &Caller, call: OperatorCall, code: Code) -> ApiError {
         match self.record_refusal(caller, call.name(), code.text()).await {
             Ok(()) => ApiError::new(code),
@@ -120,14 +121,15 @@ impl Operator {
         }
         let event = OperatorEvent::CallRefused { call: call.to_owned(), code: code.to_owned() };
         self.record(caller, event).await?;
-        // The record stands. Without the note the same refusal is recorded once more, and nothing else goes wrong.
+        // The refusal is recorded. Without the marker of this minute the same refusal may be recorded once more, which
+        // does no harm.
         if let Err(error) = self.table.note_call_refusal(subject, call, code, at).await {
             tracing::warn!(function = "operator", error = %error, "a recorded refusal could not be noted");
         }
         Ok(())
     }
 
-    /// Whether the policies let an operator do what the route is for to this very user.
+    /// Whether policy lets an operator do this to this particular user.
     pub(crate) async fn may_about(
         &self,
         caller: &Caller,
@@ -141,10 +143,10 @@ impl Operator {
         Err(self.refuse(caller, call, code).await)
     }
 
-    /// Appends to the chain of what operators did. What it tells of is done afterwards: nothing is done untold.
+    /// Appends to the operators' side chain. Must succeed before the action, so that no action lacks its record.
     pub(crate) async fn record(&self, caller: &Caller, event: OperatorEvent) -> Result<(), ApiError> {
         let appended = self.table.append_operator(&self.runtime, caller.actor(), event, self.operators.version()).await;
-        // Operators that race each other are not a failing table.
+        // Concurrent operators that lose the conditional write do not show a failing table.
         let count = |error: &TableError| {
             if !matches!(error, TableError::Contended(_)) {
                 self.runtime.count(Metric::AuditWriteFailures);

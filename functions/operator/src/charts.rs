@@ -1,5 +1,5 @@
-//! `GET /v1/operator/metrics`: rate, 95th percentile, refusals and failures over the last minutes. On one host they come from
-//! the process's own memory, in the cloud from CloudWatch.
+//! `GET /v1/operator/metrics`: rate, 95th percentile, refusals and failures of the last minutes. On one host they come
+//! from the process's memory, on AWS from CloudWatch.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -20,28 +20,28 @@ use serde::Serialize;
 
 use crate::Operator;
 
-/// How far back.
+/// How many minutes back a chart may go.
 const MINUTES: RangeInclusive<usize> = 1..=180;
-/// How far back if nobody says.
+/// How many minutes back if the query does not say.
 const DEFAULT_MINUTES: usize = 60;
-/// CloudWatch keeps what we write to it by the minute.
+/// The resolution of the metrics in CloudWatch.
 const CLOUD_STEP: Duration = Duration::from_secs(60);
 /// Functions that answer requests.
 const FUNCTIONS: [&str; 3] = ["edge-auth", "status", "operator"];
 
-/// Where charts come from.
+/// The source of the charts.
 #[derive(Debug)]
 pub(crate) enum Charts {
-    /// Nothing is measured.
+    /// No metrics are kept.
     None,
-    /// This process.
+    /// The memory of this process.
     Memory(History),
     /// CloudWatch, in this namespace.
     Cloud(Box<Client>, String),
 }
 
 impl Charts {
-    /// CloudWatch, if its namespace is known.
+    /// CloudWatch, if its namespace is configured.
     pub(crate) fn of(config: &OperatorConfig) -> Self {
         match &config.metrics_namespace {
             None => Self::None,
@@ -63,12 +63,12 @@ struct Series {
     points: Vec<(i64, f64)>,
 }
 
-/// CloudWatch did not answer. Says which call and why, never with what.
+/// CloudWatch did not answer. The text has the cause, and nothing of the request.
 #[derive(Debug, thiserror::Error)]
 #[error("CloudWatch did not answer GetMetricData: {0}")]
 struct CloudFault(String);
 
-/// The charts.
+/// Returns the charts.
 pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let minutes = query::number(request, "minutes", &MINUTES)?.unwrap_or(DEFAULT_MINUTES);
     let now = operator.runtime.now();
@@ -76,7 +76,7 @@ pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Respo
     let (step, lines) = match &operator.charts {
         Charts::None => (CLOUD_STEP, Vec::new()),
         Charts::Memory(history) => {
-            // Not more points than a chart has room for.
+            // Limits the number of points to what a chart has room for.
             let slots = if minutes <= 60 { 1 } else { 4 };
             (SLOT * slots, history.lines(from, now, slots))
         }
@@ -89,7 +89,7 @@ pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Respo
     Ok(http::ok(&Metrics { step_s: step.as_secs(), series: series.collect() }))
 }
 
-/// Every line that there can be.
+/// Every series that there can be.
 fn wanted(catalogue: &Catalogue) -> Vec<(Chart, String)> {
     let labels = |chart: Chart| -> Vec<String> {
         match chart {
@@ -101,7 +101,7 @@ fn wanted(catalogue: &Catalogue) -> Vec<(Chart, String)> {
     Chart::ALL.into_iter().flat_map(|chart| labels(chart).into_iter().map(move |label| (chart, label))).collect()
 }
 
-/// GetMetricData takes no more queries at once.
+/// The most queries that one GetMetricData request may have.
 const QUERIES_AT_ONCE: usize = 500;
 
 async fn from_cloud(
@@ -145,7 +145,7 @@ fn time(at: Timestamp) -> aws_sdk_cloudwatch::primitives::DateTime {
     aws_sdk_cloudwatch::primitives::DateTime::from_secs(at.seconds_floor())
 }
 
-/// Counts get a zero where nothing was counted; a percentile of nothing is none.
+/// A count without data is zero; a percentile without data has no value.
 fn filled(chart: Chart, points: Vec<(i64, f64)>, from: Timestamp, now: Timestamp) -> Vec<(i64, f64)> {
     match chart {
         Chart::P95 => points,

@@ -1,4 +1,4 @@
-//! `/v1/operator/controls`: the mode of the service and of single tools, and the opening of destructive ones.
+//! `/v1/operator/controls`: the mode of the service and of single tools, and temporary unlocks of destructive tools.
 
 use domain::{
     access::service_mode::{Controls, Mode, Setting},
@@ -38,9 +38,9 @@ struct ShownTool<'a> {
     name: &'a str,
     title: &'a str,
     effect: ToolEffect,
-    /// What holds for it: the weaker of the service's mode and its own.
+    /// The mode that applies to the tool: the more restrictive of the service's mode and its own.
     effective: Mode,
-    /// Its own.
+    /// The mode set for the tool itself.
     mode: Mode,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -87,13 +87,13 @@ impl Operator {
 
     async fn change(&self, caller: &Caller, change: &Change) -> Result<Response, ApiError> {
         let changed = change_mode::change(&self.table, &self.runtime, caller.actor(), change, self.operators.version());
-        // Whoever was recorded later holds; the answer tells what does.
+        // A concurrent change may have been recorded later and then applies; the response shows the mode that does.
         changed.await.map_err(fault)?;
         show(self).await
     }
 }
 
-/// What is set.
+/// Returns the modes and unlocks that are set.
 pub(crate) async fn show(operator: &Operator) -> Result<Response, ApiError> {
     let controls = operator.controls().await?;
     let now = operator.runtime.now();
@@ -128,7 +128,8 @@ pub(crate) async fn show(operator: &Operator) -> Result<Response, ApiError> {
 
 const MODE_BODY: &str = r#"{"mode": "full", "read_only", "explain_only" or "closed", "reason": 1 to 200 characters}"#;
 
-/// Whether the same person has set the same for the same reason: a request that is repeated.
+/// Whether the same operator has set the same mode for the same reason: a repeated request, which is not recorded
+/// again.
 fn repeats(setting: Option<&Setting>, caller: &Caller, mode: Mode, reason: &Reason) -> bool {
     setting.is_some_and(|set| set.mode == mode && set.reason == reason.0.text() && set.by == caller.actor().to_string())
 }
@@ -158,7 +159,7 @@ pub(crate) async fn set_tool(
     operator.change(caller, &change).await
 }
 
-/// Opens a destructive tool for so many minutes from now on, or shuts it.
+/// Unlocks a destructive tool for a number of minutes from now, or ends its temporary unlock.
 pub(crate) async fn open_tool(
     operator: &Operator,
     caller: &Caller,

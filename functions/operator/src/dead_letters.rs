@@ -1,5 +1,5 @@
-//! `GET /v1/operator/dead-letters` and `POST /v1/operator/dead-letters/replay`. A message is a bell: it names a job and holds
-//! no work, so to send one again is safe (invariant 1 does not rest on the queue).
+//! `GET /v1/operator/dead-letters` and `POST /v1/operator/dead-letters/replay`. A wake-up message names a job and
+//! carries no work, so sending it again is safe (invariant 1 does not depend on the queue).
 
 use domain::{
     audit::OperatorEvent,
@@ -19,11 +19,11 @@ use crate::{
     request_body::{self, Reason},
 };
 
-/// How many messages are shown; how many one replay takes. The rest is for the next one.
+/// How many messages a list shows and one replay takes. The next replay takes the rest.
 const AT_ONCE: usize = 100;
-/// For how long a list that dies hides what it has found: it only looks.
+/// Visibility timeout of listed messages: how long they stay hidden if the list request dies. In seconds.
 const SHORTLY_S: i32 = 10;
-/// For how long a replay that dies does: longer than the platform lets it run.
+/// Visibility timeout of replayed messages, in seconds: longer than the function may run.
 const HIDDEN_S: i32 = 60;
 
 #[derive(Serialize)]
@@ -74,7 +74,7 @@ fn fault(error: QueueFault) -> ApiError {
     ApiError::unavailable(error)
 }
 
-/// The oldest messages, and about how many there are. They are given back at once.
+/// Shows the oldest messages and an approximate count. The messages are released at once.
 pub(crate) async fn list(operator: &Operator) -> Result<Response, ApiError> {
     let count = operator.dead.count().await.map_err(fault)?;
     let letters =
@@ -85,7 +85,7 @@ pub(crate) async fn list(operator: &Operator) -> Result<Response, ApiError> {
     Ok(http::ok(&Messages { messages, count }))
 }
 
-/// Sends one message, or as many as there are up to a hundred, to the queue again. Those that name no job stay.
+/// Sends one message again, or up to a hundred. Messages that name no job stay in the dead-letter queue.
 pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let expected = r#"{"message_id": …} or {"all": true}, with "reason": 1 to 200 characters"#;
     let Body { message_id, all, reason } = request_body::read(request, expected)?;
@@ -98,7 +98,7 @@ pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Reque
     let wanted = |letter: &Letter| letter.wake_up.is_some() && message_id.as_ref().is_none_or(|id| *id == letter.id);
     let (chosen, others): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(wanted);
     let (sent, done) = send(operator, caller, &chosen, message_id, &reason).await;
-    // What was not sent is given back, also when something went wrong; what went wrong first is what there is to tell.
+    // Messages that were not sent are released, also after an error. The first error is returned.
     let unsent: Vec<Letter> = others.into_iter().chain(chosen.into_iter().skip(sent)).collect();
     let released = operator.dead.release(&unsent).await.map_err(fault);
     done.and(released)?;
@@ -106,7 +106,7 @@ pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Reque
     Ok(http::ok(&json!({ "replayed": replayed, "left": left })))
 }
 
-/// How many were sent, and what went wrong then, if something did.
+/// Returns how many were sent, and the error that ended sending, if any.
 async fn send(
     operator: &Operator,
     caller: &Caller,

@@ -28,26 +28,27 @@ struct OneJob {
 
 #[derive(Serialize)]
 struct Chain {
-    /// As they are stored: whoever looks verifies them, and a chain that was tampered with is shown as it is.
+    /// As stored, without verification here: the client verifies them, and a chain that was tampered with is shown as
+    /// it is.
     records: Vec<Value>,
     head: Head,
 }
 
-/// The end of a chain, as it is published.
+/// The head of a chain, as it is published.
 #[derive(Debug, Serialize)]
 pub(crate) struct Head {
     length: u64,
     digest: Digest,
 }
 
-/// What a signed checkpoint says of the chain.
+/// The entry of a signed checkpoint for the chain.
 #[derive(Debug, Serialize)]
 pub(crate) struct Anchor {
-    /// Its number.
+    /// Number of the checkpoint.
     pub(crate) checkpoint: u64,
-    /// How long the chain was.
+    /// Length of the chain at the time of the checkpoint.
     pub(crate) length: u64,
-    /// Of its last record then.
+    /// Digest of its last record at that time.
     pub(crate) digest: Digest,
 }
 
@@ -57,7 +58,7 @@ impl From<AuditHead> for Head {
     }
 }
 
-/// The user and the job that a support code names. From here on the line about the request names them, too.
+/// The user and the job that a support code names. From then on the log line of the request contains both.
 pub(crate) fn named(code: &str, log: &mut RequestLog<'_>) -> Result<(UserId, RequestId), ApiError> {
     let (user, id) = parse_support_code(code).ok_or_else(|| ApiError::new(Code::NotFound))?;
     (log.user_id, log.request_id) = (Some(user), Some(id));
@@ -65,7 +66,7 @@ pub(crate) fn named(code: &str, log: &mut RequestLog<'_>) -> Result<(UserId, Req
 }
 
 impl Operator {
-    /// A job, read strongly.
+    /// Reads a job with strong consistency.
     pub(crate) async fn job(&self, user: UserId, id: RequestId) -> Result<Box<Job>, ApiError> {
         match self.table.job(user, id).await.map_err(fault)? {
             Some(Stored::Job(job)) => Ok(job),
@@ -74,7 +75,7 @@ impl Operator {
         }
     }
 
-    /// The answer that shows a job.
+    /// The response that shows a job.
     pub(crate) async fn shown(&self, job: &Job) -> Result<Response, ApiError> {
         let (result, approval, records, anchor) = tokio::join!(
             self.table.result_of(job),
@@ -94,7 +95,7 @@ impl Operator {
     }
 }
 
-/// One job.
+/// Returns one job.
 pub(crate) async fn show(operator: &Operator, code: &str, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
     let (user, id) = named(code, log)?;
     let job = operator.job(user, id).await?;

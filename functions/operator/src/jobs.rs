@@ -41,7 +41,7 @@ struct Entry {
 #[derive(Serialize)]
 struct Jobs {
     jobs: Vec<Entry>,
-    /// Jobs that belong there and cannot be read.
+    /// Support codes of jobs that belong in this list and cannot be parsed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ impl Entry {
     }
 }
 
-/// The states that can be asked for, each with how its list is kept.
+/// The states that may be asked for, and how the list of each is stored.
 fn list_of(state: &str) -> Option<Of> {
     let ever = Timestamp::from_millis(0);
     Some(match JobState::parse(state)? {
@@ -76,7 +76,7 @@ fn list_of(state: &str) -> Option<Of> {
         state @ (JobState::Unknown | JobState::Failed | JobState::Refused | JobState::Expired) => {
             Of::Pointers(state, Order::LatestFirst, ever)
         }
-        // The public name is `running`; of what went as it should there is no list.
+        // The public name of `Waiting` is `running`. No list is kept of jobs that ended as expected.
         JobState::Waiting | JobState::Succeeded | JobState::Explained | JobState::Cancelled => return None,
     })
 }
@@ -106,7 +106,7 @@ pub(crate) async fn of_user(
     let list = format!("user:{user}");
     let after = pages::after(request, &list)?;
     let after = after.map(|text| text.parse::<RequestId>().map_err(|_| pages::invalid())).transpose()?;
-    // One more than is shown tells whether there is another page.
+    // Reads one more than is shown, to know whether there is another page.
     let (mut jobs, mut next) = operator.table.jobs_of(user, after, limit + 1).await.map_err(fault)?;
     if jobs.len() > limit {
         jobs.truncate(limit);

@@ -1,8 +1,9 @@
-//! operator: what operators see and do. One file per use case; this one routes, and logs.
+//! operator: what operators see and do. One file per use case; this one routes and logs.
 //!
-//! Operators come with a token of their own issuer ([`caller`]); what their roles permit stands in `policy/operators.cedar`.
-//! Every write is a record of the chain of what operators did first, and then done: nothing is done untold. What repeats
-//! itself (a decision, a resolution, a mode that is set already) is answered as the first time, and recorded once.
+//! Operators have a token of their own issuer ([`caller`]); `policy/operators.cedar` says what their roles permit.
+//! Every write is first recorded in the operators' side chain and then done, so that no action can lack its record. A
+//! repeated request (a decision, a resolution, a mode that is set already) gets the same response as the first and is
+//! recorded once.
 
 use domain::policy::{OperatorPolicy, Policy, PolicyFault};
 use lambda_http::Request;
@@ -37,7 +38,7 @@ mod users;
 
 use charts::Charts;
 
-/// The function, wired.
+/// The function with its clients and caches.
 #[derive(Debug)]
 pub struct Operator {
     config: OperatorConfig,
@@ -54,22 +55,22 @@ pub struct Operator {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A policy file that is wrong.
+    /// A policy file is invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
-    /// No HTTP client for the operators' keys.
+    /// The HTTP client for the operators' keys (JWKS) could not be built.
     #[error(transparent)]
     Client(#[from] BadJwksClient),
 }
 
 impl Operator {
-    /// Wires it; builds every client once. Charts are drawn from CloudWatch, if its namespace is known.
+    /// Builds the function and every client once. Charts come from CloudWatch, if its namespace is configured.
     pub fn new(config: OperatorConfig, runtime: Runtime) -> Result<Self, StartError> {
         let charts = Charts::of(&config);
         Self::with_charts(config, runtime, charts)
     }
 
-    /// The same, with charts from what this process has measured itself.
+    /// The same, with charts from the metrics that this process has kept in memory.
     pub fn remembering(config: OperatorConfig, runtime: Runtime, history: History) -> Result<Self, StartError> {
         Self::with_charts(config, runtime, Charts::Memory(history))
     }
@@ -92,7 +93,7 @@ impl Operator {
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response {
         let mut log = RequestLog::of("operator", &request, &self.runtime);
-        // In a box: the compiler gives up on a future of so many futures.
+        // Boxed: the compiler cannot handle so deeply nested a future otherwise.
         let answered = Box::pin(self.answer(&request, &mut log)).await;
         telemetry::answer(log, answered)
     }
@@ -100,7 +101,7 @@ impl Operator {
     async fn answer(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
         let Routed { call, name, open } = routes::route(request)?;
         log.route = name;
-        // No path of an operator leaves more than one segment open.
+        // No path of an operator has more than one parameter.
         let open = open.iter().next().map_or("", |(_, segment)| segment);
         let caller = &self.caller(request.headers(), call, log).await?;
         match call {
@@ -128,7 +129,7 @@ impl Operator {
     }
 }
 
-/// A table that does not answer passes; an item of the wrong shape does not.
+/// A table that does not answer is a temporary error; an item of the wrong shape is not.
 fn fault(error: TableError) -> ApiError {
     ApiError::from(error)
 }

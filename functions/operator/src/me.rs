@@ -1,4 +1,5 @@
-//! `GET /v1/operator/me` and `POST /v1/operator/me/users`: who asks, what they may do, and which users they are.
+//! `GET /v1/operator/me` and `POST /v1/operator/me/users`: the operator, their permissions, and the users that belong
+//! to them.
 
 use domain::{
     audit::OperatorEvent,
@@ -35,7 +36,7 @@ struct Body {
     user_id: UserId,
 }
 
-/// Who asks.
+/// The operator of this request.
 pub(crate) fn me(operator: &Operator, caller: &Caller) -> Response {
     let may = |action| operator.may(caller.known.id, &caller.identity.roles, action, false);
     http::ok(&Me {
@@ -51,7 +52,8 @@ pub(crate) fn me(operator: &Operator, caller: &Caller) -> Response {
     })
 }
 
-/// Names a user as the operator's own. Nothing takes it back: whoever could would decide their own requests.
+/// Records that a user is the operator's own. It cannot be removed: an operator could otherwise remove it and decide
+/// their own requests.
 pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let Body { user_id } = request_body::read(request, r#"{"user_id": …}"#)?;
     if caller.is(user_id) {

@@ -1,4 +1,5 @@
-//! Pages of lists. A cursor names a list and a place in it; it opens nothing, since an operator may see all of it anyway.
+//! Pages of lists. A cursor names a list and a position in it. It is not signed, because an operator may see the whole
+//! list.
 
 use std::fmt::Display;
 
@@ -13,12 +14,12 @@ use store::{Listed, Order, TableError};
 
 use crate::{Operator, fault};
 
-/// How many places of a list are looked at for one page: most of them may be stale.
+/// How many entries are read at most for one page: most of them may be stale.
 const LOOKS: usize = 300;
 /// How many jobs are read at once.
 const AT_ONCE: usize = 16;
 
-/// Where to go on in a list of that name, as its cursor says.
+/// The position that the cursor of a request names in this list.
 pub(crate) fn after(request: &Request, list: &str) -> Result<Option<String>, ApiError> {
     let Some(cursor) = query::once(request, "cursor")? else { return Ok(None) };
     let place = || {
@@ -29,17 +30,17 @@ pub(crate) fn after(request: &Request, list: &str) -> Result<Option<String>, Api
     place().map(Some).ok_or_else(invalid)
 }
 
-/// The cursor of a place.
+/// The cursor of a position.
 pub(crate) fn cursor(list: &str, place: impl Display) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list} {place}"))
 }
 
-/// A cursor that this list did not give out.
+/// The error for a cursor that this list did not issue.
 pub(crate) fn invalid() -> ApiError {
     ApiError::new(Code::CursorInvalid)
 }
 
-/// Says in the log which entry of a list was skipped.
+/// Logs which entry of a list was skipped.
 pub(crate) fn note_unreadable(what: &str, request_id: RequestId) {
     tracing::error!(
         function = "operator", code = "job_unreadable", request_id = %request_id, error = what, "a list skips a job"
@@ -50,15 +51,15 @@ pub(crate) fn note_unreadable(what: &str, request_id: RequestId) {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) jobs: Vec<Job>,
-    /// Support codes of jobs that belong there and cannot be read.
+    /// Support codes of jobs that belong in the list and cannot be parsed.
     pub(crate) unreadable: Vec<String>,
     pub(crate) next_cursor: Option<String>,
 }
 
-/// Which jobs.
+/// The jobs of a list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Of {
-    /// Those that a pointer of their state leads to, by its time, from this time on.
+    /// Jobs with a pointer item of this state, in this order of its time, from this time on.
     Pointers(JobState, Order, Timestamp),
     /// Those in the index of open jobs.
     Open(JobState),
@@ -71,8 +72,8 @@ impl Of {
         }
     }
 
-    /// Whether a job is where this place of the list says, and not at another one. A change that was worked out and lost
-    /// its race has left a pointer, too.
+    /// Whether the job still belongs at this position. A pointer may be stale: the job has moved on, or the change that
+    /// wrote the pointer has lost its conditional write.
     fn fits(self, job: &Job, place: Listed) -> bool {
         match self {
             Self::Open(_) => true,
@@ -83,7 +84,7 @@ impl Of {
 }
 
 impl Operator {
-    /// One page. It may be shorter than `limit`, even empty, and not the last one.
+    /// One page. A page may be shorter than `limit`, even empty, and still have a cursor for the next one.
     pub(crate) async fn page(&self, request: &Request, list: &str, of: Of) -> Result<Page, ApiError> {
         let limit = query::limit(request)?;
         let mut after = after(request, list)?.map(|text| parse(&text).ok_or_else(invalid)).transpose()?;
@@ -100,7 +101,7 @@ impl Operator {
                 after = Some(*place);
                 match job {
                     Ok(job) => jobs.extend(job.filter(|job| of.fits(job, *place)).map(|job| *job)),
-                    // One job that cannot be read hides no other.
+                    // One job that cannot be parsed must not hide the others.
                     Err(TableError::Malformed(what)) => {
                         note_unreadable(what, place.request_id);
                         unreadable.push(support_code(place.user_id, place.request_id));
@@ -128,7 +129,7 @@ fn text(place: Listed) -> String {
 fn parse(text: &str) -> Option<Listed> {
     let (at, code) = text.split_once(' ')?;
     let (user_id, request_id) = parse_support_code(code)?;
-    // As it was written, and no other spelling.
+    // Only the canonical spelling of the number is accepted.
     let at: i64 = at.parse().ok().filter(|millis| *millis >= 0)?;
     Some(Listed { at: Timestamp::from_millis(at), user_id, request_id })
 }

@@ -1,11 +1,11 @@
-//! What the bodies of this function have in common.
+//! Parts that the request bodies of this function share.
 
 use domain::access::service_mode;
 use lambda_http::Request;
 use platform::http::{ApiError, Code, body};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-/// Why somebody does something: 1 to 200 visible characters on one line.
+/// An operator's reason for an action: 1 to 200 visible characters on one line.
 #[derive(Debug, Clone)]
 pub(crate) struct Reason(pub(crate) service_mode::Reason);
 
@@ -22,7 +22,8 @@ impl<'de> Deserialize<'de> for Reason {
     }
 }
 
-/// A body of exactly these fields. serde's own message would quote it, so `expected` says what it must be.
+/// Parses a body of exactly these fields. serde's own message would quote the body, so the error shows `expected`
+/// instead.
 pub(crate) fn read<T: DeserializeOwned>(request: &Request, expected: &'static str) -> Result<T, ApiError> {
     serde_json::from_value(body::read_json(request)?)
         .map_err(|_| ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")))

@@ -1,5 +1,6 @@
-//! `POST /v1/operator/jobs/{job}/resolution`: an operator knows from elsewhere whether an unknown write ran. It is never sent
-//! again; what is known stands beside the status (invariant 2).
+//! `POST /v1/operator/jobs/{job}/resolution`: an operator has found out, outside the service, whether an unknown write
+//! ran. The write is never sent again; the finding goes into the job's `resolution`, and the status stays (invariant
+//! 2).
 
 use domain::{
     audit::{AuditContext, AuditEvent, AuditRecord, OperatorEvent},
@@ -24,7 +25,7 @@ use crate::{
     request_body::{self, Reason},
 };
 
-/// The sweeper writes to unknown jobs, too; after this many lost races the operator is asked to repeat.
+/// `sweep` writes to unknown jobs, too; after this many lost conditional writes the operator gets a retryable error.
 const TRIES: usize = 5;
 
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ struct Body {
     note: Reason,
 }
 
-/// Says whether it happened.
+/// Records whether the write happened.
 pub(crate) async fn resolve(
     operator: &Operator,
     caller: &Caller,
@@ -50,7 +51,8 @@ pub(crate) async fn resolve(
     for _ in 0..TRIES {
         let job = operator.job(user, id).await?;
         if let Some(known) = &job.resolution {
-            // The same again is a repetition, unless it was the journal that told: its word needs no operator's.
+            // The same finding again is a repeated request. A resolution by the journal is final and not an operator's
+            // to repeat.
             let same = known.by == ResolvedBy::Operator && known.happened == happened;
             return if same { operator.shown(&job).await } else { Err(ApiError::new(Code::AlreadyResolved)) };
         }
@@ -69,7 +71,7 @@ pub(crate) async fn resolve(
     Err(ApiError::try_again())
 }
 
-/// The job with its resolution; `None` when somebody was quicker.
+/// Commits the resolution. Returns the job, or `None` when the conditional write was lost.
 async fn commit(
     operator: &Operator,
     caller: &Caller,

@@ -19,9 +19,9 @@ use crate::{
     request_body::{self, Reason},
 };
 
-/// In how many groups one user may be.
+/// The most groups of one user.
 const GROUPS_AT_MOST: usize = 16;
-/// The longest name of a group.
+/// The longest name of a group, in characters.
 const GROUP_NAME_AT_MOST: usize = 40;
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct GroupsBody {
 #[serde(try_from = "String")]
 struct Group(String);
 
-/// Not a name of a group.
+/// The text is not a valid name of a group.
 #[derive(Debug, thiserror::Error)]
 #[error("not a name of a group")]
 struct NotAGroup;
@@ -63,7 +63,7 @@ struct Refusals {
     head: Head,
 }
 
-/// The user that a path names. From here on the line about the request names them, too.
+/// The user that a path names. From then on the log line of the request contains the user id.
 fn named(user: &str, log: &mut RequestLog<'_>) -> Result<UserId, ApiError> {
     let user: UserId = user.parse().map_err(|_| ApiError::new(Code::NotFound))?;
     log.user_id = Some(user);
@@ -76,7 +76,7 @@ impl Operator {
     }
 }
 
-/// Ends every session of a user. They may log in again.
+/// Revokes every session of a user. They may log in again.
 pub(crate) async fn revoke(
     operator: &Operator,
     caller: &Caller,
@@ -93,7 +93,7 @@ pub(crate) async fn revoke(
     Ok(http::ok(&json!({ "user_id": user_id, "revoked_at": now.to_string() })))
 }
 
-/// Puts a user into exactly these groups. Policy decides by them from the next decision on, the worker's included.
+/// Replaces a user's groups. Policy uses them from its next decision, also for jobs that were accepted before.
 pub(crate) async fn set_groups(
     operator: &Operator,
     caller: &Caller,
@@ -120,7 +120,7 @@ pub(crate) async fn set_groups(
     Ok(http::ok(&json!({ "user_id": user_id, "groups": groups })))
 }
 
-/// What a user was refused of late.
+/// The user's newest refusals.
 pub(crate) async fn refusals(operator: &Operator, user: &str, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
     let page = operator.table.refusals_of(named(user, log)?).await.map_err(fault)?;
     Ok(http::ok(&Refusals { records: page.records, head: page.head.into() }))

@@ -1,4 +1,4 @@
-//! `GET /v1/agents`: whom a user may talk to now.
+//! `GET /v1/agents`: the agents that a user may talk to now.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub(crate) fn agents(status: &Status, who: &PolicyContext) -> Response {
     http::ok(&json!({ "agents": listed }))
 }
 
-/// Whom a turn would be refused with is not told. What each may use by itself is nobody's business but policy's.
+/// Agents that would refuse a turn are left out. The tools of an agent are not shown, because only policy needs them.
 fn listed(
     policy: &Policy,
     controls: &Controls,

@@ -1,4 +1,4 @@
-//! `GET /v1/jobs/{id}/audit`: the audit chain of one's own job, with all that is needed to verify it offline.
+//! `GET /v1/jobs/{id}/audit`: the audit chain of the user's own job, with everything needed to verify it offline.
 
 use domain::ids::{Digest, RequestId, UserId};
 use platform::http::{self, ApiError, Code, Response};
@@ -13,7 +13,7 @@ struct Chain {
     /// The canonical values that were digested.
     records: Vec<Value>,
     head: Head,
-    /// Opens the digests of arguments and results. Gone with the payload.
+    /// The key of the digests of arguments and results. `None` once the payload is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest_key: Option<String>,
 }
@@ -24,7 +24,7 @@ struct Head {
     digest: Digest,
 }
 
-/// Records that a head reaches are missing.
+/// The head counts more records than the table has.
 #[derive(Debug, thiserror::Error)]
 #[error("the audit chain should have {expected} records, {found} are there")]
 struct ChainTooShort {
@@ -32,7 +32,7 @@ struct ChainTooShort {
     found: usize,
 }
 
-/// The chain. One that has lost records is an error here, never a shorter chain.
+/// Returns the chain. Missing records are an error, so that a truncated chain cannot be mistaken for a whole one.
 pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Result<Response, ApiError> {
     let job = status.own_job(user, id).await?;
     let (chain, key) =

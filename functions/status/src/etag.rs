@@ -2,19 +2,20 @@
 
 use http::{HeaderMap, header::IF_NONE_MATCH};
 
-/// The tag of a revision. Strong, although `next_poll_ms` moves with the time of day: it is advice, outside the tag.
+/// The entity tag of a revision. It is strong although `next_poll_ms` changes with time: that field is advice only.
 pub(crate) fn of(rev: u64) -> String {
     format!("\"{rev}\"")
 }
 
-/// Whether the client says that it has this revision already. `None` if it says nothing.
+/// Whether the client has this revision already. `None` without an `If-None-Match` header.
 pub(crate) fn known(headers: &HeaderMap, rev: u64) -> Option<bool> {
     let mut values = headers.get_all(IF_NONE_MATCH).iter().peekable();
     values.peek()?;
     let tag = of(rev);
     Some(values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|listed| {
         let listed = listed.trim();
-        // A proxy that has compressed the answer makes the tag weak; for a GET that makes no difference (RFC 9110, 13.1.2).
+        // A proxy that compresses the response makes the tag weak; for a GET that makes no difference (RFC 9110,
+        // 13.1.2).
         listed == "*" || listed.strip_prefix("W/").unwrap_or(listed) == tag
     }))
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/jobs/{id}`: one job, at once or as soon as there is news.
+//! `GET /v1/jobs/{id}`: one job, at once or, with `wait`, as soon as it changes.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use platform::http::{self, ApiError, Response};
 use crate::{Status, etag, query, table_fault};
 
 const NEXT_POLL_MS: HeaderName = HeaderName::from_static("next-poll-ms");
-/// Between the first two looks of a held poll.
+/// The pause between the first two reads of a held poll.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Between any two.
+/// The longest pause between two reads.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// One job of this user.
+/// Returns one job of this user.
 pub(crate) async fn get_job(
     status: &Status,
     request: &Request,
@@ -43,8 +43,8 @@ pub(crate) async fn get_job(
     Ok(answer)
 }
 
-/// The job once it is over, or asks a person something that the client has not seen, or has another revision than the client
-/// has, or than it had at first, or after `wait`.
+/// Returns the job when it is over, when it has an approval request that the client has not seen, when its revision
+/// differs from the client's or from the first one read, or after `wait`.
 async fn watch(
     status: &Status,
     user: UserId,
@@ -57,7 +57,7 @@ async fn watch(
     let mut pauses = Pauses::within(wait);
     loop {
         let known = etag::known(headers, job.rev);
-        // Nothing changes before the person answers, who may be the one that waits.
+        // Nothing changes before the approval is decided, perhaps by the waiting user, so holding the poll is useless.
         let asks = job.state == JobState::AwaitingApproval && known.is_none();
         let news = job.state.is_over() || asks || job.rev != first_rev || known == Some(false);
         let Some(pause) = (!news).then(|| pauses.next()).flatten() else { return Ok(job) };
@@ -66,8 +66,8 @@ async fn watch(
     }
 }
 
-/// The pauses of a held poll: they grow, and add up to its length. The clock that jobs are dated by is not asked, since it
-/// may be set back.
+/// The pauses of a held poll: they grow, and add up to its length. They are not measured by the clock that dates jobs,
+/// because that may be set back.
 struct Pauses {
     left: Duration,
     next: Duration,

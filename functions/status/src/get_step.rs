@@ -1,5 +1,5 @@
-//! `GET /v1/jobs/{id}/steps/{place}`: one step of one's own job, with what it returned. The job itself has the result of its
-//! last step only.
+//! `GET /v1/jobs/{id}/steps/{place}`: one step of the user's own job, with its result. The job itself shows only the
+//! result of its last step.
 
 use domain::{
     ids::{RequestId, UserId},
@@ -9,7 +9,7 @@ use platform::http::{self, ApiError, Code, Response};
 
 use crate::{Status, table_fault};
 
-/// The step. A place that the job does not have, and a text that is no place, is nowhere.
+/// Returns the step. An index that the job does not have, or that is malformed, answers 404.
 pub(crate) async fn get_step(status: &Status, user: UserId, id: RequestId, place: &str) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);
     let place = parse(place).ok_or_else(not_found)?;
@@ -19,7 +19,7 @@ pub(crate) async fn get_step(status: &Status, user: UserId, id: RequestId, place
     Ok(http::ok(&WholeStepView { step, result: result.shown() }))
 }
 
-/// One spelling for each place: no sign, no leading zero.
+/// Only the canonical spelling of an index: no sign, no leading zero.
 fn parse(text: &str) -> Option<usize> {
     text.parse().ok().filter(|place: &usize| place.to_string() == text)
 }

@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`. Whoever asks need not log in, so neither tells an identity of the gateway.
+//! `GET /healthz` and `GET /readyz`. Both need no session, so neither shows an identity of the gateway.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use store::{GatewaySeen, Heartbeat, TableError, ToolGuard};
 
 use crate::Status;
 
-/// The sweeper beats once a minute; two lost beats in a row are an accident, three are not.
+/// `sweep` writes its heartbeat once a minute. Two missing heartbeats can be chance, three count as a failure.
 const STALE_AFTER: Duration = Duration::from_secs(180);
 
 #[derive(Debug, Serialize)]
@@ -21,7 +21,7 @@ struct Readiness<'a> {
     heartbeat: Option<HeartbeatView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway: Option<GatewayView>,
-    /// How much the service does by somebody's choice, which is no failure.
+    /// The service mode. A mode that an operator has set is no failure.
     mode: &'static str,
     policy_version: &'a str,
 }
@@ -32,7 +32,7 @@ struct HeartbeatView {
     age_s: u64,
 }
 
-/// The gateway as the sweeper and the workers last saw it.
+/// The gateway as `sweep` and the workers last saw it.
 #[derive(Debug, Serialize)]
 struct GatewayView {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,12 +44,12 @@ struct GatewayView {
     seen_at: Option<String>,
 }
 
-/// This process answers.
+/// The process answers.
 pub(crate) fn live() -> Response {
     http::ok(&json!({ "status": "live" }))
 }
 
-/// Whether the service as a whole does its work, and what is wrong if it does not.
+/// Whether the service as a whole works, and which part fails if it does not.
 pub(crate) async fn ready(status: &Status) -> Response {
     let controls = status.controls.get(&status.table, &status.runtime);
     let (beat, seen, controls) = tokio::join!(status.table.heartbeat(), status.table.last_gateway(), controls);

@@ -1,6 +1,6 @@
-//! status: every client read. One file per use case; this one routes, finds out who asks, and logs.
+//! status: every read of a client. One file per use case; this one routes, authenticates and logs.
 //!
-//! It reads the table and nothing else, and holds public keys only.
+//! It only reads the table, and holds public keys only.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -37,7 +37,7 @@ mod list_jobs;
 mod query;
 mod tools;
 
-/// The function, wired.
+/// The function with its clients and caches.
 #[derive(Debug)]
 pub struct Status {
     config: StatusConfig,
@@ -48,13 +48,13 @@ pub struct Status {
     secrets: Secrets<StatusKeys>,
 }
 
-/// What is made of the secrets.
+/// Keys, derived from the secrets once per refresh.
 struct StatusKeys {
     verifier: SessionVerifier,
     cursors: NonEmpty<DigestKey>,
 }
 
-/// What policy has to know of a user now: their groups, and the ladder.
+/// Input of policy decisions: the user, their groups and the service modes.
 struct PolicyContext {
     user_id: UserId,
     groups: BTreeSet<String>,
@@ -64,18 +64,18 @@ struct PolicyContext {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Catalogue or policies cannot be used.
+    /// The catalogue or the policies are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
 }
 
-/// A newer function wrote the job.
+/// A newer version wrote the job.
 #[derive(Debug, thiserror::Error)]
 #[error("the job was written by a newer version")]
 struct NewerJob;
 
 impl Status {
-    /// Wires it; builds every client once.
+    /// Builds the function and every client once.
     pub fn new(config: StatusConfig, runtime: Runtime) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
@@ -95,7 +95,7 @@ impl Status {
         telemetry::answer(log, answered)
     }
 
-    /// The table, for whoever counts what it costs.
+    /// The table, for tests that count its requests.
     pub fn table(&self) -> &Table {
         &self.table
     }
@@ -128,12 +128,12 @@ impl Status {
         }
     }
 
-    /// Who asks: a session that verifies, of a user who exists and has not ended it.
+    /// The user of a request: the session is valid, and the user exists and has not revoked it.
     async fn user(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<UserId, ApiError> {
         Ok(self.known(request, log).await?.0)
     }
 
-    /// The same, with what the table says of them.
+    /// The same, with the user's item.
     async fn known(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<(UserId, UserState), ApiError> {
         let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
         let user = session::alive(&session, &self.table).await?;
@@ -141,7 +141,7 @@ impl Status {
         Ok((session.user_id, user))
     }
 
-    /// Reads the secrets, so that a function without them does not start.
+    /// Reads the secrets at start, so that a function whose secrets are missing or invalid does not start.
     pub async fn load_secrets(&self) -> Result<(), SecretsError> {
         self.read_keys().await.map(drop)
     }
@@ -158,7 +158,7 @@ impl Status {
         self.secrets.get(&self.runtime, make).await
     }
 
-    /// Who asks, with what policy has to know of them now.
+    /// The user of a request, with the input of policy decisions.
     async fn policy_context(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<PolicyContext, ApiError> {
         let (user_id, user) = self.known(request, log).await?;
         Ok(PolicyContext {
@@ -168,26 +168,28 @@ impl Status {
         })
     }
 
-    /// Invariant 10, *own data only*: a job of the caller's partition, read strongly. Another user's id is nobody's.
+    /// Invariant 10, *own data only*: reads a job of the user's partition with strong consistency. Another user's job
+    /// is not found there.
     async fn own_job(&self, user: UserId, id: RequestId) -> Result<Job, ApiError> {
         match self.table.job(user, id).await.map_err(table_fault)? {
             Some(Stored::Job(job)) => Ok(*job),
-            // During a deployment: the next request may meet a function that can read it.
+            // Happens during a deployment: the next request may reach a version that can read the job.
             Some(Stored::Newer) => Err(ApiError::try_again().because(NewerJob)),
             None => Err(ApiError::new(Code::NotFound)),
         }
     }
 }
 
-/// The job that a path names. An id that is none is an id that nobody has.
+/// The request id in a path. A malformed id answers 404, like an id without a job.
 fn request_id(open: &PathParameters<'_>, log: &mut RequestLog<'_>) -> Result<RequestId, ApiError> {
     let id = open.text("request_id").parse().map_err(|_| ApiError::new(Code::NotFound))?;
     log.request_id = Some(id);
     Ok(id)
 }
 
-/// Whether API Gateway has no route of its own for the path, and sent it here under `$default`. A deployment publishes no
-/// route for readiness, which tells what fails and reads the table for every caller: it is asked by invoking the function.
+/// Whether API Gateway has no route of its own for the path, so that the request came through `$default`. A deployment
+/// publishes no route for readiness, which shows what fails and reads the table for every caller: operators invoke the
+/// function instead.
 fn has_no_route(request: &Request) -> bool {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref() == Some("$default"),
@@ -195,7 +197,7 @@ fn has_no_route(request: &Request) -> bool {
     }
 }
 
-/// A table that does not answer passes; an item of the wrong shape does not.
+/// A table that does not answer is a temporary error; an item of the wrong shape is not.
 fn table_fault(error: TableError) -> ApiError {
     ApiError::from(error)
 }

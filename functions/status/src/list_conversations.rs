@@ -1,4 +1,4 @@
-//! `GET /v1/conversations`: what a user's agents remember, by name, page by page.
+//! `GET /v1/conversations`: a user's conversations with agents, by name, page by page.
 
 use domain::{access::cursor::Cursor, conversation::ConversationName, ids::UserId, view::ConversationView};
 use lambda_http::Request;
@@ -14,7 +14,8 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// One page. It may have fewer than were asked for although another one follows: what was deleted is passed over.
+/// One page. It may have fewer entries than asked for and still be followed by another: deleted conversations are
+/// skipped.
 pub(crate) async fn list_conversations(status: &Status, request: &Request, user: UserId) -> Result<Response, ApiError> {
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
@@ -23,7 +24,7 @@ pub(crate) async fn list_conversations(status: &Status, request: &Request, user:
         .transpose()
         .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?;
     let after = after.map(|cursor| cursor.after);
-    // One more than is shown tells whether there is another page.
+    // Reads one more than is shown, to know whether there is another page.
     let page = status.table.conversations_of(user, after.as_ref(), limit + 1).await;
     let (mut known, mut next) = page.map_err(table_fault)?;
     if known.len() > limit {

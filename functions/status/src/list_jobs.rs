@@ -15,7 +15,7 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// One page. A result that has a record of its own is not in it: it is read with its job.
+/// One page. Results that are stored in an item of their own are left out: they are read with the single job.
 pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) -> Result<Response, ApiError> {
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
@@ -24,7 +24,7 @@ pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) 
         .transpose()
         .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?
         .map(|cursor| cursor.after);
-    // One more than is shown tells whether there is another page.
+    // Reads one more than is shown, to know whether there is another page.
     let (mut jobs, mut next) = status.table.jobs_of(user, after, limit + 1).await.map_err(table_fault)?;
     if jobs.len() > limit {
         jobs.truncate(limit);

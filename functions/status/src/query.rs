@@ -1,4 +1,4 @@
-//! The query parameters of this function's reads, beside those of every list.
+//! The query parameters of this function's reads, except those that every list has.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -6,7 +6,7 @@ use lambda_http::Request;
 use platform::http::ApiError;
 pub(crate) use platform::http::query::{limit, once};
 
-/// The longest poll that the contract knows, in seconds. What a deployment holds is configured.
+/// The longest poll of the API, in seconds. A deployment may configure less.
 const WAIT: RangeInclusive<usize> = 0..=20;
 
 /// `wait`: how long to hold a poll.

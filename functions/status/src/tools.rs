@@ -1,4 +1,4 @@
-//! `GET /v1/tools`: what a user may call now, whose yes it takes, and the schema and an example of its arguments.
+//! `GET /v1/tools`: the tools that a user may call now, who has to approve, and schema and example of the arguments.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ pub(crate) fn tools(status: &Status, who: &PolicyContext) -> Response {
     http::ok(&json!({ "tools": listed }))
 }
 
-/// Decided on the arguments of each tool's example, so another call of the same tool may be decided otherwise. What would be
-/// refused is not told.
+/// Decided with the arguments of each tool's example, so another call of the same tool may be decided otherwise. Tools
+/// that would be refused are left out.
 fn listed(
     policy: &Policy,
     controls: &Controls,
@@ -88,7 +88,7 @@ mod tests {
     fn only_what_could_be_called_now_is_listed() {
         assert_eq!(seen(Mode::ReadOnly), [("ledger_read".to_owned(), "none".to_owned())]);
         assert_eq!(seen(Mode::Closed), []);
-        // What is only explained is told as what it would be.
+        // In `explain_only` a tool is listed as it would be decided in `full`.
         let explained = seen(Mode::ExplainOnly);
         assert!(has(&explained, "ledger_pay", "user") && has(&explained, "ledger_delete", "operator"), "{explained:?}");
     }

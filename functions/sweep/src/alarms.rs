@@ -9,8 +9,8 @@ use store::TableError;
 
 use crate::Sweep;
 
-/// Acts upon each message, the others included when one cannot be acted upon: an event that failed comes again whole, and
-/// what is as low as it should be is left.
+/// Handles each message, also after one has failed: the failed event is delivered again as a whole, and a mode that is
+/// low enough already is left unchanged.
 pub(crate) async fn take(sweep: &Sweep, texts: &[&str]) -> Result<(), TableError> {
     let mut taken = Ok(());
     for text in texts {

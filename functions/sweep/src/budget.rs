@@ -1,15 +1,15 @@
-//! The time of one run, shared out among its duties. Each gets a part of what is left when it begins, so that what one does
-//! not use the next ones have; and none can use up the time of those that come after it, of which the last writes the run's
-//! metrics. A platform that kills a run takes that line with it.
+//! The time of one run, divided among its duties. Each duty gets a share of what is left when it begins, so the next
+//! ones have what it does not use. No duty can use up the time of those after it: the last one writes the run's
+//! metrics, which are lost when the platform kills the run.
 
 use std::time::Duration;
 
 use domain::ids::Timestamp;
 use platform::runtime::Runtime;
 
-/// A run is to be over this long before its deadline.
+/// A run has to end this long before its deadline.
 const STOP_BEFORE: Duration = Duration::from_secs(2);
-/// What every duty may take, however late it is: to write the heartbeat, say. All of them together stay within
+/// The least time of a duty, however late it is, for example to write the heartbeat. All of them together stay within
 /// [`STOP_BEFORE`].
 const AT_LEAST: Duration = Duration::from_millis(250);
 
@@ -20,7 +20,7 @@ pub(crate) struct Budget<'a> {
     over_at: Timestamp,
 }
 
-/// The part of one duty.
+/// The share of one duty.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
     runtime: &'a Runtime,
@@ -28,18 +28,18 @@ pub(crate) struct Share<'a> {
     limit: Duration,
 }
 
-/// A duty took longer than its part, and was given up. Whatever it left undone, the next run finds.
+/// A duty took longer than its share and was cancelled. The next run does what is left.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} took longer than its part of the run")]
 pub(crate) struct CutOff(&'static str);
 
 impl<'a> Budget<'a> {
-    /// Of a run that its platform kills at `deadline`.
+    /// The budget of a run that the platform kills at `deadline`.
     pub(crate) fn new(runtime: &'a Runtime, deadline: Timestamp) -> Self {
         Self { runtime, over_at: deadline.minus(STOP_BEFORE) }
     }
 
-    /// So many percent of what is left now.
+    /// A share of this many percent of what is left now.
     pub(crate) fn share(&self, percent: u32) -> Share<'a> {
         let now = self.runtime.now();
         let part = self.over_at.since(now) * percent.min(100) / 100;
@@ -48,13 +48,13 @@ impl<'a> Budget<'a> {
 }
 
 impl Share<'_> {
-    /// Whether a duty that works piece by piece should begin no other one. Some time before it is cut off: a piece that is cut
-    /// off leaves, at worst, jobs that are moved to a later time and not woken.
+    /// Whether a duty that works in pieces may begin no other piece. True some time before the share ends: a piece that
+    /// is cut off may leave jobs that are postponed and not woken.
     pub(crate) fn is_used_up(&self) -> bool {
         self.runtime.now() >= self.begin_until
     }
 
-    /// Does the work, but for no longer than this part.
+    /// Does the work, and cancels it when the share is over.
     pub(crate) async fn limit<T>(&self, duty: &'static str, work: impl Future<Output = T>) -> Result<T, CutOff> {
         let done = tokio::time::timeout(self.limit, work).await;
         done.map_err(|_| CutOff(duty)).inspect_err(|cut_off| {

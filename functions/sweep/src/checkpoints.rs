@@ -1,5 +1,5 @@
-//! Checkpoints of the audit chains: what has grown since the last one is read, signed, kept, and exported where this service
-//! cannot change it.
+//! Checkpoints of the audit chains: reads the heads of the chains that have grown since the last one, signs and stores
+//! them, and exports the checkpoint where this service cannot change it.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -26,16 +26,17 @@ use crate::{
     export::{Export, ExportError},
 };
 
-/// How many chains are asked for their end at once.
+/// How many heads are read concurrently.
 const READ_AT_ONCE: usize = 32;
-/// How many checkpoints are looked at, or exported, at once: each may be large.
+/// How many checkpoints are read, or exported, at once: each may be large.
 const PAGE: usize = 10;
-/// After a checkpoint that is not in the index, so long before its end notes are read once more. A sweeper of an earlier version
-/// signs without an entry and does not see the notes of the shards; while a new version goes live by steps, it may have
-/// signed past some. Longer than that takes. A note that is read twice has the same end signed twice, which does no harm.
+/// When the last checkpoint has no entry in the index, markers up to this long before its end are read again. An
+/// earlier version of `sweep` signs without an entry and does not read the markers of the shards, so during a gradual
+/// deployment it may have passed some; a deployment takes less than this time. A marker that is read twice only has the
+/// same head signed twice.
 const OLDER_LOOKS_BACK: Duration = Duration::from_secs(30 * 60);
 
-/// What signs, and where to.
+/// Signing keys, and the export target.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     pub(crate) secrets: Secrets<CheckpointSigner>,
@@ -43,7 +44,7 @@ pub(crate) struct Checkpoints {
     pub(crate) every: Duration,
 }
 
-/// Why there is no new checkpoint, or none outside.
+/// Why no checkpoint was signed, or none exported.
 #[derive(Debug, thiserror::Error)]
 enum CheckpointError {
     #[error(transparent)]
@@ -58,10 +59,10 @@ enum CheckpointError {
     CutOff(#[from] CutOff),
 }
 
-/// Signs if it is time, exports what is not exported, and returns what is to be measured. A checkpoint that cannot be made
-/// keeps no job from being woken: it has an alarm of its own, and destructive tools shut.
+/// Signs if it is time, exports what is not exported, and returns the metrics. A failure here does not keep jobs from
+/// being woken: it has an alarm of its own, and destructive tools are refused while checkpoints are late.
 pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)> {
-    // Whatever cannot be signed must not keep what is signed from being exported.
+    // A failure to sign must not keep signed checkpoints from being exported.
     let share = budget.share(50);
     let signed = share.limit("signing checkpoints", sign_all(sweep, &share)).await;
     let signed = signed.unwrap_or_else(|cut_off| Err(cut_off.into()));
@@ -76,7 +77,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)
     let mut values = vec![(Metric::CheckpointFailures, metrics::one_if(failed))];
     let proven_at = match exported {
         Ok(Some(proven_at)) => Some(proven_at),
-        // The age goes on growing while nothing can be exported: that is what its alarm waits for.
+        // While exporting fails, the age goes on growing, so that its alarm fires.
         Ok(None) | Err(_) => budget.share(50).limit("reading the last export", last_seen(sweep)).await.ok().flatten(),
     };
     if let Some(proven_at) = proven_at {
@@ -85,7 +86,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)
     values
 }
 
-/// When the checkpoint was signed that the ladder knows of: an exported one, if ever one was.
+/// When the last exported checkpoint was signed, as the service modes know it; `None` without one.
 async fn last_seen(sweep: &Sweep) -> Option<Timestamp> {
     let controls = sweep.table.controls(sweep.runtime.now(), Duration::ZERO).await.ok()?;
     controls.checkpoint.map(|seen| seen.signed_at)
@@ -94,7 +95,7 @@ async fn last_seen(sweep: &Sweep) -> Option<Timestamp> {
 async fn sign_all(sweep: &Sweep, share: &Share<'_>) -> Result<(), CheckpointError> {
     let mut last = sweep.table.last_checkpoint().await?.map(|kept| kept.checkpoint);
     let signed_at = last.as_ref().and_then(Checkpoint::signed_at);
-    // One that lies ahead was signed by a clock that was wrong, and says nothing.
+    // A time in the future was signed with a wrong clock, and is ignored.
     let now = sweep.runtime.now();
     if signed_at.is_some_and(|at| at <= now && now.since(at) < sweep.checkpoints.every) {
         return Ok(());
@@ -102,7 +103,7 @@ async fn sign_all(sweep: &Sweep, share: &Share<'_>) -> Result<(), CheckpointErro
     while !share.is_used_up() {
         let Next { checkpoint, read_from, more } = sign_one(sweep, last.as_ref(), share).await?;
         if !sweep.table.put_checkpoint(&checkpoint, &read_from, &sweep.runtime.nonce()).await? {
-            // Another sweeper has signed one of this number, over the same notes.
+            // A concurrent run has signed a checkpoint of this number, over the same markers.
             return Ok(());
         }
         if !more {
@@ -113,16 +114,16 @@ async fn sign_all(sweep: &Sweep, share: &Share<'_>) -> Result<(), CheckpointErro
     Ok(())
 }
 
-/// A checkpoint that was signed and is not kept yet.
+/// A checkpoint that was signed and is not stored yet.
 struct Next {
     checkpoint: Checkpoint,
-    /// It covers the notes after this.
+    /// It covers the markers after this position.
     read_from: Position,
-    /// Whether there are notes that it has no room for.
+    /// Whether markers are left that it has no room for.
     more: bool,
 }
 
-/// The next checkpoint.
+/// Builds and signs the next checkpoint.
 async fn sign_one(sweep: &Sweep, last: Option<&Checkpoint>, share: &Share<'_>) -> Result<Next, CheckpointError> {
     let signer = sweep.checkpoints.secrets.get(&sweep.runtime, |all: SweepSecrets| all.checkpoints.checkpoint_signer());
     let signer = signer.await?;
@@ -163,7 +164,7 @@ async fn read_ends(table: &Table, grown: BTreeSet<GrownChain>) -> Result<Ends, T
     enum Read {
         Job(JobEnd),
         User(UserEnd),
-        /// The job is gone, or was never recorded, or only a newer sweeper can read it.
+        /// The job was deleted or never recorded, or only a newer version can read it.
         Nothing,
     }
     let reads = stream::iter(grown).map(|chain| async move {
@@ -190,7 +191,7 @@ async fn read_ends(table: &Table, grown: BTreeSet<GrownChain>) -> Result<Ends, T
     Ok(ends)
 }
 
-/// Exports what is not exported yet, oldest first, and returns when the newest one that is exported was signed.
+/// Exports what is not exported yet, oldest first. Returns when the newest exported checkpoint was signed.
 async fn export_all(sweep: &Sweep, share: &Share<'_>) -> Result<Option<Timestamp>, CheckpointError> {
     let (mut oldest, mut proven_at) = (None, None);
     'exported: loop {
@@ -221,8 +222,8 @@ async fn export_all(sweep: &Sweep, share: &Share<'_>) -> Result<Option<Timestamp
     }
 }
 
-/// Exports one, and returns when it was signed. Tells the ladder before the table: a run that dies in between exports the
-/// same bytes once more.
+/// Exports one checkpoint, and returns when it was signed. The service modes are updated before the checkpoint's item:
+/// a run that dies in between exports the same bytes once more.
 async fn export_one(sweep: &Sweep, kept: &KeptCheckpoint) -> Result<Timestamp, CheckpointError> {
     let seq = kept.checkpoint.statement.seq;
     let signed_at = kept.checkpoint.signed_at().ok_or(TableError::Malformed("checkpoint"))?;

@@ -1,4 +1,4 @@
-//! Where checkpoints go so that whoever can write the table cannot change them. What is there is never overwritten.
+//! Where checkpoints are exported, out of reach of writers of the table. An exported checkpoint is never overwritten.
 
 use domain::ids::Timestamp;
 use platform::config::{CheckpointTarget, TableConfig};
@@ -9,7 +9,7 @@ mod directory;
 use bucket::Bucket;
 use directory::Directory;
 
-/// Where.
+/// The target of exports.
 #[derive(Debug)]
 pub(crate) enum Export {
     Directory(Directory),
@@ -19,23 +19,23 @@ pub(crate) enum Export {
 /// A checkpoint that could not be exported.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
-    /// A file.
+    /// Writing a file failed.
     #[error("the checkpoint {name} could not be written to CHECKPOINT_DIR: {cause}")]
     File {
-        /// Its name.
+        /// Name of the checkpoint.
         name: String,
         /// The kind of failure.
         cause: std::io::ErrorKind,
     },
-    /// An object.
+    /// Writing an object failed.
     #[error("the checkpoint {name} could not be written to CHECKPOINT_BUCKET: {cause}")]
     Object {
-        /// Its name.
+        /// Name of the checkpoint.
         name: String,
-        /// What came instead of success.
+        /// The response, or the transport's error.
         cause: String,
     },
-    /// There is one of that name, with other bytes: somebody else's, or from before this table.
+    /// An object of that name exists with other bytes: another writer's, or from before this table.
     #[error("another checkpoint {0} has been exported already; it is not overwritten")]
     Taken(String),
 }
@@ -51,7 +51,7 @@ impl Export {
         })
     }
 
-    /// Puts a document under a name; the same document may be put again.
+    /// Writes a document under a name. Writing the same document again succeeds.
     pub(crate) async fn put(&self, name: &str, document: &str, now: Timestamp) -> Result<(), ExportError> {
         match self {
             Self::Directory(directory) => directory.put(name, document),

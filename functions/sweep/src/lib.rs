@@ -1,5 +1,5 @@
-//! sweep: rings overdue jobs, so that a lost bell delays a job and never loses it. Decides nothing about a job: whatever
-//! is to become of it, a worker finds out under a claim. Also takes the messages of alarms, which lower the service's mode.
+//! sweep: wakes overdue jobs, so that a lost wake-up message delays a job and never loses it. It decides nothing about
+//! a job: a worker does that under a claim. Also handles the messages of alarms, which lower the service mode.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ use checkpoints::Checkpoints;
 use export::Export;
 use overdue::Tally;
 
-/// The function, wired.
+/// The function with its clients and caches.
 #[derive(Debug)]
 pub struct Sweep {
     config: SweepConfig,
@@ -46,10 +46,10 @@ pub struct Sweep {
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No HTTP client.
+    /// The HTTP client for the gateway could not be built.
     #[error(transparent)]
     Client(#[from] GatewayClientError),
-    /// No HTTP client for what is exported.
+    /// The HTTP client for exports could not be built.
     #[error("no client for the bucket can be made")]
     Export(#[source] reqwest::Error),
 }
@@ -63,35 +63,35 @@ pub struct SweepReport {
     pub skipped: usize,
 }
 
-/// A run that could not be finished. Whatever it left undone, the next one finds.
+/// A run that did not finish. The next run does what is left.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// Some jobs, or shards of the index, were left. The others were not.
+    /// Some jobs, or shards of the index, failed. The others were swept.
     #[error("{failed} jobs or shards could not be swept, one of them because {fault}")]
     Incomplete {
         /// How many.
         failed: usize,
-        /// What the first of them met.
+        /// The first fault.
         fault: Fault,
     },
     /// The heartbeat could not be written.
     #[error("the heartbeat could not be written: {0}")]
     Heartbeat(Fault),
-    /// An alarm's message could not be acted upon. It comes again.
+    /// An alarm's message could not be handled. It is delivered again.
     #[error("the mode could not be lowered: {0}")]
     Alarm(TableError),
 }
 
-/// What one job or shard met.
+/// Why one job or shard failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The table.
+    /// A request to the table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The queue.
+    /// The queue did not take the message.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// Its part of the run was over.
+    /// The duty has used up its share of the run.
     #[error("{0}")]
     CutOff(String),
 }
@@ -103,7 +103,7 @@ impl From<CutOff> for Fault {
 }
 
 impl Sweep {
-    /// Wires it; builds every client once.
+    /// Builds the function and every client once.
     pub fn new(config: SweepConfig, runtime: Runtime) -> Result<Self, StartError> {
         let table = &config.table;
         let checkpoints = Checkpoints {
@@ -122,7 +122,7 @@ impl Sweep {
         })
     }
 
-    /// What Lambda does: an event of SNS brings messages of alarms; any other only says that it is time.
+    /// The entry point of Lambda: an event of SNS carries messages of alarms; every other event starts a run.
     pub async fn handle(&self, event: &Value, deadline: Timestamp) -> Result<(), SweepError> {
         match alarm::texts(event) {
             Some(texts) => alarms::take(self, &texts).await.map_err(SweepError::Alarm),
@@ -130,7 +130,7 @@ impl Sweep {
         }
     }
 
-    /// One run; is over before `deadline`. Its metrics are written whatever became of its duties.
+    /// One run; it ends before `deadline`. Its metrics are written even if its duties failed.
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
         let budget = Budget::new(&self.runtime, deadline);
@@ -157,13 +157,13 @@ impl Sweep {
         ended
     }
 
-    /// The service's mode, for its gauge. What cannot be read acts as `read_only`.
+    /// The service mode, for its gauge. An unreadable mode acts as `read_only`.
     async fn mode(&self, budget: &Budget<'_>) -> Mode {
         let read = budget.share(100).limit("reading the mode", self.controls.read(&self.table, &self.runtime)).await;
         read.ok().flatten().map_or(Mode::ReadOnly, |controls| controls.service.mode)
     }
 
-    /// The table, for whoever counts what it costs.
+    /// The table, for tests that count its requests.
     pub fn table(&self) -> &Table {
         &self.table
     }

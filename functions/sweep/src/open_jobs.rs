@@ -1,7 +1,7 @@
-//! How many jobs are open, and which of them are overdue: measured, and acted upon by nobody.
+//! Measures how many jobs are open, and which of them are overdue. Changes nothing.
 //!
-//! The sweeper rings an overdue job ever more rarely, so what it rings in one run is not all that is overdue. Therefore the
-//! oldest open jobs are looked at in every run.
+//! The reconciler wakes an overdue job at growing intervals, so the jobs that it wakes in one run are not all that are
+//! overdue. Therefore every run also reads the oldest open jobs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,11 +14,11 @@ use store::{Stored, TableError, keys};
 
 use crate::{Sweep, budget::Share};
 
-/// How many entries of a shard are counted.
+/// How many entries of a shard are counted at most.
 const COUNTED_PER_SHARD: usize = 2500;
-/// How many of the oldest open jobs are looked at: one read unit each.
+/// How many of the oldest open jobs are read: one read unit each.
 const LOOKED_AT: usize = 32;
-/// How long after its time a bell may arrive, before its job counts as overdue.
+/// How late a wake-up message may be before its job counts as overdue.
 const GRACE: Duration = Duration::from_secs(60);
 /// Later than any time that a job may carry.
 const END_OF_TIME: Timestamp = Timestamp::from_millis(4_102_444_800_000);
@@ -26,7 +26,7 @@ const END_OF_TIME: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 /// Overdue jobs, and for how long they have been.
 pub(crate) type Overdue = BTreeMap<(UserId, RequestId), Duration>;
 
-/// What a run saw, beside what is overdue.
+/// What a run measured, besides the overdue jobs.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) gateway_reachable: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The state of affairs, as values to measure.
+    /// The metrics of the run.
     pub(crate) fn values(&self, overdue: &Overdue) -> Vec<(Metric, f64)> {
         let oldest = overdue.values().max().copied().unwrap_or_default();
         let mut values = vec![
@@ -48,7 +48,7 @@ impl Seen {
     }
 }
 
-/// Counts what is open, and adds what is overdue among the oldest. A run that cannot do it is none the worse.
+/// Counts open jobs, and adds the overdue ones among the oldest. A failure here does not fail the run.
 pub(crate) async fn look(sweep: &Sweep, share: &Share<'_>, overdue: &mut Overdue) -> Option<usize> {
     match count(sweep, share, overdue).await {
         Ok(open) => open,
@@ -67,7 +67,7 @@ async fn count(sweep: &Sweep, share: &Share<'_>, overdue: &mut Overdue) -> Resul
         }
         open.extend(sweep.table.overdue(shard, END_OF_TIME, COUNTED_PER_SHARD).await?);
     }
-    // Request ids sort by the time in them.
+    // Request ids sort by the time that they contain.
     open.sort_unstable_by_key(|(_, id)| *id);
     for (user, id) in open.iter().take(LOOKED_AT).filter(|key| !overdue.contains_key(key)).copied().collect::<Vec<_>>()
     {

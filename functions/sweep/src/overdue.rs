@@ -1,4 +1,5 @@
-//! The reconciler: the overdue of each shard, each read again, moved forward and woken; then the heartbeat.
+//! The reconciler: reads each overdue job of each shard, postpones its next sweep and wakes it; then writes the
+//! heartbeat.
 
 use std::time::Duration;
 
@@ -20,28 +21,28 @@ use crate::{
     open_jobs::{self, Overdue, Seen},
 };
 
-/// How long the gateway may take to show that it is there.
+/// Timeout of the request that checks whether the gateway is reachable.
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
-/// How often the outcome of an unknown job is asked for again: at first after minutes, then hourly, for two days.
+/// How often the outcome of an unknown job is asked for: first after minutes, then hourly, for two days.
 const UNKNOWN_SWEEPS: u32 = 48;
-/// How many jobs are read and moved forward at the same time: as many as make waiting for the table no matter, and few enough
-/// for the connections and the memory of a small function.
+/// How many jobs are read and postponed concurrently: enough to hide the table's latency, few enough for the
+/// connections and the memory of a small function.
 const AT_ONCE: usize = 32;
-/// How many jobs are moved forward before those among them that are due are woken. A run that dies in between leaves at most
-/// so many to the next backoff.
+/// How many jobs are postponed before those that are due are woken. If a run dies in between, at most this many jobs
+/// wait for their next backoff.
 const WAVE: usize = 100;
-/// Of so many jobs that could not be swept a run names each in a log line; the others it counts.
+/// How many failed jobs of a run are named in the log; the others are only counted.
 const NAMED_AT_MOST: usize = 50;
 
-/// What a run has done so far.
+/// The progress of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) report: SweepReport,
-    /// Jobs and shards that were left undone.
+    /// Jobs and shards that failed.
     pub(crate) failed: usize,
-    /// Why the first of them was.
+    /// The first fault.
     pub(crate) fault: Option<Fault>,
-    /// Entries that the index gave.
+    /// Entries that the index returned.
     found: usize,
     /// Open jobs that were overdue, and for how long.
     pub(crate) overdue: Overdue,
@@ -64,31 +65,31 @@ impl Tally {
     }
 }
 
-/// What is to be done about an entry of the index.
+/// What to do about an entry of the index.
 #[derive(Debug, PartialEq, Eq)]
 enum Due {
-    /// Nothing: the index lags behind, or a worker is at it.
+    /// Nothing: the index lags behind, or a worker holds the job.
     Nothing,
-    /// To be moved to this time, or out of the index, and rung.
+    /// Wake the job, and set its next sweep to this time; `None` takes it out of the index.
     Wake(Option<Timestamp>),
-    /// To be taken out of the index.
+    /// Take it out of the index.
     Drop,
 }
 
-/// An entry of the index that was looked at.
+/// The outcome for one entry of the index.
 struct Looked {
     job: (UserId, RequestId),
-    /// For how long the job has been overdue, if it is open and due.
+    /// How long the job has been overdue, if it is open and due.
     late: Option<Duration>,
     /// The wake-up message to send for it, if any.
     outcome: Result<Option<WakeUpMessage>, Fault>,
 }
 
-/// Sweeps, and writes the heartbeat whatever came of it: it says that the sweeper runs.
+/// Sweeps, and writes the heartbeat also after a failure: it shows that `sweep` runs.
 pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Result<(), Fault>) {
     let mut tally = Tally::default();
     let share = budget.share(60);
-    // Both at once: the gateway's patience is not taken from the time that is left at the end.
+    // Concurrently, so that an unreachable gateway does not use up the time that is left at the end.
     let (woken, reachable) = tokio::join!(
         share.limit("waking overdue jobs", wake_overdue(sweep, &share, &mut tally)),
         share.limit("asking the gateway", sweep.gateway.reachable(GATEWAY_PATIENCE)),
@@ -103,7 +104,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Res
         Ok(beaten) => beaten.map_err(Fault::from),
         Err(cut_off) => Err(cut_off.into()),
     };
-    // What is only to be measured comes last.
+    // Measuring comes last, because waking jobs is more important.
     let share = budget.share(25);
     let looked = share.limit("counting open jobs", open_jobs::look(sweep, &share, &mut tally.overdue)).await;
     (tally, Seen { gateway_reachable, open: looked.ok().flatten() }, beaten)
@@ -111,7 +112,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Res
 
 async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
     let most = sweep.config.wakes_per_run;
-    // Another shard comes first each time, so that a crowded one does not use up every run.
+    // Each run starts at a random shard, so that a crowded one cannot use up every run.
     let first = (sweep.runtime.number() % u64::from(keys::OPEN_SHARDS)) as u8;
     for shard in (0..keys::OPEN_SHARDS).map(|place| (first + place) % keys::OPEN_SHARDS) {
         if tally.report.woken >= most || share.is_used_up() {
@@ -137,7 +138,8 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
     }
 }
 
-/// Jobs whose time has come, and those that a clock which ran ahead has planned for a time that no job plans.
+/// Jobs that are due, and those whose next sweep lies so far in the future that only a clock that ran ahead can have
+/// set it.
 async fn of_shard(sweep: &Sweep, shard: u8, most: usize) -> Result<Vec<(UserId, RequestId)>, TableError> {
     let now = sweep.runtime.now();
     let mut found = sweep.table.overdue(shard, now, most).await?;
@@ -145,7 +147,7 @@ async fn of_shard(sweep: &Sweep, shard: u8, most: usize) -> Result<Vec<(UserId, 
     Ok(found)
 }
 
-/// Moves those of a wave that are due forward, many at the same time. Returns the wake-up messages to send for them.
+/// Postpones the due jobs of a wave concurrently. Returns the wake-up messages to send for them.
 async fn move_forward(sweep: &Sweep, wave: Vec<(UserId, RequestId)>, tally: &mut Tally) -> Vec<WakeUpMessage> {
     let mut looked = stream::iter(wave).map(|job| look_at(sweep, job)).buffer_unordered(AT_ONCE);
     let mut messages = Vec::new();
@@ -160,7 +162,7 @@ async fn move_forward(sweep: &Sweep, wave: Vec<(UserId, RequestId)>, tally: &mut
     messages
 }
 
-/// Sends wake-up messages in batches. One that the queue does not take fails its own job, and no other.
+/// Sends wake-up messages in batches. A message that SQS refuses fails its own job only.
 async fn send(sweep: &Sweep, messages: Vec<WakeUpMessage>, tally: &mut Tally) {
     let wanted = messages.len();
     let not_taken = sweep.queue.wake_many(messages).await;
@@ -179,7 +181,7 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
     let message = WakeUpMessage::new(user, id, None);
     let job = match sweep.table.job(user, id).await {
         Ok(None) => return looked(None, Ok(None)),
-        // A newer worker knows what to do with it; what may be written to it, only a newer sweeper knows.
+        // A newer worker can run it. This version must not write to it, so it is only woken.
         Ok(Some(Stored::Newer)) => return looked(None, Ok(Some(message))),
         Ok(Some(Stored::Job(job))) => job,
         Err(error) => return looked(None, Err(error.into())),
@@ -190,10 +192,11 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
         Due::Drop => (None, false),
     };
     let late = (wakes && !job.state.is_over()).then(|| now.since(job.due_at()));
-    // `due` asks for nothing that does not fit the state.
+    // `due` returns only what fits the state.
     let Ok(swept) = job.apply(JobEvent::Swept { sweep_at }, now) else { return looked(late, Ok(None)) };
-    // Before the message: a sweep that dies between the two is late by one backoff, one that cannot write does not wake each
-    // minute. A commit that lost has met another writer, who has moved the job on.
+    // The job is postponed before its message is sent. If the run dies in between, the job is late by one backoff; in
+    // the other order, a table that refuses writes would get a message every minute. Lost the conditional write:
+    // another writer has changed the job, so it needs no message.
     let outcome = match sweep.table.commit(&job, &swept, &sweep.runtime.nonce()).await {
         Ok(Commit::Done) => Ok(wakes.then(|| WakeUpMessage { traceparent: job.trace.clone(), ..message })),
         Ok(Commit::Lost(_)) => Ok(None),
@@ -202,7 +205,7 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
     looked(late, outcome)
 }
 
-/// Judges a job as the table has it, not the index.
+/// Decides by the job's item, since the index may lag behind.
 fn due(job: &Job, now: Timestamp) -> Due {
     if !job.sweep_at.is_some_and(|at| at.has_come(now, PLANNED_AHEAD_AT_MOST)) {
         return Due::Nothing;
@@ -210,7 +213,7 @@ fn due(job: &Job, now: Timestamp) -> Due {
     let sweeps = job.sweeps.unwrap_or(0);
     let next = Some(now.plus(Backoff::SWEEP.ceiling(sweeps)));
     match job.state {
-        // Invariant 3: a new `rev` would fence a live worker off from its own job.
+        // Invariant 3, *fence*: a new `rev` would make a live worker's commit fail.
         JobState::Running if !job.claimable(now) => Due::Nothing,
         JobState::Queued | JobState::Running | JobState::Waiting | JobState::Retrying | JobState::AwaitingApproval => {
             Due::Wake(next)

@@ -1,5 +1,5 @@
-//! A bucket of S3: two plain requests, signed with what the SDK signs with. A client for all of S3 would be the largest
-//! part of this function.
+//! A bucket of S3: two plain requests, signed with the SDK's signer. A complete S3 client would be the largest part of
+//! this function.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,14 +17,14 @@ use platform::aws::AwsSettings;
 
 use super::ExportError;
 
-/// How long one request may take.
+/// Timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How often a request is sent that was not answered, or answered with an error of the other side.
+/// How often a request is sent that fails or gets a server error.
 const TRIES: usize = 3;
 
 pub(crate) struct Bucket {
     http: reqwest::Client,
-    /// The address of the table's folder in the bucket, with a slash at its end.
+    /// The URL of the table's folder in the bucket, with a slash at its end.
     base_url: String,
     region: String,
     credentials: Credentials,
@@ -37,8 +37,8 @@ impl std::fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    /// Each table has a folder of its own: one that was restored from an earlier moment has another name, and goes on from
-    /// there, where under the old name others would stand in its way.
+    /// Each table has a folder of its own: a restored table has another name, and continues its numbers without meeting
+    /// the objects that the old table has exported.
     pub(super) fn new(name: &str, table: &str, aws: &AwsSettings) -> Result<Self, reqwest::Error> {
         let bucket = match &aws.s3_endpoint {
             Some(endpoint) => format!("{}/{name}/", endpoint.trim_end_matches('/')),
@@ -57,7 +57,7 @@ impl Bucket {
         let (status, _) = self.send(Method::PUT, name, document, now).await.map_err(failed)?;
         match status {
             StatusCode::OK => Ok(()),
-            // There is one. It may be this one: the answer to a request before was lost.
+            // The object exists. It may be this one, if the response to an earlier attempt was lost.
             StatusCode::PRECONDITION_FAILED => {
                 let (status, there) = self.send(Method::GET, name, "", now).await.map_err(failed)?;
                 match status {
@@ -70,7 +70,7 @@ impl Bucket {
         }
     }
 
-    /// Sends until somebody answers. Returns the status and the body, of which nothing is ever logged.
+    /// Sends until there is a final response. Returns status and body; the body is never logged.
     async fn send(
         &self,
         method: Method,
@@ -91,7 +91,7 @@ impl Bucket {
                 }
             };
             let status = answer.status();
-            // A conflict: two are putting the same name at this moment. The next answer says who was first.
+            // 409: two requests are writing this name at the same moment. The next response tells which was first.
             if status.is_server_error() || status == StatusCode::CONFLICT {
                 last = format!("answered with {status}");
                 continue;
@@ -112,7 +112,7 @@ impl Bucket {
         now: Timestamp,
     ) -> Result<HeaderMap, Box<dyn std::error::Error>> {
         let mut settings = SigningSettings::default();
-        // As S3 wants it: the path as it is, and the digest of the body among the headers.
+        // As S3 requires: the path is not encoded twice, and the digest of the body is a header.
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -125,8 +125,8 @@ impl Bucket {
             .time(UNIX_EPOCH + since_1970)
             .settings(settings)
             .build()?;
-        // What is there is never overwritten. A bucket whose objects are locked takes none without a checksum, in base64 of
-        // the usual alphabet.
+        // Condition: the object does not exist, so nothing is overwritten. A bucket with object lock requires a
+        // checksum, in standard base64.
         let checksum = Digest::sha256(body.as_bytes()).to_string().replace('-', "+").replace('_', "/") + "=";
         let conditions =
             [("if-none-match", "*"), ("content-type", "application/json"), ("x-amz-checksum-sha256", &checksum)];

@@ -1,4 +1,4 @@
-//! A directory: for one host. Best on a disk of its own, or one that keeps what was written once.
+//! A directory, for one host. Best on a disk of its own, or on write-once storage.
 
 use std::{
     fs::{self, File},
@@ -17,8 +17,8 @@ impl Directory {
         Self(path)
     }
 
-    /// Written and synced beside its place first, then linked to it: it is there whole or not at all, and a link never takes
-    /// the place of another file.
+    /// Written and synced under a temporary name, then hard-linked: the file exists whole or not at all, and a link
+    /// never replaces another file.
     pub(super) fn put(&self, name: &str, document: &str) -> Result<(), ExportError> {
         let failed = |error: std::io::Error| ExportError::File { name: name.to_owned(), cause: error.kind() };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(failed)?;
