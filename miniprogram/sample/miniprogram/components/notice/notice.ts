@@ -1,0 +1,13 @@
+/** What went otherwise than the user wanted: title, what happened, what to do, and a button where asking again is safe. */
+Component({
+  options: { styleIsolation: "apply-shared" },
+  properties: {
+    notice: { type: Object, value: {} },
+    againText: { type: String, value: "" },
+  },
+  methods: {
+    again() {
+      this.triggerEvent("again");
+    },
+  },
+});

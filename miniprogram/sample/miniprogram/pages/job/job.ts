@@ -1,0 +1,23 @@
+import { type PageWith, appearance, pageBehavior } from "../../page-behavior";
+import { service } from "../../service";
+import { Details } from "./details";
+
+type Page = PageWith<object, { details: Details }>;
+
+Component({
+  behaviors: [pageBehavior],
+  methods: {
+    onLoad(this: Page, { id }: { id?: string }) {
+      this.details = new Details(service(), appearance.language, (data) => this.setData(data), id ?? "");
+    },
+    onUnload(this: Page) {
+      this.details.leave();
+    },
+    cancel(this: Page) {
+      void this.details.cancel();
+    },
+    review({ detail }: WechatMiniprogram.CustomEvent<{ id: string }>) {
+      wx.navigateTo({ url: `/pages/confirm/confirm?id=${detail.id}` });
+    },
+  },
+});
