@@ -47,7 +47,7 @@ function kindOf(property: Schema): FieldKind {
   if (property.enum) return "choice";
   switch (property.type) {
     case "string":
-      return (property.maxLength ?? Infinity) > LONG ? "long" : "text";
+      return property.pattern === undefined && (property.maxLength ?? Infinity) > LONG ? "long" : "text";
     case "integer":
     case "number":
       return property.type;

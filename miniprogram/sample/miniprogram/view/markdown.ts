@@ -16,8 +16,8 @@ export function safeMarkdown(text: string): string {
     const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
     if (fence !== undefined) {
       if (mark && mark[0] === fence[0] && mark.length >= fence.length && line.trim() === mark) fence = undefined;
-      // Within code nothing is markup; four backticks enclose it, so a line of them is the one thing that may not stand there.
-      else out.push(line.replace(/^( {0,3})(`{3,})/, "$1 $2"));
+      // Within code nothing is markup, except what would end it: backticks with less than four spaces before them.
+      else out.push(line.replace(/^ {0,3}(?=`{3,})/, "    "));
       if (fence === undefined) out.push("````");
     } else if (mark) {
       fence = mark;
@@ -63,6 +63,6 @@ function escape(text: string): string {
     .replace(/[\\`*_{}[\]()#+\-!|<>~&=@$^"']/g, "\\$&")
     // Addresses in plain text become links by themselves in GitHub's markdown.
     .replace(/:(?=\/\/)/g, "\\:")
-    .replace(/\b(www)\./gi, "$1\\.")
+    .replace(/www\./gi, (found) => `${found.slice(0, 3)}\\.`)
     .replace(/^(\s*\d+)([.)])/, "$1\\$2");
 }

@@ -2,7 +2,8 @@
 Component({
   options: { styleIsolation: "apply-shared" },
   properties: {
-    notice: { type: Object, value: {} },
+    /** A `Notice`, or null. */
+    notice: { type: null, value: null },
     againText: { type: String, value: "" },
   },
   methods: {

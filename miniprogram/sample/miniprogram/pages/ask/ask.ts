@@ -11,7 +11,11 @@ type Entered = WechatMiniprogram.CustomEvent<{ name: string; value: string }>;
 
 Component({
   behaviors: [pageBehavior],
-  data: { tab: "talk", draft: "", sendPresets: [{ name: "send", type: "icon" }], hasTemplates: TEMPLATES.length > 0 },
+  data: {
+    tab: "talk", draft: "", sendPresets: [{ name: "send", type: "icon" }], hasTemplates: TEMPLATES.length > 0,
+    exchanges: [], agents: [], agentTitle: "", conversation: "", busy: false, talkNotice: null,
+    tools: [], tool: null, fields: [], call: null, callNotice: null,
+  },
   methods: {
     onLoad(this: Page) {
       const set = (data: Record<string, unknown>): void => this.setData(data);

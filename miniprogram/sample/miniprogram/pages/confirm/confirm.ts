@@ -2,10 +2,11 @@ import { type PageWith, appearance, pageBehavior } from "../../page-behavior";
 import { service } from "../../service";
 import { Decide } from "./decide";
 
-type Page = PageWith<object, { decide: Decide; clock?: number; stop(): void }>;
+type Page = PageWith<object, { decide: Decide; clock?: ReturnType<typeof setInterval>; stop(): void }>;
 
 Component({
   behaviors: [pageBehavior],
+  data: { view: null, approval: null, deciding: false, decideNotice: null },
   methods: {
     onLoad(this: Page, { id }: { id?: string }) {
       this.decide = new Decide(service(), appearance.language, (data) => this.setData(data), id ?? "");

@@ -10,7 +10,7 @@ type Page = PageWith<{ tab: Tab }, { lists: Lists }>;
 
 Component({
   behaviors: [pageBehavior],
-  data: { tab: "requests" },
+  data: { tab: "requests", requests: [], conversations: [], moreRequests: false, moreConversations: false, loaded: false, listNotice: null },
   methods: {
     onLoad(this: Page) {
       this.lists = new Lists(service(), appearance.language, (data) => this.setData(data));

@@ -17,10 +17,13 @@ interface Row {
 class Pages<R extends Row> {
   rows: R[] = [];
   cursor: string | undefined;
+  private read: (cursor?: string) => Promise<{ rows: R[]; cursor: string | undefined }>;
   private run = 0;
   private loading = false;
 
-  constructor(private read: (cursor?: string) => Promise<{ rows: R[]; cursor: string | undefined }>) {}
+  constructor(read: (cursor?: string) => Promise<{ rows: R[]; cursor: string | undefined }>) {
+    this.read = read;
+  }
 
   async load(more: boolean): Promise<boolean> {
     if (more && (this.loading || !this.cursor)) return false;

@@ -6,6 +6,7 @@ type Page = PageWith<object, { details: Details }>;
 
 Component({
   behaviors: [pageBehavior],
+  data: { view: null, audit: [], chain: "", detailNotice: null },
   methods: {
     onLoad(this: Page, { id }: { id?: string }) {
       this.details = new Details(service(), appearance.language, (data) => this.setData(data), id ?? "");
