@@ -60,8 +60,9 @@ dashboard: ## Draw docs/images/dashboard.png from a run with injected faults
 console: ## Build the operator's page, which `make run` then serves under /console/
 	@scripts/console.sh build
 
-miniprogram: ## Check, build and test the client of Mini Programs, and simulate phones
+miniprogram: ## Check, build and test the client of Mini Programs and the sample, and simulate phones
 	@scripts/miniprogram.sh
+	@scripts/miniprogram-sample.sh
 
 openclaw: ## Install the pinned Node and OpenClaw under .local/openclaw
 	@scripts/need.sh npm

@@ -95,6 +95,7 @@ second_engine() {
     --skip approvals::faults --skip approvals::races --skip modes::stored --skip operator::issuer --skip policy::
   part "console" scripts/console.sh
   part "Mini Program client" scripts/miniprogram.sh
+  part "Mini Program sample" scripts/miniprogram-sample.sh
 }
 
 # The real gateway is one process with one ledger: its tests run apart, and one at a time.

@@ -45,7 +45,7 @@ const TEXTS = {
   truncated: ["回复太长，已截断。", "The reply was too long and is cut."],
   omitted: ["结果太大或已不再保存。", "The result is too large, or no longer kept."],
   what_runs: ["将执行以下操作", "This will be done"],
-  exactly: ["以下内容与执行的内容完全一致。形如 \\u202e 的写法表示看不见的字符。", "What is shown is exactly what runs. A form such as \\u202e stands for a character that cannot be seen."],
+  exactly: ["以上就是将要执行的全部内容。形如 \\u202e 的写法表示看不见的字符。", "What is shown is exactly what runs. A form such as \\u202e stands for a character that cannot be seen."],
   proposed: ["这是 AI 提出的操作，可能受到它读到的内容影响。请仔细核对。", "The AI wants this, perhaps because something that it read told it to. Please check it with care."],
   derived: ["其中部分内容来自前面的步骤。", "Some of this comes from an earlier step."],
   approve: ["同意执行", "Approve"],

@@ -73,7 +73,7 @@ function shim() {
 }
 
 /** WeChat's built-in tags. The element of one is the tag itself, so `input` and `textarea` are the browser's own. */
-function builtins(space) {
+function builtins(space, target) {
   const define = (name, properties = {}, attached = () => undefined) => {
     const observed = Object.fromEntries(Object.entries(properties).map(([key, apply]) => [key, {
       type: null, value: undefined, observer(value) { if (this.$$) apply(this.$$, value); },
@@ -128,7 +128,7 @@ function builtins(space) {
     select.replaceChildren(...(range ?? []).map((text) => Object.assign(document.createElement("option"), { textContent: text })));
     select.selectedIndex = -1;
   }
-  for (const [name, definition] of Object.entries(all)) space.setGlobalUsingComponent(name, definition);
+  for (const [name, definition] of Object.entries(all)) target.setGlobalUsingComponent(name, definition);
 }
 
 let app;
@@ -186,8 +186,8 @@ export function run(given) {
   app = given;
   shim();
   const env = new adapter.MiniProgramEnv();
-  builtins(env.getGlobalCodeSpace().getComponentSpace());
   codeSpace = env.createCodeSpace("main", true);
+  builtins(env.getGlobalCodeSpace().getComponentSpace(), codeSpace.getComponentSpace());
   const context = new glassEasel.CurrentWindowBackendContext();
   context.onEvent((target, type, detail, options) => {
     // The built-in inputs tell these themselves, with the value that WeChat's events have.

@@ -58,6 +58,13 @@ test("however often submit is touched, a form is one intent; another form is ano
   call.submit();
   call.submit();
   assert.equal(service.handles.length, 1);
+  // The second touch of a double tap meets the buttons that have taken the form's place.
+  call.cancel();
+  call.anew();
+  assert.deepEqual([service.handles[0]!.calls, page.data["call"] !== null], [[], true]);
+  service.nowMs += 1000;
+  call.cancel();
+  assert.deepEqual(service.handles[0]!.calls, ["cancel"]);
   call.anew();
   call.enter("amount", "12");
   call.submit();

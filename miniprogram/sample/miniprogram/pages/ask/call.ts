@@ -8,6 +8,9 @@ import type { Schema } from "../../view/schema";
 import type { Set } from "../../view/set";
 import { textsOf } from "../../view/texts";
 
+/** The second touch of a double tap on the form's button falls on what has taken its place. */
+const DOUBLE_TAP_MS = 800;
+
 export class Call {
   private client: Client;
   private language: Language;
@@ -16,6 +19,7 @@ export class Call {
   private tool: Tool | undefined;
   private fields: Field[] = [];
   private intent = "";
+  private submittedAt = -Infinity;
   private handle: JobHandle | undefined;
   private unfollow: () => void = () => undefined;
 
@@ -47,6 +51,7 @@ export class Call {
   }
 
   back(): void {
+    if (this.justSubmitted()) return;
     this.unfollow();
     this.tool = undefined;
     this.set({ tool: null, call: null, callNotice: null });
@@ -54,7 +59,7 @@ export class Call {
 
   /** An empty form: what is submitted from it is an intent of its own, however often the button is touched. */
   anew(): void {
-    if (!this.tool) return;
+    if (!this.tool || this.justSubmitted()) return;
     this.unfollow();
     this.fields = formOf(this.tool.schema as Schema, this.language);
     this.intent = `${this.tool.name}:${this.client.now()}:${Math.random()}`;
@@ -73,13 +78,19 @@ export class Call {
     if ("fields" in read) return this.show(read.fields);
     try {
       this.follow(this.client.submit(this.tool.name, read.args, { intent: this.intent }));
+      this.submittedAt = this.client.now();
     } catch (error) {
       this.set({ callNotice: noticeOfError(error as ClientError, this.language) });
     }
   }
 
   cancel(): void {
+    if (this.justSubmitted()) return;
     this.handle?.cancel().catch((error: ClientError) => this.set({ callNotice: noticeOfError(error, this.language) }));
+  }
+
+  private justSubmitted(): boolean {
+    return Math.abs(this.client.now() - this.submittedAt) < DOUBLE_TAP_MS;
   }
 
   leave(): void {

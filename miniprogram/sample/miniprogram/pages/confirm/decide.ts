@@ -6,6 +6,9 @@ import type { Language } from "../../view/language";
 import { noticeOfError } from "../../view/notice";
 import type { Set } from "../../view/set";
 
+/** The second touch of a double tap on a decision falls on what has taken its place. */
+const DOUBLE_TAP_MS = 800;
+
 export class Decide {
   private client: Client;
   private language: Language;
@@ -13,6 +16,7 @@ export class Decide {
   private handle: JobHandle;
   private unfollow: () => void;
   private deciding = false;
+  private decidedAt = -Infinity;
 
   constructor(client: Client, language: Language, set: Set, requestId: string) {
     this.client = client;
@@ -43,6 +47,7 @@ export class Decide {
   }
 
   cancel(): Promise<void> {
+    if (Math.abs(this.client.now() - this.decidedAt) < DOUBLE_TAP_MS) return Promise.resolve();
     return this.handle.cancel().catch((error: ClientError) => this.set({ decideNotice: noticeOfError(error, this.language) }));
   }
 
@@ -52,6 +57,7 @@ export class Decide {
 
   private decided(decideNotice: ReturnType<typeof noticeOfError> | null): void {
     this.deciding = false;
+    this.decidedAt = this.client.now();
     this.set({ deciding: false, decideNotice });
     this.show();
   }

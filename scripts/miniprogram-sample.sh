@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The sample Mini Program: install what is pinned, check types, test its logic, its components, and its pages in Chromium
+# against the service with the small gateway.
+#   miniprogram-sample.sh           everything
+#   miniprogram-sample.sh quick     without the pages in Chromium
+#   miniprogram-sample.sh pictures  everything, and the pictures of docs/images/mini-program anew
+# Nothing is written outside the checkout: see .local/ and miniprogram/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+scripts/need.sh npm
+export npm_config_cache="$root/.local/npm"
+mkdir -p .local/miniprogram/tmp
+
+# `step TEXT COMMAND...`: one line of output, and the whole of it when it fails.
+step() {
+  local text="$1" log="$root/.local/miniprogram/sample-step.log"
+  shift
+  if "$@" >"$log" 2>&1; then
+    echo "ok   $text"
+  else
+    echo "FAIL $text"
+    cat "$log"
+    exit 1
+  fi
+}
+sample=miniprogram/sample
+installed=.local/miniprogram/sample-installed.json
+unchanged() { [ -d $sample/node_modules ] && cmp -s $sample/package-lock.json $installed; }
+install() { npm --prefix $sample ci --no-audit --no-fund && cp $sample/package-lock.json $installed; }
+# npm has copied the client as it was when it was installed.
+client() { cp -r miniprogram/client/dist miniprogram/client/miniprogram_dist $sample/node_modules/openclaw-miniprogram-client/; }
+
+step "the client" scripts/miniprogram.sh build
+unchanged || step "install $sample/package-lock.json" install
+step "the client in the sample" client
+cd $sample
+step "types" node node_modules/typescript/bin/tsc
+step "types of the tests" node node_modules/typescript/bin/tsc -p test
+
+# The tests are TypeScript as it is written: that takes the Node that the gateway runs on, not the one on PATH.
+node="$root/.local/openclaw/bin/node"
+[ -x "$node" ] || step "install Node" "$root/scripts/install-openclaw.sh"
+export TMPDIR="$root/.local/miniprogram/tmp"
+"$node" --import ./test/resolve.mjs --test test/unit/*.test.ts test/component/*.test.ts
+[ "${1:-}" != quick ] || exit 0
+[ "${1:-}" != pictures ] || export SHOTS="$root/docs/images/mini-program"
+
+cd "$root"
+[ -n "${LOCAL:-}" ] || step "the service" cargo build --workspace --locked --bin local
+cd $sample
+export LOCAL="${LOCAL:-$root/target/debug/local}"
+exec timeout 300 "$node" --import ./test/resolve.mjs --test --test-timeout=60000 test/browser/*.test.ts
