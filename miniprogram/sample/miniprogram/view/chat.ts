@@ -23,7 +23,7 @@ export function exchangeOf(key: string, message: string, seen: Seen, language: L
   const t = textsOf(language);
   const answer: ChatContent[] = [];
   // chat-thinking shows its text as it is; it holds names of tools, not words of a model.
-  if (!view.over && view.progress) answer.push({ type: "thinking", data: { title: view.working, text: view.progress } });
+  if (!view.over && view.progress) answer.push({ type: "thinking", data: { title: view.working, text: view.progress.replace(/\n/g, " → ") } });
   if (view.reply) answer.push({ type: "markdown", data: view.reply });
   if (view.truncated) answer.push({ type: "text", data: t.truncated });
   const status = view.over ? (view.reply ? "complete" : "stop") : answer.length > 0 ? "streaming" : "pending";

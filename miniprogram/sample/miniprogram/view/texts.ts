@@ -65,6 +65,7 @@ const TEXTS = {
   no_conversations: ["还没有对话。", "No conversations yet."],
   more: ["加载更多", "Load more"],
   delete: ["删除", "Delete"],
+  keep: ["保留", "Keep"],
   delete_sure: ["删除后，助手会忘记这个对话。请求记录仍会保留。", "The agent forgets this conversation. The records of its requests stay."],
   deleting: ["正在删除", "Being deleted"],
   go_on: ["继续", "Go on"],

@@ -70,7 +70,7 @@ for (const look of ["zh-light", "en-dark"] as const) {
     await pay(one, words, "120", note);
     await one.shot(`ask-tool-${look}`);
     // The second touch of a double tap meets what has taken the button's place, which must not be taken for a cancel.
-    await one.page.locator(".ask__submit").dblclick();
+    await one.doubleTap(".ask__submit");
     await one.tap(`.job__review`);
     await one.seen(".confirm__value", "\\u202ezzz");
     assert.match(await one.text(".confirm__left"), /9:[0-5]\d/);

@@ -182,9 +182,19 @@ function back() {
   show(stack.at(-1));
 }
 
+/** Styles that a component sets have rpx too. */
+function takeRpx() {
+  const { setAttribute } = Element.prototype;
+  Element.prototype.setAttribute = function set(name, value) {
+    const text = name === "style" ? String(value).replace(/(-?\d*\.?\d+)rpx/g, "calc($1 * var(--rpx))") : value;
+    return setAttribute.call(this, name, text);
+  };
+}
+
 export function run(given) {
   app = given;
   shim();
+  takeRpx();
   const env = new adapter.MiniProgramEnv();
   codeSpace = env.createCodeSpace("main", true);
   builtins(env.getGlobalCodeSpace().getComponentSpace(), codeSpace.getComponentSpace());

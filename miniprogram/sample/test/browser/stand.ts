@@ -164,16 +164,31 @@ export class Phone {
     }
   }
 
+  /** A failure says what was on the screen, and what was sent. */
+  private told = async (error: unknown): Promise<never> => {
+    const screen = await this.page.locator(".screen").innerText();
+    throw new Error(`${String(error)}\n-- the screen:\n${screen}\n-- sent: ${this.sent.join(", ")}\n-- ${this.complaints.join("\n")}`);
+  };
+
   /** A touch, as a finger makes it. */
   async tap(selector: string): Promise<void> {
-    await this.page.locator(selector).first().tap();
+    const found = this.page.locator(selector).first();
+    // A touch while the page still scrolls is a touch that scrolls.
+    await found.scrollIntoViewIfNeeded().then(() => this.page.waitForTimeout(50)).then(() => found.tap()).catch(this.told);
+  }
+  /** Two touches of the same place, whatever is there at the second. */
+  async doubleTap(selector: string): Promise<void> {
+    const found = this.page.locator(selector).first();
+    await found.scrollIntoViewIfNeeded();
+    const { x, y, width, height } = (await found.boundingBox())!;
+    for (const _ of [1, 2]) await this.page.touchscreen.tap(x + width / 2, y + height / 2);
   }
   async enter(selector: string, text: string): Promise<void> {
     await this.page.locator(selector).first().fill(text);
   }
   async seen(selector: string, text?: string | RegExp): Promise<void> {
     const found = this.page.locator(selector);
-    await (text === undefined ? found : found.filter({ hasText: text })).first().waitFor();
+    await (text === undefined ? found : found.filter({ hasText: text })).first().waitFor().catch(this.told);
   }
   text(selector: string): Promise<string> {
     return this.page.locator(selector).first().innerText();

@@ -19,7 +19,7 @@ test("a message shows its progress, then the partial reply, then the reply with 
   assert.deepEqual([last().said[0].data, last().status, page.data["busy"]], ["hello", "pending", true]);
   const at = "2026-11-29T09:00:00.000Z";
   handle!.move({ job: { status: "running", steps: steps({ progress: [{ at, doing: "thinking" }, { at, doing: "tool", tool: "ledger_read", state: "done" }] }) } });
-  assert.deepEqual(last().answer, [{ type: "thinking", data: { title: "ledger_read (done)", text: "Thinking\nledger_read (done)" } }]);
+  assert.deepEqual(last().answer, [{ type: "thinking", data: { title: "ledger_read (done)", text: "Thinking → ledger_read (done)" } }]);
   handle!.move({ job: { steps: steps({ partial: "Good mor" }) } });
   assert.deepEqual([last().view.reply, last().view.partial, last().status], ["Good mor", true, "streaming"]);
   handle!.move({ job: { status: "succeeded", result: { reply: "Good **morning** ![x](http://e.example)" }, steps: steps({ outcome: "succeeded" }) }, over: true });

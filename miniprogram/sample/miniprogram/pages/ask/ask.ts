@@ -18,7 +18,12 @@ Component({
   },
   methods: {
     onLoad(this: Page) {
-      const set = (data: Record<string, unknown>): void => this.setData(data);
+      const set = (data: Record<string, unknown>): void => {
+        const news = Object.keys(data).some((path) => path.startsWith("exchanges["));
+        this.setData(data, () => {
+          if (news) this.selectComponent("#list")?.["scrollToBottom"]();
+        });
+      };
       this.talk = new Talk(service(), appearance.language, set, wx.getStorageSync(CONVERSATION) as string);
       this.call = new Call(service(), appearance.language, set);
       wx.setStorageSync(CONVERSATION, this.data.conversation);

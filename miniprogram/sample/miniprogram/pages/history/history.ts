@@ -43,7 +43,7 @@ Component({
       const t = textsOf(appearance.language);
       const name = currentTarget.dataset["name"] as string;
       wx.showModal({
-        title: t.forget, content: t.delete_sure, confirmText: t.delete, cancelText: t.no_value,
+        title: t.forget, content: t.delete_sure, confirmText: t.delete, cancelText: t.keep,
         success: ({ confirm }) => void (confirm && this.lists.remove(name)),
       });
     },
