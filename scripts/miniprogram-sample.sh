@@ -3,7 +3,7 @@
 # against the service with the small gateway.
 #   miniprogram-sample.sh           everything
 #   miniprogram-sample.sh quick     without the pages in Chromium
-#   miniprogram-sample.sh pictures  everything, and the pictures of docs/images/mini-program anew
+#   miniprogram-sample.sh pictures  everything, and a picture of each screen in .local/miniprogram/pictures
 # Nothing is written outside the checkout: see .local/ and miniprogram/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,7 +44,7 @@ node="$root/.local/openclaw/bin/node"
 export TMPDIR="$root/.local/miniprogram/tmp"
 "$node" --import ./test/resolve.mjs --test test/unit/*.test.ts test/component/*.test.ts
 [ "${1:-}" != quick ] || exit 0
-[ "${1:-}" != pictures ] || export SHOTS="$root/docs/images/mini-program"
+[ "${1:-}" != pictures ] || { export SHOTS="$root/.local/miniprogram/pictures"; mkdir -p "$SHOTS"; }
 
 cd "$root"
 [ -n "${LOCAL:-}" ] || step "the service" cargo build --workspace --locked --bin local

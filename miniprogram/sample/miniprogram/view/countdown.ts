@@ -8,7 +8,7 @@ export interface Countdown {
 }
 
 export function countdown(expiresAt: string, serverNowMs: number): Countdown {
-  const seconds = Math.max(0, Math.ceil((Date.parse(expiresAt) - serverNowMs) / 1000));
+  const seconds = Math.max(0, Math.floor((Date.parse(expiresAt) - serverNowMs) / 1000));
   const two = (value: number): string => String(value).padStart(2, "0");
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor(seconds / 60) % 60;

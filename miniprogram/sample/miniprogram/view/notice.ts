@@ -35,6 +35,9 @@ const WORDS: Record<NoticeKind, [tone: Tone, title: [string, string], advice: [s
   app: ["bad", ["程序错误", "A fault in the app"], ["请更新小程序后再试。", "Please update the Mini Program and try again."]],
 };
 
+/** What was refused does not go on by itself, unlike what waits for a limit. */
+const NOT_TAKEN: [string, string] = ["这次什么都没有执行，请稍后重新提交。", "Nothing was done this time. Ask again later."];
+
 const LIMITED = [
   "rate_limited", "login_limited", "in_flight_full", "conversation_full", "conversations_full", "outbox_full", "unavailable", "internal",
   "wechat_unavailable", "mode_read_only", "mode_closed", "tool_closed", "tool_not_opened", "audit_unproven",
@@ -59,7 +62,8 @@ function kindOfCode(code: string): NoticeKind {
 function notice(kind: NoticeKind, text: string, again: boolean, language: Language): Notice {
   const place = language === "zh" ? 0 : 1;
   const [tone, title, advice] = WORDS[kind];
-  return { kind, tone, title: title[place], text, advice: advice[place], again };
+  const advised = kind === "limited" && again ? NOT_TAKEN : advice;
+  return { kind, tone, title: title[place], text, advice: advised[place], again };
 }
 
 export function noticeOfError(error: ClientError, language: Language): Notice {

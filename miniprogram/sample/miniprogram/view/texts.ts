@@ -69,7 +69,7 @@ const TEXTS = {
   delete_sure: ["删除后，助手会忘记这个对话。请求记录仍会保留。", "The agent forgets this conversation. The records of its requests stay."],
   deleting: ["正在删除", "Being deleted"],
   go_on: ["继续", "Go on"],
-  turns: ["轮", "turns"],
+  turns: ["轮次：", "turns: "],
   steps: ["步骤", "Steps"],
   audit: ["审计记录", "Audit record"],
   audit_note: ["每一步都有记录，不能事后修改。", "Each step is on record, and no record can be changed later."],

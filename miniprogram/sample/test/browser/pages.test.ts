@@ -50,7 +50,7 @@ for (const look of ["zh-light", "en-dark"] as const) {
 
   test(`${look}: a turn shows its progress, its partial reply, and its reply with the mark; an image of the model is not loaded`, async () => {
     const one = await phone(LOOKS[look]);
-    one.model.set(words.hello, `[[tool:ledger_read {"limit":3}]] [[pause:3]] [[stream:3]] [[say:${words.reply}]]`);
+    one.model.set(words.hello, `[[tool:ledger_read {"limit":3}]] [[pause:6]] [[stream:5]] [[say:${words.reply}]]`);
     await one.enter("textarea", words.hello);
     await one.tap(".t-chat-sender__sendbtn .send-btn-icon");
     await one.seen(".t-chat-thinking", "ledger_read");
@@ -73,7 +73,7 @@ for (const look of ["zh-light", "en-dark"] as const) {
     await one.doubleTap(".ask__submit");
     await one.tap(`.job__review`);
     await one.seen(".confirm__value", "\\u202ezzz");
-    assert.match(await one.text(".confirm__left"), /9:[0-5]\d/);
+    assert.match(await one.text(".confirm__left"), /(10:0[0-2]|9:[0-5]\d)/);
     await one.shot(`confirm-${look}`);
     await one.tap(".confirm__yes");
     await one.seen(".job__status", words.done);

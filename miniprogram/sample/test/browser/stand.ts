@@ -143,7 +143,7 @@ export class Phone {
     });
     await page.exposeFunction("sendRequest", (request: Sent) => phone.send(stand, request, user));
     await page.addInitScript((given) => Object.assign(globalThis, { phone: given }), { language, fontSizeSetting, start });
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(20_000);
     await page.goto("http://sample.test/");
     await page.locator(".screen").waitFor();
     return phone;

@@ -44,6 +44,12 @@ test("asking again is offered only where nothing happened", () => {
   assert.equal(noticeOfError(error("offline", { retryable: true }), "en").again, false);
 });
 
+test("what waits for a limit goes on by itself, and what was refused for one does not", () => {
+  assert.match(noticeOfError(error("rate_limited", { retryable: true }), "en").advice, /goes on by itself/);
+  assert.match(noticeOfError(error("mode_read_only", { effect: "not_run" }), "en").advice, /Ask again later/);
+  assert.match(noticeOfJob(ended("refused", "not_run", "mode_closed"), "zh")!.advice, /重新提交/);
+});
+
 test("each end of a job has the notice of its own kind, and success has none", () => {
   const kinds = [
     [ended("succeeded"), undefined], [ended("refused", "not_run", "policy_denied"), "refused"], [ended("refused", "not_run", "approval_rejected"), "refused"],
@@ -64,7 +70,9 @@ test("the countdown ends at zero and warns in the last minute", () => {
   const at = "2026-11-22T10:10:00.000Z";
   const before = (seconds: number): number => Date.parse(at) - seconds * 1000;
   assert.deepEqual(countdown(at, before(545)), { text: "9:05", over: false, soon: false });
-  assert.deepEqual(countdown(at, before(0.2)), { text: "0:01", over: false, soon: true });
+  // Never more than there is: a decision in the last part of a second could come too late.
+  assert.deepEqual(countdown(at, before(1.8)), { text: "0:01", over: false, soon: true });
+  assert.deepEqual(countdown(at, before(0.8)), { text: "0:00", over: true, soon: true });
   assert.deepEqual(countdown(at, before(-5)), { text: "0:00", over: true, soon: true });
   assert.equal(countdown(at, before(3729)).text, "1:02:09");
 });

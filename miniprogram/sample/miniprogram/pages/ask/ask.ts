@@ -20,9 +20,8 @@ Component({
     onLoad(this: Page) {
       const set = (data: Record<string, unknown>): void => {
         const news = Object.keys(data).some((path) => path.startsWith("exchanges["));
-        this.setData(data, () => {
-          if (news) this.selectComponent("#list")?.["scrollToBottom"]();
-        });
+        this.setData(data);
+        if (news) wx.nextTick(() => this.selectComponent("#list")?.["scrollToBottom"]());
       };
       this.talk = new Talk(service(), appearance.language, set, wx.getStorageSync(CONVERSATION) as string);
       this.call = new Call(service(), appearance.language, set);

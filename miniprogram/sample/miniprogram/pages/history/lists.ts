@@ -68,7 +68,7 @@ export class Lists {
       const { conversations, next_cursor } = await client.conversations({ limit: PAGE, ...(cursor && { cursor }) });
       const rows = conversations.map(({ conversation, agent, turns, ending, updated_at }) => ({
         key: conversation,
-        about: `${agent} · ${turns} ${t.turns} · ${timeOf(updated_at)}`,
+        about: `${agent} · ${t.turns}${turns} · ${timeOf(updated_at)}`,
         ending: ending === true,
       }));
       return { rows, cursor: next_cursor };
