@@ -1,8 +1,10 @@
-//! Who may do what. Default deny: whatever no policy permits does not run, and a policy that cannot be evaluated denies.
+//! Policy decisions. Default deny: a call that no policy permits does not run, and a policy that cannot be evaluated
+//! denies.
 //!
-//! [`Policy`] is the catalogue with the Cedar policies about its tools; it is read and checked once, when a function starts.
-//! [`Policy::gate`] is the only place where a call is decided. The edge asks it before it records a job, and the worker asks
-//! it again at the cursor, about the arguments that will be sent. docs/api/policy.md says in which order it decides.
+//! [`Policy`] is the catalogue with the Cedar policies about its tools, read and checked once at the start of a
+//! function. [`Policy::gate`] is the only place where a call is decided. The edge calls it before it records a job,
+//! and the worker calls it again at the cursor, with the arguments that will be sent. docs/api/policy.md documents
+//! the order of the checks.
 
 use std::collections::BTreeSet;
 
@@ -35,14 +37,14 @@ pub use policy_files::{OPERATORS, PolicyFiles, SCHEMA};
 use cedar_request::{Case, Model, Question};
 use policy_set::RuleSet;
 
-/// One call, as policy sees it.
+/// Facts about one call that policies may use.
 #[derive(Debug, Clone, Copy)]
 pub struct CallQuery<'a> {
-    /// Who asks.
+    /// The user who makes the call.
     pub user_id: UserId,
-    /// The groups that an operator has put them in.
+    /// The user's groups, as operators have set them.
     pub groups: &'a BTreeSet<String>,
-    /// The tool's name.
+    /// The tool's name in the catalogue.
     pub tool: &'a str,
     /// The arguments that will be sent, which the tool's schema accepts.
     pub arguments: &'a Value,
@@ -50,25 +52,25 @@ pub struct CallQuery<'a> {
     pub derived: bool,
     /// Whether the audit record could be written.
     pub audited: bool,
-    /// When.
+    /// Time of the decision.
     pub now: Timestamp,
 }
 
-/// What the policies say to one call.
+/// Decision of the policies about one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyDecision {
     /// The call may run.
     Run,
-    /// It may run once its user has said yes to it.
+    /// The call may run after its user has approved it.
     RunIfUserApproves,
-    /// It may run once an operator has said yes to it.
+    /// The call may run after an operator has approved it.
     RunIfOperatorApproves,
-    /// The call may not run, and why.
+    /// The call may not run, for this reason.
     Deny(DenyReason),
 }
 
 impl PolicyDecision {
-    /// Its name, as it stands in audit records; a denial's is its reason's.
+    /// The name in audit records; for a denial the code of its reason.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Run => "run",
@@ -78,7 +80,7 @@ impl PolicyDecision {
         }
     }
 
-    /// Whose yes it takes.
+    /// Who has to approve the call; `None` when it may run without an approval, or not at all.
     pub const fn approver(self) -> Option<Approver> {
         match self {
             Self::Run | Self::Deny(_) => None,
@@ -88,36 +90,37 @@ impl PolicyDecision {
     }
 }
 
-/// What the policies said, and which of them.
+/// A decision, and the policies that led to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
-    /// What they say.
+    /// The decision.
     pub decision: PolicyDecision,
-    /// The `@id` of those that made it: what permitted, and what forbade anything freer.
+    /// The `@id` of the policies that led to it: those that permitted it, and those that forbade a less restricted
+    /// one.
     pub policies: Vec<String>,
-    /// What could not be evaluated, and why. Never quotes an argument.
+    /// Policies that could not be evaluated, with the reason. Never contains an argument.
     pub errors: Vec<String>,
 }
 
-/// What becomes of one call now.
+/// What happens to one call now: the policies' decision, limited by the service mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// It may run.
+    /// The call may run.
     Run,
-    /// It may run once they have said yes to it.
+    /// The call may run after this approver has approved it.
     Ask(Approver),
-    /// Nothing runs now; its user is told what would have.
+    /// The call does not run; its user gets an explanation of what it would have done.
     Explain(DenyReason),
-    /// It may not run.
+    /// The call may not run.
     Refuse(DenyReason),
 }
 
-/// What becomes of one call now, and what policy said to it.
+/// What happens to one call now, with the policies' decision about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gated {
-    /// What becomes of it.
+    /// What happens to the call.
     pub gate: Gate,
-    /// What the policies said; a refusal that did not come to ask them names none.
+    /// The policies' decision; it names no policy when the call was refused before they were evaluated.
     pub decided: Decided,
 }
 
@@ -132,17 +135,17 @@ pub enum DenyReason {
     PolicyDenied,
     /// A policy could not be evaluated.
     PolicyError,
-    /// A write while the service, or the tool, only reads.
+    /// A write while the service, or the tool, is in `read_only`.
     ModeReadOnly,
-    /// Anything while the service, or the tool, only explains.
+    /// A call while the service, or the tool, is in `explain_only`.
     ModeExplainOnly,
-    /// Anything while the service is closed.
+    /// A call while the service is `closed`.
     ModeClosed,
     /// The tool is switched off.
     ToolClosed,
-    /// A destructive tool that no operator has opened.
+    /// A destructive tool without a temporary unlock.
     ToolNotOpened,
-    /// What is done now could not be proven later.
+    /// A destructive tool while no recent checkpoint has been exported, so that the call could not be proven later.
     AuditUnproven,
 }
 
@@ -188,12 +191,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What this program was built with.
+    /// The policy files that were compiled into this program.
     pub fn built_in() -> Result<Self, PolicyFault> {
         Self::parse(&PolicyFiles::built_in())
     }
 
-    /// Reads and checks files. The first fault is told with its place.
+    /// Parses and checks the files. Returns the first fault, with its place.
     pub fn parse(files: &PolicyFiles) -> Result<Self, PolicyFault> {
         let catalogue = catalogue(files)?;
         let policies: Result<Vec<(&str, &str)>, PolicyFault> =
@@ -202,12 +205,12 @@ impl Policy {
         Ok(Self { catalogue, model: Model::new(), rules, version: files.version() })
     }
 
-    /// The text of `policy/schema.cedarschema` that a catalogue makes, whatever the policies say.
+    /// The text of `policy/schema.cedarschema` for a catalogue, without reading the policies.
     pub fn schema_of(files: &PolicyFiles) -> Result<String, PolicyFault> {
         Ok(schema::text(&catalogue(files)?))
     }
 
-    /// The tools.
+    /// The tools and agents.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
@@ -222,7 +225,7 @@ impl Policy {
         self.catalogue.agent(name)
     }
 
-    /// A short digest of catalogue, schemas and policies: every audit record names it.
+    /// A short digest of catalogue, schemas and policies, which every audit record contains.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -232,7 +235,7 @@ impl Policy {
         schema::text(&self.catalogue)
     }
 
-    /// What is odd about the policies, but not wrong.
+    /// Warnings of Cedar's validator about the policies.
     pub fn warnings(&self) -> &[String] {
         self.rules.warnings()
     }
@@ -242,7 +245,8 @@ impl Policy {
         self.rules.ids()
     }
 
-    /// What the policies alone say. Invariant 9, *default deny*: what none permits, or one cannot be evaluated for, is denied.
+    /// Evaluates the policies alone (invariant 9): a call that no policy permits, or for which one cannot be
+    /// evaluated, is denied.
     pub fn decide(&self, query: &CallQuery<'_>, mode: Mode) -> Decided {
         policy_set::on_enough_stack(|| self.evaluate(query, mode))
     }
@@ -257,7 +261,7 @@ impl Policy {
             Err(problem) => return deny(DenyReason::PolicyError, Vec::new(), vec![problem]),
         };
         let (mut decision, mut policies, mut errors) = (None, BTreeSet::new(), BTreeSet::new());
-        // All three are asked, so that an error is found whatever the others say.
+        // All three requests are evaluated, so that an error is reported whatever the other results are.
         for (question, request) in &requests {
             let verdict = self.rules.ask(request, &entities);
             errors.extend(verdict.errors);

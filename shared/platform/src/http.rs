@@ -1,7 +1,7 @@
-//! HTTP answers. The only place where a status code is chosen.
+//! HTTP responses. The only place where a status code is chosen.
 //!
-//! An error has an outside (`code`, `title`, `detail`: RFC 9457) and an inside (the cause, for one log line). What a 5xx
-//! tells the outside is constant.
+//! An error has a public part (`code`, `title`, `detail`: RFC 9457) and an internal part (the cause, logged in one
+//! line). The public part of a 5xx is constant, so that no cause leaks.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub mod query;
 pub mod retry_after;
 pub mod routes;
 
-/// An answer of any function.
+/// Response of every function.
 pub type Response = lambda_http::Response<Body>;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal $title:literal;)*) => {
-        /// Every error that a client can meet. A code is stable: clients branch on it.
+        /// Every error code of the HTTP API. Codes are stable: clients branch on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -31,7 +31,7 @@ macro_rules! codes {
             /// Every code, for tests and documentation.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The stable text.
+            /// The stable code as text.
             pub const fn text(self) -> &'static str { match self { $(Self::$name => $code,)* } }
 
             /// The HTTP status.
@@ -43,124 +43,124 @@ macro_rules! codes {
 }
 
 codes! {
-    /// No token, or one that is not (or no longer) a session. The reason is not told.
+    /// No session token, or one that is invalid, expired or revoked. The response does not say which.
     NoSession = UNAUTHORIZED "no_session" "A session is needed; log in again.";
     /// WeChat does not accept the login code: invalid, used, or older than five minutes.
     LoginCodeRejected = UNAUTHORIZED "login_code_rejected" "WeChat does not accept this login code; call wx.login again.";
-    /// WeChat blocks this user.
+    /// WeChat has blocked this user.
     LoginBlocked = FORBIDDEN "login_blocked" "WeChat does not let this user log in.";
-    /// WeChat limits logins.
+    /// WeChat's rate limit for logins.
     LoginLimited = TOO_MANY_REQUESTS "login_limited" "Too many logins; try again later.";
-    /// WeChat did not answer, or not in its own protocol.
+    /// WeChat did not answer, or its answer does not follow its protocol.
     WechatUnavailable = SERVICE_UNAVAILABLE "wechat_unavailable" "WeChat is not answering; call wx.login again later.";
-    /// Not a request that HTTP allows.
+    /// Not a valid HTTP request.
     RequestMalformed = BAD_REQUEST "request_malformed" "The request is not well-formed.";
-    /// No `Idempotency-Key`.
+    /// The header `Idempotency-Key` is missing.
     KeyMissing = BAD_REQUEST "idempotency_key_missing" "The header Idempotency-Key is needed.";
-    /// An `Idempotency-Key` that is no UUIDv7 and no ULID.
+    /// `Idempotency-Key` is neither a UUIDv7 nor a ULID.
     KeyMalformed = BAD_REQUEST "idempotency_key_malformed" "The header Idempotency-Key must be a UUIDv7 or a ULID.";
-    /// An unknown id whose time is more than ten minutes ahead.
+    /// No job has this id, and the time in it is more than ten minutes in the future.
     RequestIdInFuture = BAD_REQUEST "request_id_in_future" "The time inside the request id lies ahead of the server's.";
-    /// An unknown id whose time is more than a day back.
+    /// No job has this id, and the time in it is more than a day in the past.
     RequestIdExpired = GONE "request_id_expired" "The request id is too old to start a job.";
-    /// Another request under a known id.
+    /// Another request was stored under this id.
     KeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This request id already names another request.";
-    /// Over the size cap.
+    /// The body is over the size cap.
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large" "The body is over 32 KiB.";
-    /// Not `application/json`.
+    /// The content type is not `application/json`.
     ContentType = UNSUPPORTED_MEDIA_TYPE "content_type_unsupported" "The body must be application/json.";
-    /// Not JSON.
+    /// The body is not JSON.
     BodyNotJson = BAD_REQUEST "body_not_json" "The body is not JSON.";
-    /// Nested deeper than 32.
-    BodyTooDeep = BAD_REQUEST "body_too_deep" "The body nests too deep.";
-    /// A key twice in one object.
+    /// The body is nested more than 32 levels deep.
+    BodyTooDeep = BAD_REQUEST "body_too_deep" "The body is nested too deeply.";
+    /// An object has the same key twice.
     BodyDuplicateKey = BAD_REQUEST "body_duplicate_key" "An object has the same key twice.";
-    /// A number that is not an I-JSON number.
+    /// A number is not an I-JSON number.
     BodyNumber = BAD_REQUEST "body_number" "A number is too large for JSON.";
     /// A field that is missing, unknown or of the wrong type.
     BodyInvalid = BAD_REQUEST "body_invalid" "The body does not have the expected shape.";
     /// A query parameter out of range.
     ParameterInvalid = BAD_REQUEST "parameter_invalid" "A query parameter is not valid.";
-    /// A cursor that this list did not give out.
+    /// The cursor was not issued by this list.
     CursorInvalid = BAD_REQUEST "cursor_invalid" "The cursor is not valid.";
-    /// Arguments that do not fit the tool's schema.
+    /// The arguments do not match the tool's schema.
     ArgumentsInvalid = UNPROCESSABLE_ENTITY "arguments_invalid" "The arguments do not fit the tool's schema.";
-    /// `not_after` in the past, or too far ahead.
+    /// `not_after` is in the past, or too far in the future.
     NotAfterInvalid = UNPROCESSABLE_ENTITY "not_after_invalid" "not_after must lie ahead, by at most 24 hours.";
-    /// `deadline` in the past, or too far ahead.
+    /// `deadline` is in the past, or too far in the future.
     DeadlineInvalid = UNPROCESSABLE_ENTITY "deadline_invalid" "deadline must lie ahead, by at most 24 hours.";
-    /// A conversation that was begun with another agent.
+    /// The conversation was started with another agent.
     ConversationOtherAgent = CONFLICT "conversation_other_agent" "This conversation is with another agent.";
-    /// A conversation that is being deleted.
+    /// The conversation is being deleted.
     ConversationEnding = CONFLICT "conversation_ending" "This conversation is being deleted.";
-    /// As many conversations as a user may have.
-    ConversationsFull = CONFLICT "conversations_full" "You have as many conversations as you may; delete one.";
-    /// More jobs wait for their turn in a conversation than may.
+    /// The user has the maximum number of conversations.
+    ConversationsFull = CONFLICT "conversations_full" "You have the maximum number of conversations; delete one.";
+    /// The queue of the conversation is full.
     ConversationFull = TOO_MANY_REQUESTS "conversation_full" "Too many jobs wait in this conversation; wait for one to end.";
-    /// Not in the catalogue.
+    /// The tool is not in the catalogue.
     ToolUnknown = FORBIDDEN "tool_unknown" "There is no such tool for this user.";
-    /// Not in the catalogue.
+    /// The agent is not in the catalogue.
     AgentUnknown = FORBIDDEN "agent_unknown" "There is no such agent for this user.";
     /// No policy permits the call.
     PolicyDenied = FORBIDDEN "policy_denied" "Policy does not permit this call.";
-    /// A policy could not be evaluated, which denies.
+    /// A policy could not be evaluated, which denies the call.
     PolicyError = FORBIDDEN "policy_error" "Policy could not be evaluated, so this call is not permitted.";
-    /// A write while the service only reads.
-    ModeReadOnly = FORBIDDEN "mode_read_only" "The service only reads now.";
-    /// Anything while the service is closed.
-    ModeClosed = FORBIDDEN "mode_closed" "The service is closed now.";
-    /// A tool that was switched off.
-    ToolClosed = FORBIDDEN "tool_closed" "This tool is switched off now.";
-    /// A destructive tool that no operator has opened.
-    ToolNotOpened = FORBIDDEN "tool_not_opened" "This tool destroys, and no operator has opened it.";
+    /// A write while the service is in `read_only`.
+    ModeReadOnly = FORBIDDEN "mode_read_only" "The service is in read-only mode.";
+    /// A call while the service is `closed`.
+    ModeClosed = FORBIDDEN "mode_closed" "The service is closed at the moment.";
+    /// The tool is switched off.
+    ToolClosed = FORBIDDEN "tool_closed" "This tool is switched off at the moment.";
+    /// A destructive tool without a temporary unlock.
+    ToolNotOpened = FORBIDDEN "tool_not_opened" "This tool is destructive, and no operator has unlocked it.";
     /// A destructive tool while no recent checkpoint of the audit log has been exported.
-    AuditUnproven = FORBIDDEN "audit_unproven" "This tool destroys, and the audit log cannot be proven now.";
-    /// A user decides what an operator has to decide.
+    AuditUnproven = FORBIDDEN "audit_unproven" "This tool is destructive, and no recent audit checkpoint has been exported.";
+    /// A user tries to decide an approval request that needs an operator.
     ApprovalByOperator = FORBIDDEN "approval_by_operator" "An operator has to decide this.";
-    /// The login code belongs to somebody else.
+    /// The login code belongs to another user.
     ApprovalOtherUser = FORBIDDEN "approval_other_user" "The login code belongs to another user.";
-    /// An operator decides a request of their own user.
-    ApprovalOwnRequest = FORBIDDEN "approval_own_request" "Nobody approves their own request.";
-    /// An operator without the role that a call needs.
+    /// An operator tries to decide a request of a user id that is registered as their own.
+    ApprovalOwnRequest = FORBIDDEN "approval_own_request" "Operators cannot decide their own requests.";
+    /// The operator lacks the role for this call.
     OperatorForbidden = FORBIDDEN "operator_forbidden" "Your role does not permit this.";
-    /// No operator's token, or one that does not count.
+    /// No operator's token, or one that is invalid or expired.
     NoOperator = UNAUTHORIZED "no_operator" "An operator's token is needed; sign in again.";
-    /// A decision on a job that asks for none.
+    /// A decision about a job without an approval request.
     ApprovalNotAsked = CONFLICT "approval_not_asked" "This job does not wait for an approval.";
-    /// A decision on another call than the one that is asked about.
-    ApprovalDigestMismatch = CONFLICT "approval_digest_mismatch" "The digest is not that of what would run.";
-    /// It was decided otherwise.
-    ApprovalDecided = CONFLICT "approval_decided" "This was already decided otherwise.";
-    /// Too late.
-    ApprovalExpired = GONE "approval_expired" "The time to decide this is over.";
-    /// Arguments that cannot be shown whole to whoever would approve them.
+    /// A decision about another call than the one of the approval request.
+    ApprovalDigestMismatch = CONFLICT "approval_digest_mismatch" "The digest does not match the call that would run.";
+    /// The opposite decision is stored already.
+    ApprovalDecided = CONFLICT "approval_decided" "The opposite decision has already been made.";
+    /// The approval request has expired.
+    ApprovalExpired = GONE "approval_expired" "The approval request has expired.";
+    /// The arguments are too large to be shown in full to the approver.
     ArgumentsNotShowable = UNPROCESSABLE_ENTITY "arguments_not_showable" "The arguments are too large to be shown for approval.";
-    /// What is stored of a job cannot be read, so it cannot be shown or decided.
-    JobUnreadable = CONFLICT "job_unreadable" "What is stored of this job cannot be read.";
-    /// Resolving what is not unknown.
+    /// The stored data of a job cannot be read, so the job cannot be shown or decided.
+    JobUnreadable = CONFLICT "job_unreadable" "The stored data of this job cannot be read.";
+    /// A resolution for a job that is not `unknown`.
     JobNotUnknown = CONFLICT "job_not_unknown" "This job's outcome is not unknown.";
-    /// Resolving twice, otherwise.
+    /// A second resolution that differs from the stored one.
     AlreadyResolved = CONFLICT "already_resolved" "This job was already resolved.";
-    /// Under `local run --dev`: a request whose `Host`, or whose page, is not of this host.
+    /// Under `local run --dev`: the `Host`, or the `Origin` of the page, is not a name of this host.
     HostNotAllowed = FORBIDDEN "host_not_allowed" "Under --dev only this host's own names are answered: localhost, 127.0.0.1, [::1].";
-    /// Missing, or somebody else's.
-    NotFound = NOT_FOUND "not_found" "There is nothing here.";
-    /// A known path, another method.
+    /// The resource does not exist, or belongs to another user.
+    NotFound = NOT_FOUND "not_found" "Not found.";
+    /// The path exists, but not with this method.
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed" "This path does not take this method.";
-    /// Cancelling what is over.
+    /// A cancellation of a job that is over.
     JobOver = CONFLICT "job_over" "The job is already over.";
-    /// A ring for a job that a worker is looking at.
-    JobBusy = CONFLICT "job_busy" "A worker is looking at this job now; ring again.";
-    /// A ring of which nobody knows, or any more.
-    WakeUpOver = GONE "ring_over" "What this ring was given for is over, or never was.";
-    /// More submissions than the rate allows.
+    /// A wake-up for a job that a worker holds.
+    JobBusy = CONFLICT "job_busy" "A worker is running this job at the moment; repeat the request.";
+    /// A wake-up token that is unknown or no longer valid.
+    WakeUpOver = GONE "ring_over" "The wake-up token is not valid, or no longer.";
+    /// The user submits faster than the rate limit allows.
     RateLimited = TOO_MANY_REQUESTS "rate_limited" "Too many requests; wait as long as Retry-After says.";
-    /// More open jobs than the cap.
+    /// The user has the maximum number of open jobs.
     InFlightFull = TOO_MANY_REQUESTS "in_flight_full" "Too many jobs are open; wait for one to end.";
-    /// Table or queue did not answer.
+    /// The table or the queue did not answer.
     Unavailable = SERVICE_UNAVAILABLE "unavailable" "The service cannot answer now; repeat the same request.";
-    /// Our fault.
-    Internal = INTERNAL_SERVER_ERROR "internal" "Something went wrong here.";
+    /// A fault of this service.
+    Internal = INTERNAL_SERVER_ERROR "internal" "Internal error.";
 }
 
 impl From<DenyReason> for Code {
@@ -168,7 +168,8 @@ impl From<DenyReason> for Code {
         match reason {
             DenyReason::ToolUnknown => Self::ToolUnknown,
             DenyReason::AgentUnknown => Self::AgentUnknown,
-            // Where the service explains, it does not refuse; if it ever did, it would be a denial like any other.
+            // In `explain_only` a job is explained, not refused. If a refusal ever had this reason, it would be
+            // reported as a denial.
             DenyReason::PolicyDenied | DenyReason::ModeExplainOnly => Self::PolicyDenied,
             DenyReason::PolicyError => Self::PolicyError,
             DenyReason::ModeReadOnly => Self::ModeReadOnly,
@@ -180,10 +181,10 @@ impl From<DenyReason> for Code {
     }
 }
 
-/// An error on its way to the client.
+/// An error that becomes an HTTP response.
 #[derive(Debug)]
 pub struct ApiError {
-    /// What the client branches on.
+    /// The error code that clients branch on.
     pub code: Code,
     detail: Option<String>,
     retry_after: Option<Duration>,
@@ -193,55 +194,55 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error that says no more than its code.
+    /// An error with the constant title of its code only.
     pub fn new(code: Code) -> Self {
         Self { code, detail: None, retry_after: None, allow: None, extra: Vec::new(), cause: None }
     }
 
-    /// Says more to the client. Ignored for a 5xx.
+    /// Adds a detail for the client. Ignored for a 5xx.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Adds a member for programs. Ignored for a 5xx.
+    /// Adds a machine-readable member. Ignored for a 5xx.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
         self.extra.push((name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null)));
         self
     }
 
-    /// Says when to come back.
+    /// Sets `Retry-After`.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
-    /// Keeps what went wrong inside, for the log.
+    /// Keeps the internal cause, for the log.
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Box::new(cause));
         self
     }
 
-    /// A known path, asked with another method than these: `GET, POST`.
+    /// 405 with the methods that the path has, as `Allow` lists them: `GET, POST`.
     pub fn other_method(allow: impl Into<String>) -> Self {
         Self { allow: Some(allow.into()), ..Self::new(Code::MethodNotAllowed) }
     }
 
-    /// Nothing is wrong but the moment: others were quicker, or only a newer function knows what to do.
+    /// 503 without a fault: every conditional write was lost, or only a newer function understands the stored job.
     pub fn try_again() -> Self {
         Self::new(Code::Unavailable).retry_after(Duration::from_secs(1))
     }
 
-    /// The table or the queue did not answer.
+    /// 503: the table or the queue did not answer.
     pub fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::try_again().because(cause)
     }
 
-    /// The inside of the error, on one line. Causes are our own error types, which carry no user data.
+    /// The internal cause in one line. Causes are error types of this project, which contain no user data.
     pub fn inside(&self) -> Option<String> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self.cause.as_deref()?);
         let mut parts = Vec::new();
@@ -252,7 +253,7 @@ impl ApiError {
         Some(parts.join(": "))
     }
 
-    /// The answer.
+    /// The response.
     pub fn into_response(self) -> Response {
         let status = self.code.status();
         let mut problem = Map::new();
@@ -278,7 +279,8 @@ impl ApiError {
     }
 }
 
-/// Seconds, rounded up and at least one: `Retry-After` knows no fractions, and too early is refused again.
+/// Seconds, rounded up and at least one: `Retry-After` has no fractions, and a retry that is too early is refused
+/// again.
 fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
 }
@@ -288,17 +290,17 @@ fn with_body(status: StatusCode, content_type: &str, body: &Value) -> Response {
     *answer.status_mut() = status;
     set(&mut answer, header::CONTENT_TYPE, content_type);
     set(&mut answer, header::CACHE_CONTROL, "no-store");
-    // A text that somebody else wrote is data, whatever it looks like.
+    // Responses may contain text of users and tools: browsers must not guess another content type from it.
     set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     answer
 }
 
-/// Whether a limit was met.
+/// Whether a rate limit or a cap refused the request.
 pub fn is_over_limit(answer: &Response) -> bool {
     answer.status() == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Sets a header to a text that we made ourselves.
+/// Sets a header to a text of this program.
 pub fn set(answer: &mut Response, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(name, value);
@@ -310,7 +312,7 @@ pub fn ok(body: &impl Serialize) -> Response {
     with_body(StatusCode::OK, "application/json", &json!(body))
 }
 
-/// 200 with a file, to be kept as `cache` says.
+/// 200 with a file; `cache` is its `Cache-Control`.
 pub fn file(content_type: &str, cache: &str, bytes: Vec<u8>) -> Response {
     let mut answer = Response::new(Body::Binary(bytes));
     set(&mut answer, header::CONTENT_TYPE, content_type);
@@ -338,7 +340,7 @@ pub fn not_modified() -> Response {
     empty(StatusCode::NOT_MODIFIED)
 }
 
-/// 503 with JSON: a readiness probe that fails, and says why.
+/// 503 with JSON: a readiness probe that fails, with the reasons.
 pub fn not_ready(body: &impl Serialize) -> Response {
     with_body(StatusCode::SERVICE_UNAVAILABLE, "application/json", &json!(body))
 }

@@ -1,4 +1,4 @@
-//! What becomes of a turn of an agent: whether it runs, and which tools it may use by itself.
+//! Decisions about a turn: whether it runs, and which tools the agent may use without a proposal.
 
 use std::collections::BTreeSet;
 
@@ -9,43 +9,43 @@ use crate::{
     ids::{Timestamp, UserId},
 };
 
-/// One turn, as policy sees it. What is said to the agent is not looked at.
+/// Facts about one turn that policies may use. The message is not one of them.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnQuery<'a> {
-    /// Who asks.
+    /// The user who sends the message.
     pub user_id: UserId,
-    /// The groups that an operator has put them in.
+    /// The user's groups, as operators have set them.
     pub groups: &'a BTreeSet<String>,
-    /// The agent's name.
+    /// The agent's name in the catalogue.
     pub agent: &'a str,
-    /// When.
+    /// Time of the decision.
     pub now: Timestamp,
 }
 
-/// What becomes of one turn now.
+/// What happens to one turn now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnGate {
-    /// It may run.
+    /// The turn may run.
     Run,
-    /// It may run, and no tool in it.
+    /// The turn may run, but the agent may use no tool.
     WithoutTools,
-    /// It may not run.
+    /// The turn may not run, for this reason.
     Refuse(DenyReason),
 }
 
-/// What becomes of one turn now, what policy said to it, and what it may use.
+/// What happens to one turn now, with the policies' decision about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnGated {
-    /// What becomes of it.
+    /// What happens to the turn.
     pub gate: TurnGate,
-    /// What the policies said; a refusal that did not come to ask them names none.
+    /// The policies' decision; it names no policy when the turn was refused before they were evaluated.
     pub decided: Decided,
-    /// The tools that the agent may use by itself, for this user, now. Empty unless the turn may run.
+    /// Tools that the agent may use for this user without a proposal. Empty unless the turn may run.
     pub tools: Vec<String>,
 }
 
 impl Policy {
-    /// The only thing that is asked before a turn is recorded, and before each of its rounds is sent.
+    /// Decides a turn. Called before the turn is recorded, and before each of its rounds is sent.
     pub fn gate_turn(&self, controls: &Controls, query: &TurnQuery<'_>) -> TurnGated {
         let refused = |decided, reason| TurnGated { gate: TurnGate::Refuse(reason), decided, tools: Vec::new() };
         let unasked = |reason| refused(denied(reason, Vec::new()), reason);
@@ -61,14 +61,15 @@ impl Policy {
         match mode {
             Mode::Closed => unasked(DenyReason::ModeClosed),
             Mode::ExplainOnly => TurnGated { gate: TurnGate::WithoutTools, decided, tools: Vec::new() },
-            // What it reads by itself runs; what it proposes to write is refused as any write is.
+            // The agent's reads run in both modes. A write that it proposes is a call of its own, and in `read_only`
+            // is refused as one.
             Mode::ReadOnly | Mode::Full => {
                 TurnGated { gate: TurnGate::Run, decided, tools: self.usable(controls, agent, query) }
             }
         }
     }
 
-    /// What the policies alone say: run, or a denial. Invariant 9, *default deny*, for turns.
+    /// Evaluates the policies alone: run or a denial (invariant 9).
     pub fn decide_turn(&self, query: &TurnQuery<'_>, mode: Mode) -> Decided {
         policy_set::on_enough_stack(|| self.evaluate_turn(query, mode))
     }
@@ -90,8 +91,9 @@ impl Policy {
         Decided { decision, policies: verdict.policies.into_iter().collect(), errors: Vec::new() }
     }
 
-    /// Of an agent's tools those that this user may use now, whatever the arguments will be: nobody decides about them again
-    /// inside the run. The rest is proposed, and decided with its arguments. What only the gateway knows, policy does not know.
+    /// Those of an agent's tools that this user may use now, whatever the arguments are, since calls inside the run are
+    /// not decided again. A call of any other tool becomes a proposal, which is decided with its arguments. A tool that
+    /// is not in the catalogue is one of the gateway's own: no policy applies to it, so it stays in the list.
     fn usable(&self, controls: &Controls, agent: &AgentEntry, query: &TurnQuery<'_>) -> Vec<String> {
         let may_use = |name: &&String| {
             let Some(tool) = self.catalogue.get(name) else { return true };

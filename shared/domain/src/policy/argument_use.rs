@@ -1,21 +1,23 @@
-//! Which tools' arguments a policy looks at. An agent uses a read by itself only where the answer is the same for all of them.
+//! Finds the tools whose arguments a policy reads. An agent may use a read without a proposal only if the decision
+//! about it is the same for all arguments.
 
 use std::collections::BTreeSet;
 
 use cedar_policy::Policy;
 use serde_json::{Map, Value};
 
-/// The tools whose arguments some policy looks at.
+/// The tools whose arguments some policy reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookedAt {
-    /// Those of these alone.
+    /// The arguments of these tools only.
     Of(BTreeSet<String>),
-    /// It cannot be told: perhaps those of every tool.
+    /// Perhaps the arguments of every tool: the policy uses a form that cannot be attributed to one.
     Any,
 }
 
 impl LookedAt {
-    /// Of one policy, by its JSON form: `context.arguments.<tool>` looks, `context.arguments has <tool>` does not.
+    /// Analyses one policy in its JSON form: `context.arguments.<tool>` reads arguments, `context.arguments has
+    /// <tool>` does not.
     pub(super) fn by(policy: &Policy) -> Self {
         let mut looked_at = Self::Of(BTreeSet::new());
         match policy.to_json() {
@@ -25,7 +27,7 @@ impl LookedAt {
         looked_at
     }
 
-    /// Whether those of this tool are.
+    /// Whether the arguments of this tool are read.
     pub(super) fn has(&self, tool: &str) -> bool {
         match self {
             Self::Of(tools) => tools.contains(tool),
@@ -64,13 +66,13 @@ fn walk(form: &Value, looked_at: &mut LookedAt) {
 fn step(key: &str, value: &Value, looked_at: &mut LookedAt) {
     let (left, attribute) = (&value["left"], value["attr"].as_str());
     match (key, attribute) {
-        // Its keys are names of whoever wrote it.
+        // The keys of a record are chosen by the policy's author: they are no JSON operators.
         ("Record", _) => value.as_object().into_iter().flatten().for_each(|(_, item)| walk(item, looked_at)),
         (".", Some(tool)) if is_arguments(left) => looked_at.add(tool),
-        // Which tool is called is no secret of its arguments.
+        // `has` only tells which tool is called, nothing about its arguments.
         ("has", Some(_)) if is_arguments(left) || is_context(left) => {}
         (".", Some(other)) if is_context(left) && other != ARGUMENTS => {}
-        // The context, or all arguments, as a whole.
+        // The policy uses the context, or all arguments, as a whole.
         (".", Some(_)) if is_context(left) => *looked_at = LookedAt::Any,
         ("Var", None) if value == CONTEXT => *looked_at = LookedAt::Any,
         _ => walk(value, looked_at),

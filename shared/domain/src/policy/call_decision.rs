@@ -1,4 +1,4 @@
-//! What becomes of a call now: the ladder first, then what a destructive tool needs, then the policies.
+//! Decides a call: the service mode first, then the conditions for destructive tools, then the policies.
 
 use super::{CallQuery, Decided, DenyReason, Gate, Gated, Policy, PolicyDecision};
 use crate::{
@@ -7,14 +7,15 @@ use crate::{
     ids::Approver,
 };
 
-/// Stands among the policies that decided where the floor asked for a yes that they did not. No `@id` has a colon.
+/// Listed among the policies of a decision when the floor for derived arguments added the approval. An `@id` has no
+/// colon, so no policy can have this name.
 pub const DERIVED_FLOOR: &str = "floor:derived";
 
 impl Policy {
-    /// The only thing that is asked before a call is recorded, approved or sent.
+    /// Decides a call. Called before a call is recorded, approved or sent.
     pub fn gate(&self, controls: &Controls, query: &CallQuery<'_>) -> Gated {
         let Some(tool) = self.catalogue.get(query.tool) else { return refused(DenyReason::ToolUnknown) };
-        // What an open schema lets through may come from anywhere.
+        // A tool with an open schema accepts any field, so its arguments are treated as derived.
         let query = &CallQuery { derived: query.derived || tool.open, ..*query };
         let mode = controls.mode_for(query.tool);
         if let Some(reason) = shut(controls, mode, tool, query) {
@@ -32,7 +33,8 @@ impl Policy {
     }
 }
 
-/// What a turn or an earlier step came up with is never written without a person's yes, whatever the policies say.
+/// Requires an approval for a write with derived arguments, whatever the policies permit: a model could have chosen
+/// them.
 fn on_the_floor(decided: Decided, tool: &Tool, query: &CallQuery<'_>) -> Decided {
     let reads = match tool.entry.effect {
         ToolEffect::Read => true,
@@ -46,18 +48,18 @@ fn on_the_floor(decided: Decided, tool: &Tool, query: &CallQuery<'_>) -> Decided
     Decided { decision: PolicyDecision::RunIfUserApproves, policies, errors: decided.errors }
 }
 
-/// What refuses a call whatever the policies say.
+/// Why a call is refused before the policies are evaluated; `None` when it is not.
 fn shut(controls: &Controls, mode: Mode, tool: &Tool, query: &CallQuery<'_>) -> Option<DenyReason> {
     let reads = tool.entry.effect == ToolEffect::Read;
     match mode {
         Mode::Closed if controls.service.mode == Mode::Closed => return Some(DenyReason::ModeClosed),
         Mode::Closed => return Some(DenyReason::ToolClosed),
-        // Nothing will run, so nothing is missing for it.
+        // Nothing runs in this mode, so the conditions for running do not apply.
         Mode::ExplainOnly => return None,
         Mode::ReadOnly if !reads => return Some(DenyReason::ModeReadOnly),
         Mode::ReadOnly | Mode::Full => {}
     }
-    // Invariant 4: no audit, no write.
+    // Invariant 4: without an audit record no write is sent.
     if !query.audited && !reads {
         return Some(DenyReason::AuditUnproven);
     }

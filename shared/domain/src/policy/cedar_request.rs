@@ -1,4 +1,4 @@
-//! What policies speak of: users, groups, tools, agents, and what is known of one call or one turn.
+//! Builds Cedar's requests and entities: users, groups, tools, agents, and the context of one call or turn.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,10 +11,10 @@ use crate::{
     ids::{Timestamp, UserId},
 };
 
-/// The one question about a turn.
+/// The only action of a request about a turn.
 const TALK: &str = "talk";
 
-/// The three questions about a call, from the freest. The first that is permitted decides.
+/// The three actions of a request about a call, least restricted first. The first permitted one decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Question {
     Run,
@@ -34,7 +34,7 @@ impl Question {
     }
 }
 
-/// The names of Cedar's types, parsed once.
+/// Names of Cedar's types, parsed once.
 #[derive(Debug)]
 pub(super) struct Model {
     user: EntityTypeName,
@@ -44,7 +44,7 @@ pub(super) struct Model {
     action: EntityTypeName,
 }
 
-/// A call in Cedar's terms: three requests that differ in the action alone.
+/// A call in Cedar's terms: three requests that differ only in the action.
 pub(super) struct Case {
     pub(super) requests: [(Question, Request); 3],
     pub(super) entities: Entities,
@@ -62,7 +62,7 @@ impl Model {
         }
     }
 
-    /// One call. An error names what of it Cedar cannot hold.
+    /// Builds the requests of one call. The error names the value that Cedar cannot represent.
     pub(super) fn case(&self, query: &CallQuery<'_>, tool: &Tool, mode: Mode) -> Result<Case, String> {
         let attributes = HashMap::from([
             ("effect".to_owned(), RestrictedExpression::new_string(effect(tool.entry.effect).to_owned())),
@@ -85,7 +85,7 @@ impl Model {
         Ok(Case { requests, entities })
     }
 
-    /// One turn of an agent. An error names what of it Cedar cannot hold.
+    /// Builds the request of one turn. The error names the value that Cedar cannot represent.
     pub(super) fn talk(&self, query: &TurnQuery<'_>, mode: Mode) -> Result<(Request, Entities), String> {
         let (user, principal) = self.user(query.user_id, query.groups);
         let resource = uid(&self.agent, query.agent);
@@ -118,12 +118,12 @@ fn context(query: &CallQuery<'_>, tool: &Tool, mode: Mode) -> Result<Context, St
         ("derived".to_owned(), RestrictedExpression::new_bool(query.derived)),
         ("audited".to_owned(), RestrictedExpression::new_bool(query.audited)),
     ];
-    // Cedar's own words would quote the value.
+    // Cedar's own message is dropped: it would quote the value.
     Context::from_pairs(of_the_call.into_iter().chain(moment(query.now, mode)))
         .map_err(|_| "an argument or the time cannot be held".to_owned())
 }
 
-/// What is known of the moment, whatever is asked.
+/// The part of the context that does not depend on the request.
 fn moment(now: Timestamp, mode: Mode) -> [(String, RestrictedExpression); 4] {
     let (hour, weekday) = hour_and_weekday(now);
     [
@@ -134,7 +134,7 @@ fn moment(now: Timestamp, mode: Mode) -> [(String, RestrictedExpression); 4] {
     ]
 }
 
-/// As policies spell it.
+/// The effect class as policies spell it.
 pub(super) const fn effect(effect: ToolEffect) -> &'static str {
     match effect {
         ToolEffect::Read => "read",
@@ -143,7 +143,7 @@ pub(super) const fn effect(effect: ToolEffect) -> &'static str {
     }
 }
 
-/// Of the day and of the week, in UTC; Monday is 1.
+/// Hour of the day and day of the week in UTC; 1 is Monday.
 pub(super) fn hour_and_weekday(now: Timestamp) -> (i64, i64) {
     const HOUR: i64 = 3_600_000;
     let (day, hour) = (now.millis().div_euclid(24 * HOUR), now.millis().rem_euclid(24 * HOUR) / HOUR);

@@ -1,4 +1,5 @@
-//! What a job that ends as `explained` tells: what would have been done, whose yes it would have taken, and why it was not.
+//! The result of an `explained` job: what would have been done, whose approval it would have needed, and why it was
+//! not done.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::{
     policy::{DenyReason, PolicyDecision},
 };
 
-/// The explanation. Arguments that cannot be shown whole are left out: there is nothing to approve.
+/// The explanation of a call. Arguments that cannot be shown in full are omitted, since no approval depends on them.
 pub fn explanation(tool: &Tool, arguments: &Value, decision: PolicyDecision, why: DenyReason) -> Value {
     let described = approval_summary::describe(tool, arguments).unwrap_or_else(|_| Described {
         title: tool.entry.title.clone(),
@@ -28,7 +29,7 @@ pub fn explanation(tool: &Tool, arguments: &Value, decision: PolicyDecision, why
     })
 }
 
-/// The explanation of a call whose arguments are not known yet: they would have come from earlier steps.
+/// The explanation of a call whose arguments depend on earlier steps that did not run.
 pub fn explanation_of_incomplete(tool: &Tool, arguments: &Value, why: DenyReason) -> Value {
     let shown = canonical::canonical(arguments).len() <= SHOWN_AT_MOST;
     let arguments = if shown { visible_text::visible_value(arguments) } else { json!({ "omitted": "too_large" }) };

@@ -1,23 +1,23 @@
-//! Why policy files cannot be used.
+//! Faults in policy files.
 
 use std::fmt;
 
 use crate::catalogue::CatalogueFault;
 
-/// A function with policy files that cannot be used refuses to start, and says where the fault is.
+/// Why policy files cannot be used. A function with such files refuses to start, and logs the place of the fault.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFault {
-    /// The catalogue contradicts itself.
+    /// The catalogue is inconsistent.
     #[error(transparent)]
     Catalogue(#[from] CatalogueFault),
-    /// A policy or schema file does not parse, does not fit the schema, or breaks a rule of ours.
+    /// A policy or schema file does not parse, does not fit the schema, or violates a rule of this service.
     #[error("policy/{file}:{place}: {problem}")]
     File {
         /// The path below `policy/`.
         file: String,
-        /// Where in it.
+        /// Position in the file.
         place: Place,
-        /// What is wrong there.
+        /// Description of the fault.
         problem: String,
     },
     /// A file is missing, or is not UTF-8.
@@ -44,7 +44,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Of a byte in a text.
+    /// The position of a byte offset in a text.
     pub(super) fn of(text: &str, offset: usize) -> Self {
         let mut end = offset.min(text.len());
         while !text.is_char_boundary(end) {
@@ -55,7 +55,7 @@ impl Place {
         Self { line: before.matches('\n').count() + 1, column }
     }
 
-    /// Where Cedar points at; else where the policy begins.
+    /// The position that Cedar reports, else the start of the policy.
     pub(super) fn pointed_at(text: &str, diagnostic: &dyn miette::Diagnostic, otherwise: usize) -> Self {
         let pointed = diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
         Self::of(text, pointed.unwrap_or(otherwise))

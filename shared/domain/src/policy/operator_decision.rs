@@ -1,4 +1,4 @@
-//! What an operator may do: `policy/operators.cedar`, with a schema of its own.
+//! Decisions about operators' calls: `policy/operators.cedar`, with a schema of its own.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,25 +12,25 @@ use super::{
 };
 use crate::ids::{OperatorId, Timestamp};
 
-/// The file with the schema.
+/// Name of the schema file.
 const OPERATORS_SCHEMA: &str = "operators.cedarschema";
 
-/// What an operator does.
+/// Kind of an operator's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OperatorAction {
-    /// Look.
+    /// Read.
     View,
-    /// Approve or reject a request.
+    /// Approve or reject an approval request.
     Decide,
-    /// Set modes and switches, revoke, resolve, replay.
+    /// Set modes, switches and groups, revoke sessions, resolve unknown jobs, replay dead letters.
     Administer,
 }
 
 impl OperatorAction {
-    /// Every action, from the least.
+    /// Every action, least powerful first.
     pub const ALL: [Self; 3] = [Self::View, Self::Decide, Self::Administer];
 
-    /// As policies spell it.
+    /// The name as policies spell it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::View => "view",
@@ -40,29 +40,29 @@ impl OperatorAction {
     }
 }
 
-/// What an operator wants to do.
+/// Facts about one call of an operator that policies may use.
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorQuery<'a> {
-    /// Who.
+    /// The operator.
     pub operator_id: OperatorId,
-    /// The roles of their token, known ones and others.
+    /// The roles in the operator's token, including those that no policy knows.
     pub roles: &'a BTreeSet<String>,
-    /// What.
+    /// Kind of the call.
     pub action: OperatorAction,
-    /// Whether it is about a request of a user id that they have registered as their own.
+    /// Whether the call concerns a request of a user id that the operator has registered as their own.
     pub own: bool,
-    /// When.
+    /// Time of the decision.
     pub now: Timestamp,
 }
 
-/// What the policies say to it.
+/// Decision of the policies about an operator's call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorDecided {
-    /// Whether they may.
+    /// Whether the call is permitted.
     pub permitted: bool,
-    /// The `@id` of the policies that made it so.
+    /// The `@id` of the policies that led to the decision.
     pub policies: Vec<String>,
-    /// What could not be evaluated, which denies.
+    /// Policies that could not be evaluated. Any of them denies the call.
     pub errors: Vec<String>,
 }
 
@@ -78,12 +78,12 @@ pub struct OperatorPolicy {
 }
 
 impl OperatorPolicy {
-    /// What this program was built with.
+    /// The policy files that were compiled into this program.
     pub fn built_in() -> Result<Self, PolicyFault> {
         Self::parse(&PolicyFiles::built_in())
     }
 
-    /// Reads and checks files. The first fault is told with its place.
+    /// Parses and checks the files. Returns the first fault, with its place.
     pub fn parse(files: &PolicyFiles) -> Result<Self, PolicyFault> {
         let text = |file: &str| files.text(file).ok_or_else(|| PolicyFault::Missing { file: file.to_owned() });
         let schema = policy_set::schema(OPERATORS_SCHEMA, text(OPERATORS_SCHEMA)?)?;
@@ -99,17 +99,17 @@ impl OperatorPolicy {
         })
     }
 
-    /// A short digest of every policy file: audit records name it.
+    /// A short digest of every policy file, for audit records.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// What is odd about the policies, but not wrong.
+    /// Warnings of Cedar's validator about the policies.
     pub fn warnings(&self) -> &[String] {
         self.rules.warnings()
     }
 
-    /// Whether an operator may. Default deny; what cannot be evaluated denies.
+    /// Decides an operator's call. Default deny; a policy that cannot be evaluated denies.
     pub fn decide(&self, query: &OperatorQuery<'_>) -> OperatorDecided {
         policy_set::on_enough_stack(|| self.evaluate(query))
     }
@@ -135,7 +135,7 @@ impl OperatorPolicy {
         let role = |name: &str| uid(&self.role, name);
         let operator = uid(&self.operator, &query.operator_id.to_string());
         let roles: HashSet<EntityUid> = query.roles.iter().map(|name| role(name)).collect();
-        // Each role has what the one below it has.
+        // Each role includes the permissions of the next lower one.
         let ladder = [("admin", "approver"), ("approver", "viewer")];
         let ladder = ladder.map(|(above, below)| Entity::new_no_attrs(role(above), HashSet::from([role(below)])));
         let subject = [Entity::new_no_attrs(operator.clone(), roles), Entity::with_uid(self.service.clone())];

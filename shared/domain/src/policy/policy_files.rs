@@ -1,4 +1,4 @@
-//! The files that a policy is made of.
+//! The files of `policy/`.
 
 use std::collections::BTreeMap;
 
@@ -8,31 +8,31 @@ use crate::ids::Digest;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policy");
 
-/// Who may do what as an operator; every other `*.cedar` is about tools.
+/// Policies about operators; every other `*.cedar` file is about tools.
 pub const OPERATORS: &str = "operators.cedar";
-/// Generated from the catalogue, and checked in for people and editors. The service reads the catalogue.
+/// Generated from the catalogue, and checked in for readers and editors. The service itself reads the catalogue.
 pub const SCHEMA: &str = "schema.cedarschema";
 
-/// Every file of `policy/`, by its path there: `tools.toml`, `schemas/*.json`, `*.cedar`.
+/// Every file of `policy/`, by its path in that folder: `tools.toml`, `schemas/*.json`, `*.cedar`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyFiles(BTreeMap<String, Vec<u8>>);
 
 impl PolicyFiles {
-    /// What this program was built with.
+    /// The files that were compiled into this program.
     pub fn built_in() -> Self {
         let mut files = BTreeMap::new();
         collect(&BUILT_IN, &mut files);
         Self(files)
     }
 
-    /// The same with one file put in, or in another's place.
+    /// The same files with one added or replaced.
     #[must_use]
     pub fn with(mut self, path: &str, contents: impl Into<Vec<u8>>) -> Self {
         self.0.insert(path.to_owned(), contents.into());
         self
     }
 
-    /// The same with a text in one file replaced by another; `None` when it is not there.
+    /// The same files with a text in one file replaced; `None` when the text is not in it.
     #[must_use]
     pub fn replacing(self, path: &str, from: &str, to: &str) -> Option<Self> {
         let text = self.text(path)?;
@@ -40,23 +40,23 @@ impl PolicyFiles {
         Some(self.with(path, changed))
     }
 
-    /// A file's bytes.
+    /// Content of a file.
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         self.0.get(path).map(Vec::as_slice)
     }
 
-    /// A file's text; `None` when it is missing or not UTF-8.
+    /// Text of a file; `None` when it is missing or not UTF-8.
     pub fn text(&self, path: &str) -> Option<&str> {
         std::str::from_utf8(self.get(path)?).ok()
     }
 
-    /// The names of the policy files about tools, in order.
+    /// Names of the policy files about tools, sorted.
     pub(super) fn about_tools(&self) -> impl Iterator<Item = &str> {
         let policies = self.0.keys().filter(|path| is_policy(path) && path.as_str() != OPERATORS);
         policies.map(String::as_str)
     }
 
-    /// A short digest of everything that decides: the catalogue, the schemas of arguments and the policies.
+    /// A short digest of every file that affects decisions: the catalogue, the schemas of arguments and the policies.
     pub fn version(&self) -> String {
         let decides = |path: &str| path == "tools.toml" || path.starts_with("schemas/") || is_policy(path);
         let mut hashed = Vec::new();
@@ -78,7 +78,7 @@ impl FromIterator<(String, Vec<u8>)> for PolicyFiles {
     }
 }
 
-/// Only beside the catalogue: a folder below may hold drafts.
+/// Only files directly in `policy/`: a folder in it may hold drafts.
 fn is_policy(path: &str) -> bool {
     path.strip_suffix(".cedar").is_some_and(|name| !name.contains('/'))
 }
@@ -88,7 +88,7 @@ fn collect(dir: &Dir<'_>, files: &mut BTreeMap<String, Vec<u8>>) {
         match entry {
             DirEntry::Dir(below) => collect(below, files),
             DirEntry::File(file) => {
-                // One spelling of paths, whatever the machine that built this spells.
+                // Paths have `/` on every platform, so that the digest does not depend on where this was built.
                 let path = file.path().to_string_lossy().replace('\\', "/");
                 files.insert(path, file.contents().to_vec());
             }
@@ -113,7 +113,7 @@ mod tests {
         for path in [SCHEMA, "README.md", "examples.cedar.txt", "drafts/more.cedar"] {
             assert_eq!(files.clone().with(path, "changed").version(), version, "{path}");
         }
-        // Moving bytes from one file into the next is a change.
+        // Moving bytes from one file to the next has to change the digest.
         let one = PolicyFiles::default().with("a.cedar", "12").with("b.cedar", "3");
         let other = PolicyFiles::default().with("a.cedar", "1").with("b.cedar", "23");
         assert_ne!(one.version(), other.version());

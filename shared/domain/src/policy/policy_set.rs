@@ -1,4 +1,4 @@
-//! A set of Cedar policies that was read, checked and can be asked. Nothing here knows about tools or operators.
+//! A parsed and checked set of Cedar policies. It knows neither tools nor operators.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,18 +21,18 @@ pub(super) struct RuleSet {
     looked_at: LookedAt,
 }
 
-/// What a set of policies says to one question.
+/// Result of evaluating a set of policies for one request.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
-    /// Some policy permits, none forbids, and each could be evaluated.
+    /// At least one policy permits, none forbids, and each could be evaluated.
     pub(super) permitted: bool,
-    /// The `@id` of those that made it so: the permits, or else the forbids.
+    /// The `@id` of the policies that led to the result: the permits, or else the forbids.
     pub(super) policies: BTreeSet<String>,
-    /// Policies that could not be evaluated, and why. Never quotes a value.
+    /// Policies that could not be evaluated, with the reason. Never contains a value.
     pub(super) errors: BTreeSet<String>,
 }
 
-/// A schema in Cedar's own syntax.
+/// Parses a schema in Cedar's own syntax.
 pub(super) fn schema(file: &str, text: &str) -> Result<Schema, PolicyFault> {
     let (schema, _warnings) = Schema::from_cedarschema_str(text).map_err(|error| PolicyFault::File {
         file: file.to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn schema(file: &str, text: &str) -> Result<Schema, PolicyFault> {
 }
 
 impl RuleSet {
-    /// Reads and checks every file: `(path, text)`.
+    /// Parses and checks every file, given as `(path, text)`.
     pub(super) fn parse<'a>(
         schema: Schema,
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -55,7 +55,7 @@ impl RuleSet {
             let starts = starts(&set, text);
             let start = |id: &PolicyId| starts.get(id).copied().unwrap_or_default();
             let checked = validator.validate(&set, ValidationMode::Strict);
-            // Cedar tells them in no order.
+            // Cedar reports errors in no order.
             let placed = checked.validation_errors().map(|error| {
                 let place = Place::pointed_at(text, error, start(error.policy_id()));
                 (place, sentence(error))
@@ -86,7 +86,7 @@ impl RuleSet {
         Ok(Self { policies, authorizer: Authorizer::new(), warnings, looked_at })
     }
 
-    /// Asks every policy.
+    /// Evaluates every policy.
     pub(super) fn ask(&self, request: &Request, entities: &Entities) -> Verdict {
         let answer = self.authorizer.is_authorized(request, &self.policies, entities);
         let errors: BTreeSet<String> = answer.diagnostics().errors().map(told).collect();
@@ -97,12 +97,12 @@ impl RuleSet {
         }
     }
 
-    /// Whether the answer about a tool may depend on its arguments.
+    /// Whether the decision about a tool may depend on its arguments.
     pub(super) fn look_at_arguments_of(&self, tool: &str) -> bool {
         self.looked_at.has(tool)
     }
 
-    /// What is odd about the policies, but not wrong.
+    /// Warnings of Cedar's validator about the policies.
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -113,8 +113,8 @@ impl RuleSet {
     }
 }
 
-/// Runs it on a stack that is large enough: Cedar refuses to evaluate near the end of one, and who asks may be deep inside a
-/// future. A policy is not in error because of who asks.
+/// Runs a closure on a large stack. Cedar fails to evaluate near the end of one, and the caller may be deep inside a
+/// future: without this the depth of the caller could turn a policy into an error, and so into a denial.
 pub(super) fn on_enough_stack<T>(evaluate: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(512 * 1024, 2 * 1024 * 1024, evaluate)
 }
@@ -129,7 +129,7 @@ fn parse_file(file: &str, text: &str) -> Result<PolicySet, PolicyFault> {
     Ok(set)
 }
 
-/// Where each policy begins in its file. Cedar numbers them as they stand there.
+/// Where each policy starts in its file, by Cedar's numbering in order of appearance.
 fn starts(set: &PolicySet, text: &str) -> BTreeMap<PolicyId, usize> {
     let (mut starts, mut from) = (BTreeMap::new(), 0);
     let numbered = (0..).map(|n| PolicyId::new(format!("policy{n}")));
@@ -142,7 +142,7 @@ fn starts(set: &PolicySet, text: &str) -> BTreeMap<PolicyId, usize> {
     starts
 }
 
-/// An id stands in audit records for ever.
+/// Checks an `@id`: audit records keep it for ever.
 fn check_id(id: &str) -> Result<(), &'static str> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     match id {
@@ -152,14 +152,14 @@ fn check_id(id: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Cedar's words on one line, with its advice.
+/// Cedar's message in one line, with its advice.
 fn sentence(error: &(impl miette::Diagnostic + ?Sized)) -> String {
     let advice = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
     let whole = format!("{error}{advice}");
     whole.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What went wrong while a policy was evaluated. Cedar's own words would quote the values.
+/// Why a policy could not be evaluated. Cedar's own message is dropped: it would quote values.
 fn told(error: &AuthorizationError) -> String {
     let AuthorizationError::PolicyEvaluationError(error) = error;
     let kind = match error.inner() {

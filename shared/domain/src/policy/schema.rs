@@ -1,16 +1,16 @@
-//! The text of `policy/schema.cedarschema`: what policies may speak of, as the catalogue makes it.
+//! The text of `policy/schema.cedarschema`, generated from the catalogue: the facts that policies may use.
 
 use cedar_policy::Schema;
 
 use super::{fault::PolicyFault, policy_files::SCHEMA, policy_set};
 use crate::catalogue::{Catalogue, cedar_schema::key};
 
-/// What policies are checked against.
+/// The schema that policies are checked against.
 pub(super) fn schema(catalogue: &Catalogue) -> Result<Schema, PolicyFault> {
     policy_set::schema(SCHEMA, &text(catalogue))
 }
 
-/// In Cedar's own syntax.
+/// The schema in Cedar's own syntax.
 pub(super) fn text(catalogue: &Catalogue) -> String {
     let mut arguments = String::new();
     for tool in catalogue.tools() {

@@ -1,6 +1,6 @@
-//! The session that a request carries: `Authorization: Bearer <token>`.
+//! The session token of a request: `Authorization: Bearer <token>`.
 //!
-//! Whatever is wrong with it, the client hears `no_session` and the log has the reason, which never quotes the header.
+//! Every fault has the response `no_session`. Only the log has the reason, and it never quotes the header.
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
@@ -10,26 +10,26 @@ use domain::{
     ids::Timestamp,
 };
 
-/// Our own tokens have some 400 characters.
+/// Maximum length of a token in bytes. Session tokens have some 400.
 const MAX_TOKEN_LEN: usize = 2048;
 
-/// The verified session of a request. Whether it has been revoked is known by the user item only.
+/// The verified session of a request. Revocation is not checked here: it is stored in the user's item.
 pub fn authenticate(headers: &HeaderMap, verifier: &SessionVerifier, now: Timestamp) -> Result<Session, ApiError> {
     let token = token(headers, MAX_TOKEN_LEN).map_err(no_session)?;
     verifier.verify(token, now).map_err(|fault| no_session(&fault.to_string()))
 }
 
-/// Why a request has no live session.
+/// Why a request has no valid session.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Reason(String);
 
-/// The one answer to a request without a live session. The reason is for the line about the request.
+/// The response to a request without a valid session. The reason goes to the request's log line only.
 pub fn no_session(reason: &str) -> ApiError {
     ApiError::new(Code::NoSession).because(Reason(reason.to_owned()))
 }
 
-/// The token of the one `Authorization` header, if it is no longer than that.
+/// The token of the only `Authorization` header, if it has at most `at_most` bytes.
 pub fn token(headers: &HeaderMap, at_most: usize) -> Result<&str, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or("no_header")?;
@@ -41,7 +41,8 @@ pub fn token(headers: &HeaderMap, at_most: usize) -> Result<&str, &'static str> 
         return Err("other_scheme");
     }
     let token = token.trim_start_matches(' ');
-    // A gateway joins repeated headers with commas: a comma is no part of a token (RFC 6750's b64token).
+    // API Gateway joins repeated headers with commas. A token has no comma (`b64token` of RFC 6750), so a joined
+    // header is refused.
     let of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     if (1..=at_most).contains(&token.len()) && token.bytes().all(of_a_token) {
         Ok(token)

@@ -1,4 +1,4 @@
-//! Reads a request's body: the size cap first, then the content type, then strict JSON.
+//! Reads a request's body: the size cap is checked first, then the content type, then strict JSON.
 
 use http::header::CONTENT_TYPE;
 use lambda_http::Request;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::http::{ApiError, Code};
 use domain::json::{self, JsonFault};
 
-/// The largest body that is parsed.
+/// Maximum size of a body in bytes.
 const MAX_BYTES: usize = 32 * 1024;
 
 /// The JSON value of a body.
@@ -31,7 +31,7 @@ pub fn read_json(request: &Request) -> Result<Value, ApiError> {
     })
 }
 
-/// Whether the one content type is JSON. Its parameters mean nothing: JSON is UTF-8.
+/// Whether the only content type is JSON. Parameters are ignored: JSON is always UTF-8.
 fn is_json(request: &Request) -> bool {
     let mut types = request.headers().get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };

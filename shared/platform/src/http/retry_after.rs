@@ -1,13 +1,14 @@
-//! `Retry-After`, as a service that this one calls names it.
+//! `Retry-After` in responses of other services.
 
 use std::time::Duration;
 
 use http::{HeaderMap, header};
 
-/// No service is believed for longer. A proxy may name a day, and what waits so long has missed the time in which it may start.
+/// Upper limit of the delay. A proxy may send a day; a job that waited so long would pass its `not_after` unstarted.
 pub const AT_MOST: Duration = Duration::from_secs(60);
 
-/// How long to wait, at most [`AT_MOST`]. `None` without a number of seconds: nobody here speaks of dates.
+/// The delay, at most [`AT_MOST`]. `None` unless the value is a number of seconds: the services called here send no
+/// dates.
 pub fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {

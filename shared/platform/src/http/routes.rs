@@ -1,5 +1,5 @@
-//! The routes of the public API: the only list of methods and paths. What the API gateway's configuration says in the cloud,
-//! `local` reads here, and tests compare `openapi.yaml`, `template.yaml` and the router of `cargo lambda watch` with it.
+//! The routes of the public API: the only list of methods and paths. `local` routes by this list as API Gateway does
+//! in the cloud, and tests compare `openapi.yaml`, `template.yaml` and the router of `cargo lambda watch` with it.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -20,20 +20,20 @@ pub enum Function {
     Operator,
 }
 
-/// One route. `{name}` in its path stands for one non-empty segment.
+/// One route. `{name}` in its path matches one non-empty segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The method.
+    /// HTTP method.
     pub method: &'static str,
-    /// The path.
+    /// Path pattern.
     pub path: &'static str,
     /// Method and path, as logs and metrics name the route.
     pub name: &'static str,
-    /// What the route calls.
+    /// The call that the route makes.
     pub call: Call,
 }
 
-/// What a route calls, by the function that answers it.
+/// A call, by the function that answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// A write of a client.
@@ -45,7 +45,7 @@ pub enum Call {
 }
 
 impl Route {
-    /// The function that answers it.
+    /// The function that answers the call.
     pub const fn function(&self) -> Function {
         match self.call {
             Call::EdgeAuth(_) => Function::EdgeAuth,
@@ -179,7 +179,7 @@ routes! {
 }
 
 impl OperatorCall {
-    /// What an operator must be permitted to do for this call.
+    /// The action that policies have to permit to the operator.
     pub const fn action(self) -> OperatorAction {
         match self {
             Self::Decide => OperatorAction::Decide,
@@ -206,12 +206,12 @@ impl OperatorCall {
     }
 }
 
-/// The segments of a path that its route leaves open, by name.
+/// The segments of a path that match its route's parameters, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PathParameters<'a>(Vec<(&'static str, &'a str)>);
 
 impl<'a> PathParameters<'a> {
-    /// The segment of this name as it was sent; empty if the route has none of that name.
+    /// The segment of this parameter as it was sent; empty if the route has no such parameter.
     pub fn text(&self, name: &str) -> &'a str {
         self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
@@ -225,9 +225,9 @@ impl<'a> PathParameters<'a> {
 /// Outcome of looking a request up.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// The route, and the segments that its path leaves open.
+    /// The route, and the segments of its parameters.
     Route(&'static Route, PathParameters<'a>),
-    /// The path takes other methods: these, in alphabetical order.
+    /// The path exists with these other methods, in alphabetical order.
     OtherMethods(String),
     /// No route has this path.
     Nothing,
@@ -238,7 +238,8 @@ static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
     let mut router = Router::new();
     for path in ROUTES.iter().map(|route| route.path).collect::<BTreeSet<_>>() {
         let routes = ROUTES.iter().filter(|route| route.path == path).collect();
-        // Two paths that cannot be told apart are a fault of the list above; the test of every route finds it.
+        // Only a conflict of two paths fails here, which is a fault of the list above; the test that finds every
+        // route detects it.
         drop(router.insert(path, routes));
     }
     router
@@ -273,14 +274,14 @@ pub struct Routed<'a, C> {
     pub call: C,
     /// Method and path of its route.
     pub name: &'static str,
-    /// The segments that the path leaves open.
+    /// The segments of the route's parameters.
     pub open: PathParameters<'a>,
 }
 
-/// Finds which of its calls a request makes at a function. A route of another function counts as another method, since the
-/// path exists.
+/// Finds the call of a request to a function. A route of another function is reported as another method (405), since
+/// the path exists.
 pub fn route<C: FunctionCall>(request: &Request) -> Result<Routed<'_, C>, ApiError> {
-    // The path as it was sent: the URI's parser resolves `..`, so that another route would be found than the API gateway's.
+    // The path as it was sent: the URI parser resolves `..`, which would match another route than in API Gateway.
     let raw = request.raw_http_path();
     let path = if raw.is_empty() { request.uri().path() } else { raw };
     match find(request.method().as_str(), path) {

@@ -1,4 +1,4 @@
-//! What an answer says, and what it keeps to itself.
+//! What an error response contains, and what it withholds.
 
 use super::*;
 use std::collections::BTreeSet;
