@@ -1,8 +1,9 @@
-//! Conversations: what an agent remembers between turns, and whose turn it is.
+//! Conversations: the memory of an agent between turns, and the order of their jobs.
 //!
-//! A conversation is one session at the gateway. Its name is the user's own, its session key carries the user's id, so that
-//! nobody can name another user's (invariant 10). The jobs that want it stand in **line**, in the order in which they were
-//! accepted; a job may go on once every one before it is over. Nobody holds a lock, so nobody can keep one.
+//! A conversation is one session at the gateway. The user chooses its name; its session key also contains the user's
+//! id, so that no user can name another's session (invariant 10). The jobs of a conversation form a **queue** in the
+//! order of acceptance; a job may run once every job before it is over. No lock is held, so a crashed worker cannot
+//! keep one.
 
 mod name;
 mod queue;

@@ -1,4 +1,4 @@
-//! How what is set is changed: one routine for operators, for alarms and for the command line.
+//! Changes of the service mode and of single tools: one routine for operators, alarms and the command line.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use domain::{
 use platform::{metrics::Metric, runtime::Runtime};
 use store::{Applied, Table, TableError};
 
-/// What is to be changed, and why. One of these fits the catalogue.
+/// A change and its reason. The constructors check it against the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     what: What,
@@ -25,33 +25,33 @@ enum What {
     Unlock { tool: String, minutes: u32 },
 }
 
-/// A change that fits no tool.
+/// The change does not fit the tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadChange {
     /// The catalogue does not list the tool.
     #[error("there is no tool of this name")]
     ToolUnknown,
-    /// Other tools need no opening.
+    /// Only a destructive tool can be unlocked.
     #[error("only a destructive tool is opened and shut")]
     NotDestructive,
-    /// Longer than a day.
+    /// The duration of the unlock is out of range.
     #[error("a tool is opened for 1 to {UNLOCKED_AT_MOST_MIN} minutes; 0 shuts it")]
     TooLong,
 }
 
 impl Change {
-    /// The mode of the service.
+    /// Sets the service mode.
     pub fn mode(mode: Mode, reason: Reason) -> Self {
         Self { what: What::Mode(mode), reason }
     }
 
-    /// The mode of one tool; `full` leaves it to the service's.
+    /// Sets the mode of one tool; `full` means no restriction besides the service mode.
     pub fn tool(catalogue: &Catalogue, tool: &str, mode: Mode, reason: Reason) -> Result<Self, BadChange> {
         let listed = catalogue.get(tool).ok_or(BadChange::ToolUnknown)?;
         Ok(Self { what: What::Tool { tool: listed.entry.name.clone(), mode }, reason })
     }
 
-    /// A destructive tool is opened from now on for so many minutes, whatever was left of an opening before; none shut it.
+    /// Unlocks a destructive tool for so many minutes from now, replacing an earlier unlock; 0 locks it.
     pub fn unlock(catalogue: &Catalogue, tool: &str, minutes: u32, reason: Reason) -> Result<Self, BadChange> {
         let listed = catalogue.get(tool).ok_or(BadChange::ToolUnknown)?;
         match listed.entry.effect {
@@ -64,8 +64,8 @@ impl Change {
     }
 }
 
-/// Makes a change: its record in the chain of what operators did first, then the item. A change whose record cannot be
-/// written is not made. Each change is made as recorded last: see [`store::Table::set_mode`].
+/// Makes a change: its record in the operators' chain first, then the item. Without the record no change is made. The
+/// order of the records decides between concurrent changes: see [`store::Table::set_mode`].
 pub async fn change(
     table: &Table,
     runtime: &Runtime,
@@ -84,7 +84,7 @@ pub async fn change(
     let record = async |event| table.append_operator(runtime, actor.clone(), event, policy_version).await;
     let applied = match what {
         What::Mode(mode) => {
-            // What it was is worth a word, and no reason not to change it.
+            // The previous mode is only informative, so a failed read does not prevent the change.
             let was = table.controls(at, Duration::ZERO).await.ok().filter(|controls| controls.is_set());
             let was = was.map(|controls| controls.service.mode);
             let seq =
@@ -115,7 +115,8 @@ fn unlocked(tool: &str, at: Timestamp, until: Timestamp, reason: &Reason) -> Ope
     }
 }
 
-/// Lowers the service's mode on behalf of an alarm. Never raises it: what is as low already is left, and not recorded.
+/// Lowers the service mode for an alarm. Never raises it: if the mode is as low already, nothing is changed or
+/// recorded.
 pub async fn lower(
     table: &Table,
     runtime: &Runtime,

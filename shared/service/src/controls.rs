@@ -1,8 +1,8 @@
-//! What people and alarms have set, as a function sees it: at most [`MAX_AGE`] old.
+//! The service mode and the switches of the tools, cached by each function for at most [`MAX_AGE`].
 //!
-//! Where secrets go on with the last good document, the ladder does not: what was opened may have been shut meanwhile. So
-//! what cannot be read acts at once as the weaker of `read_only` and what was read last, and a mode that was never set, or
-//! that this process has not read yet, as `read_only`.
+//! Unlike secrets, they are not used beyond their age when a read fails, since an unlocked tool may have been locked
+//! meanwhile. A failed read acts at once as the weaker of `read_only` and the last mode read; a mode that was never
+//! set, or not yet read by this process, acts as `read_only`.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,43 +13,44 @@ use domain::{access::service_mode::Controls, ids::Timestamp};
 use platform::{metrics::Metric, runtime::Runtime};
 use store::Table;
 
-/// How old what is set may be when it is acted upon.
+/// Maximum age of the controls when they are used.
 pub const MAX_AGE: Duration = Duration::from_secs(5);
-/// After a read that failed, how long until the next one.
+/// Time from a failed read to the next one.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What is set, read anew when it is too old. Concurrent callers share one read.
+/// Cached controls. Concurrent callers share one read.
 #[derive(Debug)]
 pub struct ControlsCache {
     function: &'static str,
     checkpoint_max_age: Duration,
     state: Mutex<State>,
-    /// Held by whoever reads; the others wait for it and then look again.
+    /// Held during a read; other callers wait for it and then use the cached result.
     reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     held: Option<Held>,
-    /// What the last read brought that brought anything.
+    /// The result of the last successful read.
     last_good: Option<Arc<Controls>>,
 }
 
 #[derive(Debug, Clone)]
 struct Held {
     controls: Arc<Controls>,
-    /// When it was asked for: it cannot be older, however long the answer took.
+    /// When the read was started: the data cannot be older, however long the response took.
     read_at: Timestamp,
     good_for: Duration,
 }
 
 impl ControlsCache {
-    /// For `function`, which asks that audit checkpoints are no older than this before anything destructive.
+    /// Controls for `function`, which permits destructive calls only if the last exported checkpoint is at most this
+    /// old.
     pub fn new(function: &'static str, checkpoint_max_age: Duration) -> Self {
         Self { function, checkpoint_max_age, state: Mutex::default(), reading: tokio::sync::Mutex::default() }
     }
 
-    /// What is set now, from the cache or read anew. Never fails: what cannot be read acts as `read_only` at most.
+    /// The controls, cached or read now. Never fails: when the table cannot be read, they act as `read_only` or less.
     pub async fn get(&self, table: &Table, runtime: &Runtime) -> Arc<Controls> {
         if let Some(controls) = self.at_hand(runtime.now()) {
             return controls;
@@ -66,7 +67,8 @@ impl ControlsCache {
                 state.last_good = Some(controls.clone());
                 Held { controls, read_at, good_for: MAX_AGE }
             }
-            // From the end of the read: callers who waited for one that hung do not each begin another.
+            // Counted from the end of the read: otherwise each of the callers that waited for a hanging read would
+            // start another one.
             None => {
                 let now = runtime.now();
                 let unread =
@@ -79,7 +81,8 @@ impl ControlsCache {
         controls
     }
 
-    /// Reads, and says loudly when there is nothing to act upon but the default. `None`: it cannot be read.
+    /// Reads the controls, and logs an error when only the default is left to act upon. `None`: the table cannot be
+    /// read.
     pub async fn read(&self, table: &Table, runtime: &Runtime) -> Option<Controls> {
         let function = self.function;
         match table.controls(runtime.now(), self.checkpoint_max_age).await {
@@ -99,7 +102,7 @@ impl ControlsCache {
 
     fn at_hand(&self, now: Timestamp) -> Option<Arc<Controls>> {
         let state = self.state();
-        // A clock that was set back makes nothing younger.
+        // After a clock that was set back, a cached value is from the future: it does not count as fresh.
         let fresh = |held: &&Held| held.read_at <= now && now.since(held.read_at) < held.good_for;
         state.held.as_ref().filter(fresh).map(|held| held.controls.clone())
     }

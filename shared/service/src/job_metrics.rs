@@ -1,4 +1,4 @@
-//! A job's progress, measured from what one committed change made of it: whoever commits counts, so a thing is counted once.
+//! Metrics about jobs, measured by the function that commits a change, so that each change is counted once.
 
 use domain::{
     catalogue::Catalogue,
@@ -10,8 +10,8 @@ use platform::{
     runtime::Runtime,
 };
 
-/// Measures a change of a job that has been committed: the end of the step at the cursor and the end of the job, if it
-/// brought them. `sent_at` is when the step's call left, if it did.
+/// Measures a committed change: the end of the step at the cursor, and the end of the job, if the change contains
+/// them. `sent_at` is the time of the step's dispatch, if there was one.
 pub fn finished(runtime: &Runtime, catalogue: &Catalogue, before: &Job, after: &Job, sent_at: Option<Timestamp>) {
     let label = before.step().map_or_else(|| OTHER.to_owned(), |step| label(catalogue, step));
     let mut values = Vec::new();
@@ -24,7 +24,8 @@ pub fn finished(runtime: &Runtime, catalogue: &Catalogue, before: &Job, after: &
         if let Some(sent_at) = sent_at.filter(|_| outcome != StepOutcome::NotRun) {
             values.push((Metric::ToolDuration, millis(after.updated_at.since(sent_at))));
         }
-        // The gateway's own refusals come after sending, a person's before a worker has the job.
+        // The gateway refuses after the dispatch, and a person rejects while no worker holds the job: this was the
+        // policy in the worker.
         if outcome == StepOutcome::Refused && sent_at.is_none() && before.state == JobState::Running {
             values.push((Metric::PolicyRefusals, 1.0));
             dimensions.push((Dimension::Reason, after.error.as_deref().unwrap_or(OTHER)));
@@ -39,7 +40,8 @@ pub fn finished(runtime: &Runtime, catalogue: &Catalogue, before: &Job, after: &
     }
 }
 
-/// What a step is counted under: a name that the catalogue lists, and no other. No tool's name has a colon.
+/// The metric dimension of a step: only names that the catalogue lists, so that input cannot add time series. No
+/// tool's name has a colon.
 fn label(catalogue: &Catalogue, step: &Step) -> String {
     let name = match step.kind {
         StepKind::Call => catalogue.get(&step.tool).map(|tool| tool.entry.name.clone()),
@@ -49,7 +51,7 @@ fn label(catalogue: &Catalogue, step: &Step) -> String {
     name.unwrap_or_else(|| OTHER.to_owned())
 }
 
-/// Measures a job that was over as soon as it was recorded.
+/// Measures a job that was over when it was recorded.
 pub fn finished_at_once(runtime: &Runtime, job: &Job) {
     runtime.measure(&of_the_end(job), &[(Dimension::State, job.state.name())]);
 }

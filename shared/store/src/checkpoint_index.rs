@@ -1,8 +1,8 @@
-//! The index that leads from the end of a job's chain to the checkpoint that names it: one small item for each checkpoint,
-//! in the order of the notes that it covers. Without it a search would read whole checkpoints of up to 250 kB.
+//! The index from the end of a job's chain to the checkpoint that covers it: one small item for each checkpoint,
+//! sorted by the markers that it covers. Without it a search would read whole checkpoints of up to 250 kB.
 //!
-//! Checkpoints of earlier versions, and those of a sweeper that died before it wrote the entry, are not in the index. They
-//! are found by halving, as they were before there was one.
+//! Checkpoints of earlier versions, and those of a sweep that crashed before it wrote the entry, are not in the
+//! index. A binary search over the checkpoints finds them.
 
 use super::{Condition, Item, Table, TableError, checkpoints::last_note, keys, number, number_of, text, text_of};
 use domain::{
@@ -12,21 +12,21 @@ use domain::{
 
 /// An entry of the index.
 struct Entry {
-    /// The number of the checkpoint.
+    /// Number of the checkpoint.
     seq: u64,
-    /// Covers the notes after this place.
+    /// The checkpoint covers the markers after this position.
     from: String,
 }
 
 impl Table {
-    /// The first checkpoint that covers the last note of a job that is over; `None` while none does.
+    /// The first checkpoint that covers the last marker of a finished job; `None` while no checkpoint does.
     pub async fn checkpoint_of(&self, job: &Job) -> Result<Option<Checkpoint>, TableError> {
         let note = last_note(job);
         let place = keys::reach(&note);
         let entry = self.first_entry_from(&place).await?;
         let seq = match entry {
             Some(entry) if entry.from < place => entry.seq,
-            // It lies before what the index covers, or in a gap.
+            // The position is older than the index, or in a gap of it.
             Some(entry) => self.first_to_cover(&place, entry.seq).await?,
             None => match self.last_checkpoint().await? {
                 Some(last) if covers(&last.checkpoint, &place) => {
@@ -38,13 +38,13 @@ impl Table {
         Ok(self.checkpoints_after(seq.saturating_sub(1), 1).await?.pop().map(|kept| kept.checkpoint))
     }
 
-    /// Whether a checkpoint is in the index, and so was signed by a sweeper that reads the notes of every shard.
+    /// Whether a checkpoint is in the index, and so was signed by a sweep that reads the markers of every shard.
     pub async fn is_indexed(&self, checkpoint: &Checkpoint) -> Result<bool, TableError> {
         let Some(reaches) = checkpoint.reaches() else { return Ok(false) };
         Ok(self.get(keys::CHECKPOINT_REACHES.to_owned(), keys::reach(&reaches)).await?.is_some())
     }
 
-    /// Adds an entry: the checkpoint of this number covers the notes after `from`, up to `to`.
+    /// Adds an entry: the checkpoint of this number covers the markers after `from`, up to `to`.
     pub(super) async fn put_reach(&self, seq: u64, from: &Position, to: &Position) -> Result<(), TableError> {
         let item = Item::from([
             ("pk".to_owned(), text(keys::CHECKPOINT_REACHES)),
@@ -52,7 +52,8 @@ impl Table {
             ("seq".to_owned(), number(seq)),
             ("from".to_owned(), text(keys::reach(from))),
         ]);
-        // Only the sweeper that kept the checkpoint writes its entry, and always the same one.
+        // Unconditional: only the sweep that stored the checkpoint writes its entry, and a repetition writes the same
+        // entry.
         self.put(item, Condition::none()).await.map(drop)
     }
 
@@ -69,7 +70,7 @@ impl Table {
         answer.items().first().map(|item| parse(item).ok_or(TableError::Malformed("entry of the index"))).transpose()
     }
 
-    /// The number of the first checkpoint that reaches a place, by halving; `last`, if none before it does.
+    /// Binary search for the first checkpoint that covers a position; `last` if none before it does.
     async fn first_to_cover(&self, place: &str, last: u64) -> Result<u64, TableError> {
         let (mut low, mut high) = (1, last);
         while low < high {
@@ -85,7 +86,7 @@ impl Table {
     }
 }
 
-/// Whether a checkpoint reaches a place.
+/// Whether a checkpoint covers a position.
 fn covers(checkpoint: &Checkpoint, place: &str) -> bool {
     checkpoint.reaches().is_some_and(|reaches| keys::reach(&reaches).as_str() >= place)
 }

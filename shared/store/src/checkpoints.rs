@@ -1,7 +1,7 @@
-//! Checkpoints, and the notes of which chains have grown since the last one.
+//! Checkpoints, and markers of the chains that have grown since the last one.
 //!
-//! A note is put before the change that it tells of, so no end is ever without one. A note whose change was never made does
-//! no harm: the sweep signs the chain's end as it reads it, and not the note.
+//! A marker is put before the change that extends the chain, so no chain can grow without one. A marker whose change
+//! was never made does no harm: the sweep signs the head that it reads from the chain, nothing from the marker.
 
 use std::{iter, time::Duration};
 
@@ -15,42 +15,43 @@ use domain::{
     json,
 };
 
-/// How long a note is kept: as long as a sweeper may stand still and still catch up.
+/// How long a marker is kept: the longest outage of the sweep after which the next checkpoint still covers every
+/// chain.
 const NOTES_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 const MALFORMED: TableError = TableError::Malformed("checkpoint");
 
-/// A note: a chain may have grown.
+/// A marker: this chain may have grown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grown {
-    /// Its place in its minute.
+    /// Sort key of the marker within its minute.
     pub place: String,
-    /// Which chain.
+    /// The chain.
     pub chain: GrownChain,
 }
 
-/// Which chain may have grown.
+/// A chain that a marker names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GrownChain {
     /// The chain of a job that is over.
     Job(UserId, RequestId),
-    /// What this user was refused.
+    /// The chain of this user's refusals.
     Refusals(UserId),
 }
 
-/// A checkpoint as it is kept.
+/// A checkpoint as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptCheckpoint {
     /// The checkpoint.
     pub checkpoint: Checkpoint,
-    /// Its bytes, as they were digested and are exported.
+    /// The bytes that were digested and are exported.
     pub document: String,
-    /// When it was exported.
+    /// When it was exported; `None` until then.
     pub exported_at: Option<Timestamp>,
 }
 
 impl Table {
-    /// Notes that the chain of a job that is over grows with this change; `before` is absent for a new job. The chain of an
-    /// open job is noted when it is over: until then its end moves on with each step.
+    /// Puts the marker of a job's chain if this change ends the job; `before` is `None` for a new job. An open job
+    /// has no marker, since its head moves with each step.
     pub(super) async fn note_growth(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
         let grows = before.is_none_or(|before| before.audit != after.audit);
         if !grows || !after.state.is_over() {
@@ -60,7 +61,7 @@ impl Table {
         self.put_note(grew_at(after), place, after.request_id.spread()).await
     }
 
-    /// Notes that a chain of refusals grows.
+    /// Puts the marker of a user's chain of refusals.
     pub(super) async fn note_refusal(&self, user: UserId, at: Timestamp) -> Result<(), TableError> {
         self.put_note(at, keys::grown_refusals(user), user.spread()).await
     }
@@ -71,20 +72,20 @@ impl Table {
             ("sk".to_owned(), text(place)),
             ("ttl".to_owned(), number(at.plus(NOTES_KEPT).seconds_ceil())),
         ]);
-        // It says no more than its key, so it may be put twice.
+        // Unconditional: the marker has no content besides its key, so a second put changes nothing.
         self.put(item, Condition::none()).await.map(drop)
     }
 
-    /// The notes of one minute from a position on, up to `limit` of them, in the order of their places: those of all shards,
-    /// and those of the one partition that earlier versions put them into.
+    /// The markers of one minute after a position, at most `limit`, sorted by sort key: those of all shards, and
+    /// those of the single partition that earlier versions use.
     pub async fn grown(&self, from: &Position, limit: usize) -> Result<Vec<Grown>, TableError> {
         let sharded = (0..keys::NOTE_SHARDS).map(|shard| keys::grown_in(from.minute, shard));
         let partitions = iter::once(keys::grown_in_unsharded(from.minute)).chain(sharded);
-        // No note has a place before a blank.
+        // No marker sorts before a blank.
         let after = from.after.as_deref().unwrap_or(" ");
         let mut found = future::try_join_all(partitions.map(|pk| self.grown_under(pk, after, limit))).await?.concat();
         found.sort_unstable_by(|one, other| one.place.cmp(&other.place));
-        // One chain may be noted by functions of two versions.
+        // Functions of two versions may each have put a marker of one chain.
         found.dedup_by(|one, other| one.place == other.place);
         found.truncate(limit);
         Ok(found)
@@ -107,7 +108,7 @@ impl Table {
                 let Some(place) = text_of(&item, "sk") else { continue };
                 let job = keys::parse_grown_job(place).map(|(user, id)| GrownChain::Job(user, id));
                 let chain = job.or_else(|| keys::parse_grown_refusals(place).map(GrownChain::Refusals));
-                // A note of a newer version is not ours to read, and not ours to stop at.
+                // A marker of a newer version is skipped: it must not stop this version.
                 found.extend(chain.map(|chain| Grown { place: place.to_owned(), chain }));
                 place.clone_into(&mut after);
             }
@@ -118,9 +119,9 @@ impl Table {
         Ok(found)
     }
 
-    /// Keeps a checkpoint that covers the notes after `from`, unless there is one of its number: of two sweepers at once, one
-    /// wins. Returns whether it did. Its entry in the index comes second: a sweeper that dies in between leaves a checkpoint
-    /// without one, as those of earlier versions are.
+    /// Stores a checkpoint that covers the markers after `from`, unless one of its number exists: of two concurrent
+    /// sweeps one succeeds. Returns whether this one did. The index entry is put afterwards; a crash in between
+    /// leaves a checkpoint without one, like those of earlier versions.
     pub async fn put_checkpoint(
         &self,
         checkpoint: &Checkpoint,
@@ -128,40 +129,41 @@ impl Table {
         nonce: &str,
     ) -> Result<bool, TableError> {
         let document = String::from_utf8(checkpoint.canonical()).map_err(|_| MALFORMED)?;
-        // It is kept for good: it is small, and what was exported long ago can be compared with it.
+        // Never deleted: it is small, and an old export can be compared with it.
         let item = Item::from([
             ("pk".to_owned(), text(keys::CHECKPOINTS)),
             ("sk".to_owned(), text(keys::checkpoint(checkpoint.statement.seq))),
             ("doc".to_owned(), text(document)),
             ("nonce".to_owned(), text(nonce)),
         ]);
-        // There is no checkpoint of this number yet.
+        // Condition: no checkpoint of this number exists yet.
         let kept = match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
             Written::Done => true,
             Written::Refused(old) => old.is_some_and(|old| text_of(&old, "nonce") == Some(nonce)),
         };
         match checkpoint.reaches().filter(|to| kept && to != from) {
             Some(to) => self.put_reach(checkpoint.statement.seq, from, &to).await.map(|()| kept),
-            // One that covers no note must not take the place of the entry that does.
+            // A checkpoint that covers no marker has no entry: it would replace the entry of the checkpoint that
+            // does.
             None => Ok(kept),
         }
     }
 
-    /// Notes that a checkpoint was exported.
+    /// Stores that a checkpoint was exported.
     pub async fn mark_exported(&self, seq: u64, at: Timestamp) -> Result<(), TableError> {
-        // It is there, and nobody has exported it before: the first time counts.
+        // Condition: the checkpoint exists and has no export time yet. The first export counts.
         let condition = Condition::new("attribute_exists(pk) AND attribute_not_exists(exported_at)")
             .value(":at", number(at.millis()));
         let key = (keys::CHECKPOINTS.to_owned(), keys::checkpoint(seq));
         self.update(key, "SET exported_at = :at", condition).await.map(drop)
     }
 
-    /// The last checkpoint.
+    /// The latest checkpoint.
     pub async fn last_checkpoint(&self) -> Result<Option<KeptCheckpoint>, TableError> {
         Ok(self.checkpoints_before(None, 1).await?.into_iter().next())
     }
 
-    /// Checkpoints, newest first, below a number.
+    /// Checkpoints with a lower number, newest first.
     pub async fn checkpoints_before(
         &self,
         before: Option<u64>,
@@ -171,7 +173,7 @@ impl Table {
         self.kept(range, false, limit).await
     }
 
-    /// Checkpoints, oldest first, above a number.
+    /// Checkpoints with a higher number, oldest first.
     pub async fn checkpoints_after(&self, after: u64, limit: usize) -> Result<Vec<KeptCheckpoint>, TableError> {
         self.kept((keys::checkpoint(after.saturating_add(1)), keys::checkpoint(NO_SUCH)), true, limit).await
     }
@@ -208,19 +210,19 @@ impl Table {
     }
 }
 
-/// When the chain of a job that is over grew for the last time: the time under which that is noted.
+/// When the chain of a finished job grew last: the time that its marker is stored under.
 fn grew_at(job: &Job) -> Timestamp {
     let learnt_at = job.resolution.as_ref().map(|resolution| resolution.at);
     learnt_at.map_or(job.updated_at, |learnt_at| job.updated_at.max(learnt_at))
 }
 
-/// The place of a job's last note among all notes.
+/// Position of a job's last marker among all markers.
 pub(super) fn last_note(job: &Job) -> Position {
     let place = keys::grown_job(job.user_id, job.request_id);
     Position { after: Some(place), ..Position::at(grew_at(job)) }
 }
 
-/// Above every number that a checkpoint can have: twelve digits.
+/// Higher than any number of a checkpoint, which has at most twelve digits.
 const NO_SUCH: u64 = 999_999_999_999;
 
 fn parse(item: &Item) -> Result<KeptCheckpoint, TableError> {

@@ -1,6 +1,7 @@
-//! Pointers to the jobs that an operator looks for: those that wait for an operator's yes, by expiry, and those that went
-//! wrong, by time. A pointer is put before the change that it points to is committed, so no such job is ever without one;
-//! one whose change was never made, or is past, is stale, and whoever lists them reads the job.
+//! Pointers to the jobs that operators list: those that wait for an operator's approval, by expiry, and those that
+//! ended in a failure, by time. A pointer is put before the change that it refers to is committed, so that a crash
+//! cannot leave such a job without one. A pointer whose change was never made, or is outdated, is stale; a list reads
+//! each job and skips it.
 
 use super::{Condition, Item, Table, TableError, keys, number, text};
 use domain::{
@@ -9,7 +10,7 @@ use domain::{
 };
 
 impl Table {
-    /// Puts the pointer that this change of a job needs; `before` is absent for a new job.
+    /// Puts the pointer that this change of a job needs; `before` is `None` for a new job.
     pub(super) async fn point_at(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
         if before.is_some_and(|before| before.state == after.state) {
             return Ok(());
@@ -20,12 +21,12 @@ impl Table {
             ("sk".to_owned(), text(keys::pointer(at, after.user_id, after.request_id))),
             ("ttl".to_owned(), number(at.plus(self.retention).seconds_ceil())),
         ]);
-        // It says no more than its key, so it may be put twice.
+        // Unconditional: the pointer has no content besides its key, so a second put changes nothing.
         self.put(item, Condition::none()).await.map(drop)
     }
 }
 
-/// The time that an operator's list of its state is ordered by; none: no operator looks for it there.
+/// The time by which an operator's list for the job's state is sorted; `None` if no list has such jobs.
 fn wanted_at(job: &Job) -> Option<Timestamp> {
     match job.state {
         JobState::AwaitingApproval => {
@@ -33,7 +34,7 @@ fn wanted_at(job: &Job) -> Option<Timestamp> {
             question.map(|question| question.expires_at)
         }
         JobState::Failed | JobState::Refused | JobState::Expired | JobState::Unknown => Some(job.updated_at),
-        // Open jobs are in the index, and nobody looks for the rest.
+        // Open jobs are listed by the `open_jobs` index. The other states have no list.
         JobState::Queued
         | JobState::Running
         | JobState::Waiting

@@ -1,4 +1,4 @@
-//! What operators look through: jobs by state. A list leads to jobs and says nothing about them, so each is read again.
+//! Operators' lists: jobs by state. A list has only references to jobs, so each job is read afterwards.
 
 use super::{Item, Stored, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{
@@ -7,29 +7,29 @@ use domain::{
     view,
 };
 
-/// A place in such a list: after this job, at this time.
+/// A position in such a list: after this job at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
-    /// The time that the list is ordered by.
+    /// The time by which the list is sorted.
     pub at: Timestamp,
-    /// Whose job.
+    /// The user who owns the job.
     pub user_id: UserId,
-    /// Which.
+    /// The request id of the job.
     pub request_id: RequestId,
 }
 
-/// Which way a list runs.
+/// Order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// From the earliest time on.
+    /// Ascending by time.
     EarliestFirst,
-    /// From the latest time back.
+    /// Descending by time.
     LatestFirst,
 }
 
 impl Table {
-    /// Pointers to jobs that are, or were, in a state: after a place, or from this time on. Fewer than `limit` only at the
-    /// end of the list.
+    /// Pointers to jobs that are, or were, in a state, after a position or from a time on. Fewer than `limit` only at
+    /// the end of the list.
     pub async fn pointers(
         &self,
         state: JobState,
@@ -68,8 +68,9 @@ impl Table {
         Ok(found)
     }
 
-    /// Entries of the index of open jobs after a place, those first that the sweeper looks at next. Fewer than `limit` only
-    /// at the end. The index lags: read each strongly.
+    /// Entries of the `open_jobs` index after a position, ordered by the time of the reconciler's next read. Fewer
+    /// than `limit` only at the end. The index lags behind the table, so the caller has to read each job strongly
+    /// consistent.
     pub async fn open_jobs(&self, after: Option<Listed>, limit: usize) -> Result<Vec<Listed>, TableError> {
         let shards = (0..keys::OPEN_SHARDS).map(|shard| self.open_in_shard(shard, after, limit));
         let mut found = futures_util::future::try_join_all(shards).await?.concat();
@@ -101,7 +102,7 @@ impl Table {
                 })
             };
             let places = answer.items.unwrap_or_default().iter().filter_map(place).collect::<Vec<_>>();
-            // Jobs of the same millisecond come in no order of ours.
+            // DynamoDB does not order entries of the same millisecond.
             found.extend(places.into_iter().filter(|place| after.is_none_or(|after| *place > after)));
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -111,8 +112,8 @@ impl Table {
         Ok(found)
     }
 
-    /// The job that a list leads to, read strongly, if it still is in that state. One that only a newer function
-    /// understands is left out.
+    /// The job of a list entry, read strongly consistent; `None` if it is no longer in that state, or only a newer
+    /// function understands it.
     pub async fn listed(&self, place: Listed, state: JobState) -> Result<Option<Box<Job>>, TableError> {
         match self.job(place.user_id, place.request_id).await? {
             Some(Stored::Job(job)) if view::status(job.state) == view::status(state) => Ok(Some(job)),

@@ -1,4 +1,4 @@
-//! The table's shape, for whoever has to create it: the laptop and the tests. In the cloud the template does.
+//! The table's schema, used to create it on one host and in tests. In the cloud `template.yaml` creates the table.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 
 use super::{TableError, keys, unavailable};
 
-/// Creates the table, its index and its TTL, unless they are there.
+/// Creates the table, its index and its TTL, unless they exist.
 pub async fn create(client: &Client, name: &str) -> Result<(), TableError> {
     let attribute = |name: &str, kind: ScalarAttributeType| {
         AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().expect("name and type are set")
@@ -45,7 +45,7 @@ pub async fn create(client: &Client, name: &str) -> Result<(), TableError> {
         Err(e) => return Err(unavailable("CreateTable", e)),
     }
     let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build().expect("both are set");
-    // Always, since a kill between the two calls would leave the table without it for good.
+    // Set on every start: a crash between the two calls would otherwise leave the table without a TTL for ever.
     let set = client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await;
     match set {
         Err(e) if e.code() == Some("ValidationException") && e.message().is_some_and(|m| m.contains("already")) => {

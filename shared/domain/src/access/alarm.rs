@@ -1,25 +1,26 @@
-//! What an alarm's message means. Pure.
+//! Interprets the message of an alarm. Pure.
 //!
-//! Alarms lower the mode and never raise it: that trouble seems to be over is for a person to judge.
+//! Alarms lower the service mode and never raise it: a person has to judge that a fault is over.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{access::service_mode::Mode, json};
 
-/// Which alarm lowers the mode to what: the end of its name, after the stack's.
+/// The alarms that lower the mode, by the end of their names, which begin with the stack's name; and the mode that
+/// each sets.
 pub const ALARMS: [(&str, Mode); 2] = [("-gateway-not-ready", Mode::ExplainOnly), ("-audit-failing", Mode::ReadOnly)];
 
-/// What a message asks for.
+/// Effect of an alarm's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// The alarm of this name went off: the mode is to be no higher.
+    /// The alarm of this name went off: the service mode must be at most this one.
     Lower(String, Mode),
-    /// It changes nothing, and why: a stable code.
+    /// The message changes nothing, for this reason: a stable code.
     Nothing(&'static str),
 }
 
-/// What CloudWatch sends, as far as it is of interest.
+/// The fields of CloudWatch's message that are used.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Alarm {
@@ -27,13 +28,13 @@ struct Alarm {
     new_state_value: String,
 }
 
-/// The text of an alarm's message, as SNS hands it on.
+/// Parses the text of an alarm's message, as SNS delivers it.
 pub fn read(text: &str) -> Message {
     let Ok(alarm) = json::foreign::<Alarm>(text.as_bytes()) else { return Message::Nothing("alarm_unreadable") };
     let Some((_, mode)) = ALARMS.into_iter().find(|(end, _)| alarm.alarm_name.ends_with(end)) else {
         return Message::Nothing("alarm_unknown");
     };
-    // CloudWatch's own limit: the name is kept in a record.
+    // CloudWatch's own limits. The name is stored in an audit record, so other texts are refused.
     if alarm.alarm_name.chars().count() > 255 || alarm.alarm_name.chars().any(char::is_control) {
         return Message::Nothing("alarm_unreadable");
     }
@@ -44,7 +45,7 @@ pub fn read(text: &str) -> Message {
     }
 }
 
-/// The texts of the alarms' messages in an event of SNS; `None` when it is no such event.
+/// The texts of the messages in an SNS event; `None` when the event is not from SNS.
 pub fn texts(event: &Value) -> Option<Vec<&str>> {
     let records = event.get("Records")?.as_array()?;
     Some(

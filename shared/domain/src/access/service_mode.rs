@@ -1,5 +1,5 @@
-//! The ladder: how much the service does now. Each rung is weaker than the one above it, and whatever cannot be read acts as
-//! `read_only`.
+//! The service mode: which calls the service makes at present. Each mode permits less than the next one; a mode that
+//! cannot be read acts as `read_only`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{catalogue::visible_text, ids::Timestamp};
 
-/// A rung of the ladder. The later of two does more.
+/// A service mode. Ordered: the greater of two permits more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Nothing new is accepted.
+    /// No request is accepted.
     Closed,
-    /// Nothing is called; what would have been done is told.
+    /// No call is made; a job ends with an explanation of the call.
     ExplainOnly,
-    /// Reads are called.
+    /// Only reads are called.
     ReadOnly,
-    /// Everything that policy permits.
+    /// All calls that the policies permit.
     Full,
 }
 
 impl Mode {
-    /// Every rung, from the weakest.
+    /// Every mode, most restricted first.
     pub const ALL: [Self; 4] = [Self::Closed, Self::ExplainOnly, Self::ReadOnly, Self::Full];
 
-    /// Its name, as it is stored and published.
+    /// The name that is stored and published.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -35,7 +35,7 @@ impl Mode {
         }
     }
 
-    /// How much it does, from 0.
+    /// The mode as a number for metrics, from 0.
     pub const fn level(self) -> u8 {
         match self {
             Self::Closed => 0,
@@ -51,107 +51,107 @@ impl Mode {
     }
 }
 
-/// Why somebody changed what the service may do: 1 to 200 characters on one line, kept for ever in an audit chain, so it
-/// names nobody.
+/// Reason of a change of the controls: 1 to 200 characters on one line. Kept for ever in an audit chain, so it must
+/// not contain personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason(String);
 
-/// The text is no reason.
+/// The text is not a valid reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a reason is 1 to {} visible characters on one line", Reason::AT_MOST)]
 pub struct BadReason;
 
 impl Reason {
-    /// Characters of a reason.
+    /// Maximum length in characters.
     pub const AT_MOST: usize = 200;
 
-    /// Parses what a person wrote.
+    /// Parses a person's text.
     pub fn parse(text: &str) -> Result<Self, BadReason> {
         let text = text.trim();
         let fits = !text.is_empty() && text.chars().count() <= Self::AT_MOST && !text.chars().any(visible_text::hidden);
         if fits { Ok(Self(text.to_owned())) } else { Err(BadReason) }
     }
 
-    /// An alarm's.
+    /// The reason of a change by an alarm.
     pub fn of_alarm() -> Self {
         Self("the alarm went off".to_owned())
     }
 
-    /// Its text.
+    /// The text.
     pub fn text(&self) -> &str {
         &self.0
     }
 }
 
-/// [`Setting::by`] where nothing was ever set, or what was cannot be read.
+/// [`Setting::by`] when no mode was ever set, or it cannot be read.
 pub const MISSING: &str = "missing";
-/// What [`Setting::by`] begins with when an alarm chose.
+/// Prefix of [`Setting::by`] for a mode set by an alarm.
 pub const ALARM: &str = "alarm:";
 
-/// A rung that somebody chose, and why.
+/// A mode that was set, by whom and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The rung.
+    /// The mode.
     pub mode: Mode,
-    /// Why, in a person's words.
+    /// The reason, as a person wrote it.
     pub reason: String,
     /// `operator:<id>`, `alarm:<name>`, `command`, or [`MISSING`].
     pub by: String,
-    /// Since when.
+    /// When it was set.
     pub at: Timestamp,
 }
 
-/// The longest opening of a destructive tool, in minutes: a day.
+/// Longest temporary unlock of a destructive tool, in minutes: one day.
 pub const UNLOCKED_AT_MOST_MIN: u32 = 1440;
-/// By how much the clocks of two functions may differ.
+/// Tolerated difference between the clocks of two functions.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
-/// What was set for one tool.
+/// Settings of one tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolSwitch {
-    /// Its own rung; absent: the service's.
+    /// Mode of the tool; `None`: that of the service.
     pub setting: Option<Setting>,
-    /// A destructive tool may run before this.
+    /// End of the temporary unlock of a destructive tool.
     pub opened_until: Option<Timestamp>,
 }
 
-/// The last audit checkpoint, as the ladder knows it.
+/// The last audit checkpoint, as the controls store it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointSeen {
-    /// Its number.
+    /// Number of the checkpoint.
     pub seq: u64,
     /// When it was signed.
     pub signed_at: Timestamp,
-    /// When it was exported; absent: it was not.
+    /// When it was exported; `None` if it was not.
     pub exported_at: Option<Timestamp>,
 }
 
-/// Everything that is set by people and alarms.
+/// Everything that operators and alarms have set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controls {
-    /// For everything.
+    /// The service mode.
     pub service: Setting,
-    /// For single tools.
+    /// Settings of single tools.
     pub tools: BTreeMap<String, ToolSwitch>,
     /// The last checkpoint.
     pub checkpoint: Option<CheckpointSeen>,
-    /// How old the last exported checkpoint may be for a destructive call.
+    /// Maximum age of the last exported checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
 }
 
 impl Controls {
-    /// What holds when nothing can be read: reads only.
+    /// The controls when the table cannot be read: `read_only`.
     pub fn unreadable(now: Timestamp) -> Self {
         Self::reads_only("the mode cannot be read", now)
     }
 
-    /// What holds when nothing was ever set: reads only.
+    /// The controls when no mode was ever set: `read_only`.
     pub fn unset(now: Timestamp) -> Self {
         Self::reads_only("no mode was ever set", now)
     }
 
-    /// What holds when nothing can be read any more: no more than when it could be last. What was closed stays closed, and what
-    /// was opened is not: the opening and the checkpoint may have been taken back since.
+    /// The controls after a failed read, at most `read_only`. Restrictions stay. Unlocks and the checkpoint are
+    /// dropped, since they may have been withdrawn since the last read.
     #[must_use]
     pub fn unread(&self, now: Timestamp) -> Self {
         let mut unread = Self::unreadable(now);
@@ -166,30 +166,31 @@ impl Controls {
         Self { service, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
     }
 
-    /// Whether somebody chose the service's mode, and it could be read.
+    /// Whether a service mode was set and could be read.
     pub fn is_set(&self) -> bool {
         self.service.by != MISSING
     }
 
-    /// The rung of a tool: the weaker of the service's and its own.
+    /// The effective mode of a tool: the more restricted of the service's and its own.
     pub fn mode_for(&self, tool: &str) -> Mode {
         let own = self.tools.get(tool).and_then(|switch| switch.setting.as_ref());
         own.map_or(self.service.mode, |own| own.mode.min(self.service.mode))
     }
 
-    /// Whether an operator has opened a destructive tool, and the opening has not ended.
+    /// Whether a destructive tool has a temporary unlock that has not ended.
     pub fn opened(&self, tool: &str, now: Timestamp) -> bool {
         let until = self.tools.get(tool).and_then(|switch| switch.opened_until);
-        // One that would last longer than any was set by a clock that ran ahead: the tool is shut, as it is when in doubt.
+        // An unlock that would last longer than any was set by a clock that ran ahead. The tool counts as locked, the
+        // safe assumption.
         until.is_some_and(|until| {
             !until.has_come(now, Duration::from_secs(u64::from(UNLOCKED_AT_MOST_MIN) * 60) + CLOCKS_DIFFER)
         })
     }
 
-    /// Whether what is done now can be proven later: the last checkpoint was signed and exported a short while ago.
+    /// Whether a call could be proven later: the last checkpoint was signed and exported recently.
     pub fn audit_proven(&self, now: Timestamp) -> bool {
         let exported = self.checkpoint.filter(|seen| seen.exported_at.is_some());
-        // One that was signed far ahead of now was signed by a clock that nobody can rely on.
+        // A checkpoint signed far in the future was signed by a wrong clock, so its age is unknown.
         let in_time = |at: Timestamp| at <= now.plus(CLOCKS_DIFFER) && now < at.plus(self.checkpoint_max_age);
         exported.is_some_and(|seen| in_time(seen.signed_at))
     }
@@ -278,7 +279,7 @@ mod tests {
         assert!(!controls.audit_proven(NOW), "signed, but not exported");
         controls.checkpoint = Some(seen(Some(NOW)));
         assert!(controls.audit_proven(NOW) && !controls.audit_proven(NOW.plus(minute)));
-        // Signed ahead of now: by a clock that differs, or by one that is wrong.
+        // Signed in the future: within the tolerated difference of clocks, or by a wrong clock.
         assert!(controls.audit_proven(NOW.minus(minute)));
         assert!(!controls.audit_proven(NOW.minus(minute + Duration::from_millis(1))));
     }

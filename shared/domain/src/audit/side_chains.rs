@@ -1,4 +1,5 @@
-//! The chains beside the jobs: what operators did, and what each user was refused. Same links, same verification.
+//! Side chains: hash chains that belong to no job, about operators' actions and users' refusals. They have the links
+//! and the verification of job chains.
 
 use std::{fmt, str::FromStr};
 
@@ -11,12 +12,12 @@ use crate::{
     json::canonical,
 };
 
-/// Which chain.
+/// Name of a side chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChainName {
-    /// What operators, alarms and commands did. There is one.
+    /// Actions of operators, alarms and commands: a single chain.
     Operators,
-    /// What this user was refused.
+    /// Refusals of this user.
     Refusals(UserId),
 }
 
@@ -29,19 +30,19 @@ impl fmt::Display for ChainName {
     }
 }
 
-/// Who changed what the service may do. Stored and published as `operator:<id>`, `alarm:<name>` or `command`.
+/// Author of a recorded action. Stored and published as `operator:<id>`, `alarm:<name>` or `command`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum OperatorActor {
-    /// A person, by the random id that their first sign-in was given.
+    /// An operator, by the random id given at the first sign-in.
     Operator(OperatorId),
-    /// An alarm of that name.
+    /// The alarm of this name.
     Alarm(String),
-    /// The command line of whoever runs the service.
+    /// The command line of the host.
     Command,
 }
 
-/// The text names nobody.
+/// The text is not a valid author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not operator:<id>, alarm:<name> or command")]
 pub struct NotAnActor;
@@ -83,112 +84,112 @@ impl From<OperatorActor> for String {
     }
 }
 
-/// What an operator, an alarm or a command did. The names are part of the public shape. Reasons and notes are at most
-/// [`OperatorEvent::WORDS`] characters of a person's text; whoever writes them is told to name nobody.
+/// An action of an operator, an alarm or a command. The names are part of the public format. Reasons and notes are a
+/// person's text of at most [`OperatorEvent::WORDS`] characters; they must not contain personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum OperatorEvent {
-    /// The service's rung.
+    /// The service mode was set.
     ModeSet {
-        /// The rung now.
+        /// The new mode.
         mode: Mode,
-        /// The rung before; absent when none could be read.
+        /// The previous mode; absent when it could not be read.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         was: Option<Mode>,
-        /// Why.
+        /// The operator's or the alarm's reason.
         reason: String,
     },
-    /// The rung of one tool.
+    /// The mode of one tool was set.
     ToolSet {
-        /// Which.
+        /// The tool's name.
         tool: String,
-        /// Its rung now.
+        /// The new mode.
         mode: Mode,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
-    /// A destructive tool may run.
+    /// A destructive tool was unlocked.
     ToolOpened {
-        /// Which.
+        /// The tool's name.
         tool: String,
-        /// Before this, RFC 3339.
+        /// End of the unlock, RFC 3339.
         until: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
-    /// A destructive tool may not run any more.
+    /// A destructive tool was locked.
     ToolClosed {
-        /// Which.
+        /// The tool's name.
         tool: String,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
-    /// A question was answered.
+    /// An approval request was decided.
     ApprovalDecided {
         /// Support code of the job.
         job: String,
-        /// Yes or no.
+        /// Whether the call was approved.
         approved: bool,
-        /// Of the question.
+        /// Digest of the approval request.
         digest: Digest,
-        /// Why, when it was said.
+        /// The operator's reason, if one was given.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<String>,
     },
-    /// An unknown outcome was said to be known.
+    /// An operator resolved an unknown job.
     JobResolved {
         /// Support code of the job.
         job: String,
         /// Whether the write ran.
         happened: bool,
-        /// How it is known.
+        /// How the operator knows.
         reason: String,
     },
-    /// Dead letters went back to the queue.
+    /// Dead letters were sent back to the queue.
     DeadLettersReplayed {
-        /// How many.
+        /// Number of messages.
         count: u64,
-        /// The one message that was asked for; absent: all.
+        /// The only message that was requested; absent: all.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         message_id: Option<String>,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
-    /// Every session of a user was ended.
+    /// Every session of a user was revoked.
     UserRevoked {
-        /// Whose.
+        /// The user.
         user_id: UserId,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
-    /// A user's groups.
+    /// The groups of a user were set.
     GroupsSet {
-        /// Whose.
+        /// The user.
         user_id: UserId,
-        /// All of them now.
+        /// The complete new set.
         groups: Vec<String>,
-        /// Why.
+        /// The operator's reason.
         reason: String,
     },
-    /// An operator named a user id as their own.
+    /// An operator registered a user id as their own.
     UserRegistered {
-        /// Which.
+        /// The registered user id.
         user_id: UserId,
     },
-    /// A call was not permitted to an operator.
+    /// A call of an operator was refused.
     CallRefused {
         /// Method and path with placeholders.
         call: String,
-        /// Why: a stable code.
+        /// Why: a stable error code.
         code: String,
     },
 }
 
 impl OperatorEvent {
-    /// How many characters of a reason are kept.
+    /// Maximum length of a reason in characters.
     pub const WORDS: usize = 200;
 
-    /// The same, with no more words than are kept.
+    /// The same event with its texts shortened to that length.
     #[must_use]
     pub(super) fn bounded(mut self) -> Self {
         let reason = match &mut self {
@@ -212,49 +213,49 @@ impl OperatorEvent {
     }
 }
 
-/// What a user was refused, by policy, by mode, or because an approval was not theirs to give.
+/// A refusal of a user's request, by policy, by service mode, or because another person has to decide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "refused")]
 pub struct RefusalEvent {
-    /// The tool, when the catalogue knows it.
+    /// The tool, if the catalogue lists it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tool: Option<String>,
-    /// Why: a stable code.
+    /// Why: a stable error code.
     pub code: String,
-    /// The policies that said so.
+    /// The policies that led to the refusal.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub policies: Vec<String>,
-    /// What was asked under, when it was readable.
+    /// Request id of the refused request, if it was valid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request_id: Option<RequestId>,
 }
 
-/// One record of a chain beside the jobs.
+/// One record of a side chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainRecord<A, E> {
-    /// Version of this shape.
+    /// Version of the format.
     pub v: u32,
-    /// The chain that it belongs to.
+    /// Name of the chain.
     pub chain: String,
-    /// Random: two things of one kind in one millisecond are two records.
+    /// Random, so that two equal events of one millisecond are different records.
     pub id: String,
-    /// Its place in the chain, from 1.
+    /// Sequence number in the chain, from 1.
     pub seq: u64,
-    /// When, RFC 3339.
+    /// Time of the event, RFC 3339.
     pub at: String,
-    /// Who.
+    /// Author of the event.
     pub actor: A,
-    /// The policy that was decided by.
+    /// Version of the policies at the time.
     pub policy_version: String,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: E,
-    /// Digest of the record before; 43 `A` for the first.
+    /// Digest of the previous record; 43 `A` for the first.
     pub prev: Digest,
 }
 
 impl<A: Serialize, E: Serialize> ChainRecord<A, E> {
-    /// The first record of a chain, until [`ChainRecord::moved_after`] gives it another place.
+    /// A record at the start of a chain, until [`ChainRecord::moved_after`] moves it.
     pub fn new(chain: ChainName, id: String, at: Timestamp, who_did_what: (A, E), policy_version: &str) -> Self {
         let (actor, event) = who_did_what;
         Self {
@@ -270,7 +271,7 @@ impl<A: Serialize, E: Serialize> ChainRecord<A, E> {
         }
     }
 
-    /// The same record, after `head`.
+    /// The same record as the successor of `head`.
     #[must_use]
     pub fn moved_after(self, head: AuditHead) -> Self {
         Self { seq: head.length + 1, prev: head.digest, ..self }
@@ -281,14 +282,14 @@ impl<A: Serialize, E: Serialize> ChainRecord<A, E> {
         canonical::canonical(&serde_json::to_value(self).expect("a record has string keys only"))
     }
 
-    /// The head of the chain that ends with this record.
+    /// The head of the chain after this record.
     pub fn head(&self) -> AuditHead {
         AuditHead { length: self.seq, digest: Digest::sha256(&self.canonical()) }
     }
 }
 
 impl ChainRecord<OperatorActor, OperatorEvent> {
-    /// The same record, with no more words than are kept.
+    /// The same record with its texts shortened to the maximum length.
     #[must_use]
     pub fn bounded(self) -> Self {
         Self { event: self.event.bounded(), ..self }

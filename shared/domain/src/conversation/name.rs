@@ -1,4 +1,4 @@
-//! What a conversation is called: by its user, and by the gateway.
+//! Names of conversations, and their session keys at the gateway.
 
 use std::{fmt, str::FromStr};
 
@@ -8,8 +8,8 @@ use crate::ids::{RequestId, UserId};
 
 const NAME_AT_MOST: usize = 64;
 
-/// The name that a user gave a conversation: 1 to 64 of `a-z`, `0-9`, `-` and `_`. The gateway folds the case of session
-/// keys, so there is no upper case to fold.
+/// The name that a user gave a conversation: 1 to 64 of `a-z`, `0-9`, `-` and `_`. Upper case is not allowed: the
+/// gateway folds the case of session keys, so two names could share a session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ConversationName(String);
@@ -62,12 +62,12 @@ pub fn session_key(agent: &str, user: UserId, place: &TurnPlace<'_>) -> String {
     }
 }
 
-/// Where a turn takes place.
+/// The session of a turn.
 #[derive(Debug, Clone, Copy)]
 pub enum TurnPlace<'a> {
-    /// In this conversation of its user.
+    /// The session of this conversation of the user.
     Conversation(&'a ConversationName),
-    /// In a session of its own, which only the rounds of this submitted step share.
+    /// A session for the rounds of this submitted step only.
     Once(RequestId, usize),
 }
 

@@ -1,54 +1,54 @@
-//! Whose turn it is in a conversation.
+//! The queue of a conversation.
 
 use serde::{Deserialize, Serialize};
 
 use super::ConversationName;
 use crate::ids::{RequestId, Timestamp};
 
-/// How many jobs may stand in line for one conversation.
+/// Maximum number of jobs in the queue of one conversation.
 pub const QUEUED_AT_MOST: usize = 16;
 
-/// A conversation, as the table holds it.
+/// A conversation, as the table stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// With whom. Another agent has another memory, so a conversation keeps the one that it began with.
+    /// The agent. It never changes: another agent does not know what this one remembers.
     #[serde(rename = "ag")]
     pub agent: String,
-    /// Bumped by every write, a condition of every write.
+    /// Incremented and compared by every write.
     pub rev: u64,
     /// When the first turn was accepted.
     #[serde(rename = "ca")]
     pub created_at: Timestamp,
-    /// When the last one was.
+    /// When the last turn was accepted.
     #[serde(rename = "ua")]
     pub updated_at: Timestamp,
-    /// How many jobs have been accepted for it.
+    /// Number of jobs that have been accepted for it.
     #[serde(rename = "tu", default)]
     pub jobs: u64,
-    /// Those that may still be open, in order.
+    /// Jobs that may still be open, in the order of acceptance.
     #[serde(rename = "li", default)]
     pub queue: Vec<RequestId>,
-    /// The job that ends it, once its user has asked for that: nobody joins any more.
+    /// The job that deletes the conversation, once its user has requested that. No job may join the queue then.
     #[serde(rename = "en", default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<RequestId>,
-    /// It has been deleted: what is left of it only counts writes, until the table drops it.
+    /// Deleted: the item only keeps the revision, until its TTL removes it.
     #[serde(rename = "go", default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
 }
 
-/// Why a job cannot stand in line.
+/// Why a job cannot join the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotQueued {
     /// The conversation is with another agent.
     OtherAgent,
-    /// Too many are in it already.
+    /// The queue is full.
     Full,
-    /// It is being deleted.
+    /// The conversation is being deleted.
     Ending,
 }
 
 impl Conversation {
-    /// One that begins now. Nobody is in line yet.
+    /// A new conversation with an empty queue.
     pub fn begun(agent: &str, now: Timestamp) -> Self {
         Self {
             agent: agent.to_owned(),
@@ -62,13 +62,14 @@ impl Conversation {
         }
     }
 
-    /// What is left of it.
+    /// The remainder of the deleted conversation.
     #[must_use]
     pub fn deleted(&self, now: Timestamp) -> Self {
         Self { rev: self.rev + 1, gone: true, ended_by: self.ended_by, ..Self::begun(&self.agent, now) }
     }
 
-    /// The same with a job at the end of the line. A job that is in it keeps its place, and nothing changes.
+    /// The conversation with a job appended to the queue. A job that is in the queue keeps its position, and nothing
+    /// changes.
     pub fn joined(&self, agent: &str, id: RequestId, now: Timestamp) -> Result<Self, NotQueued> {
         if self.agent != agent {
             return Err(NotQueued::OtherAgent);
@@ -90,7 +91,8 @@ impl Conversation {
         Ok(next)
     }
 
-    /// The same without those jobs. One that was to end it, and is over while it is still there, has not ended it.
+    /// The conversation without those jobs. If one of them was to delete it, the deletion has failed and is
+    /// withdrawn.
     #[must_use]
     pub fn left(&self, over: &[RequestId]) -> Self {
         let queue = self.queue.iter().filter(|id| !over.contains(id)).copied().collect();
@@ -98,7 +100,7 @@ impl Conversation {
         Self { rev: self.rev + 1, queue, ended_by, ..self.clone() }
     }
 
-    /// The jobs that are before this one; every job of the line when it is not in it.
+    /// The jobs before this one; the whole queue when the job is not in it.
     pub fn before(&self, id: RequestId) -> &[RequestId] {
         let place = self.queue.iter().position(|other| *other == id).unwrap_or(self.queue.len());
         self.queue.get(..place).unwrap_or_default()
@@ -113,9 +115,9 @@ impl Conversation {
 /// A conversation and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownConversation {
-    /// Its name.
+    /// The name.
     pub name: ConversationName,
-    /// What is known of it.
+    /// The stored conversation.
     pub conversation: Conversation,
 }
 
