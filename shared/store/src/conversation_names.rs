@@ -1,5 +1,5 @@
-//! How many conversations a user has: their names, in one item of the user's. One conditional update counts and adds at once,
-//! by key: who begins conversations need not be able to read a whole partition.
+//! Counts a user's conversations by a set of their names in one item. One conditional update checks the cap and adds
+//! a name, so a function that starts conversations needs no right to query the user's partition.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -9,29 +9,30 @@ use domain::{
     ids::{Timestamp, UserId},
 };
 
-/// What became of counting a conversation.
+/// Outcome of counting a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Counted {
-    /// It counts from now on, and may begin. What comes to nothing after all is
-    /// [given back](Table::give_back_conversation).
+    /// The name was added, and the conversation may start. If it does not start after all, the caller [gives the name
+    /// back](Table::give_back_conversation).
     Added,
-    /// It counted already, and may begin.
+    /// The name was counted already, and the conversation may start.
     Before,
-    /// There are as many as may be.
+    /// The user has the maximum number.
     Full(CountedNames),
 }
 
-/// The conversations that are counted.
+/// The counted conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedNames {
-    /// Their names. Under some there may be none: whoever was to begin it has died, or was refused after all.
+    /// Their names. Some may have no conversation: the request crashed or was refused before the conversation
+    /// started.
     pub names: Vec<ConversationName>,
-    /// When one was last added, or all were last looked at.
+    /// When a name was last added, or all names were last checked.
     pub at: Timestamp,
 }
 
 impl Table {
-    /// Counts a conversation that is about to begin. One that is counted already may begin again.
+    /// Counts a conversation that is about to start. The name of one that is counted may be used again.
     pub async fn count_conversation(
         &self,
         user: UserId,
@@ -46,7 +47,7 @@ impl Table {
                 .value(":cap", number(at_most))
                 .value(":now", number(now.millis()))
         };
-        // Nothing is counted yet; or this name is not, and there is room for one more.
+        // Condition: no name is counted; or this name is not, and there is room for one more.
         let new = Condition::new("attribute_not_exists(nm) OR (NOT contains(nm, :name) AND size(nm) < :cap)");
         let add = "SET ad = :now, an = :nonce REMOVE lk ADD nm :names";
         let old = match self.update(names_of(user), add, with(new).value(":nonce", text(nonce))).await? {
@@ -60,7 +61,8 @@ impl Table {
         if !old.names.contains(name) {
             return Ok(Counted::Full(old));
         }
-        // This name is still counted, or there is room for it again. Whoever counted it may not take it back any more.
+        // Condition: this name is still counted, or there is room for it again. The request that added it can no
+        // longer remove it.
         let known = Condition::new("contains(nm, :name) OR size(nm) < :cap");
         Ok(match self.update(names_of(user), ADDED, with(known)).await? {
             Ok(_) => Counted::Before,
@@ -68,20 +70,21 @@ impl Table {
         })
     }
 
-    /// Counts a conversation no longer that was [added](Counted::Added) under this nonce and will not begin. Unless somebody
-    /// has counted one since, perhaps the same: then it stays counted until the names are looked at.
+    /// Removes the name of a conversation that was [added](Counted::Added) under this nonce and will not start. If
+    /// another name was added since, it stays counted until the next check, since a concurrent request may have
+    /// started the same conversation.
     pub async fn give_back_conversation(
         &self,
         user: UserId,
         name: &ConversationName,
         nonce: &str,
     ) -> Result<(), TableError> {
-        // Nobody has counted one since.
+        // Condition: no name was added since.
         let mine = Condition::new("an = :nonce").value(":nonce", text(nonce)).value(":names", name_set([name]));
         self.update(names_of(user), "REMOVE an DELETE nm :names", mine).await.map(drop)
     }
 
-    /// Counts a conversation that begins however many there are, because its job has been accepted. Idempotent.
+    /// Counts a conversation that starts whatever the number is, because its job has been accepted. Idempotent.
     pub(super) async fn count_begun(
         &self,
         user: UserId,
@@ -92,15 +95,15 @@ impl Table {
         self.update(names_of(user), ADDED, values).await.map(drop)
     }
 
-    /// Counts a conversation no longer. Idempotent.
+    /// Removes the name of a conversation. Idempotent.
     pub async fn uncount_conversation(&self, user: UserId, name: &ConversationName) -> Result<(), TableError> {
-        // Something is counted: nothing is made where nothing is.
+        // Condition: the item exists. Without it the update would create one.
         let counted = Condition::new("attribute_exists(pk)").value(":names", name_set([name]));
         self.update(names_of(user), "DELETE nm :names", counted).await.map(drop)
     }
 
-    /// Takes the right to look at all of them. Whether it did: not when one was added since they were `seen`, or somebody else
-    /// looks.
+    /// Takes the lease for checking all names. False when a name was added since they were `seen`, or another request
+    /// checks them.
     pub async fn take_look(
         &self,
         user: UserId,
@@ -108,7 +111,7 @@ impl Table {
         now: Timestamp,
         nonce: &str,
     ) -> Result<bool, TableError> {
-        // Nobody has added one, or taken this right, in between.
+        // Condition: no name was added, and no check was started, since.
         let unchanged = Condition::new("ad = :seen")
             .value(":seen", number(seen.at.millis()))
             .value(":now", number(now.millis()))
@@ -119,8 +122,8 @@ impl Table {
         })
     }
 
-    /// Counts those no longer under whose names this look has found nothing. Whether it did: not when one was added since it
-    /// began, perhaps under one of these names.
+    /// Removes the names for which this check found no conversation. False when a name was added since the check
+    /// started, perhaps one of these.
     pub async fn uncount_absent(
         &self,
         user: UserId,
@@ -130,7 +133,7 @@ impl Table {
         if absent.is_empty() {
             return Ok(false);
         }
-        // This look is the last that was begun, and none was added since.
+        // Condition: this check is the last one started, and no name was added since.
         let unchanged = Condition::new("lk = :nonce")
             .value(":nonce", text(nonce))
             .value(":names", name_set(absent.iter().copied()));
@@ -138,8 +141,8 @@ impl Table {
     }
 }
 
-/// Adds a name, notes when, and ends any look: what is added may be one that was not there. Nobody takes one back that was
-/// added before.
+/// Adds a name, stores the time, and invalidates a running check, which may have found no conversation for it yet. It
+/// also clears the nonce of an earlier addition, which therefore can no longer be given back.
 const ADDED: &str = "SET ad = :now REMOVE lk, an ADD nm :names";
 
 fn names_of(user: UserId) -> (String, String) {

@@ -1,54 +1,55 @@
-//! What belongs to no user: the gateway as last seen, the proof of its fence, the sweeper's heartbeat.
+//! State that belongs to no user: the gateway as last seen, the result of its guard probe, the heartbeat of `sweep`.
 
 use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{ids::Timestamp, job::JournalId};
 
-/// The gateway's journal, as some worker last saw it.
+/// The gateway's journal, as a worker last saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySeen {
-    /// Its identity.
+    /// Identity of the journal and its boot.
     pub id: JournalId,
-    /// The highest sequence that anyone has reported for this journal. A lower one is a restored snapshot.
+    /// The highest sequence seen of this journal. A lower one later means a restored snapshot.
     pub sequence: u64,
     /// When it was seen.
     pub seen_at: Timestamp,
-    /// Whether its fence holds.
+    /// Result of the guard probe in this boot.
     pub guard: ToolGuard,
 }
 
-/// Whether the canary has shown that a guarded tool cannot be called around the journal, in this boot of the gateway.
+/// Whether the guard probe has shown, in this boot of the gateway, that a guarded tool cannot be called around the
+/// journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolGuard {
-    /// Nobody has tried yet in this boot, or a trial came to nothing.
+    /// Not probed in this boot, or the last probe was inconclusive.
     Untested,
-    /// Some worker is trying, until then.
+    /// A worker is probing; its right to do so ends at this time.
     Testing(Timestamp),
-    /// It holds: writes may go.
+    /// The tool guard works: writes may be sent.
     Proven,
-    /// It does not: writes are shut, until the next trial.
+    /// The tool guard does not work: no writes are sent. The next probe is due at this time.
     Broken(Timestamp),
 }
 
-/// The sweeper's sign of life.
+/// Heartbeat of the scheduled function `sweep`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// When.
+    /// Time of the run.
     pub at: Timestamp,
-    /// Whether the gateway answered anything at all.
+    /// Whether the gateway answered a health request.
     pub gateway_reachable: bool,
-    /// How many jobs were overdue.
+    /// Number of overdue jobs.
     pub overdue: u64,
 }
 
 impl Table {
-    /// This journal, as last seen.
+    /// The given journal, as last seen.
     pub async fn gateway_seen(&self, journal: &str) -> Result<Option<GatewaySeen>, TableError> {
         let item = self.get(keys::CONTROL.to_owned(), keys::gateway(journal)).await?;
         Ok(item.as_ref().and_then(parse_gateway))
     }
 
-    /// The journal that was seen last, whichever it was. Each has an item of its own, so that one that comes back is met
-    /// with what was known of it.
+    /// The journal that was seen last. Each journal has an item of its own, so that a journal that returns is
+    /// compared with its own highest sequence.
     pub async fn last_gateway(&self) -> Result<Option<GatewaySeen>, TableError> {
         let query = self
             .client
@@ -62,9 +63,9 @@ impl Table {
         Ok(seen.iter().filter_map(parse_gateway).max_by_key(|seen| seen.seen_at))
     }
 
-    /// Notes that this journal was seen at this sequence.
+    /// Stores that this journal was seen at this sequence.
     pub async fn see_gateway(&self, id: &JournalId, sequence: u64, now: Timestamp) -> Result<(), TableError> {
-        // Nothing is noted yet, or no higher sequence: the highest is never lost.
+        // Condition: no sequence is stored, or none above this one, so the highest sequence is never lost.
         let condition = Condition::new("attribute_not_exists(seq) OR seq <= :seq")
             .value(":journal", text(&id.journal))
             .value(":boot", text(&id.boot))
@@ -74,7 +75,8 @@ impl Table {
         self.update(gateway_key(id), update, condition).await.map(drop)
     }
 
-    /// Takes the right to try the fence of this boot; false when it is tried, proven or found broken already.
+    /// Takes the lease for the guard probe of this boot; false when the guard is being probed, proven or broken
+    /// already.
     pub async fn hold_probe(
         &self,
         id: &JournalId,
@@ -82,7 +84,8 @@ impl Table {
         until: Timestamp,
         nonce: &str,
     ) -> Result<bool, TableError> {
-        // This boot's fence was never tried, or its trial (or its ban after a failed one) is over without a proof.
+        // Condition: this boot was never probed, or the lease of its probe (or the pause after a failed one) is over
+        // without a proof.
         let condition = Condition::new(
             "attribute_not_exists(fence_boot) OR fence_boot <> :boot OR (fence <> :proven AND fence_until <= :now)",
         )
@@ -99,18 +102,18 @@ impl Table {
         }
     }
 
-    /// Notes how the trial ended.
+    /// Stores the result of the guard probe.
     pub async fn settle_probe(&self, id: &JournalId, holds: bool, until: Timestamp) -> Result<(), TableError> {
         self.end_trial(id, if holds { "proven" } else { "broken" }, until).await
     }
 
-    /// Gives the right to try back: the trial came to nothing.
+    /// Releases the probe lease after an inconclusive probe, so that the next worker can probe at once.
     pub async fn release_probe(&self, id: &JournalId, now: Timestamp) -> Result<(), TableError> {
         self.end_trial(id, "testing", now).await
     }
 
     async fn end_trial(&self, id: &JournalId, guard: &str, until: Timestamp) -> Result<(), TableError> {
-        // The trial was about this boot: the gateway has not been started again meanwhile.
+        // Condition: the stored boot is the one that was probed, so the gateway has not been restarted since.
         let condition = Condition::new("fence_boot = :boot")
             .value(":boot", text(&id.boot))
             .value(":fence", text(guard))
@@ -118,7 +121,7 @@ impl Table {
         self.update(gateway_key(id), "SET fence = :fence, fence_until = :until", condition).await.map(drop)
     }
 
-    /// Writes the sweeper's heartbeat.
+    /// Writes the heartbeat of `sweep`.
     pub async fn beat(&self, beat: Heartbeat) -> Result<(), TableError> {
         let item = Item::from([
             ("pk".to_owned(), text(keys::CONTROL)),
@@ -130,7 +133,7 @@ impl Table {
         self.put(item, Condition::none()).await.map(drop)
     }
 
-    /// Reads the sweeper's heartbeat.
+    /// Reads the heartbeat of `sweep`.
     pub async fn heartbeat(&self) -> Result<Option<Heartbeat>, TableError> {
         let item = self.get(keys::CONTROL.to_owned(), keys::HEARTBEAT.to_owned()).await?;
         Ok(item.and_then(|item| {

@@ -60,26 +60,27 @@ impl Table {
         item.as_ref().map(user_of).transpose()
     }
 
-    /// Writes a user under one more digest, and returns whose it is: another login may have done so first, for the same user.
+    /// Stores a user under one more digest, and returns the stored user: a concurrent login may have stored the same
+    /// one first.
     pub async fn put_login(&self, login: Digest, user: UserId) -> Result<UserId, TableError> {
-        // Nobody has logged in under this digest yet.
+        // Condition: no user is stored under this digest yet.
         match self.put(login_item(login, user), Condition::new("attribute_not_exists(pk)")).await? {
             Written::Done => Ok(user),
             Written::Refused(old) => user_of(&old.unwrap_or_default()),
         }
     }
 
-    /// Makes a user under every digest, or under none. False: somebody has one of them.
+    /// Stores a user under all digests or under none. False: another user is stored under one of them.
     async fn create_login(&self, logins: &[Digest], user: UserId) -> Result<bool, TableError> {
         let [only] = logins else { return self.create_logins(logins, user).await };
         match self.put(login_item(*only, user), Condition::new("attribute_not_exists(pk)")).await? {
             Written::Done => Ok(true),
-            // The SDK repeats a put whose answer was lost: then it is our own item that refuses it.
+            // The SDK repeats a put whose response was lost: the stored item may be our own.
             Written::Refused(old) => Ok(user_of(&old.unwrap_or_default())? == user),
         }
     }
 
-    /// The one transaction of this table. It runs for a user's first login while two keys are listed, and never else.
+    /// The only transaction on this table. It is needed for a user's first login while two login keys are listed.
     async fn create_logins(&self, logins: &[Digest], user: UserId) -> Result<bool, TableError> {
         let put = |login: &Digest| {
             let put = Put::builder().table_name(&self.name).set_item(Some(login_item(*login, user)));
@@ -104,7 +105,8 @@ impl Table {
         }
     }
 
-    /// One page of users with an openid, for whoever writes every user under a new login key, and where the next one begins.
+    /// One page of users with an openid, and the key at which the next page starts. Used to store every user under a
+    /// new login key.
     pub async fn users_page(
         &self,
         begin: Option<HashMap<String, AttributeValue>>,
@@ -123,7 +125,8 @@ impl Table {
     }
 }
 
-/// A condition that failed, or another transaction on the same items: both are another first login.
+/// Whether a condition failed, or another transaction was active on the same items: in both cases a concurrent first
+/// login.
 fn is_cancelled(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     let is_race = |code: &str| matches!(code, "ConditionalCheckFailed" | "TransactionConflict");

@@ -1,4 +1,5 @@
-//! Operators: a random id for each subject of their issuer, and the user ids that they have named as their own.
+//! Operators: a random id for each subject of the issuer, and the user ids that operators have registered as their
+//! own.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -7,31 +8,32 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Condition, Item, Table, TableError, keys, text, text_of};
 use domain::ids::{Digest, OperatorId, Timestamp, UserId};
 
-/// How many user ids one operator may name as their own.
+/// Maximum number of user ids that one operator may register.
 pub const OWN_AT_MOST: usize = 16;
 
-/// How long the note of a refusal is kept.
+/// How long the note of a recorded refusal is kept.
 const FORGET_REFUSAL: Duration = Duration::from_secs(3600);
 
-/// An operator, as the service knows them.
+/// A known operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownOperator {
-    /// The id that audit records name.
+    /// The id in audit records.
     pub id: OperatorId,
-    /// For display only, as the last token told it.
+    /// Display name from the last token.
     pub name: Option<String>,
-    /// The users that they are, when they use the Mini Program themselves.
+    /// The operator's own user ids in the Mini Program.
     pub user_ids: BTreeSet<UserId>,
 }
 
 impl Table {
-    /// Reads an operator, strongly.
+    /// Reads an operator, strongly consistent.
     pub async fn operator(&self, subject: Digest) -> Result<Option<KnownOperator>, TableError> {
         let item = self.get(keys::operator(subject), keys::OPERATOR.to_owned()).await?;
         item.as_ref().map(|item| parse(item).ok_or(TableError::Malformed("operator"))).transpose()
     }
 
-    /// Makes the operator item if it is missing, keeps the name, and returns it. Whoever comes first gives the id.
+    /// Creates the operator's item if it is missing, stores the name, and returns the item. The first writer sets the
+    /// id.
     pub async fn meet_operator(
         &self,
         subject: Digest,
@@ -50,9 +52,10 @@ impl Table {
         item.ok().as_ref().and_then(parse).ok_or(TableError::Malformed("operator"))
     }
 
-    /// Notes that an operator is this user, too. Nothing takes it back. `None`: they have named as many as they may.
+    /// Registers a user id as an operator's own. It cannot be undone. `None`: the operator has registered the maximum
+    /// number.
     pub async fn add_own_user(&self, subject: Digest, user: UserId) -> Result<Option<KnownOperator>, TableError> {
-        // The operator is known, and there is room for one more, or this one is there already.
+        // Condition: the operator exists, and there is room for one more, or this id is registered already.
         let condition = Condition::new(
             "attribute_exists(pk) AND (attribute_not_exists(us) OR size(us) < :cap OR contains(us, :user))",
         )
@@ -66,7 +69,7 @@ impl Table {
         }
     }
 
-    /// Whether a refusal of that call and code to an operator is noted as recorded in this minute.
+    /// Whether a refusal of this call with this code was recorded for the operator in this minute.
     pub async fn call_refusal_noted(
         &self,
         subject: Digest,
@@ -78,9 +81,9 @@ impl Table {
         Ok(noted.is_some())
     }
 
-    /// Notes that a refusal of that call and code to an operator has been recorded in this minute: the next ones are not, or
-    /// one operator could fill a chain that is kept for ever. Comes after the record. A note that came first would silence the
-    /// rest of the minute when the record fails; and were it to decide who records, so would a lost answer to it.
+    /// Notes that a refusal of this call with this code was recorded in this minute. Further ones are not recorded,
+    /// since one operator could otherwise fill a chain that is kept for ever. Called after the record is written: a
+    /// note before it would suppress the rest of the minute's refusals if the record then failed.
     pub async fn note_call_refusal(
         &self,
         subject: Digest,
@@ -93,17 +96,17 @@ impl Table {
             ("sk".to_owned(), text(keys::refused_call(call, code, at))),
             ("ttl".to_owned(), super::number(at.plus(FORGET_REFUSAL).seconds_ceil())),
         ]);
-        // It says no more than its key, so it may be put twice.
+        // Unconditional: the note has no content besides its key, so a second put changes nothing.
         self.put(item, Condition::none()).await.map(drop)
     }
 
-    /// Puts a user into exactly these groups. False: there is no such user.
+    /// Sets the groups of a user. False: there is no such user.
     pub async fn set_groups(&self, user: UserId, groups: &BTreeSet<String>) -> Result<bool, TableError> {
-        // The user exists: nobody is made by being put into a group.
+        // Condition: the user exists. Without it the update would create a user.
         let condition = Condition::new("attribute_exists(pk)");
         let key = (keys::user(user), keys::USER.to_owned());
         let set = if groups.is_empty() {
-            // A set has members, or there is none.
+            // DynamoDB has no empty sets: the attribute is removed instead.
             self.update(key, "REMOVE gr", condition).await?
         } else {
             let groups = AttributeValue::Ss(groups.iter().cloned().collect());

@@ -1,5 +1,5 @@
-//! Write-once records: payloads, results, audit records. Each is named by a digest in its key, so that a put that is
-//! refused because the record is there has found its own bytes.
+//! Write-once records: payloads, results, audit records. Each key contains a digest of the content, so a put that
+//! fails because the record exists has found the same bytes.
 
 use std::collections::HashMap;
 
@@ -18,36 +18,36 @@ use domain::{
     view::ApprovalView,
 };
 
-/// The largest item for which a result is kept inside: one write unit is 1,024 bytes.
+/// Maximum size of a job's item in bytes for a result to be stored in it: one write unit is 1,024 bytes.
 const INLINE_ITEM_BYTES: usize = 1000;
-/// No larger result is kept. The journal's own cap is the same.
+/// Maximum size of a stored result in bytes. The journal has the same cap.
 const RESULT_CAP_BYTES: usize = 64 * 1024;
 
-/// The record of a result is gone.
+/// Reason shown when the record of a result does not exist.
 const NOT_STORED: &str = "not_stored";
 
-/// What a job was asked to do, and the key of its digests.
+/// The submission of a job, and the key of its digests.
 #[derive(Debug, Clone)]
 pub struct Payload {
-    /// Random, this job's own.
+    /// Random key of this job only.
     pub digest_key: DigestKey,
-    /// The steps as they were asked for, in order.
+    /// The submitted steps, in order.
     pub steps: Vec<Wanted>,
 }
 
-/// What a job or a step returned, as far as it can be had.
+/// A result of a job or a step, as far as it can be read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum KeptResult {
-    /// Nothing, or, where only the job's item was looked at, something that has a record of its own.
+    /// No result, or, when only the job's item was read, one that is stored in a record of its own.
     None,
-    /// This. A tool may have returned `null`.
+    /// This value. A tool may have returned `null`.
     Value(Value),
-    /// Something that is not shown, for this reason.
+    /// A result that is not shown, for this reason.
     Omitted(&'static str),
 }
 
 impl KeptResult {
-    /// What the job's item itself tells of a result.
+    /// The result as far as the job's item contains it.
     pub fn at_hand(result: Option<&ResultRef>) -> Self {
         match result {
             None | Some(ResultRef::Stored(_)) => Self::None,
@@ -61,7 +61,7 @@ impl KeptResult {
         }
     }
 
-    /// As clients see it: the value, or `{"omitted": "too_large"}`.
+    /// The result as clients see it: the value, or `{"omitted": "too_large"}`.
     pub fn shown(self) -> Option<Value> {
         match self {
             Self::None => None,
@@ -70,7 +70,7 @@ impl KeptResult {
         }
     }
 
-    /// The value itself; `None` when there is none, or it is not shown.
+    /// The value; `None` when there is none, or it is not shown.
     pub fn value(self) -> Option<Value> {
         match self {
             Self::Value(value) => Some(value),
@@ -80,8 +80,8 @@ impl KeptResult {
 }
 
 impl Table {
-    /// Stores a payload under its fingerprint, and with it the first record of the job's chain: one write for both, and no
-    /// payload without the decision about it.
+    /// Stores a payload under its fingerprint, together with the first record of the job's chain: one write, so that
+    /// no payload exists without its policy decision.
     pub async fn put_payload(
         &self,
         user: UserId,
@@ -119,7 +119,7 @@ impl Table {
         }))
     }
 
-    /// The key of a job's digests, also when the rest of its payload cannot be read.
+    /// The key of a job's digests. Readable even when the rest of its payload is not.
     pub async fn digest_key(
         &self,
         user: UserId,
@@ -143,8 +143,8 @@ impl Table {
         self.put_record(user, keys::result(id, digest), [("body", canonical)], now).await
     }
 
-    /// Keeps a result: inside the job's item while that stays within one write unit, else in a record of its own. One over
-    /// the cap is not kept. Returns with it its digest.
+    /// Stores a result: in the job's item while that stays within one write unit, else in a record of its own. A
+    /// result over the cap is not stored. Also returns the result's digest.
     pub async fn keep_result(
         &self,
         job: &Job,
@@ -171,9 +171,9 @@ impl Table {
         json::kept(body).map(Some).map_err(|_| TableError::Malformed("result"))
     }
 
-    /// What was, or is, asked about a job, for its view; the payload is read only if something was. Of a job that waits for an
-    /// approval an unreadable payload is an error, since what cannot be shown cannot be approved. Afterwards it is as one
-    /// that was erased.
+    /// The approval request of a job and its decision, for the view; the payload is read only if there is one. While
+    /// the request is pending, an unreadable payload is an error, since a call that cannot be shown must not be
+    /// approved. Afterwards it is treated as erased.
     pub async fn approval_of(&self, job: &Job, catalogue: &Catalogue) -> Result<Option<ApprovalView>, TableError> {
         if job.approval_request().is_none() {
             return Ok(None);
@@ -186,7 +186,7 @@ impl Table {
         Ok(ApprovalView::of(job, work.as_ref(), catalogue))
     }
 
-    /// What the step at this place of a job sends: the record of its own that it names, or what was submitted.
+    /// What the step at this index of a job sends: its own input record if it names one, else what was submitted.
     pub async fn work_of(&self, job: &Job, place: usize) -> Result<Option<Work>, TableError> {
         let Some(step) = job.steps.get(place) else { return Ok(None) };
         if let Some(input) = step.input {
@@ -196,8 +196,8 @@ impl Table {
         Ok(payload.and_then(|payload| payload.steps.into_iter().nth(step.of)).map(|wanted| wanted.work))
     }
 
-    /// Keeps what a step sends that was not submitted as such: worked out from earlier results, or proposed by an agent.
-    /// Returns the digest that names it.
+    /// Stores what a step sends when it differs from what was submitted: resolved from earlier results, or proposed
+    /// by an agent. Returns the digest that names it.
     pub async fn put_input(
         &self,
         job: &Job,
@@ -214,19 +214,20 @@ impl Table {
         Ok(digest)
     }
 
-    /// Reads it back.
+    /// Reads what [`put_input`](Self::put_input) has stored.
     pub async fn input(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Work>, TableError> {
         let Some(item) = self.get(keys::user(user), keys::input(id, digest)).await? else { return Ok(None) };
         let body = text_of(&item, "body").ok_or(TableError::Malformed("input"))?;
         json::kept(body).map(Some).map_err(|_| TableError::Malformed("input"))
     }
 
-    /// What a job returned, wherever it is kept.
+    /// The result of a job, from its item or from its record.
     pub async fn result_of(&self, job: &Job) -> Result<KeptResult, TableError> {
         self.result_at(job, job.result.as_ref()).await
     }
 
-    /// What a result of a job names, wherever it is kept. One that cannot be read is omitted, so that the job is shown.
+    /// A result of a job, from its item or from its record. One that cannot be read is shown as omitted, so that the
+    /// rest of the job stays readable.
     pub async fn result_at(&self, job: &Job, result: Option<&ResultRef>) -> Result<KeptResult, TableError> {
         let Some(ResultRef::Stored(digest)) = result else { return Ok(KeptResult::at_hand(result)) };
         Ok(match self.result(job.user_id, job.request_id, *digest).await {
@@ -237,7 +238,7 @@ impl Table {
         })
     }
 
-    /// Stores an audit record. It exists once a job's head reaches it.
+    /// Stores an audit record. Readers ignore it until a job's head leads to it.
     pub async fn put_audit(&self, user: UserId, record: &AuditRecord, now: Timestamp) -> Result<AuditHead, TableError> {
         let head = record.head();
         let sk = keys::audit(record.request_id, record.seq, head.digest);
@@ -245,10 +246,10 @@ impl Table {
         Ok(head)
     }
 
-    /// The chain that ends in `head`, in order. Shorter than `head.length` if records are missing.
+    /// The chain up to `head`, in order. Shorter than `head.length` if records are missing.
     pub async fn audit_chain(&self, user: UserId, id: RequestId, head: AuditHead) -> Result<Vec<Value>, TableError> {
         let mut by_key: HashMap<String, Value> = HashMap::new();
-        // The first one is with the payload; earlier versions kept it by itself.
+        // The first record is stored with the payload; earlier versions stored it separately.
         let (others, first) =
             tokio::join!(self.records_under(user, keys::audit_of(id)), self.records_under(user, keys::payloads_of(id)));
         for item in others?.iter().chain(&first?) {
@@ -292,10 +293,11 @@ impl Table {
         let mut item: Item = fields.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
         item.insert("pk".to_owned(), text(keys::user(user)));
         item.insert("sk".to_owned(), text(sk));
-        // A job is kept for the retention after its end, and its records must outlive it however long an outage held it up.
+        // The job's item is kept for the retention time after its end. Its records must outlive it, even if an outage
+        // delayed the end.
         let until = now.plus(self.retention * 2);
         item.insert("ttl".to_owned(), number(until.seconds_ceil()));
-        // There is no such record yet. If there is, it has the same bytes, since its key names their digest.
+        // Condition: no such record exists yet. If one exists, it has the same bytes: the key contains their digest.
         self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
 }
@@ -304,7 +306,7 @@ fn text_of_record(record: &AuditRecord) -> Result<String, TableError> {
     String::from_utf8(record.canonical()).map_err(|_| TableError::Malformed("audit record"))
 }
 
-/// Follows `prev` from the head, so that records of writers that lost their fence are not seen.
+/// Follows the predecessors' digests back from the head, which skips records of writers that lost the fence.
 fn walk_back(id: RequestId, head: AuditHead, by_key: &mut HashMap<String, Value>) -> Vec<Value> {
     let mut chain = Vec::new();
     let mut digest = head.digest;

@@ -1,11 +1,11 @@
-//! The retention clock as it is stored. Only a table on one host has one.
+//! The stored retention clock. Only a table on one host has one.
 
 use domain::{ids::Timestamp, limits::RetentionClock};
 
 use crate::{Condition, Item, Table, TableError, Written, keys, number, number_of, text};
 impl Table {
-    /// The retention clock as it was read last. A table of an earlier version has none; what its sweeper last wrote down is as
-    /// good.
+    /// The retention clock as last read. A table of an earlier version has none; the last heartbeat of its sweep is
+    /// used instead.
     pub async fn retention_clock(&self) -> Result<Option<RetentionClock>, TableError> {
         let Some(item) = self.get(keys::CONTROL.to_owned(), keys::RETENTION_CLOCK.to_owned()).await? else {
             return Ok(self.heartbeat().await?.map(|beat| RetentionClock::confirmed(beat.at)));
@@ -17,7 +17,7 @@ impl Table {
         Ok(Some(RetentionClock::stored(host, deletes)))
     }
 
-    /// Stores it after `before`; false when another process has stored one meanwhile.
+    /// Stores the clock as the successor of `before`; false when another process has stored one since.
     pub async fn set_retention_clock(
         &self,
         before: Option<RetentionClock>,
@@ -29,7 +29,7 @@ impl Table {
             ("host".to_owned(), number(after.host().millis())),
             ("deletes".to_owned(), number(after.deletes().millis())),
         ]);
-        // None is stored, or the one that this one follows. A repetition of my own put finds itself.
+        // Condition: no clock is stored, or `before` is, or this one is, which a repetition by the SDK finds.
         let condition = Condition::new(
             "attribute_not_exists(pk) OR (host = :host AND deletes = :deletes) OR (host = :new_host AND deletes = :new_deletes)",
         )

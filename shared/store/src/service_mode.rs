@@ -1,10 +1,11 @@
-//! The ladder as it is stored: one item for the service, one for each tool that was ever switched, one for the last audit
+//! Stored controls: one item for the service mode, one for each tool that was ever set, one for the last audit
 //! checkpoint. One strongly consistent query reads them all.
 //!
-//! Every change is a record of the operator chain first (`service::change_mode::change`), and each item keeps the place of its
-//! record in that chain. So the chain decides which of two changes that cross is the later one, not the order in which
-//! their items happen to be written: a change never overwrites one that was recorded after it. Nobody needs to have seen
-//! the newest state to change it: an operator who closes the service must not be told to look again first.
+//! Each change is first a record of the operators' chain (`service::change_mode::change`), and each item stores the
+//! sequence number of its record. So the chain decides which of two concurrent changes is the later one, not the
+//! order of the writes to the items: a change never overwrites one that was recorded after it. The caller need not
+//! have read the current state: an operator who closes the service must not be refused because of a concurrent
+//! change.
 
 use std::time::Duration;
 
@@ -16,17 +17,17 @@ use domain::{
 
 const MALFORMED: TableError = TableError::Malformed("switch of the ladder");
 
-/// What became of a change.
+/// Outcome of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// It holds.
+    /// The change was written.
     Done,
-    /// A change that was recorded later holds instead, or one by which nothing is left to lower.
+    /// A change recorded later is in effect, or the mode is as low as requested already.
     Overtaken,
 }
 
 impl Table {
-    /// Everything that is set. A table in which no mode was ever set acts as `read_only`; its switches of tools hold.
+    /// The controls. A table in which no mode was ever set acts as `read_only`; its settings of tools apply.
     pub async fn controls(&self, now: Timestamp, checkpoint_max_age: Duration) -> Result<Controls, TableError> {
         let mut controls = Controls { checkpoint_max_age, ..Controls::unset(now) };
         let mut start: Option<Item> = None;
@@ -50,10 +51,10 @@ impl Table {
         }
     }
 
-    /// Sets the service's mode, as record `seq` of the operator chain says.
+    /// Sets the service mode; `seq` is the number of the record in the operators' chain.
     pub async fn set_mode(&self, seq: u64, setting: &Setting) -> Result<Applied, TableError> {
         let key = || (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
-        // No mode was set yet, or it was recorded before this one.
+        // Condition: no mode is set, or the stored one was recorded before this one.
         let condition = Condition::new("attribute_not_exists(seq) OR seq < :seq");
         let old = match self.update(key(), SET, with(condition, seq, setting)).await? {
             Ok(_) => return Ok(Applied::Done),
@@ -62,12 +63,13 @@ impl Table {
         let (stored, mode) = (number_of(&old, "seq"), text_of(&old, "mode").and_then(Mode::parse));
         let by_alarm = text_of(&old, "by").is_some_and(|by| by.starts_with(ALARM));
         match stored.and_then(|stored| u64::try_from(stored).ok()) {
-            // The SDK has repeated my own success.
+            // The stored item is this change: the SDK has repeated a successful write.
             Some(stored) if stored == seq => Ok(Applied::Done),
-            // An alarm, recorded after this change, has been quicker. It lowers what it finds; had it found this, it would
-            // have found nothing to lower.
+            // An alarm recorded after this change was written first. Alarms only lower: if the alarm had found this
+            // lower mode, it would have changed nothing.
             Some(stored) if by_alarm && mode.is_some_and(|mode| setting.mode < mode) => {
-                // Nothing else was set since. The alarm's place is kept, so that no change recorded before it raises this.
+                // Condition: the mode was not set again since. The alarm's number is kept, so that no change recorded
+                // before the alarm can raise the mode.
                 let condition = Condition::new("seq = :seq");
                 let lowered = self.update(key(), SET, with(condition, stored, setting)).await?;
                 Ok(lowered.map_or(Applied::Overtaken, |_| Applied::Done))
@@ -76,9 +78,10 @@ impl Table {
         }
     }
 
-    /// Lowers the service's mode, as record `seq` of the operator chain says. Never raises it.
+    /// Lowers the service mode, never raises it; `seq` is the number of the record in the operators' chain.
     pub async fn lower_mode(&self, seq: u64, setting: &Setting) -> Result<Applied, TableError> {
-        // It was recorded before this one and is above it; where none was set, `read_only` holds.
+        // Condition: the stored mode was recorded before this one and is higher; without a stored mode, `read_only`
+        // is in effect.
         let above = if setting.mode < Mode::ReadOnly { "attribute_not_exists(seq) OR " } else { "" };
         let names = [":closed", ":explain_only", ":read_only", ":full"];
         let higher: Vec<(&str, Mode)> = names.into_iter().zip(Mode::ALL).filter(|(_, m)| *m > setting.mode).collect();
@@ -95,16 +98,17 @@ impl Table {
         Ok(applied(&self.update(key, SET, condition).await?, "seq", seq))
     }
 
-    /// Sets the mode of one tool, as record `seq` of the operator chain says.
+    /// Sets the mode of one tool; `seq` is the number of the record in the operators' chain.
     pub async fn set_tool(&self, seq: u64, tool: &str, setting: &Setting) -> Result<Applied, TableError> {
-        // The tool has no mode of its own yet, or it was recorded before this one.
+        // Condition: the tool has no mode of its own, or one that was recorded before this one.
         let condition = Condition::new("attribute_not_exists(seq) OR seq < :seq");
         Ok(applied(&self.update(switch(tool), SET, with(condition, seq, setting)).await?, "seq", seq))
     }
 
-    /// Opens a destructive tool until then, as record `seq` of the operator chain says. A time that has come shuts it.
+    /// Unlocks a destructive tool until `until`; a past time locks it. `seq` is the number of the record in the
+    /// operators' chain.
     pub async fn open_tool(&self, seq: u64, tool: &str, until: Timestamp) -> Result<Applied, TableError> {
-        // The tool was never opened or shut, or that was recorded before this.
+        // Condition: the tool was never unlocked or locked, or that was recorded before this change.
         let condition = Condition::new("attribute_not_exists(opened_seq) OR opened_seq < :seq")
             .value(":seq", number(seq))
             .value(":until", number(until.millis()));
@@ -112,7 +116,7 @@ impl Table {
         Ok(applied(&self.update(switch(tool), update, condition).await?, "opened_seq", seq))
     }
 
-    /// Notes the last checkpoint. Never moves back, and never puts one that was not exported in the place of one that was.
+    /// Stores the last checkpoint. Never an older one, and never one without export in place of an exported one.
     pub async fn note_checkpoint(&self, seen: CheckpointSeen) -> Result<(), TableError> {
         let mut item = Item::from([
             ("pk".to_owned(), text(keys::CONTROL)),
@@ -123,10 +127,10 @@ impl Table {
         let condition = match seen.exported_at {
             Some(at) => {
                 item.insert("exported_at".to_owned(), number(at.millis()));
-                // What is noted is older, or was not exported.
+                // Condition: the stored checkpoint is older, or was not exported.
                 "attribute_not_exists(seq) OR seq < :seq OR attribute_not_exists(exported_at)"
             }
-            // What is noted is older, and was not exported either.
+            // Condition: the stored checkpoint is older and was not exported either.
             None => "attribute_not_exists(seq) OR (seq < :seq AND attribute_not_exists(exported_at))",
         };
         self.put(item, Condition::new(condition).value(":seq", number(seen.seq))).await.map(drop)
@@ -135,7 +139,7 @@ impl Table {
 
 const SET: &str = "SET #mode = :mode, reason = :reason, #by = :by, #at = :at, seq = :seq";
 
-/// Adds what [`SET`] needs.
+/// Adds the values of [`SET`].
 fn with<'a>(condition: Condition<'a>, seq: u64, setting: &Setting) -> Condition<'a> {
     condition
         .name("#mode", "mode")
@@ -152,7 +156,7 @@ fn switch(tool: &str) -> (String, String) {
     (keys::CONTROL.to_owned(), keys::tool_switch(tool))
 }
 
-/// A refusal by an item that carries my own place is the SDK's repetition of my success.
+/// A condition that failed on an item with this change's own number: the SDK has repeated a successful write.
 fn applied(written: &Result<Item, Option<Item>>, place: &str, seq: u64) -> Applied {
     let stored = |old: &Item| number_of(old, place).and_then(|stored| u64::try_from(stored).ok());
     match written {
@@ -172,11 +176,11 @@ fn read(controls: &mut Controls, item: &Item) -> Result<(), TableError> {
         let opened_until = number_of(item, "opened_until").map(Timestamp::from_millis);
         controls.tools.insert(tool.to_owned(), ToolSwitch { setting: setting(item)?, opened_until });
     }
-    // Anything else is a newer version's.
+    // Other items belong to a newer version.
     Ok(())
 }
 
-/// `None` when the item sets no mode. One that cannot be read is no reason to guess.
+/// The setting in an item; `None` when it sets no mode. An unreadable one is an error: the mode must not be guessed.
 fn setting(item: &Item) -> Result<Option<Setting>, TableError> {
     if !item.contains_key("mode") {
         return Ok(None);
