@@ -1,5 +1,5 @@
-//! Verifying audit chains and checkpoints without the service: from the table, or from an export of it. One chain at a time
-//! is in memory, however many there are.
+//! Verifies audit chains and checkpoints without the service, from the table or from an export of it. Only one chain at
+//! a time is in memory, however many there are.
 
 mod anchors;
 mod export;

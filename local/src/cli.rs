@@ -25,14 +25,14 @@ mod signals;
 mod table_args;
 mod wechat_stub;
 
-/// Whatever ends a command early. Each is one sentence for the operator.
+/// An error that ends a command: one sentence for the operator.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// OpenClaw for WeChat Mini Programs, on one machine.
 #[derive(Debug, Parser)]
 #[command(name = "local", version)]
 struct Cli {
-    /// Which log lines go to standard error, as in `info` or `worker=debug,warn`; libraries say no more than `info`
+    /// Which log lines go to standard error, as in `info` or `worker=debug,warn`; libraries log at `info` at most
     #[arg(long, global = true, default_value = "warn")]
     log: String,
     #[command(subcommand)]
@@ -45,19 +45,19 @@ enum Command {
     Run(RunArgs),
     /// Run table, queue and WeChat stub alone on fixed ports, and print the environment for `cargo lambda watch`
     Engines(EngineArgs),
-    /// Act as a Mini Program on a fresh service and a real gateway, check every answer, leave nothing running
+    /// Act as a Mini Program on a new service and a real gateway, check every response, leave nothing running
     Demo,
     /// Work with audit chains
     Audit {
         #[command(subcommand)]
         command: audit::AuditCommand,
     },
-    /// Check policies, and say what they make of a call
+    /// Check policies, and explain their decision about a call
     Policy {
         #[command(subcommand)]
         command: policy::PolicyCommand,
     },
-    /// Make, put and rotate the documents of secrets
+    /// Make, write and rotate the documents of secrets
     Secrets {
         #[command(subcommand)]
         command: secrets::SecretsCommand,
@@ -67,17 +67,17 @@ enum Command {
         #[command(subcommand)]
         command: operator::OperatorCommand,
     },
-    /// Look at messages that the worker could not handle, and put them back on the queue
+    /// Show messages that the worker could not handle, and send them to the queue again
     DeadLetters {
         #[command(subcommand)]
         command: dead_letters::DeadLettersCommand,
     },
-    /// Look at how much the service does, and change it: its mode, a tool's, the opening of a destructive tool
+    /// Show or change the service mode, the mode of a tool, or the temporary unlock of a destructive tool
     Mode {
         #[command(subcommand)]
         command: mode::ModeCommand,
     },
-    /// Look at the clock by which this host deletes expired items, and confirm it after a jump
+    /// Show the clock by which this host deletes expired items, and confirm it after a jump
     Clock {
         #[command(subcommand)]
         command: clock::ClockCommand,
@@ -102,7 +102,7 @@ struct RunArgs {
     /// Port on loopback where Prometheus reads /metrics [default: nowhere]
     #[arg(long)]
     metrics_port: Option<u16>,
-    /// Where table, secrets and gateway state are kept, from the checkout's root
+    /// Where table, secrets and gateway state are stored, from the checkout's root
     #[arg(long, default_value = ".local/data")]
     data: PathBuf,
     /// Where the demo tools write one line per effect, from the checkout's root
@@ -134,19 +134,19 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct OperatorArgs {
-    /// Who issues the operators' tokens: `iss` [default: this host, with `local operator token`]
+    /// The issuer of the operators' tokens: `iss` [default: this host, with `local operator token`]
     #[arg(long, requires_all = ["operator_audience", "operator_jwks"])]
     operator_issuer: Option<String>,
-    /// Whom their tokens are for: `aud`
+    /// The audience of their tokens: `aud`
     #[arg(long, requires = "operator_issuer")]
     operator_audience: Option<String>,
     /// The issuer's key set: an https URL, or an absolute path
     #[arg(long, requires = "operator_issuer")]
     operator_jwks: Option<String>,
-    /// Where their tokens have the roles: a claim, or a JSON pointer such as /realm_access/roles
+    /// Where their tokens list the roles: a claim, or a JSON pointer such as /realm_access/roles
     #[arg(long, requires = "operator_issuer", default_value = "roles")]
     operator_roles_claim: String,
-    /// The id under which the issuer knows the console: operators then sign in there [default: they paste a token]
+    /// The console's client id at the issuer: operators then sign in there [default: they paste a token]
     #[arg(long, requires = "operator_issuer", value_name = "ID")]
     console_client_id: Option<String>,
 }
@@ -172,14 +172,14 @@ struct EngineArgs {
     /// The WeChat stub's port
     #[arg(long, default_value_t = 9325)]
     wechat_port: u16,
-    /// Where table and secrets are kept, from the checkout's root
+    /// Where table and secrets are stored, from the checkout's root
     #[arg(long, default_value = ".local/engines")]
     data: PathBuf,
     #[command(flatten)]
     gateway: GatewayArgs,
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command that is given on the command line.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     output::log_to_stderr(&cli.log);

@@ -1,4 +1,4 @@
-//! Where files go: below the checkout's `.local`, and nowhere else. A data directory belongs to one process at a time.
+//! Where files are kept: in the checkout's `.local` by default. A data directory belongs to one process at a time.
 
 use std::{
     fs::{self, File},
@@ -10,28 +10,28 @@ use std::{
 /// The name of the table's SQLite file.
 pub const TABLE_FILE: &str = "table.db";
 
-/// A directory or file that cannot be used.
+/// A directory or file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// No checkout around here.
+    /// The current directory is in no checkout.
     #[error("this must run inside a checkout of the project: scripts/openclaw-gateway.mjs is nowhere above {0}")]
     NoCheckout(PathBuf),
-    /// Somebody else has it.
+    /// Another process holds the lock.
     #[error("the data directory {0} is in use by another process; stop it, or choose another one with --data")]
     InUse(PathBuf),
-    /// Anything else.
+    /// Any other I/O error.
     #[error("{path} cannot be {done}: {cause}")]
     Io {
-        /// Which file.
+        /// The file or directory.
         path: PathBuf,
-        /// `read`, `written`.
+        /// `read`, `written` and the like.
         done: &'static str,
-        /// Why not.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
 }
 
-/// Turns an I/O error into a sentence with the path in it.
+/// Makes a conversion of an I/O error into an error that names the path.
 pub fn failed(path: &Path, done: &'static str) -> impl FnOnce(std::io::Error) -> DataError {
     let path = path.to_owned();
     move |cause| DataError::Io { path, done, cause }
@@ -44,18 +44,18 @@ pub fn checkout() -> Result<PathBuf, DataError> {
     here.ancestors().find(is_root).map(Path::to_owned).ok_or(DataError::NoCheckout(here))
 }
 
-/// A data directory that this process holds until it drops it.
+/// A data directory that this process locks until it drops the value.
 #[derive(Debug)]
 pub struct DataDir {
-    /// Where it is, absolute.
+    /// Absolute path.
     pub path: PathBuf,
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes it if need be and takes it.
+    /// Makes the directory if it is missing, and locks it.
     pub fn take(path: &Path) -> Result<Self, DataError> {
-        // What we make is for the owner's eyes; a directory that is there keeps its mode.
+        // New files are readable by their owner only; an existing directory keeps its mode.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))?;
         let path = path.canonicalize().map_err(failed(path, "read"))?;
         let lock = path.join("lock");
@@ -68,13 +68,13 @@ impl DataDir {
         }
     }
 
-    /// Whether nothing of a service was ever kept here: also no secrets and no exported checkpoints, which outlive a table that
-    /// somebody has lost or taken away.
+    /// Whether the directory has never held a service. Secrets and exported checkpoints count too: if only the table is
+    /// missing, it was lost or moved, and a new one must not replace it.
     pub fn is_new(&self) -> bool {
         [self.table_file(), self.secrets_file(), self.checkpoints()].iter().all(|kept| !kept.exists())
     }
 
-    /// Where audit checkpoints are exported to.
+    /// The directory of exported audit checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
@@ -90,8 +90,8 @@ impl DataDir {
     }
 }
 
-/// Makes an SQLite file, if it is missing, and takes it and what SQLite keeps beside it from everybody but their owner.
-/// SQLite gives the files that it makes later the mode of this one.
+/// Makes an SQLite file, if it is missing, and makes it and SQLite's side files readable by their owner only. SQLite
+/// gives files that it makes later the mode of this one.
 pub fn keep_table_private(table: &Path) -> Result<(), DataError> {
     File::options().create(true).append(true).mode(0o600).open(table).map_err(failed(table, "written"))?;
     for suffix in ["", "-wal", "-shm"] {
@@ -110,11 +110,11 @@ pub fn keep_table_private(table: &Path) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Replaces a file that only its owner may read, whole or not at all.
+/// Replaces a file atomically, readable by its owner only.
 pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), DataError> {
     let fresh = path.with_extension("new");
     let write = || {
-        // A left-over of a crash would keep its mode.
+        // A file left by a crash would keep its mode.
         let _ = fs::remove_file(&fresh);
         let mut file = File::options().create_new(true).write(true).mode(0o600).open(&fresh)?;
         file.write_all(contents)?;

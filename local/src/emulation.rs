@@ -1,4 +1,4 @@
-//! What stands in for AWS and WeChat on one host: API Gateway, table and queue, schedules, object storage, the login of WeChat.
+//! Replaces AWS and WeChat on one host: API Gateway, table and queue, schedules, object storage, WeChat's login.
 
 pub mod api_gateway;
 pub mod backend;

@@ -1,4 +1,4 @@
-//! The command line of the one-machine service.
+//! The command line of the one-host service.
 
 use std::process::ExitCode;
 

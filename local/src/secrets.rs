@@ -1,4 +1,5 @@
-//! Makes the secrets document on the first start, and keeps it afterwards: sessions and cursors survive a restart.
+//! Makes the secrets document on the first start, and keeps it afterwards, so that sessions and cursors survive a
+//! restart.
 
 use std::{fs, path::Path};
 
@@ -21,10 +22,10 @@ pub mod rotate;
 pub mod rotation;
 pub mod store;
 
-/// What the document takes from outside at every start.
+/// Values from outside that go into the document at every start.
 #[derive(Clone)]
 pub struct Given {
-    /// WeChat's app secret; absent only under `--dev`, where one is made up.
+    /// WeChat's app secret; `None` only with `--dev`, where one is generated.
     pub wechat_app_secret: Option<String>,
     /// The gateway's token.
     pub gateway_token: String,
@@ -36,49 +37,49 @@ impl std::fmt::Debug for Given {
     }
 }
 
-/// A document that cannot be used.
+/// The document cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsFault {
-    /// The file.
+    /// An I/O error.
     #[error(transparent)]
     File(#[from] DataError),
-    /// Not ours.
+    /// The document has another shape.
     #[error(
         "{0} is not a secrets document; put back the one that was there, or choose another data directory with --data \
          (its login keys tell who is who: a new document would make every user another one, without their jobs)"
     )]
     Shape(String),
-    /// Of an earlier version.
+    /// An earlier version has written the document.
     #[error(
         "{0} was made by an earlier version and cannot be read by this one; choose another data directory with --data, or \
          delete this one with its users and jobs"
     )]
     Outdated(String),
-    /// The table is there, and the keys that tell who is who in it are not.
+    /// The table exists, but the keys that identify its users are missing.
     #[error(
         "{0} is missing, but the table beside it is not; put it back, or choose another data directory with --data \
          (new login keys would make every user another one, and a request that is sent again could run again)"
     )]
     Lost(String),
-    /// Users of the stub must not become users of the real service.
+    /// Users of the WeChat stub must not become users of the real service.
     #[error("this data directory was made {made} --dev; choose another one with --data")]
     OtherMode {
         /// `with` or `without`.
         made: &'static str,
     },
-    /// The Ed25519 key.
+    /// The Ed25519 key could not be generated.
     #[error("no session key can be made")]
     Key,
 }
 
-/// Makes or updates the document, and returns the WeChat app secret that is in it.
+/// Makes or updates the document, and returns the WeChat app secret in it.
 pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, SecretsFault> {
     let dev = given.wechat_app_secret.is_none();
     let mut document = match fs::read(file) {
         Ok(bytes) => json::kept(&bytes).map_err(|_| SecretsFault::Shape(file.display().to_string()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let table = file.with_file_name(TABLE_FILE);
-            // Where one cannot look, there may be one.
+            // If the directory cannot be read, a table may exist, so the error is returned.
             if table.try_exists().map_err(failed(&table, "read"))? {
                 return Err(SecretsFault::Lost(file.display().to_string()));
             }
@@ -86,7 +87,7 @@ pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, 
         }
         Err(error) => return Err(failed(file, "read")(error).into()),
     };
-    // Earlier versions kept one value where there is a list now.
+    // Earlier versions stored one value instead of a list.
     if document["cursors"].is_string() {
         return Err(SecretsFault::Outdated(file.display().to_string()));
     }
@@ -97,7 +98,7 @@ pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, 
         accept(&mut document["wechat"]["app_secrets"], secret);
     }
     accept(&mut document["openclaw"]["tokens"], &given.gateway_token);
-    // Earlier versions signed no checkpoints.
+    // Earlier versions had no keys for checkpoints.
     if document["checkpoints"].is_null() {
         document["checkpoints"] = signing_keys(runtime)?;
     }
@@ -110,7 +111,7 @@ pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, 
         .ok_or_else(|| SecretsFault::Shape(file.display().to_string()))
 }
 
-/// All parts in one document, as one host keeps them.
+/// All parts in one document, as one host stores them.
 fn fresh(runtime: &Runtime, dev: bool) -> Result<Value, SecretsFault> {
     let key = session_key(runtime)?;
     Ok(json!({
@@ -124,7 +125,7 @@ fn fresh(runtime: &Runtime, dev: bool) -> Result<Value, SecretsFault> {
     }))
 }
 
-/// One document per function, as Secrets Manager keeps them.
+/// One document per function, as Secrets Manager stores them.
 pub fn documents(runtime: &Runtime, wechat_app_secret: &str, gateway_token: &str) -> Result<Documents, SecretsFault> {
     let key = session_key(runtime)?;
     let public = json!({"kid": key["kid"], "public": key["public"]});
@@ -154,7 +155,7 @@ pub fn random_key(runtime: &Runtime) -> String {
     URL_SAFE_NO_PAD.encode(runtime.bytes::<32>())
 }
 
-/// A new key that signs sessions or checkpoints, both halves.
+/// A new key that signs sessions or checkpoints, with both halves.
 pub fn session_key(runtime: &Runtime) -> Result<Value, SecretsFault> {
     let kid = format!("k-{}", runtime.nonce());
     let pair = Ed25519KeyPair::from_seed_unchecked(&runtime.bytes::<32>()).map_err(|_| SecretsFault::Key)?;
@@ -166,7 +167,7 @@ pub fn session_key(runtime: &Runtime) -> Result<Value, SecretsFault> {
     }))
 }
 
-/// A value that is listed stays where it is, beside what else is listed; any other takes the place of all.
+/// A listed value keeps its place, and the list its other values; any other value replaces the list.
 fn accept(list: &mut Value, given: &str) {
     let listed = list.as_array().is_some_and(|all| all.iter().any(|value| value == given));
     if !listed {

@@ -1,5 +1,5 @@
-//! Checkpoints, and what they have signed against what is there now: a chain that was cut, or written anew with links that
-//! fit, does not pass through the ends that were signed.
+//! Verifies checkpoints, and the present chains against the heads that they have signed. A chain that was cut, or
+//! rewritten with consistent links, does not contain the signed heads.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::data::failed;
 
-/// Checks every checkpoint of a directory, in order, and whatever it says of the chains that were asked for.
+/// Verifies every checkpoint of a directory in order, with its entries for the chains in the scope.
 pub(super) async fn check(
     source: &Source,
     asked: &Verification,
@@ -41,7 +41,7 @@ pub(super) async fn check(
         let value: Value = json::kept(&bytes).unwrap_or_default();
         let checkpoint = match verifier.next(&value) {
             Ok(checkpoint) => checkpoint,
-            // What follows follows from it: whatever it says is worth nothing.
+            // The following checkpoints build on this one, so their statements prove nothing.
             Err(fault) => {
                 report.fault(format!("{}: {fault}", file.display()));
                 return Ok(());
@@ -61,7 +61,8 @@ pub(super) async fn check(
     compare_ends(source, directory, &newest, report).await
 }
 
-/// Whether directory and table end in the same checkpoint: one that was removed at the end leaves no gap.
+/// Whether directory and table end with the same checkpoint. A checkpoint that was removed at the end leaves no gap in
+/// the numbers.
 async fn compare_ends(
     source: &Source,
     directory: &Path,
@@ -78,7 +79,8 @@ async fn compare_ends(
         _ => report.fault(format!("checkpoint {seq} was exported and is not in the table any more")),
     }
     let later = table.checkpoints_after(seq, 1).await?;
-    // One may be exported while this reads the chains: it is in the directory before the table says so.
+    // A checkpoint may be exported during the verification: it is in the directory before the table marks it as
+    // exported.
     let is_there = directory.join(file_name(seq + 1)).exists();
     if !is_there && later.first().is_some_and(|kept| kept.exported_at.is_some()) {
         report.fault(format!("checkpoint {} was exported and is not in the directory any more", seq + 1));
@@ -86,7 +88,7 @@ async fn compare_ends(
     Ok(())
 }
 
-/// One checkpoint against the chains.
+/// One checkpoint and what it is compared with.
 struct Anchored<'a> {
     source: &'a Source,
     asked: &'a Verification,
@@ -123,14 +125,15 @@ impl Anchored<'_> {
         let seq = self.checkpoint.statement.seq;
         let chain = match read {
             ReadJob::Chain(chain) => chain,
-            // Whoever can write the table can say that a job is of a newer version: what was signed has to be seen.
+            // A writer of the table can mark any job as written by a newer version, so a signed job that cannot be read
+            // is a fault.
             ReadJob::Newer => {
                 report.fault(format!(
                     "job {code}: checkpoint {seq} has signed its chain, and the job says that it is of a newer version: verify it with that"
                 ));
                 return;
             }
-            // A job is deleted the retention after its end, and its end is later than its id.
+            // A job is deleted one retention after its end, and its end is later than its id.
             ReadJob::Gone if id.time().plus(self.asked.retention) <= self.asked.now.plus(SKEW) => return,
             ReadJob::Gone => {
                 report.fault(format!("job {code}: checkpoint {seq} has signed its chain, and the job is missing"));
@@ -166,7 +169,7 @@ impl Anchored<'_> {
                 "chain {name} was cut: checkpoint {} has signed record {}, and it ends at {}",
                 statement.seq, end.length, page.head.length
             )),
-            // Records of refusals are deleted in the end.
+            // Records of refusals expire.
             None if name != ChainName::Operators && self.is_old() => {}
             None => report.fault(format!(
                 "chain {name}: checkpoint {} has signed record {}, and it is missing",
@@ -181,7 +184,7 @@ impl Anchored<'_> {
     }
 }
 
-/// How far the time in a request id may lie ahead.
+/// How far in the future the time in a request id may be.
 const SKEW: Duration = RequestId::NEWEST;
 
 fn digest(record: &Value) -> Digest {

@@ -1,4 +1,4 @@
-//! Copies every chain out of the table into a directory, one file for each, to be verified elsewhere.
+//! Copies every chain from the table into a directory, one file each, to be verified elsewhere.
 
 use std::{
     fs::{self, File},
@@ -16,18 +16,19 @@ use crate::data::{DataError, failed};
 
 const PAGE: usize = 500;
 
-/// What was copied.
+/// Result of an export.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Exported {
     /// Chains of jobs.
     pub jobs: u64,
-    /// Chains of refusals.
+    /// Side chains of refusals.
     pub refusals: u64,
-    /// Jobs that only a newer version can read, and that were left.
+    /// Jobs that only a newer version can read; they are not copied.
     pub newer: u64,
 }
 
-/// Copies everything. The directory must not be there, or be empty: a chain that is gone would otherwise stay.
+/// Copies every chain. The directory must be missing or empty: a chain that was deleted since an earlier export would
+/// otherwise stay there.
 pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(AuditError::Shape(out.to_owned(), "an empty directory"));

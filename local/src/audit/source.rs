@@ -1,4 +1,4 @@
-//! Where chains are read from: the table, or a directory that was exported from it.
+//! Reads chains from the table, or from a directory that was exported from it.
 
 use std::{
     fs::{self, File},
@@ -18,33 +18,33 @@ use store::{ChainPage, FoundChain, Item, Stored, Table, TableError};
 
 use crate::data::{DataError, failed};
 
-/// Nothing can be said about what could not be read.
+/// Something could not be read, so nothing can be said about it.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// The table.
+    /// A request to the table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A file.
+    /// A file could not be read.
     #[error(transparent)]
     File(#[from] DataError),
-    /// A file of another kind.
+    /// A file has another shape.
     #[error("{0} is not {1}")]
     Shape(PathBuf, &'static str),
-    /// A public key.
+    /// A public key is invalid.
     #[error(transparent)]
     Key(#[from] BadSessionKey),
 }
 
-/// The chains.
+/// The source of the chains.
 #[derive(Debug)]
 pub enum Source {
-    /// As they are now.
+    /// The present table.
     Table(Table),
-    /// As they were exported to this directory.
+    /// A directory that `audit export` has written.
     Export(PathBuf),
 }
 
-/// The chain of a job, as the service answers with it and as it is exported.
+/// The chain of a job, as the API returns it and as it is exported.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct JobChain {
     pub(super) job: String,
@@ -53,15 +53,15 @@ pub(super) struct JobChain {
     pub(super) head: End,
 }
 
-/// What a read of a job's chain came to.
+/// Result of reading a job's chain.
 pub(super) enum ReadJob {
     Chain(JobChain),
-    /// Written by a newer version.
+    /// A newer version has written it.
     Newer,
     Gone,
 }
 
-/// Where the next page of a walk over all chains begins.
+/// The position of the next page of a walk over all chains.
 pub(super) enum Place {
     Table(Item),
     Export(usize),
@@ -71,13 +71,14 @@ pub(super) const JOBS: &str = "jobs";
 pub(super) const REFUSALS: &str = "refusals";
 pub(super) const OPERATORS: &str = "operators.jsonl";
 
-/// Where the chain of a job is in an export. Codes begin with the user: the last characters are random.
+/// The file of a job's chain in an export. Support codes begin with the user id, so files are spread by the last two
+/// characters, which are random.
 pub(super) fn job_file(root: &Path, code: &str) -> PathBuf {
     let spread = code.get(code.len().saturating_sub(2)..).unwrap_or_default();
     root.join(JOBS).join(spread).join(format!("{code}.json"))
 }
 
-/// Where a chain beside the jobs is in an export: a record on each line, then the head.
+/// The file of a side chain in an export: a record on each line, then the head.
 pub(super) fn side_chain_file(root: &Path, name: ChainName) -> PathBuf {
     match name {
         ChainName::Operators => root.join(OPERATORS),
@@ -135,7 +136,7 @@ impl Source {
         }
     }
 
-    /// The place of the oldest record that is kept.
+    /// The sequence number of the oldest record that is kept.
     pub(super) async fn begins(&self, name: ChainName) -> Result<Option<u64>, AuditError> {
         match self {
             Self::Table(table) => Ok(table.chain_begins(name).await?),
@@ -143,7 +144,7 @@ impl Source {
         }
     }
 
-    /// One page of all chains but the operators', and where the next one begins.
+    /// One page of all chains except the operators', and the position of the next page.
     pub(super) async fn found(&self, begin: Option<Place>) -> Result<(Vec<FoundChain>, Option<Place>), AuditError> {
         match (self, begin) {
             (Self::Table(table), begin) => {
@@ -174,7 +175,7 @@ impl Source {
     }
 }
 
-/// What is in a directory, in order; nothing if it is not there.
+/// The files in a directory, in order; none if the directory does not exist.
 pub(super) fn names(directory: &Path) -> Result<Vec<PathBuf>, AuditError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -1,4 +1,4 @@
-//! The walk: every chain that was asked for, then every checkpoint against them.
+//! The verification: every chain in the scope, then every checkpoint against them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,22 +13,22 @@ use super::{
     source::{AuditError, JobChain, ReadJob, Source},
 };
 
-/// How many faults are told one by one.
+/// How many faults are reported one by one.
 const TOLD: usize = 20;
-/// After how many chains a walk says where it is.
+/// After how many chains progress is reported.
 const PROGRESS_EVERY: u64 = 10_000;
 const PAGE: usize = 500;
 
-/// Which chains.
+/// The chains to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Of one job.
+    /// One job.
     Job(UserId, RequestId),
-    /// Of one user: every job, and what was refused.
+    /// One user: every job, and the refusals.
     User(UserId),
-    /// What operators did.
+    /// The side chain of operators.
     Operators,
-    /// All there are.
+    /// Every chain.
     Everything,
 }
 
@@ -55,39 +55,39 @@ impl Scope {
     }
 }
 
-/// What is asked.
+/// Input of a verification.
 #[derive(Debug)]
 pub struct Verification {
-    /// Which chains.
+    /// The chains to verify.
     pub scope: Scope,
-    /// Exported checkpoints, and the keys that are trusted for them.
+    /// The directory of exported checkpoints, and the public keys that are trusted for them.
     pub checkpoints: Option<(PathBuf, Vec<PublicKey>)>,
     /// How long a job is kept after its end.
     pub retention: Duration,
-    /// Now.
+    /// The present time.
     pub now: Timestamp,
 }
 
-/// What was found.
+/// Result of a verification.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Chains of jobs that were verified.
     pub jobs: u64,
-    /// Chains of refusals.
+    /// Side chains of refusals that were verified.
     pub refusals: u64,
-    /// Records, of all chains.
+    /// Records in all of these chains.
     pub records: u64,
-    /// Checkpoints.
+    /// Checkpoints that were verified.
     pub checkpoints: u64,
-    /// Ends that a checkpoint has signed and the present chain passes through.
+    /// Heads signed by a checkpoint that the present chain contains.
     pub anchored: u64,
     /// Jobs that only a newer version can read.
     pub newer: u64,
-    /// Faults.
+    /// Number of faults.
     pub broken: u64,
-    /// The first of them.
+    /// The first faults.
     pub faults: Vec<String>,
-    /// What an operator should know, and what is no fault.
+    /// What an operator should know although it is no fault.
     pub notes: Vec<String>,
 }
 
@@ -107,7 +107,7 @@ impl Report {
     }
 }
 
-/// Verifies what was asked for. Faults are in the report; an error says that something could not be read.
+/// Verifies the scope. Faults are in the report; an error means that something could not be read.
 pub async fn run(source: &Source, asked: &Verification, progress: &dyn Fn(&Report)) -> Result<Report, AuditError> {
     let mut report = Report::default();
     match asked.scope {
@@ -158,7 +158,7 @@ async fn check_all(
     }
 }
 
-/// Whether there is such a job.
+/// Verifies one job's chain. Returns whether the job exists.
 async fn check_job(
     source: &Source,
     user: UserId,
@@ -180,24 +180,24 @@ async fn check_job(
     Ok(true)
 }
 
-/// Checks every link, and that every record is of this job.
+/// Verifies every link, and that every record belongs to this job.
 pub(super) fn check_chain(chain: &JobChain) -> Result<(), ChainFault> {
     let mut verifier = Verifier::of(Owner::Job(chain.request_id));
     for record in &chain.records {
         verifier.next(record)?;
     }
     verifier.ends_in(chain.head.into())?;
-    // The decision to accept a job is its first record.
+    // Every job has at least the record of its acceptance.
     if chain.records.is_empty() { Err(ChainFault::Head { place: 0 }) } else { Ok(()) }
 }
 
-/// Checks a chain beside the jobs, page by page.
+/// Verifies a side chain, page by page.
 async fn check_side_chain(source: &Source, name: ChainName, report: &mut Report) -> Result<(), AuditError> {
     let fault = |fault: &ChainFault| format!("chain {name}: {fault}");
     let head = source.page(name, 0, 1).await?.head;
     let first = source.begins(name).await?;
     let mut after = match (name, first) {
-        // Records of refusals are kept for a while, those of operators for good.
+        // Records of refusals expire; those of operators are kept for ever.
         (ChainName::Refusals(_), Some(first)) => first - 1,
         (ChainName::Refusals(_), None) => head.length,
         (ChainName::Operators, _) => 0,
@@ -208,7 +208,7 @@ async fn check_side_chain(source: &Source, name: ChainName, report: &mut Report)
         verifier = verifier.after(after);
     }
     loop {
-        // Whatever is appended meanwhile is left to the next time.
+        // Records appended since the head was read are left to the next run.
         let mut page = source.page(name, after, PAGE).await?;
         page.records.retain(|record| record["seq"].as_u64().is_none_or(|seq| seq <= head.length));
         for record in &page.records {

@@ -1,4 +1,4 @@
-//! `local audit`: checks chains and checkpoints without the service, and copies them out.
+//! `local audit`: verifies chains and checkpoints without the service, and exports chains.
 
 use std::{fmt::Write, path::PathBuf, time::Duration};
 
@@ -23,15 +23,16 @@ use crate::{
 
 pub(super) mod answers;
 
-/// What to do with audit chains.
+/// Commands about audit chains.
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
-    /// Check chains: saved answers of GET /v1/jobs/{id}/audit, or the table's own, or an export's; with --checkpoints, also
-    /// that nothing was cut or written anew since it was signed. Names the job of each fault, and fails if there is one
+    /// Verify chains: saved responses of GET /v1/jobs/{id}/audit, or the table's chains, or those of an export; with
+    /// --checkpoints, also that nothing was cut or rewritten since it was signed. Names the job of each fault, and
+    /// fails if there is one
     Verify(VerifyArgs),
-    /// Copy every chain out of the table, to be checked elsewhere
+    /// Copy every chain out of the table, to be verified elsewhere
     Export {
-        /// Where to: a directory that is empty, or not there
+        /// The directory to write: empty or not existing
         #[arg(long)]
         out: PathBuf,
         #[command(flatten)]
@@ -41,10 +42,11 @@ pub(super) enum AuditCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// A file with one answer, a directory of them (`*.json`), or `-` for standard input with one answer on each line
+    /// A file with one response, a directory of them (`*.json`), or `-` for standard input with one response on each
+    /// line
     #[arg(conflicts_with = "scope")]
     answers: Vec<PathBuf>,
-    /// The job that a saved answer has to be about: without it, an answer is believed when it says which job it is about
+    /// The job that a saved response has to belong to: without it, the job that the response names is accepted
     #[arg(long, value_name = "REQUEST_ID", requires = "answers")]
     request_id: Option<RequestId>,
     #[command(flatten)]
@@ -52,14 +54,14 @@ pub(super) struct VerifyArgs {
     /// The exported checkpoints: CHECKPOINT_DIR, or a copy of CHECKPOINT_BUCKET
     #[arg(long, value_name = "DIR", requires = "scope")]
     checkpoints: Option<PathBuf>,
-    /// File with the public keys that are trusted, `{"keys": [{"kid", "public"}]}`; sweep's document of secrets will do
-    /// [default: what the service on this machine signs with]
+    /// File with the public keys that are trusted, `{"keys": [{"kid", "public"}]}`, or sweep's document of secrets
+    /// [default: the keys of the service on this machine]
     #[arg(long, value_name = "FILE", requires = "checkpoints")]
     keys: Option<PathBuf>,
     /// A directory that `audit export` wrote, instead of the table
     #[arg(long, value_name = "DIR", requires = "scope", conflicts_with_all = ["data", "table"])]
     export: Option<PathBuf>,
-    /// RETENTION_DAYS of the deployment: a job that was deleted after that is not missed
+    /// RETENTION_DAYS of the deployment: a job that is older may be missing
     #[arg(long, default_value_t = 30)]
     retention_days: u64,
     #[command(flatten)]
@@ -72,13 +74,13 @@ struct ScopeArgs {
     /// One job, by its support code
     #[arg(long, value_name = "SUPPORT_CODE", value_parser = job)]
     job: Option<(UserId, RequestId)>,
-    /// Every job of one user, and what they were refused
+    /// Every job of one user, and their refusals
     #[arg(long, value_name = "USER_ID")]
     user: Option<UserId>,
-    /// What operators did
+    /// The side chain of operators
     #[arg(long)]
     operators: bool,
-    /// Every chain there is
+    /// Every chain
     #[arg(long)]
     everything: bool,
 }
@@ -170,7 +172,7 @@ fn tell(report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Public halves, in either of the two shapes. Private ones beside them are not parsed.
+/// Public keys, in either of the two shapes. Private keys in the same document are not parsed.
 #[derive(Deserialize)]
 struct Keys {
     keys: Option<Vec<PublicKey>>,

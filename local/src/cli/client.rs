@@ -1,4 +1,4 @@
-//! What a Mini Program does over HTTP.
+//! HTTP client that behaves like a Mini Program.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Failure;
 
-/// A Mini Program's view of the service.
+/// A client of the service.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -16,21 +16,21 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
-/// An answer, read whole.
+/// A response with its whole body.
 #[derive(Debug)]
 pub(super) struct Reply {
     /// Its status.
     pub(super) status: StatusCode,
     /// Its headers.
     pub(super) headers: HeaderMap,
-    /// Its body; null when there is none.
+    /// Its body; null if it has none.
     pub(super) body: Value,
 }
 
 impl Client {
-    /// Not logged in.
+    /// A client without a session.
     pub(super) fn new(base_url: &str) -> Result<Self, Failure> {
-        // Longer than a long poll. A proxy has no business on loopback.
+        // The timeout is longer than a long poll. Loopback must not go through a proxy.
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(35)).build()?;
         Ok(Self { http, base_url: base_url.to_owned(), token: None })
     }
@@ -40,17 +40,17 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// Reads a path.
+    /// Sends a GET.
     pub(super) async fn get(&self, path: &str) -> Result<Reply, Failure> {
         self.send(Method::GET, path, None, None).await
     }
 
-    /// Sends JSON to a path.
+    /// Posts JSON.
     pub(super) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Reply, Failure> {
         self.send(Method::POST, path, key, Some(body)).await
     }
 
-    /// Looks at a job until it is over, as often as the service says.
+    /// Polls a job until it is over, at the pace that the service asks for.
     pub(super) async fn until_over(&self, id: &str) -> Result<Reply, Failure> {
         for _ in 0..60 {
             let reply = self.get(&format!("/v1/jobs/{id}?wait=10")).await?;

@@ -1,4 +1,5 @@
-//! `local clock`: the clock by which a host deletes expired items, and an operator's word that the host's clock is right.
+//! `local clock`: the clock by which a host deletes expired items, and an operator's confirmation that the clock is
+//! right.
 
 use std::path::PathBuf;
 
@@ -18,12 +19,12 @@ use super::{
 };
 use crate::emulation::expiry::Late;
 
-/// What to do with it.
+/// Commands about the clock.
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
     /// Show the host's clock, and the time before which expired items are deleted
     Show(DataOnly),
-    /// Say that the host's clock is right after a jump: items that have expired by it are deleted within the hour
+    /// Confirm that the host's clock is right after a jump: items that have expired by it are deleted within the hour
     Confirm {
         /// Today's date in UTC, as YYYY-MM-DD, from another clock than this host's
         #[arg(long, value_parser = noon)]
@@ -33,7 +34,7 @@ pub(super) enum ClockCommand {
     },
 }
 
-/// Whose clock: only a host has one of its own.
+/// The host: only a service on this machine has a clock of its own.
 #[derive(Debug, Args)]
 pub(super) struct DataOnly {
     /// The data directory of a service on this machine, running or not, from the checkout's root
@@ -45,7 +46,7 @@ fn noon(date: &str) -> Result<Timestamp, String> {
     Timestamp::parse(&Value::String(format!("{date}T12:00:00Z"))).map_err(|_| "a date is YYYY-MM-DD".to_owned())
 }
 
-/// Runs one of them.
+/// Runs one of the commands.
 pub(super) async fn run(command: ClockCommand) -> Result<(), Failure> {
     let (today, data) = match command {
         ClockCommand::Show(which) => (None, which.data),
@@ -59,7 +60,7 @@ pub(super) async fn run(command: ClockCommand) -> Result<(), Failure> {
 
 async fn act(table: &Table, now: Timestamp, today: Option<Timestamp>) -> Result<(), Failure> {
     if let Some(today) = today {
-        // Noon, and a day for the zone that the date may have been read in.
+        // The date was parsed as noon; another day is allowed for the time zone that the date was read in.
         if now.since(today).max(today.since(now)) > JUMP + JUMP / 2 {
             return Err(format!("this host's clock says {now}, which is another day: set the clock first").into());
         }

@@ -1,5 +1,5 @@
-//! `local dead-letters`: what the worker could not handle, and what to do about it. Region, credentials and endpoint come
-//! from the standard `AWS_*` variables.
+//! `local dead-letters`: messages that the worker could not handle. Region, credentials and endpoint come from the
+//! standard `AWS_*` variables.
 
 use std::{
     collections::BTreeSet,
@@ -16,12 +16,13 @@ use platform::{
 
 use super::{Failure, output::say};
 
-/// What to do with dead letters.
+/// Commands about dead letters.
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLettersCommand {
     /// Show each message: its id, age, receive count, and the job and user it names
     List(Queue),
-    /// Send messages to the queue again, each deleted here once the queue has taken it; those that name no job are left
+    /// Send messages to the queue again, and delete each from the dead-letter queue once the queue has taken it; those
+    /// that name no job stay
     Replay {
         #[command(flatten)]
         dead: Queue,
@@ -41,7 +42,7 @@ pub(super) enum DeadLettersCommand {
     },
 }
 
-/// Where dead letters are.
+/// Options that name the dead-letter queue.
 #[derive(Debug, Args)]
 pub(super) struct Queue {
     /// The dead-letter queue
@@ -49,7 +50,7 @@ pub(super) struct Queue {
     dead_letter_queue_url: String,
 }
 
-/// Which of them.
+/// The selected messages.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Which {
@@ -61,7 +62,7 @@ pub(super) struct Which {
     ids: Vec<String>,
 }
 
-/// One line about a letter, without a word of its body but the ids.
+/// One line about a message, which shows only the ids from its body.
 struct Line<'a>(&'a Letter, Timestamp);
 
 impl Display for Line<'_> {
@@ -81,7 +82,7 @@ impl Display for Line<'_> {
     }
 }
 
-/// Runs one of them. What it only looked at is given back, also when it fails.
+/// Runs one of the commands. Messages that were only read are released, also after an error.
 pub(super) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     let aws = config::aws(&Env::process())?;
     let (Queue { dead_letter_queue_url }, ids) = match &command {
@@ -97,11 +98,11 @@ pub(super) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
         None => act(&command, &dead, &letters, &mut gone).await,
     };
     let released = dead.release(letters.iter().filter(|letter| !gone.contains(&letter.id))).await;
-    // What went wrong first is what there is to tell.
+    // The first error is reported.
     done.and(released.map_err(Failure::from))
 }
 
-/// Notes in `gone` what is no longer there.
+/// Performs the command, and collects in `gone` the messages that are not in the queue any more.
 async fn act(
     command: &DeadLettersCommand,
     dead: &DeadLetters,

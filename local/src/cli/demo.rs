@@ -1,4 +1,4 @@
-//! `local demo`: a fresh service, a real gateway, and a Mini Program that checks every answer it gets.
+//! `local demo`: a new service, a real gateway, and a Mini Program that checks every response.
 
 use std::{net::Ipv4Addr, path::Path};
 
@@ -22,10 +22,10 @@ mod transcript;
 mod turns;
 mod workflow;
 
-/// How often the last request is sent at once.
+/// How many copies of the last request are sent concurrently.
 const AT_ONCE: usize = 8;
 
-/// Runs the demo and leaves nothing running.
+/// Runs the demo, and stops everything that it has started.
 pub(super) async fn run() -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let checkout = checkout()?;
@@ -48,12 +48,12 @@ pub(super) async fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A directory of this run's own. Those of earlier runs are removed: nothing refers to them.
+/// Makes a directory for this run. Directories of earlier runs are removed, because nothing refers to them.
 fn fresh_directory(checkout: &Path) -> Result<DataDir, Failure> {
     let all = checkout.join(".local/demo");
     let fresh = DataDir::take(&all.join(Runtime::system().now().millis().to_string()))?;
     for old in std::fs::read_dir(&all)?.flatten().filter(|old| old.path() != fresh.path) {
-        // One that another demo still holds is left alone.
+        // Another running demo holds the lock of its directory, which is kept.
         if DataDir::take(&old.path()).is_ok() {
             let _ = std::fs::remove_dir_all(old.path());
         }

@@ -1,4 +1,4 @@
-//! `local engines`: table, queue and WeChat stub alone, for functions that `cargo lambda watch` runs.
+//! `local engines`: only table, queue and WeChat stub, for functions that `cargo lambda watch` runs.
 
 use platform::runtime::Runtime;
 
@@ -15,10 +15,10 @@ use crate::{
     secrets::{self, Given},
 };
 
-/// Where OpenClaw listens unless it is told otherwise.
+/// OpenClaw's default address.
 const OPENCLAW_DEFAULT: &str = "http://127.0.0.1:18789";
 
-/// Runs until told to stop.
+/// Runs until Ctrl-C or SIGTERM.
 pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let data = DataDir::take(&checkout()?.join(&args.data))?;

@@ -1,4 +1,4 @@
-//! `local id`: what a Mini Program makes for each request.
+//! `local id`: a request id, as a Mini Program makes one for each user intent.
 
 use platform::runtime::Runtime;
 
@@ -10,7 +10,7 @@ pub(super) fn new(runtime: &Runtime) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &runtime.bytes()).into_uuid().to_string()
 }
 
-/// Prints one.
+/// Prints a new request id.
 pub(super) fn print() -> Result<(), Failure> {
     say(new(&Runtime::system()));
     Ok(())

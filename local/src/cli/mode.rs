@@ -1,5 +1,5 @@
-//! `local mode`: how much the service does, at one look or with one change. Works without the operator's API, so that the
-//! service can be closed, and opened, when that is what does not work.
+//! `local mode`: shows or changes the service mode. Works on the table without the operator's API, so that the service
+//! can be closed and opened when that API does not work.
 
 use std::{
     fmt::{self, Display},
@@ -26,10 +26,10 @@ use super::{
     table_args::{Opened, Which},
 };
 
-/// What to do with it.
+/// Commands about the service mode.
 #[derive(Debug, Subcommand)]
 pub(super) enum ModeCommand {
-    /// Show the service's mode, the tools that have one of their own or were opened, and the last audit checkpoint
+    /// Show the service's mode, the tools with a mode or a temporary unlock of their own, and the last audit checkpoint
     Get(Which),
     /// Set the service's mode
     Set {
@@ -41,11 +41,11 @@ pub(super) enum ModeCommand {
         #[command(flatten)]
         which: Which,
     },
-    /// Set the mode of one tool; it never does more than the service's
+    /// Set the mode of one tool; the more restrictive of it and the service's mode applies
     Tool {
         /// The tool's name in the catalogue
         tool: String,
-        /// closed, explain_only, read_only, or full to leave it to the service's
+        /// closed, explain_only, read_only, or full to let the service's mode apply alone
         #[arg(value_parser = mode)]
         mode: Mode,
         #[command(flatten)]
@@ -53,11 +53,11 @@ pub(super) enum ModeCommand {
         #[command(flatten)]
         which: Which,
     },
-    /// Open a destructive tool for a while, or shut it
+    /// Unlock a destructive tool for some minutes, or end its unlock
     Open {
         /// The tool's name in the catalogue
         tool: String,
-        /// For how long from now; 0 shuts it
+        /// Minutes from now; 0 ends the unlock
         #[arg(long)]
         minutes: u32,
         #[command(flatten)]
@@ -67,10 +67,10 @@ pub(super) enum ModeCommand {
     },
 }
 
-/// Why.
+/// The reason of a change.
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// Why: kept in the audit chain for ever, so name nobody
+    /// The reason: kept in the audit chain for ever, so it must not contain names or personal data
     #[arg(long, value_parser = Reason::parse)]
     reason: Reason,
 }
@@ -79,7 +79,7 @@ fn mode(name: &str) -> Result<Mode, String> {
     Mode::parse(name).ok_or_else(|| format!("a mode is one of {}", Mode::ALL.map(Mode::name).join(", ")))
 }
 
-/// Runs one of them.
+/// Runs one of the commands.
 pub(super) async fn run(command: ModeCommand) -> Result<(), Failure> {
     let policy = Policy::built_in()?;
     let catalogue = policy.catalogue();
@@ -120,7 +120,7 @@ async fn act(table: &Table, change: Option<&Change>, policy_version: &str) -> Re
     Ok(())
 }
 
-/// What is set, a line for each.
+/// The modes that are set, one on each line.
 pub(super) struct Shown<'a>(pub(super) &'a Controls, pub(super) Timestamp);
 
 impl Display for Shown<'_> {

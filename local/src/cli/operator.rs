@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorCommand {
-    /// Print a token for the operator's API and console of one host; whoever has it is that operator until it expires
+    /// Print a token for the operator's API and console of one host; its bearer acts as that operator until it expires
     Token(TokenArgs),
     /// Make a key and its public key set in a directory, without starting the service
     Key(KeyArgs),
@@ -21,13 +21,13 @@ pub(super) enum OperatorCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
-    /// What its bearer may do; may be given more than once
+    /// A role of the token; may be given more than once
     #[arg(long = "role", required = true, value_parser = ROLES)]
     roles: Vec<String>,
-    /// Who it is for: the same name is the same operator
+    /// The subject of the token: the same name is the same operator
     #[arg(long, default_value = "operator")]
     subject: String,
-    /// For how long
+    /// Lifetime of the token in minutes
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=1440))]
     minutes: u16,
     /// The data directory of `local run`, or one that `local operator key` has filled, from the checkout's root
@@ -37,7 +37,7 @@ pub(super) struct TokenArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct KeyArgs {
-    /// Where to write operators.json, for its owner only, and operators.jwks.json
+    /// The directory for operators.json, readable by its owner only, and operators.jwks.json
     #[arg(long)]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Where the command line writes.
+//! Output of the command line.
 
 use std::{error::Error, fmt::Display, io::Write};
 
@@ -8,13 +8,13 @@ use tracing_subscriber::{
     prelude::*,
 };
 
-/// One line on standard output. A reader that has gone is no reason to fail.
+/// Prints one line on standard output. A closed pipe is ignored.
 pub(super) fn say(line: impl Display) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// An error and its causes on one line.
+/// An error and its causes in one line.
 pub(super) fn sentence(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -32,12 +32,12 @@ pub(super) fn sentence(error: &dyn Error) -> String {
 pub(super) fn log_to_stderr(filter: &str) {
     let filter = EnvFilter::builder().parse_lossy(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    // A second start, in a test process, keeps the first.
+    // In a test process the first subscriber stays.
     let _ = tracing_subscriber::registry().with(lines).with(filter).with(ceiling()).try_init();
 }
 
-/// The most that is logged, whatever was asked for: below `info`, libraries quote requests and answers, and with them
-/// openids, arguments and digest keys. Ours do not at any level.
+/// Upper limit of log levels, whatever was asked for: below `info`, libraries log requests and responses with openids,
+/// arguments and digest keys. This project's crates log none of these at any level.
 fn ceiling() -> Targets {
     let ours =
         ["edge_auth", "worker", "status", "sweep", "operator", "domain", "platform", "store", "service", "local"];

@@ -1,5 +1,5 @@
-//! `local policy`: checks policy files, writes their schema, and says what would become of a call and why. Reads the files of
-//! the checkout, so that a change can be tried before anything is built.
+//! `local policy`: checks policy files, prints their schema, and explains the decision about a call. Reads the files of
+//! the checkout, so that a change can be tried without building.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,12 +14,12 @@ use crate::data::{checkout, failed};
 
 mod explain;
 
-/// What to do with policy files.
+/// Commands about policy files.
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Read and check every policy file; names the file, line and column of the first fault, and ends with 1
     Check(Folder),
-    /// Print the schema that policies about tools are checked against, as the catalogue makes it
+    /// Print the schema that policies about tools are checked against, which is generated from the catalogue
     Schema {
         #[command(flatten)]
         folder: Folder,
@@ -27,12 +27,13 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         write: bool,
     },
-    /// Say what would become of one call, or of one turn of an agent, and which policies make it so; ends with 0: runs,
-    /// 10: asks the user, 11: asks an operator, 12: is explained, or is a turn that runs without tools, 13: is refused
+    /// Explain the decision about one call, or one turn of an agent, and the policies that determine it; exit code 0:
+    /// runs, 10: asks the user, 11: asks an operator, 12: is explained, or is a turn that runs without tools, 13: is
+    /// refused
     Explain(explain::ExplainArgs),
 }
 
-/// Where the files are.
+/// Options that name the folder of policy files.
 #[derive(Debug, Args)]
 pub(super) struct Folder {
     /// The folder with tools.toml [default: policy/ of the checkout]
@@ -40,7 +41,7 @@ pub(super) struct Folder {
     dir: Option<PathBuf>,
 }
 
-/// Runs one of them.
+/// Runs one of the commands.
 pub(super) async fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(folder) => check(&folder.files()?).map(|()| ExitCode::SUCCESS),

@@ -1,4 +1,4 @@
-//! `local run`: the service, and unless told otherwise a real gateway, until Ctrl-C.
+//! `local run`: the service and, by default, a real gateway, until Ctrl-C.
 
 use std::{
     net::SocketAddr,
@@ -23,10 +23,10 @@ use crate::{
     },
 };
 
-/// Pauses before starting a gateway again that ended by itself.
+/// Seconds before each restart of a gateway that has ended by itself.
 const RESTART_PAUSES_S: [u64; 5] = [1, 2, 5, 15, 30];
 
-/// Runs until told to stop.
+/// Runs until Ctrl-C or SIGTERM.
 pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let checkout = checkout()?;
@@ -54,7 +54,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     gateway.stop().await
 }
 
-/// The page that was asked for, or the one that was built here.
+/// The console's files: the given directory, or the one built in the checkout.
 fn console(args: &RunArgs, checkout: &Path) -> Result<Option<ConsoleOptions>, Failure> {
     let built = || Some(checkout.join("console/dist")).filter(|dir| dir.join("index.html").exists());
     let Some(dir) = args.console.as_ref().map(|dir| checkout.join(dir)).or_else(built) else { return Ok(None) };
@@ -65,7 +65,7 @@ fn console(args: &RunArgs, checkout: &Path) -> Result<Option<ConsoleOptions>, Fa
     Ok(Some(ConsoleOptions { dir, sign_in }))
 }
 
-/// The issuer of operators, when one is named.
+/// The issuer of operators' tokens, when one is configured.
 fn operators(args: &OperatorArgs) -> Result<Option<OperatorIssuer>, Failure> {
     let (Some(issuer), Some(audience), Some(jwks)) =
         (&args.operator_issuer, &args.operator_audience, &args.operator_jwks)
@@ -91,9 +91,9 @@ fn login(args: &RunArgs) -> Result<Login, Failure> {
 
 /// The gateway that the service calls.
 enum Source {
-    /// Ours.
+    /// Started by this process.
     Started(Box<Gateway>),
-    /// The operator's.
+    /// Given by the operator.
     Given { url: String, token_file: PathBuf },
 }
 
@@ -112,7 +112,7 @@ impl Source {
         };
         tokio::select! {
             started = Gateway::start(options) => Ok(Self::Started(Box::new(started?))),
-            // The start is dropped, and with it the pipe that keeps the gateway alive.
+            // Dropping the start closes the pipe that keeps the gateway alive.
             () = stop.asked() => Err("stopped before the gateway was ready".into()),
         }
     }
@@ -124,7 +124,7 @@ impl Source {
         }
     }
 
-    /// Starts the gateway again whenever it ends by itself, until told to stop.
+    /// Starts the gateway again whenever it ends by itself, until the command is stopped.
     async fn keep_up(&mut self, stop: &mut Stop) -> Result<(), Failure> {
         let Self::Started(gateway) = self else {
             stop.asked().await;
@@ -209,7 +209,7 @@ Log in, submit, poll:
     say("Ctrl-C stops everything.");
 }
 
-/// How this program was called, shortened to what works from the current directory.
+/// The program's name for messages: the shortest path that works from the current directory.
 fn program() -> String {
     let (Ok(program), Ok(here)) = (std::env::current_exe(), std::env::current_dir()) else { return "local".to_owned() };
     program.strip_prefix(here).unwrap_or(&program).display().to_string()

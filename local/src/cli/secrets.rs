@@ -1,5 +1,5 @@
-//! `local secrets`: makes the documents of secrets, fills Secrets Manager with them, and rotates what they hold. Prints
-//! which step was taken and when the next one may be, and never a value.
+//! `local secrets`: makes the documents of secrets, writes them to Secrets Manager, and rotates them. Prints the step
+//! that was taken and the earliest time of the next one, and never a secret.
 
 use std::{
     fs::DirBuilder,
@@ -30,11 +30,11 @@ use crate::{
 pub(super) enum SecretsCommand {
     /// Make the four documents, one per function, in a directory
     New(NewArgs),
-    /// Fill the secrets of a stack from that directory; they must exist, and not have another value
+    /// Write the documents of that directory to the secrets of a stack, which must exist and have no other value
     Put(PutArgs),
     /// Take one step of a rotation; docs/operate/rotation.md says which and when
     Rotate(RotateArgs),
-    /// Write every user under the new login key, so that the old one can go
+    /// Write every user under the new login key, so that the old one can be retired
     RekeyLogins(RekeyArgs),
 }
 
@@ -46,7 +46,7 @@ pub(super) struct NewArgs {
     /// File with the gateway's token
     #[arg(long)]
     gateway_token_file: PathBuf,
-    /// Where to write edge-auth.json, status.json, worker.json and sweep.json, for their owner only
+    /// Where to write edge-auth.json, status.json, worker.json and sweep.json, readable by their owner only
     #[arg(long)]
     out: PathBuf,
 }
@@ -91,9 +91,9 @@ struct StoreArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RotateArgs {
-    /// What
+    /// The kind of secret
     kind: Kind,
-    /// Which step
+    /// The step
     phase: Phase,
     /// File with the new value, for `wechat add` and `gateway-token add`
     #[arg(long)]
@@ -101,7 +101,7 @@ pub(super) struct RotateArgs {
     /// SESSION_LIFETIME_S of the deployment
     #[arg(long, default_value_t = 7200)]
     session_lifetime_s: u64,
-    /// Do not wait: for a value that has leaked. docs/operate/rotation.md says what breaks
+    /// Skip the waiting time: for a value that has leaked. docs/operate/rotation.md says what breaks
     #[arg(long)]
     at_once: bool,
     #[command(flatten)]
@@ -198,7 +198,7 @@ async fn rotate(args: RotateArgs) -> Result<(), Failure> {
 async fn rekey(args: RekeyArgs) -> Result<(), Failure> {
     let store = args.store.store()?;
     let aws = config::aws(&Env::process())?;
-    // Nothing is written here that has an end.
+    // The command writes no items that expire.
     let table = Table::new(aws.dynamodb(), args.table, Duration::ZERO);
     let counted = rekey::run(&store, &table, &Runtime::system(), &args.wechat_app_id, args.at_once).await?;
     say(format_args!(
@@ -220,13 +220,14 @@ fn fresh(runtime: &Runtime, kind: Kind, phase: Phase, file: Option<&Path>) -> Re
     }
 }
 
-/// A value from a file, never from the command line: that is seen by everybody on the machine.
+/// Reads a value from a file, because every user of the machine can see the arguments of a command.
 pub(super) fn value(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned();
     if text.is_empty() {
         return Err(format!("{} is empty; it must hold the value", file.display()).into());
     }
-    // A token goes into a header, a secret into a URL: two lines in a file are a mistake, found here and not by every call.
+    // A token goes into a header and a secret into a URL. A file with two lines is refused here; otherwise every later
+    // request would fail.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("{} must hold one value, in visible ASCII without spaces", file.display()).into());
     }

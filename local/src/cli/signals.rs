@@ -5,7 +5,7 @@ use tokio::{
     sync::watch,
 };
 
-/// Tells when to stop.
+/// Signals that the command has to stop.
 #[derive(Debug, Clone)]
 pub(super) struct Stop(watch::Receiver<bool>);
 
@@ -21,7 +21,7 @@ impl Stop {
                     _ = terminate.recv() => {}
                 }
                 if count == 2 {
-                    // The gateway's script sees its pipe close and stops the gateway.
+                    // The gateway's script sees its pipe close, and stops the gateway.
                     std::process::exit(130);
                 }
                 tell.send_replace(true);
@@ -30,7 +30,7 @@ impl Stop {
         Ok(Self(told))
     }
 
-    /// Returns once somebody asked to stop.
+    /// Waits for the first signal.
     pub(super) async fn asked(&mut self) {
         let _ = self.0.wait_for(|stop| *stop).await;
     }

@@ -1,4 +1,4 @@
-//! Which table a command works on: of a service on this machine, running or not, or in the cloud.
+//! The table that a command works on: of a service on this machine, running or not, or on AWS.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,24 +15,24 @@ use crate::{
     emulation::engines::{EngineOptions, Engines},
 };
 
-/// Which service.
+/// Options that name a table.
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// The data directory of a service on this machine, running or not, from the checkout's root
     #[arg(long, default_value = ".local/data")]
     pub(super) data: PathBuf,
-    /// A table in the cloud instead; region, credentials and endpoint come from the standard `AWS_*` variables
+    /// A table on AWS instead; region, credentials and endpoint come from the standard `AWS_*` variables
     #[arg(long, conflicts_with = "data")]
     pub(super) table: Option<String>,
 }
 
-/// An open table, and the engine that serves it if it is one of ours.
+/// An open table, and the embedded engine that serves it, if there is one.
 pub(super) struct Opened {
     pub(super) table: Table,
     engines: Option<Engines>,
 }
 
-/// Nothing is written here that would be forgotten after it.
+/// The commands write no items that expire, so the value does not matter.
 const RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 impl Opened {
@@ -45,7 +45,7 @@ impl Opened {
         if !file.is_file() {
             return Err(no_table(&file).into());
         }
-        // Beside a service that runs: SQLite lets several processes work on one file, one write at a time.
+        // A running service may use the file at the same time: SQLite serialises the writes of several processes.
         let engines = Engines::start(EngineOptions { table_file: Some(file), ..EngineOptions::default() }).await?;
         let backend = &engines.backend;
         let table = Table::new(backend.aws.dynamodb(), backend.table.clone(), RETENTION);

@@ -1,4 +1,4 @@
-//! `local wechat-stub`: WeChat's login API as a process, for a deployment that is rehearsed on this machine.
+//! `local wechat-stub`: WeChat's login API as a process, for rehearsing a deployment on this machine.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,21 @@ use crate::{
     emulation::wechat_stub::{AppSecrets, DEV_APP_ID, WechatStub},
 };
 
-/// How to start the stub.
+/// Options of the stub.
 #[derive(Debug, Args)]
 pub(super) struct StubArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long)]
     port: u16,
-    /// The app id that is right
+    /// The app id that is accepted
     #[arg(long, default_value = DEV_APP_ID)]
     app_id: String,
-    /// File with the app secrets that are right, one on each line; read for every request
+    /// File with the app secrets that are accepted, one on each line; read for every request
     #[arg(long)]
     app_secret_file: PathBuf,
 }
 
-/// Runs until told to stop.
+/// Runs until Ctrl-C or SIGTERM.
 pub(super) async fn run(args: StubArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let file = args.app_secret_file;

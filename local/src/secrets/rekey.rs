@@ -1,5 +1,5 @@
-//! Writes every user under the first login key. Users who log in do that for themselves; this is for all others, so that
-//! the old key can go without making anybody a new user.
+//! Writes the login item of every user under the first login key. Logging in does that for one user; this does it for
+//! all others, so that the old key can be retired without creating them again as new users.
 
 use domain::ids::{Digest, DigestKey};
 use platform::{non_empty::NonEmpty, runtime::Runtime, secrets::EdgeSecrets};
@@ -13,43 +13,43 @@ use crate::secrets::{
 
 const HOLDER: Holder = Holder::EdgeAuth;
 
-/// Why the old key cannot go yet.
+/// Why the old key cannot be retired yet.
 #[derive(Debug, thiserror::Error)]
 pub enum RekeyError {
-    /// The document.
+    /// The document of secrets could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Too early, or nothing to do.
+    /// Too early, or no rotation of login keys.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The table.
+    /// A request to the table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Another app id, or keys of another table.
+    /// The app id is wrong, or the keys belong to another table.
     #[error(
         "{0} users are not known under any listed login key and this app id; nothing is noted, and the old key must stay"
     )]
     Strangers(usize),
-    /// The users were written under keys that are no longer the listed ones.
+    /// The login keys changed during the run, so users were written under keys that are not listed any more.
     #[error("the login keys were changed meanwhile; nothing is noted; run it again")]
     Changed,
-    /// Two users for one openid.
+    /// The new key finds another user for the same openid.
     #[error(
         "{0} users are known as somebody else under the new login key; nothing is noted, and the old key must stay"
     )]
     Crossed(usize),
 }
 
-/// What was done.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rekeyed {
     /// Users with an openid.
     pub users: usize,
-    /// Those that the new key did not know.
+    /// Users that the new key did not find before.
     pub written: usize,
 }
 
-/// What became of one user.
+/// Outcome for one user.
 enum Outcome {
     Known,
     Written,
@@ -57,7 +57,7 @@ enum Outcome {
     Crossed,
 }
 
-/// Goes through all users, and notes in the document that it did.
+/// Goes through all users, and notes in the document that it is done.
 pub async fn run(
     store: &SecretStore,
     table: &Table,
@@ -75,7 +75,7 @@ pub async fn run(
     };
     let (_, logins) = read(store, &request).await?;
     let counted = write_all(table, &logins, app_id).await?;
-    // That took its time: what is noted goes into the document as it is now.
+    // The run took time, so the note goes into the document as it is now.
     let (mut document, now_listed) = read(store, &request).await?;
     if !now_listed.iter().eq(logins.iter()) {
         return Err(RekeyError::Changed);
@@ -85,7 +85,7 @@ pub async fn run(
     Ok(counted)
 }
 
-/// The document, and the login keys in it, if users may be written under the first of them.
+/// Reads the document and its login keys, if users may be written under the first of them now.
 async fn read(store: &SecretStore, request: &Request) -> Result<(Value, NonEmpty<DigestKey>), RekeyError> {
     let shape = || Refusal::Shape(HOLDER.function());
     let document = store.read(&[HOLDER]).await?.remove(&HOLDER).ok_or_else(shape)?;
@@ -132,7 +132,8 @@ async fn rekey(
         Some(_) => return Ok(Outcome::Crossed),
         None => {}
     }
-    // Only what a listed key says is believed: with another app id, nobody would be found, and nothing is written.
+    // A user is written only if a listed key finds the same user. With a wrong app id no user is found, and nothing is
+    // written.
     for key in keys.iter().skip(1) {
         if table.login(digest(key)).await? == Some(known.user) {
             let user = table.put_login(digest(keys.first()), known.user).await?;

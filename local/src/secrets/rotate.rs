@@ -1,4 +1,4 @@
-//! One step of a rotation where the documents are.
+//! Takes one step of a rotation on stored documents.
 
 use domain::ids::Timestamp;
 
@@ -7,28 +7,28 @@ use crate::secrets::{
     store::{SecretStore, StoreError},
 };
 
-/// A step that was not taken, or not to its end.
+/// A step was not taken, or was interrupted.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// It may not be taken.
+    /// The step may not be taken now.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A document. Repeating the step completes it.
+    /// A document could not be read or written. Repeating the step completes it.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What a step came to.
+/// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotated {
-    /// Whether anything was changed.
+    /// Whether documents were changed.
     pub done: Done,
-    /// The next step and from when on it may be taken, unless the rotation is over.
+    /// The next step and the earliest time for it; `None` when the rotation is over.
     pub next: Option<(&'static str, Timestamp)>,
 }
 
 impl SecretStore {
-    /// Reads what the step needs, takes it, and writes what it has changed, in the order that is safe.
+    /// Reads the documents that the step needs, takes the step, and writes the changed documents in the safe order.
     pub async fn rotate(&self, request: &Request) -> Result<Rotated, RotateError> {
         let holders = request.kind.holders();
         let before = self.read(holders).await?;

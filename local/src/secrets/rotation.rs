@@ -1,9 +1,9 @@
-//! Rotation of secrets, as changes of documents. Pure: documents and a time in, documents out, or a refusal.
+//! Rotation of secrets, as changes of documents. Pure: takes documents and a time, and returns documents or a refusal.
 //!
-//! Functions hold documents that are up to [`MAX_AGE`] old, each another one. So a value goes through phases, and between
-//! two of them every function must have seen the first: `add` lists it second, where it is accepted; `activate` puts it
-//! first, where it is used; `retire` takes the old one away, when nothing that was made with it is of use any more.
-//! The documents say beside their lists, under `rotation`, which phase they are in and since when.
+//! Each function caches its document for up to [`MAX_AGE`]. So a value goes through phases, and between two of them
+//! every function must have read the first: `add` lists the value second, where it is accepted; `activate` puts it
+//! first, where it is used; `retire` removes the old value, once nothing that was made with it is in use. The documents
+//! keep, under `rotation`, the phase and since when it applies.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,13 +18,13 @@ mod signing;
 
 pub use refusal::Refusal;
 
-/// Until every function has read a change: the age limit of their caches, and a minute for requests under way and for
-/// clocks that differ.
+/// The time until every function has read a change: the age limit of the caches, and a minute for running requests and
+/// differences between clocks.
 pub const SPREAD: Duration = Duration::from_secs(MAX_AGE.as_secs() + 60);
-/// How long a cursor is good for at least. It has no end of its own; a list that is read on later begins anew.
+/// How long a cursor has to stay valid at least. A cursor has no expiry; a list that is continued later starts again.
 pub const CURSOR_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// What is rotated.
+/// The kind of secret that is rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// Sign and verify sessions
@@ -54,21 +54,21 @@ pub enum Phase {
     Cancel,
 }
 
-/// Whose document.
+/// The function that a document belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Holder {
-    /// edge-auth's.
+    /// edge-auth.
     EdgeAuth,
-    /// status's.
+    /// status.
     Status,
-    /// The worker's.
+    /// The worker.
     Worker,
-    /// sweep's.
+    /// sweep.
     Sweep,
 }
 
 impl Holder {
-    /// All.
+    /// Every holder.
     pub const ALL: [Self; 4] = [Self::EdgeAuth, Self::Status, Self::Worker, Self::Sweep];
 
     /// The function's name.
@@ -83,7 +83,7 @@ impl Holder {
 }
 
 impl Kind {
-    /// Whose documents hold it. The first one leads: it says how far the rotation is.
+    /// The holders of this kind's documents. The first is the leader: its document tells the phase of the rotation.
     pub const fn holders(self) -> &'static [Holder] {
         match self {
             Self::SessionKeys => &[Holder::EdgeAuth, Holder::Status],
@@ -94,12 +94,12 @@ impl Kind {
         }
     }
 
-    /// Whether the new value comes from outside.
+    /// Whether the new value is given by the operator, and not generated.
     pub const fn is_given(self) -> bool {
         matches!(self, Self::Wechat | Self::GatewayToken)
     }
 
-    /// Its name on the command line and in documents.
+    /// The name on the command line and in documents.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SessionKeys => "session-keys",
@@ -111,7 +111,7 @@ impl Kind {
         }
     }
 
-    /// Where its list is; signing keys are more than a list.
+    /// JSON pointer of the list. For signing keys there is an active key, too.
     const fn list(self) -> &'static str {
         match self {
             Self::SessionKeys => "/sessions/keys",
@@ -123,23 +123,23 @@ impl Kind {
         }
     }
 
-    /// How long the old value is still needed after the new one went first.
+    /// How long the old value is needed after the new one was activated.
     pub fn outlived_by(self, session_lifetime: Duration) -> Duration {
         match self {
             Self::SessionKeys => SPREAD + session_lifetime + SKEW,
             Self::CursorKeys => SPREAD + CURSOR_LIFETIME,
-            // It is over when every user is known under the new key, and the wait came before that.
+            // The end is when every user is known under the new key, and that step has waited already.
             Self::LoginKeys => Duration::ZERO,
-            // A checkpoint is verified by whoever keeps the public keys, not by a function.
+            // Checkpoints are verified with the published public keys, not by a function.
             Self::Wechat | Self::GatewayToken | Self::CheckpointKeys => SPREAD,
         }
     }
 }
 
 impl Phase {
-    /// In which order documents are written, so that a command that dies in between is completed by repeating it, and no
-    /// function signs what another one cannot verify. The leader is written first when something comes, and last when
-    /// something goes.
+    /// The order in which documents are written: repeating an interrupted command completes it, and no function signs
+    /// what another cannot verify. The leader is written first when a value is added or activated, and last when one is
+    /// removed.
     pub fn in_order(self, holders: &[Holder]) -> Vec<Holder> {
         let mut order = holders.to_vec();
         if self != Self::Add {
@@ -149,22 +149,22 @@ impl Phase {
     }
 }
 
-/// Documents by holder. On one host all parts are in one document, which stands for its kind's leader.
+/// Documents by holder. On one host all parts are in one document, which counts as that of the kind's leader.
 pub type Documents = BTreeMap<Holder, Value>;
 
-/// A step that is asked for.
+/// Input of a step.
 pub struct Request {
-    /// What is rotated.
+    /// The kind of secret.
     pub kind: Kind,
     /// The step.
     pub phase: Phase,
     /// The new value, for `add`. For signing keys, the key's object.
     pub fresh: Option<Value>,
-    /// How long sessions last.
+    /// Lifetime of sessions.
     pub session_lifetime: Duration,
-    /// Without waiting: for a value that has leaked.
+    /// Skips the waiting times: for a value that has leaked.
     pub at_once: bool,
-    /// When.
+    /// The present time.
     pub now: Timestamp,
 }
 
@@ -174,16 +174,16 @@ impl std::fmt::Debug for Request {
     }
 }
 
-/// A step that was taken, or had been taken before.
+/// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// Documents have changed.
+    /// Documents were changed.
     Changed,
-    /// It was so already.
+    /// The step had been taken before.
     Already,
 }
 
-/// How far a rotation is, in one document.
+/// The phase of a rotation, as one document keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
     stage: Stage,
@@ -225,28 +225,28 @@ fn clear_mark(document: &mut Value, kind: Kind) {
     }
 }
 
-/// Refuses what comes before `since` and `wait` are over.
+/// Refuses a step until `wait` has passed since `since`.
 fn wait(request: &Request, since: Timestamp, wait: Duration, reason: &'static str) -> Result<(), Refusal> {
     let until = since.plus(wait);
     if request.at_once || request.now >= until { Ok(()) } else { Err(Refusal::TooEarly { reason, until }) }
 }
 
-/// What a step comes to, where a rotation is so far.
+/// What a step does, given the present phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Todo {
     /// List the new value.
     Add,
     /// A new value is listed already.
     AddAgain,
-    /// Use it, `added` then, once every function has read of it.
+    /// Use the new value, which was listed at `added`, once every function has read that.
     Activate { added: Timestamp },
-    /// Keep the value that is used, and no other.
+    /// Remove every value except the first.
     KeepFirst,
-    /// It is done.
+    /// The step was taken before.
     Nothing,
 }
 
-/// Which step may follow on which, the same for every kind.
+/// Which step may follow which phase; the same for every kind.
 fn todo(request: &Request, mark: Option<Mark>) -> Result<Todo, Refusal> {
     let name = request.kind.name();
     match (request.phase, mark) {
@@ -269,7 +269,7 @@ fn todo(request: &Request, mark: Option<Mark>) -> Result<Todo, Refusal> {
     }
 }
 
-/// Takes one step. Documents that are refused are as they were.
+/// Takes one step. A refused step leaves the documents unchanged.
 pub fn step(documents: &mut Documents, request: &Request) -> Result<Done, Refusal> {
     match request.kind {
         Kind::SessionKeys | Kind::CheckpointKeys => signing::step(documents, request),
@@ -277,7 +277,7 @@ pub fn step(documents: &mut Documents, request: &Request) -> Result<Done, Refusa
     }
 }
 
-/// When the next step may be taken, and which one it is.
+/// The next step, and the earliest time for it.
 pub fn next(documents: &Documents, kind: Kind, session_lifetime: Duration) -> Option<(&'static str, Timestamp)> {
     let marks = kind.holders().iter().filter_map(|holder| Some((*holder, mark(documents.get(holder)?, kind)?)));
     let (_, latest) = marks.max_by_key(|(_, mark)| mark.at)?;
@@ -288,7 +288,8 @@ pub fn next(documents: &Documents, kind: Kind, session_lifetime: Duration) -> Op
     })
 }
 
-/// Whether every user may now be written under the first login key: no function makes one under the old key alone.
+/// Whether every user may be written under the first login key now, because no function writes users under the old key
+/// alone any more.
 pub fn may_rekey(document: &Value, request: &Request) -> Result<(), Refusal> {
     match mark(document, Kind::LoginKeys) {
         Some(Mark { stage: Stage::Activated, at }) => wait(request, at, SPREAD, UNSEEN),

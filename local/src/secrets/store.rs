@@ -1,4 +1,5 @@
-//! Where an operator's commands keep the documents of secrets: a directory, one host's file, or Secrets Manager.
+//! The stores that an operator's commands use for the documents of secrets: a directory, one host's file, or Secrets
+//! Manager.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -14,43 +15,43 @@ use crate::{
     secrets::rotation::{Documents, Holder},
 };
 
-/// A document that cannot be read or written. Never says what it holds.
+/// A document could not be read or written. The text never contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A file.
+    /// An I/O error.
     #[error(transparent)]
     File(#[from] DataError),
-    /// It is there, and would be overwritten.
+    /// The file exists and would be overwritten.
     #[error("{0} exists already and is not overwritten; choose another directory, or rotate what is there")]
     Exists(PathBuf),
-    /// No JSON.
+    /// The document is not JSON.
     #[error("{0} is not a JSON document")]
     NotJson(String),
     /// An option is missing.
     #[error("the secret of {function} is needed: give --{function}-secret its ARN or name")]
     NotNamed {
-        /// Whose.
+        /// The function whose secret was not named.
         function: &'static str,
     },
-    /// Secrets Manager.
+    /// A request to Secrets Manager failed.
     #[error("{secret} cannot be {done}: {cause}")]
     Manager {
-        /// Which.
+        /// The secret.
         secret: SecretSource,
-        /// `read`, `written`.
+        /// `read` or `written`.
         done: &'static str,
         /// The kind of failure and its code.
         cause: String,
     },
-    /// It has no value.
+    /// The secret has no value.
     #[error("{0} has no value yet; fill it with `local secrets put`")]
     NoValue(SecretSource),
-    /// It has one, and it is another.
+    /// The secret has another value.
     #[error("{0} has another value already; rotate it, or delete the value first if nobody uses it")]
     Taken(SecretSource),
 }
 
-/// Where documents are.
+/// Where documents are stored.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it, for as long as a command runs")]
 pub enum SecretStore {
@@ -60,15 +61,15 @@ pub enum SecretStore {
     File(PathBuf),
     /// One secret per function.
     Manager {
-        /// Where, and as whom.
+        /// Region, credentials and endpoint.
         aws: AwsSettings,
-        /// ARN or name.
+        /// ARN or name of each secret.
         ids: BTreeMap<Holder, String>,
     },
 }
 
 impl SecretStore {
-    /// The documents of `holders`. One host's file stands for the first of them.
+    /// Reads the documents of `holders`. One host's file is returned as the document of the first of them.
     pub async fn read(&self, holders: &[Holder]) -> Result<Documents, StoreError> {
         let holders = match self {
             Self::File(_) => holders.get(..1).unwrap_or_default(),
@@ -91,7 +92,7 @@ impl SecretStore {
         json::kept(&bytes).map_err(|_| StoreError::NotJson(path.display().to_string()))
     }
 
-    /// Replaces one document whole.
+    /// Replaces one document.
     pub async fn write(&self, holder: Holder, document: &Value) -> Result<(), StoreError> {
         let text = serde_json::to_string_pretty(document).expect("a JSON value serialises");
         let Self::Manager { aws, .. } = self else {
@@ -103,8 +104,8 @@ impl SecretStore {
         sent.map(drop).map_err(|error| StoreError::Manager { secret, done: "written", cause: aws::cause(&error) })
     }
 
-    /// Writes documents where there are none. In a directory nothing is overwritten; a secret that has the same value
-    /// already is left alone.
+    /// Writes documents that do not exist yet. A file is never overwritten; a secret that has the same value already is
+    /// left unchanged.
     pub async fn fill(&self, documents: &Documents) -> Result<(), StoreError> {
         for (holder, document) in documents {
             match self {
@@ -121,7 +122,7 @@ impl SecretStore {
                 }
             }
         }
-        // Who signs sessions comes last: by then everybody can verify them.
+        // edge-auth, which signs sessions, comes last: by then every function can verify them.
         for (holder, document) in documents.iter().rev() {
             let is_there = matches!(self, Self::Manager { .. }) && self.current(*holder).await?.is_some();
             if !is_there {
@@ -131,7 +132,7 @@ impl SecretStore {
         Ok(())
     }
 
-    /// What a secret of Secrets Manager holds now; `None` when it was never filled.
+    /// The present value of a secret in Secrets Manager; `None` when it was never written.
     async fn current(&self, holder: Holder) -> Result<Option<Value>, StoreError> {
         let Self::Manager { aws, .. } = self else { return Ok(None) };
         let secret = self.source(holder)?;

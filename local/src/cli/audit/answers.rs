@@ -1,4 +1,4 @@
-//! Saved answers of `GET /v1/jobs/{id}/audit`, checked one at a time however many there are.
+//! Verifies saved responses of `GET /v1/jobs/{id}/audit`, one at a time, so that any number fits into memory.
 
 use std::{
     io::BufRead,
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::super::{Failure, output::say};
 use crate::data::failed;
 
-/// The answer of `GET /v1/jobs/{id}/audit`.
+/// A response of `GET /v1/jobs/{id}/audit`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Chain {
     /// The job.
@@ -26,7 +26,7 @@ pub(crate) struct Chain {
     head: Head,
 }
 
-/// The end of the chain, in its public spelling.
+/// The head of the chain, as the API names it.
 #[derive(Debug, Deserialize)]
 struct Head {
     length: u64,
@@ -34,13 +34,13 @@ struct Head {
 }
 
 impl Chain {
-    /// Checks every link, and that every record is of this job: the one that is expected, or, where none is, the one that the
-    /// answer says it is about.
+    /// Verifies every link, and that every record belongs to the job: the expected one, or, without one, the job that
+    /// the response names.
     pub(crate) fn verify(&self, expected: Option<RequestId>) -> Result<(), String> {
         if expected.is_some_and(|expected| expected != self.request_id) {
             return Err("it is about another job than the one that is expected".to_owned());
         }
-        // The decision to accept a job is its first record.
+        // Every job has at least the record of its acceptance.
         if self.records.is_empty() {
             return Err("it has no record, and every job has one".to_owned());
         }
@@ -54,10 +54,10 @@ impl Chain {
     }
 }
 
-/// What was found so far.
+/// The progress of the verification.
 #[derive(Default)]
 struct Found {
-    /// The job that every answer has to be about.
+    /// The job that every response must belong to.
     expected: Option<RequestId>,
     checked: usize,
     broken: Vec<String>,
@@ -105,7 +105,7 @@ impl Found {
     }
 }
 
-/// Checks saved answers: that each is whole, and about the job that is expected, if one is.
+/// Verifies saved responses: that each chain is complete and belongs to the expected job, if one is given.
 pub(crate) fn verify(answers: &[PathBuf], expected: Option<RequestId>) -> Result<(), Failure> {
     let mut found = Found { expected, ..Found::default() };
     for answer in answers {
@@ -119,7 +119,7 @@ pub(crate) fn verify(answers: &[PathBuf], expected: Option<RequestId>) -> Result
     }
     let Found { checked, broken, .. } = found;
     match broken.as_slice() {
-        // To have checked nothing is no success.
+        // A verification of nothing must not look like success.
         [] if checked == 0 => Err("there is no audit answer to check".into()),
         [] => Ok(()),
         [sentence] if checked == 1 => Err(sentence.clone().into()),

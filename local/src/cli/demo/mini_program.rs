@@ -1,4 +1,5 @@
-//! The client library of Mini Programs, under Node: a double tap, a lost answer and a killed app make one job.
+//! The client library of Mini Programs, under Node: a double tap, a lost response and a killed app each result in one
+//! job.
 
 use std::process::Stdio;
 
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{data::checkout, host::gateway::Gateway};
 
-/// What is tapped: its line in the ledger.
+/// The note of the purchase in the ledger.
 const NOTE: &str = "one green tea";
 
 pub(super) async fn show(

@@ -1,4 +1,4 @@
-//! What the demo says, and the claims that several of its parts check.
+//! The demo's output, and the checks that several of its parts share.
 
 use std::fmt::Display;
 
@@ -13,28 +13,28 @@ use super::super::{
 };
 use crate::host::gateway::Gateway;
 
-/// Numbers the steps.
+/// Numbers the printed steps.
 pub(super) struct Transcript(u32);
 
 impl Transcript {
-    /// Nothing was shown yet.
+    /// A transcript without steps.
     pub(super) fn new() -> Self {
         Self(0)
     }
 
-    /// The next thing that is done.
+    /// Prints the title of the next step.
     pub(super) fn step(&mut self, title: impl Display) {
         self.0 += 1;
         say(format_args!("\n{}. {title}", self.0));
     }
 }
 
-/// What happens.
+/// Prints a detail of a step.
 pub(super) fn shows(line: impl Display) {
     say(format_args!("   {line}"));
 }
 
-/// Ends the demo where something is not as claimed.
+/// Prints a claim that holds; ends the demo with an error if it does not.
 pub(super) fn claims(claim: impl Display, holds: bool, found: impl Display) -> Result<(), Failure> {
     if holds {
         shows(format_args!("ok: {claim}"));
@@ -60,7 +60,7 @@ pub(super) fn succeeded(reply: &Reply) -> Result<(), Failure> {
     claims("it succeeded", reply.body["status"] == "succeeded", &reply.body)
 }
 
-/// Counts the lines of the ledger that carry a note: each is one effect in the world.
+/// Counts the ledger lines that contain the note: each line is one effect of a tool.
 pub(super) fn effects(gateway: &Gateway, note: &str, expected: usize) -> Result<(), Failure> {
     let ledger = std::fs::read_to_string(gateway.ledger()).unwrap_or_default();
     let lines = ledger.lines().filter_map(|line| json::kept::<Value>(line).ok());
@@ -72,7 +72,7 @@ pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
 
-/// A job's audit chain, shown, and verified here.
+/// Prints and verifies a job's audit chain.
 pub(super) async fn verified(client: &Client, id: &str) -> Result<Chain, Failure> {
     let reply = client.get(&format!("/v1/jobs/{id}/audit")).await?;
     status_is(&reply, 200)?;

@@ -1,8 +1,8 @@
-//! Turns of an agent: a question, a conversation that remembers, and a payment that the agent proposes, its user approves
+//! An agent's turns: a message, a conversation with memory, and a payment that the agent proposes, the user approves
 //! and the service runs.
 //!
-//! With the stand-in for a model every claim is checked. A real model says what it likes: then only what the service
-//! promises is.
+//! With the model stub every claim is checked. A real model's texts vary, so with it only the service's guarantees are
+//! checked.
 
 use platform::runtime::Runtime;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::host::gateway::Gateway;
 
-/// What the payment is for: its line in the ledger.
+/// The note of the payment in the ledger.
 const PAYMENT: &str = "green tea";
 
 pub(super) async fn show(transcript: &mut Transcript, client: &Client, gateway: &Gateway) -> Result<(), Failure> {
@@ -27,7 +27,7 @@ pub(super) async fn show(transcript: &mut Transcript, client: &Client, gateway: 
     pay(transcript, client, gateway, scripted).await
 }
 
-/// What the user writes, and what only the stand-in understands of it.
+/// The user's message, with directions that only the model stub understands.
 fn message(words: &str, directions: &str, scripted: bool) -> String {
     if scripted { format!("{words} {directions}") } else { words.to_owned() }
 }
@@ -39,7 +39,7 @@ pub(super) async fn submit(client: &Client, body: &Value) -> Result<String, Fail
     Ok(id)
 }
 
-/// The reply of a job that is one turn.
+/// The reply in a job that is one turn.
 fn reply_of(job: &Reply) -> &str {
     text(&job.body["result"]["reply"])
 }
@@ -104,10 +104,11 @@ async fn pay(transcript: &mut Transcript, client: &Client, gateway: &Gateway, sc
     verified(client, &id).await.map(drop)
 }
 
-/// Looks at a job until it asks for a yes; nothing when it is over without asking.
+/// Polls a job until it has an approval request; `None` when it is over without one.
 pub(super) async fn until_asked(client: &Client, id: &str) -> Result<Option<Value>, Failure> {
     for _ in 0..120 {
-        // Without a wait: one that begins after the question is there has nothing to wait for.
+        // Without `wait`: a held poll returns at once for an approval request that it has not seen, but would hold
+        // after one.
         let job = client.get(&format!("/v1/jobs/{id}")).await?.body;
         if job["status"] == "awaiting_approval" {
             return Ok(Some(job["approval"].clone()));
@@ -118,14 +119,14 @@ pub(super) async fn until_asked(client: &Client, id: &str) -> Result<Option<Valu
     Err(format!("job {id} asks for nothing after 120 looks").into())
 }
 
-/// Says yes to what a question shows.
+/// Approves an approval request, and prints its summary.
 pub(super) async fn approve(client: &Client, id: &str, question: &Value) -> Result<(), Failure> {
     shows(format_args!("asked: {}", question["summary"]));
     let decision = json!({"decision": "approve", "digest": question["digest"], "code": "dev-demo"});
     status_is(&client.post(&format!("/v1/jobs/{id}/approval"), None, &decision).await?, 200)
 }
 
-/// What a job was made of in the end.
+/// Prints the steps of a job that is over.
 pub(super) fn steps(job: &Reply) {
     for step in job.body["steps"].as_array().into_iter().flatten() {
         let of = step["tool"].as_str().or(step["agent"].as_str()).unwrap_or_default();

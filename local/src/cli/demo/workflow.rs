@@ -1,4 +1,4 @@
-//! Several steps in one job, one with what an earlier one gave.
+//! A job of several steps, one of which uses the result of an earlier step.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `local policy explain`: what would become of one call or one turn, and why.
+//! `local policy explain`: what policy and service mode decide about one call or one turn, and why.
 
 use std::{collections::BTreeSet, fmt::Display, process::ExitCode, time::Duration};
 
@@ -19,7 +19,7 @@ use store::Table;
 
 use super::{Failure, Folder, say};
 
-/// One call or one turn, and the circumstances.
+/// One call or one turn, and its circumstances.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainArgs {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(in crate::cli) struct ExplainArgs {
     /// The tool that is called
     #[arg(long, required_unless_present = "agent")]
     tool: Option<String>,
-    /// The agent that is talked to, in place of a tool
+    /// The agent of a turn, instead of a tool
     #[arg(long, conflicts_with_all = ["tool", "args", "opened", "audit_proven", "derived", "unaudited"])]
     agent: Option<String>,
     /// The arguments, as JSON
@@ -45,10 +45,10 @@ pub(in crate::cli) struct ExplainArgs {
     /// When, RFC 3339 [default: now]
     #[arg(long, value_parser = time)]
     at: Option<Timestamp>,
-    /// An operator has opened the tool
+    /// An operator has unlocked the tool
     #[arg(long)]
     opened: bool,
-    /// An audit checkpoint was signed and exported a moment ago
+    /// An audit checkpoint was signed and exported just now
     #[arg(long)]
     audit_proven: bool,
     /// An argument comes from a turn or an earlier step
@@ -57,11 +57,11 @@ pub(in crate::cli) struct ExplainArgs {
     /// The audit record could not be written
     #[arg(long)]
     unaudited: bool,
-    /// Read the user's groups, the modes, openings and the last checkpoint from this table; region, credentials and endpoint
-    /// come from the standard AWS_* environment
+    /// Read the user's groups, the modes, temporary unlocks and the last checkpoint from this table; region,
+    /// credentials and endpoint come from the standard AWS_* environment
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
-    /// How old a checkpoint of that table may be: CHECKPOINT_MAX_AGE_S of the deployment
+    /// Maximum age of that table's checkpoint: CHECKPOINT_MAX_AGE_S of the deployment
     #[arg(long, default_value_t = 900)]
     checkpoint_max_age_s: u64,
 }
@@ -74,7 +74,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(&Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 
-/// Says what would become of it.
+/// Prints the decision and the policies that determined it.
 pub(super) async fn explain(args: ExplainArgs) -> Result<ExitCode, Failure> {
     let policy = Policy::parse(&args.folder.files()?)?;
     let now = args.at.unwrap_or_else(|| Runtime::system().now());
@@ -87,7 +87,7 @@ pub(super) async fn explain(args: ExplainArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Whom it is about, when, and what is set.
+/// The user, the time, and the service modes of the call.
 struct Circumstances {
     user_id: UserId,
     groups: BTreeSet<String>,
@@ -107,7 +107,7 @@ fn a_turn(policy: &Policy, about: &Circumstances, agent: &str) -> ExitCode {
     let query = TurnQuery { user_id: about.user_id, groups: &about.groups, agent, now: about.now };
     let mode = about.controls.service.mode;
     let TurnGated { gate, decided, tools } = policy.gate_turn(&about.controls, &query);
-    // What the mode refuses is not put to the policies; here somebody wants to know.
+    // A turn that the mode refuses is not shown to the policies in the service; here their decision is printed too.
     let said = policy.decide_turn(&query, mode);
     let (told, code) = match gate {
         TurnGate::Run => ("run".to_owned(), 0),
@@ -146,7 +146,7 @@ fn a_call(policy: &Policy, about: &Circumstances, tool: &str, args: &ExplainArgs
         now: *now,
     };
     let Gated { gate, decided: Decided { policies, errors, .. } } = policy.gate(controls, &query);
-    // What the ladder refuses is not put to the policies; here somebody wants to know.
+    // A call that the mode refuses is not shown to the policies in the service; here their decision is printed too.
     let said = policy.decide(&query, controls.mode_for(tool));
     tell("gate", told(gate));
     tell("policy", said.decision.name());
@@ -162,7 +162,7 @@ fn a_call(policy: &Policy, about: &Circumstances, tool: &str, args: &ExplainArgs
     Ok(ExitCode::from(code(gate)))
 }
 
-/// What is not given on the command line: from the table if there is one, else the plainest case.
+/// Circumstances that the command line does not give: from the table if there is one, otherwise defaults.
 async fn circumstances(args: &ExplainArgs, now: Timestamp) -> Result<(BTreeSet<String>, Controls), Failure> {
     let max_age = Duration::from_secs(args.checkpoint_max_age_s);
     let by_hand = |mode| Setting { mode, reason: String::new(), by: "command line".to_owned(), at: now };

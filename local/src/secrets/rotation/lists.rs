@@ -1,4 +1,4 @@
-//! Kinds that are a plain list in one document.
+//! Rotation of secrets that are a plain list in one document.
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub(super) fn step(documents: &mut Documents, request: &Request) -> Result<Done,
             list.push(fresh);
             set_mark(document, kind, Stage::Added, request.now);
         }
-        // A key that is made here need not be made twice; a value that is given must be the same one.
+        // A generated key need not be generated again, but a given value must be the same one.
         Todo::AddAgain if kind.is_given() && list.get(1) != request.fresh.as_ref() => {
             return Err(Refusal::UnderWay(kind.name()));
         }

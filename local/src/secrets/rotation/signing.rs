@@ -1,5 +1,5 @@
-//! Signing keys: one is active. Of sessions, edge-auth's document leads with private halves, and status has public ones; of
-//! checkpoints, sweep has both halves and nobody else any.
+//! Rotation of signing keys, of which one is active. For sessions, edge-auth's document is the leader and has the
+//! private halves, and status has the public halves. For checkpoints, sweep alone has both halves.
 
 use domain::ids::Timestamp;
 use serde_json::{Value, json};
@@ -13,22 +13,23 @@ pub(super) fn step(documents: &mut Documents, request: &Request) -> Result<Done,
     let (kind, before) = (request.kind, documents.clone());
     let mark = mark(leader(documents, kind)?, kind);
     match todo(request, mark)? {
-        // Two documents are written one after the other: a repetition completes what a command that died has begun.
+        // Two documents are written one after the other: repeating the step completes what an interrupted command has
+        // begun.
         Todo::Add | Todo::AddAgain => add(documents, request)?,
         Todo::Activate { added } => activate(documents, request, added)?,
         Todo::KeepFirst => keep_active_only(documents, kind)?,
-        // The leader is written last, so a command that died between the two documents does not come here.
+        // The leader is written last, so a command that was interrupted between the two documents does not reach this.
         Todo::Nothing => return Ok(Done::Already),
     }
     Ok(if *documents == before { Done::Already } else { Done::Changed })
 }
 
-/// Who has the private halves.
+/// The holder of the private halves.
 const fn leads(kind: Kind) -> Holder {
     kind.holders()[0]
 }
 
-/// Who has public halves only.
+/// Holders of the public halves only.
 fn followers(kind: Kind) -> &'static [Holder] {
     kind.holders().get(1..).unwrap_or_default()
 }
@@ -41,7 +42,7 @@ fn keys(document: &mut Value, kind: Kind, holder: Holder) -> Result<&mut Vec<Val
     document.pointer_mut(kind.list()).and_then(Value::as_array_mut).ok_or(Refusal::Shape(holder.function()))
 }
 
-/// Where the id of the active key is: beside the list.
+/// The id of the active key, which the document keeps next to the list.
 fn active_at(document: &mut Value, kind: Kind) -> Option<&mut Value> {
     let (parent, _) = kind.list().rsplit_once('/')?;
     document.pointer_mut(parent)?.get_mut("active")

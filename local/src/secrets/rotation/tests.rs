@@ -27,7 +27,7 @@ fn take(documents: &mut Documents, kind: Kind, phase: Phase, now: Timestamp) -> 
 const KINDS: [Kind; 6] =
     [Kind::SessionKeys, Kind::LoginKeys, Kind::CursorKeys, Kind::Wechat, Kind::GatewayToken, Kind::CheckpointKeys];
 
-/// How many values a kind lists in each of its documents.
+/// The number of values of a kind in each of its documents.
 fn listed(documents: &Documents, kind: Kind) -> Vec<usize> {
     let count = |holder| documents[holder].pointer(kind.list()).unwrap().as_array().unwrap().len();
     kind.holders().iter().map(count).collect()
@@ -79,7 +79,7 @@ fn no_step_comes_before_its_turn_and_a_repeated_one_changes_nothing() {
         assert_eq!(step(&mut all, &add), Ok(Done::Already), "{kind:?}");
         assert_eq!(take(&mut all, kind, Phase::Retire, much_later), Err(Refusal::NotActivated(kind.name())));
         let other = take(&mut all, kind, Phase::Add, much_later);
-        // A second value from outside is another value; a second made-up one is not needed.
+        // Another given value is refused; another generated one is not needed.
         let expected = if kind.is_given() { Err(Refusal::UnderWay(kind.name())) } else { Ok(Done::Already) };
         assert_eq!((other, &all), (expected, &added), "{kind:?}");
         assert_eq!(take(&mut all, kind, Phase::Activate, much_later), Ok(Done::Changed));
@@ -123,11 +123,11 @@ fn a_session_key_is_not_activated_before_status_knows_it() {
     let mut all = documents();
     let alone = all[&Holder::Status].clone();
     take(&mut all, kind, Phase::Add, T0).unwrap();
-    // The command died after the first of the two documents.
+    // As if the command had died after the first of the two documents.
     all.insert(Holder::Status, alone);
     let later = T0.plus(SPREAD * 2);
     assert_eq!(take(&mut all, kind, Phase::Activate, later), Err(Refusal::Incomplete("status")));
-    // Repeated, it adds the same key, and the wait begins with the second document.
+    // The repeated step adds the same key, and the waiting time begins with the second document.
     let keys = all[&Holder::EdgeAuth].clone();
     assert_eq!(take(&mut all, kind, Phase::Add, later), Ok(Done::Changed));
     assert_eq!(all[&Holder::EdgeAuth], keys);
