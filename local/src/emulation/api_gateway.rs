@@ -1,7 +1,8 @@
-//! What API Gateway does in the cloud: takes HTTP, finds the function, hands it the same event, gives back its answer.
+//! Replaces API Gateway: accepts HTTP, finds the function, passes it the same event, and returns its response.
 //!
-//! A request becomes the JSON of an API Gateway event (payload 2.0) and is read as a function on Lambda reads it
-//! ([`platform::http_event`]), so that a function sees here what it sees there: the peer's address in the request context, text or base64 bodies, joined headers.
+//! A request becomes the JSON of an API Gateway event (payload 2.0) and is parsed as on Lambda
+//! ([`platform::http_event`]). So a function gets the same input as there: the peer's address in the request context,
+//! text or base64 bodies, joined headers.
 
 use std::{
     convert::Infallible,
@@ -37,32 +38,32 @@ use crate::emulation::{
     loopback_guard::Hosts,
 };
 
-/// The most that is kept of a body before anybody looks at it. Functions take less and say so themselves; API Gateway takes
-/// more, but does not keep it in this process.
+/// How much of a body is kept before a function sees it. The functions' own limits are lower and answer with their own
+/// errors; API Gateway's limit is higher, but that memory is not in this process.
 pub const MAX_BODY: usize = 128 * 1024;
-/// How much of a body that is too large is read and thrown away, so that the client gets to read the answer.
+/// How much of a body that is too large is read and discarded, so that the client receives the response.
 const MAX_DRAIN: usize = 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME_LIMIT: Duration = Duration::from_secs(15);
-/// API Gateway waits no longer for a function.
+/// API Gateway's timeout for a function.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The functions behind HTTP.
 #[derive(Debug, Clone)]
 pub struct Functions {
-    /// Every client write.
+    /// Writes of clients.
     pub edge_auth: Arc<EdgeAuth>,
-    /// Every client read.
+    /// Reads of clients.
     pub status: Arc<Status>,
-    /// Everything of the operators.
+    /// All requests of operators.
     pub operator: Arc<Operator>,
-    /// The operator's page, where there is one.
+    /// The operator's console, if there is one.
     pub console: Option<Arc<Console>>,
     /// Clock and randomness.
     pub runtime: Runtime,
 }
 
-/// Serves the functions on a bound listener, to requests that name one of these hosts.
+/// Serves the functions on a bound listener, for requests whose host is one of `hosts`.
 pub fn serve(listener: TcpListener, functions: Functions, hosts: Hosts) -> Server {
     listener::serve(listener, move |peer| Connection { functions: functions.clone(), peer, hosts })
 }
@@ -91,12 +92,12 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
                 false => Err(ApiError::new(Code::HostNotAllowed)),
             };
             let answer = match read {
-                // A task of its own: it runs to its end when the client hangs up, as on Lambda, and a panic is one failed
-                // invocation.
+                // A separate task: as on Lambda, the function runs to its end when the client disconnects, and a panic
+                // is one failed invocation.
                 Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })
                     .await
                     .unwrap_or_else(|_| at_the_front.refuse(ApiError::new(Code::Internal), None, began)),
-                // What is left of the body is not waited for.
+                // The rest of the body is not read.
                 Err(error) => {
                     let mut answer = at_the_front.refuse(error, None, began);
                     platform::http::set(&mut answer, header::CONNECTION, "close");
@@ -116,7 +117,7 @@ fn into_bytes(body: Body) -> Full<Bytes> {
     }
 }
 
-/// Reads a body up to [`MAX_BODY`], for no longer than `limit`.
+/// Reads a body up to [`MAX_BODY`] bytes, for at most `limit`.
 async fn read<B>(body: B, limit: Duration) -> Result<Vec<u8>, ApiError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -146,7 +147,7 @@ where
 }
 
 impl Functions {
-    /// Finds the function of a request and lets it answer.
+    /// Finds the function of a request, and returns its response.
     pub async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Response {
         let began = Instant::now();
         if let Some(page) = self.console.as_ref().and_then(|it| it.answer(&parts.method, parts.uri.path())) {
@@ -170,7 +171,7 @@ impl Functions {
             Ok(request) => request,
             Err(error) => return self.refuse(error, Some(body.len()), began),
         };
-        // In a box: the compiler gives up on a future of so many futures.
+        // Boxed: the compiler cannot handle so deeply nested a future otherwise.
         let answer = Box::pin(async {
             match route.function() {
                 Function::EdgeAuth => self.edge_auth.handle(request).await,
@@ -182,7 +183,7 @@ impl Functions {
         timed.unwrap_or_else(|late| self.refuse(ApiError::unavailable(late), None, began))
     }
 
-    /// An answer that no function gave.
+    /// A response that no function gave.
     fn refuse(&self, error: ApiError, body: Option<usize>, began: Instant) -> Response {
         let payload_bytes = body.filter(|len| *len > 0);
         let log = RequestLog { payload_bytes, began, ..RequestLog::new("local", &self.runtime) };
@@ -194,7 +195,7 @@ impl Functions {
 mod tests {
     use super::*;
 
-    /// A body of `frames` frames, after which nothing more comes.
+    /// A body of `frames` frames that then never continues.
     struct Stalled {
         frames: usize,
         size: usize,

@@ -1,4 +1,4 @@
-//! Table and queues, made on any engine that speaks the protocols.
+//! Table and queues, on any engine that speaks the protocols of DynamoDB and SQS.
 
 use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
@@ -6,33 +6,33 @@ use aws_sdk_sqs::{
 };
 use platform::aws::{AwsSettings, cause};
 
-/// The table's name. Streams need eleven characters or more.
+/// The table's name. DynamoDB streams need a name of eleven characters or more.
 pub const TABLE: &str = "openclaw-miniprogram";
 /// The queue's name.
 pub const QUEUE: &str = "jobs";
 /// The dead-letter queue's name.
 pub const DLQ: &str = "jobs-dead";
-/// How long a received message stays hidden: longer than the worker's deadline.
+/// How long a received message stays hidden, in seconds: longer than the worker's deadline.
 pub const VISIBILITY_S: u64 = 60;
-/// After how many receives a message is dead.
+/// After how many receives a message goes to the dead-letter queue.
 const MAX_RECEIVES: u32 = 10;
-/// How long dead messages are kept: 14 days, the most that SQS keeps anything.
+/// How long dead letters are kept, in seconds: 14 days, the maximum of SQS.
 const DEAD_RETENTION_S: u32 = 1_209_600;
 
-/// A table and two queues that are ready for use.
+/// A table and two queues, ready for use.
 #[derive(Debug, Clone)]
 pub struct Backend {
-    /// Where they are.
+    /// Endpoints and credentials.
     pub aws: AwsSettings,
     /// The table's name.
     pub table: String,
-    /// The queue's address.
+    /// The queue's URL.
     pub queue_url: String,
-    /// The dead-letter queue's address.
+    /// The dead-letter queue's URL.
     pub dlq_url: String,
 }
 
-/// What could not be made.
+/// Table or queue cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the {what} cannot be made: {detail}")]
 pub struct BackendError {
@@ -45,7 +45,7 @@ fn failed<E: ProvideErrorMetadata, R>(what: &'static str) -> impl FnOnce(SdkErro
 }
 
 impl Backend {
-    /// Makes what is missing and leaves what is there.
+    /// Makes what is missing, and keeps what exists.
     pub async fn create(aws: AwsSettings) -> Result<Self, BackendError> {
         let table = store::schema::create(&aws.dynamodb(), TABLE).await;
         table.map_err(|error| BackendError { what: "table", detail: error.to_string() })?;
@@ -56,7 +56,7 @@ impl Backend {
         let attributes = sqs.get_queue_attributes().queue_url(&dlq_url).attribute_names(QueueAttributeName::QueueArn);
         let attributes = attributes.send().await.map_err(failed("dead-letter queue"))?;
         let arn = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::QueueArn)).cloned();
-        // The embedded queue wants maxReceiveCount as a JSON number; AWS takes that as well as a text.
+        // The embedded queue requires maxReceiveCount as a JSON number; AWS accepts a number or a text.
         let redrive = serde_json::json!({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES});
         let queue_url = create_queue(
             &sqs,

@@ -1,8 +1,8 @@
 //! The engines without a socket: an HTTP client for the SDK that calls them directly.
 //!
-//! The service reaches its table and queue this way, so nothing but this process can. The field checks that the table
-//! engine's own HTTP server does before it decodes are skipped: the SDK's requests are typed, and one that cannot be decoded
-//! is a `SerializationException` here as well.
+//! The service reaches its table and queue this way, so no other process can. The checks of fields that the table
+//! engine's HTTP server makes before decoding are skipped: the SDK's requests are typed, and a request that cannot be
+//! decoded is a `SerializationException` here, too.
 
 use std::{fmt, net::Ipv4Addr, sync::Arc};
 
@@ -27,18 +27,18 @@ use rustack_sqs_http::{dispatch::SqsHandler, response::error_to_response, router
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{runtime::Handle, task::JoinError};
 
-/// The content type of every answer.
+/// The content type of every response.
 pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// The header in which SQS repeats an error in its older spelling.
 pub(crate) const QUERY_ERROR: &str = "x-amzn-query-error";
 
-/// Both engines behind one HTTP client. Clones share them.
+/// Both engines behind one HTTP client. Clones share the engines.
 #[derive(Clone)]
 pub struct InProcess {
     /// The table engine.
     pub database: Database,
     queue: Arc<RustackSqsHandler>,
-    /// Threads that the table engine may block; without them it blocks its caller's.
+    /// The threads on which the table engine blocks. `None`: it blocks the caller's thread.
     threads: Option<Handle>,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Debug for InProcess {
     }
 }
 
-/// What an engine answers to one operation.
+/// The response of an engine to one operation.
 #[derive(Debug)]
 pub(crate) struct EngineResponse {
     pub(crate) status: u16,
@@ -58,42 +58,43 @@ pub(crate) struct EngineResponse {
 }
 
 impl InProcess {
-    /// Over a given table engine and a new queue engine.
+    /// Wraps the given table engine and a new queue engine.
     pub fn new(database: Database) -> Self {
         Self::with_queue_port(database, 0)
     }
 
-    /// The same, with a queue engine that names this port in the URLs of its queues.
+    /// The same, with a queue engine that puts this port into its queues' URLs.
     pub(crate) fn with_queue_port(database: Database, port: u16) -> Self {
         let config = SqsConfig { host: Ipv4Addr::LOCALHOST.to_string(), port, ..SqsConfig::default() };
         let queue = Arc::new(RustackSqsHandler::new(Arc::new(RustackSqs::new(config))));
         Self { database, queue, threads: None }
     }
 
-    /// Everything in memory. Calls run on the caller's thread, so a paused tokio clock works.
+    /// Both engines in memory. Calls run on the caller's thread, so that tests can use a paused tokio clock.
     pub fn memory() -> Self {
         Self::new(Database::memory().expect("SQLite opens in memory"))
     }
 
-    /// The same engines, the table's calls on these threads.
+    /// The same engines, with the table's calls on these threads.
     #[must_use]
     pub(crate) fn on(self, threads: Handle) -> Self {
         Self { threads: Some(threads), ..self }
     }
 
-    /// As the SDK takes it.
+    /// The HTTP client in the SDK's type.
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
 
-    /// Settings that reach these engines. Wrap `http_client` to inject faults.
+    /// AWS settings that lead to these engines. Tests wrap `http_client` to inject faults.
     pub fn settings(&self) -> AwsSettings {
         let mut aws = AwsSettings::loopback("http://table.in-process", "http://queue.in-process");
         aws.http_client = Some(self.http_client());
         aws
     }
 
-    /// Hands one operation to the engine that its `x-amz-target` names. An error is a panic of the table engine, or its end.
+    /// Passes one operation to the engine that its `x-amz-target` names. An error means that the table engine panicked
+    /// or was stopped.
     pub(crate) async fn respond(&self, target: String, body: Bytes) -> Result<EngineResponse, JoinError> {
         let Some(operation) = target.strip_prefix("DynamoDB_20120810.") else {
             return Ok(queue_call(self.queue.as_ref(), &target, body).await);
@@ -136,7 +137,7 @@ fn into_sdk(response: EngineResponse) -> HttpResponse {
 
 async fn queue_call(queue: &RustackSqsHandler, target: &str, body: Bytes) -> EngineResponse {
     let mut headers = http::HeaderMap::new();
-    // A header's value came in as one, so it goes back into one.
+    // The value came from a header, so it is valid in one.
     if let Ok(target) = http::HeaderValue::from_str(target) {
         headers.insert("x-amz-target", target);
     }

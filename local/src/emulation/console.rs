@@ -1,7 +1,7 @@
-//! The operator's page: files that are read once, and served under `/console/` with headers that leave a browser little to do
-//! but show them and ask this origin.
+//! The operator's console: files that are read once at start and served under `/console/`, with headers that let the
+//! browser only show them and send requests to this origin.
 //!
-//! A request never touches the disk: it names an entry of a map, or nothing. So there is no path to walk out of.
+//! A request never reads the disk: its path is looked up in a map. So path traversal is impossible.
 
 use std::{
     collections::BTreeMap,
@@ -13,20 +13,20 @@ use platform::http::{self as answers, ApiError, Code, Response};
 use reqwest::Url;
 use serde::Serialize;
 
-/// Where the page is.
+/// Path of the console.
 const ROOT: &str = "/console";
-/// What `/console/` itself is.
+/// The file that `/console/` returns.
 const INDEX: &str = "index.html";
-/// How the page learns how to sign in.
+/// The file that tells the console how operators sign in.
 const CONFIG: &str = "config.json";
-/// Vite names what is here after its content.
+/// Files below this have a hash of their content in their name (Vite).
 const HASHED: &str = "assets/";
-/// Together the files may be as large as this: they are kept in memory.
+/// Limit of the files' total size, because they are kept in memory.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// No deeper than this.
+/// Limit of nested directories.
 const MAX_DEPTH: usize = 4;
 
-/// How operators sign in with their organisation's provider.
+/// Sign-in with the organisation's identity provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
     issuer: String,
@@ -35,7 +35,7 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// `issuer` is the provider's, as its tokens name it; `client_id` the id under which the provider knows the console.
+    /// `issuer` is the provider's, as its tokens name it; `client_id` is the console's id at the provider.
     pub fn new(issuer: &str, client_id: &str) -> Result<Self, NotAnIssuer> {
         let origin = Url::parse(issuer).map(|url| url.origin()).ok().filter(|origin| origin.is_tuple());
         let origin = origin.ok_or(NotAnIssuer)?.ascii_serialization();
@@ -43,41 +43,41 @@ impl SignIn {
     }
 }
 
-/// No browser can go there.
+/// The issuer is no URL that a browser can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the issuer must be a URL for operators to sign in there")]
 pub struct NotAnIssuer;
 
-/// Where the page comes from, and how one signs in.
+/// The console's files, and how operators sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsoleOptions {
-    /// A directory that `npm run build` has filled.
+    /// A directory that `npm run build` has written.
     pub dir: PathBuf,
-    /// Without a provider a token is pasted.
+    /// Without a provider operators paste a token.
     pub sign_in: Option<SignIn>,
 }
 
-/// A page that cannot be served.
+/// The console cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleFault {
-    /// A file or a directory.
+    /// A file or directory cannot be read.
     #[error("the console's {path} cannot be read")]
     Unreadable {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Not a built page.
+    /// The directory is no built console.
     #[error("{path} holds no index.html; build the console with scripts/console.sh build")]
     NotBuilt {
-        /// Where.
+        /// The directory.
         path: PathBuf,
     },
-    /// Not only a built page.
+    /// The directory contains more than a built console.
     #[error("{path} holds more than 16 MiB, or nests deeper than a built console does")]
     TooLarge {
-        /// Where.
+        /// The directory.
         path: PathBuf,
     },
 }
@@ -88,7 +88,7 @@ struct File {
     bytes: Vec<u8>,
 }
 
-/// The page, in memory.
+/// The console's files, in memory.
 #[derive(Debug)]
 pub struct Console {
     files: BTreeMap<String, File>,
@@ -103,12 +103,12 @@ struct Config {
     issuer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    /// Whether `local operator token` mints what this service takes.
+    /// Whether tokens of `local operator token` are accepted, so that the console may mention it.
     token_hint: bool,
 }
 
 impl Console {
-    /// Reads every file there is. Links and hidden files are left out.
+    /// Reads every file. Links and hidden files are left out, so that nothing outside the directory is served.
     pub fn read(options: &ConsoleOptions) -> Result<Self, ConsoleFault> {
         let mut files = BTreeMap::new();
         let mut left = MAX_BYTES;
@@ -125,7 +125,7 @@ impl Console {
         Ok(Self { files, config, content_security_policy: policy(sign_in) })
     }
 
-    /// The answer to a request, if its path is one of the page's.
+    /// The response to a request whose path belongs to the console; otherwise `None`.
     pub fn answer(&self, method: &Method, path: &str) -> Option<Response> {
         let name = path.strip_prefix(ROOT)?;
         let name = match name.strip_prefix('/') {
@@ -153,20 +153,21 @@ impl Console {
             return answers::ok(&self.config);
         }
         let Some(file) = self.files.get(name) else { return ApiError::new(Code::NotFound).into_response() };
-        // What has its content in its name never changes under it. Everything else is asked for again.
+        // A file with a hash in its name never changes, so it is cached for ever. Everything else is revalidated.
         let cache = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
         answers::file(file.content_type, cache, file.bytes.clone())
     }
 }
 
-/// What is the same for every answer.
+/// Headers that every response has.
 const HEADERS: [(HeaderName, &str); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// Scripts, styles and requests of this origin, and requests to the provider where there is one. Nothing else; no frames.
+/// The content security policy: scripts, styles and requests of this origin, and requests to the provider if there is
+/// one; no frames.
 fn policy(sign_in: Option<&SignIn>) -> String {
     let provider = sign_in.map(|sign_in| format!(" {}", sign_in.origin)).unwrap_or_default();
     format!(
@@ -208,7 +209,7 @@ fn collect(
     Ok(())
 }
 
-/// What a browser makes of a file. With `nosniff`, an unknown one is nothing that runs.
+/// The media type of a file. With `nosniff`, a file of unknown type is never run as a script.
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "html" => "text/html; charset=utf-8",

@@ -1,8 +1,8 @@
 //! The engines on loopback, for functions that run in other processes (`local engines`).
 //!
-//! Loopback is no wall: every local user reaches it, and so does every web page that a browser on this host shows. So a
-//! request is passed on only if no page has sent it, it is addressed to this very port, and it is signed (AWS Signature
-//! Version 4) with the credential that was made at the start. Everything else is a 403 without CORS headers.
+//! Every local user can reach loopback, and so can every web page in a browser on this host. So a request is passed on
+//! only if it comes from no page, is addressed to exactly this port, and is signed (AWS Signature Version 4) with the
+//! credential that was generated at the start. Every other request gets a 403 without CORS headers.
 
 use std::{
     convert::Infallible,
@@ -26,27 +26,27 @@ use crate::emulation::{
     loopback_guard,
 };
 
-/// DynamoDB takes no larger body.
+/// The limit of DynamoDB's request bodies.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// Ports that are taken before the engines start.
+/// Ports that are bound before the engines start.
 #[derive(Debug)]
 pub struct EnginePorts {
     table: TcpListener,
     queue: TcpListener,
 }
 
-/// Engines that other processes reach.
+/// Engines that other processes can reach.
 #[derive(Debug)]
 pub struct ServedEngines {
-    /// How other processes reach them: endpoints, and the one credential.
+    /// What other processes need: endpoints, and the only valid credential.
     pub backend: Backend,
     table: Server,
     queue: Server,
 }
 
 impl EnginePorts {
-    /// Takes both ports on loopback; 0 takes a free one.
+    /// Binds both ports on loopback; 0 takes a free port.
     pub async fn bind(table_port: u16, queue_port: u16) -> Result<Self, BindError> {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let table = listener::bind(loopback(table_port), "--table-port").await?;
@@ -54,12 +54,12 @@ impl EnginePorts {
         Ok(Self { table, queue })
     }
 
-    /// The queue's port, which its engine puts into the URLs of the queues.
+    /// The queue's port, which its engine puts into the queues' URLs.
     pub fn queue_port(&self) -> u16 {
         listener::address(&self.queue).port()
     }
 
-    /// Serves the engines to whoever has the credential, which is made here.
+    /// Serves the engines to holders of the credential that is generated here.
     pub fn serve(self, engines: &Engines, runtime: &Runtime) -> ServedEngines {
         let key_id = format!("LOCAL{:016X}", runtime.number());
         let secret = format!("{:016x}{:016x}{:016x}", runtime.number(), runtime.number(), runtime.number());
@@ -94,7 +94,7 @@ impl ServedEngines {
     }
 }
 
-/// What one port answers with.
+/// The service behind one port.
 #[derive(Clone)]
 struct Port {
     own: SocketAddr,
@@ -131,11 +131,11 @@ fn passed_on(response: EngineResponse) -> Response<Full<Bytes>> {
     answer
 }
 
-/// In the shape of an AWS error, so that an SDK shows it.
+/// The response of a refusal, as an AWS error that an SDK displays.
 fn refused(why: &str) -> Response<Full<Bytes>> {
     let body = serde_json::json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": why});
     let mut answer = json(403, body.to_string().into_bytes());
-    // The body of a refused request is not read to its end.
+    // The body of a refused request is not read, so the connection cannot be used again.
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
 }

@@ -1,9 +1,10 @@
-//! The laptop's DynamoDB and SQS: real engines in this process.
+//! Replaces DynamoDB and SQS on one host: real engines in this process.
 //!
-//! The table engine runs on threads of its own, because it blocks the thread that calls it. The table is a SQLite file or
-//! memory. The queue is memory only, which loses nothing: messages are doorbells, and a start rings every open job.
+//! The table engine runs on threads of its own, because it blocks the thread that calls it. The table is an SQLite file
+//! or in memory. The queue is in memory only, which loses nothing: messages are wake-up messages, and every start wakes
+//! every open job.
 //!
-//! This process calls them without a socket. Only where functions run in other processes do they listen as well, behind
+//! This process calls the engines without a socket. Only for functions in other processes do they listen, too, behind
 //! [`crate::emulation::engine_ports`].
 
 use std::{path::PathBuf, time::Duration};
@@ -19,51 +20,51 @@ use crate::{
     },
 };
 
-/// How long a stop waits for calls of the table engine.
+/// How long a stop waits for running calls of the table engine.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// What to start.
+/// Options of the engines.
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
-    /// The table's SQLite file; memory when absent.
+    /// The table's SQLite file; in memory when `None`.
     pub table_file: Option<PathBuf>,
-    /// The port in the URLs of the queues; 0 where the engine does not listen.
+    /// The port in the queues' URLs; 0 if the engine does not listen.
     pub queue_port: u16,
 }
 
-/// Engines that cannot start.
+/// The engines cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The SQLite file.
+    /// SQLite cannot open the file.
     #[error("the table file {file} cannot be opened: {detail}")]
     Table {
-        /// Which file.
+        /// The file.
         file: String,
-        /// What SQLite says.
+        /// SQLite's error.
         detail: String,
     },
-    /// The same, before SQLite sees it.
+    /// The file cannot be made or is not accessible.
     #[error(transparent)]
     File(#[from] DataError),
-    /// Threads.
+    /// Threads cannot be started.
     #[error("the engines' threads cannot be started")]
     Threads(#[source] std::io::Error),
-    /// Table or queues.
+    /// Table or queues cannot be made.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
 
-/// Running engines with table and queues made.
+/// Running engines, with table and queues.
 #[derive(Debug)]
 pub struct Engines {
-    /// How this process reaches them.
+    /// Settings and names with which this process reaches them.
     pub backend: Backend,
     in_process: InProcess,
-    // Last, so that everything above is gone when its threads end.
+    // The last field: the threads must end after everything that runs on them.
     threads: Threads,
 }
 
-/// Threads that may be dropped anywhere, also on another runtime's thread.
+/// Threads that may be dropped anywhere, also on a thread of another runtime, where dropping a runtime panics.
 #[derive(Debug)]
 struct Threads(Option<Runtime>);
 
@@ -76,7 +77,7 @@ impl Drop for Threads {
 }
 
 impl Engines {
-    /// Starts them and makes table and queues.
+    /// Starts the engines, and makes table and queues.
     pub async fn start(options: EngineOptions) -> Result<Self, EngineError> {
         let database = open(options.table_file.as_deref())?;
         let mut threads = tokio::runtime::Builder::new_multi_thread();
@@ -88,15 +89,15 @@ impl Engines {
         Ok(Self { backend, in_process, threads })
     }
 
-    /// The engines themselves, for what passes on the calls of other processes.
+    /// The engines themselves, for passing on the calls of other processes.
     pub(crate) fn in_process(&self) -> InProcess {
         self.in_process.clone()
     }
 
-    /// Lets calls that run finish, then stops.
+    /// Lets running calls finish, then stops.
     pub async fn stop(mut self) {
         if let Some(runtime) = self.threads.0.take() {
-            // Waiting blocks, so it is done where that is allowed.
+            // Waiting blocks, so it runs on a thread where blocking is allowed.
             let _ = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(STOP_LIMIT)).await;
         }
     }

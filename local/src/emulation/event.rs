@@ -1,4 +1,4 @@
-//! A request as the event of API Gateway, payload 2.0.
+//! A request as an event of API Gateway, payload 2.0.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use platform::{
 };
 use serde_json::{Map, Value, json};
 
-/// The host of every event. No function reads it, so it is not the client's.
+/// The host in every event. No function reads it, so the client's value is not passed on.
 const HOST: &str = "localhost";
 
 /// The event that API Gateway would send.
@@ -54,7 +54,7 @@ pub(crate) fn event(
     event
 }
 
-/// Which bodies API Gateway passes on as text.
+/// Whether API Gateway passes the body on as text.
 fn is_text(parts: &Parts) -> bool {
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -62,8 +62,8 @@ fn is_text(parts: &Parts) -> bool {
         || matches!(kind.as_str(), "application/json" | "application/xml" | "application/javascript")
 }
 
-/// Headers as the event carries them: lower case, repeated ones joined by commas. What a proxy says of the request is left
-/// out: nobody here believes it.
+/// Headers as the event carries them: lower case, repeated ones joined by commas. Forwarding headers are left out,
+/// because the service does not trust them.
 fn headers(parts: &Parts) -> Map<String, Value> {
     let mut joined = Map::new();
     for name in parts.headers.keys().filter(|name| !name.as_str().starts_with("x-forwarded-")) {

@@ -1,7 +1,8 @@
-//! What DynamoDB's time to live does in the cloud: deletes items whose `ttl` has passed.
+//! Replaces DynamoDB's time to live: deletes items whose `ttl` has passed.
 //!
-//! There it goes by AWS's own clock. Here it goes by a clock that does not follow the host's over a jump
-//! ([`RetentionClock`]), and nothing else in this process deletes items.
+//! DynamoDB goes by AWS's clock. This module goes by a clock that does not follow a jump of the host's clock
+//! ([`RetentionClock`]), because a wrong date would delete everything. No other code in this process deletes expired
+//! items.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,14 +14,14 @@ use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 use crate::emulation::backend::Backend;
 
-/// How often the host's clock is read. A jump is noticed when it is as long as a day, so any gap far below a day will do.
+/// How often the host's clock is read. A jump counts from one day on, so any interval far below a day is enough.
 const READ_EVERY: Duration = Duration::from_secs(60);
-/// After how many readings expired items are deleted: hourly. DynamoDB promises no more than a few days.
+/// After how many readings expired items are deleted: hourly. DynamoDB promises only a few days.
 const READINGS_PER_DELETION: u32 = 60;
-/// Items that are looked at in one call. Between two calls others get their turn.
+/// Items that are read in one call. Between two calls other requests are served.
 const PAGE: i32 = 100;
 
-/// Why expired items could not be deleted. The next run finds them.
+/// Expired items could not be deleted. The next run deletes them.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpiryError {
     /// The retention clock cannot be read or stored.
@@ -41,25 +42,26 @@ pub struct ExpiredItems {
 }
 
 impl ExpiredItems {
-    /// Those of the table of this backend, which `table` opens.
+    /// The items of this backend's table, which `table` opens.
     pub fn new(backend: &Backend, table: Table, runtime: Runtime) -> Self {
         let (dynamodb, name) = (backend.aws.dynamodb(), backend.table.clone());
         Self { table, dynamodb, name, runtime }
     }
 
-    /// Reads the host's clock, and moves the retention clock with it unless it has jumped.
+    /// Reads the host's clock, and moves the retention clock forward unless the host's clock has jumped.
     pub async fn read_clock(&self) -> Result<RetentionClock, ExpiryError> {
         let before = self.table.retention_clock().await?;
         let now = self.runtime.now();
         let after = before.map_or_else(|| RetentionClock::confirmed(now), |before| before.read(now));
         match self.table.set_retention_clock(before, after).await? {
             true => Ok(after),
-            // Another process has: an operator who confirmed the clock. What it stored is newer.
+            // Lost the conditional write: an operator has confirmed the clock in another process. The stored value is
+            // newer.
             false => Ok(self.table.retention_clock().await?.unwrap_or(after)),
         }
     }
 
-    /// Deletes what has expired, and tells how many items that were.
+    /// Deletes expired items, and returns how many there were.
     pub async fn delete(&self) -> Result<usize, ExpiryError> {
         let before = self.read_clock().await?.deletes();
         let before = AttributeValue::N(before.seconds_floor().to_string());
@@ -86,7 +88,7 @@ impl ExpiredItems {
         before: AttributeValue,
     ) -> Result<bool, ExpiryError> {
         let delete = self.dynamodb.delete_item().table_name(&self.name).set_key(Some(key));
-        // It was not written again since it was read, with a later time.
+        // Condition: the item still has an expired `ttl`. It may have been written again with a later one.
         let delete = delete.condition_expression("#ttl < :before").expression_attribute_names("#ttl", "ttl");
         match delete.expression_attribute_values(":before", before).send().await {
             Ok(_) => Ok(true),
@@ -96,7 +98,7 @@ impl ExpiredItems {
     }
 }
 
-/// Deletes expired items again and again.
+/// Deletes expired items periodically.
 #[derive(Debug)]
 pub struct Expiry(JoinHandle<()>);
 
@@ -122,7 +124,7 @@ impl Expiry {
         }))
     }
 
-    /// Deletes no more.
+    /// Ends the deletion.
     pub fn stop(self) {
         self.0.abort();
     }
@@ -132,7 +134,7 @@ fn note_fault<T>(done: Result<T, ExpiryError>) -> Option<T> {
     done.map_err(|error| tracing::warn!(function = "local", %error, "expired items could not be deleted")).ok()
 }
 
-/// What an operator is told while deletion lags behind the clock.
+/// The warning to an operator while deletion lags behind the host's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Late(pub Duration);
 

@@ -1,8 +1,8 @@
-//! Listening on a port: bind with a clear sentence when it is taken, serve HTTP/1, stop without cutting answers off.
+//! TCP listeners: bind with a clear error when the port is taken, serve HTTP/1, stop without cutting responses off.
 //!
-//! A connection costs its client nothing, so no address may hold many ([`crate::emulation::places`]), and one that is silent is closed
-//! soon. Those that have no place are closed as soon as they are accepted: left in the kernel's queue they would keep out
-//! whoever comes behind them.
+//! Opening a connection costs a client nothing, so the number per address is limited ([`crate::emulation::places`]),
+//! and a silent connection is closed soon. A connection over the limit is accepted and closed at once: left in the
+//! kernel's queue, it would block the connections behind it.
 
 use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,35 +21,35 @@ use crate::emulation::places::{CAPS, Caps, Place, Places};
 
 /// How long open connections may take to finish when a server stops.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
-/// How long a new connection may take to send its first request's header.
+/// How long a new connection may take until its first request's header is complete.
 const FIRST_HEADER_LIMIT: Duration = Duration::from_secs(5);
-/// How long an open connection may take from one answer to the next request's header.
+/// How long an open connection may take from one response until the next request's header is complete.
 const NEXT_HEADER_LIMIT: Duration = Duration::from_secs(30);
-/// How long to wait before accepting again after a failed accept: the process may be out of file descriptors.
+/// The pause after a failed accept: the process may be out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A port that cannot be had.
+/// The port cannot be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody else listens there.
+    /// Another process listens there.
     #[error("port {port} is taken; choose another one with {flag}")]
     Taken {
         /// The port.
         port: u16,
-        /// What changes it.
+        /// The option that changes it.
         flag: &'static str,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("cannot listen on {address}")]
     Other {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// Binds; `flag` is what the operator would change.
+/// Binds a listener. `flag` is the option that changes the port, for the error.
 pub async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => BindError::Taken { port: address.port(), flag },
@@ -57,7 +57,7 @@ pub async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener
     })
 }
 
-/// Where a fresh listener listens.
+/// The address of a bound listener.
 pub fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("a bound socket has an address")
 }
@@ -65,19 +65,19 @@ pub fn address(listener: &TcpListener) -> SocketAddr {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    /// `http://` and its address.
+    /// `http://` and the address.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Accepts nothing more, lets open requests finish for a while, then cuts.
+    /// Accepts no more connections, lets open requests finish for a limited time, then closes all.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         let _ = tokio::time::timeout(STOP_LIMIT + Duration::from_secs(1), &mut self.task).await;
@@ -85,7 +85,7 @@ impl Server {
     }
 }
 
-/// Serves until stopped. `service` makes the service of one connection, given its peer.
+/// Serves until stopped. `service` makes the service of one connection, given the peer's address.
 pub fn serve<S, B>(listener: TcpListener, service: impl Fn(SocketAddr) -> S + Send + 'static) -> Server
 where
     S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
@@ -185,7 +185,7 @@ impl Connections {
                 }
             };
             tokio::select! {
-                // A client that hangs up is its own business.
+                // A client that closes its connection is no error of the server.
                 _ = connection => {}
                 () = stays_silent => {}
             }
@@ -194,7 +194,7 @@ impl Connections {
     }
 }
 
-/// A service that tells that a request has come.
+/// Wraps a service, and reports that a request has arrived.
 struct Heard<S> {
     service: S,
     heard: Arc<Notify>,
@@ -221,7 +221,7 @@ mod tests {
         net::TcpStream,
     };
 
-    /// Two places for loopback, and a tenth of a second for the first header.
+    /// Allows two connections from loopback, and 100 ms for the first header.
     async fn server() -> Server {
         let answer = |_| async { Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::default())) };
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "--port").await.unwrap();
@@ -229,7 +229,7 @@ mod tests {
         serve_within(caps, Duration::from_millis(100), listener, move |_| hyper::service::service_fn(answer))
     }
 
-    /// Whether an answer comes; otherwise the server has closed.
+    /// Whether a response arrives; otherwise the server has closed the connection.
     async fn is_answered(stream: &mut TcpStream) -> bool {
         let _closed_already = stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").await;
         stream.read_u8().await.is_ok()
@@ -257,7 +257,7 @@ mod tests {
         silent.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
         assert!(is_answered(&mut heard).await);
         assert!(silent.read_u8().await.is_err(), "it is closed without an answer");
-        // Twice the limit, from when the other one came.
+        // Twice the limit after the other request arrived.
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(is_answered(&mut heard).await, "it may take longer for its next request");
         server.stop().await;

@@ -1,8 +1,8 @@
-//! Keeps web pages away from what listens on loopback.
+//! Refuses requests of foreign web pages to listeners on loopback.
 //!
-//! A page of any website can send requests to `127.0.0.1` from a browser on this host. A browser says so in two headers that
-//! a page cannot change: `Origin` names the page's site, and `Host` the name in the URL, which is the page's own where DNS
-//! rebinding leads that name to `127.0.0.1`.
+//! A page of any website can send requests to `127.0.0.1` from a browser on this host. Two headers that a page cannot
+//! change reveal it: `Origin` names the page's site, and `Host` the name in the URL, which is the page's own name if
+//! DNS rebinding resolves it to `127.0.0.1`.
 
 use std::net::SocketAddr;
 
@@ -12,21 +12,21 @@ use http::{
     uri::Authority,
 };
 
-/// The names of loopback that a URL may carry, as [`Authority::host`] gives them.
+/// The names of loopback in a URL, as [`Authority::host`] returns them.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Which names a listener answers to.
+/// The host names that a listener accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hosts {
-    /// Any: a reverse proxy passes on the public name. Safe where each request carries a credential that a foreign page does
-    /// not have.
+    /// Any name: a reverse proxy passes the public name on. Safe where each request carries a credential that a foreign
+    /// page does not have.
     Any,
-    /// Names of loopback with any port, and pages of such names.
+    /// Names of loopback with any port, and origins with such names.
     Loopback,
 }
 
 impl Hosts {
-    /// Whether a request may be answered.
+    /// Whether the request may be answered.
     pub fn admit<B>(self, request: &Request<B>) -> bool {
         match self {
             Self::Any => true,
@@ -35,7 +35,7 @@ impl Hosts {
     }
 }
 
-/// Whether no page has sent it, and it is addressed to `own` and nothing else.
+/// Whether the request comes from no page, and is addressed to exactly `own`.
 pub fn is_for<B>(request: &Request<B>, own: SocketAddr) -> bool {
     let own = own.to_string();
     origins(request).next().is_none() && authorities(request, |authority| authority.as_str() == own)
@@ -43,13 +43,13 @@ pub fn is_for<B>(request: &Request<B>, own: SocketAddr) -> bool {
 
 fn names_loopback<B>(request: &Request<B>) -> bool {
     authorities(request, |authority| {
-        // What precedes an `@` is not part of the name, and no browser sends it.
+        // The part before an `@` is not the host, and no browser sends one.
         let name = authority.host();
         !authority.as_str().contains('@') && LOOPBACK_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
     })
 }
 
-/// Whether there is one `Host`, and it and the authority of an absolute target are as they should be.
+/// Whether there is exactly one `Host`, and it and the authority of an absolute target are accepted.
 fn authorities<B>(request: &Request<B>, is_right: impl Fn(&Authority) -> bool) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
@@ -57,7 +57,7 @@ fn authorities<B>(request: &Request<B>, is_right: impl Fn(&Authority) -> bool) -
     host.is_some_and(|host| is_right(&host)) && request.uri().authority().is_none_or(is_right)
 }
 
-/// What a browser adds to the request of a page.
+/// The headers that a browser adds to the request of a page.
 fn origins<B>(request: &Request<B>) -> impl Iterator<Item = &HeaderValue> {
     request.headers().get_all(header::ORIGIN).iter()
 }

@@ -1,4 +1,4 @@
-//! How many connections a listener holds, by address, so that one address cannot hold them all.
+//! Limits the connections of a listener by client address, so that one address cannot use all of them.
 
 use std::{
     collections::HashMap,
@@ -6,35 +6,36 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How many connections may be open.
+/// Limits of open connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caps {
-    /// Together.
+    /// All together.
     pub(crate) all: usize,
-    /// Of addresses beyond this host together. What is left up to `all` is kept for loopback: the operator's browser, the
-    /// gateway's webhooks, health checks, and a reverse proxy on this host.
+    /// Of all addresses beyond this host together. The rest up to `all` is reserved for loopback: the operator's
+    /// browser, the gateway's webhooks, health checks, and a reverse proxy on this host.
     pub(crate) remote: usize,
-    /// Of one address beyond this host. IPv6 counts by network, since one subscriber has at least a /64.
+    /// Of one address beyond this host. IPv6 counts by /64, since one subscriber has at least that.
     pub(crate) of_one_remote: usize,
-    /// Of one loopback address. A reverse proxy on this host speaks for every client from one.
+    /// Of one loopback address. Higher, because a reverse proxy on this host connects from one address for every
+    /// client.
     pub(crate) of_one_loopback: usize,
 }
 
-/// What this service keeps to. All of it, with the files that the process has open, stays below the 1,024 file descriptors
-/// that a process gets by default.
+/// The limits of this service. Together with the process's open files they stay below the default limit of 1,024 file
+/// descriptors.
 pub(crate) const CAPS: Caps = Caps { all: 768, remote: 512, of_one_remote: 64, of_one_loopback: 512 };
 
-// No kind of address may hold all.
+// No kind of address may use all connections.
 const _: () = assert!(CAPS.of_one_remote < CAPS.remote && CAPS.remote < CAPS.all && CAPS.of_one_loopback < CAPS.all);
 
-/// Places for connections. Clones share them.
+/// The free places for connections. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     caps: Caps,
     taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// One connection's place, free again when it is dropped.
+/// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     of: IpAddr,
@@ -42,12 +43,12 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    /// All of them free.
+    /// All places are free.
     pub(crate) fn new(caps: Caps) -> Self {
         Self { caps, taken: Arc::default() }
     }
 
-    /// A place for a connection of this peer, unless its address, or its kind of addresses, has as many as it may.
+    /// Takes a place for a connection of this peer. `None` when its address, or its kind of address, is at its limit.
     pub(crate) fn take(&self, peer: IpAddr) -> Option<Place> {
         let of = counted_as(peer);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +81,7 @@ impl Drop for Place {
     }
 }
 
-/// IPv4 by address, also where it is written as IPv6; IPv6 by its /64.
+/// The address that counts: IPv4 by address, also when written as IPv6; IPv6 by its /64.
 fn counted_as(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
@@ -95,7 +96,7 @@ mod tests {
     const SMALL: Caps = Caps { all: 6, remote: 4, of_one_remote: 2, of_one_loopback: 3 };
 
     fn take(places: &Places, peers: &[&str]) -> Vec<bool> {
-        // Kept, as open connections are.
+        // Never freed, like connections that stay open.
         peers.iter().map(|peer| places.take(peer.parse().unwrap()).map(std::mem::forget).is_some()).collect()
     }
 

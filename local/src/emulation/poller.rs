@@ -1,5 +1,5 @@
-//! What Lambda's event source mapping does in the cloud: polls the queue, hands batches to the worker, deletes what did not
-//! fail and leaves the rest to its visibility timeout.
+//! Replaces Lambda's event source mapping: polls the queue, passes batches to the worker, deletes the messages that
+//! succeeded, and leaves the others to their visibility timeout.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,20 +15,20 @@ use worker::Worker;
 
 use crate::emulation::backend::Backend;
 
-/// How long one batch may take. Below the queue's visibility timeout.
+/// How long one batch may take. Below the queue's visibility timeout, so that no message is delivered twice at a time.
 pub const BATCH_DEADLINE: Duration = Duration::from_secs(30);
-/// Messages of one batch.
+/// The most messages in one batch.
 const BATCH_SIZE: i32 = 10;
-/// How long an empty receive waits.
+/// How long a receive waits for messages, in seconds.
 const LONG_POLL_S: i32 = 20;
-/// How long to wait after a receive that failed.
+/// The pause after a receive that failed.
 const RECEIVE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a stop waits for running batches.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
-/// Something that takes batches. One implementation ships; tests bring one that panics.
+/// A handler of batches: the worker, or, in tests, one that panics.
 pub trait Batches: Send + Sync + 'static {
-    /// Handles one batch, done before `deadline`.
+    /// Handles one batch, and finishes before `deadline`.
     fn handle(&self, event: SqsEvent, deadline: Timestamp) -> impl Future<Output = SqsBatchResponse> + Send;
 }
 
@@ -62,7 +62,7 @@ impl Pollers {
         Self { stop, tasks }
     }
 
-    /// Receives nothing more, waits for running batches, then drops them: their messages come back.
+    /// Receives no more, waits for running batches, then cancels them: SQS delivers their messages again.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
@@ -96,7 +96,7 @@ impl<W: Batches> Poller<W> {
     }
 
     async fn receive(&self) -> Result<Vec<Message>, String> {
-        // Longer than a long poll, unlike every other call.
+        // Longer than a long poll, which exceeds the timeout of other calls.
         let limit = Duration::from_secs(LONG_POLL_S.unsigned_abs().into()) + Duration::from_secs(5);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit).build();
         let receive = self
@@ -116,7 +116,7 @@ impl<W: Batches> Poller<W> {
         let deadline = self.runtime.now().plus(BATCH_DEADLINE);
         let event = event(&messages);
         let worker = self.worker.clone();
-        // A task of its own: a panic is a failed batch, not the end of the process.
+        // A separate task: a panic is a failed batch, not the end of the process.
         let mut batch = JoinSet::new();
         batch.spawn(async move { worker.handle(event, deadline).await });
         let response = match tokio::time::timeout(BATCH_DEADLINE, batch.join_next()).await {
@@ -151,13 +151,13 @@ impl<W: Batches> Poller<W> {
         }
         let delete = self.sqs.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
         if let Err(error) = delete.send().await {
-            // They come back and find nothing to do.
+            // The messages are delivered again, and the worker finds nothing to do.
             tracing::warn!(function = "local", error = aws::cause(&error), "messages could not be deleted");
         }
     }
 }
 
-/// Messages as Lambda hands them over.
+/// Messages in the event that Lambda would send.
 pub fn event(messages: &[Message]) -> SqsEvent {
     let record = |message: &Message| {
         let mut record = SqsMessage::default();

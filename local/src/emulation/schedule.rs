@@ -1,4 +1,4 @@
-//! What EventBridge does in the cloud: runs the sweep again and again.
+//! Replaces EventBridge: runs `sweep` periodically.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(50);
 pub struct Schedule(JoinHandle<()>);
 
 impl Schedule {
-    /// Sweeps now, and then `every` so often. A run that panics or fails is logged, and the next one comes all the same.
+    /// Runs `sweep` now and then after every interval. A run that panics or fails is logged, and does not end the
+    /// schedule.
     pub fn start(sweep: Arc<Sweep>, runtime: Runtime, every: Duration) -> Self {
         Self(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(every);
@@ -25,7 +26,7 @@ impl Schedule {
             loop {
                 ticks.tick().await;
                 let (sweep, deadline) = (sweep.clone(), runtime.now().plus(DEADLINE));
-                // A task of its own, which ends with this one.
+                // A separate task, which is cancelled with this one.
                 let mut run = JoinSet::new();
                 run.spawn(async move { sweep.run(deadline).await });
                 match run.join_next().await {
@@ -38,7 +39,7 @@ impl Schedule {
         }))
     }
 
-    /// Sweeps no more. Whatever a cut run left undone, the next one finds.
+    /// Ends the schedule. The next start does what a cancelled run has left.
     pub fn stop(self) {
         self.0.abort();
     }

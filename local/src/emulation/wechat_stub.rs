@@ -36,15 +36,16 @@ use crate::emulation::{
     loopback_guard::Hosts,
 };
 
-/// The app id that the stub knows under `--dev`.
+/// The app id that the stub accepts with `--dev`.
 pub const DEV_APP_ID: &str = "wx00000000000000de";
 
-/// Which app secrets are right.
+/// The app secrets that the stub accepts.
 #[derive(Clone)]
 pub enum AppSecrets {
-    /// This one.
+    /// This one secret.
     One(String),
-    /// Those in a file, one on each line. It is read for every request, so that a secret can be reset as it can at WeChat.
+    /// Those in a file, one on each line. The file is read for every request, so that a secret can be reset as in
+    /// WeChat's console.
     File(PathBuf),
 }
 
@@ -56,12 +57,12 @@ pub struct WechatStub {
 }
 
 impl WechatStub {
-    /// Starts it on `port`; 0 takes a free one.
+    /// Starts the stub on `port`; 0 takes a free port.
     pub async fn start(app_id: &str, app_secret: &str, port: u16, runtime: Runtime) -> Result<Self, BindError> {
         Self::with_secrets(app_id, AppSecrets::One(app_secret.to_owned()), (port, "--wechat-port"), runtime).await
     }
 
-    /// The same with any secrets; beside the port stands the flag that changes it.
+    /// The same with any secrets. The port comes with the option that changes it, for the error when it is taken.
     pub async fn with_secrets(
         app_id: &str,
         app_secrets: AppSecrets,
@@ -75,17 +76,17 @@ impl WechatStub {
         Ok(Self { server: listener::serve(listener, move |_| account.clone()), asked })
     }
 
-    /// What to set as WeChat's base URL.
+    /// The value for WeChat's base URL.
     pub fn base_url(&self) -> String {
         self.server.base_url()
     }
 
-    /// How often it was asked about a code.
+    /// How many codes it was asked about.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Stops it.
+    /// Stops the stub.
     pub async fn stop(self) {
         self.server.stop().await;
     }
@@ -100,7 +101,7 @@ struct Account {
     runtime: Runtime,
 }
 
-/// What the stub answers with.
+/// A response of the stub.
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
     Login(String),
@@ -150,7 +151,7 @@ fn respond(status: StatusCode, content_type: &'static str, body: String) -> Resp
 }
 
 impl AppSecrets {
-    /// A file that cannot be read holds none.
+    /// Whether the secret is accepted. A file that cannot be read accepts none.
     fn hold(&self, secret: &str) -> bool {
         match self {
             Self::One(right) => secret == right,
@@ -162,10 +163,9 @@ impl AppSecrets {
 }
 
 impl Account {
-    /// The answer to a query string.
+    /// The response to a query string.
     fn reply(&self, query: &str) -> Reply {
-        // Every value that a client of ours sends is made of characters that need no escape, except that it may escape
-        // more than it must.
+        // The values that this service sends need no percent encoding, but a client may encode more than it must.
         let fields: HashMap<&str, String> = query
             .split('&')
             .filter_map(|pair| pair.split_once('='))
@@ -223,13 +223,13 @@ impl Account {
     }
 }
 
-/// The openid of a name: 28 characters, the same for ever, different for every app.
+/// The openid of a name: 28 characters, always the same, and different for every app.
 pub fn openid(app_id: &str, name: &str) -> String {
     let digest = Digest::sha256(format!("{app_id}\n{name}").as_bytes()).to_string();
     format!("o{}", digest.get(..27).unwrap_or_default())
 }
 
-/// Undoes percent encoding.
+/// Decodes percent encoding.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,19 +1,19 @@
-//! Which model the gateway's agents ask, and how that is said. The choice is made in `scripts/agent-model.mjs`, which reads
-//! the environment, so that no key passes through here.
+//! The model of the gateway's agents. `scripts/agent-model.mjs` reads the environment and makes the choice, so that no
+//! API key passes through this process.
 
 use std::fmt;
 
-/// Which model to start the gateway with.
+/// The model to start the gateway with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentModel {
-    /// A script that obeys what the user writes.
+    /// A model stub that follows directions in the user's message.
     StandIn,
-    /// The one that the environment names, or else the stand-in.
+    /// The model that the environment names, or else the stub.
     Environment,
 }
 
 impl AgentModel {
-    /// As the gateway's script calls it.
+    /// The option of the gateway's script.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Self::StandIn => "stand-in",
@@ -22,12 +22,12 @@ impl AgentModel {
     }
 }
 
-/// The model that the agents do ask. Its text is for the operator.
+/// The model in use. Its text is for the operator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelInUse {
-    /// For people.
+    /// The name to show.
     pub name: String,
-    /// Where the stand-in says what it was asked; absent: a real model.
+    /// Where the model stub reports the requests that it gets; `None` for a real model.
     pub stand_in: Option<String>,
 }
 

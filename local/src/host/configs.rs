@@ -1,4 +1,5 @@
-//! Each function's configuration on one machine: filled directly, and as environment for functions that run elsewhere.
+//! Each function's configuration on one host: as structs, and as environment variables for functions that run
+//! elsewhere.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,31 +26,31 @@ use crate::{
     host::operators::{self, OperatorKey},
 };
 
-/// Days that records outlive their job.
+/// How long records are kept after the end of their job, in days.
 const RETENTION_DAYS: u64 = 30;
 /// Seconds between two checkpoints.
 const CHECKPOINT_EVERY_S: u64 = 300;
-/// The longest poll. One host pays nothing for a held request.
+/// The longest poll, in seconds. A held request costs nothing on one host.
 const LONG_POLL_S: u64 = 20;
-/// How old the last exported audit checkpoint may be when something destructive is done.
+/// The maximum age of the last exported audit checkpoint for running a destructive tool.
 const CHECKPOINT_MAX_AGE: Duration = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
 /// `iss` of sessions.
 const ISSUER: &str = "openclaw-miniprogram";
 /// `aud` of sessions.
 const AUDIENCE: &str = "openclaw-miniprogram-local";
 
-/// What differs from start to start.
+/// Settings that differ from start to start.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// Table and queues.
     pub backend: Backend,
     /// The secrets document.
     pub secrets_file: PathBuf,
-    /// WeChat's API, or the stub's.
+    /// The URL of WeChat's API, or of the stub.
     pub wechat_base_url: String,
-    /// The Mini Program's id.
+    /// The Mini Program's app id.
     pub wechat_app_id: String,
-    /// The gateway.
+    /// The gateway's URL.
     pub gateway_base_url: String,
 }
 
@@ -62,13 +63,14 @@ impl Deployment {
         }
     }
 
-    /// The table, for what this process does itself.
+    /// The table, for the work of this process itself.
     pub fn open_table(&self) -> Table {
         let TableConfig { aws, table, retention } = self.table();
         Table::new(aws.dynamodb(), table, retention)
     }
 
-    /// Where checkpoints are exported to: beside the secrets document. Whoever wants them safe from this host copies them.
+    /// The directory of exported checkpoints, next to the secrets document. To protect them from this host, the
+    /// operator has to copy them elsewhere.
     pub fn checkpoints(&self) -> PathBuf {
         self.secrets_file.with_file_name("checkpoints")
     }
@@ -82,7 +84,7 @@ impl Deployment {
         Audience { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() }
     }
 
-    /// edge-auth's.
+    /// Configuration of edge-auth.
     pub fn edge_auth(&self) -> EdgeAuthConfig {
         EdgeAuthConfig {
             table: self.table(),
@@ -103,7 +105,7 @@ impl Deployment {
         }
     }
 
-    /// status's.
+    /// Configuration of status.
     pub fn status(&self) -> StatusConfig {
         StatusConfig {
             table: self.table(),
@@ -114,7 +116,7 @@ impl Deployment {
         }
     }
 
-    /// The worker's.
+    /// Configuration of the worker.
     pub fn worker(&self) -> WorkerConfig {
         WorkerConfig {
             table: self.table(),
@@ -127,7 +129,7 @@ impl Deployment {
         }
     }
 
-    /// sweep's.
+    /// Configuration of sweep.
     pub fn sweep(&self) -> SweepConfig {
         SweepConfig {
             table: self.table(),
@@ -141,7 +143,7 @@ impl Deployment {
         }
     }
 
-    /// operator's, with the key set of this host's own.
+    /// Configuration of operator, with this host's own key set.
     pub fn operator(&self) -> OperatorConfig {
         OperatorConfig {
             table: self.table(),
@@ -154,12 +156,12 @@ impl Deployment {
         }
     }
 
-    /// The key of this host's own operators: beside its secrets.
+    /// The key of this host's own operators, next to its secrets.
     pub fn operator_key(&self) -> OperatorKey {
         OperatorKey::within(self.secrets_file.parent().unwrap_or(Path::new(".")))
     }
 
-    /// The environment of every function, for `cargo lambda watch`. Says what the structs above say.
+    /// The environment of every function, for `cargo lambda watch`. Has the same content as the structs above.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let aws = &self.backend.aws;
         let mut variables = vec![
@@ -220,7 +222,7 @@ mod tests {
         let variables = deployment.environment();
         let lookup = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let env = || Env::from_fn(lookup);
-        // Credentials carry the name of their source, which is the only difference.
+        // Credentials contain the name of their source, which is the only difference.
         let same = |text: String| text.replace("loopback", "environment");
         let edge = EdgeAuthConfig::from_env(&env()).unwrap();
         assert_eq!(format!("{edge:?}"), same(format!("{:?}", deployment.edge_auth())));

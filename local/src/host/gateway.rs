@@ -1,7 +1,7 @@
 //! Starts, watches and stops the real OpenClaw gateway, through `scripts/openclaw-gateway.mjs`.
 //!
-//! The script's standard input is a pipe that we hold: when this process ends, however it ends, the script stops the
-//! gateway.
+//! The script's standard input is a pipe from this process: when this process ends, for any reason, the pipe closes and
+//! the script stops the gateway.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -28,38 +28,38 @@ use crate::host::{
     stale_gateway,
 };
 
-/// The script gives up earlier.
+/// The script's own limit is shorter.
 const START_LIMIT: Duration = Duration::from_secs(240);
 /// The script kills the gateway earlier.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
-/// What the script puts before its own sentences.
+/// The prefix of the script's own messages.
 const PREFIX: &str = "openclaw-gateway: ";
 
-/// What to start.
+/// Options of a gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayOptions {
     /// The checkout.
     pub checkout: PathBuf,
-    /// Where the gateway keeps its state, log and token.
+    /// The directory of the gateway's state, log and token.
     pub dir: PathBuf,
-    /// Its port; a free one when absent.
+    /// The port; a free one when `None`.
     pub port: Option<u16>,
-    /// Where the demo tools write one line per effect.
+    /// The file in which the demo tools write one line per effect.
     pub ledger: PathBuf,
-    /// The journal's SQLite file; absent: no journal.
+    /// The journal's SQLite file; without one the gateway has no journal.
     pub journal: Option<PathBuf>,
-    /// Agents that it has beside those of the catalogue.
+    /// Agents in addition to those of the catalogue.
     pub more_agents: Vec<String>,
     /// The model of its agents.
     pub model: AgentModel,
-    /// Where the journal rings when a turn has something to show.
+    /// The webhook to which the journal reports the progress of turns.
     pub webhook_url: Option<String>,
-    /// Whether to pass the script's progress on to standard error.
+    /// Whether the script's progress is passed on to standard error.
     pub progress: bool,
 }
 
 impl GatewayOptions {
-    /// A gateway with a journal and the stand-in for a model, everything below one directory.
+    /// A gateway with a journal and the model stub, with every file below one directory.
     pub fn within(checkout: PathBuf, dir: PathBuf) -> Self {
         let (ledger, journal) = (dir.join("ledger.jsonl"), Some(dir.join("journal.db")));
         Self {
@@ -76,33 +76,33 @@ impl GatewayOptions {
     }
 }
 
-/// A gateway that does not run.
+/// The gateway is not running.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// OpenClaw is not installed.
     #[error("OpenClaw is not installed; run `make openclaw` first")]
     NotInstalled,
-    /// The catalogue says which tools the journal guards.
+    /// The catalogue, which says what tools the journal guards, is invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
-    /// The script could not be started, or its files not be read.
+    /// The script could not be started, or its files could not be read.
     #[error("the gateway cannot be started: {0}")]
     Io(#[from] std::io::Error),
-    /// It ended before it was ready.
+    /// The gateway ended before it was ready.
     #[error("the gateway did not come up: {0}")]
     NotReady(String),
 }
 
-/// What is known of the gateway's process.
+/// The state of the gateway's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GatewayState {
-    /// The script runs.
+    /// The script is running.
     Starting,
-    /// The gateway's process exists.
+    /// The gateway's process exists; its process id.
     Started(u32),
-    /// It answers.
+    /// The gateway answers; its process id.
     Ready(u32),
-    /// It is gone.
+    /// The process has ended.
     Exited,
 }
 
@@ -114,7 +114,7 @@ enum Event {
     Exited {},
 }
 
-/// A gateway that is ready, or was.
+/// A gateway that is or was ready.
 #[derive(Debug)]
 pub struct Gateway {
     options: GatewayOptions,
@@ -123,7 +123,7 @@ pub struct Gateway {
     process: Process,
 }
 
-/// The script and the pipe that keeps it alive.
+/// The script, and the pipe that keeps it alive.
 #[derive(Debug)]
 struct Process {
     script: Child,
@@ -134,7 +134,7 @@ struct Process {
 }
 
 impl Gateway {
-    /// Starts it and waits until it answers.
+    /// Starts the gateway, and waits until it answers.
     pub async fn start(options: GatewayOptions) -> Result<Self, GatewayError> {
         let port = match options.port {
             Some(port) => port,
@@ -145,32 +145,32 @@ impl Gateway {
         Ok(Self { options, port, token, process })
     }
 
-    /// Where it answers.
+    /// Its URL.
     pub fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Full operator access to it.
+    /// The token for full operator access to it.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// The model of its agents. A stand-in has another address after each start.
+    /// The model of its agents. A stub has another address after each start.
     pub fn model(&self) -> ModelInUse {
         self.process.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where the demo tools write one line per effect.
+    /// The file in which the demo tools write one line per effect.
     pub fn ledger(&self) -> &std::path::Path {
         &self.options.ledger
     }
 
-    /// Follows its process.
+    /// The state of its process, and changes of it.
     pub fn state(&self) -> watch::Receiver<GatewayState> {
         self.process.state.clone()
     }
 
-    /// Kills the gateway's process with `SIGKILL`, in whatever it is doing, and waits until it is gone.
+    /// Kills the gateway's process with `SIGKILL` at once, and waits until it has ended.
     pub async fn kill(&mut self) -> Result<(), GatewayError> {
         let state = *self.process.state.borrow();
         if let GatewayState::Started(pid) | GatewayState::Ready(pid) = state {
@@ -182,7 +182,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Starts it again on the same port and state, after stopping it if it still runs.
+    /// Starts it again on the same port and state. If it is running, it is stopped first.
     pub async fn restart(&mut self) -> Result<(), GatewayError> {
         self.process.stop().await?;
         self.process = Process::start(&self.options, self.port).await?;
@@ -200,7 +200,7 @@ impl Gateway {
         self.restart().await
     }
 
-    /// Destroys the journal's file, as a lost disk would. Only while the gateway is down.
+    /// Deletes the journal's files, as if the disk were lost. Only while the gateway is stopped.
     pub fn wipe_journal(&self) {
         for suffix in ["", "-wal", "-shm"] {
             let mut file = self.journal_file().into_os_string();
@@ -213,7 +213,7 @@ impl Gateway {
         self.options.journal.clone().unwrap_or_else(|| self.options.dir.join("journal.db"))
     }
 
-    /// Stops it and waits until it is gone.
+    /// Stops it, and waits until it has ended.
     pub async fn stop(mut self) -> Result<(), GatewayError> {
         self.process.stop().await
     }
@@ -244,7 +244,7 @@ impl Process {
             Some(db) => command.arg("--db").arg(db),
             None => command.arg("--no-journal"),
         };
-        // A group of its own, so that Ctrl-C reaches us alone and we stop things in order.
+        // A process group of its own, so that Ctrl-C reaches only this process, which then stops everything in order.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut script = command.spawn()?;
         let (told, state) = watch::channel(GatewayState::Starting);
@@ -281,7 +281,7 @@ impl Process {
     }
 }
 
-/// The tools of the catalogue: those that only read, and the rest, comma-separated.
+/// The tools of the catalogue, comma-separated: those that only read, and the others.
 fn tools(policy: &Policy) -> (String, String) {
     let names = |reads: bool| {
         let wanted = policy.catalogue().tools().filter(|tool| (tool.entry.effect == ToolEffect::Read) == reads);
@@ -309,7 +309,7 @@ async fn follow_events(
             Ok(Event::Ready {}) => {
                 told.send_replace(GatewayState::Ready(pid));
             }
-            // Also said by the end of the pipe, below.
+            // The end of the pipe, below, reports this, too.
             Ok(Event::Exited {}) | Err(_) => {}
         }
     }

@@ -1,7 +1,8 @@
-//! In which mode a table on one machine begins.
+//! The initial service mode of a table on one host.
 //!
-//! A table that is new was made by whoever starts the service, and means it: it begins in `full`. One that was there before
-//! keeps what it says, also when it says nothing, which acts as `read_only`: what was lost from it is nobody's permission.
+//! A new table was made by the operator who starts the service, so it begins in `full`. An existing table keeps its
+//! mode. If it has none, which acts as `read_only`, its mode was lost, and a lost mode must not become permission to
+//! write.
 
 use domain::{
     access::service_mode::{Controls, Mode, Reason},
@@ -14,18 +15,18 @@ use store::{Table, TableError};
 
 use std::time::Duration;
 
-/// Why it cannot begin.
+/// The service cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginFault {
-    /// The table.
+    /// A request to the table failed.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Catalogue or policies cannot be used.
+    /// The catalogue or the policies are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
 }
 
-/// Opens a new table, once, and tells what is set in any.
+/// Sets a new table to `full`, once. Returns the modes of any table.
 pub async fn begin(table: &Table, runtime: &Runtime, is_new: bool) -> Result<Controls, BeginFault> {
     let now = async || table.controls(runtime.now(), Duration::from_secs(platform::config::CHECKPOINT_MAX_AGE_S)).await;
     let controls = now().await?;

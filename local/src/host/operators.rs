@@ -1,5 +1,5 @@
-//! Operators of one host that has no issuer of its own: a key that signs their tokens, and the public key set that the
-//! service verifies them by. Whoever can read the key file is every operator, so it is for its owner alone.
+//! Operators of one host without an issuer: the key that signs their tokens, and the public key set that verifies them.
+//! A reader of the key file can sign a token for any operator, so only its owner may read it.
 
 use std::{
     fs,
@@ -24,26 +24,26 @@ pub const ISSUER: &str = "openclaw-miniprogram-local-operators";
 pub const AUDIENCE: &str = "openclaw-miniprogram-operator";
 /// The claim with their roles.
 pub const ROLES_CLAIM: &str = "roles";
-/// The file with the key.
+/// The file with the private key.
 const KEY_FILE: &str = "operators.json";
 /// The file with the public key set.
 const KEY_SET_FILE: &str = "operators.jwks.json";
-/// Roles that `policy/operators.cedar` knows.
+/// The roles in `policy/operators.cedar`.
 pub const ROLES: [&str; 3] = ["viewer", "approver", "admin"];
 
-/// What cannot be used as a key of operators.
+/// The key of operators cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorKeyFault {
-    /// A file.
+    /// An I/O error.
     #[error(transparent)]
     File(#[from] DataError),
-    /// No key can be made.
+    /// A key could not be generated.
     #[error(transparent)]
     Key(#[from] SecretsFault),
-    /// Not one of ours.
+    /// The file has another shape.
     #[error("{0} is not an operators' key; delete it, and `local run` makes a new one")]
     Shape(String),
-    /// There is none yet.
+    /// The file does not exist.
     #[error("{0} does not exist; start the service once with `local run`, or make one with `local operator key`")]
     Missing(String),
 }
@@ -55,7 +55,7 @@ struct Key {
     private_pem: String,
 }
 
-/// A directory with the key and the key set.
+/// The directory of the key and the key set.
 #[derive(Debug, Clone)]
 pub struct OperatorKey {
     dir: PathBuf,
@@ -73,13 +73,13 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Whose tokens count on a host without an issuer.
+/// Issuer and audience of tokens on a host without an issuer.
 pub fn audience() -> OperatorAudience {
     OperatorAudience { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), roles_claim: ROLES_CLAIM.to_owned() }
 }
 
 impl OperatorKey {
-    /// The one in this directory.
+    /// The key in this directory.
     pub fn within(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
@@ -93,7 +93,7 @@ impl OperatorKey {
         self.dir.join(KEY_FILE)
     }
 
-    /// Makes the key if it is missing, and writes the key set that belongs to it.
+    /// Makes the key if it is missing, and writes its key set.
     pub fn keep(&self, runtime: &Runtime) -> Result<(), OperatorKeyFault> {
         if !self.key_file().exists() {
             let mut key = session_key(runtime)?;
@@ -117,7 +117,7 @@ impl OperatorKey {
         json::kept(&bytes).map_err(|_| OperatorKeyFault::Shape(name()))
     }
 
-    /// A token for `subject` with these roles.
+    /// Signs a token for `subject` with these roles.
     pub fn mint(
         &self,
         runtime: &Runtime,

@@ -1,8 +1,8 @@
-//! What is measured, as Prometheus reads it: the same names with the prefix `miniprogram_`, counters with the suffix
-//! `_total`, distributions as histograms.
+//! The metrics for Prometheus: the same names with the prefix `miniprogram_`, counters with the suffix `_total`,
+//! distributions as histograms.
 //!
-//! It is served on a port of its own, on loopback, and only when one is given. On the service's own port it would be public
-//! as soon as a proxy on the same host passes every path on, since to the service such a proxy is a loopback caller.
+//! Served on a separate port, on loopback, and only if one is given. On the service's own port the metrics would become
+//! public as soon as a reverse proxy on the same host passes every path on, because such a proxy is a loopback client.
 
 use std::{collections::BTreeMap, convert::Infallible, fmt, sync::Arc};
 
@@ -23,16 +23,16 @@ use crate::emulation::{
     loopback_guard::Hosts,
 };
 
-/// What every name begins with.
+/// The prefix of every name.
 const PREFIX: &str = "miniprogram";
-/// Upper bounds in milliseconds: from a table's answer to a long tool.
+/// Upper bounds in milliseconds: from a request to the table to a long tool call.
 const MILLISECONDS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 9e5];
-/// Upper bounds in bytes, around the cap of 32 KiB.
+/// Upper bounds in bytes, around the limit of 32 KiB.
 const BYTES: &[f64] = &[128.0, 512.0, 1024.0, 4096.0, 8192.0, 16384.0, 24576.0, 32768.0, 65536.0, 131_072.0];
-/// Upper bounds of attempts.
+/// Upper bounds of numbers of attempts.
 const COUNTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 8.0];
 
-/// Every metric's state. Clones share it.
+/// The state of every metric. Clones share it.
 #[derive(Clone)]
 pub struct Exporter(Arc<Families>);
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Exporter {
 }
 
 impl Exporter {
-    /// With every metric of the list. Those without dimensions are there from the start, at 0.
+    /// An exporter with every metric of the list. Metrics without dimensions are exported from the start, as 0.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let mut by_metric = BTreeMap::new();
@@ -64,7 +64,7 @@ impl Exporter {
         Ok(Self(Arc::new(Families { registry, by_metric })))
     }
 
-    /// Everything, in the text format.
+    /// All metrics in the text format.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.0.registry.gather())
     }
@@ -106,7 +106,7 @@ fn text_of(answer: http::Response<Body>) -> http::Response<Full<Bytes>> {
     answer.map(|body| Full::new(Bytes::copy_from_slice(body.as_ref())))
 }
 
-/// Its labels are the dimensions of its widest set: Prometheus adds up by itself.
+/// The labels are the dimensions of the metric's widest set; Prometheus can sum over them.
 fn family(metric: Metric, registry: &Registry) -> Result<Family, prometheus::Error> {
     let suffix = if metric.kind() == Kind::Counter { "_total" } else { "" };
     let options = Opts::new(format!("{}{suffix}", metric.name()), metric.help()).namespace(PREFIX);

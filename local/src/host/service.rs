@@ -49,60 +49,60 @@ use crate::{
     secrets::{self, Given, SecretsFault},
 };
 
-/// Who logs people in.
+/// The login service.
 #[derive(Clone)]
 pub enum Login {
-    /// The stub, with `dev-*` codes. Loopback only.
+    /// The WeChat stub, with `dev-*` codes. Loopback only.
     Dev,
     /// WeChat.
     Wechat {
-        /// Its API.
+        /// URL of its API.
         base_url: String,
-        /// The Mini Program's id.
+        /// The Mini Program's app id.
         app_id: String,
-        /// The Mini Program's secret.
+        /// The Mini Program's app secret.
         app_secret: String,
     },
 }
 
-/// An issuer of operators' tokens beyond this host.
+/// An issuer of operators' tokens outside this host.
 #[derive(Debug, Clone)]
 pub struct OperatorIssuer {
-    /// Whose tokens count.
+    /// Issuer, audience and roles claim of accepted tokens.
     pub audience: OperatorAudience,
-    /// Where its keys are.
+    /// Where its keys are read from.
     pub jwks: JwksSource,
 }
 
-/// How to start the service.
+/// Options of the service.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free port.
     pub bind: SocketAddr,
-    /// Where table and secrets are kept.
+    /// The data directory, with table and secrets.
     pub data: PathBuf,
-    /// Who logs people in.
+    /// The login service.
     pub login: Login,
-    /// The gateway's address.
+    /// The gateway's URL.
     pub gateway_base_url: String,
     /// The gateway's token.
     pub gateway_token: String,
-    /// How many batches run at once.
+    /// How many batches run concurrently.
     pub workers: usize,
-    /// How often the sweep runs.
+    /// The interval of `sweep`.
     pub sweep_every: Duration,
-    /// Where Prometheus reads what is measured, on loopback; port 0 takes a free one. Without it, nothing is measured.
+    /// The port of Prometheus metrics on loopback; 0 takes a free port. Without it no metrics are served.
     pub metrics_port: Option<u16>,
     /// The issuer of the operators' tokens; without one, this host's own key.
     pub operators: Option<OperatorIssuer>,
-    /// The operator's page.
+    /// The operator's console.
     pub console: Option<ConsoleOptions>,
     /// Clock and randomness.
     pub runtime: Runtime,
 }
 
 impl Options {
-    /// For development and tests: the stub, a free port on loopback, the system's clock.
+    /// For development and tests: the WeChat stub, a free port on loopback, the system's clock.
     pub fn dev(data: PathBuf, gateway_base_url: String, gateway_token: String) -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -120,53 +120,53 @@ impl Options {
     }
 }
 
-/// A service that cannot start. Each is one sentence for whoever started it.
+/// The service cannot start. Each error is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// `--dev` where others could reach it.
+    /// `--dev` on an address that other hosts can reach.
     #[error("--dev lets anybody log in as anybody, so it binds loopback only; leave --bind out, or leave --dev out")]
     DevBeyondLoopback,
-    /// The data directory.
+    /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The secrets document.
+    /// The secrets document cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsFault),
-    /// Table or queue.
+    /// Table or queue cannot start.
     #[error(transparent)]
     Engines(#[from] EngineError),
-    /// The port.
+    /// A port cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// Two metrics of one name.
+    /// Two metrics have the same name.
     #[error("the metrics cannot be exported")]
     Metrics(#[from] ::prometheus::Error),
-    /// A function that refuses its configuration.
+    /// A function refuses its configuration.
     #[error("{function} cannot start")]
     Function {
-        /// Which.
+        /// The function.
         function: &'static str,
-        /// Why.
+        /// Its error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The operators' key.
+    /// The operators' key cannot be used.
     #[error(transparent)]
     Operators(#[from] OperatorKeyFault),
-    /// The operator's page.
+    /// The console cannot be served.
     #[error(transparent)]
     Console(#[from] ConsoleFault),
-    /// Reading open jobs.
+    /// Open jobs cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Its mode.
+    /// The service mode cannot be read or set.
     #[error(transparent)]
     Begin(#[from] BeginFault),
-    /// The clock by which it deletes.
+    /// The retention clock cannot be read.
     #[error(transparent)]
     Expiry(#[from] ExpiryError),
 }
 
-/// What can be refused at once: taken before anything slow is started.
+/// Resources that are taken before anything slow is started, so that a conflict is reported at once.
 #[derive(Debug)]
 pub struct Claim {
     listener: TcpListener,
@@ -175,7 +175,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Takes port and data directory, and refuses development login where others could reach it.
+    /// Binds the port and locks the data directory. Refuses `--dev` on an address that other hosts can reach.
     pub async fn take(bind: SocketAddr, data: &Path, login: &Login) -> Result<Self, ServiceError> {
         match login {
             Login::Dev if !bind.ip().is_loopback() => return Err(ServiceError::DevBeyondLoopback),
@@ -185,7 +185,8 @@ impl Claim {
         Ok(Self { listener: listener::bind(bind, "--port").await?, data })
     }
 
-    /// Where a gateway on this machine rings. `None` where only others can reach the service: they would have to listen in.
+    /// The webhook URL for a gateway on this host. `None` when the service does not listen on loopback: a wake-up token
+    /// must not be sent over the network without TLS.
     pub fn webhook_url(&self) -> Option<String> {
         let address = listener::address(&self.listener);
         let is_here = address.ip().is_loopback() || address.ip().is_unspecified();
@@ -196,17 +197,17 @@ impl Claim {
 /// The running service.
 #[derive(Debug)]
 pub struct Service {
-    /// Where it answers.
+    /// Its URL.
     pub base_url: String,
-    /// How it was wired, for tests that look behind it.
+    /// Its wiring, for tests that read the table or queue.
     pub deployment: Deployment,
-    /// How many open jobs were rung at the start.
+    /// How many open jobs were woken at the start.
     pub woken: usize,
-    /// What was set at the start.
+    /// The service modes at the start.
     pub controls: Controls,
     /// The clock by which expired items are deleted, as it was at the start.
     pub retention_clock: RetentionClock,
-    /// Whether there is an operator's page under `/console/`.
+    /// Whether a console is served under `/console/`.
     pub has_console: bool,
     front: Server,
     metrics: Option<Server>,
@@ -215,18 +216,18 @@ pub struct Service {
     expiry: Expiry,
     stub: Option<WechatStub>,
     engines: Engines,
-    // Last: the directory is free when everything above has stopped.
+    // The last field: the directory is unlocked after everything above has stopped.
     _data: DataDir,
 }
 
 impl Service {
-    /// Starts everything, and rings every open job.
+    /// Starts everything, and wakes every open job.
     pub async fn start(options: Options) -> Result<Self, ServiceError> {
         let claim = Claim::take(options.bind, &options.data, &options.login).await?;
         Self::start_with(claim, options).await
     }
 
-    /// Starts everything on what was claimed before, and rings every open job.
+    /// Starts everything on the claimed resources, and wakes every open job.
     pub async fn start_with(claim: Claim, options: Options) -> Result<Self, ServiceError> {
         let Claim { listener, data } = claim;
         let Options { login, gateway_base_url, gateway_token, runtime, metrics_port, .. } = options;
@@ -240,9 +241,10 @@ impl Service {
         let is_new = data.is_new();
         let app_secret = secrets::install(&data.secrets_file(), &runtime, &given)?;
         let (stub, wechat_base_url, wechat_app_id, hosts) = match login {
-            // A reverse proxy passes on the public name. A foreign page has no token, and no answer lets it read one.
+            // A reverse proxy passes on the public name. A foreign page has no session token, and no response lets it
+            // read one.
             Login::Wechat { base_url, app_id, .. } => (None, base_url, app_id, Hosts::Any),
-            // A page that reaches this port could log in as anybody.
+            // A foreign page that reached this port could log in as any user.
             Login::Dev => {
                 let stub = WechatStub::start(DEV_APP_ID, &app_secret, 0, runtime.clone()).await?;
                 let base_url = stub.base_url();
@@ -257,7 +259,8 @@ impl Service {
 
         let controls = initial_mode::begin(&deployment.open_table(), &runtime, is_new).await?;
         let expired = ExpiredItems::new(&deployment.backend, deployment.open_table(), runtime.clone());
-        // Before the sweeper's first heartbeat, which a table of an earlier version has instead of a retention clock.
+        // Before `sweep` writes its first heartbeat: a table of an earlier version has a heartbeat, and no retention
+        // clock.
         let retention_clock = expired.read_clock().await?;
         let woken = wake_open_jobs(&deployment, &runtime).await?;
         let worker = Arc::new(Worker::new(deployment.worker(), runtime.clone()).map_err(refused("worker"))?);
@@ -296,12 +299,12 @@ impl Service {
         })
     }
 
-    /// Where Prometheus reads what is measured.
+    /// The URL of the Prometheus metrics.
     pub fn metrics_url(&self) -> Option<String> {
         self.metrics.as_ref().map(|server| format!("{}/metrics", server.base_url()))
     }
 
-    /// Takes no more requests, finishes what runs, and stops.
+    /// Accepts no more requests, finishes running ones, and stops.
     pub async fn stop(self) {
         self.front.stop().await;
         if let Some(metrics) = self.metrics {
@@ -317,7 +320,7 @@ impl Service {
     }
 }
 
-/// The same world, measuring for the operator's charts, and for Prometheus if a port is given.
+/// The same runtime, with metrics for the operator's charts, and for Prometheus if a port is given.
 async fn metered(runtime: Runtime, port: Option<u16>) -> Result<(Runtime, Option<Server>, History), ServiceError> {
     let history = History::default();
     let Some(port) = port else { return Ok((runtime.metered(Meter::into_sink(history.clone())), None, history)) };
@@ -327,7 +330,7 @@ async fn metered(runtime: Runtime, port: Option<u16>) -> Result<(Runtime, Option
     Ok((runtime.metered(Meter::into_sink((exporter, history.clone()))), Some(server), history))
 }
 
-/// Whose tokens count: the given issuer's, or those of this host's own key, which is made if it is missing.
+/// The accepted tokens: of the given issuer, or of this host's own key, which is made if it is missing.
 fn operator_config(
     deployment: &Deployment,
     runtime: &Runtime,

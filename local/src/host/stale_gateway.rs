@@ -1,5 +1,5 @@
-//! The gateway of an earlier run. After a `kill -9` of the service it finishes its calls before it ends, up to 15 seconds,
-//! and until then its directory is its own: a second gateway there would refuse to start.
+//! The gateway of an earlier run. After a `kill -9` of the service it finishes its calls before it ends, which takes up
+//! to 15 seconds. Until then it holds its directory, and a second gateway would refuse to start there.
 
 use std::{path::Path, time::Duration};
 
@@ -9,13 +9,13 @@ use tokio::process::Command;
 const PATIENCE: Duration = Duration::from_secs(25);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Remembers which process owns a gateway directory.
+/// Stores the id of the process that owns a gateway directory.
 pub(crate) fn remember(directory: &Path, pid: u32) {
-    // Without it, the next start is refused by the gateway itself while the old one still runs.
+    // If this fails, the gateway itself refuses the next start while the old process is still running.
     let _ = std::fs::write(directory.join("gateway.pid"), pid.to_string());
 }
 
-/// Waits until the gateway that last owned this directory is gone, and kills it if it does not go.
+/// Waits until the gateway that last owned this directory has ended, and kills it after a time limit.
 pub(crate) async fn wait_until_gone(directory: &Path) -> std::io::Result<()> {
     let known = std::fs::read_to_string(directory.join("gateway.pid")).ok().and_then(|text| text.trim().parse().ok());
     let Some(pid) = known else { return Ok(()) };
@@ -35,11 +35,12 @@ pub(crate) async fn wait_until_gone(directory: &Path) -> std::io::Result<()> {
 
 /// Kills a process with `SIGKILL`.
 pub(crate) async fn kill(pid: u32) -> std::io::Result<()> {
-    // The shell's own `kill`: no other program need be installed.
+    // The shell's built-in `kill`, so that no other program need be installed.
     Command::new("/bin/sh").args(["-c", "kill -9 \"$0\"", &pid.to_string()]).status().await.map(drop)
 }
 
-/// Whether a process is a gateway that works in this directory. Ids are used again, so an id alone proves nothing.
+/// Whether the process is a gateway that works in this directory. Process ids are reused, so an id alone proves
+/// nothing.
 async fn owns(pid: u32, directory: &Path) -> bool {
     if Path::new("/proc/self").exists() {
         let works_in = std::fs::read_link(format!("/proc/{pid}/cwd"));

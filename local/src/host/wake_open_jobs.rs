@@ -1,4 +1,4 @@
-//! Rings every open job once, when the process starts: the embedded queue forgets its messages.
+//! Wakes every open job once when the process starts, because the embedded queue loses its messages with the process.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use platform::{
 };
 use store::{Stored, Table, TableError, keys};
 
-/// How many jobs of one shard are rung. Whatever is beyond, the sweep rings when it is overdue.
+/// How many jobs of one shard are woken. The reconciler wakes the others when they are overdue.
 const JOBS_PER_SHARD: usize = 5000;
 /// Later than any time that a job may carry.
 const END_OF_TIME: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
-/// Rings every open job for the time at which it is due, and says how many there were. A bell that the queue does not take
-/// is left to the sweep.
+/// Sends a wake-up message for every open job, delayed until the job is due, and returns how many there were. A message
+/// that the queue does not take is left to the reconciler.
 pub async fn wake_open_jobs(table: &Table, queue: &Queue, runtime: &Runtime) -> Result<usize, TableError> {
     let mut woken = 0;
     for shard in 0..keys::OPEN_SHARDS {
@@ -39,7 +39,7 @@ pub async fn wake_open_jobs(table: &Table, queue: &Queue, runtime: &Runtime) -> 
     Ok(woken)
 }
 
-/// How long until a worker can do something about it.
+/// The time until a worker can claim the job.
 fn due_in(job: &Job, now: Timestamp) -> Duration {
     let lease_over = job.lease.as_ref().map(|lease| lease.expires_at);
     lease_over.or(job.check_at).map_or(Duration::ZERO, |due| due.since(now))

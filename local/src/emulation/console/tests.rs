@@ -2,7 +2,7 @@ use super::*;
 use http::StatusCode;
 use lambda_http::Body;
 
-/// A directory that goes with the test.
+/// A directory that is deleted with the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -17,7 +17,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A built page, and beside it what must not be served.
+/// A built console, and files around it that must not be served.
 fn built() -> (Scratch, ConsoleOptions) {
     let root = Scratch(std::env::temp_dir().join(format!("console-{}", platform::runtime::Runtime::system().nonce())));
     let dir = root.path().join("dist");
