@@ -1,8 +1,8 @@
-//! The OpenClaw gateway, seen from here: its journal ([`journal`]), and, where there is none, its bare tool call
-//! ([`direct`]). Both speak one language, [`CallAnswer`].
+//! Client of the OpenClaw gateway: through its journal ([`journal`]), and, where it has none, by its own tool call
+//! ([`direct`]). Both return a [`CallAnswer`].
 //!
-//! The gateway's own answer does not say whether a tool ran. What each status means for that was measured on the pinned
-//! version and is written beside each arm.
+//! The gateway's response does not say whether a tool ran. What each status proves was measured with the pinned
+//! version; the comment on each match arm states it.
 
 use std::time::Duration;
 
@@ -26,12 +26,13 @@ pub mod turns;
 pub use content::Content;
 pub use tokens::GatewayTokens;
 
-/// The gateway closes idle connections after 5 s; a reset on reuse would look like an unknown outcome.
+/// The gateway closes idle connections after 5 s. Reuse of a connection that it has just closed would fail with a
+/// reset, which looks like an unknown outcome.
 const POOL_IDLE: Duration = Duration::from_secs(4);
-/// No answer is read further.
+/// Maximum number of bytes that are read of a response.
 const ANSWER_CAP: usize = 1024 * 1024;
 
-/// The gateway at one address.
+/// A client for the gateway at one address.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     http: Client,
@@ -39,67 +40,67 @@ pub struct Gateway {
     runtime: Runtime,
 }
 
-/// What became of a call, as far as an answer tells.
+/// Outcome of a call, as far as a response tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallAnswer {
-    /// The tool ran to an end.
+    /// The tool ran, and ended.
     Ended(ToolEnd),
-    /// The gateway would not run the tool. Final.
+    /// The gateway refused to run the tool. Final.
     Refused(Refusal),
-    /// The call is out.
+    /// The call is running.
     StillRunning,
-    /// The key is claimed as never to run.
+    /// The key is revoked: claimed as never to run.
     Revoked,
-    /// The journal does not know the key. Whoever has seen it there knows that the journal has lost its memory.
+    /// The journal does not know the key. If it was seen there before, the journal has lost its data.
     NoSuchKey,
-    /// The tool was running when the gateway died: it may have run.
+    /// The gateway died while the tool was running: it may have run.
     Interrupted,
-    /// This dispatch did not start the tool: no connection was made, or the one that would have started it says so. Says
-    /// nothing about an earlier dispatch under the same key.
+    /// This dispatch did not start the tool: no connection was made, or the responder that would have started it says
+    /// so. Says nothing about an earlier dispatch under the same key. With the delay of `Retry-After`, if any.
     NotStarted(Option<Duration>),
-    /// Somebody on the way says that it is not available now. Whether the call had been passed on before, nobody says.
+    /// 503, perhaps from a proxy: it is unknown whether the call had been forwarded. With the delay of `Retry-After`,
+    /// if any.
     Unavailable(Option<Duration>),
-    /// The journal had the call and gave it back: nothing has run under this key, and nothing runs.
+    /// The journal had claimed the call and released it: nothing has run under this key, and nothing is running.
     Released,
-    /// The journal is not the one that was named, so this dispatch did not start the tool.
+    /// The journal is not the expected one, so this dispatch did not start the tool.
     OtherJournal,
     /// The key was claimed for another call.
     KeyReused,
-    /// There is no journal, says whoever answers there.
+    /// The responder says that there is no journal.
     JournalAbsent,
-    /// The token is not accepted, says whoever answers there.
+    /// The responder does not accept the token.
     Unauthorized,
-    /// The gateway could not read the call, so this dispatch did not start the tool.
+    /// The gateway could not parse the request, so this dispatch did not start the tool.
     Unreadable,
-    /// No answer, or none that can be understood: anything may have happened.
+    /// No response, or one that cannot be interpreted: the tool may or may not have run.
     Lost,
 }
 
 /// How a tool ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolEnd {
-    /// It said it was fine, and this.
+    /// It reported success, with this content.
     Succeeded(Content),
-    /// It ran, at least in part, and reported a failure of its own making, perhaps with a result: trying again will not
-    /// help.
+    /// It ran, at least in part, and reported a failure, perhaps with a result. A repetition would not help.
     Reported(Option<Content>),
-    /// It threw: trying again may help.
+    /// It threw an exception. A repetition may help.
     Threw,
 }
 
-/// Why the gateway would not run a tool.
+/// Why the gateway refused to run a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Unknown there, or denied by the gateway's own policy: both look the same.
+    /// The tool is unknown to the gateway, or denied by the gateway's own policy; the response is the same.
     Unavailable,
-    /// A hook vetoed it, or it needs an approval that nobody can give.
+    /// A hook blocked it, or it needs an approval of the gateway's own, which this service cannot give.
     Blocked,
-    /// Another refusal.
+    /// Any other refusal.
     Rejected,
 }
 
 impl Refusal {
-    /// The stable code.
+    /// The stable error code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Unavailable => "tool_unavailable",
@@ -109,37 +110,37 @@ impl Refusal {
     }
 }
 
-/// A journal's identity and how far it has come.
+/// Identity of a journal, and how much it has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalSeen {
-    /// Who.
+    /// Id of the journal and of its boot.
     pub id: JournalId,
-    /// Grows with every commit; falls only when a snapshot is restored.
+    /// Grows with every commit. A lower value than before means a restored snapshot.
     pub sequence: u64,
 }
 
-/// A client that cannot be built.
+/// The HTTP client could not be built.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for the gateway cannot be built")]
 pub struct GatewayClientError(#[source] reqwest::Error);
 
-/// An answer, read whole.
+/// A complete response.
 struct Raw {
     status: u16,
     retry_after: Option<Duration>,
-    /// `Null` when the body is no JSON.
+    /// `Null` when the body is not JSON.
     body: Value,
-    /// Why the result or the reply that it brings is not in it.
+    /// Why the result or the reply in the body was omitted, if it was.
     omitted: Option<Omission>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 enum NoAnswer {
-    /// No connection was made, or no request could be built: nothing was sent.
+    /// No connection was made, or the request could not be built: nothing was sent.
     NotSent,
     /// Something may have been sent.
     Lost {
-        /// We gave up waiting.
+        /// Whether the wait was ended by the timeout.
         timed_out: bool,
     },
 }
@@ -161,7 +162,7 @@ impl From<reqwest::Error> for NoAnswer {
 }
 
 impl Gateway {
-    /// The gateway at `base`.
+    /// A client for the gateway at the URL `base`.
     pub fn new(base: &str, runtime: Runtime) -> Result<Self, GatewayClientError> {
         let http = Client::builder()
             .pool_idle_timeout(POOL_IDLE)
@@ -173,8 +174,8 @@ impl Gateway {
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), runtime })
     }
 
-    /// Whether the gateway says that it lives. Needs no credential. A proxy before it answers too when the gateway does not,
-    /// so nothing but a success counts.
+    /// Whether the gateway's health check succeeds. Needs no token. A proxy may answer while the gateway does not, so
+    /// only a success counts.
     pub async fn reachable(&self, within: Duration) -> bool {
         let asked = self.http.get(format!("{}/healthz", self.base)).timeout(within).send().await;
         asked.is_ok_and(|answer| answer.status().is_success())
@@ -188,7 +189,7 @@ impl Gateway {
         while let Some(chunk) = response.chunk().await.map_err(|e| NoAnswer::Lost { timed_out: e.is_timeout() })? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > ANSWER_CAP {
-                // The status says how the call ended, whatever came with it.
+                // The status tells how the call ended, whatever content came with it.
                 let omitted = Some(Omission::TooLarge);
                 return Ok(Raw { status, retry_after, body: Value::Null, omitted });
             }
@@ -197,7 +198,7 @@ impl Gateway {
         Ok(Raw { status, retry_after, body, omitted })
     }
 
-    /// One call, whatever number of tokens it took.
+    /// Measures one call, however many tokens it was sent under.
     fn measure(&self, answer: &Result<Raw, NoAnswer>) {
         let (name, failed) = match answer {
             Ok(raw) => (status_name(raw.status), matches!(raw.status, 401 | 403 | 500..)),
@@ -209,8 +210,8 @@ impl Gateway {
     }
 }
 
-/// An answer's HTTP status as the value of a dimension: the ones that have a meaning here by number, others by class, so that
-/// whoever answers cannot make more time series than these.
+/// The value of a metric dimension for an HTTP status: the statuses with a meaning here by number, others by class. A
+/// responder therefore cannot create more time series than these.
 fn status_name(status: u16) -> &'static str {
     const KNOWN: [(u16, &str); 15] = [
         (200, "200"),
@@ -239,7 +240,8 @@ fn status_name(status: u16) -> &'static str {
     KNOWN.iter().find(|(known, _)| *known == status).map_or(class, |(_, name)| *name)
 }
 
-/// What the gateway's tool layer says, by status and body (`POST /tools/invoke`). The journal stores exactly this pair.
+/// Interprets the gateway's tool layer (`POST /tools/invoke`) by status and body. The journal stores exactly this
+/// pair.
 fn tool_answer(status: u16, body: &Value, omitted: Option<Omission>) -> CallAnswer {
     let error = body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
     match (status, error) {
@@ -248,17 +250,17 @@ fn tool_answer(status: u16, body: &Value, omitted: Option<Omission>) -> CallAnsw
             let result = omitted.map_or_else(|| Ok(body.get("result").cloned().unwrap_or_default()), Err);
             CallAnswer::Ended(if failed { ToolEnd::Reported(Some(result)) } else { ToolEnd::Succeeded(result) })
         }
-        // Only this one means that a hook stopped it before it ran.
+        // Only this response means that a hook stopped the call before it ran.
         (403, "tool_call_blocked") => CallAnswer::Refused(Refusal::Blocked),
-        // The tool itself threw, by name an input or an authorization error: it may have run in part.
+        // The tool itself threw an error, named as an input or an authorization error: it may have run in part.
         (400 | 403, "tool_error") => CallAnswer::Ended(ToolEnd::Reported(None)),
         (500, _) => CallAnswer::Ended(ToolEnd::Threw),
         (404, _) => CallAnswer::Refused(Refusal::Unavailable),
         (400, _) => CallAnswer::Unreadable,
         (403 | 405 | 413 | 415, _) => CallAnswer::Refused(Refusal::Rejected),
         (401, _) => CallAnswer::Unauthorized,
-        // The gateway's own words for "before I looked for the tool". Without them it may be a proxy that speaks, after it
-        // has passed the call on.
+        // These texts are the gateway's own, sent before it looks for the tool. With the same status but another text
+        // the responder may be a proxy that has forwarded the call.
         (429, "rate_limited") | (503, "service_unavailable" | "unavailable") => CallAnswer::NotStarted(None),
         _ => CallAnswer::Lost,
     }

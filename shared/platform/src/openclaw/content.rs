@@ -1,6 +1,6 @@
-//! The outcome in an answer apart from the content that it carries. A tool returns what it likes, and an agent writes what it
-//! likes: half an emoji, a thousand nested lists, a key that a parser takes for something else. None of that may hide that
-//! the tool ran, so state and status are read whatever the content is, and content that cannot be shown is omitted.
+//! Separates the outcome in a response from its content. Tools and agents return arbitrary content: half a surrogate
+//! pair, a thousand nested lists, a key that some parser interprets. Such content must not hide that the tool ran, so
+//! state and status are read whatever the content is, and content that cannot be shown is omitted.
 
 use domain::json::{self, Omission};
 use serde_json::{Map, Value};
@@ -8,18 +8,18 @@ use serde_json::{Map, Value};
 /// What a tool returned, or why it is not shown.
 pub type Content = Result<Value, Omission>;
 
-/// A place in an answer.
+/// A part of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// The answer itself: of the journal, or of the tool layer.
+    /// The response itself: of the journal, or of the tool layer.
     Answer,
     /// The journal's row.
     Entry,
-    /// The answer of the tool layer, as the journal has kept it.
+    /// The response of the tool layer, as the journal stores it.
     ToolAnswer,
 }
 
-/// The body of an answer, and why its content, if it has any, is not in it. `Null` when it is no JSON object.
+/// The body of a response, and why its content was omitted, if it was. `Null` when the body is not a JSON object.
 pub(super) fn read(bytes: &[u8]) -> (Value, Option<Omission>) {
     let mut omitted = None;
     let body = object(&json::well_formed(bytes), Part::Answer, &mut omitted);
@@ -45,7 +45,8 @@ fn object(text: &str, part: Part, omitted: &mut Option<Omission>) -> Option<Valu
     Some(Value::Object(fields))
 }
 
-/// What stands for a result that cannot be read: whether the tool says that it failed is part of the outcome.
+/// Replacement of a result that cannot be read. It keeps whether the tool reported a failure, which is part of the
+/// outcome.
 fn instead_of(result: &str) -> Value {
     let members = json::members(result).unwrap_or_default();
     let failed = members.iter().any(|(name, raw)| name == "isError" && raw.get() == "true");

@@ -1,5 +1,6 @@
-//! The bare tool call, `POST /tools/invoke`: for reads without a journal, for writes only where the operator allows it,
-//! and for the canary. It does not dedupe, does not check arguments, and aborts the tool when the caller hangs up.
+//! The gateway's own tool call, `POST /tools/invoke`: for reads without a journal, for the guard probe, and for
+//! writes only where the operator allows it. It does not deduplicate or validate arguments, and aborts the tool when
+//! the client disconnects.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::{CallAnswer, Gateway, GatewayTokens, tokens::Harm, tool_answer};
 use domain::ids::TraceParent;
 
 impl Gateway {
-    /// Calls a tool. `key` only becomes part of the tool's call id.
+    /// Calls a tool. `key` only becomes part of the gateway's id of the call; it does not prevent a repetition.
     pub async fn call_directly(
         &self,
         tokens: &GatewayTokens,

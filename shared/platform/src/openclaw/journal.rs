@@ -1,5 +1,6 @@
-//! The journal's protocol, version 1 (`openclaw-plugin/README.md`): a durable claim per key before the tool runs, a readable
-//! outcome afterwards. Repeating a call under its key is always safe while the journal is the one that is named.
+//! The journal's protocol, version 1 (`openclaw-plugin/README.md`): a durable claim for each key before the tool
+//! runs, and a stored outcome afterwards. As long as the journal is the expected one, a call may be repeated under
+//! its key.
 
 use std::time::Duration;
 
@@ -12,20 +13,21 @@ use domain::{
     json::Omission,
 };
 
-/// The protocol that this client speaks.
+/// Protocol version of this client.
 const PROTOCOL: u64 = 1;
 
-/// Which journal a call is meant for.
+/// The journal that a call is meant for.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// Its id: another one answers 412 and runs nothing.
+    /// Its id. A journal with another id answers 412 and runs nothing.
     pub journal: &'a str,
-    /// The highest sequence that was ever seen of it: a lower one is a restored snapshot, and answers 412 as well.
+    /// The highest sequence seen of it. A journal with a lower one is a restored snapshot; it answers 412 and runs
+    /// nothing.
     pub sequence: u64,
 }
 
 impl Expected<'_> {
-    /// The body of a request that says nothing but which key it is about.
+    /// The body of a request with no field besides the key.
     pub(super) fn about(self, key: &str) -> Value {
         json!({ "journal": self.journal, "sequence": self.sequence, "key": key })
     }
@@ -34,53 +36,53 @@ impl Expected<'_> {
 /// One call through the journal.
 #[derive(Debug)]
 pub struct JournaledCall<'a> {
-    /// What to run.
+    /// The tool's name.
     pub tool: &'a str,
-    /// With what.
+    /// The arguments.
     pub arguments: &'a Value,
-    /// Not to be started later.
+    /// Time after which the journal does not start the call.
     pub not_after: Timestamp,
-    /// Whether to wait for the end, or only for the claim.
+    /// Whether to wait for the outcome, or only for the claim.
     pub wait: bool,
-    /// How many calls of the tool may run at once there.
+    /// Maximum number of concurrent calls of the tool at the gateway.
     pub at_most: Option<u32>,
 }
 
-/// An answer and who gave it.
+/// A response, and the journal that gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JournalAnswer {
-    /// What became of the call.
+    /// Outcome of the call.
     pub call: CallAnswer,
-    /// The journal, when the answer names it.
+    /// The journal, if the response names it.
     pub seen: Option<JournalSeen>,
     /// Whether the call had been sent before, under a token that was refused.
     pub again: bool,
 }
 
-/// What came back for one request.
+/// The response to one request.
 pub(super) struct JournalReply {
     pub(super) answer: Result<Raw, NoAnswer>,
-    /// Whether it had been sent before, under a token that was refused, and may have started something then.
+    /// Whether the request was sent before, under a token that was refused, and may have started a call then.
     pub(super) again: bool,
 }
 
 impl JournalAnswer {
-    /// What it says of the call, all sendings of it together.
+    /// The outcome of the call, all dispatches of this request together.
     pub fn noted(self) -> CallAnswer {
         self.call.of_all_sendings(self.again)
     }
 }
 
 impl CallAnswer {
-    /// What it says of the call when it may have been sent before, under a token that was refused. That every token was
-    /// refused proves no more than that one was.
+    /// The outcome when the call may have been sent before, under a token that was refused. A refusal of every token
+    /// only proves that the last one was refused.
     #[must_use]
     pub(super) fn of_all_sendings(self, again: bool) -> Self {
         if again && self != Self::Unauthorized { self.of_a_repetition() } else { self }
     }
 
-    /// What is left of it when the same call had been sent before: what proves only that this sending did not start it says
-    /// nothing of the one before.
+    /// The outcome when the same call had been sent before: a response which only proves that this dispatch did not
+    /// start it says nothing about the earlier one.
     #[must_use]
     pub fn of_a_repetition(self) -> Self {
         match self {
@@ -95,21 +97,21 @@ impl CallAnswer {
     }
 }
 
-/// What the journal's health call says.
+/// Result of the journal's health request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JournalHealth {
-    /// It is there.
+    /// The journal answers.
     Present(JournalSeen),
     /// The gateway answers, and has no journal.
     Absent,
-    /// The token is not accepted.
+    /// The token was refused.
     Unauthorized,
-    /// Not now.
+    /// Not available at present.
     NotReady,
 }
 
 impl Gateway {
-    /// Asks who the journal is.
+    /// Requests the journal's identity.
     pub async fn journal_health(&self, tokens: &GatewayTokens, timeout: Duration) -> JournalHealth {
         match self.send(tokens, timeout, Harm::None, self.http.get(self.url("health"))).await.answer {
             Ok(raw) if raw.status == 200 => identity(&raw.body).map_or(JournalHealth::NotReady, JournalHealth::Present),
@@ -119,7 +121,7 @@ impl Gateway {
         }
     }
 
-    /// Runs a call under its key, or finds out what became of it: the same request for both.
+    /// Runs a call under its key, or returns the outcome if it was claimed before: the same request for both.
     pub async fn invoke(
         &self,
         tokens: &GatewayTokens,
@@ -136,7 +138,7 @@ impl Gateway {
         self.ask("invoke", tokens, body, trace, timeout).await
     }
 
-    /// Reads what became of a key, and never starts anything. Answers as [`invoke`](Self::invoke) does, and
+    /// Returns the outcome of a key and never starts a call. Answers as [`invoke`](Self::invoke) does, or with
     /// [`CallAnswer::NoSuchKey`].
     pub async fn outcome(
         &self,
@@ -148,7 +150,7 @@ impl Gateway {
         self.ask("outcome", tokens, expected.about(key), None, timeout).await
     }
 
-    /// Claims a key as never to run, unless it has run. Only [`CallAnswer::Revoked`] proves that it did not.
+    /// Revokes a key unless it has run. Only [`CallAnswer::Revoked`] proves that it did not run and never will.
     pub async fn revoke(
         &self,
         tokens: &GatewayTokens,
@@ -159,8 +161,8 @@ impl Gateway {
         self.ask("revoke", tokens, expected.about(key), None, timeout).await
     }
 
-    /// Has the journal try its own fence: a guarded tool, called around it, must be refused, and through it must run.
-    /// `None` when the trial came to nothing.
+    /// Has the journal probe its own tool guard: a guarded tool must be refused when called around the journal, and
+    /// run when called through it. `None` when the probe was inconclusive.
     pub async fn guard_holds(&self, tokens: &GatewayTokens, expected: Expected<'_>, timeout: Duration) -> Option<bool> {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence });
         let request = self.http.post(self.url("canary")).json(&body);
@@ -185,7 +187,7 @@ impl Gateway {
         if let Some(trace) = trace {
             request = request.header("traceparent", trace.to_string());
         }
-        // The journal runs a key once, but an answer about a second sending does not say what became of the first.
+        // The journal runs a key once, but the response to a second dispatch does not tell the outcome of the first.
         let harm = if matches!(route, "invoke" | "turns") { Harm::MayStart } else { Harm::None };
         let sent = self.send(tokens, timeout, harm, request).await;
         JournalReply { answer: sent.answer, again: sent.again && harm == Harm::MayStart }
@@ -212,7 +214,8 @@ impl Gateway {
     }
 }
 
-/// Who answered. An answer of another protocol names nobody, so no write is sent on its word.
+/// The journal that answered. A response of another protocol version identifies no journal, so no write is sent
+/// because of it.
 pub(super) fn identity(body: &Value) -> Option<JournalSeen> {
     let text = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
     (body.get("protocol")?.as_u64()? == PROTOCOL).then_some(())?;
@@ -224,23 +227,25 @@ pub(super) fn identity(body: &Value) -> Option<JournalSeen> {
 
 pub(super) fn journal_answer(raw: &Raw) -> CallAnswer {
     let error = raw.body.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
-    // Only what names the journal was said by it.
+    // Only a response that names the protocol comes from the journal.
     let signed = raw.body.get("protocol").and_then(Value::as_u64) == Some(PROTOCOL);
     match (raw.status, raw.body.get("entry")) {
         (200 | 202 | 410, Some(Value::Object(entry))) => entry_answer(entry, raw.omitted),
-        // `outcome` knows no such key.
+        // The journal's `outcome` does not know the key.
         (200, Some(Value::Null)) => CallAnswer::NoSuchKey,
         (412, _) if signed => CallAnswer::OtherJournal,
         (422, _) if signed => CallAnswer::KeyReused,
         (400, _) if signed && error == "invalid_request" => CallAnswer::Unreadable,
-        // The gateway did not start the tool, or the journal cannot write, or has enough to do, and refuses before it claims.
+        // The gateway did not start the tool, or the journal cannot write or is at its limit; it refuses before it
+        // claims.
         (503, _) if matches!(error, "not_started" | "journal_unavailable" | "busy") => {
             CallAnswer::NotStarted(raw.retry_after)
         }
-        // From here on the journal does not speak: a gateway that drains or starts, or a proxy before or after passing on.
+        // The responses from here on are not the journal's: the gateway drains or starts, or a proxy answered,
+        // perhaps after forwarding.
         (503, _) => CallAnswer::Unavailable(raw.retry_after),
         (401, _) => CallAnswer::Unauthorized,
-        // A journal that is there never answers 404.
+        // A journal never answers 404, so there is none.
         (404, _) => CallAnswer::JournalAbsent,
         _ => CallAnswer::Lost,
     }
@@ -249,7 +254,7 @@ pub(super) fn journal_answer(raw: &Raw) -> CallAnswer {
 fn entry_answer(entry: &Map<String, Value>, omitted: Option<Omission>) -> CallAnswer {
     let status = entry.get("status").and_then(Value::as_u64).and_then(|s| u16::try_from(s).ok()).unwrap_or(0);
     let body = entry.get("result").unwrap_or(&Value::Null);
-    // The journal says why it kept no result, or has forgotten it since; one of an earlier version says `truncated` alone.
+    // The journal names the reason for a missing result; an earlier version only says `truncated`.
     let gone = body.is_null() || entry.get("truncated").and_then(Value::as_bool) == Some(true);
     let named = entry.get("omitted").and_then(Value::as_str).and_then(Omission::named);
     let omitted = omitted.or(named).or_else(|| gone.then_some(Omission::TooLarge));
@@ -260,7 +265,7 @@ fn entry_answer(entry: &Map<String, Value>, omitted: Option<Omission>) -> CallAn
         "released" => CallAnswer::Released,
         "finished" => match tool_answer(status, body, omitted) {
             ended @ CallAnswer::Ended(_) => ended,
-            // Stored as finished, so it ran, whatever the status looks like.
+            // Stored as finished, so the tool ran, whatever the status is.
             _ => CallAnswer::Ended(ToolEnd::Reported(None)),
         },
         "refused" => match tool_answer(status, body, omitted) {

@@ -1,20 +1,22 @@
-//! The gateway's and the journal's answers, sorted: which of them can pass. `docs/design/answers.md` has the same table.
+//! Classifies the responses of gateway and journal by whether a repetition can be answered differently.
+//! `docs/design/answers.md` has the same table.
 
 use domain::limits::Passing;
 
 use super::{CallAnswer, ToolEnd, turns::TurnState};
 
 impl CallAnswer {
-    /// Whether the same call under the same key may be answered otherwise later.
+    /// Whether a repetition of the call under the same key may be answered differently later.
     pub const fn passing(&self) -> Passing {
         match self {
-            // It ran, or never will under this key; what a repeatable tool does next, it does under another one.
+            // It ran, or never will under this key. A repeatable tool is repeated under another key.
             Self::Ended(ToolEnd::Succeeded(_) | ToolEnd::Reported(_) | ToolEnd::Threw)
             | Self::Refused(_)
             | Self::Revoked
             | Self::KeyReused
             | Self::Unreadable => Passing::Final,
-            // It runs, or this sending did not start it, and the same sending may later. An operator mends a token or a journal.
+            // It is running, or this dispatch did not start it and a repetition may. An operator can repair a token
+            // or a journal.
             Self::StillRunning
             | Self::NotStarted(_)
             | Self::Unavailable(_)
@@ -29,7 +31,8 @@ impl CallAnswer {
 }
 
 impl TurnState {
-    /// Whether the same round may be answered otherwise later. A round that has ended has, with or without a reply.
+    /// Whether a repetition of the round may be answered differently later. A round that has ended is final, with or
+    /// without a reply.
     pub const fn passing(&self) -> Passing {
         match self {
             Self::Running(_) => Passing::Later,

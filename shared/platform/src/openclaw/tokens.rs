@@ -1,4 +1,4 @@
-//! The tokens that the gateway may take. While one replaces another, two are listed and the gateway takes one of them.
+//! The gateway's tokens. During a rotation two are listed, and the gateway accepts one of them.
 
 use std::{
     future::Future,
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Gateway, NoAnswer, Raw};
 use crate::non_empty::NonEmpty;
 
-/// Every listed token, and which of them was last accepted.
+/// Every listed token, and which of them was accepted last.
 #[derive(Debug)]
 pub struct GatewayTokens {
     listed: Vec<SecretString>,
@@ -21,13 +21,13 @@ pub struct GatewayTokens {
 }
 
 impl GatewayTokens {
-    /// In the order of the document.
+    /// Tokens in the order of the secret document.
     pub fn new(listed: NonEmpty<SecretString>) -> Self {
         Self { listed: listed.iter().cloned().collect(), works: AtomicUsize::new(0) }
     }
 
-    /// Shows one token after the other until one is accepted, and remembers that one: the gateway counts refusals, and shuts
-    /// out who collects them.
+    /// Sends one token after another until one is accepted, and starts with that one the next time: the gateway
+    /// counts refusals, and locks out a client that collects them.
     async fn show<A, F: Future<Output = A>>(
         &self,
         mut send: impl FnMut(&SecretString) -> F,
@@ -52,24 +52,24 @@ impl GatewayTokens {
     }
 }
 
-/// What an answer says about the token.
+/// What a response says about the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
-    /// It is the right one, or nothing is said about it.
+    /// Accepted, or the response says nothing about it.
     Accepted,
-    /// It is not, and nothing has begun: another one may be shown at once.
+    /// Refused, and no call was started: another token may be sent at once.
     Refused,
-    /// It is not, says somebody who may have passed the call on before. Another one is shown with the next call.
+    /// Refused by a responder that may have forwarded the call before. The next call uses another token.
     Doubtful,
 }
 
-/// Whether a request may be sent again although it may have arrived.
+/// Whether a repetition of a request that may have arrived can do harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Harm {
-    /// It changes nothing, or the same thing once.
+    /// No: it changes nothing, or has its effect once.
     None,
-    /// It may start a tool. Only the gateway's own refusal proves that it did not: a proxy can answer 401 after it has passed
-    /// the call on.
+    /// It may start a tool a second time. Only the gateway's own refusal proves that it did not start one: a proxy
+    /// can answer 401 after it has forwarded the call.
     MayStart,
 }
 
@@ -81,16 +81,16 @@ impl Harm {
     }
 }
 
-/// What a request came to under the tokens that were shown.
+/// Result of a request.
 pub(super) struct Sent {
-    /// The last answer.
+    /// The last response.
     pub(super) answer: Result<Raw, NoAnswer>,
     /// Whether it was sent more than once.
     pub(super) again: bool,
 }
 
 impl Gateway {
-    /// Sends a request under the token that the gateway takes. All attempts together end within `timeout`.
+    /// Sends a request under the token that the gateway accepts. All attempts together end within `timeout`.
     pub(super) async fn send(
         &self,
         tokens: &GatewayTokens,
@@ -103,7 +103,7 @@ impl Gateway {
         let send = |token: &SecretString| {
             sendings += 1;
             let left = deadline.saturating_duration_since(Instant::now());
-            // A body that is a stream could not be sent again; ours are bytes.
+            // A streamed body could not be sent twice; these bodies are bytes.
             let request = request.try_clone().map(|r| r.bearer_auth(token.expose_secret()).timeout(left));
             async move { Self::send_once(request.ok_or(NoAnswer::NotSent)?).await }
         };
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// Shows tokens to a gateway that takes those, and returns the last one shown and all that were.
+    /// Sends tokens to a gateway that accepts those in `taken`; returns the last one sent and all that were.
     async fn shown(tokens: &GatewayTokens, taken: &[&str], refusal: Shown) -> (Option<String>, Vec<String>) {
         let seen = Mutex::new(Vec::new());
         let send = |token: &SecretString| {

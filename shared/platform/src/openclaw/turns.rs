@@ -1,5 +1,5 @@
-//! Turns of agents, as the journal runs them: claimed on disk, run in the background, found again after a crash. Nothing
-//! that writes runs inside one; what an agent wanted to do comes back as proposals.
+//! Agents' turns, as the journal runs them: claimed on disk, run in the background, recovered after a crash. No write
+//! runs inside a turn: the agent's writes come back as proposals.
 
 use std::time::Duration;
 
@@ -19,47 +19,47 @@ use domain::{
 /// One round of a turn.
 #[derive(Debug)]
 pub struct JournaledTurn<'a> {
-    /// Its session: lower case.
+    /// Session key; lower case.
     pub session: &'a str,
-    /// The agent.
+    /// The agent's id.
     pub agent: &'a str,
-    /// What is said to it.
+    /// The message to the agent.
     pub message: &'a str,
-    /// The reads that it may use by itself.
+    /// The reads that the agent may use without a proposal.
     pub tools: &'a [String],
-    /// Whether what it may not use is taken down as a proposal.
+    /// Whether calls that the tool guard blocks are recorded as proposals.
     pub proposals: bool,
-    /// Not to be started later.
+    /// Time after which the journal does not start the round.
     pub not_after: Timestamp,
-    /// How many turns of that agent may run at once there.
+    /// Maximum number of concurrent turns of the agent at the gateway.
     pub at_most: u32,
-    /// How many calls it may make.
+    /// Maximum number of calls in the round.
     pub calls_at_most: u32,
-    /// After how long it is stopped.
+    /// Time after which the round is stopped.
     pub timeout: Duration,
-    /// What the journal rings with when there is something to see.
+    /// The wake-up that the journal sends to report progress.
     pub wake_up: Option<&'a str>,
 }
 
-/// An answer about a turn, and who gave it.
+/// A response about a turn, and the journal that gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnAnswer {
-    /// What became of it.
+    /// Outcome of the round.
     pub turn: TurnState,
-    /// The journal, when the answer names it.
+    /// The journal, if the response names it.
     pub seen: Option<JournalSeen>,
 }
 
-/// What became of a round, as far as an answer tells.
+/// Outcome of a round, as far as a response tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TurnState {
-    /// It runs, or the gateway brings it to its end after a crash.
+    /// It is running, or the gateway is resuming it after a crash.
     Running(Box<Round>),
     /// It ended with a reply.
     Replied(Box<Round>),
-    /// It ended without one, and why.
+    /// It ended without a reply, for this reason.
     Failed(TurnFailure, Box<Round>),
-    /// Anything but an entry of a turn: as for calls.
+    /// A response without an entry of a turn: the same cases as for calls.
     Other(CallAnswer),
 }
 
@@ -67,28 +67,28 @@ pub enum TurnState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TurnFailure {
-    /// The model's provider failed, after the gateway's own repetitions.
+    /// The model's provider failed, after the gateway's own retries.
     ModelFailed,
     /// The provider refused to answer.
     ModelRefused,
-    /// There was nothing in the reply.
+    /// The reply was empty.
     ReplyEmpty,
-    /// The gateway died, and did not bring it to its end afterwards.
+    /// The gateway died, and did not resume the round.
     TurnLost,
-    /// It took longer than it may.
+    /// It exceeded its time limit.
     TurnTimedOut,
     /// It was stopped.
     TurnAborted,
-    /// It made more calls than it may.
+    /// It exceeded its number of calls.
     CallsExhausted,
     /// The gateway has no such agent.
     AgentUnknown,
-    /// The gateway would not run it, for a reason that does not pass.
+    /// The gateway refused to run it, for a permanent reason.
     RefusedByGateway,
 }
 
 impl TurnFailure {
-    /// The stable code.
+    /// The stable error code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::ModelFailed => "model_failed",
@@ -104,33 +104,34 @@ impl TurnFailure {
     }
 }
 
-/// One round, as the journal tells it.
+/// One round, as the journal reports it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Round {
     /// The reply.
     pub reply: Option<String>,
-    /// Why the reply is not there although the round has ended with one.
+    /// Why the reply is missing although the round ended with one.
     #[serde(skip)]
     pub omitted: Option<Omission>,
-    /// It was longer than the journal keeps.
+    /// Whether the reply was longer than the journal stores.
     pub truncated: bool,
-    /// The gateway died in it and took it up again.
+    /// Whether the gateway died during the round and resumed it.
     pub resumed: bool,
-    /// The latest that happened.
+    /// The latest progress.
     pub progress: Vec<RoundProgress>,
     /// The end of the reply so far.
     pub partial: Option<String>,
-    /// What was called, as far as it was kept.
+    /// The calls, as far as the journal stored them.
     pub calls: Vec<RoundCall>,
-    /// How many calls there were.
+    /// Number of calls.
     pub calls_total: u64,
-    /// Whether the journal rings when there is more to see, and has reached us so far.
+    /// Whether the journal sends wake-ups about progress, and all of them have been delivered so far.
     pub rings: bool,
 }
 
 impl Round {
-    /// An entry of the journal, field by field: one that cannot be read hides no other, and not that the round has ended.
+    /// Parses an entry of the journal field by field: an invalid field hides neither the others nor the end of the
+    /// round.
     fn of(entry: &Value, omitted: Option<Omission>) -> Self {
         let flag = |name| entry.get(name).and_then(Value::as_bool) == Some(true);
         let text = |name| entry.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -154,17 +155,17 @@ fn list<'a, T: Deserialize<'a>>(value: Option<&'a Value>) -> Vec<T> {
     items.filter_map(|item| T::deserialize(item).ok()).collect()
 }
 
-/// One thing that happened in a round.
+/// One progress event of a round.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RoundProgress {
-    /// When, in milliseconds.
+    /// Time of the event, in milliseconds since the epoch.
     pub at_ms: i64,
-    /// What.
+    /// Kind of the event.
     pub what: Doing,
-    /// Which tool.
+    /// Name of the tool that was called.
     #[serde(default)]
     pub tool: Option<String>,
-    /// How far that call is.
+    /// State of that call.
     #[serde(default)]
     pub state: Option<CallState>,
 }
@@ -172,33 +173,33 @@ pub struct RoundProgress {
 /// One call in a round.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RoundCall {
-    /// The tool.
+    /// The tool's name.
     pub tool: String,
-    /// What the fence said.
+    /// Decision of the tool guard.
     pub decision: GuardDecision,
-    /// Canonical JSON; absent when it was too long.
+    /// Arguments as canonical JSON; absent when they were too long.
     #[serde(default)]
     pub args: Option<String>,
-    /// Whether it failed; absent when its end was not seen.
+    /// Whether the call failed; absent when its end was not recorded.
     #[serde(default)]
     pub failed: Option<bool>,
 }
 
-/// What the fence said to a call inside an agent run.
+/// Decision of the tool guard about a call inside an agent run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardDecision {
     /// A read that the turn may use: it ran.
     Allowed,
-    /// It did not run, and was taken down.
+    /// Not run, and recorded as a proposal.
     Proposed,
-    /// It did not run, or the journal has a newer word for what became of it.
+    /// Not run, or a decision that this version does not know.
     #[serde(other)]
     Vetoed,
 }
 
 impl GuardDecision {
-    /// Its name in audit records.
+    /// The name in audit records.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -209,7 +210,7 @@ impl GuardDecision {
 }
 
 impl Gateway {
-    /// Starts a round under its key, or finds out what became of it: the same request for both.
+    /// Starts a round under its key, or returns the outcome if it was claimed before: the same request for both.
     pub async fn turn(
         &self,
         tokens: &GatewayTokens,
@@ -228,7 +229,7 @@ impl Gateway {
         self.ask_turn("turns", tokens, body, trace, timeout).await
     }
 
-    /// Reads what became of a round, and never starts anything.
+    /// Returns the outcome of a round and never starts one.
     pub async fn turn_outcome(
         &self,
         tokens: &GatewayTokens,
@@ -239,7 +240,7 @@ impl Gateway {
         self.ask_turn("outcome", tokens, expected.about(key), None, timeout).await
     }
 
-    /// Claims a round as never to run, unless it has been started; tells which.
+    /// Revokes a round unless it has been started; the response says which.
     pub async fn revoke_turn(
         &self,
         tokens: &GatewayTokens,
@@ -250,7 +251,7 @@ impl Gateway {
         self.ask_turn("revoke", tokens, expected.about(key), None, timeout).await
     }
 
-    /// Stops a round that runs, where the gateway can. It may still run when this answers.
+    /// Stops a running round, if the gateway can. The round may still be running when this returns.
     pub async fn abort_turn(
         &self,
         tokens: &GatewayTokens,
@@ -261,7 +262,7 @@ impl Gateway {
         self.ask_turn("abort", tokens, expected.about(key), None, timeout).await
     }
 
-    /// Deletes a session and what it remembers. Repeating it does no harm. `Ok` says whether there was one.
+    /// Deletes a session and its memory. Idempotent. `Ok` says whether the session existed.
     pub async fn end_session(
         &self,
         tokens: &GatewayTokens,
@@ -307,7 +308,7 @@ impl Gateway {
     }
 }
 
-/// An entry of a turn that has been started; whatever else an entry says is said in the language of calls.
+/// The entry of a turn that was started. Every other entry is interpreted as for calls.
 fn turn_entry(entry: &Value, omitted: Option<Omission>) -> Option<TurnState> {
     let text = |name| entry.get(name).and_then(Value::as_str);
     if text("kind") != Some("turn") {
@@ -317,7 +318,7 @@ fn turn_entry(entry: &Value, omitted: Option<Omission>) -> Option<TurnState> {
     match text("state")? {
         "started" => Some(TurnState::Running(round())),
         "finished" => Some(TurnState::Replied(round())),
-        // A failure of tomorrow is a failure all the same.
+        // An unknown reason of a newer version still is a failure.
         "failed" => {
             let failure = entry.get("error").and_then(|error| TurnFailure::deserialize(error).ok());
             Some(TurnState::Failed(failure.unwrap_or(TurnFailure::ModelFailed), round()))
