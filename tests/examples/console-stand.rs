@@ -3,7 +3,7 @@
 //!
 //! Prints one line of JSON, `{"url", "tokens"}`, and then `ok` for each order that it has carried out:
 //!
-//! - `dead USER REQUEST` puts a bell for that job among the dead letters;
+//! - `dead USER REQUEST` puts a wake-up message for that job into the dead-letter queue;
 //! - `kill-in-flight NOTE` kills the gateway once a tool has begun with that note, and starts it again.
 #![expect(
     clippy::print_stdout,

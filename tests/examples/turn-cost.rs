@@ -24,8 +24,8 @@ async fn main() {
     fairness().await;
 }
 
-/// What a turn costs that lasts so long, up to its end: a bell that was set for later comes then, and costs one read. What a
-/// ring uses at edge-auth is counted with what the worker uses.
+/// The cost of a turn that lasts so long, up to its end: a delayed wake-up message arrives then, and costs one read.
+/// The requests of a webhook at edge-auth are counted with the worker's.
 async fn cost(seconds: u64, rings: bool) {
     let mut app = App::with(Setup { webhook: rings, ..Setup::default() }).await;
     let alice = app.login("alice").await;

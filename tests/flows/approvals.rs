@@ -77,7 +77,7 @@ fn a_decision_by_the_wrong_person_or_about_another_call_changes_nothing() {
             assert_eq!(reply.verdict(), verdict, "{}", reply.body);
         }
         assert_eq!(alice.look(&id).await.body["status"], "awaiting_approval");
-        // An operator decides above 500, and nobody above 10,000.
+        // Above 500 an operator has to approve; above 10,000 the call is refused.
         let (dear, mad) = (new_id(), new_id());
         let reply = alice.submit(&dear, "ledger_pay", json!({"amount": 501, "note": "n"})).await;
         let asked = &reply.body["approval"];
@@ -86,7 +86,7 @@ fn a_decision_by_the_wrong_person_or_about_another_call_changes_nothing() {
         assert_eq!(mine.verdict(), (403, "approval_by_operator"));
         let reply = alice.submit(&mad, "ledger_pay", json!({"amount": 10_001, "note": "n"})).await;
         assert_eq!(reply.verdict(), (403, "policy_denied"));
-        // The owner's no, and a cancel, end what waits.
+        // A rejection by the owner, and a cancel, end a waiting job.
         let no = alice.decide(&id, "reject", digest(&shown), None).await;
         assert_eq!(
             (no.status.as_u16(), &no.body["status"], &no.body["effect"]),

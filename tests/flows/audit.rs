@@ -31,7 +31,8 @@ fn a_chain_verifies_offline_and_every_change_to_it_is_found() {
         assert_eq!(events, ["accepted", "intended", "ended"]);
         assert!(records.iter().all(|record| record["request_id"] == *id), "{answer}");
 
-        // By the job's own key its owner can tell what was sent and returned; nobody can read it from the digests.
+        // With the job's own key its owner can verify what was sent and returned; without it the digests reveal
+        // nothing.
         let key: DigestKey = answer["digest_key"].as_str().unwrap().to_owned().try_into().unwrap();
         let digest = |value: &Value| json!(key.digest_bytes(&canonical::canonical(value)).to_string());
         assert_eq!(records[1]["arguments_digest"], digest(&arguments));

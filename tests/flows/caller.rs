@@ -1,4 +1,4 @@
-//! A Mini Program that holds each answer it gets against `openapi.yaml`.
+//! A Mini Program's client that checks each response against `openapi.yaml`.
 
 use std::{
     io::Write,
@@ -19,7 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const TRIES: usize = 4;
 const BEFORE_COMING_AGAIN: Duration = Duration::from_secs(1);
 
-/// Somebody who calls the service.
+/// A user or an anonymous client of the service.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     target: Arc<Target>,
@@ -57,7 +57,7 @@ impl Caller {
         Self { target: target.clone(), token: String::new(), user_id: String::new() }
     }
 
-    /// Logs in with any code. The limit of the address is everybody's, and no claim: it is waited for.
+    /// Logs in with any code. The limit of the address is shared by all tests, so it is waited for.
     pub(crate) async fn log_in_with(target: &Arc<Target>, code: &str) -> Reply {
         let body = json!({ "code": code }).to_string();
         let began = Instant::now();
@@ -73,7 +73,7 @@ impl Caller {
         }
     }
 
-    /// Logs in as somebody of this run.
+    /// Logs in as a user of this run.
     pub(crate) async fn log_in(target: &Arc<Target>, name: &str) -> Self {
         let reply = Self::log_in_with(target, &code(name)).await;
         assert_eq!(reply.status, 201, "{}", reply.body);
@@ -146,7 +146,7 @@ impl Caller {
         self.send("POST", &format!("/v1/jobs/{id}/cancel"), &[], b"").await
     }
 
-    /// Decides what a job asks: `approve` or `reject`.
+    /// Decides the approval request of a job: `approve` or `reject`.
     pub(crate) async fn decide(&self, id: &str, decision: &str, digest: &str, code: Option<&str>) -> Reply {
         let mut body = json!({ "decision": decision, "digest": digest });
         if let Some(code) = code {
@@ -160,7 +160,7 @@ impl Caller {
         self.get(&format!("/v1/jobs/{id}")).await
     }
 
-    /// Looks at a job as often as the service says until it is as wanted.
+    /// Polls a job at the pace that the service asks for, until it is as wanted.
     pub(crate) async fn until(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {

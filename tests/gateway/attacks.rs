@@ -62,7 +62,8 @@ fn what_is_badly_asked_is_refused_at_the_edge_and_never_reaches_the_gateway() {
     });
 }
 
-/// The journal itself takes a session only as the service writes it, so that nobody finds the turn of another one in it.
+/// The journal accepts a session key only in the service's spelling, so that a caller cannot find another user's turn
+/// in it.
 async fn sessions_are_spelt_in_one_way(real: &mut Real, alice: &Client) {
     let user = &alice.user_id;
     for session in [
@@ -197,7 +198,7 @@ fn a_yes_is_for_one_call_once_and_not_for_the_next_turn_of_a_conversation() {
         assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
         let job = until(&mut app, &alice, &id, |job| asks(job) && job["approval"]["digest"] != digest.as_str()).await;
         assert_eq!(real.effects(&id), 1, "one yes, one payment: {job}");
-        // The old yes once more is the old answer, and decides nothing about the new question.
+        // The old approval again gets the old response, and decides nothing about the new approval request.
         let stale = alice.decide(&id, "approve", &digest, Some(&app.fresh_code("alice"))).await;
         assert_eq!(
             (stale.status.as_u16(), &stale.body["status"]),

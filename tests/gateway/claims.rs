@@ -239,7 +239,7 @@ fn without_a_journal_reads_run_writes_wait_and_allowed_writes_are_honest() {
         let alice = app.login("alice").await;
         let (job, id) = run(&mut app, &alice, "ledger_append", json!({"note":"n"})).await;
         assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 1), "{job}");
-        // Killed in the call: nobody remembers, so nobody knows.
+        // Killed during the call: the journal has no outcome, so the call's effect is unknown.
         let id = submit(&app, &alice, "ledger_sleep", json!({"ms":20_000})).await;
         let (delivered, ()) = tokio::join!(app.deliver(), async {
             real.begun(&id).await;

@@ -67,14 +67,14 @@ pub(crate) async fn all_done(real: &mut Real, app: &mut App, client: &Client, id
 /// Brings a turn of another user to where its model has been asked and does not answer yet.
 async fn in_the_call(real: &mut Real, app: &mut App, client: &Client) -> String {
     let id = submit(app, client, &say("open-in-the-gap [[sleep:30]] [[say:survived it]]")).await;
-    // Once: a workflow beside it takes no more than one step of it.
+    // Once only: the worker may also run at most one step of the workflow.
     app.deliver().await;
     real.model_has("open-in-the-gap", 1).await;
     id
 }
 
-/// The only turn that was open when the gateway died is taken up by it and found again, and nobody has sent it twice. Of
-/// several the gateway takes up one.
+/// The only turn that was open when the gateway died is resumed by it and found again, and was not sent twice. Of
+/// several open turns the gateway resumes one.
 async fn resumed(real: &mut Real, app: &mut App, client: &Client, id: &str) {
     let job = finish(app, client, id).await;
     assert_eq!((&job["status"], reply(&job)), (&json!("succeeded"), "survived it"), "{job}");

@@ -130,7 +130,7 @@ async fn lost(real: &mut Real, app: &mut App, alice: &Client, bob: &Client) -> S
     let job = finish(app, alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("turn_lost")), "{job}");
     assert_eq!(proposals(&job), [] as [Value; 0], "{job}");
-    // The gateway goes on with it by itself, and nobody knows of it any more: nothing of it passes.
+    // The gateway resumes the turn by itself, but its result is not accepted: the journal has no record of it.
     let resumed = real.model_is_asked("from-before-the-wipe", 2).await;
     println!("KILLED in the model's call, journal lost: turn_lost, resumed by the gateway alone: {resumed}");
     let (job, _) = run(app, alice, say_in("wiped", "[[remember]]")).await;

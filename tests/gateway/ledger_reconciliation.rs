@@ -65,7 +65,7 @@ pub(crate) async fn close(part: &'static str, app: App) {
     app.stop().await;
 }
 
-/// Every job of the table, whoever owns it.
+/// Every job of the table, of every user.
 async fn jobs(app: &App) -> Vec<(UserId, RequestId)> {
     let (mut found, mut from) = (Vec::new(), None);
     loop {
@@ -143,7 +143,8 @@ fn every_line_of_the_ledger_has_an_intent_and_no_intent_has_two_effects() {
             lines.len()
         );
         for (key, ops) in &written {
-            // A call that was put back unsent, because the gateway was down, is decided and intended again under its key.
+            // A call that was rescheduled unsent, because the gateway was down, is decided and intended again under its
+            // key.
             assert!(intents.contains_key(key.as_str()), "lines {ops:?} of {key} have no intent");
             let once: BTreeSet<&String> = ops.iter().collect();
             assert_eq!(once.len(), ops.len(), "{key} had its effect twice: {ops:?}");

@@ -21,7 +21,7 @@ static GATEWAY: Mutex<Option<Gateway>> = Mutex::const_new(None);
 /// Unoptimised, a test that drives the whole service in one task needs more than a thread usually has.
 const STACK: usize = 32 << 20;
 
-/// The agent that the gateway has beside `main`. The service knows it where a test's policy lists it.
+/// The agent that the gateway has in addition to `main`. The service knows it where a test's policy lists it.
 pub(crate) const CLERK: &str = "clerk";
 
 /// Runs one test with the gateway to itself, up and with its journal.

@@ -63,7 +63,7 @@ pub(crate) async fn until(app: &mut App, client: &Client, id: &str, wanted: impl
     }
 }
 
-/// Whether a job waits for its user's yes.
+/// Whether a job waits for its user's approval.
 pub(crate) fn asks(job: &Value) -> bool {
     job["status"] == "awaiting_approval"
 }
@@ -72,7 +72,8 @@ fn is_over(job: &Value) -> bool {
     job["status"].is_string() && job["next_poll_ms"].is_null()
 }
 
-/// Brings a job to its end, saying no to whatever it asks. Returns it with what it asked: tool and summary of each.
+/// Brings a job to its end, and rejects every approval request. Returns the job and the requests: tool and summary of
+/// each.
 pub(crate) async fn refuse_all(app: &mut App, client: &Client, id: &str) -> (Value, Vec<Value>) {
     let mut asked = Vec::new();
     loop {
@@ -155,7 +156,7 @@ impl Real {
         false
     }
 
-    /// A route of the gateway, with its token: what a worker may use, and whoever has stolen the token.
+    /// Posts to a route of the gateway with its token, as a worker does, or an attacker who has stolen the token.
     pub(crate) async fn post(&mut self, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("{}{path}", self.gateway().base_url());
         let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
@@ -164,7 +165,7 @@ impl Real {
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
-    /// The sessions that the gateway lists, with whatever it says beside them.
+    /// The sessions that the gateway lists, with their other fields.
     pub(crate) async fn sessions(&mut self) -> Value {
         let list = json!({"tool": "sessions_list", "args": {"limit": 200}});
         let (status, answer) = self.post("/tools/invoke", &list).await;

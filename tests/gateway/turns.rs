@@ -33,7 +33,7 @@ fn a_conversation_is_remembered_in_order_until_its_user_deletes_it() {
         let alice = app.login("alice").await;
         let first = submit(&app, &alice, &say_in("trip", "we go to Dali [[pause:1]] [[say:noted]]")).await;
         let second = submit(&app, &alice, &say_in("trip", "[[remember]]")).await;
-        // The second one is rung first, and waits all the same.
+        // The second job is woken first, and waits nevertheless.
         app.wake(&alice, &second).await;
         let job = over(&mut app, &alice, &second).await;
         assert!(reply(&job).starts_with("1 before: we go to Dali"), "{job}");

@@ -1,4 +1,4 @@
-//! Other names for a write, and other ways to it, taken by a model that does whatever it is told.
+//! Attempts at a write under other names and by other ways, made by a model that follows every direction.
 
 use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
@@ -10,19 +10,20 @@ use crate::{
     talk::{refuse_all, say, submit, verdicts},
 };
 
-/// Something on loopback that hears whether anybody comes, as the gateway's own port would.
+/// A listener on loopback that notices connections, like the gateway's own port.
 pub(crate) async fn listener() -> (TcpListener, String) {
     let server = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = server.local_addr().expect("it is bound").to_string();
     (server, address)
 }
 
-/// Whether nobody has.
+/// Whether no client has connected.
 pub(crate) async fn nobody_came(server: &TcpListener) -> bool {
     tokio::time::timeout(std::time::Duration::from_millis(100), server.accept()).await.is_err()
 }
 
-/// Has agents make these calls, four in a turn and three turns at once, says no to whatever is asked, and returns the jobs.
+/// Has agents make these calls, four in a turn and three turns at once; rejects every approval request, and returns the
+/// jobs.
 async fn try_all(app: &mut App, client: &Client, calls: &[String]) -> Vec<(Value, Vec<Value>, String)> {
     let said = |calls: &[String]| say(&format!("{} [[say:tried]] [[then]] [[say:end]]", calls.join(" ")));
     let turns: Vec<Value> = calls.chunks(4).map(said).collect();
@@ -142,7 +143,7 @@ fn no_other_way_reaches_a_write_or_the_gateways_own_port() {
         assert_eq!(real.lines(), lines);
         let sessions = real.sessions().await;
         assert!(!sessions.to_string().contains("subagent:"), "no child was made: {sessions}");
-        // And the port itself runs nothing that is guarded, whoever asks, not even with the gateway's token.
+        // The gateway's port runs no guarded tool for any caller, not even with the gateway's token.
         let direct = json!({"tool": "ledger_append", "args": {"note": "by its own port"}, "idempotencyKey": "attack"});
         assert_eq!(real.post("/tools/invoke", &direct).await.0, 403);
         ledger_reconciliation::close("ways", app).await;

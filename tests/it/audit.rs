@@ -1,4 +1,4 @@
-//! The audit chain: a record for each decision, intent and outcome, which nobody can change unseen.
+//! The audit chain: a record for each decision, intent and outcome. A change of any record is detected.
 
 use domain::{
     audit::{AuditHead, Owner, verify},
@@ -30,7 +30,7 @@ async fn a_write_has_its_decision_its_intent_and_its_outcome_in_the_chain() {
     let events: Vec<&str> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["accepted", "intended", "ended"]);
     assert_eq!(verify(&records, owner(&answer), head(&answer)), Ok(()));
-    // The owner can check what was sent, by the job's own key; nobody can read it from the digests.
+    // With the job's own key its owner can verify what was sent; without it the digests reveal nothing.
     let key: DigestKey = answer["digest_key"].as_str().unwrap().to_owned().try_into().unwrap();
     let arguments = key.digest_bytes(&canonical::canonical(&json!({"note":"two coffees"}))).to_string();
     assert_eq!(records[1]["arguments_digest"], arguments);

@@ -1,4 +1,4 @@
-//! Stopping a job: what was not sent is never sent, and what was sent is told.
+//! Cancelled jobs: a call that was not sent is never sent, and the outcome of a call that was sent is reported.
 
 use std::time::Duration;
 

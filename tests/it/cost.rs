@@ -33,7 +33,7 @@ async fn written(app: &mut App, alice: &Client, tool: &str, arguments: Value) ->
 async fn a_job_stays_within_its_write_units() {
     let mut app = App::start().await;
     let alice = app.login("alice").await;
-    // The gateway's journal and fence are noted once, not per job.
+    // The journal and the proof of the tool guard are stored once, not per job.
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.advance(Duration::from_secs(9)).await;
     let (read, read_rcu) = written(&mut app, &alice, "ledger_read", json!({"limit":1})).await;
@@ -116,7 +116,7 @@ async fn read(app: &App, client: &Client, path: &str, etag: Option<&str>) -> (u1
 async fn what_a_user_may_do_is_told_by_one_look_at_the_user() {
     let app = App::start().await;
     let alice = app.login("alice").await;
-    // The ladder is read once, and then kept for a while.
+    // The service mode is read once, and then cached for a while.
     alice.get("/v1/tools").await;
     for path in ["/v1/tools", "/v1/agents"] {
         assert_eq!(read(&app, &alice, path, None).await, (200, 1.0), "{path}");

@@ -86,7 +86,7 @@ async fn every_place(tool: &'static str) {
         }
     }
     println!("{tool}: {runs} of {case} runs ended {ends:?}");
-    // With the gateway and its journal well, nothing needs to end as unknown: whoever comes next can ask.
+    // With gateway and journal well, no job needs to end as unknown: the next worker can ask the journal.
     assert_eq!(ends.keys().collect::<Vec<_>>(), ["succeeded"], "{ends:?}");
     app.stop().await;
 }

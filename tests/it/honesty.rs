@@ -1,4 +1,5 @@
-//! Repetitions of idempotent writes, calls that were given back, and snapshots: what was once told wrong.
+//! Repetitions of idempotent writes, calls that were released, and snapshots: cases in which a wrong outcome was once
+//! reported.
 
 use std::time::Duration;
 

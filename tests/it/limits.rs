@@ -175,7 +175,7 @@ async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
         app.faults.none();
         app.advance(Duration::from_secs(5)).await;
     }
-    // As far as anybody can tell, these four are still being recorded; after a minute none of them can be.
+    // Their jobs may still be being recorded; after a minute none of these four can be.
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.verdict(), (429, "in_flight_full"));
     app.advance(Duration::from_secs(60)).await;
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
@@ -344,7 +344,8 @@ async fn a_bell_carries_its_user_as_message_group_so_that_one_users_flood_delays
             if fair { |edge| edge.queue.fair = true } else { |_| {} };
         let app = App::with(Setup { edge: fair_queue, ..Setup::default() }).await;
         let alice = app.login("alice").await;
-        // The embedded queue refuses groups; what is sent is what counts here, and the sweeper would ring.
+        // The embedded queue refuses groups; only what is sent is checked here, and `sweep` would send the message
+        // later.
         assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
         let expected = fair.then(|| alice.user_id.clone());
         assert_eq!(app.delays.groups().first(), Some(&expected), "fair: {fair}");

@@ -229,7 +229,7 @@ async fn two_first_logins_at_functions_with_different_documents_make_one_user() 
         let backend = &app.deployment.backend;
         Table::new(backend.aws.dynamodb(), backend.table.clone(), Duration::from_secs(86_400))
     };
-    // Both have looked before either writes.
+    // Both have read before either writes.
     app.faults.plan(|operation, _| {
         matches!(operation, "PutItem" | "TransactWriteItems").then_some(integration_tests::Fault::Late)
     });

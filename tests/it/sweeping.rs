@@ -1,4 +1,4 @@
-//! The sweeper: rings what a lost message left behind, and touches nothing else.
+//! `sweep` wakes jobs whose wake-up message was lost, and changes nothing else.
 
 use std::time::{Duration, Instant};
 

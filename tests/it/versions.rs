@@ -45,7 +45,7 @@ fn policy(file: &str, from: &str, to: &str) -> Policy {
     Policy::parse(&PolicyFiles::built_in().replacing(file, from, to).expect("it is there")).unwrap()
 }
 
-/// Nothing runs unasked, and nobody is asked.
+/// A policy that forbids every call: each `permit` becomes a `forbid`.
 const SHUT: (&str, &str, &str) = ("tools.cedar", "permit (", "forbid (");
 
 #[tokio::test]

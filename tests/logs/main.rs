@@ -101,7 +101,7 @@ async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Val
 async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static str, String)> {
     let [message, proposal, reply, handed_on] =
         ["message", "proposal", "reply", "handed-on"].map(|what| format!("{what}-that-nobody-may-log"));
-    // The ring, while a round is out: a wrong one, the right one, and the journal's own.
+    // The webhook while a round is running: with a wrong token, with the right one, and the journal's own.
     let out = app.new_id();
     let said = json!({ "message": format!("{message} [[sleep:1]] [[say:{reply}]]") });
     assert_eq!(alice.submit_body(&out, &said).await.status, 202);
@@ -243,7 +243,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     one_trace_goes_through(&own);
     a_job_that_ends_leaves_a_line_with_its_state(&own, &id);
     a_line_about_a_request_says_whose_it_was(&own, &alice.user_id, body.len());
-    // Measurements stand beside the log lines, and say less: not even an id.
+    // Metrics documents must contain even less than log lines: no id.
     forbidden.extend([("user id", alice.user_id.clone()), ("request id", id.clone())]);
     let documents = app.metrics.documents();
     assert!(documents.len() >= 20, "the flow was measured: {} lines", documents.len());

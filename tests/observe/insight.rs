@@ -73,7 +73,8 @@ impl Rule {
         all.map(|field| field.strip_prefix("$.").unwrap_or(field))
     }
 
-    /// What each contributor comes to, from `from` up to, and without, `to`. A line without one of the keys is nobody's.
+    /// The value of each contributor from `from` up to, and without, `to`. A line without one of the keys counts for no
+    /// contributor.
     pub(crate) fn contributors(&self, lines: &[Line], from: i64, to: i64) -> BTreeMap<Vec<String>, f64> {
         let mut all = BTreeMap::new();
         for line in lines.iter().filter(|line| (from..to).contains(&line.at) && self.groups.contains(&line.group)) {

@@ -1,4 +1,4 @@
-//! What the template watches, and whether it would see what it is there for.
+//! What the template's alarms watch, and whether they would notice the faults that they are for.
 //!
 //! A small evaluator of CloudWatch's alarms, metric math, Contributor Insights rules and dashboard (`alarm`, `math`,
 //! `missing`, `statistic`, `insight`, `dashboard`) reads their definitions from `template.yaml` and looks at what a run of the

@@ -82,7 +82,7 @@ async fn play(run: &mut Run) {
     run.minutes(4).await;
 }
 
-/// What the service does less of, and what it is asked to do and does not.
+/// Lowered service modes, and approval requests that are not approved.
 async fn modes_and_questions(run: &mut Run) {
     run.mark("mode lowered");
     run.app.mode(Mode::ReadOnly).await;
@@ -106,7 +106,7 @@ async fn rare(run: &mut Run) {
         run.answered(&reply);
     }
     run.app.put_on_queue("{}").await;
-    // Two bells of one job in one batch, both read before either is claimed: one claim is lost.
+    // Two wake-up messages of one job in one batch, both read before either is claimed: one claim is lost.
     let (user, id) = (run.users[0].clone(), run.app.new_id());
     user.submit(&id, "ledger_append", json!({"note": "n"})).await;
     run.app.wake(&user, &id).await;
@@ -114,7 +114,7 @@ async fn rare(run: &mut Run) {
     run.app.deliver().await;
     run.app.faults.none();
     run.pass_minute().await;
-    // A question that nobody answers in time, and an approval by another user.
+    // An approval request that expires, and an approval by another user.
     let id = run.app.new_id();
     user.submit(&id, "ledger_pay", json!({"amount": 12, "note": "n"})).await;
     let reply = user.decide(&id, "approve", &user.digest(&id).await, Some(&run.app.fresh_code("mallory"))).await;

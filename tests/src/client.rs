@@ -1,4 +1,4 @@
-//! A Mini Program, as the service sees it.
+//! A Mini Program's client of the service.
 
 use std::net::SocketAddr;
 
@@ -48,7 +48,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// With a token that was had somewhere.
+    /// A client with any token.
     pub fn new(functions: Functions, token: &str, user_id: &str) -> Self {
         Self { functions, token: token.to_owned(), user_id: user_id.to_owned() }
     }
@@ -99,7 +99,8 @@ impl Client {
         self.send("POST", &format!("/v1/jobs/{id}/cancel"), &[], b"").await
     }
 
-    /// Decides the question of a job: `approve` or `reject`, about the call with this digest, with this login code.
+    /// Decides the approval request of a job: `approve` or `reject`, for the call with this digest, with this login
+    /// code.
     pub async fn decide(&self, id: &str, decision: &str, digest: &str, code: Option<&str>) -> Reply {
         let mut body = json!({ "decision": decision, "digest": digest });
         if let Some(code) = code {
@@ -109,17 +110,17 @@ impl Client {
         self.send("POST", &format!("/v1/jobs/{id}/approval"), &headers, body.to_string().as_bytes()).await
     }
 
-    /// The digest of what a job asks, as the service shows it; "" when it asks nothing.
+    /// The digest of the approval request that the service shows; "" without one.
     pub async fn digest(&self, id: &str) -> String {
         self.job(id).await["approval"]["digest"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Says no to what the service shows of a job.
+    /// Rejects the call that the service shows for a job.
     pub async fn reject(&self, id: &str) -> Reply {
         self.decide(id, "reject", &self.digest(id).await, None).await
     }
 
-    /// The records of a job's audit chain, which verifies.
+    /// Verifies a job's audit chain and returns its records.
     pub async fn records(&self, id: &str) -> Vec<Value> {
         let chain = self.get(&format!("/v1/jobs/{id}/audit")).await.body;
         let records = chain["records"].as_array().expect("a chain has records").clone();
@@ -133,7 +134,7 @@ impl Client {
     }
 }
 
-/// What each record says has happened.
+/// The event of each record.
 #[must_use]
 pub fn events(records: &[Value]) -> Vec<&str> {
     records.iter().map(|record| record["event"].as_str().expect("a record names its event")).collect()

@@ -1,4 +1,4 @@
-//! `openapi.yaml` as something that answers can be held against.
+//! `openapi.yaml` as a contract that responses are checked against.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{Reply, mini_gateway::checkout};
 
-/// The document, and what was made of it so far.
+/// The document, and the schemas that were compiled so far.
 #[derive(Debug)]
 pub struct Contract {
     document: Value,
@@ -18,7 +18,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// The one of this checkout.
+    /// The contract of this checkout.
     pub fn of_the_checkout() -> &'static Self {
         static CONTRACT: OnceLock<Contract> = OnceLock::new();
         CONTRACT.get_or_init(|| {
@@ -43,7 +43,7 @@ impl Contract {
         }
     }
 
-    /// The written path that a real one is of, if it takes that method.
+    /// The route that a path belongs to, if it accepts the method.
     pub fn route(&self, method: &str, path: &str) -> Option<&str> {
         let path = path.split('?').next().unwrap_or_default();
         let fits = |written: &str| {
@@ -56,7 +56,7 @@ impl Contract {
         found.filter(|(_, item)| item.get(method.to_lowercase()).is_some()).map(|(written, _)| written.as_str())
     }
 
-    /// Panics unless an answer is what the document promises for that route and status.
+    /// Panics unless the response fits the document for that route and status.
     pub fn check(&self, method: &str, route: &str, reply: &Reply) {
         let place = format!("{method} {route} {}", reply.status.as_u16());
         let operation = &self.document["paths"][route][method.to_lowercase()];
@@ -79,7 +79,7 @@ impl Contract {
         self.fits(&place, &media["schema"], &reply.body);
     }
 
-    /// Panics unless an answer is a problem document of that status: what is answered where there is no route.
+    /// Panics unless the response is a problem document of that status, as for a path without a route.
     pub fn check_problem(&self, reply: &Reply) {
         let place = format!("{} without a route", reply.status.as_u16());
         assert_eq!(reply.header("content-type"), "application/problem+json", "{place}: {}", reply.body);
@@ -87,7 +87,7 @@ impl Contract {
         assert_eq!(reply.body["status"], reply.status.as_u16(), "{place}");
     }
 
-    /// Panics unless every example of the document fits the schema that it stands beside.
+    /// Panics unless every example of the document fits the schema next to it.
     pub fn check_examples(&self) {
         let beside = |place: &str, holder: &Value| {
             let examples = holder["examples"].as_object().into_iter().flatten();

@@ -14,7 +14,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// A running one. Dies with the test.
+/// A running mini gateway. It is killed with the test.
 #[derive(Debug)]
 pub struct MiniGateway {
     child: Child,
@@ -30,7 +30,7 @@ pub struct MiniGateway {
 pub const TOKEN: &str = "test-token-of-the-mini-gateway";
 
 impl MiniGateway {
-    /// Starts one whose files are in `dir`, and whose journal rings there.
+    /// Starts a gateway with its files in `dir`. Its journal reports progress to `webhook_url`.
     pub async fn start(dir: &Path, journal: bool, webhook_url: Option<String>) -> Self {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client");
         let (child, port) = spawn(dir, journal, 0, TOKEN, webhook_url.as_deref()).await;
@@ -85,7 +85,7 @@ impl MiniGateway {
         self.restart().await;
     }
 
-    /// Puts the copy back.
+    /// Restores the copy.
     pub async fn restore_snapshot(&mut self) {
         self.kill().await;
         for suffix in ["", "-wal", "-shm"] {
@@ -112,13 +112,14 @@ impl MiniGateway {
         self.control("next", &order).await;
     }
 
-    /// Orders that the content of the next `count` answers of a path, a tool's result or an agent's reply, is these bytes.
+    /// Orders that the next `count` responses of a path have these bytes as their content: a tool's result or an
+    /// agent's reply.
     pub async fn next_content(&self, path: &str, content: &[u8], count: u32) {
         let hex: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
         self.control("next", &json!({ "path": path, "action": "content", "hex": hex, "count": count })).await;
     }
 
-    /// Takes back what was ordered and has not happened.
+    /// Cancels orders that have not been carried out yet.
     pub async fn forget_orders(&self) {
         self.control("forget", &json!({})).await;
     }

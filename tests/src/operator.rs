@@ -1,4 +1,4 @@
-//! An operator, as the service sees one.
+//! An operator's client of the service.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::{App, Client, Contract, Reply};
 pub struct OperatorClient(pub Client);
 
 impl OperatorClient {
-    /// With a token that was had somewhere.
+    /// A client with any token.
     pub fn new(functions: Functions, token: &str) -> Self {
         Self(Client::new(functions, token, ""))
     }
 
-    /// `GET`, below `/v1/operator`. Every answer is held against `openapi.yaml`.
+    /// `GET`, below `/v1/operator`. Every response is checked against `openapi.yaml`.
     pub async fn get(&self, path: &str) -> Reply {
         let path = format!("/v1/operator{path}");
         checked("GET", &path, self.0.get(&path).await)
@@ -45,7 +45,7 @@ impl OperatorClient {
         self.post(&format!("/jobs/{job}/approval"), json!({ "decision": decision, "digest": digest })).await
     }
 
-    /// The one question that waits for an operator.
+    /// The only approval request that waits for an operator.
     pub async fn question(&self) -> Value {
         let reply = self.get("/approvals").await;
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -54,7 +54,7 @@ impl OperatorClient {
         all[0].clone()
     }
 
-    /// What operators did, as `actor event`, oldest first.
+    /// The side chain of operators as `actor event`, oldest first.
     pub async fn told(&self) -> Vec<Value> {
         let reply = self.get("/audit?limit=100").await;
         assert_eq!(reply.status, 200, "{}", reply.body);

@@ -93,7 +93,7 @@ fn the_api_waits_for_its_functions(t: &Template) -> Result<(), String> {
 
 fn edge_auth_has_time_for_its_longest_path(t: &Template) -> Result<(), String> {
     let timeout = seconds(t, "EdgeAuth", "Timeout")?;
-    // A submission: session, job, user, payload, job, bell. A login: address, WeChat, login, user, user.
+    // A submission: session, job, user, payload, job, wake-up message. A login: address, WeChat, login, user, user.
     let longest = (6 * OPERATION_TIMEOUT).max(4 * OPERATION_TIMEOUT + wechat::TOTAL_TIMEOUT).as_secs_f64();
     hold(timeout > longest, || format!("Timeout of EdgeAuth is {timeout} s; its longest path takes up to {longest} s"))
 }

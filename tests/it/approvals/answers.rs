@@ -1,4 +1,4 @@
-//! Yes, no, and no answer.
+//! Approved, rejected, and expired approval requests.
 
 use std::time::Duration;
 
@@ -218,7 +218,7 @@ async fn a_submission_is_answered_again_whatever_became_of_its_question() {
         let other = alice.submit(id, "ledger_pay", payment(COFFEES + 1)).await;
         assert_eq!(other.verdict(), (422, "idempotency_key_reused"));
     }
-    // The lists tell the state; the question is read with its job.
+    // Lists show the state; the approval request is read with the single job.
     let list = alice.get("/v1/jobs?limit=4").await.body;
     assert!(list["jobs"].as_array().unwrap().iter().all(|job| job.get("approval").is_none()));
     while app.deliver().await {}

@@ -1,4 +1,4 @@
-//! What is no yes: to something else, by somebody else, too late, or twice.
+//! Invalid approvals: for another call, by another user, too late, or repeated.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn nobody_decides_for_another_user() {
     }
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
     assert_eq!(refusals(&app, &alice).await, ["approval_other_user"; 2]);
-    // The code of a user that nobody had seen made no user of them.
+    // The login code of an unknown user did not create that user.
     app.advance(Duration::from_secs(5)).await;
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     app.stop().await;
@@ -148,7 +148,7 @@ async fn a_yes_after_the_time_is_over_is_too_late_and_ends_the_job() {
     let alice = app.login("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
-    // Nobody has rung: the bell is on its way.
+    // The wake-up message is still delayed.
     app.clock.advance(Duration::from_secs(600));
     let asked = app.wechat_asked();
     for _ in 0..2 {
@@ -259,7 +259,7 @@ async fn guessing_is_charged_before_wechat_is_asked() {
 async fn what_cannot_be_shown_whole_is_not_asked() {
     let app = App::start().await;
     let alice = app.login("alice").await;
-    // Nothing hidden in a note is hidden from whoever approves it.
+    // No character of a note is hidden from the approver.
     let id = app.new_id();
     let note = "to Bob\u{202e}\u{200b}\n0";
     let reply = alice.submit(&id, "ledger_pay", json!({"amount": 5, "note": note})).await;

@@ -1,5 +1,5 @@
-//! What changes between a yes and the call: a deploy or a change of policy never asks twice. A weaker need runs, the same runs,
-//! a stronger one is refused.
+//! Changes between an approval and the call: after a deployment or a change of policy no second approval is asked for.
+//! If policy requires the same or a weaker approval the call runs; if it requires a stronger one the call is refused.
 
 use std::collections::BTreeSet;
 
@@ -164,7 +164,7 @@ async fn a_yes_to_other_arguments_than_are_stored_is_none() {
     let alice = app.login("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     app.approve(&alice, "alice", &id).await;
-    // Somebody with the table in their hands changes what will be sent.
+    // An attacker who can write the table changes what will be sent.
     let job = app.stored(&alice, &id).await;
     let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
     let update = update.key("pk", AttributeValue::S(format!("U#{}", alice.user_id)));

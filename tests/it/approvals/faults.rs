@@ -1,4 +1,5 @@
-//! Faults on the way of a question: at every request of a decision, in the audit log, and between the commit and the bell.
+//! Faults of approval requests: at every table request of a decision, in the audit log, and between the commit and the
+//! wake-up message.
 
 use std::time::Duration;
 

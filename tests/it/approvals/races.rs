@@ -1,4 +1,5 @@
-//! Of a yes, a no, a cancel and the expiry exactly one wins, in whatever order their requests reach the table.
+//! Of an approval, a rejection, a cancel and the expiry exactly one wins, in whatever order their requests reach the
+//! table.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -100,7 +101,7 @@ async fn a_yes_and_a_cancel_at_once_leave_one_story() {
         let (id, digest) = question(&app, &alice).await;
         let code = app.fresh_code("alice");
         hold_up(&app, round);
-        // A cancel that comes after the yes still stops what has not begun.
+        // A cancel after the approval still stops a call that has not begun.
         let (yes, cancel) = tokio::join!(alice.decide(&id, "approve", &digest, Some(&code)), alice.cancel(&id));
         app.faults.none();
         while app.deliver().await {}
@@ -135,7 +136,7 @@ async fn a_yes_and_the_expiry_at_once_are_one_of_them() {
         let alice = app.login("alice").await;
         let (id, digest) = question(&app, &alice).await;
         let code = app.fresh_code("alice");
-        // Half a second is left; it passes somewhere in the middle of the yes, and the question's bell rings.
+        // Half a second is left; it passes during the approval, and the wake-up message of the expiry is delivered.
         app.clock.advance(Duration::from_millis(599_500));
         hold_up(&app, round);
         let yes = alice.decide(&id, "approve", &digest, Some(&code));

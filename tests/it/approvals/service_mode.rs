@@ -1,4 +1,4 @@
-//! What the ladder does to jobs on their way: explained, refused, and never half.
+//! Jobs whose service mode changes on the way: explained or refused, and never half done.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
         seen_by_all(&mut app).await;
         let alice = app.login("alice").await;
         let id = pay(&app, &alice, COFFEES).await;
-        // The yes is given; then somebody pulls the switch.
+        // The call is approved; then an operator lowers the mode.
         assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
         if tool {
             app.switch_tool("ledger_pay", mode).await;
@@ -159,7 +159,7 @@ async fn a_destructive_tool_needs_everything_at_once() {
     assert!(matches!(app.operator_decides(&alice, &id, true).await, DecisionMade::Took(_)));
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
 
-    // Approved while it was open, and shut before it ran.
+    // Approved while the tool was unlocked; the unlock ends before the call runs.
     app.checkpoint(true).await;
     app.open_tool("ledger_delete", 10).await;
     seen_by_all(&mut app).await;

@@ -1,4 +1,4 @@
-//! Checkpoints: they betray a chain that fits in itself, and whoever tampers with them.
+//! Checkpoints reveal a rewritten chain whose links are consistent, and manipulations of the checkpoints themselves.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_chain_that_was_cut_or_written_anew_fits_in_itself_and_not_the_checkpo
     let found = signed.betrayed("missing").await;
     assert!(found.contains(&signed.code), "{found}");
     signed.put(&job).await;
-    // The chains beside the jobs, cut.
+    // The side chains, cut.
     for pk in [signed.partition(), "CHAIN#OPERATORS".to_owned()] {
         let head = signed.items(&pk, "RH").await.pop().unwrap();
         let records = signed.items(&pk, "R#").await;
@@ -84,7 +84,7 @@ async fn a_checkpoint_that_is_changed_removed_moved_or_strangely_signed_is_named
         std::fs::remove_file(file(seq)).unwrap();
     }
     found("there is no checkpoint").await;
-    // Somebody who can write the table and the directory, and has no key, signs everything anew.
+    // An attacker who can write table and directory, but has no key, signs everything anew.
     let mut secrets: Value = serde_json::from_slice(&std::fs::read(&signed.app.secrets_file).unwrap()).unwrap();
     let ours = secrets.clone();
     let key = local::secrets::session_key(&Runtime::system()).unwrap();

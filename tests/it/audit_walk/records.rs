@@ -54,7 +54,7 @@ async fn what_is_changed_removed_or_moved_is_named_with_its_job() {
     assert!(plain.len() == 1 && plain[0].contains(&signed.code), "{plain:?}");
     signed.put(&records[0]).await;
     signed.put(&records[1]).await;
-    // The chains beside the jobs.
+    // The side chains.
     for (pk, name) in [
         (signed.partition(), format!("refusals:{}", signed.user)),
         ("CHAIN#OPERATORS".to_owned(), "operators".to_owned()),

@@ -25,7 +25,7 @@ use super::runtime;
 struct Bucket {
     objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     instead: Arc<Mutex<Vec<u16>>>,
-    /// Takes effect, and then nobody hears of it.
+    /// Carries the request out, and loses the response.
     silent: Arc<Mutex<bool>>,
     /// Takes connections, and never answers.
     hung: Arc<AtomicBool>,

@@ -200,7 +200,7 @@ async fn a_conversation_that_was_counted_and_never_begun_takes_no_room_after_a_m
     app.advance(Duration::from_secs(60)).await;
     begin(&app, &alice, "c").await;
     assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"));
-    // Looking at them all is dear: once there was nothing to find, nobody looks again for a while.
+    // Pruning is expensive: after one that found nothing, there is none for a while.
     app.advance(Duration::from_secs(60)).await;
     let asked = watch(&app);
     for expected in [2, 3] {
@@ -210,7 +210,7 @@ async fn a_conversation_that_was_counted_and_never_begun_takes_no_room_after_a_m
     app.stop().await;
 }
 
-/// Nobody who dies in a deletion leaves it counted, or takes it from the count while it is there.
+/// A crash during a deletion neither leaves the conversation counted, nor uncounts it while it exists.
 #[tokio::test]
 async fn a_deletion_that_is_cut_short_makes_room_all_the_same() {
     for fault in [Fault::KilledBefore, Fault::KilledAfter, Fault::LostAfter, Fault::Twice] {

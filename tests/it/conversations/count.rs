@@ -1,4 +1,4 @@
-//! Invariant 11, *limits hold*: the count of a user's conversations, and the places in flight, whoever races or dies.
+//! Invariant 11, *limits hold*: the count of a user's conversations, and the places in flight, under races and crashes.
 
 use std::{
     sync::{
@@ -57,7 +57,7 @@ async fn until(seen: &AtomicUsize, at_least: usize) {
     }
 }
 
-/// A conversation that a turn is in, and that was deleted before the turn could stand in its line: the turn begins it again.
+/// A conversation that is deleted before an accepted turn could join its queue: the turn begins it again.
 async fn begun_by_a_worker(app: &mut App, alice: &Client, name: &str) {
     let pay = json!({"tool": "ledger_pay", "arguments": {"amount": 120, "note": "tea"}});
     app.faults
@@ -165,7 +165,7 @@ async fn of_many_that_find_no_room_at_once_one_looks_at_every_conversation() {
     app.stop().await;
 }
 
-/// Whoever looks finds nothing under a name that is begun before the name is dropped.
+/// The pruning finds no conversation under a name that is begun before the name is dropped.
 #[tokio::test]
 async fn a_name_that_is_counted_again_during_a_look_goes_on_counting() {
     let (app, alice) = with_one_that_never_began_a_minute_ago().await;

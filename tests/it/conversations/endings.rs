@@ -1,5 +1,5 @@
-//! A deletion that comes to nothing: whatever its job ends as, and whoever dies meanwhile, the conversation can be used, and
-//! deleted, as before.
+//! A deletion that fails: however its job ends, and wherever a process dies, the conversation can be used and deleted
+//! as before.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn begun() -> (App, Client) {
     (app, alice)
 }
 
-/// Brings the job of a deletion to its end. Whoever ends it cannot tell the line when `untold`.
+/// Brings the job of a deletion to its end. With `untold`, the conversation queue cannot be updated at that end.
 async fn end(app: &mut App, alice: &mut Client, end: End, untold: bool) -> String {
     let id = delete(alice).await;
     assert!(refused(app, alice).await, "{end:?}");
@@ -120,7 +120,8 @@ async fn whatever_a_deletion_ends_as_the_conversation_can_be_used_again() {
     }
 }
 
-/// Nobody need use it: a worker that dies between the end of the job and the line is followed by another.
+/// Not even a new request is needed: when a worker dies between the end of the job and the queue, another one does the
+/// rest.
 #[tokio::test]
 async fn a_late_bell_of_a_deletion_that_came_to_nothing_opens_the_conversation() {
     for (how, expected) in ENDS {
@@ -191,7 +192,7 @@ async fn a_deletion_that_was_never_recorded_stops_nobody_after_a_minute() {
     app.stop().await;
 }
 
-/// Who asks again after half a minute gets a job of another id: the first one can then be taken back for good.
+/// A request repeated after half a minute gets a job of another id: the first one can then be taken back for good.
 #[tokio::test]
 async fn a_deletion_that_was_never_recorded_is_asked_for_again_at_any_time() {
     for seconds in [0, 29, 30, 59, 60, 600] {
@@ -206,7 +207,7 @@ async fn a_deletion_that_was_never_recorded_is_asked_for_again_at_any_time() {
     }
 }
 
-/// A turn that was accepted before the deletion, and is not in line, because that could not be written.
+/// A turn that was accepted before the deletion, and is not in the queue, because that could not be written.
 #[tokio::test]
 async fn a_turn_that_finds_a_deletion_runs_when_that_came_to_nothing_and_is_refused_while_it_is_to_come() {
     for taken_back in [true, false] {

@@ -1,4 +1,4 @@
-//! Conversations at the front door: who stands in line, whose they are, and how one is deleted.
+//! Conversations at the front door: the queue, ownership, and deletion.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ mod endings;
 mod own;
 mod queue;
 
-/// Without a limit that matters but that of the line.
+/// Without limits that matter, except that of the queue.
 async fn unlimited() -> App {
     let edge = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
@@ -26,7 +26,7 @@ async fn kept(app: &App, client: &Client, name: &str) -> Option<Conversation> {
     app.table.conversation(client.user_id.parse().unwrap(), &name.parse().unwrap()).await.unwrap()
 }
 
-/// Who stands in its line.
+/// The request ids in its queue.
 async fn queued(app: &App, client: &Client, name: &str) -> Vec<String> {
     let kept = kept(app, client, name).await;
     kept.map(|kept| kept.queue.iter().map(ToString::to_string).collect()).unwrap_or_default()

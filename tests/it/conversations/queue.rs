@@ -76,7 +76,7 @@ async fn a_line_has_an_end_until_somebody_leaves_it() {
     app.stop().await;
 }
 
-/// A worker, or the edge, may die between the end of a job and its leaving the line.
+/// A worker, or edge-auth, may die between the end of a job and its removal from the queue.
 #[tokio::test]
 async fn a_full_line_of_jobs_that_are_over_heals_itself() {
     let app = unlimited().await;

@@ -80,7 +80,7 @@ async fn a_place_is_not_taken_from_whoever_was_admitted_meanwhile() {
     let user = alice.user_id.parse().unwrap();
     let ids = [app.new_id(), app.new_id()];
     assert_eq!(alice.submit(&ids[0], "ledger_read", json!({})).await.status, 202);
-    // Somebody looks at the set, and acts upon it only after the next admission.
+    // One request reads the set, and prunes it only after the next admission.
     let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(alice.submit(&ids[1], "ledger_read", json!({})).await.status, 202);

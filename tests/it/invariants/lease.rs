@@ -16,7 +16,7 @@ async fn a_worker_that_still_has_time_is_not_replaced() {
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     claim_and_die(&mut app).await;
     let held = app.stored(&alice, &id).await;
-    // The function's deadline is 30 s; until then, and a little longer, nobody knows that it is dead.
+    // The function's deadline is 30 s; until the lease has expired, a dead worker cannot be told from a slow one.
     for seconds in [15, 15, 3] {
         app.advance(Duration::from_secs(seconds)).await;
         app.wake(&alice, &id).await;

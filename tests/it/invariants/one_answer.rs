@@ -20,7 +20,7 @@ async fn what_is_learnt_of_an_unknown_job_changes_nothing_else_of_it() {
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let told = app.finish(&alice, &id).await;
     assert_eq!(told["status"], "unknown");
-    // The sweeper rings in vain, and again once the gateway is well.
+    // `sweep` wakes the job in vain, and again once the gateway is well.
     for well in [false, true] {
         if well {
             app.gateway().restart().await;

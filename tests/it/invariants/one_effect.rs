@@ -54,7 +54,7 @@ async fn a_boot_whose_first_witness_died_still_has_its_fence_tried() {
     app.new_worker(None);
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    // It notes the new boot, and dies before it takes the right to try its fence.
+    // It stores the new boot, and dies before it takes the lease of the guard probe.
     let updates = atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
         let second = operation == "UpdateItem" && updates.fetch_add(1, atomic::Ordering::SeqCst) == 1;
@@ -77,7 +77,7 @@ async fn a_gateway_that_died_under_a_call_and_then_refuses_another_denies_nothin
     app.new_worker(None);
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    // The journal has claimed the call and is running it when the gateway dies; the worker's second sending finds nobody.
+    // The journal has claimed the call and runs it when the gateway dies; the worker's second dispatch is not answered.
     app.gateway().next("/tools/invoke", "hang", None, 1).await;
     let before = app.gateway().counts().await["/tools/invoke"].clone();
     let messages = app.receive().await;

@@ -72,7 +72,7 @@ async fn what_cannot_be_read_rung_or_recorded_is_counted() {
     app.put_on_queue("no job").await;
     app.deliver().await;
     assert_eq!(count(&app, Metric::UndecodableMessages), 1.0);
-    // A bell at the edge, and one of the sweep.
+    // A wake-up message of edge-auth, and one of `sweep`, cannot be sent.
     app.faults.plan(|operation, _| operation.starts_with("SendMessage").then_some(Fault::LostBefore));
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
     assert_eq!(count(&app, Metric::WakeUpFailures), 1.0);
@@ -113,7 +113,7 @@ async fn what_is_overdue_is_so_until_a_worker_takes_it_on_however_rarely_it_is_r
         (last(&app, Metric::OpenJobs), last(&app, Metric::OverdueJobs), last(&app, Metric::OverdueAge)),
         (1.0, 0.0, 0.0)
     );
-    // Nobody hears the bells.
+    // No worker receives the wake-up messages.
     let mut woken = 0;
     for minutes in 1..=7_u32 {
         app.receive().await;

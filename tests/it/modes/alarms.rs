@@ -107,7 +107,7 @@ async fn garbage_changes_nothing_and_does_not_come_again() {
         assert!(hand_over(&app, &odd).await, "{odd}");
     }
     assert_eq!((set(&app).await, records(&app).await.len()), before);
-    // What stands beside garbage is taken all the same.
+    // A valid message in the same event as an unreadable one is handled.
     assert!(hand_over(&app, &event(&["x", &message(AUDIT, "ALARM")])).await);
     assert_eq!(set(&app).await.service.mode, Mode::ReadOnly);
     app.stop().await;

@@ -1,4 +1,4 @@
-//! What a destructive tool needs beside a yes: an operator's opening, and an audit checkpoint that was exported lately.
+//! A destructive tool needs, besides an approval, a temporary unlock and a recently exported audit checkpoint.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn submit(app: &mut App, client: &Client) -> String {
     if reply.status == 202 { reply.body["status"].as_str().unwrap().to_owned() } else { reply.code().to_owned() }
 }
 
-/// Opened, proven, and recorded as waiting for an operator.
+/// Unlocked, with a fresh checkpoint, and recorded as waiting for an operator.
 async fn waiting(app: &mut App, minutes: u32) -> (Client, String) {
     let alice = app.login("alice").await;
     app.open_tool(TOOL, minutes).await;

@@ -1,4 +1,5 @@
-//! The ladder, through the front door: what each mode lets through, for whom it is seen, and what holds when it cannot be read.
+//! The service mode at the front door: what each mode permits, what users see of it, and what applies when it cannot be
+//! read.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ async fn each_mode_lets_through_what_it_says() {
         assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, read, "{mode:?}");
         assert_eq!(outcome(&mut app, &alice, "ledger_append", json!({"note":"n"})).await, write, "{mode:?}");
         assert_eq!(outcome(&mut app, &alice, "ledger_delete", json!({})).await, destructive, "{mode:?}");
-        // What nobody may do is refused, not explained.
+        // A call that policy forbids to everyone is refused, not explained.
         let dear = outcome(&mut app, &alice, "ledger_pay", json!({"amount":10_001,"note":"n"})).await;
         let denied = match mode {
             Mode::Closed => "mode_closed",
@@ -219,7 +220,7 @@ async fn what_was_sent_and_has_not_begun_does_not_begin_in_a_lower_mode() {
         let alice = app.login("alice").await;
         let id = app.new_id();
         alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-        // Somebody on the way answers for the gateway, so nobody knows whether the call has arrived. It has not.
+        // A proxy answers in place of the gateway, so it is unknown whether the call has arrived. It has not.
         app.gateway().next("/miniprogram/v1/invoke", "status", Some(503), 1).await;
         app.deliver().await;
         assert_eq!(alice.job(&id).await["status"], "running");

@@ -1,4 +1,4 @@
-//! An operator says yes or no.
+//! An operator approves or rejects.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ async fn dead_letters_are_listed_and_replayed_and_a_replay_has_one_effect() {
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["admin"]));
     let done = app.run(&alice, "ledger_append", json!({"note": "n"})).await;
     let done = done["request_id"].as_str().unwrap().to_owned();
-    // Its bell was lost to the dead-letter queue.
+    // Its wake-up message went to the dead-letter queue.
     let open = app.new_id();
     alice.submit(&open, "ledger_append", json!({"note": "n"})).await;
     for message in app.receive().await {

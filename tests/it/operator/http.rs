@@ -1,4 +1,4 @@
-//! What a browser of somebody else's could try.
+//! Attempts of a foreign page in a browser.
 
 use integration_tests::{App, OperatorClient};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Jobs by state, one job, and unknown ones that somebody knows about.
+//! Jobs by state, one job, and unknown jobs that an operator resolves.
 
 use std::time::Duration;
 
@@ -192,7 +192,7 @@ async fn an_unknown_job_is_resolved_once_and_never_sent_again() {
         (&json!("resolved"), &json!("operator"), &json!("operator"))
     );
     assert!(last["note_digest"].is_string() && !last.to_string().contains("seen in"), "{last}");
-    // The gateway comes back: nobody asks it, and nothing is sent.
+    // The gateway is up again: it is not asked, and nothing is sent.
     app.gateway().restart().await;
     app.advance(Duration::from_secs(7200)).await;
     for _ in 0..3 {

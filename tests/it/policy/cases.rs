@@ -101,7 +101,7 @@ pub(super) fn arguments(case: &Case) -> Value {
     }
 }
 
-/// The policies that are built in, and with every example beside them.
+/// The policies that are built in, and the same with every example added.
 pub(super) fn policies() -> [Policy; 2] {
     let files = PolicyFiles::built_in();
     let examples = files.text("examples.cedar.txt").unwrap().to_owned();

@@ -40,7 +40,7 @@ async fn a_policy_that_cannot_be_evaluated_denies_and_is_counted() {
     app.stop().await;
 }
 
-/// Payments with a rate of this schema beside the rest.
+/// The payments tool with a `rate` of this schema, and the other tools unchanged.
 fn with_rate(schema: &str) -> Policy {
     let files = PolicyFiles::built_in();
     let with_rate = format!("\"properties\": {{ \"rate\": {schema},");

@@ -32,7 +32,7 @@ struct Set {
 struct Runtime {
     app: App,
     set: Set,
-    /// With the policies that are built in, and with every example beside them.
+    /// With the policies that are built in, and with every example added.
     edges: [Arc<EdgeAuth>; 2],
     workers: [Arc<Worker>; 2],
 }
@@ -190,7 +190,7 @@ async fn one(runtime: &mut Runtime, seed: u64) -> String {
     format!("{expected} at the worker")
 }
 
-/// Somebody says yes, or no, or nothing until it is too late; and nothing runs but after a yes of whom it needs.
+/// Approves, rejects, or waits until it is too late. The tool may run only after an approval by the required approver.
 async fn answer(
     runtime: &mut Runtime,
     dice: &mut Dice,

@@ -21,7 +21,7 @@ pub(super) struct Case {
     pub(super) signed_at_s: Option<i64>,
     pub(super) exported: bool,
     pub(super) max_age_s: i64,
-    /// Whether the examples of policy/examples.cedar.txt are in force beside the policies that are built in.
+    /// Whether the examples of policy/examples.cedar.txt are in force in addition to the built-in policies.
     pub(super) examples: bool,
     /// Whether a team's policies let every call run, forget about what is derived, and look at how much is read at once.
     pub(super) loose: bool,
@@ -30,7 +30,7 @@ pub(super) struct Case {
     pub(super) agent: &'static str,
 }
 
-/// What was answered to the question, if one was asked.
+/// The decision about the approval request, if there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Yes {
     NotAsked,
@@ -76,7 +76,7 @@ pub(super) fn at_the_edge(case: &Case) -> &'static str {
     asked_if_derived(case)
 }
 
-/// Whatever the policies say, what a turn or an earlier step came up with is not written without a yes.
+/// Whatever the policies say, a write with derived arguments needs an approval.
 fn asked_if_derived(case: &Case) -> &'static str {
     let said = policies(case);
     if said == "run" && case.derived && case.tool != "ledger_read" { "user" } else { said }
@@ -91,7 +91,7 @@ pub(super) fn turn(case: &Case) -> (&'static str, Vec<&'static str>) {
         1 => "without_tools",
         _ => "run",
     };
-    // It may read what its user may read, and where nobody looks at how much.
+    // The agent may read what its user may read, unless a policy looks at how much is read at once.
     let reads = said == "run" && !case.loose && !matches!(case.tool_mode, Some(0 | 1));
     (said, if reads { vec!["ledger_read"] } else { vec![] })
 }

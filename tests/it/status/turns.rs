@@ -21,7 +21,7 @@ async fn look(client: &Client, id: &str) -> Reply {
     reply
 }
 
-/// Looks, as the worker's own looks become due, until the agent is seen to have called so many tools.
+/// Polls, as the worker's own polls become due, until the agent is seen to have called so many tools.
 pub(crate) async fn until_seen(app: &mut App, client: &Client, id: &str, calls: usize) -> Reply {
     for _ in 0..60 {
         while app.deliver().await {}
@@ -139,7 +139,7 @@ async fn a_proposal_that_is_rejected_says_so_and_the_turn_goes_on() {
     app.stop().await;
 }
 
-/// Brings a turn to its question.
+/// Brings a turn to its approval request.
 async fn asked(app: &mut App, client: &Client, id: &str) -> Value {
     for _ in 0..60 {
         while app.deliver().await {}

@@ -38,7 +38,7 @@ async fn submit(app: &App, client: &Client, body: &Value) -> String {
     id
 }
 
-/// Brings a job to its end, or to a question.
+/// Brings a job to its end, or to an approval request.
 async fn settle(app: &mut App, client: &Client, id: &str) -> Value {
     for _ in 0..100 {
         while app.deliver().await {}

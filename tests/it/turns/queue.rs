@@ -1,4 +1,4 @@
-//! Turns of one conversation: in order, one at a time, and nobody else's.
+//! Turns of one conversation: in order, one at a time, and separate from those of other users.
 
 use integration_tests::{App, Client};
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn turns_of_a_conversation_run_in_order_and_remember() {
     for text in ["one [[sleep:0.3]]", "two", "[[remember]]"] {
         ids.push(in_trip(&app, &alice, text).await);
     }
-    // The last one is rung first.
+    // The last job is woken first.
     let messages = app.receive().await;
     for message in messages.into_iter().rev() {
         app.hand_over(&[message]).await;

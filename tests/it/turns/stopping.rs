@@ -99,7 +99,7 @@ async fn a_turn_that_is_over_before_it_is_looked_at_costs_two_looks_and_a_long_o
     for seconds in [1_u64, 30, 300] {
         let alice = app.login("alice").await;
         let (before, began) = (units(&app), app.clock.now());
-        // The agent sleeps by the real clock; what counts here is how often somebody looks.
+        // The agent sleeps by the real clock; what counts here is how often the job is polled.
         let id = say(&app, &alice, "[[sleep:4]][[say:done]]").await;
         until_asked(&mut app).await;
         while app.clock.now().since(began) < Duration::from_secs(seconds) {

@@ -1,4 +1,4 @@
-//! The journal rings when a turn has something to show; nobody else can, and nothing hangs on it.
+//! The journal reports progress of a turn by webhook; no other caller can, and turns end without webhooks, too.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::{roomy, say, submit};
 
 const ROUTE: &str = "/v1/rings";
 
-/// One whose journal has been heard before.
+/// An app whose journal's webhook has been received before.
 async fn ringing() -> App {
     let mut app = App::with(Setup { webhook: true, ..roomy() }).await;
     let bob = app.login("bob").await;
@@ -39,7 +39,7 @@ fn is_over(job: &Value) -> bool {
     job["next_poll_ms"].is_null()
 }
 
-/// What the journal was given for the round that is out.
+/// The wake-up token and job that the journal was given for the round in progress.
 async fn wake_up_of(app: &App, client: &Client, id: &str) -> JobWakeUp {
     app.stored(client, id).await.wake_up().expect("a round is out")
 }
@@ -121,13 +121,13 @@ async fn a_ring_that_is_lost_is_made_good_by_a_look_and_one_that_cannot_come_by_
     let id = say(&app, &alice, "[[sleep:1]] [[say:done]]").await;
     app.deliver().await;
     app.hang_up().await;
-    // Nobody answers the journal, until it gives up.
+    // The journal's webhook is not answered, until it gives up.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!app.deliver().await);
     app.advance(Duration::from_secs(125)).await;
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "succeeded");
-    // It has learnt that its rings do not arrive.
+    // The journal knows now that its webhooks do not arrive.
     let id = say(&app, &alice, "[[sleep:20]] [[say:done]]").await;
     app.deliver().await;
     let next_look = app.stored(&alice, &id).await.check_at.expect("it waits").since(app.clock.now());

@@ -1,5 +1,5 @@
-//! A cancel that comes between a worker's claim and the question that it works out: nobody is asked, and the job ends as any
-//! other does.
+//! A cancel between a worker's claim and the approval request that it derives: no request is recorded, and the job ends
+//! as any other does.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{note, say_in, steps};
 use crate::turns::roomy;
 
-/// The job is cancelled while its worker puts the record of the question that it is about to ask.
+/// The job is cancelled while its worker writes the record of the approval request.
 async fn cancelled_at_the_question(app: &mut App, alice: &Client, id: &str) {
     let once = AtomicBool::new(false);
     app.faults.plan_items(move |operation, sk| {

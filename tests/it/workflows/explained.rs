@@ -1,4 +1,4 @@
-//! What the ladder makes of turns and workflows.
+//! Turns and workflows in each service mode.
 
 use domain::access::service_mode::Mode;
 use integration_tests::{App, Setup};

@@ -42,7 +42,7 @@ pub(crate) fn two_agents() -> PolicyFiles {
     PolicyFiles::built_in().replacing("tools.toml", "[[agent]]\nname = \"main\"", second).unwrap()
 }
 
-/// The same, in which nobody may talk to the second one.
+/// The same, in which policy forbids everyone to talk to the second agent.
 fn one_of_two() -> Policy {
     let quiet = "@id(\"not-with-the-other\") forbid (principal, action == MiniProgram::Action::\"talk\", \
                  resource == MiniProgram::Agent::\"other\");";

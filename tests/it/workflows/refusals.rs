@@ -1,4 +1,4 @@
-//! What is wrong with a submission of steps: told with the number of the step, and nothing is recorded of any of them.
+//! Faulty submissions of steps: the error has the step's index, and nothing is recorded of any step.
 
 use std::{collections::HashMap, time::Duration};
 

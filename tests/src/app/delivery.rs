@@ -1,4 +1,4 @@
-//! Time passes, bells are delivered, and jobs come to their end.
+//! Lets time pass, delivers wake-up messages, and brings jobs to their end.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use super::{AFTER_A_CRASH, App};
 use crate::Client;
 
 impl App {
-    /// Moves the clock. Messages that become due then are on the queue; after a visibility timeout, so are undone ones.
+    /// Moves the clock. Delayed messages that become due are put on the queue, and so are undone ones after their
+    /// visibility timeout.
     pub async fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
         if let Some(gateway) = &self.gateway {
@@ -28,7 +29,7 @@ impl App {
         }
     }
 
-    /// The host's clock jumps by so many days, back if negative: no time passes.
+    /// The host's clock jumps by a number of days, back if negative; no time passes.
     pub async fn jump(&self, days: i64) {
         let by = Duration::from_secs(days.unsigned_abs() * 86_400);
         if days < 0 {
@@ -41,13 +42,13 @@ impl App {
         }
     }
 
-    /// Puts a message on the queue, whatever it says.
+    /// Puts a message with any body on the queue.
     pub async fn put_on_queue(&self, body: &str) {
         let send = self.aws.sqs().send_message().queue_url(&self.deployment.backend.queue_url).message_body(body);
         send.send().await.expect("the queue answers");
     }
 
-    /// Rings for a job once more: a duplicate.
+    /// Sends another wake-up message for a job: a duplicate.
     pub async fn wake(&self, client: &Client, id: &str) {
         self.put_on_queue(&json!({ "user_id": client.user_id, "request_id": id }).to_string()).await;
     }
@@ -65,8 +66,8 @@ impl App {
         }
     }
 
-    /// What Lambda does: hands what is on the queue to the worker, deletes what it decided. True unless there was nothing.
-    /// When a fault kills the worker, its messages stay until their visibility timeout.
+    /// Acts as Lambda: passes the queued messages to the worker, and deletes those that it handled. Returns false if
+    /// there were none. When a fault kills the worker, its messages stay until their visibility timeout.
     pub async fn deliver(&mut self) -> bool {
         let messages = self.receive().await;
         let some = !messages.is_empty();
@@ -74,7 +75,7 @@ impl App {
         some
     }
 
-    /// Hands messages to the worker in one batch.
+    /// Passes messages to the worker in one batch.
     pub async fn hand_over(&mut self, messages: &[Message]) {
         if messages.is_empty() {
             return;
@@ -102,7 +103,7 @@ impl App {
         }
     }
 
-    /// One run of the sweeper.
+    /// One run of `sweep`.
     pub async fn sweep(&mut self) -> sweep::SweepReport {
         let deadline = self.clock.now().plus(Duration::from_secs(30));
         tokio::select! {

@@ -33,21 +33,21 @@ pub use setup::Setup;
 /// The service.
 #[derive(Debug)]
 pub struct App {
-    /// Its clock.
+    /// The clock of the service.
     pub clock: ManualClock,
-    /// What it has measured.
+    /// The metrics that were measured.
     pub metrics: Capture,
-    /// What goes wrong between it and table and queue.
+    /// Injects faults between the functions and table and queue.
     pub faults: Faults,
-    /// Messages that are not due yet.
+    /// Messages that are delayed and not due yet.
     pub delays: Delays,
-    /// The gateway, unless another one was given.
+    /// The mini gateway, unless the setup gives another gateway.
     pub gateway: Option<MiniGateway>,
     /// The functions behind HTTP.
     pub functions: Functions,
     /// The worker.
     pub worker: Arc<Worker>,
-    /// The sweeper.
+    /// The scheduled function.
     pub sweep: Sweep,
     /// The table, without faults.
     pub table: Table,
@@ -68,7 +68,7 @@ pub struct App {
 pub const AFTER_A_CRASH: Duration = Duration::from_secs(61);
 
 impl App {
-    /// From now on nobody answers when the gateway webhook.
+    /// Stops the webhook's listener: from now on the gateway plugin cannot report progress.
     pub async fn hang_up(&mut self) {
         self.webhook.take().expect("this app is rung").stop().await;
     }
@@ -78,7 +78,7 @@ impl App {
         self.gateway.as_mut().expect("this app has a mini gateway")
     }
 
-    /// A worker that has just started, with nothing cached, and another policy if given.
+    /// Starts a new worker with empty caches, and with another policy if given.
     pub fn new_worker(&mut self, policy: Option<Policy>) {
         let runtime = self.metrics.metered(Runtime::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let config = self.deployment.worker();
@@ -89,7 +89,7 @@ impl App {
         self.worker = Arc::new(worker.expect("the worker starts"));
     }
 
-    /// An edge-auth that has just started, with nothing cached, and another policy if given.
+    /// Starts a new edge-auth with empty caches, and with another policy if given.
     pub fn new_edge(&mut self, policy: Option<Policy>) {
         let runtime = self.metrics.metered(Runtime::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let mut config = self.deployment.edge_auth();
@@ -101,13 +101,13 @@ impl App {
         self.functions.edge_auth = Arc::new(edge.expect("edge-auth starts"));
     }
 
-    /// Items of this app's table, and the clock by which a host deletes them. Without faults.
+    /// The items of this app's table, and the clock by which a host deletes expired ones. Without faults.
     pub fn expired_items(&self) -> ExpiredItems {
         let backend = Backend { aws: self.aws.clone(), ..self.deployment.backend.clone() };
         ExpiredItems::new(&backend, self.table.clone(), self.functions.runtime.clone())
     }
 
-    /// Stops what runs beside it.
+    /// Stops the app's servers.
     pub async fn stop(self) {
         self.wechat.stop().await;
         if let Some(webhook) = self.webhook {

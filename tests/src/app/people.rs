@@ -1,4 +1,4 @@
-//! Users and operators: who logs in, and who says yes.
+//! Users and operators: logins and approvals.
 
 use domain::{
     ids::{Digest, OperatorId},
@@ -13,7 +13,7 @@ use super::App;
 use crate::{Client, Reply};
 
 impl App {
-    /// Nobody's client.
+    /// A client without a session.
     pub fn anonymous(&self) -> Client {
         Client::new(self.functions.clone(), "", "")
     }
@@ -32,7 +32,7 @@ impl App {
         Client::new(self.functions.clone(), &text("token"), &text("user_id"))
     }
 
-    /// A login code of that user that WeChat takes once.
+    /// A login code of the user that WeChat accepts once.
     pub fn fresh_code(&self, name: &str) -> String {
         format!("dev-{name}.{}", Uuid::now_v7().simple())
     }
@@ -42,12 +42,12 @@ impl App {
         self.wechat.asked()
     }
 
-    /// The user of that name says yes to what the service shows of a job.
+    /// The user approves the call that the service shows for the job.
     pub async fn approve(&self, client: &Client, name: &str, id: &str) -> Reply {
         client.decide(id, "approve", &client.digest(id).await, Some(&self.fresh_code(name))).await
     }
 
-    /// An operator decides what the service shows of a job.
+    /// An operator approves or rejects the call that the service shows for the job.
     pub async fn operator_decides(&self, client: &Client, id: &str, approved: bool) -> DecisionMade {
         let digest = Digest::try_from(client.digest(id).await).expect("the job asks");
         let by = DecidedBy::Operator(OperatorId::from_random(*Uuid::now_v7().as_bytes()));

@@ -1,4 +1,4 @@
-//! What an app is made of, and how it is put together.
+//! Options of an app, and how it is put together.
 
 use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
@@ -33,12 +33,12 @@ use crate::{Capture, Faults, MiniGateway, clock::ManualClock, delays::Delays, mi
 
 const APP_ID: &str = "wx-test";
 
-/// What an app is made of.
+/// Options of an app.
 #[derive(Debug)]
 pub struct Setup {
     /// Whether the gateway has its journal.
     pub journal: bool,
-    /// Whether writes may go without one.
+    /// Whether writes may be sent without a journal.
     pub unjournaled_writes: bool,
     /// Changes to edge-auth's configuration.
     pub edge: fn(&mut EdgeAuthConfig),
@@ -46,9 +46,9 @@ pub struct Setup {
     pub worker: fn(&mut WorkerConfig),
     /// Another gateway than a mini one: its address and its token.
     pub gateway: Option<(String, String)>,
-    /// Whether its gateway webhook when a turn has something to show.
+    /// Whether the gateway plugin reports progress by webhook.
     pub webhook: bool,
-    /// The service's mode; none was ever set when absent.
+    /// The service mode; none is set when absent.
     pub mode: Option<Mode>,
 }
 
@@ -134,7 +134,8 @@ impl App {
     }
 }
 
-/// The mini gateway, unless another one was given, and the address and the token of whichever it is.
+/// Starts the mini gateway unless the setup gives another gateway. Returns it with the URL and token of the gateway in
+/// use.
 async fn gateway(setup: &Setup, dir: &Path, webhook_url: Option<String>) -> (Option<MiniGateway>, String, String) {
     match &setup.gateway {
         Some((base_url, token)) => (None, base_url.clone(), token.clone()),
@@ -146,7 +147,7 @@ async fn gateway(setup: &Setup, dir: &Path, webhook_url: Option<String>) -> (Opt
     }
 }
 
-/// The engines as the functions reach them: with faults and delays on the way.
+/// The engines as the functions reach them: with injected faults and delays.
 fn disturbed(backend: &Backend, faults: &Faults, delays: &Delays) -> Backend {
     let mut faulty = backend.clone();
     let inner = faulty.aws.http_client.take().expect("the engines have their own client");

@@ -1,5 +1,5 @@
-//! A bucket that notes what it is asked for. It loses its first answer, so that whoever puts something has to look whether it
-//! is there.
+//! A bucket that records its requests. It loses its first response, so that a writer has to check whether the object
+//! exists.
 
 use std::{
     collections::BTreeMap,

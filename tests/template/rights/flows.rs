@@ -70,7 +70,7 @@ async fn noted(app: &mut App, recorder: &Recorder) {
     app.sweep = Sweep::new(sweep, runtime).expect("it is there and starts");
 }
 
-/// What needs a yes: given, refused, taken back, and too late.
+/// Approval requests: approved, rejected, cancelled, and expired.
 async fn questions(app: &mut App) {
     let alice = app.login("alice").await;
     let pay = async |app: &App, amount: i64| {
