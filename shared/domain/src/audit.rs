@@ -1,8 +1,9 @@
-//! The audit chain of a job: one record for each decision, intent and outcome, each naming the digest of the one before.
+//! The audit chain of a job: one record for each decision, intent and outcome, which contains the digest of the
+//! previous one.
 //!
-//! Records are put first, under a key of their own; the job's next `rev` then names the new head. A record that the head
-//! does not reach does not exist, so two writers cannot fork a chain. Records hold digests of arguments and results, keyed
-//! with the job's own key, and no personal data.
+//! A record is put first, under a key of its own; the next `rev` of the job then stores the new head. Readers ignore
+//! records that the head does not lead to, so two concurrent writers cannot fork a chain. Records contain digests of
+//! arguments and results under the job's own key, and no personal data.
 
 pub mod checkpoint;
 mod event;

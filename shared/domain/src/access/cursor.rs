@@ -1,4 +1,4 @@
-//! A place in a list: opaque, and bound to the user it was given to.
+//! Cursors of lists: opaque, and bound to the user that they were issued to.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -9,16 +9,16 @@ use crate::{
     ids::{DigestKey, RequestId, UserId},
 };
 
-/// The place after one entry of its owner's list of jobs, or of conversations.
+/// A position in a user's list of jobs or conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor<P> {
-    /// The last entry that was shown.
+    /// The last entry of the previous page.
     pub after: P,
 }
 
-/// What names a place in a list.
+/// The key of a position in a list.
 pub trait Place: Display + FromStr {
-    /// Which list, and which version of its cursors: no list takes those of another one.
+    /// Name and version of the list. A cursor of another list is refused.
     const LIST: &'static str;
 }
 
@@ -30,20 +30,20 @@ impl Place for ConversationName {
     const LIST: &'static str = "c1";
 }
 
-/// Forged, foreign, truncated, of another list, or from another version.
+/// The cursor is forged, truncated, of another user or list, or of another version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor is not one that this list gave out")]
 pub struct BadCursor;
 
 impl<P: Place> Cursor<P> {
-    /// The text that the client hands back.
+    /// The text that the client sends for the next page.
     pub fn encode(&self, user: UserId, key: &DigestKey) -> String {
         let place = format!("{}.{}", P::LIST, self.after);
         let seal = key.digest(&[b"cursor", user.to_string().as_bytes(), place.as_bytes()]);
         URL_SAFE_NO_PAD.encode(format!("{place}.{seal}"))
     }
 
-    /// Reads it back, for the same user only. `keys` are those that a seal may have been made with.
+    /// Parses a cursor of the same user. `keys` are the keys that it may have been sealed with.
     pub fn decode<'a>(
         text: &str,
         user: UserId,
@@ -59,7 +59,8 @@ impl<P: Place> Cursor<P> {
             return Err(BadCursor);
         }
         let cursor = Self { after: after.parse().map_err(|_| BadCursor)? };
-        // Compared by making it again. The seal guards no secret: a query never leaves the caller's partition anyway.
+        // Compared by encoding it again. A comparison in constant time is not needed: the seal protects no secret,
+        // since a query never leaves the caller's partition.
         let given = URL_SAFE_NO_PAD.encode(&text);
         if keys.into_iter().any(|key| cursor.encode(user, key) == given) { Ok(cursor) } else { Err(BadCursor) }
     }

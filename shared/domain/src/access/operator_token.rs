@@ -1,8 +1,8 @@
-//! Who an operator is: a bearer token of the operators' own issuer, verified (RFC 8725). What they may do is
-//! [`crate::policy::OperatorPolicy`]'s to say.
+//! Verifies operators' bearer tokens (RFC 8725). Their permissions are decided by [`crate::policy::OperatorPolicy`].
 //!
-//! Operators are not users: another issuer, another audience, other keys. The algorithm is the key's, never the token's, so
-//! that no token chooses how it is checked; whatever else a token's header points to is not looked at.
+//! Operators are not users: they have another issuer, audience and keys. The algorithm is that of the listed key,
+//! never that of the token, so that a token cannot choose how it is verified; references in its header (`jku`, `x5c`)
+//! are ignored.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,51 +22,52 @@ use crate::{
     json,
 };
 
-/// How far clocks may differ: an issuer's is not ours.
+/// Tolerated difference from the issuer's clock.
 pub const SKEW: Duration = Duration::from_secs(60);
-/// The longest token that is looked at. Issuers put much into them; API Gateway takes headers of 10 kB in all.
+/// Maximum length of a token in bytes. Issuers put many claims into tokens; API Gateway accepts headers of 10 kB in
+/// total.
 pub const MAX_TOKEN_LEN: usize = 8192;
-/// The longest subject and the longest role.
+/// Maximum length of a subject and of a role.
 const MAX_NAME: usize = 255;
-/// The most roles of a token.
+/// Maximum number of roles in a token.
 const MAX_ROLES: usize = 64;
-/// How much of a name is shown.
+/// Maximum number of characters of the display name.
 const SHOWN_NAME: usize = 80;
-/// The shortest RSA modulus: 2048 bits.
+/// Minimum length of an RSA modulus in bytes: 2048 bits.
 const MIN_RSA_BYTES: usize = 256;
 
-/// Whose tokens count.
+/// The accepted issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorAudience {
     /// `iss`.
     pub issuer: String,
     /// `aud`.
     pub audience: String,
-    /// Where a token has its roles: the name of a claim, or a JSON pointer such as `/realm_access/roles`.
+    /// Where a token has the roles: the name of a claim, or a JSON pointer such as `/realm_access/roles`.
     pub roles_claim: String,
 }
 
-/// What a token says of an operator.
+/// Verified content of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Names issuer and subject without telling them.
+    /// Digest of issuer and subject, which does not reveal them.
     pub subject: Digest,
-    /// For display only: nothing is decided by it.
+    /// Display name. No decision depends on it.
     pub name: Option<String>,
-    /// The roles, known ones and others.
+    /// The roles, including those that no policy knows.
     pub roles: BTreeSet<String>,
 }
 
-/// Why a token is no operator's. Operators are told "no operator" and nothing more; the reason goes to the log.
+/// Why a token is refused. Operators only get `no_operator`; the reason is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
     /// Not a JWT, or its signature does not verify.
     #[error("signature")]
     Signature,
-    /// Another algorithm than its key's.
+    /// The algorithm is not that of the key.
     #[error("algorithm")]
     Algorithm,
-    /// A token of another kind, or one that needs what we do not know.
+    /// A token of another kind, or with a critical extension.
     #[error("type")]
     Type,
     /// No `kid`, or one that the issuer does not list.
@@ -75,7 +76,7 @@ pub enum TokenFault {
     /// Another `iss` or `aud`, or a claim that is missing.
     #[error("audience")]
     Audience,
-    /// Over, or not begun.
+    /// Expired, or not valid yet.
     #[error("expired")]
     Expired,
     /// The subject is empty or too long.
@@ -86,7 +87,7 @@ pub enum TokenFault {
     Roles,
 }
 
-/// The issuer's keys, by `kid`, each with the one algorithm that it is for.
+/// The issuer's keys by `kid`, each with the only algorithm that it may be used with.
 pub struct OperatorKeys(BTreeMap<String, (Algorithm, DecodingKey)>);
 
 /// The text is not a JSON Web Key Set.
@@ -110,7 +111,7 @@ impl std::fmt::Debug for OperatorKeys {
     }
 }
 
-/// What a token says of its key and its kind. Nothing of it is believed before the signature is checked.
+/// Header of a token. It only selects the key; no field is trusted before the signature is verified.
 #[derive(Debug, Clone)]
 pub struct Unverified {
     header: Header,
@@ -123,9 +124,9 @@ impl Unverified {
         if token.len() > MAX_TOKEN_LEN {
             return Err(TokenFault::Signature);
         }
-        // `none` and every other name that the library does not know ends here.
+        // `none` and every name that the library does not know fail here.
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenFault::Signature)?;
-        // An extension that the token calls critical is one that we do not know (RFC 7515, 4.1.11).
+        // No critical extension is supported (RFC 7515, 4.1.11).
         if header.crit.is_some() || !is_kind_of_ours(header.typ.as_deref()) {
             return Err(TokenFault::Type);
         }
@@ -133,20 +134,20 @@ impl Unverified {
         Ok(Self { header, kid })
     }
 
-    /// The key that it names.
+    /// Id of the key.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 }
 
-/// ID tokens and access tokens; a session of a Mini Program has a `typ` of its own.
+/// Accepts ID tokens and access tokens. Sessions of the Mini Program have another `typ`.
 fn is_kind_of_ours(typ: Option<&str>) -> bool {
     typ.is_none_or(|typ| ["jwt", "at+jwt", "application/at+jwt"].iter().any(|kind| typ.eq_ignore_ascii_case(kind)))
 }
 
 impl OperatorKeys {
-    /// From a JSON Web Key Set. A key that is not for checking signatures by RS256, ES256 or EdDSA is left out, and so are
-    /// keys that share a `kid`: it would be the token that chose between them.
+    /// Parses a JSON Web Key Set. Keys that cannot verify RS256, ES256 or EdDSA are left out, and so are keys that
+    /// share a `kid`, since a token could choose between them.
     pub fn parse(text: &str) -> Result<Self, NotAKeySet> {
         let set: Value = json::foreign(text.as_bytes()).map_err(|_| NotAKeySet)?;
         let listed = set.get("keys").and_then(Value::as_array).ok_or(NotAKeySet)?;
@@ -170,7 +171,7 @@ impl OperatorKeys {
         self.0.contains_key(kid)
     }
 
-    /// Verifies a token whose header was read before, every claim against `now`.
+    /// Verifies a token whose header was read before; every claim is checked against `now`.
     pub fn verify(
         &self,
         token: &str,
@@ -219,7 +220,7 @@ fn seconds(now: Timestamp) -> f64 {
     now.seconds_floor() as f64
 }
 
-/// The key with its one algorithm, if it may check signatures.
+/// The key with its algorithm, if it may verify signatures.
 fn usable(jwk: &Jwk) -> Option<(Algorithm, DecodingKey)> {
     let for_signatures = jwk.common.public_key_use.as_ref().is_none_or(|of| *of == PublicKeyUse::Signature);
     let operations = jwk.common.key_operations.as_ref();
@@ -238,7 +239,8 @@ fn usable(jwk: &Jwk) -> Option<(Algorithm, DecodingKey)> {
         AlgorithmParameters::OctetKeyPair(key) => {
             (key.curve == EllipticCurve::Ed25519).then_some((Algorithm::EdDSA, KeyAlgorithm::EdDSA))?
         }
-        // A secret that a public list tells is none. What the library does not know yet, we do not either.
+        // A symmetric key in a public list is no secret. Types that the library does not know yet are refused as
+        // well.
         AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => return None,
     };
     if jwk.common.key_algorithm.is_some_and(|told| told != named) {
@@ -247,7 +249,7 @@ fn usable(jwk: &Jwk) -> Option<(Algorithm, DecodingKey)> {
     Some((algorithm, DecodingKey::from_jwk(jwk).ok()?))
 }
 
-/// Names an operator without telling who they are.
+/// The digest of issuer and subject.
 pub fn subject(issuer: &str, sub: &str) -> Digest {
     Digest::sha256(format!("{issuer}|{sub}").as_bytes())
 }
@@ -258,7 +260,7 @@ fn name(claims: &Map<String, Value>) -> Option<String> {
     (!shown.is_empty()).then_some(shown)
 }
 
-/// A token without the claim has no roles; one with something else there is refused.
+/// The roles of a token; none without the claim. A claim of another type is an error.
 fn roles(claims: &Map<String, Value>, claim: &str) -> Result<BTreeSet<String>, TokenFault> {
     let told = match claim.strip_prefix('/') {
         None => claims.get(claim),

@@ -1,4 +1,4 @@
-//! Sessions: EdDSA-signed JWTs (RFC 8725). Only edge-auth can mint; everyone else holds public keys.
+//! Sessions: JWTs signed with EdDSA (RFC 8725). Only edge-auth has the private key; other functions have public keys.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Timestamp, UserId};
 
-/// The `typ` of our tokens: a token of another kind, signed with the same key, is no session.
+/// The `typ` of session tokens. A token of another kind signed with the same key is refused.
 pub const TOKEN_TYPE: &str = "mp-session+jwt";
-/// How far clocks may differ.
+/// Tolerated difference of clocks.
 pub const SKEW: Duration = Duration::from_secs(5);
 
-/// Who issues sessions and whom they are for.
+/// Issuer and audience of sessions.
 #[derive(Debug, Clone)]
 pub struct Audience {
     /// `iss`.
@@ -24,33 +24,33 @@ pub struct Audience {
 /// A verified session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
-    /// Whose.
+    /// The user.
     pub user_id: UserId,
-    /// When it began; compared with the user's not-before, in milliseconds.
+    /// Start of the session in milliseconds; compared with the user's last revocation.
     pub began_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
 }
 
-/// Why a token is no session. Clients are told "no session" and nothing more; the reason goes to a metric.
+/// Why a token is not a valid session. Clients only get `no_session`; the reason is logged and measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SessionFault {
     /// Not a JWT, or its signature does not verify.
     #[error("signature")]
     Signature,
-    /// Another algorithm than EdDSA.
+    /// The algorithm is not EdDSA.
     #[error("algorithm")]
     Algorithm,
-    /// Another `typ`.
+    /// Another `typ`, or a critical extension.
     #[error("type")]
     Type,
-    /// A `kid` that is not on the list.
+    /// The `kid` is not one of the listed keys.
     #[error("key_id")]
     KeyId,
     /// Another `iss` or `aud`.
     #[error("audience")]
     Audience,
-    /// Over, or not begun.
+    /// Expired, or not valid yet.
     #[error("expired")]
     Expired,
 }
@@ -63,28 +63,28 @@ struct Claims {
     iat: i64,
     nbf: i64,
     exp: i64,
-    /// `iat` in milliseconds: revocation is exact to the millisecond.
+    /// `iat` in milliseconds, so that revocation is exact to the millisecond.
     began_ms: i64,
 }
 
-/// Verifies sessions: a list of public keys by `kid`.
+/// Verifies sessions with a list of public keys by `kid`.
 pub struct SessionVerifier {
     keys: BTreeMap<String, DecodingKey>,
     audience: Audience,
 }
 
-/// Mints sessions.
+/// Issues sessions.
 pub struct SessionSigner {
     kid: String,
     key: EncodingKey,
     audience: Audience,
 }
 
-/// A key that cannot be used. Says which, never what it is.
+/// A key cannot be used. The error has its id, never its content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("signing key {kid} is not a usable Ed25519 key")]
 pub struct BadSessionKey {
-    /// Its id.
+    /// Key id.
     pub kid: String,
 }
 
@@ -104,13 +104,13 @@ impl SessionVerifier {
         Ok(Self { keys, audience })
     }
 
-    /// Verifies a token. The algorithm is ours, the key is from the list, and every claim is checked against `now`.
+    /// Verifies a token. The algorithm is fixed, the key is from the list, and every claim is checked against `now`.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Session, SessionFault> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| SessionFault::Signature)?;
         if header.alg != Algorithm::EdDSA {
             return Err(SessionFault::Algorithm);
         }
-        // An extension that the token calls critical is one that we do not know (RFC 7515, 4.1.11).
+        // No critical extension is supported (RFC 7515, 4.1.11).
         if header.crit.is_some() {
             return Err(SessionFault::Type);
         }
@@ -155,7 +155,7 @@ impl SessionSigner {
         Ok(Self { kid: kid.to_owned(), key, audience })
     }
 
-    /// Mints a session that begins at `began_at` and lasts for `lifetime`.
+    /// Issues a session that starts at `began_at` and lasts for `lifetime`.
     pub fn mint(
         &self,
         user_id: UserId,

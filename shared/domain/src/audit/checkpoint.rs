@@ -1,5 +1,5 @@
-//! Checkpoints: signed statements of where the audit chains ended, each naming the digest of the one before. A chain that
-//! was cut or written anew no longer passes through the ends that were signed.
+//! Checkpoints: signed statements of the heads of all audit chains, each with the digest of the previous one. A chain
+//! that was truncated or rewritten afterwards no longer contains the signed heads.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,22 +14,23 @@ use crate::{
     json::canonical,
 };
 
-/// How many ends one checkpoint names at most: about 250 kB, of the 400 that an item may have.
+/// Maximum number of heads in one checkpoint: about 250 kB, of the 400 kB that an item may have.
 pub const MOST_ENDS: usize = 2000;
-/// A chain's end is noted before the change that makes it; so long after, the change has been made or never will be.
-/// Longer than any function runs, and clocks differ by less than the rest.
+/// Age of a marker from which its chain can be read. The marker is put before the change; after this time the change
+/// has been made or never will be, since it is longer than the longest run of a function plus the difference of
+/// clocks.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(120);
-/// Where the first checkpoint of all begins: so long before it.
+/// How far before its own time the first checkpoint starts.
 pub const FIRST_LOOKS_BACK: Duration = Duration::from_secs(3600);
-/// Notes are kept by the minute.
+/// Markers are stored by the minute.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The end of a chain, in its public spelling.
+/// The head of a chain, in the public format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// How many records there are.
+    /// Number of records.
     pub length: u64,
-    /// The digest of the last one.
+    /// Digest of the last record.
     pub digest: Digest,
 }
 
@@ -45,22 +46,22 @@ impl From<End> for AuditHead {
     }
 }
 
-/// The end of a job's chain.
+/// Head of a job's chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobEnd {
     /// Support code of the job.
     pub job: String,
-    /// Where its chain ended.
+    /// The head.
     #[serde(flatten)]
     pub end: End,
 }
 
-/// The end of the chain of what a user was refused.
+/// Head of the chain of a user's refusals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserEnd {
-    /// Whose.
+    /// The user.
     pub user: UserId,
-    /// Where it ended.
+    /// The head.
     #[serde(flatten)]
     pub end: End,
 }
@@ -68,28 +69,28 @@ pub struct UserEnd {
 /// A public key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicKey {
-    /// Its id.
+    /// Key id.
     pub kid: String,
-    /// base64url of its 32 bytes.
+    /// The 32 bytes of the key in base64url.
     pub public: String,
 }
 
-/// How far the notes of grown chains were read: all of every minute before `minute`, and those of that minute up to `after`.
+/// How far the markers have been read: all minutes before `minute`, and the markers of that minute up to `after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The beginning of a minute.
+    /// Start of a minute.
     pub minute: Timestamp,
-    /// The last note of that minute that was read.
+    /// Sort key of the last marker of that minute that was read.
     pub after: Option<String>,
 }
 
 impl Position {
-    /// The beginning of the minute that `at` is in.
+    /// The start of the minute of `at`.
     pub fn at(at: Timestamp) -> Self {
         Self { minute: floor(at), after: None }
     }
 
-    /// The beginning of the next minute.
+    /// The start of the next minute.
     #[must_use]
     pub fn next_minute(&self) -> Self {
         Self { minute: self.minute.plus(MINUTE), after: None }
@@ -101,52 +102,53 @@ fn floor(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis().div_euclid(MINUTE_MS) * MINUTE_MS)
 }
 
-/// What is signed.
+/// The signed part of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// Version of this shape.
+    /// Version of the format.
     pub v: u32,
-    /// Its place among all checkpoints, from 1.
+    /// Number of the checkpoint, from 1.
     pub seq: u64,
-    /// Ends noted from here on, RFC 3339: where the one before stopped.
+    /// Start of the covered markers, RFC 3339: the end of the previous checkpoint.
     pub from: String,
-    /// Up to here, RFC 3339.
+    /// End of the covered markers, RFC 3339.
     pub to: String,
-    /// The last note of the minute `to` that is in it; absent: none is.
+    /// Last covered marker of the minute `to`; absent: none is covered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after: Option<String>,
     /// When it was signed, RFC 3339.
     pub at: String,
-    /// SHA-256 of the checkpoint before, as exported; 43 `A` for the first.
+    /// SHA-256 of the previous checkpoint, as exported; 43 `A` for the first.
     pub prev: Digest,
-    /// Where the chain of what operators did ended.
+    /// Head of the operators' chain.
     pub operators: End,
-    /// Where the chains of jobs ended.
+    /// Heads of jobs' chains.
     pub heads: Vec<JobEnd>,
-    /// Where the chains of refusals ended.
+    /// Heads of the chains of refusals.
     pub refusals: Vec<UserEnd>,
-    /// Every key that may sign the next one, so that a rotation needs no other announcement.
+    /// Public keys that may sign the next checkpoint. A verifier learns a new key from a checkpoint that an old key
+    /// signed.
     pub keys: Vec<PublicKey>,
-    /// The key that signs this one.
+    /// Id of the key that signs this one.
     pub kid: String,
 }
 
 /// A statement with its signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// What is signed.
+    /// The signed part.
     #[serde(flatten)]
     pub statement: Statement,
     /// Ed25519 over the statement's canonical bytes (RFC 8785), base64url.
     pub signature: String,
 }
 
-/// What one checkpoint says of the chains.
+/// The heads of one checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ends {
-    /// Of jobs.
+    /// Heads of jobs' chains.
     pub heads: Vec<JobEnd>,
-    /// Of refusals.
+    /// Heads of the chains of refusals.
     pub refusals: Vec<UserEnd>,
 }
 
@@ -156,12 +158,12 @@ impl Checkpoint {
         canonical::canonical(&serde_json::to_value(self).expect("a checkpoint has string keys only"))
     }
 
-    /// What the next one names.
+    /// The digest that the next checkpoint contains.
     pub fn digest(&self) -> Digest {
         Digest::sha256(&self.canonical())
     }
 
-    /// Its file's name.
+    /// Name of the exported file.
     pub fn file_name(&self) -> String {
         file_name(self.statement.seq)
     }
@@ -171,13 +173,13 @@ impl Checkpoint {
         time(&self.statement.at)
     }
 
-    /// How far it reaches.
+    /// The end of the covered markers.
     pub fn reaches(&self) -> Option<Position> {
         Some(Position { minute: time(&self.statement.to)?, after: self.statement.after.clone() })
     }
 }
 
-/// The name of an exported checkpoint.
+/// Name of the exported file of a checkpoint.
 pub fn file_name(seq: u64) -> String {
     format!("{seq:012}.json")
 }
@@ -200,14 +202,14 @@ impl std::fmt::Debug for CheckpointSigner {
 }
 
 impl CheckpointSigner {
-    /// From the id of the key that signs, the PKCS #8 PEM of its private half, and every key that is announced.
+    /// Made of the id and the PKCS #8 PEM of the signing key, and all public keys to announce.
     pub fn new(kid: &str, private_pem: &str, keys: Vec<PublicKey>) -> Result<Self, BadSessionKey> {
         let bad = || BadSessionKey { kid: kid.to_owned() };
         let key = EncodingKey::from_ed_pem(private_pem.as_bytes()).map_err(|_| bad())?;
         Ok(Self { kid: kid.to_owned(), key, keys })
     }
 
-    /// Signs where the chains end now, after `before`.
+    /// Signs the current heads as the successor of `before`.
     pub fn sign(
         &self,
         before: Option<&Checkpoint>,
@@ -238,34 +240,34 @@ impl CheckpointSigner {
     }
 }
 
-/// The first thing wrong with a list of checkpoints.
+/// The first fault of a list of checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointFault {
-    /// Not of the expected shape.
+    /// A checkpoint does not have the expected shape.
     #[error("checkpoint {0} is not a checkpoint")]
     Unreadable(u64),
-    /// One is missing, repeated or moved.
+    /// A checkpoint is missing, repeated or out of order.
     #[error("checkpoint {found} stands where {expected} belongs")]
     Misplaced {
-        /// Its number.
+        /// The number that was found.
         found: u64,
-        /// The number that belongs there.
+        /// The number that was expected.
         expected: u64,
     },
-    /// It does not name the digest of the one before.
+    /// It does not contain the digest of the previous one.
     #[error("checkpoint {0} does not follow from the one before")]
     Unlinked(u64),
-    /// It does not begin where the one before stopped.
+    /// Its range of markers does not start where the previous one ends.
     #[error("checkpoint {0} does not begin where the one before stopped")]
     Gap(u64),
-    /// Nobody announced its key.
+    /// Its key was not announced by an earlier checkpoint, and is not trusted.
     #[error(
         "checkpoint {seq} is signed with {kid:?}, which is neither among the keys nor announced by a checkpoint before"
     )]
     UnknownKey {
-        /// Its number.
+        /// Number of the checkpoint.
         seq: u64,
-        /// The key's id.
+        /// Key id.
         kid: String,
     },
     /// Its signature does not verify.
@@ -273,7 +275,7 @@ pub enum CheckpointFault {
     Signature(u64),
 }
 
-/// Walks along checkpoints. Nothing but the last link and the keys is remembered.
+/// Verifies checkpoints one by one, with constant memory besides the keys.
 pub struct CheckpointVerifier {
     keys: BTreeMap<String, DecodingKey>,
     last: Option<(u64, Digest, String)>,
@@ -286,7 +288,7 @@ impl std::fmt::Debug for CheckpointVerifier {
 }
 
 impl CheckpointVerifier {
-    /// With the keys that are trusted.
+    /// A verifier that trusts these keys.
     pub fn new(keys: &[PublicKey]) -> Result<Self, BadSessionKey> {
         let mut verifier = Self { keys: BTreeMap::new(), last: None };
         keys.iter().try_for_each(|key| verifier.trust(key))?;
@@ -295,12 +297,13 @@ impl CheckpointVerifier {
 
     fn trust(&mut self, PublicKey { kid, public }: &PublicKey) -> Result<(), BadSessionKey> {
         let key = DecodingKey::from_ed_components(public).map_err(|_| BadSessionKey { kid: kid.clone() })?;
-        // A key that is trusted already is not replaced by one of the same name.
+        // A trusted key is never replaced by an announced one with the same id.
         self.keys.entry(kid.clone()).or_insert(key);
         Ok(())
     }
 
-    /// Takes the next checkpoint, as exported. The first may be any: those before it may be kept elsewhere.
+    /// Verifies the next checkpoint, as exported. The first one may have any number, since earlier ones may be
+    /// archived.
     pub fn next(&mut self, value: &Value) -> Result<Checkpoint, CheckpointFault> {
         let expected = self.last.as_ref().map_or(1, |(seq, ..)| seq + 1);
         let checkpoint: Checkpoint =
@@ -309,7 +312,7 @@ impl CheckpointVerifier {
         let seq = statement.seq;
         let key = self.keys.get(&statement.kid);
         let key = key.ok_or_else(|| CheckpointFault::UnknownKey { seq, kid: statement.kid.clone() })?;
-        // What was signed is what is there, unknown fields included.
+        // Unknown fields are part of what was signed.
         let mut signed = value.clone();
         signed.as_object_mut().map(|fields| fields.remove("signature"));
         let verified = jsonwebtoken::crypto::verify(signature, &canonical::canonical(&signed), key, Algorithm::EdDSA);

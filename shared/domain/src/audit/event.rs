@@ -1,131 +1,131 @@
-//! What a record of a job's chain says was done.
+//! Events in the records of a job's chain.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Approver, Digest, OperatorId};
 
-/// What was done. The names are part of the public shape.
+/// An event of a job. The names are part of the public format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum AuditEvent {
-    /// The edge decided and recorded the job.
+    /// The edge decided the job and recorded it.
     Accepted {
-        /// About the first step: `run`, `run_if_user_approves`, `run_if_operator_approves`, or `explain`.
+        /// Decision about the first step: `run`, `run_if_user_approves`, `run_if_operator_approves`, or `explain`.
         decision: String,
-        /// The policies that made the decision.
+        /// The policies that led to the decision.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         policies: Vec<String>,
-        /// About the steps after it, as far as they are complete.
+        /// Decisions about the further steps whose arguments are known.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         later: Vec<StepDecision>,
         /// HMAC of the canonical submission.
         submission_digest: Digest,
     },
-    /// The step at the cursor needs a yes.
+    /// The step at the cursor needs an approval.
     ApprovalAsked {
-        /// Of whom.
+        /// Who has to decide.
         approver: Approver,
-        /// Names exactly what is asked: HMAC over user, request, step, round, tool and canonical arguments.
+        /// Digest of exactly the call to approve: HMAC over user, request, step, round, tool and canonical arguments.
         digest: Digest,
-        /// When the question expires, RFC 3339.
+        /// When the approval request expires, RFC 3339.
         expires_at: String,
     },
-    /// The question was answered.
+    /// The approval request was decided.
     ApprovalDecided {
-        /// Yes or no.
+        /// Whether the call was approved.
         approved: bool,
-        /// Of the question.
+        /// Digest of the approval request.
         digest: Digest,
-        /// The operator, when one answered.
+        /// The operator, if one decided.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         operator: Option<OperatorId>,
     },
-    /// The question was not answered in time.
+    /// The approval request expired.
     ApprovalLapsed {
-        /// Of the question.
+        /// Digest of the approval request.
         digest: Digest,
     },
-    /// Nothing was called; the user was told what would have been.
+    /// The job ended without a call; its result explains the call.
     Explained {
-        /// Why: a stable code.
+        /// Why: a stable error code.
         code: String,
     },
-    /// The worker decided at the cursor and is about to send a write.
+    /// The worker has decided the step at the cursor and is about to send a write.
     Intended {
-        /// What policy said now: `run`, `run_if_user_approves`, or `run_if_operator_approves`.
+        /// Decision at this time: `run`, `run_if_user_approves`, or `run_if_operator_approves`.
         decision: String,
-        /// The policies that said so.
+        /// The policies that led to the decision.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         policies: Vec<String>,
-        /// The key that the call is sent under.
+        /// Call key of the write.
         key: String,
         /// HMAC of the canonical arguments that will be sent.
         arguments_digest: Digest,
-        /// The journal that will remember the call; absent for a direct call.
+        /// The journal that records the call; absent for a direct call.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         journal: Option<String>,
-        /// The gateway's boot.
+        /// Boot id of the gateway.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         boot: Option<String>,
     },
-    /// What the step at the cursor will send was worked out from earlier results.
+    /// The arguments or the message of the step at the cursor were resolved from earlier results.
     Derived {
-        /// The submitted steps that it was worked out from.
+        /// Indexes of the submitted steps whose results were used.
         from: Vec<usize>,
         /// HMAC of the canonical arguments, or of the message.
         arguments_digest: Digest,
     },
     /// A round of a turn is about to be sent.
     TurnSent {
-        /// What policy said now: `run`, or `explain` for a run without tools.
+        /// Decision at this time: `run`, or `explain` for a round without tools.
         decision: String,
-        /// The policies that said so.
+        /// The policies that led to the decision.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         policies: Vec<String>,
-        /// The key that it is sent under.
+        /// Call key of the round.
         key: String,
         /// HMAC of the message.
         message_digest: Digest,
-        /// The reads that the agent may use by itself in this round.
+        /// The reads that the agent may use in this round without a proposal.
         tools: Vec<String>,
-        /// The journal that will remember it.
+        /// The journal that records the round.
         journal: String,
-        /// The gateway's boot.
+        /// Boot id of the gateway.
         boot: String,
     },
-    /// A round of a turn ended: what was called in it, and what was proposed.
+    /// A round of a turn ended, with its calls and proposals.
     RoundEnded {
-        /// Name of the step's outcome.
+        /// Outcome of the step.
         outcome: String,
-        /// State of the job after it.
+        /// State of the job after the event.
         status: String,
-        /// Why, when it did not succeed.
+        /// Why the step did not succeed: a stable error code.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         code: Option<String>,
-        /// The key of the round.
+        /// Call key of the round.
         key: String,
         /// HMAC of the reply.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         result_digest: Option<Digest>,
-        /// What the agent called, in order, as far as the journal kept it.
+        /// The agent's calls, in order, as far as the journal stored them.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         calls: Vec<AgentCall>,
-        /// How many calls there were.
+        /// Number of calls.
         calls_total: u64,
-        /// What becomes of each proposal.
+        /// Decision about each proposal.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         proposals: Vec<ProposalDecision>,
     },
     /// A step ended.
     Ended {
-        /// Name of the step's outcome.
+        /// Outcome of the step.
         outcome: String,
-        /// State of the job after it.
+        /// State of the job after the event.
         status: String,
-        /// Why, when it did not succeed.
+        /// Why the step did not succeed: a stable error code.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         code: Option<String>,
-        /// The key of the call, when there was one.
+        /// Call key, if a call was sent.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<String>,
         /// HMAC of the canonical arguments; absent when they were no longer stored.
@@ -135,16 +135,16 @@ pub enum AuditEvent {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         result_digest: Option<Digest>,
     },
-    /// The owner asked to stop.
+    /// The owner requested cancellation.
     CancelRequested {
-        /// State of the job after it.
+        /// State of the job after the event.
         status: String,
     },
-    /// An unknown outcome became known.
+    /// The outcome of an unknown job was found out.
     Resolved {
         /// Whether the write ran.
         happened: bool,
-        /// Who knows: `operator`; absent for the journal.
+        /// Source of the information: `operator`; absent for the journal.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         by: Option<String>,
         /// The operator.
@@ -156,16 +156,16 @@ pub enum AuditEvent {
     },
 }
 
-/// What the edge decided about a step that is not the first one.
+/// Decision of the edge about a step after the first one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepDecision {
-    /// Its number.
+    /// Index of the step.
     pub step: usize,
     /// The tool, or the agent.
     pub tool: String,
-    /// As in `accepted`.
+    /// The decision, with the values of `accepted`.
     pub decision: String,
-    /// The policies that made the decision.
+    /// The policies that led to the decision.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub policies: Vec<String>,
 }
@@ -177,27 +177,27 @@ pub struct AgentCall {
     pub tool: String,
     /// `allowed`, `proposed` or `vetoed`.
     pub decision: String,
-    /// HMAC of the canonical arguments; absent when they were too long to be kept.
+    /// HMAC of the canonical arguments; absent when they were too long for the journal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub arguments_digest: Option<Digest>,
-    /// Whether an allowed call failed; absent when its end was not seen.
+    /// Whether an allowed call failed; absent when its end was not recorded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failed: Option<bool>,
 }
 
-/// What becomes of one proposal.
+/// Decision about one proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProposalDecision {
-    /// Its place in the step.
+    /// Position within the step.
     pub round: u32,
     /// The tool.
     pub tool: String,
     /// HMAC of the canonical arguments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub arguments_digest: Option<Digest>,
-    /// What policy said: as in `intended`, or the code of the refusal.
+    /// The decision, with the values of `intended`, or the code of the refusal.
     pub decision: String,
-    /// The policies that said so.
+    /// The policies that led to the decision.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub policies: Vec<String>,
 }

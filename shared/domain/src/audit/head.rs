@@ -1,16 +1,16 @@
-//! The end of an audit chain.
+//! The head of an audit chain.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
 
-/// The end of a chain, kept in the job item.
+/// Length and last digest of a chain. For a job it is stored in the job's item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditHead {
-    /// How many records there are.
+    /// Number of records.
     #[serde(rename = "n")]
     pub length: u64,
-    /// The digest of the last one.
+    /// Digest of the last record.
     #[serde(rename = "h")]
     pub digest: Digest,
 }

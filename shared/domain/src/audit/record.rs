@@ -1,4 +1,4 @@
-//! The records of a job's chain.
+//! Records of a job's chain.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,48 +11,48 @@ use crate::{
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
-    /// Version of this shape.
+    /// Version of the format.
     pub v: u32,
-    /// The job.
+    /// Request id of the job.
     pub request_id: RequestId,
-    /// Its place in the chain, from 1.
+    /// Sequence number in the chain, from 1.
     pub seq: u64,
-    /// When, RFC 3339.
+    /// Time of the event, RFC 3339.
     pub at: String,
-    /// Who.
+    /// Who caused the event.
     pub actor: Actor,
-    /// The submitted step at the cursor.
+    /// Index of the submitted step at the cursor.
     pub step: usize,
-    /// The place within that step; absent for what was submitted.
+    /// Position within that step; absent for what was submitted.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub round: u32,
     /// The tool of that step, or the agent.
     pub tool: String,
-    /// The catalogue that was decided by.
+    /// Version of the policies that decided.
     pub policy_version: String,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: AuditEvent,
-    /// Digest of the record before; 43 `A` for the first.
+    /// Digest of the previous record; 43 `A` for the first.
     pub prev: Digest,
 }
 
-/// What a record says beside its event.
+/// The fields of a record besides its event.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditContext<'a> {
-    /// The job.
+    /// Request id of the job.
     pub request_id: RequestId,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// Who.
+    /// Who caused the event.
     pub actor: Actor,
-    /// Which submitted step.
+    /// Index of the submitted step.
     pub step: usize,
-    /// Which place within it.
+    /// Position within that step.
     pub round: u32,
-    /// Which tool.
+    /// The tool, or the agent.
     pub tool: &'a str,
-    /// Which catalogue.
+    /// Version of the policies.
     pub policy_version: &'a str,
 }
 
@@ -62,7 +62,7 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl AuditRecord {
-    /// The record that follows `head`.
+    /// The successor of `head`.
     pub fn after(head: AuditHead, context: AuditContext<'_>, event: AuditEvent) -> Self {
         Self {
             v: 1,
@@ -84,7 +84,7 @@ impl AuditRecord {
         canonical::canonical(&serde_json::to_value(self).expect("a record has string keys only"))
     }
 
-    /// The head of the chain that ends with this record.
+    /// The head of the chain after this record.
     pub fn head(&self) -> AuditHead {
         AuditHead { length: self.seq, digest: Digest::sha256(&self.canonical()) }
     }

@@ -1,4 +1,4 @@
-//! Verifying a chain from its records as published, one at a time: nothing but the last link is remembered.
+//! Verifies a chain from its published records, one at a time, with constant memory.
 
 use serde_json::Value;
 
@@ -8,46 +8,46 @@ use crate::{
     json::canonical,
 };
 
-/// The first thing wrong with a chain.
+/// The first fault of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
-    /// A record is not of the expected shape.
+    /// A record does not have the expected shape.
     #[error("record {place} is not an audit record")]
     Unreadable {
-        /// Place in the chain, from 1.
+        /// Sequence number, from 1.
         place: u64,
     },
-    /// A record is missing, repeated, moved, or belongs to another chain.
+    /// A record is missing, repeated, out of order, or belongs to another chain.
     #[error("record {place} is not the one that belongs there")]
     Misplaced {
-        /// Place in the chain, from 1.
+        /// Sequence number, from 1.
         place: u64,
     },
-    /// A record does not name the digest of the one before: it, or the one before, was changed.
+    /// A record does not contain the digest of the previous one: one of the two was changed.
     #[error("record {place} does not follow from record {}", place - 1)]
     Unlinked {
-        /// Place in the chain, from 1.
+        /// Sequence number, from 1.
         place: u64,
     },
-    /// The chain does not end in the given head: the last record was changed, or records were cut off.
+    /// The chain does not end in the given head: the last record was changed, or records after it are missing.
     #[error("the chain does not end in its head: record {place} was changed, or records after it are missing")]
     Head {
-        /// Place of the last record that is there.
+        /// Sequence number of the last record that is present.
         place: u64,
     },
 }
 
-/// Walks along a chain. Records are digested as given, unknown fields included: a field that was added is a change.
+/// Verifies records one by one. Unknown fields are part of the digest, so an added field is detected as a change.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     so_far: AuditHead,
-    /// The records before are not kept: the first one is believed when it says what it follows.
+    /// The records before the first one are no longer kept, so its link to them cannot be checked.
     cut: bool,
     owner: Owner,
 }
 
-/// Whose chain it has to be. A chain is not asked whose it is: the whole chain of another job, with its head, is sound in
-/// itself. A job's records name its request id; the user is part of the key that they are stored under.
+/// The expected owner of a chain. It has to be given: the complete chain of another job, with its head, is consistent
+/// as well. Records of a job contain its request id; the user is part of the key that they are stored under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// This job: each record names its `request_id`.
@@ -57,7 +57,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// The field of each record that names the owner, and its value.
+    /// The field of each record that contains the owner, and its value.
     fn field(self) -> (&'static str, String) {
         match self {
             Self::Job(id) => ("request_id", id.to_string()),
@@ -67,18 +67,18 @@ impl Owner {
 }
 
 impl Verifier {
-    /// For the chain of this owner and no other.
+    /// A verifier for the chain of this owner.
     pub fn of(owner: Owner) -> Self {
         Self { so_far: AuditHead::EMPTY, cut: false, owner }
     }
 
-    /// The same, for a chain whose records up to this place are not kept any more.
+    /// The same for a chain whose records up to this sequence number are no longer kept.
     #[must_use]
     pub fn after(self, place: u64) -> Self {
         Self { so_far: AuditHead { length: place, ..AuditHead::EMPTY }, cut: place > 0, ..self }
     }
 
-    /// Takes the next record.
+    /// Verifies the next record, and returns the head after it.
     pub fn next(&mut self, record: &Value) -> Result<AuditHead, ChainFault> {
         let place = self.so_far.length + 1;
         let seq = record.get("seq").and_then(Value::as_u64).ok_or(ChainFault::Unreadable { place })?;
@@ -95,18 +95,19 @@ impl Verifier {
         Ok(self.so_far)
     }
 
-    /// What the records so far end in.
+    /// The head after the records so far.
     pub fn head(&self) -> AuditHead {
         self.so_far
     }
 
-    /// Whether they end in `head`.
+    /// Checks that the chain ends in `head`.
     pub fn ends_in(&self, head: AuditHead) -> Result<(), ChainFault> {
         if self.so_far == head { Ok(()) } else { Err(ChainFault::Head { place: self.so_far.length }) }
     }
 }
 
-/// Verifies that this is the whole chain of this owner, against its head. Names the first broken record.
+/// Verifies that the records are the complete chain of this owner up to `head`. The error has the first faulty
+/// record.
 pub fn verify(records: &[Value], owner: Owner, head: AuditHead) -> Result<(), ChainFault> {
     let mut verifier = Verifier::of(owner);
     for record in records {

@@ -1,7 +1,7 @@
-//! Whether a user may start a job now: session not revoked, rate limit, jobs in flight, by kind.
+//! Admission of jobs: revocation of the session, rate limit, and number of open jobs by kind.
 //!
-//! All three live in the user item, so that one conditional update decides and charges at once. This module says what a
-//! failed condition meant, given the item that failed it.
+//! All three are stored in the user's item, so that one conditional update checks and charges them. This module
+//! derives from the item why the condition failed.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,37 +13,37 @@ use crate::{
     limits::{Rate, RateDecision},
 };
 
-/// After how long whoever was admitted, or stands in line, has recorded its job, or never will: no request lives longer than
-/// 30 s.
+/// Time after which a request that was admitted, or joined a queue, has recorded its job or never will: no request
+/// lives longer than 30 s.
 pub const RECORDED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Whether a job that the table does not know may be about to be recorded, by the time that its id says.
+/// Whether a job that is not in the table may still be about to be recorded, judged by the time in its id.
 pub fn may_still_be_recorded(id: RequestId, now: Timestamp) -> bool {
     now.since(id.time()) < RECORDED_WITHIN
 }
 
-/// What the user item holds.
+/// State in the user's item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserState {
-    /// Sessions that began at or before this are dead.
+    /// Sessions that started at or before this time are revoked.
     #[serde(rename = "nb", default = "epoch")]
     pub not_before: Timestamp,
     /// GCRA's theoretical arrival time for submissions.
     #[serde(rename = "arr", default)]
     pub arrival: Option<Timestamp>,
-    /// Quick jobs that were open when last looked at. Adding is idempotent, so is removing.
+    /// Open quick jobs, as last updated. Adding and removing are idempotent.
     #[serde(rename = "inf", default)]
     pub in_flight: BTreeSet<String>,
-    /// Long ones.
+    /// Open long jobs, as last updated.
     #[serde(rename = "infl", default)]
     pub in_flight_long: BTreeSet<String>,
-    /// The groups that an operator has put the user in.
+    /// The user's groups, as operators have set them.
     #[serde(rename = "gr", default)]
     pub groups: BTreeSet<String>,
-    /// When a place in flight was last taken.
+    /// When a job was last admitted.
     #[serde(rename = "adm", default)]
     pub last_admission: Option<Timestamp>,
-    /// Of the last conditional write.
+    /// Nonce of the last conditional write.
     #[serde(rename = "nonce", default)]
     pub nonce: String,
 }
@@ -55,27 +55,27 @@ const fn epoch() -> Timestamp {
 /// The limits of one user.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Submissions.
+    /// Rate of submissions.
     pub submissions: Rate,
-    /// Open quick jobs at once.
+    /// Maximum number of open quick jobs.
     pub in_flight: usize,
-    /// Open long jobs at once.
+    /// Maximum number of open long jobs.
     pub in_flight_long: usize,
-    /// Conversations.
+    /// Maximum number of conversations.
     pub conversations: usize,
 }
 
-/// The kinds of jobs. Each has places in flight of its own, so that what takes long never holds back what is quick.
+/// Kind of a job. Each kind has its own limit of open jobs, so that long jobs never block quick ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobKind {
-    /// One tool call; and the end of a conversation, which nobody should have to wait with.
+    /// One tool call, or the deletion of a conversation, which should not wait for long jobs.
     Quick,
-    /// A turn of an agent, or several steps.
+    /// An agent's turn, or several steps.
     Long,
 }
 
 impl JobKind {
-    /// Of what kind a job of these steps is.
+    /// The kind of a job with these steps.
     pub fn of(steps: &[Wanted]) -> Self {
         match steps {
             [Wanted { work: Work::Call(_) | Work::End(_), .. }] => Self::Quick,
@@ -85,7 +85,7 @@ impl JobKind {
 }
 
 impl Limits {
-    /// How many jobs of this kind may be open at once.
+    /// Maximum number of open jobs of this kind.
     pub fn places(&self, kind: JobKind) -> usize {
         match kind {
             JobKind::Quick => self.in_flight,
@@ -94,28 +94,28 @@ impl Limits {
     }
 }
 
-/// What to do with a submission whose first, optimistic update failed.
+/// Why the first, optimistic update of a submission failed, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// The update was applied, and only its answer was lost.
+    /// The update was applied; only its response was lost.
     Applied,
     /// Within the burst: update again, adding one interval to the stored arrival time.
     Burst,
-    /// The set is full: drop what is over, then try again.
+    /// The set of open jobs is full: prune finished jobs, then try again.
     FullUnlessHealed,
-    /// The session is dead, or the user is gone.
+    /// The session is revoked, or the user does not exist.
     Revoked,
-    /// Come back after this long.
+    /// Over the rate: retry after this delay.
     RateLimited(Duration),
 }
 
 impl UserState {
-    /// Whether a session that began at `session_began` is dead.
+    /// Whether a session that started at `session_began` is revoked.
     pub fn revokes(&self, session_began: Timestamp) -> bool {
         session_began <= self.not_before
     }
 
-    /// The jobs of this kind that were open when last looked at.
+    /// The open jobs of this kind, as last updated.
     pub fn taken(&self, kind: JobKind) -> &BTreeSet<String> {
         match kind {
             JobKind::Quick => &self.in_flight,
@@ -124,7 +124,7 @@ impl UserState {
     }
 }
 
-/// Explains a failed condition. `stored` is the item that failed it; none means that there is no such user.
+/// Explains a failed condition. `stored` is the item that failed it; `None` means that the user does not exist.
 pub fn explain(
     stored: Option<&UserState>,
     (request_id, kind): (RequestId, JobKind),
@@ -145,7 +145,7 @@ pub fn explain(
     Admission::Burst
 }
 
-/// The same for what has been charged, which fails for no other reason than these.
+/// The same for a submission that was charged before, which can only fail for these reasons.
 pub fn explain_charged(stored: Option<&UserState>, session_began: Timestamp, nonce: &str) -> Admission {
     match stored {
         None => Admission::Revoked,

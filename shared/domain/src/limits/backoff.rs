@@ -5,26 +5,26 @@ use std::time::Duration;
 /// Base and cap of a backoff.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    /// The ceiling of the first wait.
+    /// Upper limit of the first delay.
     pub base: Duration,
-    /// No wait is longer.
+    /// Upper limit of every delay.
     pub cap: Duration,
 }
 
 impl Backoff {
     /// Between two attempts of a step whose call did not start or may be repeated.
     pub const RETRY: Self = Self { base: Duration::from_secs(1), cap: Duration::from_secs(60) };
-    /// Between two looks at a call that is still out.
+    /// Between two polls of a running call.
     pub const CHECK: Self = Self { base: Duration::from_secs(1), cap: Duration::from_secs(120) };
-    /// Between two bells of the sweeper for one job.
+    /// Between two wake-up messages that the reconciler sends for one job.
     pub const SWEEP: Self = Self { base: Duration::from_secs(60), cap: Duration::from_secs(3600) };
 
-    /// The ceiling after `attempt` attempts, counted from 0.
+    /// Upper limit of the delay after `attempt` attempts, counted from 0.
     pub fn ceiling(self, attempt: u32) -> Duration {
         self.base.checked_mul(2_u32.saturating_pow(attempt)).map_or(self.cap, |ceiling| ceiling.min(self.cap))
     }
 
-    /// The wait after `attempt` attempts; `random` is uniform over its type.
+    /// The delay after `attempt` attempts; `random` is uniform over its type.
     pub fn wait(self, attempt: u32, random: u64) -> Duration {
         let ceiling = u64::try_from(self.ceiling(attempt).as_millis()).unwrap_or(u64::MAX - 1);
         // 128-bit multiply-shift: uniform in 0..=ceiling without the bias of a remainder.

@@ -1,15 +1,15 @@
-//! Whether an answer of a service that this one calls can change: the three kinds into which every such answer is sorted.
+//! Classifies a failed request to another service by whether a repetition can succeed.
 //!
-//! One table per service, in the crate `platform`: `openclaw/passing.rs`, `wechat/errcode.rs` and `aws.rs`. They stand side by
-//! side in `docs/design/answers.md`.
+//! Each service has one table in the crate `platform`: `openclaw/passing.rs`, `wechat/errcode.rs` and `aws.rs`.
+//! `docs/design/answers.md` shows them together.
 
-/// What a repetition of the same request may come to.
+/// Possible result of a repetition of the same request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passing {
-    /// The same again, whenever it is asked: it is not repeated.
+    /// The same result at any time: the request is not repeated.
     Final,
-    /// Something else, later: it is repeated after a pause, while there is time.
+    /// Another result later: the request is repeated after a delay, while there is time.
     Later,
-    /// Nobody knows what the first request came to: its outcome is asked for, or it counts as unknown.
+    /// The outcome of the first request is unknown: it is queried, or counts as unknown.
     Unknown,
 }

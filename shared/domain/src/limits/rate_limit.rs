@@ -1,7 +1,7 @@
 //! GCRA: a rate limit that is one number per user and class, the theoretical arrival time.
 //!
-//! A request moves the arrival time one interval ahead. It is refused when that would lie more than the burst ahead of
-//! now, and the refusal knows exactly how long to wait. There is no window, so no window edge.
+//! A request moves the arrival time one interval ahead. It is refused if that would be more than the burst ahead of
+//! now; the refusal contains the exact delay. There is no window, so no double rate at a window's edge.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use serde::Deserialize;
 
 use crate::ids::Timestamp;
 
-/// How much further ahead than its tolerance an arrival time is believed: clocks differ, and a limit may have been lowered.
+/// How far beyond its tolerance an arrival time is accepted: clocks differ, and a limit may have been lowered.
 const FURTHER: Duration = Duration::from_secs(3600);
 
-/// How often, and how many at once.
+/// Interval and burst of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Rate {
     interval_ms: u64,
     burst: u32,
 }
 
-/// What the limit says to one request.
+/// Decision about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateDecision {
-    /// Go on, and store this arrival time.
+    /// Accepted; store this arrival time.
     Pass(Timestamp),
-    /// Come back after this long.
+    /// Refused; retry after this delay.
     Wait(Duration),
 }
 
@@ -39,13 +39,13 @@ impl Rate {
         Duration::from_millis(self.interval_ms)
     }
 
-    /// How far ahead of now an arrival time may lie before a request.
+    /// How far ahead of now the arrival time may be for a request to be accepted.
     pub fn tolerance(self) -> Duration {
         self.interval() * (self.burst - 1)
     }
 
-    /// The furthest ahead that an arrival time may lie. One behind this was written while the clock ran ahead, and counts as
-    /// none: it would shut its user out until the clock is there again.
+    /// Upper limit of a valid arrival time. A later one was written while the clock ran ahead, and is ignored:
+    /// otherwise the user would be refused until the clock reaches it again.
     pub fn furthest(self, now: Timestamp) -> Timestamp {
         now.plus(self.tolerance() + FURTHER)
     }
