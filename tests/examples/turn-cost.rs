@@ -1,6 +1,8 @@
-//! What a turn costs the worker, however long it takes: `cargo run --locked --package integration-tests --example turn-cost`.
-//! Once with a journal that rings when a turn has something to show, once without. Takes twelve minutes. Then the same quick call, with nobody else there and while eight users have three long turns out
-//! each: what one user's turns cost another's call (`-- --quick` for this alone). The gateway is the small one of the tests, with the real journal; the times are real.
+//! Measures what a turn costs the worker, by its duration: `cargo run --locked --package integration-tests --example
+//! turn-cost`. Once with a journal that reports progress by webhook, once without. Takes twelve minutes. Then a quick
+//! call, once with no other load and once while eight users have three long turns each: how one user's turns delay
+//! another user's call (`-- --quick` for this alone). The gateway is the mini gateway of the tests, with the real
+//! journal; the times are real.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures says what it found, or fails")]
 
 use std::time::{Duration, Instant};

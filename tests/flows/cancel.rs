@@ -14,7 +14,7 @@ fn a_cancel_right_after_a_submission_and_the_effect_tell_the_same_story() {
         for _ in 0..5 {
             let id = new_id();
             assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
-            // Nobody outside can know how far a worker is: each of its answers is right at some moment.
+            // A client cannot know how far the worker is, so each response is correct at some moment.
             let answer = alice.cancel(&id).await;
             let job = alice.until_over(&id).await;
             let effects = target.effects(&id).await.len();

@@ -48,7 +48,7 @@ fn an_etag_that_still_holds_is_304_and_one_that_does_not_gets_the_job() {
         let over = alice.until_over(&id).await;
         let stale = alice.send("GET", &path, &[("if-none-match", &first)], b"").await;
         let last = stale.header("etag").to_owned();
-        // The first look may have come after the end.
+        // The first poll may have come after the end.
         assert_eq!(stale.status == 304, first == last, "{first} {last}");
         for matching in [last.clone(), format!("W/{last}"), format!("\"99\", {last}")] {
             let again = alice.send("GET", &path, &[("if-none-match", &matching)], b"").await;

@@ -92,7 +92,7 @@ fn it_lives_and_becomes_ready() {
         let alice = Caller::log_in(target, "ready").await;
         let nobody = Caller::anonymous(target);
         assert_eq!(nobody.get("/healthz").await.body, json!({"status": "live"}));
-        // The first write tries the fence; the first sweep, within a minute, leaves a heartbeat.
+        // The first write runs the guard probe; the first sweep, within a minute, writes a heartbeat.
         assert_eq!(alice.run("ledger_append", json!({"note":"n"})).await["status"], "succeeded");
         let began = Instant::now();
         loop {

@@ -29,7 +29,7 @@ pub(crate) struct Target {
     /// Requests that may be under way at once. An emulator of Lambda starts a process for each that finds none idle, and
     /// takes all of them down when one cannot start.
     pub(crate) at_once: Semaphore,
-    /// Whether a platform stands before the service, which may answer in its place.
+    /// Whether a platform, such as API Gateway, may answer in place of the service.
     pub(crate) deployed: bool,
     ledger: Option<PathBuf>,
     // Stopped in this order.

@@ -1,4 +1,5 @@
-//! Several agents on one gateway: each has its own sessions and its own list of reads, and the fence around all of them.
+//! Several agents on one gateway: each has its own sessions and its own list of reads, and the tool guard applies to
+//! all.
 
 use domain::policy::{Policy, PolicyFiles};
 use integration_tests::{App, Setup};
@@ -64,7 +65,7 @@ fn a_turn_runs_as_the_agent_that_it_names_and_agents_share_no_memory() {
         let (job, _) = run(&mut app, &alice, to(CLERK, say_in("trip", "[[remember]]"))).await;
         assert!(reply(&job).starts_with("1 before: we go to Dali"), "{job}");
 
-        // Once it is deleted its name is free for the other one, who knows nothing of what was said under it.
+        // Once the conversation is deleted, another agent may use its name, and has no memory of it.
         assert_eq!(delete(&mut app, &alice, "trip").await["status"], "succeeded");
         let (job, _) = run(&mut app, &alice, say_in("trip", "[[remember]]")).await;
         assert_eq!(reply(&job), "0 before: none", "{job}");

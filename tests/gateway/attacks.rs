@@ -1,4 +1,5 @@
-//! Bad input, and attacks on what an agent may do: a model that falls for everything it reads, and users who try it on.
+//! Bad input, and attacks on what an agent may do: a model that follows every instruction it reads, and users who
+//! attack.
 
 use integration_tests::{Client, Setup};
 use serde_json::{Value, json};

@@ -65,7 +65,7 @@ async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
     let alice = app.login("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    // Each of these workers dies right after it has put a record: of its intent, then of the outcome.
+    // Each of these workers dies right after it has written a record: of its intent, then of the outcome.
     for place in [6, 5, 7] {
         app.new_worker(None);
         app.faults.plan(move |_, n| (n == place).then_some(integration_tests::Fault::KilledAfter));

@@ -13,7 +13,7 @@ async fn stored(app: &App, client: &Client) -> usize {
     let pk = AttributeValue::S(format!("U#{}", client.user_id));
     let answer =
         query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", pk).send().await.unwrap();
-    // The user, and the chain of what they were refused, tell of no request.
+    // Neither the user item nor the user's side chain of refusals contains a request.
     let told = |item: &&HashMap<String, AttributeValue>| {
         !["USER", "RH", "R#"].iter().any(|prefix| item["sk"].as_s().unwrap().starts_with(prefix))
     };

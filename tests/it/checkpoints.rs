@@ -149,7 +149,7 @@ async fn two_sweepers_at_once_sign_each_number_once() {
     let alice = app.login("alice").await;
     let ahead = Runtime::new(std::sync::Arc::new(Ahead(app.clock.clone())), std::sync::Arc::new(System));
     let other = sweep::Sweep::new(app.deployment.sweep(), ahead).unwrap();
-    // Of the two that are put each time, one comes when the other has been exported.
+    // Of the two that are written each time, one is written after the other has been exported.
     let puts = AtomicUsize::new(0);
     app.faults.plan_items(move |operation, sk| {
         let checkpoint = operation == "PutItem" && sk.len() == 12 && sk.bytes().all(|byte| byte.is_ascii_digit());
@@ -260,7 +260,7 @@ async fn what_cannot_be_exported_is_told_shuts_nothing_else_and_goes_out_later_i
         app.sweep().await;
     }
     assert!(app.metrics.sum(Metric::CheckpointFailures, &[]) >= 3.0);
-    // What stands outside grows older, and its age says so.
+    // The exported checkpoint grows older, and the metric shows its age.
     assert!(app.metrics.values(Metric::CheckpointAge, &[]).last().is_some_and(|age| *age >= 903.0));
     let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
     assert!(!seen.audit_proven(app.clock.now()), "what stands outside is too old");

@@ -107,7 +107,7 @@ async fn a_clock_that_is_set_right_again_leaves_no_job_asleep_and_no_user_shut_o
         let alice = app.login("alice").await;
         let id = app.new_id();
         assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
-        // Its wake-up message is lost, so that only the sweeper finds it.
+        // Its wake-up message is lost, so that only `sweep` can wake it.
         app.receive().await;
         ids.push(id);
         app.jump(if ids.len() == 1 { 40 } else { -40 }).await;

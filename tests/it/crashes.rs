@@ -4,7 +4,7 @@
 use integration_tests::{App, Client, Fault, Sample, Setup};
 use serde_json::{Value, json};
 
-/// What must hold of a job at its end, whatever happened.
+/// What must hold of a job at its end after every fault.
 fn check(job: &Value, effects: usize, idempotent: bool, story: &str) {
     let status = job["status"].as_str().unwrap();
     match status {
@@ -201,7 +201,7 @@ async fn an_audit_record_that_cannot_be_written_stops_the_write() {
     let alice = app.login("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    // The claim is a worker's first put; its second is the record of the intent.
+    // The claim is a worker's first write; its second is the record of the intent.
     let puts = std::sync::atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
         let second = operation == "PutItem" && puts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 1;

@@ -91,7 +91,7 @@ async fn the_samples_do_what_they_say() {
     let (_, job) = ask(&app, "get-job.json", token, &id).await;
     assert_eq!(job["status"], "succeeded", "{job}");
 
-    // As it stands, the sample names a job that is not there: nothing to do, and no failure.
+    // The unchanged sample names a job that does not exist: nothing to do, and no failure.
     let event = serde_json::from_value(sample("job.sqs.json")).unwrap();
     assert!(app.worker.handle_batch(event, deadline).await.batch_item_failures.is_empty());
     let event = serde_json::from_value(sample("job-undecodable.sqs.json")).unwrap();
@@ -121,7 +121,7 @@ async fn the_samples_do_what_they_say() {
     app.stop().await;
 }
 
-/// What a client or a proxy may write into a request, as API Gateway hands it on.
+/// Headers that a client or a proxy may set, in the event of API Gateway.
 #[tokio::test]
 async fn no_request_that_api_gateway_hands_on_stops_a_function() {
     let app = App::start().await;
@@ -178,7 +178,8 @@ async fn answer_to(app: &App, event: &Value) -> (u64, Value, String) {
     (parts.status.as_u16().into(), body, kind)
 }
 
-/// API Gateway hands every path without a route to status. Readiness has none there, and is told to who invokes the function.
+/// API Gateway sends every path without a route to status. Readiness has no route there, and is returned only to
+/// invokers of the function.
 #[tokio::test]
 async fn readiness_is_not_told_to_who_comes_through_the_default_route() {
     let app = App::start().await;

@@ -255,7 +255,7 @@ async fn an_unknown_outcome_that_becomes_known_stands_beside_the_status() {
 async fn writes_are_shut_until_the_fence_is_proven_and_it_is_proven_once_per_boot() {
     let mut app = App::start().await;
     let alice = app.login("alice").await;
-    // A gateway that lets a guarded tool through: the canary comes back with 200.
+    // A gateway whose guard lets a guarded tool through: the guard probe returns 200.
     app.gateway().next("/tools/invoke", "status", Some(200), 1).await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;

@@ -311,7 +311,7 @@ async fn identical_requests_that_race_are_one_job_and_its_replays_whatever_the_r
     for one in racing {
         match one.await.unwrap() {
             202 => accepted += 1,
-            // Before the job is there, one that is over the rate can only be told to come back.
+            // Before the job exists, a request over the rate can only get 429.
             status => assert!([200, 429].contains(&status), "{status}"),
         }
     }

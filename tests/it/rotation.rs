@@ -237,7 +237,7 @@ async fn two_first_logins_at_functions_with_different_documents_make_one_user() 
     let (old, new) = (1, 2);
     let documents: [&[u8]; 4] = [&[old], &[old, new], &[new, old], &[new]];
     let mut person = 0;
-    // The last two share no key: that is the careless rotation, and shows that both did look first.
+    // The last two share no key: that is a rotation without waiting, and shows that both did read first.
     for (one, other) in [(0, 0), (0, 1), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 3), (0, 3)] {
         let careless = (one, other) == (0, 3);
         person += 1;

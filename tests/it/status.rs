@@ -1,4 +1,4 @@
-//! What a phone reads, and how it is told to read less.
+//! Reads of clients, and how the service limits them.
 
 use std::time::Duration;
 

@@ -194,7 +194,7 @@ async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request
             if fault.is_some() { 30 } else { 0 },
         );
         assert_eq!(woken, JOBS);
-        // Besides, a run looks at the oldest open jobs, and signs a checkpoint.
+        // In addition, a run reads the oldest open jobs, and signs a checkpoint.
         assert!(
             sent("GetItem") <= JOBS + 50 && sent("PutItem") <= JOBS + 50,
             "{}, {}",

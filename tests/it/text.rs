@@ -216,7 +216,7 @@ async fn one_approval_that_cannot_be_read_hides_no_other() {
     assert_eq!(alice.records(&bad).await.len(), 2);
     assert_eq!(alice.get("/v1/jobs").await.status, 200);
 
-    // A yes to it ends it, and nothing runs.
+    // An approval of it ends the job, and nothing runs.
     let decided = zhang.decide(&code, "approve", &digest).await;
     assert_eq!(decided.status, 200, "{}", decided.body);
     let job = app.finish(&alice, &bad).await;

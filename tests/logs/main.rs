@@ -77,7 +77,7 @@ fn a_line_about_a_request_says_whose_it_was(lines: &[Value], user: &str, size: u
     assert!(find("POST /v1/sessions", Some("wechat_unavailable"))["user_id"].is_null());
 }
 
-/// Submits, approves whatever is asked, and brings the job to its end.
+/// Submits, approves every approval request, and brings the job to its end.
 async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Value {
     assert_eq!(client.submit_body(id, body).await.status, 202);
     let began = Instant::now();
@@ -96,8 +96,8 @@ async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Val
     }
 }
 
-/// A turn that is rung for and proposes a write, and a workflow that hands on what an agent said. Returns what was said, done
-/// and handed on: no line's business.
+/// A turn whose progress is reported by webhook and that proposes a write, and a workflow that passes an agent's reply
+/// on. Returns the texts of messages, calls and results, which no log line may contain.
 async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static str, String)> {
     let [message, proposal, reply, handed_on] =
         ["message", "proposal", "reply", "handed-on"].map(|what| format!("{what}-that-nobody-may-log"));

@@ -283,7 +283,7 @@ pub(crate) async fn policy_failing(run: &mut Run) {
     let overflows = "\n@id(\"overflows\")\nforbid (principal, action, resource) when { 9223372036854775807 + context.weekday > 0 };\n";
     let files = PolicyFiles::built_in().with("broken.cedar", overflows);
     run.app.new_edge(Some(Policy::parse(&files).expect("it has no fault that can be seen before")));
-    // Whoever logs in now is served by it.
+    // Users who log in now are served by it.
     let user = run.app.login("dora").await;
     submit(run, &user, "ledger_append", json!({"note": "n"})).await;
     run.app.new_edge(None);

@@ -67,7 +67,7 @@ impl Rule {
         Ok(Self { name: name.to_owned(), groups, keys, value, filters })
     }
 
-    /// Every field that it looks at, without `$.`.
+    /// Every field that the rule reads, without `$.`.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         let all = self.keys.iter().chain(&self.value).chain(self.filters.iter().map(|(field, _)| field));
         all.map(|field| field.strip_prefix("$.").unwrap_or(field))

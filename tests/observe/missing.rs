@@ -33,7 +33,7 @@ impl Treatment {
     }
 }
 
-/// How many periods beyond those that it evaluates an alarm looks back.
+/// How many periods an alarm reads in addition to those that it evaluates.
 pub(crate) const LOOKS_BACK: usize = 2;
 
 /// Decides. `points` are the periods in range, the oldest first: `None` is missing, else whether it breaches. At least `m`

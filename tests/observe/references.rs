@@ -22,7 +22,7 @@ const PLATFORM: &[(&str, &str, &[&str])] = &[
     ("AWS/ApiGateway", "5xx", &["ApiId"]),
 ];
 
-/// Every series that the template names, with who names it.
+/// Every series that the template names, and the alarm or widget that names it.
 fn named(resources: &[Resource]) -> Vec<(String, Series)> {
     let alarms = alarms(resources).into_iter().flat_map(|alarm| {
         let claim = alarm.claim;
@@ -53,7 +53,7 @@ fn searches(resources: &[Resource]) -> Vec<Search> {
     metrics.flatten().filter_map(search).collect()
 }
 
-/// Fails unless the run told everything that the template watches.
+/// Fails unless the run has emitted everything that the template watches.
 pub(crate) fn all_seen(captured: &Captured) {
     let resources = resources();
     let seen: BTreeSet<&Series> = captured.samples.series().collect();

@@ -156,13 +156,13 @@ impl Run {
         }
     }
 
-    /// What the API tells of an answer.
+    /// The metrics that API Gateway emits for a response.
     pub(crate) fn answered(&mut self, reply: &Reply) {
         let failed = f64::from(u8::from(reply.status.is_server_error()));
         self.platform.add(Series::new("AWS/ApiGateway", "5xx", &[("ApiId", "Api")]), self.now(), failed);
     }
 
-    /// What Lambda tells of an invocation.
+    /// The metrics that Lambda emits for an invocation.
     fn invoked(&mut self, function: &str, failed: bool) {
         let (now, failed) = (self.now(), f64::from(u8::from(failed)));
         let (alias, version) = (format!("{function}:live"), format!("{function}.Version.Version"));

@@ -1,4 +1,4 @@
-//! What CloudWatch has been told: samples of series, as they leave the functions in the embedded metric format.
+//! Samples of series, as the functions emit them for CloudWatch in the embedded metric format.
 
 use std::collections::BTreeMap;
 

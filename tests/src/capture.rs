@@ -58,7 +58,7 @@ impl Capture {
         Self { clock, lines: Arc::default() }
     }
 
-    /// A world that measures into it.
+    /// A runtime that measures into this capture.
     pub fn metered(&self, runtime: Runtime) -> Runtime {
         runtime.metered(Meter::into_sink(self.clone()))
     }

@@ -125,7 +125,7 @@ impl Faults {
         self.under_way.most.load(Ordering::SeqCst)
     }
 
-    /// Waits until the process is to be killed. Whoever runs a handler drops it then.
+    /// Waits until the process is to be killed. The caller then drops the running handler.
     pub async fn killed(&self) {
         self.killed.notified().await;
     }

@@ -109,7 +109,7 @@ fn every_file_function_and_test_in_the_table_of_invariants_is_there() {
     assert_eq!(rows.len(), 13, "one row for each invariant");
     let mut faults = Vec::new();
     for row in rows {
-        // What stands in parentheses explains, and names events and states.
+        // Text in parentheses explains, and names events and states.
         for (cell, of_tests) in [(row.holds, false), (row.tests, true)] {
             assert!(quoted(&cell).first().is_some_and(|first| is_file(first)), "{}: a name needs a file", row.number);
             let cell: String =

@@ -135,7 +135,7 @@ fn version_fault(template: &Template) -> Option<String> {
     if globals["Environment"]["Variables"]["RELEASE"] != release {
         return Some("RELEASE is not Release: a version in which nothing is new would be refused".to_owned());
     }
-    // Release has no default: who forgets it would deploy under the name of the deployment before.
+    // Release has no default: an operator who forgets it would deploy under the name of the previous deployment.
     if template.at("/Parameters/Release/Default") != &Value::Null {
         return Some("Release has a Default".to_owned());
     }

@@ -101,7 +101,7 @@ fn other_parameters_take_what_they_are_and_nothing_else() {
 fn without_an_issuer_of_operators_there_is_nobody_and_staging_and_prod_ask_for_one() {
     let template = Template::read();
     let default = |name: &str| template.at(&format!("/Parameters/{name}/Default")).as_str().unwrap().to_owned();
-    // No host ever has a name below `.invalid` (RFC 2606): a key set that cannot be fetched lets nobody in.
+    // No host ever has a name below `.invalid` (RFC 2606): with a key set that cannot be fetched, no token is accepted.
     for name in ["OperatorIssuer", "OperatorJwks"] {
         assert!(default(name).starts_with("https://operators.invalid"), "{name}");
     }

@@ -101,7 +101,7 @@ fn edge_auth_has_time_for_its_longest_path(t: &Template) -> Result<(), String> {
 fn status_has_time_for_its_longest_poll(t: &Template) -> Result<(), String> {
     let timeout = seconds(t, "Status", "Timeout")?;
     let (_, poll) = t.range("Status", "Environment/Variables/LONG_POLL_MAX_S")?;
-    // Session, job, the poll with a last look, result.
+    // Session, job, the poll with a last read, result.
     let longest = poll + (4 * OPERATION_TIMEOUT).as_secs_f64();
     hold(timeout > longest, || {
         format!("LONG_POLL_MAX_S may be {poll} s; Timeout of Status, {timeout} s, has no room for it")

@@ -32,7 +32,7 @@ fn deployed(template: &Template) -> BTreeMap<String, String> {
     routes.collect()
 }
 
-/// Served on one host, and in the cloud only to who may invoke the function: it reads the table for anybody.
+/// Served on one host, and on AWS only to invokers of the function, because it reads the table for every caller.
 const NOT_PUBLISHED: &str = "GET /readyz";
 
 fn served() -> BTreeMap<String, String> {

@@ -12,7 +12,7 @@ fn function() -> Command {
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "none"),
         ("AWS_SECRET_ACCESS_KEY", "none"),
-        // Nobody listens there.
+        // No process listens there.
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
         ("TABLE_NAME", "table"),
         ("QUEUE_URL", "http://127.0.0.1:1/queue"),
@@ -24,7 +24,7 @@ fn function() -> Command {
     command
 }
 
-/// Starts it with these variables beside, and returns its only line.
+/// Starts the function with these additional variables, and returns its only line.
 fn refused(secret: &[(&str, &str)]) -> Value {
     let output = function().envs(secret.iter().copied()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -181,13 +181,13 @@ async fn a_turn_goes_to_the_operators_own_provider(base_url: &str, token: &str, 
     assert_eq!(submit.json(&said).send().await.unwrap().status(), 202);
     let job = until_over(base_url, token, &id).await;
     assert_eq!(job["result"]["reply"], "from the operator's own", "{job}");
-    // It answers nobody who does not bring the key.
+    // It refuses requests without the key.
     let asked = json(http().get(format!("{}/requests", provider.url))).await;
     assert!(asked.as_array().unwrap().iter().any(|request| request["model"] == "a-real-one"), "{asked}");
     assert_eq!(places_of_the_key(data), Vec::<PathBuf>::new());
 }
 
-/// The turn was seen to end because the journal said so: one that nobody rings for is looked at after two minutes.
+/// The journal has reported the end of the turn by webhook: without that, the turn is polled after two minutes.
 async fn the_gateway_rang(metrics_port: u16) {
     let metrics = http().get(format!("http://127.0.0.1:{metrics_port}/metrics")).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();

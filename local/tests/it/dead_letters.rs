@@ -20,7 +20,7 @@ struct Queues {
 }
 
 impl Queues {
-    /// Two letters that name a job, and one that says something else.
+    /// Two messages that name a job, and one that does not.
     async fn start() -> Self {
         let ports = EnginePorts::bind(0, 0).await.unwrap();
         let options = EngineOptions { queue_port: ports.queue_port(), ..EngineOptions::default() };

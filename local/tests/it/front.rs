@@ -11,7 +11,7 @@ async fn start(name: &str) -> Service {
 }
 
 fn options(name: &str) -> Options {
-    // Port 9 is discard: nobody listens, and every call is refused at once.
+    // Port 9 is discard: no process listens, so every call is refused at once.
     Options::dev(directory(name), "http://127.0.0.1:9".to_owned(), "no-token".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! `local mode`, beside a service that runs, and on what one has left.
+//! `local mode`, while a service is running and after it has stopped.
 
 use std::{path::Path, process::Command};
 
@@ -37,12 +37,12 @@ async fn a_new_directory_begins_in_full_and_the_command_changes_it_while_the_ser
     let service = Service::start(options(&data)).await.unwrap();
     assert_eq!(service.controls.service.mode, Mode::Full);
     assert!(done(&data, &["get"]).starts_with("service  full  since "), "by the start");
-    // The service has not looked yet, so its first look sees it.
+    // The service has not read its mode yet, so its first read finds this one.
     let out = done(&data, &["set", "explain_only", "--reason", "a look"]);
     assert!(out.starts_with("service  explain_only  since ") && out.contains("by command: a look"), "{out}");
     assert_eq!(told(&service).await, "explain_only");
     service.stop().await;
-    // On what it has left, too.
+    // Also after the service has stopped.
     let out = done(&data, &["tool", "ledger_pay", "closed", "--reason", "pays twice"]);
     assert!(out.contains("\nledger_pay  closed  since "), "{out}");
     let out = done(&data, &["open", "ledger_delete", "--minutes", "5", "--reason", "clean-up"]);

@@ -49,7 +49,7 @@ async fn nobody_decides_for_another_user() {
     let (alice, mallory) = (app.login("alice").await, app.login("mallory").await);
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
-    // Another user's session: there is no such job for them, whatever code they have.
+    // In another user's session the job does not exist, with any login code.
     for code in [app.fresh_code("mallory"), app.fresh_code("alice")] {
         assert_eq!(mallory.decide(&id, "approve", &digest, Some(&code)).await.verdict(), (404, "not_found"));
     }

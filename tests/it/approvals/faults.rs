@@ -217,7 +217,7 @@ async fn whatever_an_operator_looks_for_is_pointed_at() {
     app.operator_decides(&alice, &id, false).await;
     let refused = app.stored(&alice, &id).await;
     assert_eq!(pointers(&app, "refused").await, [format!("{:015}#{support_code}", refused.updated_at.millis())]);
-    // A job that ends in a hurry is never without its pointer: it is put first.
+    // The pointer of a job that ends at once is written before the job, so it is never missing.
     let failing = app.new_id();
     alice.submit(&failing, "ledger_fail", json!({"kind": "throw"})).await;
     app.faults.plan_items(|_, sk| sk.starts_with("0").then_some(Fault::LostBefore));

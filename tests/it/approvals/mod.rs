@@ -1,4 +1,4 @@
-//! Approvals: a person's yes to exactly one call, once, until it expires; and what becomes of everything else.
+//! Approvals: valid for exactly one call, once, until they expire; and the cases that are refused.
 
 use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};

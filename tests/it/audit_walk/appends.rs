@@ -1,4 +1,4 @@
-//! Appending: writers that cross, repeats, and whoever reads meanwhile.
+//! Appends to side chains: concurrent writers, repetitions, and concurrent readers.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

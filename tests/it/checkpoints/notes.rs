@@ -96,7 +96,8 @@ async fn notes_that_an_older_sweeper_could_not_see_are_signed_by_the_next_one_th
     let mut app = start().await;
     let alice = app.login("alice").await;
     let codes = over(&mut app, &alice, 3).await;
-    // During a deployment an older sweeper signs past the minute without seeing its notes, and leaves no index.
+    // During a deployment an older `sweep` signs past the minute without reading its markers, and writes no index
+    // entry.
     let notes = items(&app, "HEADS#").await;
     for note in &notes {
         delete(&app, note).await;

@@ -145,7 +145,7 @@ async fn of_many_that_find_no_room_at_once_one_looks_at_every_conversation() {
     let counted = looks.clone();
     app.faults.plan_items(move |operation, sk| {
         counted.fetch_add(usize::from(operation == "GetItem" && sk == "C#a"), Ordering::SeqCst);
-        // All have asked before the first one may look.
+        // All requests have read the count before the first one may prune.
         (operation == "UpdateItem" && sk == "CN").then_some(Fault::Late)
     });
     let racing: Vec<_> = (0..10)
@@ -169,7 +169,7 @@ async fn of_many_that_find_no_room_at_once_one_looks_at_every_conversation() {
 #[tokio::test]
 async fn a_name_that_is_counted_again_during_a_look_goes_on_counting() {
     let (app, alice) = with_one_that_never_began_a_minute_ago().await;
-    // How many there are, the right to look, and what is dropped.
+    // The count, the right to prune, and the removal of the name.
     let asked = slow(&app, 3);
     let racing = (alice.clone(), app.new_id());
     let looking = tokio::spawn(async move { racing.0.submit_body(&racing.1, &say_in("d", "hello")).await });

@@ -14,7 +14,8 @@ async fn without_the_record_of_its_intent_alone_no_write_leaves() {
     let alice = app.login("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    // A worker's first put is its claim, its second the record of the intent: lost, in each of the SDK's three attempts.
+    // A worker's first write is its claim, its second the record of the intent: lost, in each of the SDK's three
+    // attempts.
     let puts = atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
         let record = operation == "PutItem" && (1..=3).contains(&puts.fetch_add(1, atomic::Ordering::SeqCst));

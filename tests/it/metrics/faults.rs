@@ -165,7 +165,7 @@ async fn a_sweep_tells_how_old_the_newest_checkpoint_outside_is_and_whether_one_
     app.sweep().await;
     assert!(app.metrics.values(Metric::CheckpointAge, &[])[0] < 5.0);
     std::fs::remove_file(&app.secrets_file).unwrap();
-    // The key that was read stays in use; a sweeper that has just started has none.
+    // A key that was read stays in use; a new instance of `sweep` has none.
     app.sweep = sweep::Sweep::new(app.deployment.sweep(), app.functions.runtime.clone()).unwrap();
     app.advance(Duration::from_secs(301)).await;
     app.sweep().await;

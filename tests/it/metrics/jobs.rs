@@ -1,4 +1,4 @@
-//! What is measured of jobs: once each, whatever is repeated or lost.
+//! Metrics of jobs: each is counted once, also when requests are repeated or lost.
 
 use std::time::Duration;
 

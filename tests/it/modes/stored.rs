@@ -155,7 +155,7 @@ async fn a_mode_of_a_name_that_nobody_knows_is_unreadable() {
     app.stop().await;
 }
 
-/// Makes an attribute of an item unreadable; tells what the item was.
+/// Makes an attribute of an item unreadable; returns the item as it was.
 async fn spoil(app: &App, key: &str, name: &str) -> HashMap<String, AttributeValue> {
     let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
     let update = update.key("pk", AttributeValue::S("CONTROL".into())).key("sk", AttributeValue::S(key.into()));

@@ -217,7 +217,7 @@ async fn nobody_decides_their_own_request_whoever_they_are() {
         let records = zhang.told().await;
         assert_eq!(records.last().unwrap()["code"], "approval_own_request");
     }
-    // Nor do they put themselves into groups.
+    // Nor can operators put their own users into groups.
     let groups = json!({"groups": ["staff"], "reason": "me"});
     let path = format!("/users/{}/groups", alice.user_id);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Operators: who they are, what each role may, and what becomes of what they do.
+//! Operators: authentication, the permissions of each role, and the effects and records of their actions.
 
 use integration_tests::{App, Client, OperatorClient};
 use serde_json::{Value, json};

@@ -87,7 +87,7 @@ async fn a_call_that_a_role_does_not_permit_is_recorded_and_changes_nothing() {
     app.stop().await;
 }
 
-/// How often a call that this operator may not make stands in the chain of what operators did.
+/// How many refusals of a call that this operator may not make are in the operators' side chain.
 async fn refusals_recorded(viewer: &OperatorClient) -> usize {
     told(viewer).await.iter().filter(|event| *event == "call_refused").count()
 }

@@ -100,7 +100,7 @@ async fn a_mode_is_set_with_a_reason_once_however_often_it_is_sent() {
         let reply = zhang.put("/controls/mode", body.clone()).await;
         assert_eq!((reply.status.as_u16(), &reply.body["service"]["mode"]), (200, &json!("read_only")));
     }
-    // Once by the test's own set-up, and once by hand.
+    // Once by the test's setup, and once by the request.
     assert_eq!(told(&zhang).await, ["mode_set", "mode_set"]);
     let shown = zhang.get("/controls").await.body;
     let me = zhang.get("/me").await.body["operator_id"].as_str().unwrap().to_owned();

@@ -21,7 +21,7 @@ use super::{
     oracle::{self, Case, Yes},
 };
 
-/// What is set, as the oracle will be told.
+/// The settings, as the oracle gets them.
 struct Set {
     service_mode: u8,
     tool_modes: BTreeMap<&'static str, u8>,
@@ -98,7 +98,7 @@ impl Runtime {
         assert!(self.app.table.set_groups(client.user_id.parse().unwrap(), &groups).await.unwrap());
     }
 
-    /// The case as it stands now.
+    /// The case with the settings as they are now.
     fn seen(&self, case: &Case, examples: bool, yes: Yes) -> Case {
         Case {
             user: 0,

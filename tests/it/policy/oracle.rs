@@ -23,7 +23,7 @@ pub(super) struct Case {
     pub(super) max_age_s: i64,
     /// Whether the examples of policy/examples.cedar.txt are in force in addition to the built-in policies.
     pub(super) examples: bool,
-    /// Whether a team's policies let every call run, forget about what is derived, and look at how much is read at once.
+    /// Whether a team's policies permit every call, ignore derived arguments, and look at how much is read at once.
     pub(super) loose: bool,
     pub(super) yes: Yes,
     /// Whom a turn would be with.
@@ -140,7 +140,7 @@ fn denied_by_an_example(case: &Case) -> bool {
         || (case.tool == "ledger_append" && (case.now_s >= TRIAL_ENDS_S || case.note.contains("://")))
 }
 
-/// Newcomers from 100 on, and everybody out of office.
+/// Newcomers from 100 on, and all users outside office hours.
 fn asks_an_operator(case: &Case) -> bool {
     !office(case) || (case.groups.contains(&"newcomers") && case.amount >= 100)
 }

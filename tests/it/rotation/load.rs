@@ -42,7 +42,7 @@ impl Fleet {
     /// One round of load on every instance. Returns what went wrong.
     pub(super) async fn load(&mut self) -> Vec<String> {
         self.tick += 1;
-        // One who is known and one who has never been here, each at all instances at once.
+        // A known user and a new user, each at all instances at once.
         let names = [NAMES[self.tick % NAMES.len()].to_owned(), format!("newcomer-{}", self.tick)];
         let mut faults = self.log_in_everywhere(&names).await;
         let now = self.now();
@@ -172,7 +172,7 @@ impl Fleet {
         faults
     }
 
-    /// Every sweeper at once: one of them signs.
+    /// Every instance of `sweep` at once: one of them signs.
     async fn sweep_everywhere(&self) -> Vec<String> {
         let deadline = self.now().plus(Duration::from_secs(30));
         let [one, two, three] = &self.sweeps[..] else { panic!("{INSTANCES} sweepers") };

@@ -1,4 +1,4 @@
-//! What a user's agents remember, and whom the user may talk to.
+//! A user's conversations with agents, and the agents that the user may talk to.
 
 use domain::access::service_mode::Mode;
 use integration_tests::{App, Client, Contract};

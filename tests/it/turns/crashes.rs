@@ -116,7 +116,7 @@ async fn a_round_that_was_not_claimed_is_not_sent_again_before_the_fence_of_the_
         while app.deliver().await {}
     }
     assert_eq!((turns_sent(&mut app).await, app.gateway().model_calls().await), (0, 0), "nothing is sent");
-    // This one proves its fence.
+    // The guard probe of this gateway succeeds.
     app.gateway().restart().await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job), app.gateway().model_calls().await), (("succeeded", ""), "hi", 1), "{job}");

@@ -132,7 +132,8 @@ async fn without_the_record_of_its_intent_no_turn_leaves() {
     settle(&mut app, &alice, &warm).await;
     let before = app.gateway().model_calls().await;
     let id = say(&app, &alice, "[[say:hi]]").await;
-    // A worker's first put is its claim, its second the record of the intent: lost, in each of the SDK's three attempts.
+    // A worker's first write is its claim, its second the record of the intent: lost, in each of the SDK's three
+    // attempts.
     let puts = atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
         let record = operation == "PutItem" && (1..=3).contains(&puts.fetch_add(1, atomic::Ordering::SeqCst));

@@ -226,7 +226,7 @@ async fn a_message_may_have_sixteen_kibibytes_and_a_body_thirty_two() {
     app.stop().await;
 }
 
-/// Whoever asks for a tool may say `$from` to it, as long as nothing came before.
+/// A tool that is submitted alone may have an argument named `$from`: no earlier step can be referred to.
 #[tokio::test]
 async fn alone_a_call_may_use_the_name_of_a_reference_as_its_tool_likes() {
     let schema = r#"{"type":"object","properties":{"note":{"type":"object"}}}"#;

@@ -106,7 +106,7 @@ async fn steps_that_cannot_be_are_told_apart_and_leave_nothing() {
     app.stop().await;
 }
 
-/// Invariant 9, *default deny*: one step that is refused refuses them all, wherever it stands.
+/// Invariant 9, *default deny*: one refused step refuses the submission, at any index.
 #[tokio::test]
 async fn a_refused_step_refuses_all_with_its_number() {
     let mut app = App::start().await;

@@ -80,7 +80,7 @@ async fn a_write_that_is_out_at_the_deadline_is_unknown_until_its_outcome_is_lea
         app.advance(Duration::from_secs(21)).await;
         let job = app.finish(&alice, &id).await;
         assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "{of}: {job}");
-        // It ran to its end all the same, and the sweeper has it asked for.
+        // The call ran to its end nevertheless, and `sweep` has its outcome asked for.
         tokio::time::sleep(Duration::from_millis(3200)).await;
         app.advance(Duration::from_secs(120)).await;
         app.sweep().await;

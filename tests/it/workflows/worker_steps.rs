@@ -1,4 +1,4 @@
-//! Several steps, carried on at the cursor whatever happens between two of them.
+//! Jobs of several steps, which continue at the cursor after any fault between two steps.
 
 use std::time::Duration;
 
@@ -215,7 +215,7 @@ async fn a_later_step_asks_when_the_cursor_is_there_and_its_yes_is_its_own() {
     while app.deliver().await {}
     let job = alice.job(&id).await;
     assert_eq!((&job["status"], &job["cursor"]), (&json!("awaiting_approval"), &json!(2)), "{job}");
-    // The same words twice are two questions: the first yes is no yes to the second one.
+    // Two equal calls have two approval requests: the first approval does not approve the second call.
     assert_ne!(alice.digest(&id).await, first);
     let again = alice.decide(&id, "approve", &first, Some(&app.fresh_code("alice"))).await;
     assert_eq!(again.status, 200, "it stands: {}", again.body);

@@ -1,4 +1,4 @@
-//! What Lambda and SQS do between queue and worker, and what they tell of it.
+//! Lambda and SQS between queue and worker, and the metrics that they emit.
 
 use std::time::Duration;
 

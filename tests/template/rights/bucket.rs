@@ -70,7 +70,7 @@ fn act(objects: &Objects, method: &str, path: &str, head: &str, body: String) ->
     if method == "GET" {
         return Some(objects.get(path).map_or(("404 Not Found", String::new()), |object| ("200 OK", object.clone())));
     }
-    // Object Lock takes nothing without a digest of what is put.
+    // Object Lock rejects a put without a checksum.
     if !head.to_ascii_lowercase().contains("\r\nx-amz-checksum-sha256:") {
         return Some(("400 Bad Request", String::new()));
     }
