@@ -1,5 +1,5 @@
-//! What the console's browser tests run against: the real service on one host, with the small gateway, in a process that
-//! ends when its standard input does.
+//! What the console's browser tests run against: the real service on one host, with the small gateway, in a process
+//! that ends when its standard input does.
 //!
 //! Prints one line of JSON, `{"url", "tokens"}`, and then `ok` for each order that it has carried out:
 //!

@@ -86,8 +86,8 @@ impl Caller {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    /// Sends anything, and holds the answer against the contract. What may be sent again under the same name is sent again
-    /// where the platform answers in place of the service, as `docs/api/client.md` tells every client.
+    /// Sends anything, and holds the answer against the contract. What may be sent again under the same name is sent
+    /// again where the platform answers in place of the service, as `docs/api/client.md` tells every client.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let same_again = method == "GET" || headers.iter().any(|(name, _)| *name == "idempotency-key");
         let mut tries = if self.target.deployed && same_again { TRIES } else { 1 };

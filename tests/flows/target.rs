@@ -26,8 +26,8 @@ use crate::caller::Caller;
 pub(crate) struct Target {
     pub(crate) base_url: String,
     pub(crate) http: reqwest::Client,
-    /// Requests that may be under way at once. An emulator of Lambda starts a process for each that finds none idle, and
-    /// takes all of them down when one cannot start.
+    /// Requests that may be under way at once. An emulator of Lambda starts a process for each that finds none idle,
+    /// and takes all of them down when one cannot start.
     pub(crate) at_once: Semaphore,
     /// Whether a platform, such as API Gateway, may answer in place of the service.
     pub(crate) deployed: bool,

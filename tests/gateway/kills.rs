@@ -1,6 +1,6 @@
-//! The gateway is killed under turns and workflows: in the model's call, in a tool, between tool and reply, in a write that
-//! was approved, between the steps of a workflow, while it resumes, and with its journal lost. One story, so that it takes
-//! three restarts and no more.
+//! The gateway is killed under turns and workflows: in the model's call, in a tool, between tool and reply, in a write
+//! that was approved, between the steps of a workflow, while it resumes, and with its journal lost. One story, so that
+//! it takes three restarts and no more.
 
 use std::path::PathBuf;
 

@@ -43,7 +43,8 @@ async fn one(http: &reqwest::Client, base: &str, token: &str, body: &Value) -> D
             429 | 503 => tokio::time::sleep(Duration::from_millis(500)).await,
             status => {
                 let told = reply.text().await.unwrap_or_default();
-                // On a machine that is too busy to read the mode in time the service only reads, and a client comes later.
+                // On a machine that is too busy to read the mode in time the service only reads, and a client comes
+                // later.
                 assert!(status == 403 && told.contains("mode_read_only"), "{status}: {told}");
                 println!("LOAD: the mode could not be read in time");
                 tokio::time::sleep(Duration::from_secs(1)).await;

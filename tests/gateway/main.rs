@@ -1,5 +1,5 @@
-//! The whole service against the real OpenClaw gateway, started once for the suite. Run with `--test-threads=1`: some of
-//! these kill it.
+//! The whole service against the real OpenClaw gateway, started once for the suite. Run with `--test-threads=1`: some
+//! of these kill it.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

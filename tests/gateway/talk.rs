@@ -1,4 +1,5 @@
-//! Talking to the agents of the real gateway, whose model does what the user's message says (`scripts/stand-in-model.mjs`).
+//! Messages to the agents of the real gateway, whose model follows the directions in the user's message
+//! (`scripts/stand-in-model.mjs`).
 
 use std::time::{Duration, Instant};
 
@@ -47,8 +48,8 @@ pub(crate) async fn over(app: &mut App, client: &Client, id: &str) -> Value {
     until(app, client, id, is_over).await
 }
 
-/// Delivers until the job is as wanted, and returns it then. The service's clock runs ten times as fast as the gateway's: so
-/// it looks at a turn soon after its end.
+/// Delivers until the job is as wanted, and returns it. The service's clock runs ten times as fast as the gateway's, so
+/// that a turn is polled soon after its end.
 pub(crate) async fn until(app: &mut App, client: &Client, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let began = Instant::now();
     loop {
@@ -126,7 +127,8 @@ pub(crate) fn calls_of(chain: &Value) -> Vec<(String, String)> {
 }
 
 impl Real {
-    /// What the stand-in for a model was asked since the gateway's start: text, results, tools offered, earlier messages.
+    /// The requests that the model stub has got since the gateway's start: text, results, tools offered, earlier
+    /// messages.
     pub(crate) async fn asked_of_the_model(&mut self) -> Vec<Value> {
         let url = self.gateway().model().stand_in.expect("the test gateways have the stand-in");
         let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");

@@ -79,8 +79,8 @@ fn no_other_name_reaches_a_write() {
     });
 }
 
-/// Everything that could write, send or start something, with what would show that it did: a file that appears, a request that
-/// arrives at `canary`, a line in the ledger.
+/// Everything that could write, send or start something, with what would show that it did: a file that appears, a
+/// request that arrives at `canary`, a line in the ledger.
 fn ways(gateway: &str, canary: &str, file: &str, ledger: &str) -> Vec<String> {
     let touch = format!("touch {file}; curl -s http://{canary}/");
     let call = r#"{"tool":"ledger_append","args":{"note":"by its own port"}}"#;

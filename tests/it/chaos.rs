@@ -1,6 +1,6 @@
-//! Everything at once: random faults between service, table and queue, random misbehaviour of the gateway, results that are
-//! no text for some reader, two workers that
-//! get the same messages. The seed of a failing run stands in its message.
+//! Everything at once: random faults between service, table and queue, random misbehaviour of the gateway, results that
+//! are no text for some reader, two workers that get the same messages. The seed of a failing run stands in its
+//! message.
 
 use std::time::Duration;
 
@@ -38,7 +38,8 @@ fn disturb(app: &App, dice: &Dice) {
     });
 }
 
-/// The host's clock jumps, expired items are deleted by it, and its user logs in again: the session is over, or not begun.
+/// The host's clock jumps, expired items are deleted by it, and its user logs in again: the session is over, or not
+/// begun.
 async fn jump(app: &mut App, days: i64) -> Client {
     app.faults.none();
     app.jump(days).await;

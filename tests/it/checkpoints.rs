@@ -1,5 +1,5 @@
-//! Where the audit chains ended is signed, kept and exported, whatever happens in between; and what a checkpoint names can
-//! neither be cut nor written anew unseen.
+//! Where the audit chains ended is signed, kept and exported, whatever happens in between; and what a checkpoint names
+//! can neither be cut nor written anew unseen.
 
 use std::{
     collections::BTreeMap,

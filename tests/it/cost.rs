@@ -1,4 +1,5 @@
-//! What a job costs in write units, from the capacity that the table reports. Design: at most 9 for a read, 13 for a write.
+//! What a job costs in write units, from the capacity that the table reports. Design: at most 9 for a read, 13 for a
+//! write.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Invariant 1, *one effect*, and 13, *always ends*: whatever happens to any one request between the service and its table
-//! and queue, for each kind of tool.
+//! Invariant 1, *one effect*, and 13, *always ends*: whatever happens to any one request between the service and its
+//! table and queue, for each kind of tool.
 
 use integration_tests::{App, Client, Fault, Sample, Setup};
 use serde_json::{Value, json};
@@ -33,7 +33,8 @@ async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u6
         () = app.faults.killed() => 0,
     };
     if submitted != 202 {
-        // The phone repeats a request that was not answered, was answered by 503, or came while the mode could not be read.
+        // The phone repeats a request that was not answered, was answered by 503, or came while the mode could not be
+        // read.
         assert!([0, 200, 403, 503].contains(&submitted), "{submitted}");
         app.advance(service::controls::RETRY_AFTER).await;
         let again = alice.submit(&id, tool, arguments).await;

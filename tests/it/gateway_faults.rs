@@ -288,7 +288,8 @@ async fn a_tool_past_its_timeout_is_unknown_until_it_ends() {
     app.stop().await;
 }
 
-/// A proxy may name any number: it is believed for a minute at most, and never beyond the time after which nothing starts.
+/// A proxy may name any number: it is believed for a minute at most, and never beyond the time after which nothing
+/// starts.
 #[tokio::test]
 async fn no_answer_of_the_gateway_keeps_a_job_waiting_for_more_than_a_minute_or_beyond_its_not_after() {
     let mut app = App::start().await;

@@ -94,8 +94,8 @@ async fn three_at_once() -> App {
     .await
 }
 
-/// The next charge is refused at first, since something has arrived ahead of now; the answer to the second update, which
-/// charges within the burst, is lost, and the SDK sends it again.
+/// The next charge is refused at first, since something has arrived ahead of now; the answer to the second update,
+/// which charges within the burst, is lost, and the SDK sends it again.
 fn lose_the_second_charge(app: &App) {
     let updates = AtomicUsize::new(0);
     app.faults.plan_items(move |operation, sk| {

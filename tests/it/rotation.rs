@@ -1,5 +1,5 @@
-//! Every secret is rotated under load, in the order of docs/operate/rotation.md, while several instances of each function hold
-//! documents of different ages. And careless rotations, which the same load notices.
+//! Every secret is rotated under load, in the order of docs/operate/rotation.md, while several instances of each
+//! function hold documents of different ages. And careless rotations, which the same load notices.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! One idea of text and JSON at every border: what a client, a tool, an agent and the table may hold, and what becomes of
-//! what they may not. `docs/design/text.md` has the rules.
+//! One idea of text and JSON at every border: what a client, a tool, an agent and the table may hold, and what becomes
+//! of what they may not. `docs/design/text.md` has the rules.
 
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ async fn send(client: &Client, id: &str, body: &str) -> integration_tests::Reply
     client.send("POST", "/v1/jobs", &[JSON, ("idempotency-key", id)], body.as_bytes()).await
 }
 
-/// Changes one attribute of the items of a user that have it, as an earlier version or a faulty restore might have left them.
+/// Changes one attribute of the items of a user that have it, as an earlier version or a faulty restore might have left
+/// them.
 async fn plant(app: &App, client: &Client, id: &str, attribute: &str, value: AttributeValue) {
     let table = &app.deployment.backend.table;
     let pk = AttributeValue::S(format!("U#{}", client.user_id));

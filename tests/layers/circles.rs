@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-/// For each top module of a crate, the others that it imports. `lib.rs` and `main.rs` wire everything and are left out, and so
-/// are tests.
+/// For each top module of a crate, the others that it imports. `lib.rs` and `main.rs` wire everything and are left out,
+/// and so are tests.
 pub(crate) fn imports(sources: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(sources).expect("the sources of a crate") {

@@ -1,5 +1,5 @@
-//! The layers of the code: which crate may import which, what the domain may depend on, and that no two modules of one crate
-//! import each other in a circle.
+//! The layers of the code: which crate may import which, what the domain may depend on, and that no two modules of one
+//! crate import each other in a circle.
 
 mod circles;
 
@@ -11,7 +11,8 @@ use std::{
 
 use serde_json::Value;
 
-/// From the bottom to the top. A crate may import those of the rows above its own; the functions do not import each other.
+/// From the bottom to the top. A crate may import those of the rows above its own; the functions do not import each
+/// other.
 const LAYERS: [&[&str]; 7] = [
     &["domain"],
     &["platform"],
@@ -22,8 +23,8 @@ const LAYERS: [&[&str]; 7] = [
     &["integration-tests"],
 ];
 
-/// Everything that the domain is built with: parsers, policies, digests and signatures. Nothing that opens a connection, reads
-/// a clock or runs a task.
+/// Everything that the domain is built with: parsers, policies, digests and signatures. Nothing that opens a
+/// connection, reads a clock or runs a task.
 const DOMAIN: [&str; 18] = [
     "base64",
     "cedar-policy",

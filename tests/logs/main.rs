@@ -1,5 +1,5 @@
-//! Invariant 12, *silent logs*: one whole flow, every line of it. A process of its own, because a subscriber that sees every
-//! line is one for the whole process.
+//! Invariant 12, *silent logs*: one whole flow, every line of it. A process of its own, because a subscriber that sees
+//! every line is one for the whole process.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::{

@@ -1,5 +1,5 @@
-//! Contributor Insights rules over log lines: schema `CloudWatchLogRule`, version 1, format JSON, as far as the template
-//! uses it.
+//! Contributor Insights rules over log lines: schema `CloudWatchLogRule`, version 1, format JSON, as far as the
+//! template uses it.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
-//! Metric math, as far as the template uses it: numbers, series by id, `+ - * /`, comparisons, `AND` `OR`, `IF`, `FILL`,
-//! and `SUM` `MAX` `MIN` over a list of series.
+//! Metric math, as far as the template uses it: numbers, series by id, `+ - * /`, comparisons, `AND` `OR`, `IF`,
+//! `FILL`, and `SUM` `MAX` `MIN` over a list of series.
 //!
-//! Where an operand is missing, so is the result. A list leaves out what is missing. `FILL` fills a series that has a point
-//! somewhere in range: of one that has none CloudWatch does not say what becomes, so here it stays missing, the worse case.
+//! Where an operand is missing, so is the result. A list leaves out what is missing. `FILL` fills a series that has a
+//! point somewhere in range: of one that has none CloudWatch does not say what becomes, so here it stays missing, the
+//! worse case.
 
 use std::collections::BTreeMap;
 

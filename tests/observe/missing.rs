@@ -1,8 +1,8 @@
 //! From data points to a state: how many must breach, and what is made of those that are missing.
 //!
 //! CloudWatch looks further back than an alarm evaluates: here two periods, as in the tables of its own documentation
-//! ("How alarm state is evaluated when data is missing"), whose rows are the tests below. So data that stops does not count
-//! as missing before the points that are still in range have moved out of it.
+//! ("How alarm state is evaluated when data is missing"), whose rows are the tests below. So data that stops does not
+//! count as missing before the points that are still in range have moved out of it.
 
 /// An alarm's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl Treatment {
 /// How many periods an alarm reads in addition to those that it evaluates.
 pub(crate) const LOOKS_BACK: usize = 2;
 
-/// Decides. `points` are the periods in range, the oldest first: `None` is missing, else whether it breaches. At least `m`
-/// of `n` must breach. `before` is the state so far.
+/// Decides. `points` are the periods in range, the oldest first: `None` is missing, else whether it breaches. At least
+/// `m` of `n` must breach. `before` is the state so far.
 pub(crate) fn decide(points: &[Option<bool>], n: usize, m: usize, missing: Treatment, before: State) -> State {
     let real: Vec<bool> = points.iter().filter_map(|point| *point).collect();
     let state = |alarm: bool| if alarm { State::Alarm } else { State::Ok };

@@ -1,5 +1,5 @@
-//! Pages follow the template and the code: every alarm has its section in `docs/operate/runbook.md` and back, the runbook's commands
-//! name what there is, and `docs/operate/alarms.md` says what the faults came to.
+//! Pages follow the template and the code: every alarm has its section in `docs/operate/runbook.md` and back, the
+//! runbook's commands name what there is, and `docs/operate/alarms.md` says what the faults came to.
 
 use std::collections::{BTreeMap, BTreeSet};
 

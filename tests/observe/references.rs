@@ -1,5 +1,5 @@
-//! Definitions and code name the same things: every series that an alarm or a widget names, and every log field that a rule
-//! names, left the service in one run; and the platform's own are spelled as the platform does.
+//! Definitions and code name the same things: every series that an alarm or a widget names, and every log field that a
+//! rule names, left the service in one run; and the platform's own are spelled as the platform does.
 
 use std::collections::BTreeSet;
 

@@ -41,7 +41,8 @@ impl Statistic {
     }
 }
 
-/// Between the two nearest ranks, as most implementations do; CloudWatch does not publish its own, which is close to it.
+/// Between the two nearest ranks, as most implementations do; CloudWatch does not publish its own, which is close to
+/// it.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small ranks")]
 fn percentile(samples: &[f64], p: f64) -> f64 {
     let mut sorted = samples.to_vec();

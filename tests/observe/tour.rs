@@ -1,5 +1,5 @@
-//! One long run with one fault after the other: what it measured is what the template watches, and what the picture of the
-//! dashboard is drawn from (`scripts/plot-dashboard.sh`).
+//! One long run with one fault after the other: what it measured is what the template watches, and what the picture of
+//! the dashboard is drawn from (`scripts/plot-dashboard.sh`).
 
 use domain::access::service_mode::Mode;
 use integration_tests::{Fault, mini_gateway};

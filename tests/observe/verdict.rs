@@ -9,7 +9,8 @@ use crate::{
     template::resources,
 };
 
-/// Every alarm that fires in a run, and in which minute after the warm-up it does first: 1 is the minute that a fault begins in.
+/// Every alarm that fires in a run, and in which minute after the warm-up it does first: 1 is the minute that a fault
+/// begins in.
 pub(crate) fn fired(run: &Run) -> BTreeMap<String, i64> {
     let resources = resources();
     let (rules, (captured, (from, to))) = (rules(&resources), run.captured());

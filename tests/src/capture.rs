@@ -26,8 +26,8 @@ use crate::clock::ManualClock;
 /// The namespace of what is captured: the name of the template's stack in tests.
 pub const NAMESPACE: &str = "stack";
 
-/// Everything that was measured and, once [`listen`](Self::listen) was called, everything that was logged, in order. Clones
-/// share it.
+/// Everything that was measured and, once [`listen`](Self::listen) was called, everything that was logged, in order.
+/// Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
     clock: ManualClock,
@@ -63,8 +63,8 @@ impl Capture {
         runtime.metered(Meter::into_sink(self.clone()))
     }
 
-    /// Keeps the log lines of our own code too, at info and above, as long as the guard lives and on this thread: that is a
-    /// whole test, if its runtime has one thread.
+    /// Keeps the log lines of our own code too, at info and above, as long as the guard lives and on this thread: that
+    /// is a whole test, if its runtime has one thread.
     #[must_use]
     pub fn listen(&self) -> DefaultGuard {
         self.listen_at(LevelFilter::INFO)
@@ -99,7 +99,8 @@ impl Capture {
         self.lines.lock().expect("no panic holds it").clear();
     }
 
-    /// The values of one series, in order. To CloudWatch each set of dimensions is a series of its own, and so it is here.
+    /// The values of one series, in order. To CloudWatch each set of dimensions is a series of its own, and so it is
+    /// here.
     pub fn values(&self, metric: Metric, dimensions: &[(Dimension, &str)]) -> Vec<f64> {
         let series: BTreeMap<&str, &str> =
             dimensions.iter().map(|(dimension, value)| (dimension.name(), *value)).collect();

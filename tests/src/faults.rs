@@ -1,5 +1,5 @@
-//! Faults in the SDK's HTTP client: an answer lost before or after the effect, a request that arrives twice, a process that
-//! is killed just before or just after a request.
+//! Faults in the SDK's HTTP client: an answer lost before or after the effect, a request that arrives twice, a process
+//! that is killed just before or just after a request.
 
 use std::{
     fmt,
@@ -103,8 +103,8 @@ impl Faults {
         *self.plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }
 
-    /// From now on, asks `plan` for each request about one item: its operation, and the item's sort key, or what the sort keys
-    /// begin with that a query asks for.
+    /// From now on, asks `plan` for each request about one item: its operation, and the item's sort key, or what the
+    /// sort keys begin with that a query asks for.
     pub fn plan_items(&self, plan: impl Fn(&str, &str) -> Option<Fault> + Send + Sync + 'static) {
         *self.item_plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }

@@ -13,8 +13,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The sample of this run, printed with the command that repeats it. `SOAK=1` takes every case. `SAMPLE_SEED` chooses the
-    /// sample; without it the day does, so that each case of a sweep runs within a few days.
+    /// The sample of this run, printed with the command that repeats it. `SOAK=1` takes every case. `SAMPLE_SEED`
+    /// chooses the sample; without it the day does, so that each case of a sweep runs within a few days.
     #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
     pub fn of_this_run() -> Self {
         let day = Runtime::system().now().millis() / DAY_MS;

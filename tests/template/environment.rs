@@ -1,5 +1,5 @@
-//! Each function gets exactly the variables that it reads, with values that it takes; and each deployment publishes a version
-//! of it.
+//! Each function gets exactly the variables that it reads, with values that it takes; and each deployment publishes a
+//! version of it.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -57,7 +57,8 @@ fn asked(template: &Template, function: &str) -> (BTreeSet<String>, Result<(), C
     });
     let started = start(function, &env);
     drop(env);
-    // The other places for secrets and checkpoints, those of a single host: asked for in every case, and not set in the cloud.
+    // The other places for secrets and checkpoints, those of a single host: asked for in every case, and not set in the
+    // cloud.
     for elsewhere in ["SECRETS_FILE", "CHECKPOINT_DIR"] {
         names.borrow_mut().remove(elsewhere);
     }
@@ -131,7 +132,8 @@ fn version_fault(template: &Template) -> Option<String> {
             "Release may have {longest} characters, a description of a version {LONGEST_DESCRIPTION}"
         ));
     }
-    // Lambda publishes nothing, and the deployment fails, if neither code nor configuration differ from the last version.
+    // Lambda publishes nothing, and the deployment fails, if neither code nor configuration differ from the last
+    // version.
     if globals["Environment"]["Variables"]["RELEASE"] != release {
         return Some("RELEASE is not Release: a version in which nothing is new would be refused".to_owned());
     }

@@ -1,5 +1,5 @@
-//! Numbers and promises that have to fit each other. Each relation is a function of the template; a table of changes shows
-//! that every one of them can fail, with a sentence that names what is wrong.
+//! Numbers and promises that have to fit each other. Each relation is a function of the template; a table of changes
+//! shows that every one of them can fail, with a sentence that names what is wrong.
 
 mod changes;
 
@@ -58,8 +58,8 @@ fn visibility_outlasts_the_worker(t: &Template) -> Result<(), String> {
     hold(visibility >= 6.0 * timeout, || {
         format!("VisibilityTimeout of Queue is {visibility} s, less than six times Timeout of Worker, {timeout} s")
     })?;
-    // Invariant 5, lease outlives work: the lease ends that long after the deadline, and a message that comes back after a
-    // crash finds it over.
+    // Invariant 5, lease outlives work: the lease ends that long after the deadline, and a message that comes back
+    // after a crash finds it over.
     let margin = worker::LEASE_MARGIN.as_secs_f64();
     hold(margin > 0.0, || "LEASE_MARGIN of the worker is nothing: its lease ends with its Timeout".to_owned())?;
     hold(visibility > timeout + margin, || {
@@ -158,8 +158,8 @@ fn the_gateway_takes_what_workers_send(t: &Template) -> Result<(), String> {
     })
 }
 
-/// Lambda stops a function that sends to the queue which it consumes after 16 invocations in a chain, where it detects that:
-/// not in China.
+/// Lambda stops a function that sends to the queue which it consumes after 16 invocations in a chain, where it detects
+/// that: not in China.
 fn the_workers_chain_is_not_cut_after_16_hops(t: &Template) -> Result<(), String> {
     let consumed = t.property("Worker", "Events/Jobs/Properties/Queue");
     let sends_to = t.property("Worker", "Environment/Variables/QUEUE_URL");
@@ -206,8 +206,8 @@ fn routes_that_cost_more_take_fewer(t: &Template) -> Result<(), String> {
     Ok(())
 }
 
-/// A route's limit is one for all clients together, so it must be far over what the limits of one user and one address let
-/// through; those are the functions' own.
+/// A route's limit is one for all clients together, so it must be far over what the limits of one user and one address
+/// let through; those are the functions' own.
 fn one_client_does_not_use_up_what_a_route_takes(t: &Template) -> Result<(), String> {
     let default = |name: &str| t.at(&format!("/Parameters/{name}/Default")).as_f64().unwrap_or(0.0);
     for (rate, interval_ms, burst) in

@@ -94,8 +94,8 @@ fn a_right_that_is_missing_or_spare_is_named() {
     }
 }
 
-/// Functions that any client may reach, or that a gateway's answer reaches, read no partition but their own keys' and the
-/// controls'.
+/// Functions that any client may reach, or that a gateway's answer reaches, read no partition but their own keys' and
+/// the controls'.
 #[test]
 fn edge_auth_and_the_worker_may_query_the_controls_alone() {
     let template = Template::read();

@@ -4,12 +4,13 @@
 //! The order:
 //!
 //! 1. A strongly consistent read of the job. A replay is answered here, and nothing is charged.
-//! 2. Checks of a new job: age of the id; times; name and arguments of each step; then policy and service mode for each step;
-//!    its place in the conversation queue. A refusal with 403 or 422 up to here is charged.
-//! 3. One conditional update of the user item: revocation, rate, place in flight. If the job begins a conversation, instead:
-//!    the rate; the count of conversations; revocation and place in flight. The count is given back when there is no place.
-//! 4. Payload, audit records, the job (condition: absent), its place in the conversation queue, the wake-up message. Once the
-//!    job is recorded the answer is 202, even if the message could not be sent: the reconciler sends it later.
+//! 2. Checks of a new job: age of the id; times; name and arguments of each step; then policy and service mode for each
+//!    step; its place in the conversation queue. A refusal with 403 or 422 up to here is charged.
+//! 3. One conditional update of the user item: revocation, rate, place in flight. If the job begins a conversation,
+//!    instead: the rate; the count of conversations; revocation and place in flight. The count is given back when there
+//!    is no place.
+//! 4. Payload, audit records, the job (condition: absent), its place in the conversation queue, the wake-up message.
+//!    Once the job is recorded the answer is 202, even if the message could not be sent: the reconciler sends it later.
 
 use std::time::Duration;
 

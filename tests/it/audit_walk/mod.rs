@@ -1,5 +1,5 @@
-//! Verifying from outside: whatever is changed, removed, moved, cut or written anew in the table is named with its job; what
-//! fits in itself is betrayed by the checkpoints; and a verifier in another language says the same.
+//! Verifying from outside: whatever is changed, removed, moved, cut or written anew in the table is named with its job;
+//! what fits in itself is betrayed by the checkpoints; and a verifier in another language says the same.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! The invariants of `docs/design/invariants.md`, where no other flow would notice that one is broken: each test here was written
-//! after a deliberate break that every other test had let pass. One file for each invariant.
+//! The invariants of `docs/design/invariants.md`, where no other flow would notice that one is broken: each test here
+//! was written after a deliberate break that every other test had let pass. One file for each invariant.
 
 mod always_ends;
 mod bounded;

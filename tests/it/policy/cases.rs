@@ -1,4 +1,5 @@
-//! Random cases, with more weight on what lies on either side of a limit; and the same cases in the service's own terms.
+//! Random cases, with more weight on what lies on either side of a limit; and the same cases in the service's own
+//! terms.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Random cases through the front door: submitted, answered, and decided again by a worker whose files, modes and groups may
-//! have changed meanwhile.
+//! Random cases through the front door: submitted, answered, and decided again by a worker whose files, modes and
+//! groups may have changed meanwhile.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! Policy: an oracle that shares no code with it agrees about ten thousand random calls and as many turns, and about some of
-//! the calls through the front door.
+//! Policy: an oracle that shares no code with it agrees about ten thousand random calls and as many turns, and about
+//! some of the calls through the front door.
 
 use std::collections::BTreeMap;
 

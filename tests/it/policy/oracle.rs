@@ -1,5 +1,5 @@
-//! What becomes of a call or a turn, written from docs/api/policy.md and nothing else: plain conditions on plain data. It knows neither
-//! Cedar nor the catalogue nor any type of the service, so that it cannot be wrong in the same way.
+//! What becomes of a call or a turn, written from docs/api/policy.md and nothing else: plain conditions on plain data.
+//! It knows neither Cedar nor the catalogue nor any type of the service, so that it cannot be wrong in the same way.
 
 /// One call and its circumstances, as plain data. Times are seconds since 1970.
 #[derive(Debug, Clone)]

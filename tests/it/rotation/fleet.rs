@@ -127,8 +127,8 @@ impl Fleet {
         self.workers.push(Arc::new(worker));
     }
 
-    /// None is missing or untrusted, by the first key alone, through every rotation since; nor late, where time went by in
-    /// small steps.
+    /// None is missing or untrusted, by the first key alone, through every rotation since; nor late, where time went by
+    /// in small steps.
     pub(super) async fn verify_checkpoints(&self, small_steps: bool) {
         let kept = self.app.table.checkpoints_after(0, 10_000).await.unwrap();
         let mut verifier = CheckpointVerifier::new(std::slice::from_ref(&self.checkpoint_key)).unwrap();

@@ -1,4 +1,5 @@
-//! What an agent wants to do and may not do by itself: decided like any request, asked where it must, run as a step of its own.
+//! What an agent wants to do and may not do by itself: decided like any request, asked where it must, run as a step of
+//! its own.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Turns that the gateway would not run, and conversations that it would not end: a journal that only answers, in place of a
-//! real one.
+//! Turns that the gateway would not run, and conversations that it would not end: a journal that only answers, in place
+//! of a real one.
 
 use std::{
     convert::Infallible,
@@ -106,7 +106,8 @@ async fn a_turn_that_the_journal_gives_back_again_and_again_is_sent_six_times_an
     server.stop().await;
 }
 
-/// A deletion does no harm when it is repeated, and goes on for a day while the gateway is away; not when it is refused.
+/// A deletion does no harm when it is repeated, and goes on for a day while the gateway is away; not when it is
+/// refused.
 #[tokio::test]
 async fn the_end_of_a_conversation_that_the_gateway_refuses_for_good_is_asked_for_once() {
     let replied = json!({"kind": "turn", "state": "finished", "reply": "hello"});

@@ -67,7 +67,8 @@ async fn a_workflow_is_recorded_step_by_step_and_says_what_comes_from_where() {
     ];
     assert_eq!(told, expected);
     assert_eq!((job.state, job.cursor, job.schema_version()), (JobState::Queued, 0, 2));
-    // Three calls that may each wait 15 minutes, two turns that may each wait as long and take five rounds of ten minutes.
+    // Three calls that may each wait 15 minutes, two turns that may each wait as long and take five rounds of ten
+    // minutes.
     about(job.not_after.since(job.created_at), 3 * 900 + 2 * (900 + 5 * 600));
     let [accepted] = &chain(&alice, &job).await[..] else { panic!("one record") };
     assert_eq!(

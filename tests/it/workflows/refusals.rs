@@ -179,7 +179,8 @@ async fn times_that_cannot_be_kept_are_refused() {
     app.stop().await;
 }
 
-/// Whatever can be seen without a policy is, for every step, before a policy is asked about any: what is faulty is cheap.
+/// Whatever can be seen without a policy is, for every step, before a policy is asked about any: what is faulty is
+/// cheap.
 #[tokio::test]
 async fn no_policy_is_asked_about_a_submission_with_a_faulty_step() {
     let mut app = App::start().await;

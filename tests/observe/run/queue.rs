@@ -60,8 +60,9 @@ impl Run {
         }
     }
 
-    /// What SQS tells: how many messages are dead, and how old the oldest of the others is. A message that stays is the oldest
-    /// one, so that is for how long the queue has had any. One that was taken three times in vain counts no more, as on AWS.
+    /// What SQS tells: how many messages are dead, and how old the oldest of the others is. A message that stays is the
+    /// oldest one, so that is for how long the queue has had any. One that was taken three times in vain counts no
+    /// more, as on AWS.
     pub(super) async fn look_at_queues(&mut self) {
         let dead = self.count(&self.app.deployment.backend.dlq_url, false).await;
         let waiting = self.count(&self.app.deployment.backend.queue_url, true).await;

@@ -14,7 +14,8 @@ use store::Applied;
 use super::App;
 
 impl App {
-    /// Sets the service's mode, as the command line does. Every function sees it once [`service::controls::MAX_AGE`] has passed.
+    /// Sets the service's mode, as the command line does. Every function sees it once [`service::controls::MAX_AGE`]
+    /// has passed.
     pub async fn mode(&self, mode: Mode) {
         self.change(&Change::mode(mode, reason())).await;
     }

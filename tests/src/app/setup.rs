@@ -179,8 +179,8 @@ fn operator(deployment: &Deployment, runtime: &Runtime, history: History) -> Ope
     Operator::remembering(deployment.operator(), runtime.clone(), history).expect("operator starts")
 }
 
-/// Another engine than the embedded ones, emptied: the one at `SECOND_ENGINE_URL`, where `make test` runs the same flows a
-/// second time, one by one.
+/// Another engine than the embedded ones, emptied: the one at `SECOND_ENGINE_URL`, where `make test` runs the same
+/// flows a second time, one by one.
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
 async fn second_engine() -> Option<AwsSettings> {
     let url = std::env::var("SECOND_ENGINE_URL").ok()?;
