@@ -1,5 +1,4 @@
-//! Who may come in, and how much the service does: sessions, operators' tokens, page cursors, the service mode and the alarms
-//! that lower it.
+//! Access: sessions, operators' tokens, page cursors, the service mode and the alarms that lower it.
 
 pub mod alarm;
 pub mod cursor;

@@ -1,5 +1,5 @@
-//! The catalogue: every tool that a Mini Program may reach, and every agent that it may talk to. What is not here does not
-//! exist for the service.
+//! The catalogue: every tool that Mini Programs may call, and every agent that they may talk to. The service refuses
+//! any other.
 //!
 //! `policy/tools.toml` and `policy/schemas/*.json` are built into each function together with the policies about the tools:
 //! [`crate::policy::Policy`] holds them all, and its version names them in every audit record.
@@ -21,31 +21,31 @@ pub mod visible_text;
 pub use agent::AgentEntry;
 use cedar_schema::{Misfit, Shape};
 
-/// What a tool does to the world.
+/// Effect class of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolEffect {
-    /// Changes nothing: may be repeated.
+    /// Changes nothing: a call may be repeated.
     Read,
     /// Changes something: runs at most once per step.
     Write,
-    /// Changes something that cannot be undone: shut until an operator opens it for a while.
+    /// Changes something irreversibly: locked until an operator unlocks it temporarily.
     Destructive,
 }
 
-/// One entry of the catalogue.
+/// A tool of the catalogue.
 #[derive(Debug)]
 pub struct Tool {
-    /// What it is and how it is run.
+    /// Its settings.
     pub entry: ToolEntry,
     /// The JSON Schema of its arguments, as published.
     pub schema: Value,
-    /// The sentence that an approver reads.
+    /// Template of the sentence that an approver reads.
     pub summary: Template,
-    /// Whether its schema lets objects through that it does not describe whole. What stands in them may come from anywhere, so
-    /// policy takes every call of it as derived.
+    /// Whether its schema accepts objects that it does not describe completely. Their content may come from anywhere,
+    /// so the policy decision treats every call as derived.
     pub open: bool,
-    /// What policies see of its arguments.
+    /// Types of its arguments in Cedar.
     pub(crate) shape: Shape,
     validator: Validator,
 }
@@ -56,32 +56,33 @@ pub struct Tool {
 pub struct ToolEntry {
     /// The name at the gateway and in the API.
     pub name: String,
-    /// A few words for people.
+    /// A short title for people.
     pub title: String,
-    /// What a call does, for whoever approves it: `Pay {amount}: {note}`. Without one the title stands.
+    /// Template of the sentence that describes a call to its approver: `Pay {amount}: {note}`. Default: the title.
     #[serde(default)]
     pub summary: String,
-    /// What it does to the world.
+    /// Effect class.
     pub effect: ToolEffect,
-    /// A write whose repetition under the same stable key has no second effect.
+    /// Whether a repeated write under the same key has no second effect.
     #[serde(default)]
     pub idempotent: bool,
-    /// How long one call may run before its outcome counts as unknown, in seconds.
+    /// Seconds after which a call's outcome counts as unknown.
     pub timeout_s: u32,
-    /// How often a call may be dispatched.
+    /// Maximum number of dispatches of a call.
     pub attempts: u32,
-    /// How long a call usually takes, in milliseconds: under 300 the worker waits for it, else it comes back.
+    /// Usual duration of a call in milliseconds. Under 300 the worker waits for the outcome; otherwise it polls
+    /// later.
     pub expected_ms: u64,
-    /// How long after submission a call may still start, in seconds.
+    /// Seconds after submission within which a call may start.
     #[serde(default = "default_not_after_s")]
     pub not_after_s: u32,
-    /// How long an approval may take, in seconds; never beyond the time that a call may still start.
+    /// Seconds within which an approval may be given; never beyond the time within which the call may start.
     #[serde(default = "default_approval_within_s")]
     pub approval_within_s: u32,
-    /// Whether its arguments may be shown while an agent's turn goes on, to whoever may see the job.
+    /// Whether its arguments may be shown during an agent's turn to those who may see the job.
     #[serde(default)]
     pub public: bool,
-    /// How many calls of it may run at once at the gateway, whoever asked for them; absent: as many as come.
+    /// Maximum number of its concurrent calls at the gateway, of all users together; absent: no limit.
     #[serde(default)]
     pub at_most: Option<u32>,
     /// File in `policy/schemas` with the JSON Schema of the arguments.
@@ -114,12 +115,12 @@ impl ToolEntry {
         Duration::from_secs(self.not_after_s.into())
     }
 
-    /// Time to approve after the question.
+    /// Time from an approval request to its expiry.
     pub fn approval_within(&self) -> Duration {
         Duration::from_secs(self.approval_within_s.into())
     }
 
-    /// What is left of a tool that the catalogue does not list any more: nothing of it is sent again or waited for.
+    /// Stands for a tool that was removed from the catalogue: no call of it is sent or waited for.
     pub fn gone(name: &str, effect: ToolEffect) -> Self {
         Self {
             name: name.to_owned(),
@@ -139,24 +140,24 @@ impl ToolEntry {
         }
     }
 
-    /// Whether a call may be dispatched again, under another `n`, after it died or failed.
+    /// Whether a call may be dispatched again, under another `n`, after it was interrupted or failed.
     pub fn repeatable(&self) -> bool {
         self.effect == ToolEffect::Read || self.idempotent
     }
 }
 
-/// A fault in arguments: where, and what the schema wants.
+/// A fault in arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ArgumentFault {
-    /// JSON pointer (RFC 6901) to the faulty place, from the arguments' root.
+    /// JSON pointer (RFC 6901) to the faulty value, from the arguments' root.
     pub pointer: String,
-    /// What is wrong there. Never quotes the value.
+    /// What the schema requires. Never quotes the value.
     pub message: String,
 }
 
 impl Tool {
-    /// Checks arguments against the schema; every fault is named, up to 20. What policies could not look at is a fault as well:
-    /// a schema may accept a number that they have no type for.
+    /// Validates arguments against the schema; returns up to 20 faults. A value that Cedar has no type for is a fault
+    /// too, since no policy could check it: a schema may accept such a number.
     pub fn validate(&self, arguments: &Value) -> Result<(), Vec<ArgumentFault>> {
         let faults: Vec<ArgumentFault> = self
             .validator
@@ -177,7 +178,7 @@ impl Tool {
     }
 }
 
-/// Every tool and every agent by name.
+/// All tools and agents by name.
 #[derive(Debug)]
 pub struct Catalogue {
     tools: BTreeMap<String, Tool>,
@@ -187,23 +188,23 @@ pub struct Catalogue {
 /// Why a catalogue cannot be used. A function with a bad catalogue refuses to start.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueFault {
-    /// The file is not the TOML that is expected.
+    /// The file is not valid TOML, or does not have the expected fields.
     #[error("policy/tools.toml cannot be read")]
     Toml(#[source] toml::de::Error),
-    /// An entry contradicts itself.
+    /// The entry of a tool is inconsistent.
     #[error("policy/tools.toml: tool {tool}: {problem}")]
     Entry {
-        /// Which tool.
+        /// Name of the tool.
         tool: String,
-        /// What is wrong with it.
+        /// Description of the fault.
         problem: String,
     },
-    /// An agent's entry contradicts itself, or a tool's.
+    /// The entry of an agent is inconsistent, or conflicts with a tool's.
     #[error("policy/tools.toml: agent {agent}: {problem}")]
     Agent {
-        /// Which agent.
+        /// Name of the agent.
         agent: String,
-        /// What is wrong with it.
+        /// Description of the fault.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What names a user, a job, an operator, a moment or a content, and who acts.
+//! Identifiers of users, jobs, operators, times and contents, and the actors of audit records.
 
 mod actor;
 mod digest;

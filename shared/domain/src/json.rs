@@ -1,5 +1,5 @@
-//! JSON and text: one reader of what somebody else wrote, one canonical form, references from one step to another's result,
-//! and one rule for what is blank.
+//! JSON and text: one reader for external input, one canonical form, references from one step to another's result,
+//! and one definition of a blank text.
 
 pub mod canonical;
 mod omission;

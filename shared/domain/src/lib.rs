@@ -1,11 +1,11 @@
-//! OpenClaw for WeChat Mini Programs: the domain. Pure: no I/O, no clock, no `async`. Time, randomness and stored items come in
-//! as arguments.
+//! OpenClaw for WeChat Mini Programs: the domain. Pure: no I/O, no clock, no `async`. Time, randomness and stored
+//! items are arguments.
 //!
-//! A **job** is what a user asked for under one **request id**: one to twenty **steps**, run in order, `cursor` being the
-//! next. A step calls one tool of an OpenClaw gateway, or is a turn of one of its agents.
+//! A **job** is the work that a user submitted under one **request id**: one to twenty **steps**, run in order;
+//! `cursor` is the next one. A step calls one tool of an OpenClaw gateway, or is a turn of one of its agents.
 //!
-//! What the crates above add: `platform` talks to the outside, `store` is the table, `service` the use cases that several
-//! functions share. Imports point down only, and so do those between the modules below; tests/layers checks both.
+//! The crates above: `platform` has the connections to other systems, `store` the table, `service` the use cases that
+//! several functions share. Imports point down only, also between the modules below; tests/layers checks both.
 
 pub mod access;
 pub mod audit;

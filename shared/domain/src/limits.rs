@@ -1,4 +1,4 @@
-//! How much and how often: rates, admission of jobs, backoff, and what may be repeated at all.
+//! Limits: rates, admission of jobs, backoff, and the classification of failures by whether a repetition can succeed.
 
 pub mod admission;
 mod backoff;

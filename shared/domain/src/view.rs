@@ -1,4 +1,4 @@
-//! What clients see of a job, of its steps and of conversations, and how soon they should look again.
+//! Public views of jobs, steps and conversations, and the interval of polls.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -20,43 +20,44 @@ pub use error::ErrorView;
 pub use poll::next_poll_ms;
 pub use step::{ProgressView, StepView, WholeStepView, result_of_step};
 
-/// The public shape of a job. `openapi.yaml` is its contract.
+/// The public form of a job. `openapi.yaml` is its contract.
 #[derive(Debug, Serialize)]
 pub struct JobView {
-    /// The job's name.
+    /// Request id of the job.
     pub request_id: RequestId,
-    /// `queued`, `running`, `retrying`, `awaiting_approval`, or one of the seven ends.
+    /// `queued`, `running`, `retrying`, `awaiting_approval`, or one of the seven terminal states.
     pub status: &'static str,
-    /// Only when it is over without success: whether a new request is safe.
+    /// Whether the job changed anything, and so whether a new request is safe; present once it is over without
+    /// success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
-    /// The next step.
+    /// Index of the next step.
     pub cursor: usize,
-    /// The steps, with those that agents have proposed so far.
+    /// The steps, including those that agents have proposed so far.
     pub steps: Vec<StepView>,
-    /// What the last step returned; `{"omitted": reason}` when that is not shown ([`crate::json::Omission`]).
+    /// Result of the last step; `{"omitted": reason}` when it is not shown ([`crate::json::Omission`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-    /// Why it ended without success.
+    /// Why the job ended without success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorView>,
-    /// What somebody has to say yes to, or has decided. Not in lists.
+    /// The approval request and its decision. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalView>,
-    /// What was learnt about an unknown job later.
+    /// What was found out about an unknown job after its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<ResolutionView>,
-    /// A cancel was asked for while a call was out.
+    /// Cancellation was requested while a call was at the gateway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cancel_requested: bool,
-    /// How long to wait before the next look; absent once it is over.
+    /// Delay until the next poll in milliseconds; absent once the job is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_poll_ms: Option<u64>,
-    /// For the operator: names user and job, says nothing about either.
+    /// Identifies user and job for an operator, and contains no other data.
     pub support_code: String,
-    /// Nothing starts after this.
+    /// No call is started after this time.
     pub not_after: String,
-    /// It is over by then, if its user wanted that.
+    /// Time by which the job has to be over, if the client gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
     /// When it was accepted.
@@ -65,16 +66,16 @@ pub struct JobView {
     pub updated_at: String,
 }
 
-/// The public shape of a resolution.
+/// The public form of a resolution.
 #[derive(Debug, Serialize)]
 pub struct ResolutionView {
     /// `journal` or `operator`.
     pub by: crate::job::ResolvedBy,
     /// Whether the write ran.
     pub happened: bool,
-    /// When it was learnt.
+    /// When it was found out.
     pub at: String,
-    /// An operator's words.
+    /// Free text by the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -85,7 +86,7 @@ impl From<&Resolution> for ResolutionView {
     }
 }
 
-/// The public name of a state: that a call is out is nobody's business but ours.
+/// The public name of a state. A running call (`waiting`) is shown as `running`: the difference is internal.
 pub const fn status(state: JobState) -> &'static str {
     match state {
         JobState::Waiting => JobState::Running.name(),
@@ -104,13 +105,13 @@ pub const fn status(state: JobState) -> &'static str {
 }
 
 impl JobView {
-    /// The same with what was asked.
+    /// The view with the approval request.
     #[must_use]
     pub fn asking(self, approval: Option<ApprovalView>) -> Self {
         Self { approval, ..self }
     }
 
-    /// The view of a job whose result, when it is stored apart, is `stored_result`.
+    /// The view of a job with its result.
     pub fn new(job: &Job, result: Option<Value>, now: Timestamp) -> Self {
         Self {
             request_id: job.request_id,

@@ -1,4 +1,4 @@
-//! The agents that a Mini Program may talk to. What one is called here is its id at the gateway.
+//! The agents that Mini Programs may talk to. An agent's name is its id at the gateway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,32 +13,32 @@ use super::{CatalogueFault, Tool, ToolEffect, names_a_tool};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentEntry {
-    /// Its id at the gateway, and its name in the API.
+    /// Id at the gateway, and name in the API.
     pub name: String,
-    /// A few words for people.
+    /// A short title for people.
     pub title: String,
-    /// The tools that it may use by itself: reads of the catalogue, and reads that only the gateway knows.
+    /// Tools that it may use without a proposal: reads of the catalogue, and the gateway's own reads.
     #[serde(default)]
     pub tools: Vec<String>,
-    /// How long one round may run, in seconds.
+    /// Maximum duration of one round in seconds.
     #[serde(default = "default_timeout_s")]
     pub timeout_s: u32,
-    /// How long a round usually takes, in milliseconds: the worker looks again after this time.
+    /// Usual duration of a round in milliseconds: the worker polls after this time.
     #[serde(default = "default_expected_ms")]
     pub expected_ms: u64,
-    /// How many rounds may follow the first one, each with the results of what the one before it proposed.
+    /// Maximum number of further rounds, each with the results of the previous one's proposals.
     #[serde(default = "default_rounds")]
     pub rounds: u32,
-    /// How many calls one round may propose.
+    /// Maximum number of proposals of one round.
     #[serde(default = "default_proposals")]
     pub proposals: u32,
-    /// How many calls of tools one round may try, whatever becomes of them.
+    /// Maximum number of tool calls in one round, whatever their outcome.
     #[serde(default = "default_calls")]
     pub calls: u32,
-    /// How many rounds of this agent may run at once at the gateway, whoever asked for them.
+    /// Maximum number of concurrent rounds of this agent at the gateway, of all users together.
     #[serde(default = "default_at_most")]
     pub at_most: u32,
-    /// How long after submission a turn may still start, in seconds.
+    /// Seconds after submission within which a turn may start.
     #[serde(default = "super::default_not_after_s")]
     pub not_after_s: u32,
 }
@@ -83,8 +83,7 @@ impl AgentEntry {
         Duration::from_secs(self.not_after_s.into())
     }
 
-    /// What is left of an agent that the catalogue does not list any more: nothing of it is started again, and what runs may
-    /// come to its end.
+    /// Stands for an agent that was removed from the catalogue: no round is started, and a running one may end.
     pub fn gone(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -101,7 +100,7 @@ impl AgentEntry {
     }
 }
 
-/// Checks agents against each other and against the tools.
+/// Checks the agents for conflicts with each other and with the tools.
 pub(super) fn checked(
     entries: Vec<AgentEntry>,
     tools: &BTreeMap<String, Tool>,
@@ -118,7 +117,7 @@ pub(super) fn checked(
             if !seen.insert(name) {
                 return Err(fault(format!("`tools` has {name} twice")));
             }
-            // Invariant: nothing that writes runs inside an agent's run.
+            // Invariant: no write runs inside an agent's run.
             if tools.get(name).is_some_and(|tool| tool.entry.effect != ToolEffect::Read) {
                 return Err(fault(format!("`tools` has {name}, which does not only read")));
             }
@@ -131,7 +130,7 @@ pub(super) fn checked(
     Ok(agents)
 }
 
-/// An agent's id is part of the key of its sessions at the gateway, which knows lower case only.
+/// Whether a name is valid. It is part of the gateway's session keys, which are lower case.
 fn names_an_agent(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');

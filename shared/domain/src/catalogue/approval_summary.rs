@@ -1,8 +1,8 @@
-//! What an approver sees: all of it, and nothing that looks like something else.
+//! The description of a call for its approver: complete, and not misleading.
 //!
-//! A sentence from the catalogue's template, filled from properties that the schema bounds, and the arguments themselves.
-//! Texts stand in quotes, so that none can go on as if it were the template. What would not be visible, or would look like
-//! something else, is shown as an escape. What cannot be shown whole cannot be approved.
+//! It consists of a sentence made from the catalogue's template, whose properties the schema bounds, and of the
+//! arguments themselves. Texts are quoted, so that none can pass for a part of the template. Invisible and confusable
+//! characters are shown as escapes. A call that cannot be shown in full cannot be approved.
 
 use serde_json::Value;
 
@@ -14,28 +14,28 @@ use crate::{
     json::canonical,
 };
 
-/// The most bytes of canonical arguments that can be shown.
+/// Maximum size of canonical arguments in bytes for a call to be shown.
 pub const SHOWN_AT_MOST: usize = 4096;
-/// The longest string that a summary may quote.
+/// Maximum length of a string in a summary.
 const QUOTED_AT_MOST: u64 = 500;
 
-/// What an approver sees of one call.
+/// Description of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
     /// The tool's title.
     pub title: String,
-    /// What the call does.
+    /// The sentence.
     pub summary: String,
-    /// Its arguments, every string and key with escapes.
+    /// Its arguments, with every string and key escaped.
     pub arguments: Value,
 }
 
-/// The arguments cannot be shown whole.
+/// The arguments cannot be shown in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the arguments have more than {SHOWN_AT_MOST} bytes, and what cannot be shown whole cannot be approved")]
 pub struct NotShowable;
 
-/// Describes a call to whoever is asked to approve it.
+/// Describes a call for its approver.
 pub fn describe(tool: &Tool, arguments: &Value) -> Result<Described, NotShowable> {
     if canonical::canonical(arguments).len() > SHOWN_AT_MOST {
         return Err(NotShowable);
@@ -47,7 +47,7 @@ pub fn describe(tool: &Tool, arguments: &Value) -> Result<Described, NotShowable
     })
 }
 
-/// A summary's template: text and names of properties by turns.
+/// Template of a summary: text and property names in turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -57,22 +57,22 @@ enum Part {
     Property(String),
 }
 
-/// Why a template is none.
+/// Why a template is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateFault {
-    /// A brace without its other half.
+    /// A brace has no counterpart.
     #[error("`summary` has a brace without its other half")]
     Brace,
-    /// More than a line.
+    /// The template is too long, or has more than one line.
     #[error("`summary` must have at most 200 characters on one line")]
     TooLong,
-    /// A property that is not always there, or may hold more than can be read at a glance.
+    /// A property is optional, or too long to be read at a glance.
     #[error(
         "`summary` names {0}, which must be a required top-level property with a bound: a string with a `maxLength` of at \
          most {QUOTED_AT_MOST} or an `enum`, an integer, a boolean, or a number with `minimum` and `maximum`"
     )]
     Unbounded(String),
-    /// Two properties between which it could not be told where the first one ends.
+    /// Between two properties the end of the first one could not be recognized.
     #[error(
         "`summary` needs a space, or a sign that no number and no word of letters has, between {0} and the property before it"
     )]
@@ -80,7 +80,7 @@ pub enum TemplateFault {
 }
 
 impl Template {
-    /// Reads an entry's `summary`; without one, its title.
+    /// Parses an entry's `summary`; its title without one.
     pub fn parse(entry: &ToolEntry, schema: &Value) -> Result<Self, TemplateFault> {
         if entry.summary.is_empty() {
             return Ok(Self(vec![Part::Text(entry.title.clone())]));
@@ -118,7 +118,8 @@ impl Template {
                 Part::Text(text) => filled.push_str(text),
                 Part::Property(name) => match &arguments[name.as_str()] {
                     Value::String(text) => filled.push_str(&visible_text::quoted(text)),
-                    // The schema requires it, so it is there; what is no string is short in its canonical form.
+                    // The schema requires the property, so it exists. Values other than strings are short in
+                    // canonical form.
                     value => filled.push_str(&String::from_utf8_lossy(&canonical::canonical(value))),
                 },
             }
@@ -127,7 +128,7 @@ impl Template {
     }
 }
 
-/// Numbers, `true` and `false` stand in a summary without quotes.
+/// Whether a character may be part of a value without quotes: a number, `true` or `false`.
 fn may_be_of_a_value(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')
 }

@@ -1,4 +1,4 @@
-//! What policies can see of a tool's arguments: the part of its JSON Schema that Cedar has types for.
+//! The part of a tool's arguments that policies can use: those that Cedar has types for.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,7 +11,7 @@ pub(crate) enum Shape {
     Long,
     Text,
     Bool,
-    /// A number with at most four places after the point.
+    /// A number with at most four decimal places.
     Decimal,
     Set(Box<Self>),
     Record(BTreeMap<String, Field>),
@@ -24,18 +24,18 @@ pub(crate) struct Field {
     required: bool,
 }
 
-/// A value does not have the shape that its schema promises, or one that Cedar can hold. Names the property, never the value.
+/// A value does not match its schema, or Cedar cannot represent it. Contains the property's name, never the value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value at {path:?} {problem}")]
 pub(crate) struct Misfit {
     /// JSON pointer (RFC 6901) from the arguments' root.
     pub(crate) path: String,
-    /// What is wrong there.
+    /// Description of the fault.
     pub(crate) problem: &'static str,
 }
 
 impl Shape {
-    /// Of a schema; `None` when Cedar has no type for it, and policies cannot see such a value.
+    /// The type for a schema; `None` when Cedar has none, and policies cannot use the value.
     pub(crate) fn of(schema: &Value) -> Option<Self> {
         let schema = schema.as_object()?;
         match schema.get("type") {
@@ -51,18 +51,18 @@ impl Shape {
                 "object" => Some(Self::record(schema)),
                 _ => None,
             },
-            // Several types at once.
+            // A union of several types.
             Some(_) => None,
             None => Self::of_listed(schema),
         }
     }
 
-    /// Of a schema that says nothing.
+    /// The type for an empty schema.
     pub(crate) const fn nothing() -> Self {
         Self::Record(BTreeMap::new())
     }
 
-    /// An object's properties, without those that policies cannot see.
+    /// The type of an object, without the properties that policies cannot use.
     pub(crate) fn record(schema: &Map<String, Value>) -> Self {
         let required = |name: &str| {
             let list = schema.get("required").and_then(Value::as_array);
@@ -75,7 +75,7 @@ impl Shape {
         Self::Record(fields.collect())
     }
 
-    /// Without a `type`: by `const` or `enum`, when all have one type.
+    /// The type by `const` or `enum` without a `type`, when all values have the same type.
     fn of_listed(schema: &Map<String, Value>) -> Option<Self> {
         let of_value = |value: &Value| match value {
             Value::String(_) => Some(Self::Text),
@@ -91,7 +91,7 @@ impl Shape {
         listed.iter().all(|value| of_value(value).as_ref() == Some(&first)).then_some(first)
     }
 
-    /// The value as Cedar sees it.
+    /// Converts a value to Cedar.
     pub(crate) fn see(&self, value: &Value) -> Result<RestrictedExpression, Misfit> {
         let misfit = |problem| Misfit { path: String::new(), problem };
         match (self, value) {
@@ -135,7 +135,7 @@ impl Misfit {
     }
 }
 
-/// JSON Schema takes 5.0 for an integer, and so do we.
+/// JSON Schema accepts 5.0 as an integer, so this does too.
 #[expect(clippy::cast_possible_truncation, reason = "up to 2^53 a whole double is exact")]
 fn whole(number: &serde_json::Number) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -143,12 +143,12 @@ fn whole(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| number.as_f64().and_then(of_double))
 }
 
-/// Cedar's spelling of a number: digits, a point, one to four digits; `None` when that would change it.
+/// A number in Cedar's decimal syntax: digits, a point, one to four digits; `None` when that would change its value.
 fn decimal(number: &serde_json::Number) -> Option<String> {
-    // Cedar's decimals are 64 bits of ten-thousandths.
+    // Cedar's decimals are 64-bit integers of ten-thousandths.
     const LIMIT: f64 = 922_337_203_685_477.0;
     let double = number.as_f64().filter(|double| double.abs() < LIMIT)?;
-    // A double is printed without an exponent, in the fewest digits that name it.
+    // Prints the fewest digits that identify the double, without an exponent.
     let text = double.to_string();
     match text.split_once('.') {
         None => Some(format!("{text}.0")),
@@ -180,7 +180,7 @@ const fn optional(required: bool) -> &'static str {
     if required { "" } else { "?" }
 }
 
-/// An attribute's name in a schema, quoted where Cedar wants it.
+/// An attribute's name in a Cedar schema, quoted where necessary.
 pub(crate) fn key(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');

@@ -1,15 +1,16 @@
-//! Whether a JSON Schema describes every object that it accepts.
+//! Finds out whether a JSON Schema describes every object that it accepts completely.
 //!
-//! A schema without `"additionalProperties": false` accepts objects that it says nothing about. What stands in them was not
-//! thought of by whoever listed the tool: it may be a text of a model, or what looks like a reference to an earlier step.
+//! A schema without `"additionalProperties": false` accepts fields that it does not describe. The author of the
+//! catalogue has not considered them: they may contain a model's text, or something that looks like a reference to an
+//! earlier step.
 
 use serde_json::{Map, Value};
 
-/// What only scalars have.
+/// Types without fields or items.
 const SCALARS: [&str; 5] = ["string", "integer", "number", "boolean", "null"];
 
-/// Whether the schema accepts, anywhere, an object or a list that it does not describe whole. In doubt it does: of a `$ref`,
-/// a `patternProperties` or a `not` nothing is known here.
+/// Whether the schema accepts, at any level, an object or a list that it does not describe completely. True in doubt:
+/// `$ref`, `patternProperties` and `not` are not analysed.
 pub(super) fn is_open(schema: &Value) -> bool {
     let Value::Object(schema) = schema else { return *schema != Value::Bool(false) };
     if schema.contains_key("const") || schema.contains_key("enum") {
@@ -27,7 +28,7 @@ pub(super) fn is_open(schema: &Value) -> bool {
     })
 }
 
-/// Without a type it is as closed as what it is put together of.
+/// Without a `type`, the schemas that it combines decide.
 fn is_open_untyped(schema: &Map<String, Value>) -> bool {
     let parts = |name: &str| schema.get(name).and_then(Value::as_array);
     let each_is_closed = |name| parts(name).is_some_and(|parts| !parts.iter().any(is_open));

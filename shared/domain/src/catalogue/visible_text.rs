@@ -1,8 +1,9 @@
-//! Texts of users and models, so that all of them is seen, and no two of them look the same as far as Unicode can tell.
+//! Escapes texts of users and models, so that every character is visible and, as far as Unicode can tell, no two
+//! different texts look the same.
 //!
-//! What leaves no mark, looks like a space, changes what is read around it, is drawn as any other unknown character, or is
-//! another spelling of the same sign is shown as an escape. A backslash is shown as two, so that no text can look like an
-//! escape that it is not. Letters of different scripts that are drawn alike stay as they are.
+//! Characters are escaped that leave no mark, look like a space, change the direction or joining of their neighbours,
+//! have no glyph of their own, or are another spelling of the same character. A backslash is doubled, so that no text
+//! can imitate an escape. Letters of different scripts that look alike are not escaped.
 
 use std::fmt::Write as _;
 
@@ -10,10 +11,10 @@ use serde_json::{Map, Value};
 use unicode_general_category::{GeneralCategory as Category, get_general_category as category};
 use unicode_normalization::is_nfc;
 
-/// How many marks one letter may carry: more would cover its neighbours.
+/// Maximum number of combining marks on one letter: more would cover its neighbours.
 const MARKS_AT_MOST: u32 = 4;
 
-/// A value with an escape for everything in its strings and keys that could not be seen.
+/// A value with the invisible characters in its strings and keys escaped.
 pub fn visible_value(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(visible(text)),
@@ -26,12 +27,12 @@ pub fn visible_value(value: &Value) -> Value {
     }
 }
 
-/// A text between quotes, with those inside it escaped.
+/// A text in quotes, with quotes inside it escaped.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", visible(text).replace('"', "\\\""))
 }
 
-/// A text with everything in it to be seen. Two texts never become the same.
+/// A text with its invisible characters escaped. Different texts stay different.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let normal = is_nfc(text);
@@ -63,12 +64,12 @@ fn escape(c: char, shown: &mut String) {
     let _infallible = if code <= 0xffff { write!(shown, "\\u{code:04x}") } else { write!(shown, "\\u{{{code:x}}}") };
 }
 
-/// What a character is shown behind.
+/// What precedes a character.
 #[derive(Clone, Copy)]
 enum Before {
     Nothing,
     Space,
-    /// A letter, and how many marks it carries.
+    /// A letter, with its number of combining marks.
     Letter(u32),
     /// Anything else, such as an escape.
     Sign,
@@ -85,10 +86,10 @@ impl Before {
     }
 }
 
-/// Whether a character can be told from every other one where it stands.
+/// Whether a character is visible and unambiguous in its position.
 fn seen(c: char, before: Before, last: bool) -> bool {
     match (c, before) {
-        // At an end nobody sees it, and two in a row look like one.
+        // A space is invisible at an end of the text, and two in a row look like one.
         (' ', Before::Nothing | Before::Space) => false,
         (' ', Before::Letter(_) | Before::Sign) => !last,
         _ if hidden(c) || category(c) == Category::SpaceSeparator => false,
@@ -102,13 +103,13 @@ fn is_mark(c: char) -> bool {
     matches!(category(c), Category::NonspacingMark | Category::SpacingMark | Category::EnclosingMark)
 }
 
-/// Whether a character may become one with what stands before it: a mark, or the later parts of a Hangul syllable.
+/// Whether a character may combine with the previous one: a mark, or the later parts of a Hangul syllable.
 fn joins(c: char) -> bool {
     is_mark(c) || matches!(c, '\u{1160}'..='\u{11ff}' | '\u{d7b0}'..='\u{d7ff}')
 }
 
-/// What leaves no mark of its own, moves its neighbours, or has no sign that anybody agreed on: control characters, line ends,
-/// direction, joiners, fillers, tags, private and unassigned characters.
+/// Whether a character has no mark of its own, moves its neighbours, or has no agreed glyph: control characters, line
+/// ends, direction, joiners, fillers, tags, private and unassigned characters.
 pub(crate) fn hidden(c: char) -> bool {
     let dropped = || {
         matches!(
@@ -122,7 +123,7 @@ pub(crate) fn hidden(c: char) -> bool {
                 | Category::Unassigned
         )
     };
-    // Signs and marks by their category, and nothing to be seen.
+    // Letters and marks by category, but invisible.
     matches!(c,
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fffc}' | '\u{1d159}' | '\u{e0100}'..='\u{e01ef}')
@@ -191,7 +192,7 @@ mod tests {
         }
     }
 
-    /// Undoes [`visible`]: what can be undone was not made from two texts.
+    /// Inverts [`visible`]. That it can be inverted shows that no two texts have the same form.
     fn read(shown: &str) -> String {
         let (mut text, mut rest) = (String::new(), shown.chars());
         while let Some(c) = rest.next() {

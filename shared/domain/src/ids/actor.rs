@@ -1,8 +1,8 @@
-//! Who does something to a job, and who has to agree to it.
+//! Actors of audit records, and approvers.
 
 use serde::{Deserialize, Serialize};
 
-/// Who did it.
+/// Who caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Actor {
@@ -14,7 +14,7 @@ pub enum Actor {
     Operator,
 }
 
-/// Who has to say yes. The later of two is the stronger.
+/// Who has to approve a call. Ordered: the greater of two is the stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Approver {
@@ -25,7 +25,7 @@ pub enum Approver {
 }
 
 impl Approver {
-    /// Its name, as it is stored and published.
+    /// The name that is stored and published.
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "user",

@@ -1,4 +1,4 @@
-//! The request id: chosen by the client, sent as `Idempotency-Key`, and the name of one job for ever.
+//! The request id: made by the client, sent as `Idempotency-Key`; with the user id it identifies one job for ever.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -12,18 +12,18 @@ use crate::ids::Timestamp;
 #[serde(try_from = "String", into = "String")]
 pub struct RequestId(Uuid);
 
-/// Why a text is no request id.
+/// Why a text is not a request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequestId {
     /// Neither a UUID nor a ULID.
     #[error("the idempotency key must be a UUIDv7 or a ULID")]
     Malformed,
-    /// A UUID without a time in it.
+    /// A UUID of a version without a time.
     #[error("the idempotency key is a UUID of another version; a UUIDv7 or a ULID is needed")]
     WrongVersion,
 }
 
-/// Where the time inside an id lies, seen from the server.
+/// The time in an id compared with the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdAge {
     /// Close enough to now for a new job.
@@ -35,9 +35,9 @@ pub enum IdAge {
 }
 
 impl RequestId {
-    /// How far back the time of a new id may lie.
+    /// Maximum age of a new id.
     pub const OLDEST: Duration = Duration::from_secs(24 * 3600);
-    /// How far ahead the time of a new id may lie.
+    /// How far in the future the time of a new id may be.
     pub const NEWEST: Duration = Duration::from_secs(600);
 
     /// Parses an `Idempotency-Key`: UUIDv7 in any usual spelling (hyphens, none, braces, `urn:uuid:`, any case) or a
@@ -52,7 +52,7 @@ impl RequestId {
         parse_ulid(text).map(|bits| Self(Uuid::from_u128(bits))).ok_or(BadRequestId::Malformed)
     }
 
-    /// An id for a job that no client named: a UUIDv7 of now.
+    /// An id for a job that no client named: a UUIDv7 of the current time.
     pub fn made(now: Timestamp, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.millis()).unwrap_or_default();
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
@@ -63,7 +63,7 @@ impl RequestId {
         Timestamp::from_millis(i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX))
     }
 
-    /// Whether an id that the table does not know may start a job now.
+    /// Whether an id that is not in the table may start a job now.
     pub fn age(self, now: Timestamp) -> IdAge {
         if self.time() < now.minus(Self::OLDEST) {
             IdAge::TooOld
@@ -74,7 +74,7 @@ impl RequestId {
         }
     }
 
-    /// The last byte, which is random: spreads jobs over index shards.
+    /// The last byte, which is random: distributes jobs over the shards of an index.
     pub fn spread(self) -> u8 {
         self.0.as_bytes()[15]
     }

@@ -1,10 +1,10 @@
-//! Support codes: what a user reads to an operator, so that they find the job.
+//! Support codes: a user gives one to an operator, who finds the job by it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::ids::{RequestId, UserId};
 
-/// Names user and job in one token for the operator.
+/// User id and request id in one token.
 pub fn support_code(user: UserId, request: RequestId) -> String {
     let bytes: Vec<u8> = [user.to_string(), request.to_string()]
         .iter()
@@ -14,7 +14,7 @@ pub fn support_code(user: UserId, request: RequestId) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The user and the job that a support code names.
+/// Parses a support code.
 pub fn parse_support_code(text: &str) -> Option<(UserId, RequestId)> {
     let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let id = |half: &[u8]| uuid::Uuid::from_slice(half).map(|id| id.as_hyphenated().to_string());

@@ -1,4 +1,4 @@
-//! Instants with a type: milliseconds since the Unix epoch, UTC. No bare integer stands for a time elsewhere.
+//! Instants: milliseconds since the Unix epoch, UTC. No other code represents a time as an integer.
 
 use std::{fmt, time::Duration};
 
@@ -68,14 +68,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Whether a time that something was planned for has come. One that lies further ahead than `at_most`, the furthest that
-    /// anything plans, was written while the clock ran ahead of what it shows now. Waiting for it could take years, so it has
-    /// come, too.
+    /// Whether a planned time has come. A time further ahead than `at_most`, the longest that the service plans,
+    /// counts as come: it was written while the clock ran ahead, and waiting for it could take years.
     pub fn has_come(self, now: Self, at_most: Duration) -> bool {
         self <= now || self > now.plus(at_most)
     }
 
-    /// Time from `earlier` to here; zero when `earlier` is later.
+    /// Time from `earlier` to this instant; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

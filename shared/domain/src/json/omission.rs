@@ -1,15 +1,15 @@
-//! Why content is not shown although the outcome that it belongs to is known.
+//! Reasons why content is omitted although its outcome is known.
 
 use serde_json::{Value, json};
 
 /// Why a result or a reply was omitted. The outcome stands: the tool ran, or the agent replied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Omission {
-    /// It is longer than what is kept.
+    /// It is over the size cap.
     TooLarge,
-    /// It nests deeper than [`super::MAX_DEPTH_KEPT`] levels.
+    /// It is nested deeper than [`super::MAX_DEPTH_KEPT`] levels.
     TooDeep,
-    /// It is no JSON that every parser reads in the same way.
+    /// It is not JSON that every parser reads in the same way.
     Unreadable,
 }
 
@@ -26,12 +26,12 @@ impl Omission {
         }
     }
 
-    /// The reason of that name.
+    /// The reason with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 
-    /// What stands in the place of the content: `{"omitted": "too_deep"}`.
+    /// The replacement of the content: `{"omitted": "too_deep"}`.
     pub fn shown(self) -> Value {
         json!({ "omitted": self.name() })
     }

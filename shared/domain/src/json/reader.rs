@@ -1,11 +1,12 @@
-//! The one reader of JSON that somebody else wrote: a client, a gateway, a tool, WeChat, an identity provider, or an earlier
-//! version of this service that stored it.
+//! The only reader of external JSON: of a client, a gateway, a tool, WeChat, an identity provider, or stored by an
+//! earlier version of this service.
 //!
-//! `serde_json::Value` is never read with serde_json's own functions. With the feature `raw_value`, which `lambda_http`
-//! switches on for the whole build, `Value` takes `{"$serde_json::private::RawValue": "TEXT"}` for the parsed TEXT, so that
-//! one text would mean two things. Here keys that a parser gives a meaning of its own are refused, and so are keys that
-//! stand twice in one object, since parsers disagree about them. `clippy.toml` forbids `serde_json::from_str` and
-//! `from_slice` everywhere else. `docs/design/text.md` has the rules, and `tests/vectors/text.json` the cases.
+//! `serde_json::Value` is never read with serde_json's own functions. With the feature `raw_value`, which
+//! `lambda_http` enables for the whole build, `Value` takes `{"$serde_json::private::RawValue": "TEXT"}` for the
+//! parsed TEXT, so that one text would have two meanings. This reader refuses keys that a parser treats specially,
+//! and keys that occur twice in one object, since parsers disagree about them. `clippy.toml` forbids
+//! `serde_json::from_str` and `from_slice` everywhere else. `docs/design/text.md` has the rules, and
+//! `tests/vectors/text.json` the cases.
 
 use std::{borrow::Cow, cell::Cell, fmt};
 
@@ -14,15 +15,15 @@ use serde_json::{Map, Number, Value, value::RawValue};
 
 use super::Omission;
 
-/// How deep arrays and objects of a client's body may nest.
+/// Maximum nesting of arrays and objects in a client's body.
 pub const MAX_DEPTH: usize = 32;
-/// How deep arrays and objects may nest that were stored, or come from a gateway.
+/// Maximum nesting of arrays and objects in stored JSON and in responses of the gateway.
 pub const MAX_DEPTH_KEPT: usize = 64;
-/// The largest magnitude that every JSON implementation keeps exactly: 2^53 - 1.
+/// The largest magnitude that every JSON implementation represents exactly: 2^53 - 1.
 const MAX_SAFE: u64 = 9_007_199_254_740_991;
-/// serde_json gives keys with this beginning a meaning of its own (`RawValue`, `Number`).
+/// Prefix of keys that serde_json treats specially (`RawValue`, `Number`).
 const PRIVATE: &str = "$serde_json::private::";
-/// JavaScript takes this key for an object's prototype.
+/// JavaScript interprets this key as an object's prototype.
 const PROTOTYPE: &str = "__proto__";
 
 /// Why bytes are not acceptable JSON.
@@ -39,22 +40,22 @@ pub enum JsonFault {
     /// Nested deeper than [`MAX_DEPTH`], or [`MAX_DEPTH_KEPT`].
     #[error("the body nests deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// One object names a key twice.
+    /// One object has a key twice.
     #[error("an object in the body has the same key twice")]
     DuplicateKey,
     /// A number beyond ±(2^53 − 1), which parsers disagree about.
     #[error("a number in the body is outside ±(2^53 - 1); send it as a string")]
     Number,
-    /// A key that some parser on the way takes for something else.
+    /// A key that some parser treats specially.
     #[error("an object in the body has a key that is reserved: it begins with `{PRIVATE}`, or is `{PROTOTYPE}`")]
     PoisonKey,
-    /// JSON, and not of the expected shape.
+    /// Valid JSON without the expected shape.
     #[error("the JSON does not have the expected shape")]
     Shape,
 }
 
 impl JsonFault {
-    /// Why content with this fault is not shown.
+    /// Why content with this fault is omitted.
     pub const fn omission(&self) -> Omission {
         match self {
             Self::TooDeep => Omission::TooDeep,
@@ -65,7 +66,7 @@ impl JsonFault {
     }
 }
 
-/// What differs between the readers.
+/// Options of the readers.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     depth: usize,
@@ -76,26 +77,26 @@ struct Limits {
 const CLIENT: Limits = Limits { depth: MAX_DEPTH, exact_numbers: true };
 const KEPT: Limits = Limits { depth: MAX_DEPTH_KEPT, exact_numbers: false };
 
-/// Reads what a client sent: well-formed Unicode, no key twice, no poison key, at most [`MAX_DEPTH`] levels, I-JSON numbers
-/// (RFC 7493).
+/// Reads a client's JSON: well-formed Unicode, no duplicate or special keys, at most [`MAX_DEPTH`] levels, I-JSON
+/// numbers (RFC 7493).
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonFault> {
     read(bytes, CLIENT)
 }
 
-/// Reads what this service, in this version or an earlier one, or its operator wrote: a stored item, a message of the queue,
-/// a document of secrets. As [`parse`], but at most [`MAX_DEPTH_KEPT`] levels, and any number that a double holds.
+/// Reads JSON of this service, of any version, or of its operator: a stored item, a message of the queue, a secret
+/// document. As [`parse`], but with at most [`MAX_DEPTH_KEPT`] levels, and any number that a double can represent.
 pub fn kept<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Result<T, JsonFault> {
     T::deserialize(read(text.as_ref(), KEPT)?).map_err(|_| JsonFault::Shape)
 }
 
-/// Reads what a gateway, a tool, WeChat or an identity provider sent. As [`kept`], but what is no Unicode becomes U+FFFD:
-/// JavaScript cuts texts in the middle of a surrogate pair, and a text that is cut is no reason to lose an answer.
+/// Reads JSON of a gateway, a tool, WeChat or an identity provider. As [`kept`], but invalid Unicode becomes U+FFFD:
+/// JavaScript may cut a text inside a surrogate pair, and a cut text must not make the whole response unreadable.
 pub fn foreign<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonFault> {
     kept(well_formed(bytes).as_bytes())
 }
 
-/// The members of a JSON object, each as the text that stands there, whatever is in it. `None` for anything but an object.
-/// Of a key that stands twice the last one counts.
+/// The members of a JSON object, each as its unparsed text. `None` for anything but an object. Of a duplicate key the
+/// last one counts.
 pub fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
@@ -120,7 +121,8 @@ pub fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
     Some(members)
 }
 
-/// The text with U+FFFD for every byte sequence that is no UTF-8, and for every escape of half a surrogate pair.
+/// The text with U+FFFD in place of every byte sequence that is not UTF-8, and of every escape of half a surrogate
+/// pair.
 pub fn well_formed(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
     let mut mended = String::new();
@@ -132,7 +134,7 @@ pub fn well_formed(bytes: &[u8]) -> Cow<'_, str> {
         let low = unit_at(&text, escape + 6).filter(|low| (0xdc00..0xe000).contains(low));
         at = match unit {
             None => {
-                // The character that is escaped may be a backslash itself.
+                // The escaped character may itself be a backslash.
                 let escaped = text[escape + 1..].chars().next().map_or(0, char::len_utf8);
                 escape + 1 + escaped
             }
@@ -153,7 +155,7 @@ pub fn well_formed(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-/// The UTF-16 code unit that is escaped at this place of a text, as `\uXXXX`.
+/// The UTF-16 code unit that is escaped at this position, as `\uXXXX`.
 fn unit_at(text: &str, at: usize) -> Option<u32> {
     let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
@@ -239,12 +241,12 @@ impl<'de> Visitor<'de> for Strict<'_> {
     #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact as a double, which is its point")]
     #[expect(clippy::cast_possible_truncation, reason = "a whole double of at most 2^53 - 1 is exact as an integer")]
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        // serde_json turns integers beyond 64 bits into doubles, so magnitude is checked here as well.
+        // serde_json converts integers beyond 64 bits into doubles, so their magnitude is checked here as well.
         let is_safe = value.abs() <= MAX_SAFE as f64;
         if !is_safe && self.limits.exact_numbers {
             return Err(self.refuse(JsonFault::Number));
         }
-        // `60.0` is the integer 60 to JSON Schema and to JavaScript: a field of whole numbers must take it as well.
+        // `60.0` is an integer for JSON Schema and JavaScript, so a field for integers must accept it.
         if is_safe && value.fract() == 0.0 {
             return Ok(Value::Number((value as i64).into()));
         }

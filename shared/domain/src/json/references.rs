@@ -1,45 +1,45 @@
-//! Values that come from earlier steps: `{"$from": {"step": 0, "pointer": "/reply"}}` stands for what that step returned, at
-//! that JSON pointer (RFC 6901). References are checked at the edge and resolved by the worker at the cursor.
+//! References to results of earlier steps: `{"$from": {"step": 0, "pointer": "/reply"}}` stands for the value at that
+//! JSON pointer (RFC 6901) in that step's result. The edge checks references; the worker resolves them at the cursor.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// The member that makes an object a reference.
+/// The field that makes an object a reference.
 const FROM: &str = "$from";
 
-/// What is wrong with a reference.
+/// Why a reference is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeriveFault {
-    /// It is not `{"$from": {"step": number, "pointer": text}}` and nothing else.
+    /// It is not exactly `{"$from": {"step": number, "pointer": text}}`.
     #[error("{at} is not {{\"$from\": {{\"step\": number, \"pointer\": text}}}}")]
     NotAReference {
-        /// Where it stands, as a JSON pointer.
+        /// JSON pointer to the reference.
         at: String,
     },
-    /// It names a step that is not before its own.
+    /// It refers to a step that is not an earlier one.
     #[error("{at} names step {step}, which is not an earlier one")]
     NotEarlier {
-        /// Where it stands.
+        /// JSON pointer to the reference.
         at: String,
-        /// What it names.
+        /// The index that it has.
         step: usize,
     },
-    /// The step returned nothing there.
+    /// The step's result has no value there.
     #[error("{at} names a place that step {step} did not return")]
     Missing {
-        /// Where it stands.
+        /// JSON pointer to the reference.
         at: String,
-        /// What it names.
+        /// Index of the step.
         step: usize,
     },
-    /// With what the references stand for it is longer than it may be.
+    /// The value with its references resolved is too long.
     #[error("what the references stand for is too long")]
     TooLong,
 }
 
 impl DeriveFault {
-    /// Where the reference stands, as a JSON pointer.
+    /// JSON pointer to the reference.
     pub fn at(&self) -> &str {
         match self {
             Self::NotAReference { at } | Self::NotEarlier { at, .. } | Self::Missing { at, .. } => at,
@@ -48,12 +48,12 @@ impl DeriveFault {
     }
 }
 
-/// Whether a value is meant as a reference: what else is in it is looked at by [`references`].
+/// Whether a value is meant as a reference; [`references`] checks the rest of it.
 pub fn is_reference(value: &Value) -> bool {
     value.as_object().is_some_and(|fields| fields.contains_key(FROM))
 }
 
-/// The steps that a value refers to, all of which have to be before `own`.
+/// Indexes of the steps that a value refers to. Each has to be below `own`.
 pub fn references(value: &Value, own: usize) -> Result<BTreeSet<usize>, DeriveFault> {
     let mut steps = BTreeSet::new();
     walk(value, &mut String::new(), &mut |at, step, _| {
@@ -66,8 +66,9 @@ pub fn references(value: &Value, own: usize) -> Result<BTreeSet<usize>, DeriveFa
     Ok(steps)
 }
 
-/// The value with every reference replaced. `result_of` gives what a submitted step returned; what is put in is at most
-/// `at_most` long in all, counted before it is copied: a thousand references to one long result are one short request.
+/// Resolves every reference. `result_of` returns the result of a submitted step. The inserted values may have
+/// `at_most` bytes in total, counted before they are copied: a short request may refer to a long result a thousand
+/// times.
 pub fn resolve<'a>(
     value: &Value,
     result_of: impl Fn(usize) -> Option<&'a Value>,
@@ -82,8 +83,8 @@ pub fn resolve<'a>(
     })
 }
 
-/// What is left of a length after a value; `None` when it is too long. A lower bound of its JSON text, and never below the
-/// number of its parts.
+/// The rest of a length after a value; `None` when the value is too long. Counts a lower bound of its JSON text, at
+/// least 1 for each part.
 fn length(value: &Value, left: usize) -> Option<usize> {
     let left = left.checked_sub(1)?;
     match value {
@@ -98,7 +99,7 @@ fn length(value: &Value, left: usize) -> Option<usize> {
 
 type Replace<'r> = dyn FnMut(&str, usize, &str) -> Result<Value, DeriveFault> + 'r;
 
-/// Walks a value and replaces its references. `at` is where it stands.
+/// Walks a value and replaces its references. `at` is the JSON pointer to it.
 fn walk(value: &Value, at: &mut String, replace: &mut Replace<'_>) -> Result<Value, DeriveFault> {
     match value {
         Value::Object(fields) if fields.contains_key(FROM) => {
@@ -134,7 +135,7 @@ fn inside(at: &mut String, name: &str, value: &Value, replace: &mut Replace<'_>)
     Ok(replaced)
 }
 
-/// Strict, so that a typing error never becomes an argument.
+/// Strict, so that a misspelled reference never becomes an argument.
 fn reference(fields: &Map<String, Value>) -> Option<(usize, &str)> {
     let inner = fields.get(FROM).filter(|_| fields.len() == 1)?.as_object().filter(|inner| inner.len() == 2)?;
     let step = usize::try_from(inner.get("step")?.as_u64()?).ok()?;
@@ -142,7 +143,7 @@ fn reference(fields: &Map<String, Value>) -> Option<(usize, &str)> {
     is_pointer(pointer).then_some((step, pointer))
 }
 
-/// RFC 6901: empty, or tokens that begin with `/`, in which `~` is followed by 0 or 1.
+/// RFC 6901: empty, or tokens that start with `/`, in which `~` is followed by 0 or 1.
 fn is_pointer(text: &str) -> bool {
     let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     (text.is_empty() || text.starts_with('/')) && escapes
@@ -165,7 +166,7 @@ mod tests {
         );
         assert_eq!(references(&value, 2), Ok([0, 1].into()));
         assert_eq!(references(&json!({"a": 1}), 0), Ok([].into()));
-        // What is put in is not looked through: a result cannot refer to another one.
+        // Inserted values are not searched: a result cannot refer to another one.
         let sly = [json!({"$from": {"step": 1, "pointer": ""}}), json!("secret")];
         let taken = resolve(&json!({"$from": {"step": 0, "pointer": ""}}), |step| sly.get(step), 99);
         assert_eq!(taken, Ok(sly[0].clone()));

@@ -1,10 +1,10 @@
-//! The time by which a host deletes expired items: one that never jumps.
+//! The retention clock: the time by which one host deletes expired items. It never jumps.
 //!
-//! A host's clock is an input that may lie: set wrongly, it would let every item expire at once, and a request id whose job was
-//! deleted is a new one when the clock is right again. So items are deleted by a clock of their own. It goes forward as the
-//! host's clock does, but does not follow it over a jump; then items are deleted late, by the length of the jump, until an
-//! operator has confirmed the host's clock. Every item is kept for as long as its retention, counted in time that was seen to
-//! pass.
+//! A host's clock can be set wrongly. If deletion followed it, every item could expire at once, and after the
+//! correction a deleted job's request id would be accepted as new and run a second time. So items are deleted by a
+//! clock of their own, which advances as the host's clock does but does not follow a jump. After a jump items are
+//! deleted late, by the length of the jump, until an operator confirms the host's clock. Each item is kept for its
+//! whole retention time, measured in time that was observed to pass.
 //!
 //! In the cloud DynamoDB deletes by AWS's clock, and none of this is used.
 
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use crate::ids::Timestamp;
 
-/// Between two readings a clock moves by less than this; anything else is a jump. Longer than a host is usually off.
+/// Minimum difference between two readings that counts as a jump. Longer than a host is usually off.
 pub const JUMP: Duration = Duration::from_secs(86_400);
 
-/// Both clocks, as they were read last.
+/// Both clocks, as last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionClock {
     host: Timestamp,
@@ -23,27 +23,27 @@ pub struct RetentionClock {
 }
 
 impl RetentionClock {
-    /// Both clocks agree: what a new table begins with, and what an operator confirms.
+    /// Both clocks agree: the state of a new table, and after an operator's confirmation.
     pub fn confirmed(host: Timestamp) -> Self {
         Self { host, deletes: host }
     }
 
-    /// As it was stored. What deletes is never ahead of the host's clock.
+    /// The stored state. The retention clock is never ahead of the host's.
     pub fn stored(host: Timestamp, deletes: Timestamp) -> Self {
         Self { host, deletes: deletes.min(host) }
     }
 
-    /// The host's clock, when it was read last.
+    /// The host's clock at its last reading.
     pub fn host(self) -> Timestamp {
         self.host
     }
 
-    /// Items that expired before this are deleted.
+    /// Items that expired before this time are deleted.
     pub fn deletes(self) -> Timestamp {
         self.deletes
     }
 
-    /// After the host's clock was read again.
+    /// The state after the host's clock was read again.
     #[must_use]
     pub fn read(self, host: Timestamp) -> Self {
         let moved = host.millis().saturating_sub(self.host.millis());
@@ -52,7 +52,7 @@ impl RetentionClock {
         Self::stored(host, Timestamp::from_millis(deletes))
     }
 
-    /// How late items are deleted, if that is a jump's length or more.
+    /// How late items are deleted, if that is at least the length of a jump.
     pub fn late_by(self) -> Option<Duration> {
         Some(self.host.since(self.deletes)).filter(|late| *late >= JUMP)
     }

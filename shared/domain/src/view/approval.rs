@@ -1,4 +1,4 @@
-//! What clients see of a question and its answer.
+//! The public view of an approval request and its decision.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,34 +13,35 @@ use crate::{
     job::{Job, submission::Work},
 };
 
-/// The public shape of a question and its answer: all of what runs, and nothing that looks like something else.
+/// The public form of an approval request and its decision: the complete call, with invisible and confusable
+/// characters escaped.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ApprovalView {
-    /// The place of its step in `steps`.
+    /// Index of its step in `steps`.
     pub place: usize,
-    /// An agent proposed the call.
+    /// Whether an agent proposed the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub proposed: bool,
-    /// Something of it comes from a turn or from an earlier step, not from the user.
+    /// Whether an argument comes from a turn or an earlier step, not from the user.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub derived: bool,
     /// Who has to decide.
     pub approver: Approver,
-    /// Names exactly this call; a decision repeats it.
+    /// Digest of exactly this call; a decision has to contain it.
     pub digest: Digest,
     /// The tool's title.
     pub title: String,
     /// What the call does.
     pub summary: String,
-    /// Its arguments, with everything that could not be seen as a visible escape. Absent once they are erased.
+    /// Its arguments, with invisible characters escaped. Absent once they are erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
-    /// From here on nobody can say yes.
+    /// When the approval request expires.
     pub expires_at: String,
-    /// `approve` or `reject`; absent while nobody has decided.
+    /// `approve` or `reject`; absent before the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<&'static str>,
-    /// As whom it was decided: `user` or `operator`.
+    /// Role of the person who decided: `user` or `operator`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Approver>,
     /// When it was decided.
@@ -49,7 +50,7 @@ pub struct ApprovalView {
 }
 
 impl ApprovalView {
-    /// What was, or is, asked about a job; `work` is what the step that asked sends.
+    /// The view of a job's approval request; `work` is what the step of the request sends.
     pub fn of(job: &Job, work: Option<&Work>, catalogue: &Catalogue) -> Option<Self> {
         let (place, question) = job.approval_request_at()?;
         let call = match work {
@@ -57,7 +58,7 @@ impl ApprovalView {
             Some(Work::Turn(_) | Work::End(_)) | None => None,
         };
         let step = job.steps.get(place)?;
-        // A tool that has gone since, or arguments that were erased: there is still a question that was answered.
+        // The tool may have been removed, or the arguments erased, since. The decision is shown nevertheless.
         let described =
             call.and_then(|call| approval_summary::describe(catalogue.get(&call.tool)?, &call.arguments).ok());
         let described = described.unwrap_or_else(|| Described {

@@ -1,25 +1,25 @@
-//! What clients see of a conversation.
+//! The public view of a conversation.
 
 use serde::Serialize;
 
 use crate::conversation::{Conversation, ConversationName, KnownConversation};
 
-/// The public shape of a conversation.
+/// The public form of a conversation.
 #[derive(Debug, Serialize)]
 pub struct ConversationView {
-    /// Its name.
+    /// The name.
     pub conversation: ConversationName,
-    /// With whom.
+    /// The agent.
     pub agent: String,
-    /// How many jobs have been accepted for it.
+    /// Number of jobs that have been accepted for it.
     pub turns: u64,
-    /// How many of them may still be open.
+    /// Number of jobs that may still be open.
     pub open: usize,
     /// When the first turn was accepted.
     pub created_at: String,
-    /// When the last one was.
+    /// When the last turn was accepted.
     pub updated_at: String,
-    /// It is being deleted.
+    /// Whether the conversation is being deleted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ending: bool,
 }

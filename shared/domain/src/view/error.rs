@@ -1,24 +1,24 @@
-//! What clients see of a job's, or a step's, error.
+//! The public view of an error of a job or a step.
 
 use serde::Serialize;
 
-/// The public shape of an error.
+/// The public form of an error.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorView {
-    /// Stable.
+    /// Stable code.
     pub code: String,
-    /// For people.
+    /// English text for people.
     pub message: &'static str,
 }
 
 impl ErrorView {
-    /// A stored code, and its words.
+    /// The view of a stored code.
     pub fn of(code: &str) -> Self {
         Self { code: code.to_owned(), message: message(code) }
     }
 }
 
-/// The message for people that goes with a job's error code.
+/// English text of a job's error code.
 fn message(code: &str) -> &'static str {
     match code {
         "tool_failed" => "The tool ran and reported a failure.",

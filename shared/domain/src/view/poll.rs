@@ -1,4 +1,4 @@
-//! How soon a client should look again.
+//! The interval of a client's polls.
 
 use std::time::Duration;
 
@@ -7,17 +7,19 @@ use crate::{
     job::{Job, JobState, StepKind},
 };
 
-/// While a person is asked, and at the latest while anything else goes on.
+/// Interval in milliseconds while an approval is pending, and upper limit for every open job.
 const SLOW_MS: u64 = 5_000;
-/// No sooner while an agent is at it.
+/// Lower limit of the interval in milliseconds during an agent's turn.
 const TURN_MS: u64 = 1_000;
-/// Nobody leaves a job alone for longer, unless it is rung for when there is something to see: at any moment.
+/// A worker polls each running call at least this often, unless the journal sends wake-ups, which may come at any
+/// moment.
 const WOKEN_FOR: Duration = Duration::from_secs(60);
-/// A worker that is due looks, asks the gateway and writes.
+/// Time that a worker needs to claim a due job, query the gateway and commit.
 const LOOK_TAKES: Duration = Duration::from_millis(500);
 
-/// How soon to look again: quick at first and right after a yes, slow for old jobs and while a person is asked, never once it
-/// is over. A turn shows something new when a worker has looked at it, so a client is told to come right after that.
+/// Delay until the next poll: short at first and right after an approval, long for old jobs and pending approvals;
+/// `None` once the job is over. A turn changes when a worker has polled it, so the client is told to poll right after
+/// that.
 pub fn next_poll_ms(job: &Job, now: Timestamp) -> Option<u64> {
     match job.state {
         JobState::Succeeded
@@ -27,13 +29,13 @@ pub fn next_poll_ms(job: &Job, now: Timestamp) -> Option<u64> {
         | JobState::Cancelled
         | JobState::Expired
         | JobState::Unknown => None,
-        // A person is slow.
+        // A person needs time to decide.
         JobState::AwaitingApproval => Some(SLOW_MS),
         JobState::Queued | JobState::Running | JobState::Waiting | JobState::Retrying if is_quick(job) => {
             Some(by_age(now.since(job.free_to_run_at())))
         }
         JobState::Waiting | JobState::Retrying => Some(by_next_look(job, now)),
-        // The last step has just ended, or this one has just begun.
+        // The last step has just ended, or this one has just started.
         JobState::Queued | JobState::Running => Some(by_age(now.since(job.updated_at)).max(TURN_MS)),
     }
 }

@@ -1,4 +1,4 @@
-//! What clients see of a step: of a tool call, of a round of an agent's turn, or of the end of a conversation.
+//! The public view of a step: a tool call, a round of an agent's turn, or the deletion of a conversation.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,58 +12,58 @@ use crate::{
     view::ErrorView,
 };
 
-/// The public shape of a step.
+/// The public form of a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepView {
-    /// What it does.
+    /// Kind of the step.
     pub kind: StepKind,
     /// The tool of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// The agent of a turn, or of a conversation that ends.
+    /// The agent of a turn, or of the conversation that is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// The conversation of a turn, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<ConversationName>,
-    /// The number of the submitted step that it belongs to.
+    /// Index of the submitted step that it belongs to.
     pub step: usize,
-    /// Its place within that one; 0 for what was submitted.
+    /// Position within that step; 0 for what was submitted.
     pub round: u32,
-    /// An agent proposed it.
+    /// Whether an agent proposed the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub proposed: bool,
-    /// Something of it comes from a turn or from an earlier step.
+    /// Whether an argument comes from a turn or an earlier step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub derived: bool,
-    /// How it ended; absent while it has not.
+    /// Outcome; absent while the step is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<StepOutcome>,
-    /// Why it did not succeed.
+    /// Why the step did not succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorView>,
-    /// The latest that the agent was seen to do, oldest first; only while the turn goes on.
+    /// The agent's latest progress, oldest first; only during the turn.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub progress: Vec<ProgressView>,
-    /// The end of the reply so far; only while the turn goes on.
+    /// The end of the reply so far; only during the turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial: Option<String>,
 }
 
-/// The public shape of one thing that happened in a turn. Texts were made visible, and cut, when they were stored.
+/// The public form of a progress event. Texts were escaped and shortened when they were stored.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProgressView {
-    /// When.
+    /// Time of the event.
     pub at: String,
-    /// What.
+    /// Kind of the event.
     pub doing: Doing,
-    /// Which tool.
+    /// Name of the tool that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// How far that call is.
+    /// State of that call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<CallState>,
-    /// The beginning of its arguments, when the catalogue lets them be seen.
+    /// The beginning of its arguments, if the catalogue marks the tool public.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
 }
@@ -80,7 +80,7 @@ impl StepView {
         (0..job.steps.len()).filter_map(|place| Self::at(job, place)).collect()
     }
 
-    /// The view of the step at that place of a job.
+    /// The view of the step at this index.
     pub fn at(job: &Job, place: usize) -> Option<Self> {
         let step = job.steps.get(place)?;
         let (tool, agent) = match step.kind {
@@ -88,7 +88,7 @@ impl StepView {
             StepKind::Turn | StepKind::End => (None, Some(step.tool.clone())),
         };
         let over = job.state.is_over();
-        // What is seen of a run is of no use once it has ended.
+        // Progress is not shown after the end of the round.
         let goes_on = !over && step.outcome.is_none();
         let partial = step.partial.clone().filter(|_| goes_on);
         let progress = step.progress.iter().filter(|_| goes_on).map(ProgressView::from).collect();
@@ -101,7 +101,7 @@ impl StepView {
             round: step.round,
             proposed: step.is_proposed(),
             derived: step.derived,
-            // A job ends at one step, and those behind it never begin.
+            // A job ends at one step. The steps after it never start.
             outcome: step.outcome.or(over.then_some(StepOutcome::NotRun)),
             error: error_of(job, place, step).map(ErrorView::of),
             progress,
@@ -110,13 +110,13 @@ impl StepView {
     }
 }
 
-/// Why a step did not succeed. The one that its job ended at has the job's own reason.
+/// Why a step did not succeed. For the step that ended the job it is the job's error.
 fn error_of<'a>(job: &'a Job, place: usize, step: &'a Step) -> Option<&'a str> {
     let ended_here = job.state.is_over() && place == job.cursor && step.outcome != Some(StepOutcome::Succeeded);
     step.error.as_deref().or(job.error.as_deref().filter(|_| ended_here))
 }
 
-/// What the step at that place returned. What the last one returned is the job's; an explanation is of the whole job.
+/// Result of the step at this index. The last step's is stored as the job's; an explanation belongs to the whole job.
 pub fn result_of_step(job: &Job, place: usize) -> Option<&ResultRef> {
     let last = match job.state {
         JobState::Succeeded => job.cursor.checked_sub(1),
@@ -133,13 +133,13 @@ pub fn result_of_step(job: &Job, place: usize) -> Option<&ResultRef> {
     job.steps.get(place)?.result.as_ref().or(job.result.as_ref().filter(|_| last == Some(place)))
 }
 
-/// A step and what it returned.
+/// A step with its result.
 #[derive(Debug, Serialize)]
 pub struct WholeStepView {
     /// The step.
     #[serde(flatten)]
     pub step: StepView,
-    /// What it returned. A tool may have returned `null`.
+    /// Its result. A tool may have returned `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
 }
