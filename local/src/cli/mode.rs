@@ -108,7 +108,7 @@ async fn act(table: &Table, change: Option<&Change>, policy_version: &str) -> Re
     if let Some(change) = change {
         match change_mode::change(table, &runtime, OperatorActor::Command, change, policy_version).await? {
             Applied::Done => {}
-            Applied::Overtaken => say("Another change came later, and holds instead."),
+            Applied::Overtaken => say("A later change applies instead."),
         }
     }
     let max_age = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
@@ -136,7 +136,7 @@ impl Display for Shown<'_> {
                 write!(f, "\n{tool}  {}", Line(setting))?;
             }
             if let Some(until) = switch.opened_until {
-                let state = if controls.opened(tool, *now) { "open until" } else { "shut since" };
+                let state = if controls.opened(tool, *now) { "unlocked until" } else { "locked since" };
                 write!(f, "\n{tool}  {state} {until}")?;
             }
         }
@@ -184,7 +184,7 @@ mod tests {
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(lines[0], format!("service  full  since {NOW} by command: a test"));
         assert_eq!(lines[1], format!("a  closed  since {NOW} by command: a test"));
-        assert!(lines[2].starts_with("a  open until ") && lines[3].starts_with("b  shut since "), "{lines:?}");
+        assert!(lines[2].starts_with("a  unlocked until ") && lines[3].starts_with("b  locked since "), "{lines:?}");
         assert_eq!(lines[4], format!("audit checkpoint  7 signed {NOW}, not exported"));
     }
 }

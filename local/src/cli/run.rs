@@ -85,7 +85,7 @@ fn login(args: &RunArgs) -> Result<Login, Failure> {
             let app_secret = value(file)?;
             Ok(Login::Wechat { base_url: args.wechat_base_url.clone(), app_id: app_id.clone(), app_secret })
         }
-        _ => Err("nobody could log in: give --wechat-app-id and --wechat-secret-file, or --dev to develop".into()),
+        _ => Err("no user could log in: give --wechat-app-id and --wechat-secret-file, or --dev to develop".into()),
     }
 }
 

@@ -46,9 +46,9 @@ async fn a_new_directory_begins_in_full_and_the_command_changes_it_while_the_ser
     let out = done(&data, &["tool", "ledger_pay", "closed", "--reason", "pays twice"]);
     assert!(out.contains("\nledger_pay  closed  since "), "{out}");
     let out = done(&data, &["open", "ledger_delete", "--minutes", "5", "--reason", "clean-up"]);
-    assert!(out.contains("\nledger_delete  open until "), "{out}");
+    assert!(out.contains("\nledger_delete  unlocked until "), "{out}");
     let out = done(&data, &["open", "ledger_delete", "--minutes", "0", "--reason", "done"]);
-    assert!(out.contains("\nledger_delete  shut since "), "{out}");
+    assert!(out.contains("\nledger_delete  locked since "), "{out}");
     let again = Service::start(options(&data)).await.unwrap();
     assert_eq!(again.controls.service.mode, Mode::ExplainOnly, "a start changes nothing");
     again.stop().await;

@@ -86,16 +86,16 @@ async fn pay(transcript: &mut Transcript, client: &Client, gateway: &Gateway, sc
         shows("this model did not ask for the payment, so there is nothing to approve");
         return effects(gateway, PAYMENT, 0);
     };
-    shows("status awaiting_approval: what the agent wanted did not run, and became a question");
+    shows("status awaiting_approval: the tool guard blocked the agent's call, which became an approval request");
     effects(gateway, PAYMENT, 0)?;
 
-    transcript.step("The user reads it and says yes, to exactly this: POST /v1/jobs/{id}/approval");
+    transcript.step("The user reads and approves exactly this call: POST /v1/jobs/{id}/approval");
     approve(client, &id, &question).await?;
     let job = client.until_over(&id).await?;
     succeeded(&job)?;
     steps(&job);
     effects(gateway, PAYMENT, 1)?;
-    shows(format_args!("the agent, told of it in its next round: {}", reply_of(&job)));
+    shows(format_args!("the agent's reply, in a round with the result: {}", reply_of(&job)));
     if scripted {
         claims("the turn went on with the result", reply_of(&job) == "Paid. Enjoy your tea.", &job.body["result"])?;
     }
@@ -116,12 +116,12 @@ pub(super) async fn until_asked(client: &Client, id: &str) -> Result<Option<Valu
         let Some(pause) = job["next_poll_ms"].as_u64() else { return Ok(None) };
         tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
     }
-    Err(format!("job {id} asks for nothing after 120 looks").into())
+    Err(format!("job {id} has no approval request after 120 polls").into())
 }
 
 /// Approves an approval request, and prints its summary.
 pub(super) async fn approve(client: &Client, id: &str, question: &Value) -> Result<(), Failure> {
-    shows(format_args!("asked: {}", question["summary"]));
+    shows(format_args!("approval request: {}", question["summary"]));
     let decision = json!({"decision": "approve", "digest": question["digest"], "code": "dev-demo"});
     status_is(&client.post(&format!("/v1/jobs/{id}/approval"), None, &decision).await?, 200)
 }
