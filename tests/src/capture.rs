@@ -1,4 +1,4 @@
-//! What the functions would have written to standard output: measurements in the embedded metric format, and log lines.
+//! What the functions would write to standard output: metrics in the embedded metric format, and log lines.
 
 use std::{
     collections::BTreeMap,
@@ -26,8 +26,7 @@ use crate::clock::ManualClock;
 /// The namespace of what is captured: the name of the template's stack in tests.
 pub const NAMESPACE: &str = "stack";
 
-/// Everything that was measured and, once [`listen`](Self::listen) was called, everything that was logged, in order.
-/// Clones share it.
+/// Every metric and, once [`listen`](Self::listen) was called, every log line, in order. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
     clock: ManualClock,
@@ -37,13 +36,13 @@ pub struct Capture {
 /// One line of standard output.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// When, by the app's clock, in milliseconds.
+    /// The time by the app's clock, in milliseconds.
     pub at: i64,
-    /// What.
+    /// The metrics document or log line.
     pub content: Content,
 }
 
-/// What a line holds.
+/// The content of a line.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// A document of the embedded metric format.
@@ -53,7 +52,7 @@ pub enum Content {
 }
 
 impl Capture {
-    /// By this clock.
+    /// A capture that dates lines by this clock.
     pub fn new(clock: ManualClock) -> Self {
         Self { clock, lines: Arc::default() }
     }
@@ -94,7 +93,7 @@ impl Capture {
         self.lines().into_iter().filter_map(|line| Some((line.at, line.content.log()?.clone()))).collect()
     }
 
-    /// Forgets everything so far.
+    /// Forgets every line so far.
     pub fn clear(&self) {
         self.lines.lock().expect("no panic holds it").clear();
     }

@@ -7,7 +7,7 @@ use lambda_http::Body;
 use local::emulation::api_gateway::Functions;
 use serde_json::{Value, json};
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The status.
@@ -53,7 +53,7 @@ impl Client {
         Self { functions, token: token.to_owned(), user_id: user_id.to_owned() }
     }
 
-    /// Sends anything.
+    /// Sends any request.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         if !self.token.is_empty() {
@@ -89,7 +89,7 @@ impl Client {
         self.submit_body(id, &json!({ "tool": tool, "arguments": arguments })).await
     }
 
-    /// Looks at a job.
+    /// Polls a job.
     pub async fn job(&self, id: &str) -> Value {
         self.get(&format!("/v1/jobs/{id}")).await.body
     }

@@ -1,4 +1,4 @@
-//! A clock that is set by hand.
+//! A clock that tests set.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ impl ManualClock {
         self.ahead_ms.fetch_add(i64::try_from(by.as_millis()).expect("a test advances by less"), Ordering::SeqCst);
     }
 
-    /// Moves it back, as a clock that is set right again.
+    /// Moves it back, like a host's clock that is corrected.
     pub fn go_back(&self, by: Duration) {
         self.ahead_ms.fetch_sub(i64::try_from(by.as_millis()).expect("a test goes back by less"), Ordering::SeqCst);
     }

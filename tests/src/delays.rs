@@ -33,7 +33,7 @@ impl fmt::Debug for Delays {
 }
 
 impl Delays {
-    /// By this clock.
+    /// Delays by this clock.
     pub fn new(clock: ManualClock) -> Self {
         Self { clock, held: Arc::default(), groups: Arc::default() }
     }
@@ -59,7 +59,7 @@ impl Delays {
         self.groups.lock().expect("no panic holds it").clone()
     }
 
-    /// Forgets everything that is held: a queue that loses messages.
+    /// Drops every message that is held back, like a queue that loses messages.
     pub fn lose_all(&self) {
         self.held.lock().expect("no panic holds it").clear();
     }

@@ -1,4 +1,4 @@
-//! Faults in the SDK's HTTP client: an answer lost before or after the effect, a request that arrives twice, a process
+//! Faults in the SDK's HTTP client: a response lost before or after the effect, a request that arrives twice, a process
 //! that is killed just before or just after a request.
 
 use std::{
@@ -25,35 +25,35 @@ use tokio::sync::Notify;
 pub enum Fault {
     /// It never arrives.
     LostBefore,
-    /// It arrives and takes effect; the answer is lost. The SDK repeats it.
+    /// It arrives and takes effect; the response is lost, and the SDK repeats the request.
     LostAfter,
     /// It arrives twice.
     Twice,
-    /// The process is killed before it leaves.
+    /// The process is killed before it sends the request.
     KilledBefore,
-    /// It arrives and takes effect, and the process is killed before the answer.
+    /// It arrives and takes effect, and the process is killed before the response.
     KilledAfter,
-    /// It arrives after a moment, in which others go ahead.
+    /// It arrives after a short delay, in which other requests overtake it.
     Late,
-    /// It arrives, and the answer takes longer than a user likes to wait.
+    /// It arrives, and the response takes longer than users wait.
     Slow,
-    /// The service refuses it, and quotes what was sent, as DynamoDB does.
+    /// The service refuses it, and quotes the request in the error, as DynamoDB does.
     Quoted,
-    /// It is never answered, and nothing says so: only a timeout ends it.
+    /// It is never answered, and the connection stays open: only a timeout ends it.
     Silent,
     /// The queue takes a batch of messages without its first one.
     InPart,
 }
 
 impl Fault {
-    /// Every kind that a process may meet at any request, and must get over.
+    /// Every fault that may occur at any request, and that the service must survive.
     pub const ALL: [Self; 5] = [Self::LostBefore, Self::LostAfter, Self::Twice, Self::KilledBefore, Self::KilledAfter];
 }
 
 type Plan = Box<dyn Fn(&str, u64) -> Option<Fault> + Send + Sync>;
 type ItemPlan = Box<dyn Fn(&str, &str) -> Option<Fault> + Send + Sync>;
 
-/// What is planned, and how many requests there were. Clones share both.
+/// The planned faults, and the number of requests. Clones share both.
 #[derive(Clone, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Option<Plan>>>,
@@ -64,7 +64,7 @@ pub struct Faults {
     under_way: Arc<UnderWay>,
 }
 
-/// Requests that were sent and are not answered yet.
+/// Requests that were sent and not answered yet.
 #[derive(Default)]
 struct UnderWay {
     now: AtomicU64,
@@ -79,7 +79,7 @@ impl UnderWay {
     }
 }
 
-/// Counts one request until it is answered or given up.
+/// Counts one request until it is answered or cancelled.
 struct Sent(Arc<UnderWay>);
 
 impl Drop for Sent {
@@ -109,7 +109,7 @@ impl Faults {
         *self.item_plan.lock().expect("no panic holds it") = Some(Box::new(plan));
     }
 
-    /// From now on, nothing goes wrong.
+    /// From now on, no faults are injected.
     pub fn none(&self) {
         self.plan(|_, _| None);
         *self.item_plan.lock().expect("no panic holds it") = None;
@@ -120,7 +120,7 @@ impl Faults {
         self.seen.lock().expect("no panic holds it").clone()
     }
 
-    /// How many requests were under way at the same time, at most, since the plan was made.
+    /// The most requests that were in progress concurrently since the plan was made.
     pub fn most_at_once(&self) -> u64 {
         self.under_way.most.load(Ordering::SeqCst)
     }
@@ -130,7 +130,7 @@ impl Faults {
         self.killed.notified().await;
     }
 
-    /// An HTTP client that suffers them.
+    /// An HTTP client with these faults.
     pub fn client(&self, inner: SharedHttpClient) -> SharedHttpClient {
         SharedHttpClient::new(Faulty { inner, faults: self.clone() })
     }
@@ -223,7 +223,7 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
     }
 }
 
-/// Sends a batch of messages on without its first one, and answers that the queue has failed to take that one.
+/// Passes a batch of messages on without its first one, and reports that one as failed.
 async fn in_part(inner: SharedHttpConnector, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let bytes = request.body().bytes().unwrap_or_default();
     let mut sent: serde_json::Value = serde_json::from_slice(bytes).expect("the SDK sends JSON");

@@ -1,4 +1,4 @@
-//! The service, whole, in one process, entered by its front door: its HTTP handlers and its queue.
+//! The whole service in one process, used through its HTTP handlers and its queue.
 //!
 //! Table and queue are the embedded engines without a socket, the clock is set by hand, and faults are injected into
 //! the SDK's HTTP client. The gateway is the real journal plugin in a small gateway, or the real gateway.

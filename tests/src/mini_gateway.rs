@@ -1,5 +1,5 @@
-//! The real journal plugin and the demo tools in a small gateway (`openclaw-plugin/test/mini-gateway.mjs`): starts in a
-//! tenth of a second, is killed for real, and takes orders to misbehave.
+//! The real journal plugin and the demo tools in a small gateway (`openclaw-plugin/test/mini-gateway.mjs`). It starts
+//! in a tenth of a second, can be killed, and can be ordered to misbehave.
 
 use std::{
     path::{Path, PathBuf},
@@ -37,12 +37,12 @@ impl MiniGateway {
         Self { child, port, dir: dir.to_owned(), journal, webhook_url, token: TOKEN.to_owned(), http }
     }
 
-    /// Where it answers.
+    /// Its URL.
     pub fn base_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// `SIGKILL`.
+    /// Kills it with `SIGKILL`.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it was running");
     }

@@ -22,14 +22,14 @@ use platform::aws::AwsSettings;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-/// What goes wrong with every read.
+/// The fault of every read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretFault {
     /// No connection.
     Unreachable,
-    /// The role may not.
+    /// The role lacks the permission.
     Denied,
-    /// It takes until [`SecretsManager::release`].
+    /// The response waits for [`SecretsManager::release`].
     Slow,
 }
 
@@ -73,7 +73,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl SecretsManager {
-    /// The same settings with Secrets Manager in them. Engines on a socket are the second engine, which has its own.
+    /// The same settings with this Secrets Manager added. Engines on a socket are the second engine, which has its own.
     pub fn beside(&self, engines: &AwsSettings) -> AwsSettings {
         let mut aws = engines.clone();
         aws.secrets_manager_endpoint = aws.dynamodb_endpoint.clone();
@@ -84,13 +84,13 @@ impl SecretsManager {
         aws
     }
 
-    /// Settings for this one alone.
+    /// Settings with this Secrets Manager only.
     pub fn alone(&self) -> AwsSettings {
         let engines = local::emulation::connector::InProcess::memory().settings();
         self.beside(&engines)
     }
 
-    /// From now on, this goes wrong.
+    /// From now on, every read has this fault.
     pub fn fail(&self, fault: Option<SecretFault>) {
         *lock(&self.fault) = fault;
     }
@@ -107,7 +107,7 @@ impl SecretsManager {
         self.released.add_permits(1);
     }
 
-    /// Makes a secret, or another version of it, that was made then.
+    /// Makes a secret, or another version of it, with this creation time.
     pub fn put(&self, name: &str, text: Option<&str>, made_at_s: i64) {
         lock(&self.secrets).insert(name.to_owned(), text.map(|text| Version { text: text.to_owned(), made_at_s }));
     }

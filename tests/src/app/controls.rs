@@ -1,4 +1,4 @@
-//! Modes, openings and checkpoints, set behind the service's back.
+//! Service modes, temporary unlocks and checkpoints, written to the table directly.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ impl App {
         self.change(&Change::tool(policy().catalogue(), tool, mode, reason()).expect("a tool")).await;
     }
 
-    /// Opens a destructive tool for so many minutes; 0 shuts it.
+    /// Unlocks a destructive tool for some minutes; 0 ends the unlock.
     pub async fn open_tool(&self, tool: &str, minutes: u32) {
         self.change(&Change::unlock(policy().catalogue(), tool, minutes, reason()).expect("a destructive tool")).await;
     }
 
-    /// Notes a checkpoint that was signed now, and exported now or not at all.
+    /// Stores a checkpoint that was signed now, and exported now or not at all.
     pub async fn checkpoint(&self, exported: bool) {
         let now = self.clock.now();
         let seen = CheckpointSeen {

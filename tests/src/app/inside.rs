@@ -1,4 +1,4 @@
-//! What no client sees: the ledger, and the job as it is stored.
+//! State that clients cannot see: the ledger, and the stored job.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl App {
         }
     }
 
-    /// The stored job, seen from inside: only for what no client may see.
+    /// The stored job, for assertions about what no client may see.
     pub async fn stored(&self, client: &Client, id: &str) -> domain::job::Job {
         let user = client.user_id.parse().expect("a user id");
         let id: RequestId = id.parse().expect("a request id");
