@@ -1,4 +1,4 @@
-//! The AWS clients, built by hand from what the Lambda environment holds, or from what a laptop's engines need.
+//! The AWS clients, built from the Lambda environment or for engines on one host.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 use domain::limits::Passing;
 
-/// The longest that one operation takes, its repetitions included.
+/// Maximum duration of one operation, including the SDK's retries.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Where AWS is, and as whom.
+/// Region, endpoints and credentials of AWS.
 #[derive(Debug, Clone)]
 pub struct AwsSettings {
     /// The region.
     pub region: String,
-    /// Another address than the region's own DynamoDB.
+    /// Endpoint of DynamoDB other than the region's.
     pub dynamodb_endpoint: Option<String>,
-    /// Another address than the region's own SQS.
+    /// Endpoint of SQS other than the region's.
     pub sqs_endpoint: Option<String>,
-    /// Another address than the region's own Secrets Manager.
+    /// Endpoint of Secrets Manager other than the region's.
     pub secrets_manager_endpoint: Option<String>,
-    /// Another address than the region's own CloudWatch.
+    /// Endpoint of CloudWatch other than the region's.
     pub cloudwatch_endpoint: Option<String>,
-    /// Another address than the region's own S3, where a bucket is the first part of the path.
+    /// Endpoint of S3 other than the region's, with the bucket as the first segment of the path.
     pub s3_endpoint: Option<String>,
-    /// Who we are.
+    /// Credentials.
     pub credentials: Credentials,
-    /// Another HTTP client than the default: plain HTTP on a laptop, faults in a test.
+    /// HTTP client other than the default: plain HTTP on one host, injected faults in tests.
     pub http_client: Option<SharedHttpClient>,
 }
 
@@ -43,10 +43,10 @@ impl AwsSettings {
             region: "us-east-1".to_owned(),
             dynamodb_endpoint: Some(dynamodb.to_owned()),
             sqs_endpoint: Some(sqs.to_owned()),
-            // On one host, secrets are a file.
+            // On one host the secrets are in a file.
             secrets_manager_endpoint: None,
             s3_endpoint: None,
-            // And nothing is measured into a cloud.
+            // On one host nothing is sent to CloudWatch.
             cloudwatch_endpoint: None,
             credentials: Credentials::new("local", "local", None, None, "loopback"),
             http_client: None,
@@ -68,14 +68,14 @@ impl AwsSettings {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config(self.secrets_manager_endpoint.as_deref()))
     }
 
-    /// What a client of CloudWatch is made from; only one function has one.
+    /// Settings of a CloudWatch client; only one function has one.
     pub fn cloudwatch(&self) -> SdkConfig {
         self.sdk_config(self.cloudwatch_endpoint.as_deref())
     }
 
     fn sdk_config(&self, endpoint: Option<&str>) -> SdkConfig {
-        // Three attempts of at most a second, and four seconds in all: shorter than any function's deadline, so that an
-        // answer that never comes is our own 503 and not the platform's timeout.
+        // Three attempts of at most one second, and four seconds in total: shorter than every function's timeout, so
+        // that a missing response becomes a 503 of this service instead of a timeout of the platform.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))
             .operation_attempt_timeout(Duration::from_millis(1500))
@@ -107,20 +107,20 @@ impl AwsSettings {
     }
 }
 
-/// Whether the same call may be answered otherwise later. `docs/design/answers.md` has the same table. The SDK repeats what is not
-/// final by itself; our own code repeats nothing.
+/// Whether a repetition may succeed. `docs/design/answers.md` has the same table. The SDK repeats what is not final;
+/// no other code does.
 pub fn passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Passing {
     match error {
         SdkError::ConstructionFailure(_) => Passing::Final,
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Passing::Unknown,
         SdkError::ServiceError(refusal) => match refusal.err().code().unwrap_or_default() {
-            // The request is wrong.
+            // The request is invalid.
             "ValidationException"
             | "SerializationException"
             | "ItemCollectionSizeLimitExceededException"
             | "InvalidParameterValue"
             | "InvalidMessageContents"
-            // Rights, keys or names are, until an operator acts.
+            // Permissions, keys or names are wrong until an operator acts.
             | "AccessDeniedException"
             | "AccessDenied"
             | "UnrecognizedClientException"
@@ -129,15 +129,16 @@ pub fn passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Passing {
             | "ResourceNotFoundException"
             | "QueueDoesNotExist"
             | "AWS.SimpleQueueService.NonExistentQueue" => Passing::Final,
-            // Throttled, busy, or credentials that are about to be replaced.
+            // Throttling, overload, or expired credentials that are being replaced.
             _ => Passing::Later,
         },
-        // What a later SDK may add.
+        // Variants that a later SDK may add.
         _ => Passing::Unknown,
     }
 }
 
-/// Why a call failed, without a word of what was sent or answered: the SDK's own text quotes both.
+/// Why a call failed: the kind of the failure and its code. The SDK's own message is dropped, since it quotes
+/// requests and responses.
 pub fn cause<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     let kind = match error {
         SdkError::ConstructionFailure(_) => "the request could not be built",

@@ -1,6 +1,8 @@
-//! The environment, read once at start: here what several functions need, in `functions` what each does. Only `env` reads it.
+//! The configuration, read from the environment once at start: here what several functions need, in `functions` the
+//! rest. Only `env` reads variables.
 //!
-//! A missing or unreadable value stops the function with the variable's name. There is no fallback to anything fake.
+//! A missing or invalid variable stops the function; the error has its name. No variable falls back to a fake
+//! service.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,7 +17,7 @@ mod functions;
 pub use env::{ConfigError, Env};
 pub use functions::{EdgeAuthConfig, OperatorConfig, StatusConfig, SweepConfig, WorkerConfig};
 
-/// The namespace of CloudWatch's metrics, `METRICS_NAMESPACE`. Without one nothing is measured.
+/// `METRICS_NAMESPACE`, the namespace in CloudWatch. Without it nothing is measured.
 pub fn metrics_namespace(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
     let legal = |text: &String| {
         let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
@@ -29,19 +31,19 @@ pub fn metrics_namespace(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// What the deployment is called that the process belongs to: `RELEASE`. Absent where nothing is deployed, as on one host.
+/// `RELEASE`, the name of the deployment. Absent outside the cloud.
 pub fn release(env: &Env<'_>) -> Option<String> {
     env.0("RELEASE")
 }
 
-/// What every function that touches the table needs.
+/// Configuration of access to the table.
 #[derive(Debug, Clone)]
 pub struct TableConfig {
-    /// Where AWS is.
+    /// Settings of the AWS clients.
     pub aws: AwsSettings,
     /// The table's name.
     pub table: String,
-    /// How long records outlive their job. Longer than the age window of request ids.
+    /// How long records are kept after their job has ended. Longer than the age window of request ids.
     pub retention: Duration,
 }
 
@@ -87,12 +89,12 @@ fn secrets(env: &Env<'_>) -> Result<SecretSource, ConfigError> {
     }
 }
 
-/// What every function that rings needs.
+/// Configuration of functions that send wake-up messages.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
-    /// The queue's address.
+    /// The queue's URL.
     pub url: String,
-    /// Whether messages carry their user as message group.
+    /// Whether messages have their user as message group.
     pub fair: bool,
 }
 
@@ -108,8 +110,7 @@ fn audience(env: &Env<'_>) -> Result<Audience, ConfigError> {
     Ok(Audience { issuer: env.text("SESSION_ISSUER")?, audience: env.text("SESSION_AUDIENCE")? })
 }
 
-/// `CHECKPOINT_MAX_AGE_S`: how old the last exported audit checkpoint may be when something destructive is done. A day at
-/// most: what is proven a day late is not proven.
+/// `CHECKPOINT_MAX_AGE_S`: maximum age of the last exported checkpoint for a destructive call. At most one day.
 fn checkpoint_max_age(env: &Env<'_>) -> Result<Duration, ConfigError> {
     let age = env.seconds("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE_S)?;
     if !(1..=86_400).contains(&age.as_secs()) {
@@ -118,15 +119,15 @@ fn checkpoint_max_age(env: &Env<'_>) -> Result<Duration, ConfigError> {
     Ok(age)
 }
 
-/// `CHECKPOINT_MAX_AGE_S` where nothing is said: three of the sweeper's checkpoints.
+/// Default of `CHECKPOINT_MAX_AGE_S`: three intervals of checkpoints.
 pub const CHECKPOINT_MAX_AGE_S: u64 = 900;
 
-/// Where checkpoints are exported to.
+/// Target of exported checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckpointTarget {
     /// A directory: `CHECKPOINT_DIR`.
     Directory(PathBuf),
-    /// A bucket of S3: `CHECKPOINT_BUCKET`.
+    /// An S3 bucket: `CHECKPOINT_BUCKET`.
     Bucket(String),
 }
 

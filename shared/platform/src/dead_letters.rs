@@ -1,7 +1,7 @@
-//! Messages that the worker failed to handle so often that the queue put them aside.
+//! Dead letters: messages that SQS has moved to another queue after the worker failed to process them several times.
 //!
-//! A message is a bell: it names a job and holds no work, so to send one again is safe, and to lose one loses nothing.
-//! Of its body nothing is told but the two ids.
+//! A message names a job and has no work, so sending one again is safe, and losing one loses nothing. Of its body
+//! only the two ids are shown.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,23 +15,24 @@ use aws_sdk_sqs::{
 };
 use domain::{ids::Timestamp, json};
 
-/// For how long a look hides what it has found. A look that dies gives everything back after this.
+/// Seconds for which a received letter is hidden. After a crash it becomes visible again.
 const HIDDEN_S: i32 = 120;
-/// SQS gives no more at once.
+/// Maximum number of messages in one SQS response.
 const AT_ONCE: i32 = 10;
-/// How long an empty receive waits.
+/// Seconds that an empty receive waits.
 const WAIT_S: i32 = 1;
-/// After how many receives in a row without anything new there is nothing more: one of them may have asked the wrong part of the queue.
+/// Number of successive receives without a new letter that ends a listing: a single one may have queried an empty
+/// part of the queue.
 const IDLE_RECEIVES: u32 = 2;
 
-/// The queue of dead letters.
+/// The dead-letter queue.
 #[derive(Debug)]
 pub struct DeadLetters {
     sqs: aws_sdk_sqs::Client,
     url: String,
 }
 
-/// A queue that does not do as it is told.
+/// The queue did not answer or refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{queue} did not {done} a message: {detail}")]
 pub struct QueueFault {
@@ -43,13 +44,13 @@ pub struct QueueFault {
 /// One dead letter.
 #[derive(Debug, Clone)]
 pub struct Letter {
-    /// The queue's name for it.
+    /// SQS's id of the message.
     pub id: String,
     /// When it was first sent.
     pub sent_at: Option<Timestamp>,
-    /// How often it was received, looks at dead letters included.
+    /// How often it was received, including listings of dead letters.
     pub receives: u64,
-    /// What it names; none when it names nothing that the worker understands.
+    /// The job that it names; `None` when the body is not a wake-up message.
     pub wake_up: Option<WakeUpMessage>,
     body: String,
     group: Option<String>,
@@ -74,29 +75,30 @@ impl Letter {
     }
 }
 
-/// What a look is after.
+/// What a listing searches.
 #[derive(Debug, Clone)]
 pub struct Look {
-    /// For how many seconds it hides what it finds, if nobody gives it back before.
+    /// Seconds for which it hides letters, unless they are released before.
     pub hidden_s: i32,
-    /// It ends when it has so many.
+    /// Number of letters after which it ends.
     pub enough: usize,
-    /// It ends when it has this one.
+    /// Id of the letter after which it ends.
     pub until: Option<String>,
 }
 
 impl DeadLetters {
-    /// Those at `url`.
+    /// The queue at `url`.
     pub fn new(aws: &AwsSettings, url: String) -> Self {
         Self { sqs: aws.sqs(), url }
     }
 
-    /// Receives all there are, oldest first. They are hidden from other looks until they are [released](Self::release).
+    /// Receives every letter, oldest first. They are hidden from other listings until they are
+    /// [released](Self::release).
     pub async fn receive_all(&self) -> Result<Vec<Letter>, QueueFault> {
         self.receive(&Look { hidden_s: HIDDEN_S, enough: usize::MAX, until: None }).await
     }
 
-    /// About how many there are, those included that a look hides now.
+    /// Approximate number of letters, including hidden ones.
     pub async fn count(&self) -> Result<u64, QueueFault> {
         use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
         let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
@@ -106,9 +108,9 @@ impl DeadLetters {
         Ok(names.into_iter().filter_map(number).sum())
     }
 
-    /// Receives until the look has what it wants, or there are no more, oldest first; a few more may come.
+    /// Receives until the listing is complete or the queue is empty, oldest first; may return a few letters more.
     pub async fn receive(&self, look: &Look) -> Result<Vec<Letter>, QueueFault> {
-        // Longer than the wait, unlike every other call.
+        // Longer than the receive's own wait, unlike the timeout of other operations.
         let limit = Duration::from_secs(10);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit * 2).build();
         let mut letters = BTreeMap::new();
@@ -128,9 +130,9 @@ impl DeadLetters {
             let received = receive.send().await.map_err(|error| fault("give", aws::cause(&error)))?;
             let messages = received.messages.unwrap_or_default();
             let before = letters.len();
-            // A standard queue may give a message twice: the later handle counts.
+            // A standard queue may deliver a message twice: the later receipt handle is the valid one.
             letters.extend(messages.into_iter().map(Letter::new).map(|letter| (letter.id.clone(), letter)));
-            // In a long queue the first ones can be seen again before the look has come to the last ones.
+            // In a long queue the first letters may become visible again before the last ones have been received.
             idle = if letters.len() == before { idle + 1 } else { 0 };
         }
         let mut letters: Vec<Letter> = letters.into_values().collect();
@@ -138,8 +140,8 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// Gives letters back, to be seen by the next look at once. One that cannot be given back keeps no other; it is seen again
-    /// by itself, only later.
+    /// Makes letters visible to the next listing at once. A failure for one does not stop the others: it becomes
+    /// visible when its time is over.
     pub async fn release<'a>(&self, letters: impl IntoIterator<Item = &'a Letter>) -> Result<(), QueueFault> {
         let mut released = Ok(());
         for letter in letters {
@@ -150,8 +152,8 @@ impl DeadLetters {
         released
     }
 
-    /// Sends a letter to `queue_url` as it was, and deletes it here once the queue has taken it. A letter that names no job
-    /// would come back here, so it is left.
+    /// Sends a letter unchanged to `queue_url`, and deletes it here once the queue has accepted it. A letter that
+    /// names no job is left, since it would come back.
     pub async fn replay(&self, letter: &Letter, queue_url: &str) -> Result<(), QueueFault> {
         if letter.wake_up.is_none() {
             return Err(fault("replay", "it names no job".to_owned()));
@@ -185,7 +187,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    /// A queue so long that its first messages are seen again before its last ones are.
+    /// A queue so long that its first messages become visible again before its last ones are received.
     #[derive(Debug, Clone, Default)]
     struct Long {
         receives: Arc<AtomicUsize>,
@@ -198,7 +200,7 @@ mod tests {
                 let id = (receive % 3) * 10 + place;
                 serde_json::json!({ "MessageId": id.to_string(), "ReceiptHandle": format!("{id} {receive}"), "Body": "{}" })
             };
-            // It ends at last, so that the test does.
+            // Bounded, so that the test ends.
             let some = if receive < 60 { 0..10 } else { 0..0 };
             let messages = serde_json::json!({ "Messages": some.map(message).collect::<Vec<_>>() });
             let answer = HttpResponse::new(200.try_into().unwrap(), messages.to_string().into());

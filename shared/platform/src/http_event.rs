@@ -1,8 +1,8 @@
-//! An event of API Gateway (HTTP API, payload 2.0) as the request that a function answers, and its answer as Lambda returns it.
+//! Converts an event of API Gateway (HTTP API, payload 2.0) into a request, and a response into Lambda's format.
 //!
-//! `lambda_http` makes a URL of `Host`, `X-Forwarded-Proto`, path and query and panics where that is none, before any code of
-//! ours: a proxy that joins two headers would make each request a failed invocation. Here nothing is made of the first two,
-//! which nobody reads, and what cannot be a request is answered with 400.
+//! `lambda_http` builds a URL from `Host`, `X-Forwarded-Proto`, path and query, and panics before any code of this
+//! service when that is invalid: a proxy that joins two headers would make each request a failed invocation. This
+//! module ignores the two headers, which no code reads, and answers 400 to an invalid request.
 
 use std::future::Future;
 
@@ -26,18 +26,18 @@ use crate::{
     telemetry::{self, RequestLog},
 };
 
-/// The payload's version.
+/// Version of the payload format.
 const VERSION: &str = "2.0";
-/// Stands for the host, which nobody reads.
+/// Placeholder for the host, which no code reads.
 const ORIGIN: &str = "https://localhost";
 
-/// What Lambda hands to a function behind HTTP. Reading it never fails.
+/// The event of a function behind HTTP. Parsing it never fails.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum HttpEvent {
-    /// A request, as API Gateway tells of it.
+    /// A request, as API Gateway sends it.
     Request(Box<ApiGatewayV2httpRequest>),
-    /// Something else.
+    /// Any other event.
     Other(IgnoredAny),
 }
 
@@ -64,7 +64,7 @@ impl HttpEvent {
         request.method_mut().clone_from(&event.request_context.http.method);
         *request.uri_mut() = uri;
         *request.headers_mut() = event.headers;
-        // Parsing a query takes any text.
+        // Parsing a query accepts any text.
         let query = query.parse::<QueryMap>().unwrap_or_default();
         Ok(request
             .with_raw_http_path(path)
@@ -74,8 +74,8 @@ impl HttpEvent {
     }
 }
 
-/// The address of a request, with what a path may not hold escaped: routes are found by the raw path. `None` for a query that
-/// is none, since its parameters are read from it as they stand.
+/// URI of a request, with invalid characters of the path escaped: routes are matched by the raw path. `None` for an
+/// invalid query, which is used unescaped.
 fn uri(path: &str, query: &str) -> Option<Uri> {
     if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return None;
@@ -98,7 +98,7 @@ fn uri(path: &str, query: &str) -> Option<Uri> {
     text.parse().ok()
 }
 
-/// An answer as Lambda returns it to API Gateway.
+/// A response in the format that Lambda returns to API Gateway.
 pub fn response(answer: Response) -> ApiGatewayV2httpResponse {
     let (parts, body) = answer.into_parts();
     let mut response = ApiGatewayV2httpResponse::default();

@@ -1,5 +1,5 @@
-//! The operators' keys as their issuer publishes them: read anew at most every ten minutes, sooner for a key that is not
-//! known yet, kept for a while when the issuer is down.
+//! The operators' public keys, as their issuer publishes them: cached for ten minutes, read sooner for an unknown
+//! key, and used for a limited time while the issuer does not answer.
 
 use std::{
     fmt,
@@ -14,24 +14,25 @@ use reqwest::{Client, Url, redirect};
 use crate::runtime::Runtime;
 use domain::{access::operator_token::OperatorKeys, ids::Timestamp};
 
-/// How old a key set may be.
+/// Maximum age of a key set.
 pub const MAX_AGE: Duration = Duration::from_secs(600);
-/// Between two reads that a key brings about that is not known, or an issuer that does not answer: whoever sends tokens with
-/// made-up keys makes no flood of reads.
+/// Minimum time between two reads that an unknown key causes, or that follow a failure: tokens with invented keys
+/// must not cause a flood of reads.
 pub const AGAIN_AFTER: Duration = Duration::from_secs(30);
-/// How long the last good set counts while the issuer does not answer. A key that the issuer has taken back counts as long.
+/// How long the last good set is used while the issuer does not answer. A key that the issuer has revoked is accepted
+/// as long.
 pub const LAST_GOOD_FOR: Duration = Duration::from_secs(3600);
-/// The largest document that is read.
+/// Maximum size of the document in bytes.
 const MAX_BYTES: usize = 256 * 1024;
-/// How long an issuer may take: an operator waits.
+/// Timeout of a request to the issuer; an operator's request waits for it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Where the keys are.
+/// Location of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JwksSource {
     /// The issuer's URL.
     Url(String),
-    /// A file of one host.
+    /// A file, on one host.
     File(PathBuf),
 }
 
@@ -45,7 +46,8 @@ impl fmt::Display for JwksSource {
 }
 
 impl JwksSource {
-    /// An absolute path, or a URL by https; by http only on loopback, where nobody can sit in between.
+    /// Parses an absolute path, or an https URL; http is allowed on loopback only, where no other machine can
+    /// intercept it.
     pub fn parse(text: &str) -> Option<Self> {
         if text.starts_with('/') {
             return Some(Self::File(text.into()));
@@ -61,7 +63,7 @@ impl JwksSource {
     }
 }
 
-/// Keys that cannot be had now.
+/// The keys cannot be read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the operators' keys at {source_name} cannot be read: {cause}")]
 pub struct JwksError {
@@ -69,24 +71,24 @@ pub struct JwksError {
     cause: String,
 }
 
-/// No HTTP client for the issuer.
+/// The HTTP client for the issuer could not be built.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client for the operators' issuer")]
 pub struct BadJwksClient(#[source] reqwest::Error);
 
-/// The keys, cached.
+/// Cached keys.
 pub struct Jwks {
     source: JwksSource,
     http: Client,
     state: Mutex<State>,
-    /// Held by whoever reads; the others wait for it and then look again.
+    /// Held during a read; other callers wait for it and then use the cached result.
     reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     held: Option<(Timestamp, Arc<OperatorKeys>)>,
-    /// The last read, however it went.
+    /// Time of the last read, successful or not.
     tried_at: Option<Timestamp>,
     failed: Option<JwksError>,
 }
@@ -97,13 +99,14 @@ impl fmt::Debug for Jwks {
     }
 }
 
-/// Whether `at` lies less than `within` back. A clock that was set back makes nothing last for ever.
+/// Whether `at` is less than `within` ago. False for a time in the future: after a clock was set back, a cached value
+/// must not last for ever.
 fn recent(at: Timestamp, now: Timestamp, within: Duration) -> bool {
     at <= now && now.since(at) < within
 }
 
 impl State {
-    /// What may be answered without reading.
+    /// The result without a read, if the cache allows one.
     fn at_hand(&self, kid: &str, now: Timestamp) -> Option<Result<Arc<OperatorKeys>, JwksError>> {
         if let Some((read_at, keys)) = &self.held
             && recent(*read_at, now, MAX_AGE)
@@ -121,12 +124,12 @@ impl State {
 }
 
 impl Jwks {
-    /// Those at `source`. Nothing is read yet.
+    /// Keys from `source`. Reads nothing yet.
     pub fn new(source: JwksSource) -> Result<Self, BadJwksClient> {
         let http = Client::builder()
             .connect_timeout(PATIENCE)
             .timeout(PATIENCE)
-            // Keys come from where they were said to be, and from nowhere else.
+            // The configured URL is trusted, a target of a redirect is not.
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
@@ -135,7 +138,7 @@ impl Jwks {
         Ok(Self { source, http, state: Mutex::default(), reading: tokio::sync::Mutex::default() })
     }
 
-    /// The keys, among them `kid` if the issuer lists it.
+    /// The keys, including `kid` if the issuer lists it.
     pub async fn keys(&self, kid: &str, runtime: &Runtime) -> Result<Arc<OperatorKeys>, JwksError> {
         if let Some(answer) = self.state().at_hand(kid, runtime.now()) {
             return answer;

@@ -1,5 +1,5 @@
-//! The outside, one fact a module: AWS, HTTP, the gateway, WeChat, the clock, the environment, metrics and log lines. It decides
-//! nothing that `domain` could decide.
+//! Connections to the outside, one fact for each module: AWS, HTTP, the gateway, WeChat, the clock, the environment,
+//! metrics and logs. Decisions are made in `domain`.
 
 pub mod aws;
 pub mod config;

@@ -1,11 +1,11 @@
-//! What the service measures: the one place that names a metric ([`Metric`]) and what it can be split by ([`Dimension`]).
+//! Metrics: the only place that names a metric ([`Metric`]) and its dimensions ([`Dimension`]).
 //!
-//! `docs/operate/metrics.md` is the same list for people; a test compares the two. A measurement is made where the thing has just
-//! happened, after the commit that made it so: [`crate::runtime::Runtime::measure`]. Where it goes is the [`Meter`]'s business:
+//! `docs/operate/metrics.md` documents the same list; a test compares the two. A measurement is made right after its
+//! event, after the commit of the change: [`crate::runtime::Runtime::measure`]. The [`Meter`] decides where it goes:
 //! nowhere, to standard output in CloudWatch's embedded metric format ([`emf`]), or to another [`Sink`].
 //!
-//! A dimension's value is always a name from a list of our own: a route, a tool of the catalogue, a state, a code. What a
-//! client sends never becomes one, so the number of time series is bounded.
+//! The value of a dimension is always from a list of this program: a route, a tool of the catalogue, a state, a code.
+//! Client input never becomes one, so the number of time series is bounded.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -17,17 +17,17 @@ mod list;
 
 pub use list::{Dimension, Kind, Metric, Unit};
 
-/// The value of a dimension for which the list has no name of its own.
+/// Value of a dimension for anything that its list does not contain.
 pub const OTHER: &str = "other";
 
-/// One measurement: values that were had at the same moment, and what they are split by.
+/// One measurement: values of the same time, and their dimensions.
 #[derive(Debug, Clone, Copy)]
 pub struct Measurement<'a> {
-    /// When.
+    /// Time of the measurement.
     pub at: Timestamp,
-    /// What, and how much.
+    /// Metrics and their values.
     pub values: &'a [(Metric, f64)],
-    /// The dimensions of all the values together; each takes those of its sets.
+    /// Dimensions of all values together; each metric uses those of its sets.
     pub dimensions: &'a [(Dimension, &'a str)],
 }
 
@@ -42,7 +42,7 @@ impl<'a> Measurement<'a> {
         set.iter().all(|dimension| self.dimension(*dimension).is_some_and(|value| !value.is_empty()))
     }
 
-    /// Whether each value has every dimension that its sets name, and each dimension is one that some value has.
+    /// Whether each metric has every dimension of its sets, and each dimension is used by a metric.
     fn is_whole(&self) -> bool {
         let sets = |metric: Metric| metric.dimension_sets().iter();
         let used = |dimension: Dimension| {
@@ -53,13 +53,13 @@ impl<'a> Measurement<'a> {
     }
 }
 
-/// Where measurements go.
+/// Target of measurements.
 pub trait Sink: Debug + Send + Sync {
-    /// Takes one. It must not fail: what cannot be measured is not worth a request.
+    /// Takes one measurement. Must not fail: a request never fails because it cannot be measured.
     fn take(&self, measurement: Measurement<'_>);
 }
 
-/// Both take everything.
+/// Both take every measurement.
 impl<A: Sink, B: Sink> Sink for (A, B) {
     fn take(&self, measurement: Measurement<'_>) {
         self.0.take(measurement);
@@ -67,7 +67,7 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
     }
 }
 
-/// Measures. Cheap to clone; clones measure into the same sink.
+/// Sends measurements to a sink. Cheap to clone; clones share the sink.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Option<Arc<dyn Sink>>);
 
@@ -77,18 +77,18 @@ impl Meter {
         Self(None)
     }
 
-    /// Into any sink.
+    /// Sends to this sink.
     pub fn into_sink(sink: impl Sink + 'static) -> Self {
         Self(Some(Arc::new(sink)))
     }
 
-    /// In CloudWatch's embedded metric format to standard output, or nothing when there is no namespace.
+    /// Writes CloudWatch's embedded metric format to standard output; measures nothing without a namespace.
     pub fn embedded(namespace: Option<String>) -> Self {
         namespace.map_or(Self::none(), |namespace| Self::into_sink(emf::ToStandardOutput::new(namespace)))
     }
 
-    /// Takes a measurement. One that lacks a dimension that its metric is split by is a mistake of ours: it stops a test,
-    /// and in a release only the sets that can be filled are measured.
+    /// Takes a measurement. A missing dimension is a programming error: it panics in tests; in a release only the
+    /// complete sets are published.
     pub fn take(&self, measurement: Measurement<'_>) {
         debug_assert!(measurement.is_whole(), "a dimension is missing or too many: {measurement:?}");
         if let Some(sink) = &self.0 {
@@ -97,7 +97,7 @@ impl Meter {
     }
 }
 
-/// A duration in milliseconds, to a tenth.
+/// A duration in milliseconds, rounded to a tenth.
 pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
@@ -108,7 +108,8 @@ pub fn number(count: usize) -> f64 {
     count as f64
 }
 
-/// One for what is so, zero for what is not: something that may fail is measured either way, or its rate has no base.
+/// 1 for true, 0 for false: an event that may fail is measured in both cases, since a rate needs the number of
+/// attempts.
 pub const fn one_if(so: bool) -> f64 {
     if so { 1.0 } else { 0.0 }
 }

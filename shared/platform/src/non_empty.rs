@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// At least one, the first before all others.
+/// One or more values; the first one is distinguished.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Vec<T>")]
 pub struct NonEmpty<T> {
@@ -32,12 +32,12 @@ impl<T> From<T> for NonEmpty<T> {
 }
 
 impl<T> NonEmpty<T> {
-    /// The one for what is new.
+    /// The value that is used for anything new.
     pub fn first(&self) -> &T {
         &self.first
     }
 
-    /// Every one that is accepted, the first one first.
+    /// Every value that is accepted, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.first).chain(&self.others)
     }

@@ -1,4 +1,5 @@
-//! The doorbell. A message names a job and its trace, nothing else: losing or repeating one loses or repeats no work.
+//! Wake-up messages. A message has the key of a job and a trace context, no work: a lost or repeated message loses or
+//! repeats no work.
 
 use std::time::Duration;
 
@@ -9,33 +10,33 @@ use serde::{Deserialize, Serialize};
 use crate::aws;
 use domain::ids::{RequestId, TraceParent, UserId};
 
-/// SQS delays no message longer.
+/// Maximum delay of a message in SQS.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// The body of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WakeUpMessage {
-    /// Whose job.
+    /// The user who owns the job.
     pub user_id: UserId,
-    /// Which.
+    /// The request id of the job.
     pub request_id: RequestId,
-    /// Trace context of the request that caused it.
+    /// Trace context of the request that caused the message.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
 }
 
-/// The queue did not take a message.
+/// The queue did not accept a message.
 #[derive(Debug, thiserror::Error)]
 #[error("the queue did not answer: {0}")]
 pub struct QueueError(String);
 
-/// The queue.
+/// The queue of wake-up messages.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: aws_sdk_sqs::Client,
     url: String,
-    /// Whether messages carry their user as message group, so that one user's flood delays only that user. The embedded
-    /// queue refuses groups on a standard queue, hence a setting.
+    /// Whether messages have their user as message group, so that a user with many messages delays only their own.
+    /// The embedded queue does not support groups on a standard queue, so it is a setting.
     fair: bool,
 }
 
@@ -45,7 +46,8 @@ impl Queue {
         Self { client, url, fair }
     }
 
-    /// Rings once, `after` a delay of at most [`MAX_DELAY`]; beyond that the sweeper rings.
+    /// Sends one message with a delay of at most [`MAX_DELAY`]. For a longer one the reconciler sends the message
+    /// that is needed later.
     pub async fn wake(&self, wake_up: &WakeUpMessage, after: Duration) -> Result<(), QueueError> {
         let body = serde_json::to_string(wake_up).expect("ids and text always serialise");
         let delay = after.min(MAX_DELAY).as_millis().div_ceil(1000);
@@ -62,15 +64,15 @@ impl Queue {
     }
 }
 
-/// How many messages one request carries at most: SQS takes no more.
+/// Maximum number of messages in one SQS request.
 const BATCH: usize = 10;
-/// How many requests with batches are under way at the same time.
+/// Number of concurrent batch requests.
 const BATCHES_AT_ONCE: usize = 8;
 
 impl Queue {
-    /// Sends many wake-up messages without a delay, ten to a request. Returns those that the queue did not take, each with the
-    /// reason. SQS may take a part of a batch: what it failed to take is sent once more, since by then its job has been moved
-    /// to a later time and would wait until then.
+    /// Sends many wake-up messages without a delay, ten in a request. Returns those that the queue did not accept,
+    /// with the reason. SQS may accept a part of a batch: the rest is sent once more, since the job has been
+    /// rescheduled already and would otherwise wait until then.
     pub async fn wake_many(&self, messages: Vec<WakeUpMessage>) -> Vec<(WakeUpMessage, QueueError)> {
         let (failed, again) = self.send_batches(messages).await;
         let again = again.into_iter().map(|(message, _)| message).collect();
@@ -78,8 +80,8 @@ impl Queue {
         [failed, refused, failed_again].into_iter().flatten().collect()
     }
 
-    /// Returns what the queue will not take, or was asked for as often as the SDK asks; and what it failed to take out of a
-    /// batch that it took.
+    /// Returns first the messages whose failure is final or outlasted the SDK's retries, then those that SQS rejected
+    /// from an accepted batch.
     async fn send_batches(&self, messages: Vec<WakeUpMessage>) -> (Vec<NotSent>, Vec<NotSent>) {
         let mut left = messages.into_iter();
         let batches = std::iter::from_fn(|| {
@@ -123,11 +125,11 @@ impl Queue {
     }
 }
 
-/// A message that the queue did not take, and why.
+/// A message that the queue did not accept, and the reason.
 type NotSent = (WakeUpMessage, QueueError);
 
 impl WakeUpMessage {
-    /// The bell of a job.
+    /// The wake-up message of a job.
     pub fn new(user_id: UserId, request_id: RequestId, trace: Option<&TraceParent>) -> Self {
         Self { user_id, request_id, traceparent: trace.map(ToString::to_string) }
     }

@@ -1,5 +1,5 @@
-//! The only clock and the only source of randomness. Two implementations of each run: the system's, and a test's. What is
-//! measured goes the same way, so that it carries the same time.
+//! The only clock and the only source of randomness, each with an implementation of the system and one for tests.
+//! Measurements go through the same value, so that they have the same time.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -10,19 +10,19 @@ use domain::ids::Timestamp;
 
 const A_DAY_MS: u64 = 86_400_000;
 
-/// Tells the time.
+/// A clock.
 pub trait Clock: Debug + Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Gives random bytes.
+/// A source of random bytes.
 pub trait Random: Debug + Send + Sync {
     /// Fills a buffer.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The system's clock and generator.
+/// The system's clock and random generator.
 #[derive(Debug, Clone, Copy)]
 pub struct System;
 
@@ -40,7 +40,7 @@ impl Random for System {
     }
 }
 
-/// Clock, randomness and meter, as everything below takes them.
+/// Clock, randomness and meter, passed to all code that needs them.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     clock: Arc<dyn Clock>,
@@ -49,39 +49,39 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The real one.
+    /// Of the system; measures nothing.
     pub fn system() -> Self {
         Self::new(Arc::new(System), Arc::new(System))
     }
 
-    /// Any other. Measures nothing.
+    /// With another clock and source of randomness; measures nothing.
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self { clock, random, meter: Meter::none() }
     }
 
-    /// The same one, with this meter.
+    /// The same runtime with this meter.
     #[must_use]
     pub fn metered(self, meter: Meter) -> Self {
         Self { meter, ..self }
     }
 
-    /// Measures now: all values at once, split by these dimensions.
+    /// Measures several values at the current time, with these dimensions.
     pub fn measure(&self, values: &[(Metric, f64)], dimensions: &[(Dimension, &str)]) {
         self.meter.take(Measurement { at: self.now(), values, dimensions });
     }
 
-    /// Counts one thing that is split by nothing.
+    /// Counts one event without dimensions.
     pub fn count(&self, metric: Metric) {
         self.measure(&[(metric, 1.0)], &[]);
     }
 
-    /// Now.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// When an invocation must be over, as its runtime tells it: in milliseconds since 1970. cargo-lambda tells how long it
-    /// may take instead, always ten minutes; a number below a day can be nothing else. Zero is over in both.
+    /// Deadline of an invocation, from the runtime API's header in milliseconds since 1970. `cargo lambda` sends a
+    /// duration instead, always ten minutes; a value below one day is a duration. Zero means over in both.
     pub fn deadline(&self, told: u64) -> Timestamp {
         if told < A_DAY_MS {
             return self.now().plus(Duration::from_millis(told));
@@ -101,7 +101,7 @@ impl Runtime {
         u64::from_be_bytes(self.bytes())
     }
 
-    /// A short random name for one conditional write or one claim.
+    /// A short random value for one conditional write or one claim.
     pub fn nonce(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes::<9>())
     }
@@ -127,7 +127,7 @@ mod tests {
         let left = |told| runtime.deadline(told).since(now).as_millis();
         assert_eq!(left(1_795_341_630_000), 30_000);
         assert_eq!(left(600_000), 600_000);
-        // Over, or no time at all.
+        // Deadlines that have passed or cannot be represented.
         for told in [0, 1_795_341_600_000, 1_795_341_599_999, A_DAY_MS, u64::MAX] {
             assert_eq!(left(told), 0, "{told}");
         }

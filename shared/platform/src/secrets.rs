@@ -1,8 +1,8 @@
-//! Secrets: a JSON document, read anew at most every five minutes, from a file or from Secrets Manager.
+//! Secrets: a JSON document from a file or from Secrets Manager, cached for at most five minutes.
 //!
-//! Concurrent callers share one read. While the source cannot be read, the last good document stays in use and a read is
-//! tried every few seconds, not with every request. A refusal by whoever is shown a secret forces one read, behind a
-//! breaker: a flood of refusals is no flood of reads.
+//! Concurrent callers share one read. While the source cannot be read, the last good document stays in use, and a
+//! read is tried every few seconds. When a service refuses a secret, one read is forced; a minimum interval keeps a
+//! flood of refusals from becoming a flood of reads.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,25 +29,25 @@ pub use document::{
 use source::{Read, Reader};
 pub use source::{SecretSource, SecretsError, current_version};
 
-/// How old a cached secret may be.
+/// Maximum age of a cached document.
 pub const MAX_AGE: Duration = Duration::from_secs(300);
-/// After a read that failed, how long until the next one.
+/// Time from a failed read to the next one.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// Between two reads that refusals force.
+/// Minimum time between two forced reads.
 pub const FORCED_EVERY: Duration = Duration::from_secs(10);
 
-/// Where secrets come from, and what was made of them, for at most [`MAX_AGE`].
+/// A source of secrets, and the value built from its document, cached for at most [`MAX_AGE`].
 pub struct Secrets<T> {
     function: &'static str,
     reader: Reader,
     state: Mutex<State<T>>,
-    /// Held by whoever reads; the others wait for it and then look again.
+    /// Held during a read; other callers wait for it and then use the cached result.
     reading: tokio::sync::Mutex<()>,
 }
 
 struct State<T> {
     held: Option<Held<T>>,
-    /// The last read, if it failed.
+    /// Time and error of the last read, if it failed.
     failed: Option<(Timestamp, SecretsError)>,
     forced_at: Option<Timestamp>,
     expired: bool,
@@ -55,7 +55,7 @@ struct State<T> {
 
 struct Held<T> {
     value: Arc<T>,
-    /// When it was asked for: it cannot be older, however long the answer took.
+    /// When the read was started: the data cannot be older, however long the response took.
     read_at: Timestamp,
 }
 
@@ -69,7 +69,7 @@ impl<T> std::fmt::Debug for Secrets<T> {
 }
 
 impl<T> State<T> {
-    /// What may be answered without reading.
+    /// The result without a read, if the cache allows one.
     fn at_hand(&self, now: Timestamp) -> Option<Result<Arc<T>, SecretsError>> {
         let is_recent = |at: Timestamp, within| at <= now && now.since(at) < within;
         if let Some(held) = &self.held
@@ -99,8 +99,8 @@ impl<T> Secrets<T> {
         }
     }
 
-    /// What `make` turns the parsed document into: from the cache, or read anew. A document that cannot be read now leaves
-    /// the last good one in use.
+    /// The value that `make` builds from the document, cached or read now. If the document cannot be read, the last
+    /// good one stays in use.
     pub async fn get<D: DeserializeOwned>(
         &self,
         runtime: &Runtime,
@@ -120,8 +120,8 @@ impl<T> Secrets<T> {
         self.settle(runtime.now(), forced_at, made)
     }
 
-    /// Makes the next [`get`](Self::get) read anew, because somebody refused what we hold. True unless that was done only a
-    /// moment ago.
+    /// Makes the next [`get`](Self::get) read the document, because a service has refused the cached secret. False if
+    /// that was done a moment ago.
     pub fn expire(&self, runtime: &Runtime) -> bool {
         let now = runtime.now();
         let mut state = self.state();
@@ -133,7 +133,7 @@ impl<T> Secrets<T> {
         forced
     }
 
-    /// Keeps what a read brought, which began when the last forced one was at `forced_at`.
+    /// Stores the result of a read that started when the last forced read was at `forced_at`.
     fn settle(
         &self,
         now: Timestamp,
@@ -146,7 +146,7 @@ impl<T> Secrets<T> {
                 let value = held.value.clone();
                 state.held = Some(held);
                 state.failed = None;
-                // A refusal that came during this read may be of what it brought.
+                // A refusal during this read may concern the document that it returned, so the next read is forced.
                 state.expired = state.forced_at != forced_at;
                 Ok(value)
             }
@@ -178,7 +178,7 @@ impl<T> Secrets<T> {
         make(document).map_err(|fault| SecretsError::Key { source_name: self.reader.name(), fault })
     }
 
-    /// A read, and how old the version is that it brought, if it brought one.
+    /// Measures a read, and the age of the version that it returned.
     fn measure(&self, runtime: &Runtime, made_at: Option<Timestamp>) {
         let function = [(Dimension::Function, self.function)];
         runtime.measure(&[(Metric::SecretRefreshFailures, metrics::one_if(made_at.is_none()))], &function);

@@ -1,5 +1,6 @@
-//! Logs: one JSON line where a thing is decided, under one set of field names. Never a token, secret, openid, session key,
-//! argument or result text (invariant 12); ids are random and may appear. Each request is measured where its line is written.
+//! Logs: one JSON line for each decision, with a fixed set of field names. Never a token, secret, openid, session
+//! key, argument or result (invariant 12); ids are random and allowed. Each request is measured where its line is
+//! written.
 
 use std::{fmt::Display, process::ExitCode, time::Instant};
 
@@ -21,7 +22,7 @@ use crate::{
 };
 use domain::ids::{OperatorId, RequestId, TraceParent, UserId};
 
-/// Every field name that a log line may carry. A test captures a whole flow and knows no others.
+/// Every field name of log lines. A test captures a complete flow and refuses others.
 pub const FIELDS: &[&str] = &[
     "function",
     "route",
@@ -62,14 +63,15 @@ const QUOTING: [&str; 10] = [
     "reqwest",
 ];
 
-/// Sends JSON lines to standard output, as Lambda collects them. `RUST_LOG` is read by the filter; `info` is the default.
+/// Sends JSON lines to standard output, where Lambda collects them. The filter reads `RUST_LOG`; the default is
+/// `info`.
 pub fn start() {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
-    // Below info, these quote what is sent and answered. A ceiling, so that no directive of the environment lifts it.
+    // Below info these libraries quote requests and responses. This limit cannot be lifted by `RUST_LOG`.
     let ceiling = Targets::new().with_default(LevelFilter::TRACE);
     let ceiling = QUOTING.iter().fold(ceiling, |all, library| all.with_target(*library, LevelFilter::INFO));
     let lines = lines(std::io::stdout, fmt::time::SystemTime).with_filter(filter).with_filter(ceiling);
-    // A second start, in a test process, keeps the first.
+    // In a test process the first subscriber stays installed.
     let _already_started = tracing_subscriber::registry().with(lines).try_init();
 }
 
@@ -83,7 +85,8 @@ where
     json.with_target(false).with_timer(timer).with_writer(writer)
 }
 
-/// A function's whole process: starts logs and meter, counts the start, and serves until the platform ends it.
+/// The main function of a function's process: starts logs and meter, counts the start, and serves until the platform
+/// ends it.
 pub async fn run<E: Display + From<ConfigError>>(
     function: &'static str,
     serve: impl AsyncFnOnce(&Env<'static>, Runtime) -> Result<(), E>,
@@ -93,15 +96,15 @@ pub async fn run<E: Display + From<ConfigError>>(
     let served = async {
         let runtime = Runtime::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
         runtime.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
-        // Every other line of this process is in the same log stream, so one line says which release wrote them.
+        // Names the release once; the other lines of the process are in the same log stream.
         tracing::info!(function, release = config::release(&env), "the function starts");
-        // In a box: the compiler gives up on a future of so many futures.
+        // Boxed: the compiler cannot compute the layout of so many nested futures.
         Box::pin(serve(&env, runtime)).await
     };
     ended(function, served.await)
 }
 
-/// The exit code of a function's process; a start that failed is one line and a non-zero exit.
+/// Exit code of a function's process; a failed start is one log line and a non-zero code.
 fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -112,31 +115,31 @@ fn ended<E: Display>(function: &'static str, outcome: Result<(), E>) -> ExitCode
     }
 }
 
-/// What one line about one request says, beside its answer.
+/// Fields of the log line of one request, besides its response.
 #[derive(Debug, Clone)]
 pub struct RequestLog<'a> {
-    /// Which function answers.
+    /// The function that answers.
     pub function: &'static str,
-    /// Method and path with placeholders: the name that route, file and test share. Never the raw path.
+    /// Method and path pattern: the name shared by route, file and test. Never the raw path.
     pub route: &'static str,
-    /// The job, when the path or the headers name one.
+    /// Request id of the job, if path or headers contain one.
     pub request_id: Option<RequestId>,
-    /// Who asks, once that is known.
+    /// The user, once authenticated.
     pub user_id: Option<UserId>,
-    /// The operator who asks, once that is known.
+    /// The operator, once authenticated.
     pub operator_id: Option<OperatorId>,
     /// The client's `traceparent`.
     pub trace: Option<TraceParent>,
-    /// How large its body is, when it has one.
+    /// Size of the body, if there is one.
     pub payload_bytes: Option<usize>,
-    /// When it came in, by a monotonic clock: for its duration only.
+    /// Start by a monotonic clock, used for the duration only.
     pub began: Instant,
-    /// Where it is measured.
+    /// The runtime that measures the request.
     pub runtime: &'a Runtime,
 }
 
 impl<'a> RequestLog<'a> {
-    /// Something that has just come in, and of which nothing is known yet.
+    /// A new request of which nothing is known yet.
     pub fn new(function: &'static str, runtime: &'a Runtime) -> Self {
         Self {
             function,
@@ -151,7 +154,7 @@ impl<'a> RequestLog<'a> {
         }
     }
 
-    /// A request that has just come in.
+    /// A new request.
     pub fn of(function: &'static str, request: &Request, runtime: &'a Runtime) -> Self {
         let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         Self {
@@ -162,8 +165,8 @@ impl<'a> RequestLog<'a> {
     }
 }
 
-/// Turns what a use case came to into the answer, and writes the one line about it. A failure is logged here and nowhere
-/// else. A read that went well is worth a line only to who looks for it: there is one for every poll.
+/// Converts the result of a use case into the response, and writes the only log line about it. Errors are logged here
+/// only. A successful read is logged at debug level, since every poll is one.
 pub fn answer(log: RequestLog<'_>, outcome: Result<Response, ApiError>) -> Response {
     let RequestLog { function, route, payload_bytes, .. } = log;
     let request_id = log.request_id.map(tracing::field::display);
@@ -204,11 +207,11 @@ pub fn answer(log: RequestLog<'_>, outcome: Result<Response, ApiError>) -> Respo
     answer
 }
 
-/// Measures one answered request, all of it at once.
+/// Measures one answered request.
 fn measure(log: &RequestLog<'_>, answer: &Response, code: Option<&'static str>) {
     let status = answer.status();
     let mut dimensions = vec![(Dimension::Function, log.function), (Dimension::Route, log.route)];
-    // Without a code it is no error of ours: a readiness probe that was told the truth.
+    // Without an error code it is not an error: a readiness probe reported its result.
     let failed = metrics::one_if(code.is_some() && status.is_server_error());
     let mut values = vec![
         (Metric::Requests, 1.0),
