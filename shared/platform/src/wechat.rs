@@ -1,11 +1,12 @@
-//! WeChat's login: a code from `wx.login` in, an openid out.
+//! WeChat's login: exchanges a code of `wx.login` for an openid.
 //!
-//! A code is single use. Whether WeChat took it is known only from an answer, so a request is repeated once at most, and
-//! only when it surely had no effect: WeChat said "busy", or no connection came about. After a timeout or a reset the user
-//! needs a new code, which costs one `wx.login`; the old one may be used up, and then a second try is always refused.
+//! A code is valid once. Only a response tells whether WeChat has used it, so a request is repeated at most once, and
+//! only when it certainly had no effect: WeChat reported "busy", or no connection was made. After a timeout or a
+//! reset the code may have been used, and a repetition would then always be refused; the client gets a new code by
+//! another `wx.login`.
 //!
-//! The request's URL holds the app secret and the code, the answer holds a session key. None of them is kept, logged or
-//! put into an error.
+//! The request's URL contains the app secret and the code, the response a session key. None of them is stored, logged
+//! or included in an error.
 
 use std::{fmt, time::Duration};
 
@@ -24,18 +25,19 @@ use domain::{
 
 mod errcode;
 
-/// How long a connection may take to come about.
+/// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one login may take, a repeated request included.
+/// Maximum duration of one login, including the repetition.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shorter than any idle timeout on the way, so that a pooled connection is not one that the other end has closed.
+/// Shorter than the idle timeouts of the network, so that a pooled connection is not one that the other end has
+/// closed.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Answers are some 200 bytes long.
+/// Maximum size of a response. Usual ones have some 200 bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Before the one repetition.
+/// Delay before the repetition.
 const REPEAT: Backoff = Backoff { base: Duration::from_millis(300), cap: Duration::from_millis(300) };
 
-/// A code from `wx.login`: single use, good for five minutes.
+/// A code from `wx.login`: valid once, for five minutes.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct LoginCode(String);
@@ -46,7 +48,7 @@ pub struct LoginCode(String);
 pub struct NotALoginCode;
 
 impl LoginCode {
-    /// Four times the length of what WeChat gives out today.
+    /// Four times the length of today's codes.
     pub const MAX_LEN: usize = 128;
 }
 
@@ -64,17 +66,17 @@ impl fmt::Debug for LoginCode {
     }
 }
 
-/// Whom WeChat says the user is, within one Mini Program. Personal data: it has no `Display`.
+/// The user's identity within one Mini Program. Personal data, so it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OpenId(String);
 
 impl OpenId {
-    /// As the user item has it.
+    /// From the user's item.
     pub fn stored(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The keyed digest that the login item of this person in this Mini Program is found under.
+    /// The keyed digest under which the login of this user in this Mini Program is stored.
     pub fn login(&self, app_id: &str, key: &DigestKey) -> Digest {
         key.digest(&[b"login", app_id.as_bytes(), self.0.as_bytes()])
     }
@@ -95,7 +97,7 @@ fn is_visible_ascii(text: &str) -> bool {
     (1..=LoginCode::MAX_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Why there is no openid, told apart by what the caller can do about it.
+/// Why there is no openid, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum WechatError {
     /// The code is invalid, used or expired: the user logs in again.
@@ -104,57 +106,57 @@ pub enum WechatError {
         /// 40029, 40163 or 42003, by WeChat's documentation; see [`errcode`].
         errcode: i64,
     },
-    /// WeChat holds the user for a high risk: no retry.
+    /// WeChat has blocked the user as a high risk: not repeated.
     #[error("WeChat blocks the user (errcode 40226)")]
     Blocked,
-    /// Over one of WeChat's quotas: of a minute, or of the day.
+    /// One of WeChat's quotas, for a minute or a day, is exhausted.
     #[error("WeChat limits logins (errcode {errcode})")]
     Limited {
         /// 45011 or 45009.
         errcode: i64,
-        /// After how long asking again is worth it.
+        /// Delay after which a repetition may succeed.
         wait: Duration,
     },
-    /// WeChat is busy, twice in a row.
+    /// WeChat reported "busy" twice in succession.
     #[error("WeChat is busy (errcode -1)")]
     Busy,
-    /// Our app id, secret, address or request is wrong: no login works until an operator acts.
+    /// App id, secret, address or request of this service is wrong: no login works until an operator acts.
     #[error("WeChat refuses this service's own configuration (errcode {errcode})")]
     Misconfigured {
-        /// What WeChat calls it.
+        /// WeChat's code.
         errcode: i64,
     },
-    /// The answer is not in WeChat's protocol: HTML, empty, too long, or without an openid and an errcode.
+    /// The response does not follow WeChat's protocol: HTML, empty, too long, or with neither openid nor errcode.
     #[error("WeChat's answer cannot be read: {reason} (status {status})")]
     Unintelligible {
-        /// What is wrong with it.
+        /// What is wrong with the response.
         reason: &'static str,
-        /// Its HTTP status.
+        /// HTTP status of the response.
         status: u16,
     },
-    /// No connection, a timeout, or a connection that broke.
+    /// No connection, a timeout, or a broken connection.
     #[error("WeChat cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     /// An errcode that this version does not know.
     #[error("WeChat refuses the login (errcode {errcode})")]
     Other {
-        /// What WeChat calls it.
+        /// WeChat's code.
         errcode: i64,
     },
 }
 
 impl WechatError {
-    /// reqwest's errors print the URL, which holds the secret and the code.
+    /// reqwest's errors contain the URL, and so the secret and the code.
     fn from_transport(error: reqwest::Error) -> Self {
         Self::Unreachable(error.without_url())
     }
 
-    /// Whether another app secret may be taken: this one is wrong, or frozen.
+    /// Whether another app secret may work: this one is wrong or frozen.
     pub fn refuses_the_secret(&self) -> bool {
         matches!(self, Self::Misconfigured { errcode: 40125 | 40243 })
     }
 
-    /// Whether the code surely was not used up.
+    /// Whether the code was certainly not used.
     fn left_the_code_unused(&self) -> bool {
         match self {
             Self::Busy => true,
@@ -169,18 +171,18 @@ impl WechatError {
     }
 }
 
-/// A client that cannot be built. Stops the start.
+/// The client cannot be built. Stops the start.
 #[derive(Debug, thiserror::Error)]
 pub enum BadWechatClient {
-    /// The base URL is none.
+    /// The base URL is invalid.
     #[error("WeChat's base URL is not a URL")]
     BaseUrl,
-    /// No TLS, for want of root certificates.
+    /// There are no root certificates for TLS.
     #[error("the HTTP client for WeChat cannot be built")]
     Http(#[source] reqwest::Error),
 }
 
-/// WeChat's API. Built once: it pools connections.
+/// Client of WeChat's API. Built once, since it pools connections.
 #[derive(Debug, Clone)]
 pub struct WechatClient {
     http: Client,
@@ -197,9 +199,10 @@ impl WechatClient {
         let http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            // A redirect would carry the secret elsewhere.
+            // A redirect would send the secret to another host.
             .redirect(redirect::Policy::none())
-            // What is repeated is decided below, and the environment is read in `config/env.rs` only.
+            // Repetitions are decided below. Proxy settings are not taken from the environment, which only
+            // `config/env.rs` reads.
             .retry(reqwest::retry::never())
             .no_proxy()
             .build()
@@ -207,7 +210,7 @@ impl WechatClient {
         Ok(Self { http, code_to_session, runtime })
     }
 
-    /// Turns a login code into the user's openid. The session key that comes with it is dropped unread.
+    /// Exchanges a login code for the user's openid. The session key in the response is dropped unread.
     pub async fn code_to_session(
         &self,
         app_id: &str,
@@ -236,16 +239,16 @@ impl WechatClient {
         let response = request.send().await.map_err(WechatError::from_transport)?;
         let status = response.status();
         let unintelligible = |reason| WechatError::Unintelligible { reason, status: status.as_u16() };
-        // Even a refusal comes with 200, so any other status is from something in between.
+        // WeChat refuses with status 200 as well, so any other status is from a proxy.
         if !status.is_success() {
             return Err(unintelligible("not a success"));
         }
         let body = read_capped(response).await?.ok_or_else(|| unintelligible("too long"))?;
-        // The content type is often text/plain, or wrong.
+        // The content type is often text/plain, or wrong, so it is not checked.
         let answer: SessionAnswer = json::foreign(&body).map_err(|_| unintelligible("not the expected JSON"))?;
         match (answer.errcode, answer.openid) {
             (Some(errcode), _) if errcode != 0 => {
-                // WeChat's support finds a request again by its rid.
+                // WeChat's support identifies a request by its rid.
                 let rid = answer.errmsg.as_deref().and_then(rid).unwrap_or("none");
                 tracing::info!(function = "edge-auth", errcode, rid, "WeChat refuses a login");
                 Err(WechatError::from_errcode(errcode))
@@ -257,7 +260,7 @@ impl WechatClient {
     }
 }
 
-/// The body, or none when it is over the cap.
+/// The body; `None` when it is over the cap.
 async fn read_capped(mut response: Response) -> Result<Option<Vec<u8>>, WechatError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(WechatError::from_transport)? {
@@ -269,7 +272,7 @@ async fn read_capped(mut response: Response) -> Result<Option<Vec<u8>>, WechatEr
     Ok(Some(body))
 }
 
-/// What is read of an answer. There is no field for `session_key`, so it ends here.
+/// The fields that are read of a response. There is none for `session_key`, so it is dropped.
 #[derive(Deserialize)]
 struct SessionAnswer {
     openid: Option<String>,

@@ -5,26 +5,26 @@ use std::time::Duration;
 /// A variable that stops the start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
-    /// It is not there.
+    /// The variable is missing.
     #[error("the environment variable {0} is needed")]
     Missing(&'static str),
-    /// None of two is there, or both are.
+    /// Neither or both of two variables are set.
     #[error("exactly one of the environment variables {0} and {1} is needed")]
     OneOf(&'static str, &'static str),
-    /// It cannot be read.
+    /// The variable has an invalid value.
     #[error("the environment variable {name} must be {expected}")]
     Invalid {
-        /// Its name.
+        /// Name of the variable.
         name: &'static str,
-        /// What it must be.
+        /// Description of a valid value.
         expected: &'static str,
     },
 }
 
-/// What finds a variable by its name.
+/// Returns the value of a variable.
 type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// Looks variables up.
+/// Access to variables.
 pub struct Env<'a>(pub(super) Box<Lookup<'a>>);
 
 impl std::fmt::Debug for Env<'_> {
@@ -34,13 +34,13 @@ impl std::fmt::Debug for Env<'_> {
 }
 
 impl<'a> Env<'a> {
-    /// The process's own environment.
+    /// The environment of the process.
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
     pub fn process() -> Self {
         Self(Box::new(|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
     }
 
-    /// Any other.
+    /// Another source of variables, for tests.
     pub fn from_fn(lookup: impl Fn(&str) -> Option<String> + 'a) -> Self {
         Self(Box::new(lookup))
     }

@@ -1,4 +1,5 @@
-//! CloudWatch's embedded metric format: one JSON line per measurement, from which CloudWatch makes the metrics.
+//! CloudWatch's embedded metric format: one JSON line for each measurement, from which CloudWatch derives the
+//! metrics.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::{Measurement, Metric, Sink};
 
-/// One document has no more values of a metric, and a directive no more metrics.
+/// Maximum number of values of a metric in one document, and of metrics in one directive.
 const AT_MOST: usize = 100;
 
 /// The documents of one measurement: one, unless it has more values than a document may have.
@@ -17,7 +18,7 @@ pub fn documents(namespace: &str, measurement: Measurement<'_>) -> impl Iterator
     chunks.filter_map(move |values| document(namespace, Measurement { values, ..measurement }))
 }
 
-/// `None` when nothing in it can be published.
+/// `None` when the measurement has nothing to publish.
 fn document(namespace: &str, measurement: Measurement<'_>) -> Option<Value> {
     let mut top = Map::new();
     let mut directives: Vec<(Vec<&[_]>, Vec<Metric>)> = Vec::new();
@@ -58,7 +59,7 @@ fn document(namespace: &str, measurement: Measurement<'_>) -> Option<Value> {
     Some(Value::Object(top))
 }
 
-/// A number as JSON can say it, whole ones without a fraction.
+/// A JSON number; integers without a fraction.
 #[expect(clippy::cast_possible_truncation, reason = "below 2^53 a whole double is exact")]
 fn number(value: f64) -> Option<Value> {
     let whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
@@ -66,14 +67,14 @@ fn number(value: f64) -> Option<Value> {
     number.map(Value::Number)
 }
 
-/// Writes each document as one line to standard output, where Lambda collects it beside the log lines.
+/// Writes each document as one line to standard output, where Lambda collects it together with the log lines.
 #[derive(Debug)]
 pub struct ToStandardOutput {
     namespace: String,
 }
 
 impl ToStandardOutput {
-    /// In this namespace.
+    /// A writer with this namespace.
     pub fn new(namespace: String) -> Self {
         Self { namespace }
     }
@@ -83,7 +84,8 @@ impl Sink for ToStandardOutput {
     fn take(&self, measurement: Measurement<'_>) {
         for document in documents(&self.namespace, measurement) {
             let line = format!("{document}\n");
-            // One write: a line is never cut in two by another one. Standard output that is gone is nobody's to repair.
+            // A single write, so that another line cannot interrupt this one. An error of standard output cannot be
+            // reported anywhere.
             let _measured = std::io::stdout().lock().write_all(line.as_bytes());
         }
     }

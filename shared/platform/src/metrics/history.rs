@@ -1,5 +1,5 @@
-//! What one process has measured in the last three hours, for charts: a ring of slots of fifteen seconds. It forgets with the
-//! process; Prometheus or CloudWatch remember.
+//! Measurements of this process over the last three hours, for charts: a circular list of slots of fifteen seconds.
+//! It is lost with the process; Prometheus or CloudWatch store longer histories.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,32 +10,32 @@ use std::{
 use super::{Dimension, Measurement, Metric, Sink};
 use domain::ids::Timestamp;
 
-/// How long a slot is.
+/// Duration of a slot.
 pub const SLOT: Duration = Duration::from_secs(15);
-/// How many slots are kept: three hours.
+/// Number of slots: three hours.
 const SLOTS: usize = 720;
-/// Each bucket of durations ends a fifth above the one before: a percentile is told that exactly.
+/// Ratio of successive bucket limits of durations, and so the precision of a percentile.
 const GROWTH: f64 = 1.2;
-/// The first bucket ends here, in milliseconds.
+/// Limit of the first bucket in milliseconds.
 const FIRST_MS: f64 = 0.1;
-/// The last bucket: above four minutes.
+/// Number of the last bucket: above four minutes.
 const BUCKETS: u8 = 84;
 
-/// A line of a chart.
+/// A chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chart {
     /// Answered requests, by function.
     Requests,
-    /// The 95th percentile of their duration in milliseconds, by function.
+    /// 95th percentile of their duration in milliseconds, by function.
     P95,
-    /// Refusals by policy and mode, by reason.
+    /// Refusals by policy and service mode, by reason.
     Refusals,
-    /// Calls that failed, by tool.
+    /// Failed calls, by tool.
     Failures,
 }
 
 impl Chart {
-    /// Its public name.
+    /// The public name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -45,7 +45,7 @@ impl Chart {
         }
     }
 
-    /// What it is drawn from.
+    /// The metric and the dimension of the chart.
     pub const fn source(self) -> (Metric, Dimension) {
         match self {
             Self::Requests => (Metric::Requests, Dimension::Function),
@@ -59,12 +59,12 @@ impl Chart {
     pub const ALL: [Self; 4] = [Self::Requests, Self::P95, Self::Refusals, Self::Failures];
 }
 
-/// A line: which, of what, and its points, epoch seconds and value.
+/// One series of a chart; its points are epoch seconds and value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// Which chart.
+    /// The chart.
     pub chart: Chart,
-    /// Of which function, reason or tool.
+    /// The function, reason or tool of the series.
     pub label: String,
     /// Counts have a point for each step; a percentile has none where nothing was measured.
     pub points: Vec<(i64, f64)>,
@@ -74,13 +74,13 @@ type Key = (Chart, String);
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// Since 1970, in slots.
+    /// Slots since 1970.
     number: i64,
     counts: BTreeMap<Key, f64>,
     durations: BTreeMap<Key, BTreeMap<u8, u32>>,
 }
 
-/// The ring. Clones share it.
+/// The circular list. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct History(Arc<Mutex<VecDeque<Slot>>>);
 
@@ -89,7 +89,7 @@ fn slot_of(at: Timestamp) -> i64 {
 }
 
 impl History {
-    /// The lines from `from` on, a point for each `step` slots.
+    /// The series from `from` on, with one point for each `step` slots.
     pub fn lines(&self, from: Timestamp, now: Timestamp, step: u32) -> Vec<Line> {
         let step = i64::from(step.max(1));
         let group = |number: i64| number.div_euclid(step);
@@ -135,7 +135,7 @@ impl Sink for History {
             let Some(chart) = Chart::ALL.into_iter().find(|chart| chart.source().0 == *metric) else { continue };
             let Some(label) = measurement.dimension(chart.source().1) else { continue };
             let mut slots = self.slots();
-            // A clock that was set back makes no slot: what is measured then belongs to the newest one.
+            // After a clock was set back no older slot is added: the measurement counts in the newest one.
             if slots.back().is_none_or(|newest| newest.number < number) {
                 slots.push_back(Slot { number, ..Slot::default() });
                 if slots.len() > SLOTS {
@@ -152,13 +152,13 @@ impl Sink for History {
     }
 }
 
-/// The first bucket that ends at or above a duration.
+/// The first bucket whose limit is at least the duration.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of the buckets")]
 fn bucket(millis: f64) -> u8 {
     ((millis.max(FIRST_MS) / FIRST_MS).ln() / GROWTH.ln()).ceil().clamp(0.0, f64::from(BUCKETS)) as u8
 }
 
-/// The end of the bucket that has it.
+/// Limit of the bucket with the 95th percentile.
 fn percentile_95(buckets: &BTreeMap<u8, u32>) -> f64 {
     let all: u64 = buckets.values().map(|count| u64::from(*count)).sum();
     let wanted = (all * 95).div_ceil(100);

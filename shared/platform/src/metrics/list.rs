@@ -1,23 +1,23 @@
-//! Every metric: its name, what kind of number it is, its unit, and the sets of dimensions that it is published under.
+//! Every metric: name, kind, unit, and the sets of dimensions that it is published under.
 
-/// What a metric can be split by.
+/// A dimension of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dimension {
-    /// A function of ours.
+    /// A function of this service.
     Function,
-    /// Method and path with placeholders.
+    /// Method and path pattern.
     Route,
-    /// The stable code of an error.
+    /// Stable code of an error.
     Code,
-    /// How a login went.
+    /// Outcome of a login.
     Outcome,
-    /// A job's state.
+    /// State of a job.
     State,
-    /// A tool of the catalogue, or `agent:` and an agent of it.
+    /// A tool of the catalogue, or `agent:` and the name of an agent.
     Tool,
-    /// Why policy refused.
+    /// Reason of a refusal by policy.
     Reason,
-    /// The gateway's HTTP status, or why there is none.
+    /// HTTP status of the gateway, or why there is no response.
     Status,
 }
 
@@ -26,7 +26,7 @@ impl Dimension {
     pub const ALL: [Self; 8] =
         [Self::Function, Self::Route, Self::Code, Self::Outcome, Self::State, Self::Tool, Self::Reason, Self::Status];
 
-    /// Its name.
+    /// The published name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Function => "function",
@@ -41,19 +41,19 @@ impl Dimension {
     }
 }
 
-/// What kind of number a metric is.
+/// Kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Things that happened: added up.
+    /// A number of events: summed.
     Counter,
-    /// Sizes and durations: looked at by percentiles.
+    /// A size or duration: evaluated by percentiles.
     Distribution,
-    /// A state of affairs: the last one counts.
+    /// A current value: the last one counts.
     Gauge,
 }
 
 impl Kind {
-    /// Its name.
+    /// The published name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -66,7 +66,7 @@ impl Kind {
 /// A unit, by CloudWatch's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// A number of events.
     Count,
     /// Milliseconds.
     Milliseconds,
@@ -74,7 +74,7 @@ pub enum Unit {
     Seconds,
     /// Bytes.
     Bytes,
-    /// None.
+    /// No unit.
     None,
 }
 
@@ -93,7 +93,7 @@ impl Unit {
 
 macro_rules! metrics {
     ($($name:ident = $text:literal $kind:ident $unit:ident [$([$($dimension:ident),*]),+] $help:literal;)*) => {
-        /// Something that is measured.
+        /// A metric.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Metric { $(#[doc = $help] $name,)* }
 
@@ -101,10 +101,10 @@ macro_rules! metrics {
             /// Every metric.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// Its name.
+            /// The published name.
             pub const fn name(self) -> &'static str { match self { $(Self::$name => $text,)* } }
 
-            /// What kind of number it is.
+            /// Kind of the metric.
             pub const fn kind(self) -> Kind { match self { $(Self::$name => Kind::$kind,)* } }
 
             /// Its unit.
@@ -115,7 +115,7 @@ macro_rules! metrics {
                 match self { $(Self::$name => &[$(&[$(Dimension::$dimension),*]),+],)* }
             }
 
-            /// When it is measured.
+            /// Documentation: when it is measured.
             pub const fn help(self) -> &'static str { match self { $(Self::$name => $help,)* } }
         }
     };

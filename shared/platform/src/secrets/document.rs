@@ -1,7 +1,7 @@
-//! The documents: one per function, because a right to read a secret is a right to read all of it.
+//! The secret documents: one for each function, because a permission to read a secret covers all of it.
 //!
-//! Whatever can be rotated is a list. The first is used for what is new, every listed one is accepted. When a key came and
-//! when it went to the front is written beside the lists, under `rotation`; functions do not read that.
+//! Everything that can be rotated is a list: the first value is used for anything new, and every value is accepted.
+//! The times of rotation are stored under `rotation`, which functions do not read.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -13,56 +13,56 @@ use domain::{
     ids::DigestKey,
 };
 
-/// What edge-auth may know.
+/// The document of edge-auth.
 #[derive(Debug, Deserialize)]
 pub struct EdgeSecrets {
-    /// Keys of sessions, private halves included.
+    /// Keys of sessions with their private halves.
     pub sessions: SessionKeys,
-    /// Keys that turn an openid into the key of a login item.
+    /// Keys of the digests under which logins are stored.
     pub logins: NonEmpty<DigestKey>,
     /// WeChat's app secrets.
     pub wechat: WechatSecrets,
 }
 
-/// What status may know: public keys, and the keys that seal cursors.
+/// The document of status: public keys, and the keys that seal cursors.
 #[derive(Debug, Deserialize)]
 pub struct StatusSecrets {
     /// Keys of sessions. Their private halves, if the document has them, are not parsed.
     pub sessions: PublicSessionKeys,
-    /// Seal cursors.
+    /// Keys that seal cursors.
     pub cursors: NonEmpty<DigestKey>,
 }
 
-/// What the worker may know.
+/// The document of the worker.
 #[derive(Debug, Deserialize)]
 pub struct WorkerSecrets {
     /// The gateway's tokens.
     pub openclaw: OpenclawSecrets,
 }
 
-/// What sweep may know.
+/// The document of sweep.
 #[derive(Debug, Deserialize)]
 pub struct SweepSecrets {
-    /// Keys of checkpoints, private halves included.
+    /// Keys of checkpoints with their private halves.
     pub checkpoints: SessionKeys,
 }
 
-/// WeChat's part.
+/// WeChat's section.
 #[derive(Debug, Deserialize)]
 pub struct WechatSecrets {
-    /// The app secrets. WeChat takes one of them.
+    /// The app secrets. WeChat accepts one of them.
     pub app_secrets: NonEmpty<SecretString>,
 }
 
-/// The gateway's part.
+/// The gateway's section.
 #[derive(Debug, Deserialize)]
 pub struct OpenclawSecrets {
-    /// Full operator access to the gateway, which takes one of them.
+    /// Tokens with full operator access to the gateway, which accepts one of them.
     pub tokens: NonEmpty<SecretString>,
 }
 
 impl WorkerSecrets {
-    /// As the gateway's client takes them.
+    /// The tokens as the gateway's client takes them.
     pub fn tokens(self) -> GatewayTokens {
         GatewayTokens::new(self.openclaw.tokens)
     }
@@ -71,7 +71,7 @@ impl WorkerSecrets {
 /// Session keys with their private halves.
 #[derive(Debug, Deserialize)]
 pub struct SessionKeys {
-    /// The `kid` that signs.
+    /// The `kid` of the key that signs.
     pub active: String,
     /// Every key that is accepted.
     pub keys: Vec<SessionKey>,
@@ -80,11 +80,11 @@ pub struct SessionKeys {
 /// One session key.
 #[derive(Debug, Deserialize)]
 pub struct SessionKey {
-    /// Its id.
+    /// Key id.
     pub kid: String,
     /// base64url of the 32-byte public key.
     pub public: String,
-    /// PKCS #8 PEM. Absent for a key that is only still accepted.
+    /// PKCS #8 PEM. Absent for a key that no longer signs.
     pub private_pem: Option<SecretString>,
 }
 
@@ -98,19 +98,19 @@ pub struct PublicSessionKeys {
 /// One public session key.
 #[derive(Debug, Deserialize)]
 pub struct PublicSessionKey {
-    /// Its id.
+    /// Key id.
     pub kid: String,
     /// base64url of the 32-byte public key.
     pub public: String,
 }
 
 impl SessionKeys {
-    /// Who mints.
+    /// The signer of sessions.
     pub fn signer(&self, audience: &Audience) -> Result<SessionSigner, BadSessionKey> {
         SessionSigner::new(&self.active, self.active_pem()?, audience.clone())
     }
 
-    /// Who signs checkpoints.
+    /// The signer of checkpoints.
     pub fn checkpoint_signer(&self) -> Result<CheckpointSigner, BadSessionKey> {
         let announced = |key: &SessionKey| PublicKey { kid: key.kid.clone(), public: key.public.clone() };
         CheckpointSigner::new(&self.active, self.active_pem()?, self.keys.iter().map(announced).collect())
@@ -122,14 +122,14 @@ impl SessionKeys {
         pem.map(ExposeSecret::expose_secret).ok_or_else(|| BadSessionKey { kid: self.active.clone() })
     }
 
-    /// Who verifies.
+    /// The verifier of sessions.
     pub fn verifier(&self, audience: &Audience) -> Result<SessionVerifier, BadSessionKey> {
         SessionVerifier::new(self.keys.iter().map(|k| (k.kid.as_str(), k.public.as_str())), audience.clone())
     }
 }
 
 impl PublicSessionKeys {
-    /// Who verifies.
+    /// The verifier of sessions.
     pub fn verifier(&self, audience: &Audience) -> Result<SessionVerifier, BadSessionKey> {
         SessionVerifier::new(self.keys.iter().map(|k| (k.kid.as_str(), k.public.as_str())), audience.clone())
     }

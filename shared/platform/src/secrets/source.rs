@@ -1,4 +1,4 @@
-//! Where a document comes from: a file on one host, Secrets Manager in the cloud.
+//! Sources of secret documents: a file on one host, Secrets Manager in the cloud.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use crate::aws::{self, AwsSettings};
 use domain::{access::session::BadSessionKey, ids::Timestamp};
 
-/// Where a function's document is.
+/// Location of a function's document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// A file: `SECRETS_FILE`.
@@ -34,56 +34,56 @@ impl fmt::Display for SecretSource {
     }
 }
 
-/// A document that cannot be had. Says which one, what is wrong and what to do, never what the document holds.
+/// Why a document cannot be used, with its source and a remedy. Never contains anything of the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
-    /// There is none.
+    /// The document does not exist.
     #[error("{source_name} does not exist; {remedy}")]
     Missing {
-        /// Which.
+        /// Name of the source.
         source_name: String,
         /// What to do.
         remedy: &'static str,
     },
-    /// It was made and never filled.
+    /// The secret was created and has no value yet.
     #[error("{0} has no value yet; fill it with `local secrets put`")]
     NoValue(String),
-    /// It cannot be read now, or not by this function.
+    /// The source cannot be read now, or not by this function.
     #[error("{source_name} cannot be read: {cause}")]
     Unreadable {
-        /// Which.
+        /// Name of the source.
         source_name: String,
-        /// The kind of failure and its code.
+        /// Kind of the failure and its code.
         cause: String,
     },
-    /// The document is not what this function needs.
+    /// The document does not have the fields that this function needs.
     #[error(
         "{source_name} does not have the shape that this function needs (line {line}, column {column}); compare it with \
          what `local secrets new` makes"
     )]
     Shape {
-        /// Which.
+        /// Name of the source.
         source_name: String,
         /// Line of the fault.
         line: usize,
         /// Column of the fault.
         column: usize,
     },
-    /// A key in it cannot be used.
+    /// A key in the document cannot be used.
     #[error("{source_name} cannot be used: {fault}")]
     Key {
-        /// Which.
+        /// Name of the source.
         source_name: String,
-        /// Which key.
+        /// The key and its fault.
         fault: BadSessionKey,
     },
 }
 
-/// What was read.
+/// Result of a read.
 pub(super) struct Read {
     /// The document.
     pub(super) text: SecretString,
-    /// When this version of it was made.
+    /// When this version of the document was created.
     pub(super) made_at: Timestamp,
 }
 
@@ -100,7 +100,7 @@ impl Reader {
         Self { source, client }
     }
 
-    /// The source's name, for errors.
+    /// Name of the source, for errors.
     pub(super) fn name(&self) -> String {
         self.source.to_string()
     }
@@ -125,7 +125,7 @@ fn read_file(path: &Path) -> Result<Read, SecretsError> {
             source_name: name(),
             remedy: "make it with `local secrets new`, or correct SECRETS_FILE",
         },
-        // Its own text has no content of the file either, but says more than is needed.
+        // The error's own message has no content of the file either, but is not needed.
         kind => SecretsError::Unreadable { source_name: name(), cause: kind.to_string() },
     };
     let text = std::fs::read_to_string(path).map_err(failed)?;
@@ -145,24 +145,25 @@ async fn read_secret(client: &Client, id: &str) -> Result<Read, SecretsError> {
     })?;
     let version = version.ok_or_else(|| SecretsError::NoValue(name()))?;
     let made_at = version.created_date.and_then(|date| date.to_millis().ok()).unwrap_or_default();
-    // A binary value is none that this service wrote.
+    // This service never writes a binary value.
     let text = version.secret_string.ok_or_else(|| SecretsError::NoValue(name()))?;
     Ok(Read { text: text.into(), made_at: Timestamp::from_millis(made_at) })
 }
 
-/// The version of a secret that is in use; `None` when it was never filled.
+/// The current version of a secret; `None` when it has no value yet.
 pub async fn current_version(
     client: &Client,
     id: &str,
 ) -> Result<Option<GetSecretValueOutput>, Box<SdkError<GetSecretValueError>>> {
     match client.get_secret_value().secret_id(id).send().await {
-        // The emulator that a deployment is rehearsed on gives a secret without a value an empty one, or none.
+        // The emulator used for rehearsals returns an empty value, or none, for a secret without a value.
         Ok(version) => {
             let filled =
                 version.secret_string().is_some_and(|text| !text.is_empty()) || version.secret_binary().is_some();
             Ok(filled.then_some(version))
         }
-        // Secrets Manager has one error for "no such secret" and "no version with that label"; only its text tells them apart.
+        // Secrets Manager has the same error for a missing secret and a missing version; only the message
+        // distinguishes them.
         Err(error) => match error.as_service_error() {
             Some(GetSecretValueError::ResourceNotFoundException(absent))
                 if absent.message().is_some_and(|message| message.contains("staging label")) =>

@@ -1,5 +1,4 @@
-//! WeChat's errcodes at login, sorted: the only place that knows what each of them means here. `docs/design/answers.md` has the
-//! same table.
+//! Meanings of WeChat's errcodes at login: the only place that has them. `docs/design/answers.md` has the same table.
 //!
 //! Source: the page of `code2Session` and the pages of its family (`checkSessionKey`, `stable_token`) in WeChat's server
 //! documentation; 40163, 42003 and 410xx are in none of them, and seen from the real API.
@@ -10,9 +9,9 @@ use domain::limits::Passing;
 
 use super::WechatError;
 
-/// A quota of one minute is free again after one.
+/// A quota of one minute is available again after one minute.
 const MINUTE_QUOTA: Duration = Duration::from_secs(60);
-/// A quota of one day is free again at midnight in China. A client that asks once an hour until then does no harm.
+/// A quota of one day is available again at midnight in China. One attempt an hour until then does no harm.
 const DAILY_QUOTA: Duration = Duration::from_secs(3600);
 
 impl WechatError {
@@ -32,18 +31,19 @@ impl WechatError {
             // App id (40013), secret (40125; 40243: frozen) or address (40164) of this service; a request that is wrong (40097,
             // 41002: no app id, 41004: no secret, 41008: no code, 87008: signature's method).
             40013 | 40097 | 40125 | 40164 | 40243 | 41002 | 41004 | 41008 | 87008 => Self::Misconfigured { errcode },
-            // No page lists it for a login.
+            // Not documented for a login.
             _ => Self::Other { errcode },
         }
     }
 
-    /// Whether the same login code may be answered otherwise later.
+    /// Whether a repetition with the same login code may succeed.
     pub const fn passing(&self) -> Passing {
         match self {
-            // The code, the user or this service's own configuration: only another request helps, or an operator.
+            // The code, the user or this service's configuration is refused: only another request or an operator
+            // helps.
             Self::CodeRejected { .. } | Self::Blocked | Self::Misconfigured { .. } => Passing::Final,
             Self::Busy | Self::Limited { .. } => Passing::Later,
-            // The code may have been used up.
+            // The code may have been used.
             Self::Unreachable(_) | Self::Unintelligible { .. } | Self::Other { .. } => Passing::Unknown,
         }
     }
