@@ -46,7 +46,7 @@ pub struct Decision {
     /// Who decided.
     #[serde(rename = "b")]
     pub by: DecidedBy,
-    /// When.
+    /// Time of the decision.
     #[serde(rename = "t")]
     pub at: Timestamp,
 }

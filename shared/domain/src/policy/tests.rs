@@ -19,7 +19,7 @@ fn controls(mode: Mode) -> Controls {
     Controls { service, ..Controls::unreadable(NOW) }
 }
 
-/// Policies of a test beside a catalogue of three tools.
+/// Policies of a test, with a catalogue of three tools.
 fn policy(cedar: &str) -> Result<Policy, PolicyFault> {
     let tool = |name: &str, effect: &str, example: &str| {
         format!(

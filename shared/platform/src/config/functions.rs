@@ -12,18 +12,18 @@ use domain::{
     limits::{Rate, admission::Limits},
 };
 
-/// edge-auth's configuration.
+/// Configuration of edge-auth.
 #[derive(Debug, Clone)]
 pub struct EdgeAuthConfig {
     /// The table.
     pub table: TableConfig,
     /// The queue.
     pub queue: QueueConfig,
-    /// Where the secrets are.
+    /// Source of the secrets.
     pub secrets: SecretSource,
-    /// Who issues sessions.
+    /// Issuer and audience of sessions.
     pub audience: Audience,
-    /// How long a session lasts.
+    /// Lifetime of a session.
     pub session_lifetime: Duration,
     /// WeChat's API.
     pub wechat_base_url: String,
@@ -31,9 +31,9 @@ pub struct EdgeAuthConfig {
     pub wechat_app_id: String,
     /// Limits of one user.
     pub limits: Limits,
-    /// Logins from one address.
+    /// Rate of logins from one address.
     pub login_rate: Rate,
-    /// How old the last exported audit checkpoint may be when something destructive is done.
+    /// Maximum age of the last exported audit checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
 }
 
@@ -65,16 +65,16 @@ impl EdgeAuthConfig {
     }
 }
 
-/// status's configuration.
+/// Configuration of status.
 #[derive(Debug, Clone)]
 pub struct StatusConfig {
     /// The table.
     pub table: TableConfig,
-    /// Where the secrets are.
+    /// Source of the secrets.
     pub secrets: SecretSource,
-    /// Who issues sessions.
+    /// Issuer and audience of sessions.
     pub audience: Audience,
-    /// The longest poll. A held poll on Lambda costs as much as 25 short ones, so it is short there.
+    /// Maximum duration of a long poll. A held poll on Lambda costs as much as 25 short ones, so it is short there.
     pub long_poll_cap: Duration,
     /// How old the last exported audit checkpoint may be when something destructive is done.
     pub checkpoint_max_age: Duration,
@@ -93,22 +93,22 @@ impl StatusConfig {
     }
 }
 
-/// The worker's configuration.
+/// Configuration of the worker.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     /// The table.
     pub table: TableConfig,
     /// The queue.
     pub queue: QueueConfig,
-    /// Where the secrets are.
+    /// Source of the secrets.
     pub secrets: SecretSource,
-    /// The gateway.
+    /// URL of the gateway.
     pub openclaw_base_url: String,
-    /// Whether writes may go to a gateway without a journal, where any doubt ends as `unknown`.
+    /// Whether writes may be sent to a gateway without a journal. Every lost response then ends as `unknown`.
     pub unjournaled_writes: bool,
-    /// How many jobs of one batch run at once.
+    /// Number of jobs of one batch that run concurrently.
     pub concurrency: usize,
-    /// How old the last exported audit checkpoint may be when something destructive is done.
+    /// Maximum age of the last exported audit checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
 }
 
@@ -127,24 +127,24 @@ impl WorkerConfig {
     }
 }
 
-/// sweep's configuration.
+/// Configuration of sweep.
 #[derive(Debug, Clone)]
 pub struct SweepConfig {
     /// The table.
     pub table: TableConfig,
     /// The queue.
     pub queue: QueueConfig,
-    /// The gateway, asked for its health without a credential.
+    /// URL of the gateway, whose health is checked without a token.
     pub openclaw_base_url: String,
-    /// How many jobs one run wakes at most.
+    /// Maximum number of jobs that one run wakes.
     pub wakes_per_run: usize,
-    /// Where the secrets are.
+    /// Source of the secrets.
     pub secrets: SecretSource,
-    /// How often the ends of the audit chains are signed.
+    /// Interval of checkpoints.
     pub checkpoint_every: Duration,
-    /// How many ends one checkpoint names at most.
+    /// Maximum number of heads in one checkpoint.
     pub ends_per_checkpoint: usize,
-    /// Where checkpoints are exported to.
+    /// Target of exported checkpoints.
     pub checkpoints_to: CheckpointTarget,
 }
 
@@ -164,22 +164,23 @@ impl SweepConfig {
     }
 }
 
-/// operator's configuration. It has no secret: operators' keys are public, and their lists' cursors only name places.
+/// Configuration of operator. It has no secret: the operators' keys are public, and cursors of their lists are not
+/// sealed.
 #[derive(Debug, Clone)]
 pub struct OperatorConfig {
     /// The table.
     pub table: TableConfig,
     /// The queue.
     pub queue: QueueConfig,
-    /// Where messages are that no worker could handle.
+    /// URL of the dead-letter queue.
     pub dead_letter_queue_url: String,
-    /// Whose tokens count.
+    /// The accepted issuer and audience of operators' tokens.
     pub audience: OperatorAudience,
-    /// Where the keys are that sign them.
+    /// Location of the issuer's keys.
     pub jwks: JwksSource,
-    /// How old the last exported audit checkpoint may be when something destructive is done.
+    /// Maximum age of the last exported audit checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
-    /// The namespace of CloudWatch's metrics, for the charts; without one there are none.
+    /// Namespace of CloudWatch's metrics, for the charts; there are none without it.
     pub metrics_namespace: Option<String>,
 }
 

@@ -81,7 +81,7 @@ fn whatever_happens_to_a_job_that_is_over_its_answer_stays() {
             let before = Job { resolution: resolved, ..job(state) };
             for event in events() {
                 let Ok(after) = before.apply(event.clone(), later) else { continue };
-                // What the sweeper and the journal may write; a resolution once.
+                // Fields that the reconciler and the journal may write; a resolution only once.
                 let same = Job {
                     rev: before.rev,
                     sweep_at: before.sweep_at,

@@ -59,7 +59,7 @@ fn the_checked_in_schema_is_what_the_catalogue_makes() {
     assert_eq!(checked_in.text(SCHEMA), Some(policy.schema_text().as_str()), "run `local policy schema --write`");
 }
 
-/// The examples, each alone beside the policies that are built in.
+/// Each example by itself, together with the built-in policies.
 pub(super) fn examples() -> BTreeMap<String, Policy> {
     let text = PolicyFiles::built_in().text("examples.cedar.txt").expect("it is there").to_owned();
     let blocks = text.split("\n\n").filter(|block| block.contains("@id("));
