@@ -35,6 +35,8 @@ class Rehearsal:
             "OperatorAudience": "rehearsal-operators",
             "OperatorJwks": self.world.issuer.jwks,
             "RatesAndRules": "off",
+            # The flow suite holds polls, which a deployment does only when it is asked to.
+            "LongPollMaxS": "3",
             # The least that it takes: nothing here waits five minutes for a checkpoint.
             "CheckpointEveryS": "60",
         }
