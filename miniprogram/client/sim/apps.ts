@@ -88,7 +88,7 @@ export class TutorialApp implements App {
     this.#baseUrl = baseUrl;
   }
 
-  #pause = (ms: number): Promise<void> => new Promise((resolve) => this.#clock.setTimeout(resolve, ms));
+  #pause = (ms: number): Promise<void> => new Promise((resolve) => this.#clock.after_(ms, resolve));
 
   #once(method: "GET" | "POST", path: string, body?: unknown): Promise<{ statusCode: number; data: Job }> {
     return new Promise((success, fail) => {

@@ -55,7 +55,7 @@ export type AguiEvent =
 
 /** Events of one run, in order. */
 export interface Run {
-  /** Resolves after the last event. It never rejects: a failure is `RUN_ERROR`. */
+  /** Resolves after the last event, or with `abort`. It never rejects: a failure is `RUN_ERROR`. */
   done: Promise<void>;
   /** No further events. The job goes on; `cancel` of its handle stops it. */
   abort(): void;
@@ -102,7 +102,7 @@ export interface AguiMethods {
   setMessages(messages: Message[]): void;
   setThreadId(threadId: string): void;
   reset(): void;
-  /** No further events of the run. The job goes on. */
+  /** No further events of the run: `sendMessage` or `resolve` settles. The job goes on. */
   abort(): void;
 }
 export interface AguiBehaviorOptions {

@@ -38,6 +38,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
       let stopped = false;
       let messages = input.messages;
       let forget: (() => void) | undefined;
+      let settle: () => void;
       const emit = (event: AguiEvent): void => {
         let told = event;
         if (event.type === "CUSTOM" && event.name === REPLACED) {
@@ -49,6 +50,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
       };
 
       const done = new Promise<void>((resolve) => {
+        settle = resolve;
         const end = (event: AguiEvent): void => {
           emit(event);
           forget?.();
@@ -60,6 +62,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
         };
         emit({ type: "RUN_STARTED", threadId, runId, protocolVersion: PROTOCOL });
         begin(input).then((handle) => {
+          if (stopped) return;
           const teller = tellers.get(handle.requestId) ?? new Teller(handle.submission);
           const replies = new Map<number, string>();
           let over = false;
@@ -98,6 +101,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
         abort: () => {
           stopped = true;
           forget?.();
+          settle();
         },
       };
     },

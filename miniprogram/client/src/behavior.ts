@@ -86,7 +86,7 @@ function controller(component: Component, options: AguiBehaviorOptions): AguiMet
     setThreadId: (threadId) => show({ threadId }),
     abort: () => {
       run?.abort();
-      data.isRunning = false;
+      if (data.isRunning) show({ isRunning: false });
     },
     reset: () => {
       methods.abort();

@@ -1,22 +1,33 @@
 import { type PhoneClock, phoneClock, serverClock } from "./clock.ts";
 import { connect, type Reply, type Request } from "./connection.ts";
 import { engineOf } from "./engine.ts";
-import { pathOf } from "./handle.ts";
+import { listen, pathOf } from "./handle.ts";
 import { intentsOf } from "./intents.ts";
 import { sessionsOf, successOf } from "./session.ts";
 import { subscribe } from "./subscribe.ts";
-import type { Client, ClientError, ClientOptions, ClientStorage, IntentOptions, JobHandle, PageOptions, Submission, Wx } from "./types.ts";
+import type { Client, ClientError, ClientOptions, ClientStorage, PageOptions, Submission, Wx } from "./types.ts";
 
 declare const wx: Wx | undefined;
 
-/** The client of a service. Make one, in `app.ts`, and keep it as long as the app runs. */
+/** The clients that are not closed, by the object that they store with and by service: two that share an outbox would send it twice. */
+const clients = new WeakMap<object, Record<string, Client>>();
+
+/** The client of a service. For the same storage and service it is the same one until it is closed; the options are those of the first call. */
 export function createClient(options: ClientOptions & { clock?: PhoneClock }): Client {
-  const { baseUrl } = options;
+  const baseUrl = options.baseUrl.replace(/\/+$/, "");
   const phone = options.wx ?? wx!;
-  const storage = options.storage ?? storageOf(phone);
+  const owner = options.storage ?? phone;
+  const made = clients.get(owner) ?? {};
+  if (made[baseUrl]) return made[baseUrl];
+  clients.set(owner, made);
+  const storage: ClientStorage = options.storage ?? {
+    get: (key) => phone.getStorageSync!(key),
+    set: (key, value) => phone.setStorageSync!(key, value),
+    remove: (key) => phone.removeStorageSync!(key),
+  };
   const clock = serverClock(options.clock ?? phoneClock);
   const intents = intentsOf(storage, clock, `openclaw:intents:${baseUrl}`, options.maxIntents ?? 32);
-  const connection = connect(phone, baseUrl, clock);
+  const connection = connect(phone, baseUrl, clock, () => engine.wake_());
   const sessions = sessionsOf(connection, storage, phone, clock, `openclaw:session:${baseUrl}`);
   const engine = engineOf(clock, connection, sessions, intents, options.doubleTapMs ?? 1000);
 
@@ -30,9 +41,10 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
 
   const call = async (method: Request["method"], path_: string): Promise<Reply> => successOf(await sessions.call_({ method, path_ }));
   const read = async <T>(path: string): Promise<T> => (await call("GET", path)).body_ as T;
-  const add = (body: Submission, { intent, validForMs }: IntentOptions = {}): JobHandle => engine.add_(body, intent, validForMs);
+  const list = <T>(path: string, { limit = 20, cursor }: PageOptions = {}): Promise<T> =>
+    read(`${path}?limit=${limit}` + (cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""));
 
-  return {
+  const client: Client = {
     login: async () => {
       const { userId, expiresAt } = await sessions.get_();
       // After a logout as well.
@@ -50,46 +62,34 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
     },
     tools: async () => (await read<{ tools: [] }>("/v1/tools")).tools,
     agents: async () => (await read<{ agents: [] }>("/v1/agents")).agents,
-    submit: (tool, args, more) => add({ tool, arguments: args }, more),
+    submit: (tool, args, more) => engine.add_({ tool, arguments: args }, more),
     // The copy that is kept has no member that is undefined.
-    say: (message, more = {}) => add({ message, agent: more.agent || undefined, conversation: more.conversation || undefined } as Submission, more),
-    run: (steps, more) => add({ steps }, more),
+    say: (message, more = {}) =>
+      engine.add_({ message, agent: more.agent || undefined, conversation: more.conversation || undefined } as Submission, more),
+    run: (steps, more) => engine.add_({ steps }, more),
     open: engine.open_,
     follow: (requestId) => engine.follow_(requestId),
-    jobs: (page) => read(`/v1/jobs${query(page)}`),
+    jobs: (page) => list("/v1/jobs", page),
     job: (requestId) => read(pathOf(requestId)),
     step: (requestId, place) => read(`${pathOf(requestId)}/steps/${place}`),
     audit: (requestId) => read(`${pathOf(requestId)}/audit`),
-    conversations: (page) => read(`/v1/conversations${query(page)}`),
+    conversations: (page) => list("/v1/conversations", page),
     deleteConversation: async (name) => {
       const reply = await call("DELETE", `/v1/conversations/${encodeURIComponent(name)}`);
-      return engine.follow_(String(reply.body_?.["request_id"]), reply);
+      return engine.follow_(reply.body_?.["request_id"] as string, reply);
     },
     requestSubscribe: (templates) => subscribe(phone, templates),
-    onChange: (listener) => {
-      engine.listeners_.add(listener);
-      return () => engine.listeners_.delete(listener);
-    },
+    onChange: (listener) => listen(engine.listeners_, listener),
     now: clock.now_,
     show: engine.show_,
     hide: engine.hide_,
     close: () => {
+      if (made[baseUrl] === client) delete made[baseUrl];
       engine.close_();
       phone.offAppShow?.(engine.show_);
       phone.offAppHide?.(engine.hide_);
       phone.offNetworkStatusChange?.(network);
     },
   };
-}
-
-function query({ limit, cursor }: PageOptions = {}): string {
-  return `?limit=${limit ?? 20}` + (cursor ? `&cursor=${encodeURIComponent(cursor)}` : "");
-}
-
-function storageOf(phone: Wx): ClientStorage {
-  return {
-    get: (key) => phone.getStorageSync!(key),
-    set: (key, value) => phone.setStorageSync!(key, value),
-    remove: (key) => phone.removeStorageSync!(key),
-  };
+  return (made[baseUrl] = client);
 }

@@ -3,14 +3,16 @@
 /** Time and timers of the phone; the real ones unless a test drives them. */
 export interface PhoneClock {
   now(): number;
-  setTimeout(run: () => void, ms: number): unknown;
-  clearTimeout(timer: unknown): void;
+  /** Runs something later. Returns what stops it. */
+  after_(ms: number, run: () => void): () => void;
 }
 
 export const phoneClock: PhoneClock = {
   now: () => Date.now(),
-  setTimeout: (run, ms) => setTimeout(run, ms),
-  clearTimeout: (timer) => clearTimeout(timer as never),
+  after_: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
 };
 
 export interface ServerClock {

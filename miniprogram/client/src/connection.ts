@@ -30,41 +30,42 @@ export interface Connection {
   free_(): boolean;
   /** Aborts what may be repeated. */
   yield_(): void;
-  /** Called when a connection has become free. */
-  onFree_(): void;
 }
 
-export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClock): Connection {
+/** `onFree`: called when a connection has become free. */
+export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClock, onFree: () => void): Connection {
   const flights = new Map<Request, () => void>();
   const waiting: (() => void)[] = [];
 
-  const yieldOne = (): boolean => {
-    for (const [request, abort] of flights) if (request.yields_ && flights.delete(request)) return abort(), true;
-    return false;
-  };
+  const yieldOne = (): boolean =>
+    [...flights].some(([request, abort]) => {
+      if (request.yields_ && flights.delete(request)) abort();
+      return request.yields_;
+    });
 
   const once = (request: Request): Promise<Reply> =>
     new Promise((resolve, reject) => {
       const timeout = request.timeout_ ?? 15_000;
       const fail = (message: string, errno?: number): void => {
-        phone_.clearTimeout(guard);
+        guard();
         // Errno 600003 has this text as well: the background ended it.
         reject(phoneError(errno === DOMAIN_NOT_LISTED ? "domain_not_listed" : "offline", message, errno ? { errno } : {}));
       };
       // A phone that was suspended may never call back.
-      const guard = phone_.setTimeout(() => fail("no answer"), timeout + 5_000);
+      const guard = phone_.after_(timeout + 5_000, () => fail("no answer"));
       const task = wx.request({
-        url: baseUrl.replace(/\/+$/, "") + request.path_,
+        url: baseUrl + request.path_,
         method: request.method,
-        header: { ...(request.body_ ? { "content-type": "application/json" } : {}), ...request.header_ },
+        // What WeChat sends by default as well, with and without a body.
+        header: { "content-type": "application/json", ...request.header_ },
         data: request.body_,
         timeout,
         success: ({ statusCode, data, header }) => {
-          phone_.clearTimeout(guard);
+          guard();
           // Header names come in the case that the network made of them.
-          const names = new Map(Object.keys(header ?? {}).map((name) => [name.toLowerCase(), String(header[name])]));
+          const names = new Map(Object.entries(header ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]));
           // The service forbids storing its answers: what does not is somebody else's, who may tell another time.
-          if (/no-store/.test(names.get("cache-control") ?? "")) observe_(Date.parse(names.get("date") ?? ""));
+          if (/no-store/.test(names.get("cache-control")!)) observe_(Date.parse(names.get("date")!));
           resolve({ status_: statusCode, body_: objectOf(data), header_: (name) => names.get(name) });
         },
         fail: ({ errMsg, errno }) => fail(errMsg, errno),
@@ -76,7 +77,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
       });
     });
 
-  const connection: Connection = {
+  return {
     async send_(request) {
       while (flights.size >= AT_ONCE) {
         // A long poll gives way to what the user asks for; it is repeated later.
@@ -87,16 +88,14 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
         return await once(request);
       } finally {
         flights.delete(request);
-        (waiting.shift() ?? connection.onFree_)();
+        (waiting.shift() ?? onFree)();
       }
     },
     free_: () => flights.size + waiting.length < AT_ONCE,
     yield_: () => {
       while (yieldOne());
     },
-    onFree_: () => undefined,
   };
-  return connection;
 }
 
 function objectOf(data: unknown): Record<string, unknown> | undefined {

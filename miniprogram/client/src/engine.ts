@@ -6,20 +6,13 @@ import { Handle, type Owner } from "./handle.ts";
 import { type Intent, type Intents, bodyOf, judge, keyOf } from "./intents.ts";
 import { requestId, timeOf } from "./request-id.ts";
 import { type Sessions, errorOf } from "./session.ts";
-import type { ClientError, Problem, Submission } from "./types.ts";
-
-const WAIT_S = 20;
-const LONGEST_PAUSE_MS = 60_000;
-/** Handles of what is over that are kept for a second tap of the same intent. */
-const RECENT = 32;
-/** From here on an id that was made by the phone's clock is corrected before it is used. */
-const WRONG_MS = 60_000;
+import type { ClientError, IntentOptions, Problem, Submission } from "./types.ts";
 
 export interface Engine extends Owner {
   /** The intents of the user who is logged in, or of nobody yet. */
   open_(): Handle[];
   /** A new intent, or the one that this tap repeats. */
-  add_(body: Submission, key?: string, validMs?: number): Handle;
+  add_(body: Submission, options?: IntentOptions): Handle;
   follow_(id: string, reply?: Reply): Handle;
   show_(): void;
   hide_(): void;
@@ -31,25 +24,32 @@ export interface Engine extends Owner {
 }
 
 export function engineOf(clock: ServerClock, connection: Connection, sessions: Sessions, intents: Intents, doubleTapMs: number): Engine {
+  // Inside the function the build puts the numbers in their places.
+  const WAIT_S = 20;
+  const LONGEST_PAUSE_MS = 60_000;
+  /** Handles of what is over that are kept for a second tap of the same intent. */
+  const RECENT = 32;
+  /** From here on an id that was made by the phone's clock is corrected before it is used. */
+  const WRONG_MS = 60_000;
+
   const phone = clock.phone_;
   let handles: Handle[] = [];
   let recent: Handle[] = [];
   let stopped = false;
-  let closed = false;
   /** How often the app came to the foreground: a request of before says nothing about now. */
   let shows = 0;
   let sending = false;
 
   const wakeUp = (handle: Handle): void => {
-    phone.clearTimeout(handle.resting_);
+    handle.resting_?.();
     handle.resting_ = undefined;
   };
   const rest = (handle: Handle, ms: number): void => {
     wakeUp(handle);
-    handle.resting_ = phone.setTimeout(() => {
+    handle.resting_ = phone.after_(ms, () => {
       handle.resting_ = undefined;
       engine.wake_();
-    }, ms);
+    });
   };
   const mine = ({ intent_: intent }: Handle): boolean => {
     const user = sessions.user_();
@@ -58,7 +58,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
 
   /** Rests as long as the service says, less the time for which it held the answer. */
   const next = (handle: Handle, reply: Reply, heldMs: number): void => {
-    const ms = Math.min(Number(reply.body_?.["next_poll_ms"] ?? reply.header_("next-poll-ms")) || 2000, HOUR_MS);
+    const ms = Math.min(Number(reply.header_("next-poll-ms")) || 2000, HOUR_MS);
     rest(handle, Math.max(50, ms - Math.max(0, heldMs)));
   };
 
@@ -75,13 +75,14 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
 
   /** The service does not know the id, and does not take its time. */
   const misdated = (handle: Handle, intent: Intent, error: ClientError, sent?: boolean): void => {
-    const told = Date.parse((error as { problem?: Problem }).problem?.server_time ?? "");
+    const told = Date.parse((error as { problem?: Problem }).problem?.server_time as string);
     clock.observe_(told, true);
     const verdict = judge(intent, error.code, told, sent);
-    if (verdict === "not_run" || verdict === "unknown") return handle.end_(error, verdict);
-    if (verdict === "renew") intent.id = requestId(clock.now_());
+    if (typeof verdict === "string") return handle.end_(error, verdict);
+    if (verdict === 0) intent.id = requestId(clock.now_());
+    else error.retryAfterMs = verdict;
     intents.save_();
-    throw verdict === "renew" ? error : Object.assign(error, { retryAfterMs: verdict });
+    throw error;
   };
 
   /** A request may have left before the user took it back. */
@@ -97,7 +98,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
 
   const send = async (handle: Handle, intent: Intent): Promise<void> => {
     const { userId } = await sessions.get_();
-    if (intent.user && intent.user !== userId) return;
+    if (intents.closed_ || (intent.user && intent.user !== userId)) return;
     intent.user = userId;
     if (handle.guessed_ && !intent.sent && Math.abs(clock.skew_ ?? 0) > WRONG_MS) {
       intent.id = requestId(Math.max(timeOf(intent.id) + clock.skew_!, intent.seen));
@@ -120,7 +121,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   const poll = async (handle: Handle, wait: number): Promise<void> => {
     const began = phone.now();
     const { job } = handle;
-    const path_ = handle.path_ + (wait ? `?wait=${wait}` : "");
+    const path_ = `${handle.path_}?wait=${wait}`;
     const header_: Record<string, string> = handle.etag_ ? { "if-none-match": handle.etag_ } : {};
     const reply = await sessions.call_({ method: "GET", path_, header_, timeout_: (wait + 10) * 1000, yields_: true }, handle.intent_?.user);
     const error = errorOf(reply);
@@ -153,10 +154,10 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
 
   const engine: Engine = {
     listeners_: new Set(),
-    call_: sessions.call_,
-    code_: sessions.code_,
+    sessions_: sessions,
     open_: () => handles.filter(mine),
-    add_: (body, key, validMs) => {
+    add_: (body, { intent: key, validForMs: validMs } = {}) => {
+      if (intents.closed_) throw phoneError("closed", "by close()");
       stopped = false;
       // A copy: the page may go on with what it has given, and every request of an intent is the same.
       const text = JSON.stringify(body);
@@ -168,7 +169,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       const handle = new Handle(engine, intent.id, intent);
       handle.young_ = true;
       handle.guessed_ = clock.skew_ === undefined;
-      phone.setTimeout(() => (handle.young_ = false), doubleTapMs);
+      phone.after_(doubleTapMs, () => (handle.young_ = false));
       handles.push(handle);
       handle.changed_();
       engine.wake_();
@@ -211,15 +212,19 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       engine.wake_();
     },
     close_: () => {
-      closed = true;
+      intents.closed_ = true;
       connection.yield_();
       handles.forEach(wakeUp);
     },
     wake_: () => {
-      if (closed || stopped) return;
+      if (intents.closed_ || stopped) return;
       const lanes = new Set<string | undefined>();
       const mineNow = engine.open_();
       const due = mineNow.filter((handle) => handle.recorded_);
+      // One intent waits for all that the limit holds for: when its rest is over, one request shows whether it still does.
+      const limited = ({ body }: Intent): boolean =>
+        mineNow.some(({ resting_, error, submission }) =>
+          resting_ && (error?.code === "rate_limited" || (error?.code === "in_flight_full" && "tool" in submission! === "tool" in body)));
       for (const handle of mineNow) {
         const intent = handle.intent_!;
         const idle = !handle.busy_ && handle.resting_ === undefined;
@@ -229,8 +234,10 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
           continue;
         }
         // Within a conversation the earlier one has to be recorded first.
-        const own = lanesOf(intent.body);
-        if (idle && !sending && !own.some((lane) => lanes.has(lane))) {
+        // Submissions of one lane leave in order: each conversation is one.
+        const { steps = [intent.body] } = intent.body as { steps?: object[] };
+        const own = (steps as { conversation?: string }[]).map(({ conversation }) => conversation).filter(Boolean);
+        if (idle && !sending && !limited(intent) && !own.some((lane) => lanes.has(lane))) {
           sending = true;
           void work(handle, () => send(handle, intent)).then(() => {
             sending = false;
@@ -242,12 +249,5 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     },
   };
   handles = intents.all_.map((intent) => new Handle(engine, intent.id, intent));
-  connection.onFree_ = engine.wake_;
   return engine;
-}
-
-/** Submissions of one lane leave in order: each conversation is one. */
-function lanesOf(body: Submission): (string | undefined)[] {
-  const { steps = [body] } = body as { steps?: { conversation?: string }[] };
-  return (steps as { conversation?: string }[]).map(({ conversation }) => conversation).filter(Boolean);
 }

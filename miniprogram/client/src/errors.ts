@@ -3,7 +3,7 @@ import type { PhoneCode, PhoneError, Problem, ServiceError } from "./types.ts";
 
 /** An error of the phone. */
 export function phoneError(code: PhoneCode, message: string, more?: Partial<PhoneError>): PhoneError {
-  const retryable = code === "offline" || code === "login_failed" || code === "outbox_full";
+  const retryable = /^(offline|login_failed|outbox_full)$/.test(code);
   return Object.assign(new Error(`${code}: ${message}`), { origin: "phone" as const, code, retryable }, more);
 }
 
@@ -14,6 +14,6 @@ export const HOUR_MS = 3_600_000;
 export function serviceError(status: number, problem: Problem, retryAfterMs?: number): ServiceError {
   const { code, title } = problem;
   const retryable = status === 401 || status === 429 || status >= 500;
-  const error = Object.assign(new Error(`${code}: ${title}`), { origin: "service", code, status, problem, retryable });
-  return (retryAfterMs! > 0 ? Object.assign(error, { retryAfterMs: Math.min(retryAfterMs!, HOUR_MS) }) : error) as unknown as ServiceError;
+  const waits = retryAfterMs! > 0 && { retryAfterMs: Math.min(retryAfterMs!, HOUR_MS) };
+  return Object.assign(new Error(`${code}: ${title}`), { origin: "service", code, status, problem, retryable, ...waits }) as unknown as ServiceError;
 }

@@ -1,23 +1,31 @@
 // One intent on the phone, as pages hold it. The engine changes it.
 import { phoneError, serviceError } from "./errors.ts";
-import type { Reply, Request } from "./connection.ts";
+import type { Reply } from "./connection.ts";
 import type { Intent } from "./intents.ts";
-import { successOf } from "./session.ts";
-import type { Approval, ClientError, HandleStatus, Job, JobHandle, NotRecordedEffect, Submission } from "./types.ts";
+import { type Sessions, successOf } from "./session.ts";
+import { isOver } from "./status.ts";
+import type { Approval, ClientError, HandleStatus, Job, JobHandle, NotRecordedEffect, Problem, Submission } from "./types.ts";
 
 export const pathOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
-const OPEN = ["queued", "running", "retrying", "awaiting_approval"];
+/** What is open under another status is shown as running. */
+const SHOWN = ["queued", "retrying", "awaiting_approval"];
 /** A decision whose answer is lost is looked up, and sent again with a new code. */
 const DECISION_TRIES = 3;
 
 /** What a handle needs of the engine. */
 export interface Owner {
-  call_(request: Request, user?: string): Promise<Reply>;
-  code_(): Promise<string>;
+  sessions_: Sessions;
   takeBack_(handle: Handle): void;
   ended_(handle: Handle): void;
-  listeners_: Set<(handle: JobHandle) => void>;
+  listeners_: Set<Listener>;
+}
+
+type Listener = (handle: JobHandle) => void;
+/** Adds a listener. Returns what removes it. */
+export function listen(listeners: Set<Listener>, listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 export class Handle implements JobHandle {
@@ -29,8 +37,8 @@ export class Handle implements JobHandle {
   etag_: string | undefined;
   /** A request for it is out. */
   busy_?: boolean;
-  /** The timer until which it rests. */
-  resting_: unknown;
+  /** While it rests: what ends that. */
+  resting_: (() => void) | undefined;
   failures_ = 0;
   /** Made so shortly ago that an equal tap is the same. */
   young_?: boolean;
@@ -38,7 +46,7 @@ export class Handle implements JobHandle {
   guessed_?: boolean;
   owner_: Owner;
   id_: string;
-  listeners_ = new Set<(handle: JobHandle) => void>();
+  listeners_ = new Set<Listener>();
   waiters_: (() => void)[] = [];
 
   constructor(owner: Owner, id: string, intent?: Intent) {
@@ -51,7 +59,9 @@ export class Handle implements JobHandle {
     return this.intent_?.id ?? this.id_;
   }
   get status(): HandleStatus {
-    return this.job?.status ?? (this.over ? "not_recorded" : "stored");
+    const status = this.job?.status;
+    if (this.over) return status ?? "not_recorded";
+    return status ? (SHOWN.includes(status) ? status : "running") : "stored";
   }
   get supportCode(): string | undefined {
     return this.job?.support_code;
@@ -65,9 +75,8 @@ export class Handle implements JobHandle {
   }
 
   onProgress(listener: (handle: JobHandle) => void): () => void {
-    this.listeners_.add(listener);
     void Promise.resolve().then(() => this.listeners_.has(listener) && listener(this));
-    return () => this.listeners_.delete(listener);
+    return listen(this.listeners_, listener);
   }
 
   result(): Promise<Job> {
@@ -98,11 +107,11 @@ export class Handle implements JobHandle {
   async decide_(decision: NonNullable<Approval["decision"]>): Promise<Job> {
     for (let tries = 1; ; tries += 1) {
       const job = this.job?.approval ? this.job : await this.ask_("GET");
-      if (!job.approval) throw serviceError(409, { type: "", title: "nothing is asked", status: 409, code: "approval_not_asked", job_status: job.status });
+      if (!job.approval) throw serviceError(409, { title: "nothing is asked", status: 409, code: "approval_not_asked", job_status: job.status } as Problem);
       if (job.approval.decision === decision) return job;
       try {
         const body: Record<string, string> = { decision, digest: job.approval.digest };
-        if (decision === "approve") body["code"] = await this.owner_.code_();
+        if (decision === "approve") body["code"] = await this.owner_.sessions_.code_();
         return await this.ask_("POST", "/approval", JSON.stringify(body));
       } catch (caught) {
         const { code } = caught as ClientError;
@@ -119,7 +128,7 @@ export class Handle implements JobHandle {
 
   async ask_(method: "GET" | "POST", what = "", body_?: string): Promise<Job> {
     const { job } = this;
-    return this.take_(await this.owner_.call_({ method, path_: this.path_ + what, body_ }, this.intent_?.user), job);
+    return this.take_(await this.owner_.sessions_.call_({ method, path_: this.path_ + what, body_ }, this.intent_?.user), job);
   }
 
   /** Takes an answer that has the job. `known`: the job as it was when the request left. */
@@ -133,8 +142,8 @@ export class Handle implements JobHandle {
     this.error = undefined;
     this.failures_ = 0;
     this.etag_ = reply.header_("etag");
-    if (OPEN.includes(job.status)) this.changed_();
-    else this.end_();
+    if (isOver(job.status)) this.end_();
+    else this.changed_();
     return job;
   }
 

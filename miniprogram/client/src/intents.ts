@@ -34,6 +34,8 @@ export interface Intent {
 
 export interface Intents {
   all_: Intent[];
+  /** The client was closed: nothing is taken, sent or stored any more. */
+  closed_: boolean;
   /** Stores a new intent. Throws when it cannot: then nothing may be sent. */
   add_(intent: Pick<Intent, "key" | "body" | "validMs" | "user">): Intent;
   remove_(intent: Intent): void;
@@ -42,26 +44,31 @@ export interface Intents {
 }
 
 export function intentsOf(storage: ClientStorage, clock: ServerClock, key: string, most: number): Intents {
-  let loaded = false;
-  const load = (): void => {
+  /** Ids that this client holds or held: what is stored under them is its to replace. */
+  const held = new Set<string>();
+  const hold = (all: Intent[]): void => all.forEach(({ id }) => held.add(id));
+  /** The stored intents that this client does not hold. */
+  const others = (): Intent[] => {
     const text = storage.get(key);
-    loaded = true;
     try {
-      const { seen, all } = JSON.parse(text || "{}") as { seen?: number; all?: (Partial<Intent> | null)[] };
-      clock.seen_ = Math.max(clock.seen_, Number(seen) || 0);
-      const right = (all ?? []).filter((one) => typeof one?.id === "string" && Object(one.body) === one.body) as Intent[];
-      intents.all_ = [...right, ...intents.all_];
+      const { seen, all = [] } = JSON.parse(text!) as { seen?: number; all?: (Partial<Intent> | null)[] };
+      clock.seen_ ||= Number(seen) || 0;
+      return all.filter((one) => typeof one?.id === "string" && Object(one.body) === one.body && !held.has(one.id)) as Intent[];
     } catch {
       // Nothing can be read from it, so nothing of it can be sent.
+      return [];
     }
   };
   const write = (): void => {
-    // What the phone could not read at the start is not written over: its handles are there after the next start.
-    if (!loaded) load();
-    storage.set(key, JSON.stringify({ seen: clock.seen_, all: intents.all_ }));
+    // Another client may have taken the outbox over.
+    if (intents.closed_) return;
+    hold(intents.all_);
+    // What another client has stored, or the phone could not read at the start, is not written over.
+    storage.set(key, JSON.stringify({ seen: clock.seen_, all: [...others(), ...intents.all_] }));
   };
   const intents: Intents = {
     all_: [],
+    closed_: false,
     add_: (wanted) => {
       const intent: Intent = { id: requestId(clock.now_()), seen: clock.seen_, ...wanted };
       // Those of somebody who has not been back for days make room: nothing of theirs can begin any more.
@@ -69,7 +76,7 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
       if (wanted.user && intents.all_.length >= most) intents.all_ = intents.all_.filter(stays);
       const { length } = intents.all_;
       if (length >= most || JSON.stringify([...intents.all_, intent]).length > MOST_LETTERS) {
-        throw phoneError("outbox_full", `${length} intents are open`);
+        throw phoneError("outbox_full", `${length} are open`);
       }
       intents.all_.push(intent);
       try {
@@ -94,9 +101,9 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
     },
   };
   try {
-    load();
+    hold((intents.all_ = others()));
   } catch {
-    // Tried again before the first write.
+    // They are there after the next start.
   }
   return intents;
 }
@@ -107,15 +114,15 @@ export const keyOf = ({ key, body }: Intent): string => key ?? JSON.stringify(bo
 export const bodyOf = ({ id, body, validMs }: Intent): string =>
   JSON.stringify(validMs ? { not_after: timeOf(id) + validMs, ...body } : body);
 
-/** `renew`: take a new id. Otherwise wait so many milliseconds, or give up and say what may have happened. */
-export type Verdict = "renew" | "not_run" | "unknown" | number;
+/** Wait so many milliseconds, or none and take a new id; or give up and say what may have happened. */
+export type Verdict = number | "not_run" | "unknown";
 
 /** What follows from the service not knowing an id whose time it does not take, told at its time `told`; `sent`: not for the first time. */
 export function judge(intent: Intent, code: string, told: number, sent?: boolean): Verdict {
   const age = told - timeOf(intent.id);
   if (code === "request_id_in_future") {
     // A new id is safe once no copy of the old request can be taken any more.
-    return -age > AHEAD_MS + COPY_MS ? "renew" : Math.max(1000, -age - AHEAD_MS);
+    return -age > AHEAD_MS + COPY_MS ? 0 : Math.max(1000, -age - AHEAD_MS);
   }
   // No new id: ids are never older than the time that was seen, so the intent is as old as its id says.
   // Records are kept for two days at least: after that an unknown id proves nothing.

@@ -19,7 +19,7 @@ export function errorOf({ status_, body_, header_ }: Reply): ClientError | undef
   if (status_ < 400 && (body_ || status_ === 204 || status_ === 304)) return undefined;
   const problem = body_ as unknown as Problem | undefined;
   // A proxy, a captive portal or the platform answered in the service's place, before or after the service did its work.
-  if (problem?.type !== `urn:openclaw-miniprogram:${problem?.code}`) return phoneError("offline", `HTTP ${status_} without a code`);
+  if (problem?.type !== `urn:openclaw-miniprogram:${problem?.code}`) return phoneError("offline", `HTTP ${status_}`);
   return serviceError(status_, problem, Number(header_("retry-after")) * 1000);
 }
 
@@ -47,7 +47,7 @@ export interface Sessions {
 
 export function sessionsOf(connection: Connection, storage: ClientStorage, wx: Wx, clock: ServerClock, key: string): Sessions {
   const phone = clock.phone_;
-  let stored: Stored | undefined;
+  let stored: Stored | null | undefined;
   let flight: Promise<Stored> | undefined;
   /** Why the last login failed; kept until it makes sense to try again. */
   let failed: ClientError | undefined;
@@ -56,7 +56,7 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
   let checked = false;
   let codes: Promise<unknown> = Promise.resolve();
   try {
-    stored = (JSON.parse(storage.get(key) || "null") as Stored | null) ?? undefined;
+    stored = JSON.parse(storage.get(key)!) as Stored | null;
   } catch {
     // An unreadable session is none.
   }
@@ -66,11 +66,11 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
       () =>
         new Promise<string>((resolve, reject) => {
           const fail = (message: string): void => reject(phoneError("login_failed", message));
-          phone.setTimeout(() => fail("no answer"), LOGIN_TIMEOUT_MS);
-          wx.login({ success: (result) => (result.code ? resolve(result.code) : fail("no code")), fail: ({ errMsg }) => fail(errMsg) });
+          phone.after_(LOGIN_TIMEOUT_MS, () => fail("no answer"));
+          wx.login({ success: ({ code }) => (code ? resolve(code) : fail("no code")), fail: ({ errMsg }) => fail(errMsg) });
         }),
     );
-    const pause = (): Promise<void> => new Promise((resolve) => phone.setTimeout(resolve, BETWEEN_CODES_MS));
+    const pause = (): Promise<void> => new Promise((resolve) => phone.after_(BETWEEN_CODES_MS, resolve));
     codes = asked.then(pause, pause);
     return asked;
   };
@@ -100,7 +100,9 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
       const error = caught as ClientError;
       // Without network nothing was asked of WeChat or the service: who waits for the login rests by itself.
       if (error.code !== "offline") failed = error;
-      phone.setTimeout(() => failed === error && (failed = undefined), error.retryAfterMs ?? Math.min(60_000, 1000 * 2 ** failures++));
+      phone.after_(error.retryAfterMs ?? Math.min(60_000, 1000 * 2 ** failures++), () => {
+        if (failed === error) failed = undefined;
+      });
       throw error;
     }
   };
@@ -112,7 +114,7 @@ export function sessionsOf(connection: Connection, storage: ClientStorage, wx: W
     checked = true;
     const holds = await new Promise<boolean>((resolve) => {
       // A phone that was suspended may never call back.
-      phone.setTimeout(() => resolve(true), LOGIN_TIMEOUT_MS);
+      phone.after_(LOGIN_TIMEOUT_MS, () => resolve(true));
       wx.checkSession!({ success: () => resolve(true), fail: () => resolve(false) });
     });
     // WeChat's own session is over, perhaps since another account is used. Where no login is possible the token serves on.

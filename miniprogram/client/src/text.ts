@@ -1,6 +1,8 @@
 // Sentences for the user of a Mini Program, in Chinese and English: one for each code, and one for each end of a job.
 import type { ClientError, Job, PhoneCode, ServiceCode, Text } from "./types.ts";
 
+export { isOver } from "./status.ts";
+
 /** Each with the codes that it is for. The first is also for a code that this version does not know. */
 const SENTENCES: [codes: (ServiceCode | PhoneCode)[], zh: string, en: string][] = [
   [
@@ -65,6 +67,8 @@ const JOBS: Record<string, [zh: string, en: string]> = {
 
 /** A sentence about a job: for one that ended without success, what it did to the world. */
 export function jobText({ status, effect }: Pick<Job, "status" | "effect">): Text {
-  const [zh, en] = JOBS[status] && status !== "failed" ? JOBS[status] : (JOBS[effect ?? "failed"] ?? JOBS["unknown"]!);
+  const byEffect = ["failed", "refused", "expired"].includes(status);
+  // A status that this version does not know is open.
+  const [zh, en] = byEffect ? (JOBS[effect ?? "failed"] ?? JOBS["unknown"]!) : (JOBS[status] ?? JOBS["running"]!);
   return { zh, en };
 }

@@ -85,6 +85,7 @@ export type HandleStatus = "stored" | JobStatus | "not_recorded";
 export interface JobHandle {
   /** The id of the intent and of its job. It may change as long as nothing was recorded under it. */
   readonly requestId: string;
+  /** A status that this version does not know is `running`; `job.status` has it. */
   readonly status: HandleStatus;
   /** Nothing changes any more. */
   readonly over: boolean;
@@ -179,7 +180,7 @@ export interface Client {
   show(): void;
   /** The app is in the background: nothing is sent. Called by `wx.onAppHide`. */
   hide(): void;
-  /** Stops timers and listeners. Intents stay in storage. */
+  /** Stops timers and listeners, for every page that has this client. Intents stay in storage; a new one is refused with `closed`. */
   close(): void;
 }
 

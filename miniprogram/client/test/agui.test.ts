@@ -59,6 +59,10 @@ class ScriptedClient {
     await settle();
   }
 
+  get listening(): number {
+    return this.#listeners.size;
+  }
+
   get client(): Client {
     return {
       say: (message: string, options: unknown) => (this.said.push([message, options]), this.handle),
@@ -297,6 +301,36 @@ test("a component with the behavior shows messages, asks, and goes on with the a
   component.agui.reset();
   assert.deepEqual(component.data.agui.messages, []);
   definition!.lifetimes.detached.call(component);
+});
+
+test("abort ends what waits for the run, and no further event comes", async () => {
+  const scripted = new ScriptedClient();
+  const events: AguiEvent[] = [];
+  const run = aguiTransport(scripted.client).run(input(), (event) => events.push(event));
+  run.abort();
+  await run.done;
+  await settle();
+  await scripted.look(job("succeeded", [{ outcome: "succeeded" }], { result: { reply: "late" } }));
+  assert.deepEqual(types(events), ["RUN_STARTED"]);
+  assert.equal(scripted.listening, 0);
+});
+
+test("after abort of a component sendMessage is settled, the page shows that nothing runs, and another run can begin", async () => {
+  const scripted = new ScriptedClient();
+  let definition: { data: { agui: AguiData }; lifetimes: Record<"created" | "attached" | "detached", () => void> };
+  createAGUIBehavior({ transport: aguiTransport(scripted.client), threadId: "breakfast", behavior: (given) => ((definition = given as never), "b") });
+  const component = { data: {}, setData: (data: { agui: AguiData }) => Object.assign(component.data, data) } as unknown as { data: { agui: AguiData }; agui: AguiMethods & AguiData };
+  definition!.lifetimes.created.call(component);
+  const sent = component.agui.sendMessage("one");
+  await scripted.look(job("running", [{ partial: "Wai" }]));
+  component.agui.abort();
+  await sent;
+  assert.equal(component.data.agui.isRunning, false);
+  const next = component.agui.sendMessage("two");
+  await settle();
+  await scripted.look(job("succeeded", [{ outcome: "succeeded" }], { result: { reply: "Done." } }));
+  await next;
+  assert.deepEqual([component.data.agui.isRunning, component.data.agui.messages.map(({ content }) => content)], [false, ["one", "Done.", "two"]]);
 });
 
 test("uiMessages marks a call that did not run", () => {

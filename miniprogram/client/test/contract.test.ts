@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { build } from "esbuild";
 import { options } from "../build.mjs";
 import { contract, generate } from "../scripts/types.mjs";
-import { codes, errorText, jobText } from "../src/text.ts";
+import { codes, errorText, isOver, jobText } from "../src/text.ts";
 import { phoneError, serviceError } from "../src/errors.ts";
 import { stand } from "./stand.ts";
 
@@ -33,6 +33,10 @@ test("every status of a job has a sentence, and one without success says what it
   assert.notDeepEqual(jobText({ status: "failed", effect: "ran" }), jobText({ status: "failed", effect: "not_run" }));
   assert.match(jobText({ status: "refused", effect: "not_run" }).en, /Nothing was done/);
   assert.ok(jobText({ status: "failed", effect: "of_a_newer_service" } as never).en);
+  assert.deepEqual(jobText({ status: "of_a_newer_service" } as never), jobText({ status: "running" }), "what is not known to be over goes on");
+  const open = ["queued", "running", "retrying", "awaiting_approval"];
+  assert.deepEqual(JobStatus.enum.filter((status: string) => !isOver(status)), open, "the library knows every status that ends a job");
+  assert.equal(isOver("of_a_newer_service"), false);
 });
 
 test("an error says whether the same request may succeed later, and when", async () => {

@@ -10,6 +10,7 @@ import { type Live, startService } from "../sim/live.ts";
 import { aguiTransport } from "../src/agui.ts";
 import type { AguiEvent } from "../src/agui.ts";
 import { createClient } from "../src/client.ts";
+import { phoneClock } from "../src/clock.ts";
 import type { ClientError } from "../src/types.ts";
 import { append, foreign } from "./foreign.ts";
 
@@ -79,7 +80,7 @@ test("a foreign client, written from docs/api alone, works", { skip }, async () 
     getStorageSync: (key: string) => stored.get(key) ?? "", setStorageSync: (key: string, value: unknown) => stored.set(key, value),
     removeStorageSync: (key: string) => stored.delete(key),
   });
-  const job = await foreign(wx, { now: Date.now, setTimeout }, live.url)(append("from a foreign client"));
+  const job = await foreign(wx, phoneClock, live.url)(append("from a foreign client"));
   assert.equal(job.status, "succeeded");
   assert.equal(live.effects().get("from a foreign client"), 1);
   assert.deepEqual([...stored.keys()], ["token"]);

@@ -76,6 +76,10 @@ export class Phone {
   get running(): boolean {
     return this.#run !== undefined;
   }
+  /** Requests of the app that are out. */
+  get inFlight(): number {
+    return this.#run?.inFlight ?? 0;
+  }
   get inForeground(): boolean {
     return this.#run !== undefined && !this.#run.inBackground;
   }
@@ -167,11 +171,19 @@ class AppRun {
     else run();
   }
 
+  get inFlight(): number {
+    return this.#flights.size;
+  }
+
   get clock(): PhoneClock {
     const { time } = this.phone;
     // As JavaScript has it: a delay that is no number, or of more than 31 bits, is none.
     const delay = (ms: number): number => (ms > 0 && ms < 2 ** 31 ? ms : 1);
-    return { now: time.now, clearTimeout: time.clearTimeout, setTimeout: (run, ms) => time.setTimeout(() => this.#call(run), delay(ms)) };
+    const after_ = (ms: number, run: () => void): (() => void) => {
+      const timer = time.setTimeout(() => this.#call(run), delay(ms));
+      return () => time.clearTimeout(timer);
+    };
+    return { now: time.now, after_ };
   }
 
   kill(): void {

@@ -57,6 +57,56 @@ test("in the background nothing is sent, and the foreground goes on at once", as
   assert.equal(handle.status, "succeeded");
 });
 
+test("the background ends a long poll at once, and leaves a submission to its answer", async () => {
+  const s = stand();
+  s.phone.latencyMs = 20;
+  s.service.tookMs = 60_000;
+  const handle = s.client.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => s.phone.sent.some(({ url }) => url.endsWith("wait=20")));
+  assert.equal(s.phone.inFlight, 1);
+  s.phone.background();
+  assert.equal(s.phone.inFlight, 0);
+  s.phone.foreground();
+  s.client.submit("ledger_append", { note: "milk" });
+  await s.time.until(() => s.phone.sent.some(({ data }) => data?.includes("milk")));
+  s.phone.background();
+  assert.equal(s.phone.inFlight, 1);
+  assert.equal(handle.error, undefined);
+});
+
+test("the service's time as the client has it never goes back, though its machines have several clocks", async () => {
+  const s = stand();
+  const { server } = s.phone;
+  let ahead = 90_000;
+  s.phone.server = async (request) => {
+    const response = await server(request);
+    return { ...response, header: { ...response.header, Date: new Date(s.service.now() + ahead).toUTCString() } };
+  };
+  await s.run(s.client.tools());
+  const before = s.client.now();
+  ahead = 0;
+  await s.run(s.client.tools());
+  assert.ok(s.client.now() >= before, `${s.client.now() - before} ms`);
+  const { requestId } = s.client.submit("ledger_append", { note: "tea" });
+  assert.ok(parseInt(requestId.replace("-", "").slice(0, 12), 16) >= before, "an id is not older than a time that was seen");
+});
+
+test("a status of a newer service is open: it is shown as running and followed to its end", async () => {
+  const s = stand();
+  s.service.tookMs = 60_000;
+  const { server } = s.phone;
+  s.phone.server = async (request) => {
+    const response = await server(request);
+    return { ...response, body: response.body.replace('"status":"queued"', '"status":"waiting_for_the_moon"') };
+  };
+  const handle = s.client.submit("ledger_append", { note: "tea" });
+  const statuses = new Set<string>();
+  handle.onProgress(({ status }) => statuses.add(status));
+  await s.time.until(() => handle.over, 120_000);
+  assert.deepEqual([...statuses], ["stored", "running", "succeeded"]);
+  assert.equal(s.effects("tea"), 1);
+});
+
 test("a request that the background interrupts is repeated in the foreground, and makes no second job", async () => {
   const s = stand();
   s.phone.latencyMs = 8_000;
@@ -142,4 +192,15 @@ test("a closed client does nothing any more", async () => {
   const { length } = s.phone.sent;
   await s.time.advance(600_000);
   assert.equal(s.phone.sent.length, length);
+});
+
+test("a closed client takes no intent, and says so", async () => {
+  const s = stand();
+  s.client.close();
+  for (const take of [() => s.client.submit("ledger_append", { note: "tea" }), () => s.client.say("tea"), () => s.client.run([{ message: "tea" }])]) {
+    assert.throws(take, { code: "closed", retryable: false });
+  }
+  await s.time.advance(60_000);
+  assert.equal(s.service.submissions, 0);
+  assert.deepEqual(s.restart().open(), []);
 });
