@@ -73,7 +73,8 @@ function shownOf(status: JobHandle["status"]): Shown {
 
 /**
  * As tutorials write it: a `request` that promises, with the token in storage, a login after a 401 and three tries; a new id for
- * each request, since the service wants one; a poll each second; everything in memory.
+ * each request, since the service wants one; a poll each second; everything in memory. With `idPerTap` the tries of one tap have
+ * one id, as a tutorial about idempotency has it.
  */
 export class TutorialApp implements App {
   #wx: Wx;
@@ -81,8 +82,10 @@ export class TutorialApp implements App {
   #baseUrl: string;
   #shown = new Map<string, Shown>();
   #jobs = new Map<string, Job>();
+  #idPerTap: boolean;
 
-  constructor(wx: Wx, clock: PhoneClock, baseUrl: string) {
+  constructor(wx: Wx, clock: PhoneClock, baseUrl: string, idPerTap: boolean) {
+    this.#idPerTap = idPerTap;
     this.#wx = wx;
     this.#clock = clock;
     this.#baseUrl = baseUrl;
@@ -90,10 +93,10 @@ export class TutorialApp implements App {
 
   #pause = (ms: number): Promise<void> => new Promise((resolve) => this.#clock.after_(ms, resolve));
 
-  #once(method: "GET" | "POST", path: string, body?: unknown): Promise<{ statusCode: number; data: Job }> {
+  #once(method: "GET" | "POST", path: string, body: unknown, id?: string): Promise<{ statusCode: number; data: Job }> {
     return new Promise((success, fail) => {
       const header: Record<string, string> = { authorization: `Bearer ${this.#wx.getStorageSync!("token")}` };
-      if (path === "/v1/jobs") header["idempotency-key"] = requestId(this.#clock.now());
+      if (path === "/v1/jobs") header["idempotency-key"] = id ?? requestId(this.#clock.now());
       if (body) header["content-type"] = "application/json";
       const data = body ? { data: JSON.stringify(body) } : {};
       this.#wx.request({ url: this.#baseUrl + path, method, header, ...data, timeout: 10_000, success: success as never, fail });
@@ -102,9 +105,9 @@ export class TutorialApp implements App {
 
   #code = (): Promise<string> => new Promise((resolve, fail) => this.#wx.login({ success: ({ code }) => resolve(code), fail }));
 
-  async #request(method: "GET" | "POST", path: string, body?: unknown, tries = 3): Promise<Job> {
+  async #request(method: "GET" | "POST", path: string, body?: unknown, id?: string, tries = 3): Promise<Job> {
     try {
-      const { statusCode, data } = await this.#once(method, path, body);
+      const { statusCode, data } = await this.#once(method, path, body, id);
       if (statusCode < 300) return data;
       if (statusCode === 401) {
         const session = await this.#once("POST", "/v1/sessions", { code: await this.#code() });
@@ -115,7 +118,7 @@ export class TutorialApp implements App {
     }
     if (tries === 1) throw new Error("it failed");
     await this.#pause(1000);
-    return this.#request(method, path, body, tries - 1);
+    return this.#request(method, path, body, id, tries - 1);
   }
 
   tap(wish: Wish): void {
@@ -124,7 +127,8 @@ export class TutorialApp implements App {
 
   async #run(wish: Wish): Promise<void> {
     this.#shown.set(wish.note, "pending");
-    let job = await this.#request("POST", "/v1/jobs", { tool: wish.tool, arguments: argumentsOf(wish) });
+    const id = this.#idPerTap ? requestId(this.#clock.now()) : undefined;
+    let job = await this.#request("POST", "/v1/jobs", { tool: wish.tool, arguments: argumentsOf(wish) }, id);
     for (;;) {
       this.#jobs.set(wish.note, job);
       this.#shown.set(wish.note, shownOf(job.status));

@@ -6,7 +6,7 @@ import type { App, Shown, Wish } from "./apps.ts";
 import { LibraryApp, TutorialApp } from "./apps.ts";
 import type { Random } from "./random.ts";
 
-export type AppKind = "library" | "tutorial";
+export type AppKind = "library" | "tutorial" | "tutorial-id-per-tap";
 
 const FATES: readonly (readonly [number, Fate])[] = [
   [70, "ok"],
@@ -79,7 +79,7 @@ export class Story {
   #start(): void {
     const { phone, kind, baseUrl } = this.#options;
     const wx = phone.start();
-    this.#app = kind === "library" ? new LibraryApp(wx, phone.clock, baseUrl) : new TutorialApp(wx, phone.clock, baseUrl);
+    this.#app = kind === "library" ? new LibraryApp(wx, phone.clock, baseUrl) : new TutorialApp(wx, phone.clock, baseUrl, kind === "tutorial-id-per-tap");
   }
 
   #kill(): void {

@@ -222,8 +222,8 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       const mineNow = engine.open_();
       const due = mineNow.filter((handle) => handle.recorded_);
       // One intent waits for all that the limit holds for: when its rest is over, one request shows whether it still does.
-      const limited = ({ body }: Intent): boolean =>
-        mineNow.some(({ resting_, error, submission }) =>
+      const limited = ({ body, cancel }: Intent): boolean =>
+        !cancel && mineNow.some(({ resting_, error, submission }) =>
           resting_ && (error?.code === "rate_limited" || (error?.code === "in_flight_full" && "tool" in submission! === "tool" in body)));
       for (const handle of mineNow) {
         const intent = handle.intent_!;

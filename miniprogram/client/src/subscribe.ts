@@ -7,7 +7,7 @@ export const subscribe = (wx: Wx, tmplIds: string[]): Promise<SubscribeResult> =
     // The service has no call that takes the credits yet: it cannot send a message, and `recorded` says so.
     const end = (more?: Pick<SubscribeResult, "error">): void => resolve({ templates: said as SubscribeResult["templates"], recorded: false, ...more });
     const fail = ({ errMsg: message, errCode: code = 0 }: { errMsg: string; errCode?: number }): void => end({ error: { code, message } });
-    if (!wx.requestSubscribeMessage) return fail({ errMsg: "WeChat is too old" });
+    if (!wx.requestSubscribeMessage) return fail({ errMsg: "too old" });
     wx.requestSubscribeMessage({
       tmplIds,
       success: (result) => {

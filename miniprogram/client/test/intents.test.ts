@@ -94,6 +94,27 @@ test("an app that is killed at any moment goes on with its intents at the next s
   }
 });
 
+test("an intent of before a restart that ends leaves the outbox, though nothing else was stored meanwhile", async () => {
+  const s = stand();
+  s.service.tookMs = 5_000;
+  const { requestId } = s.client.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => s.client.open()[0]!.status === "queued");
+  const client = s.restart();
+  await s.time.until(() => client.open().length === 0);
+  assert.doesNotMatch([...s.phone.stored.values()].join(), new RegExp(requestId));
+});
+
+test("a phone whose clock was set back while the app was closed makes ids of no earlier time than it had seen", async () => {
+  const s = stand();
+  const first = s.client.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => first.over);
+  s.phone.kill();
+  s.time.jump(-3 * DAY_MS);
+  const second = s.restart().submit("ledger_append", { note: "milk" });
+  await s.time.until(() => second.over);
+  assert.deepEqual([second.status, s.effects("milk")], ["succeeded", 1]);
+});
+
 test("the same tap after a crash is the same intent", async () => {
   const s = stand();
   s.phone.fates = ["ok", "answer lost"];

@@ -52,6 +52,17 @@ test("turns that are as many as may be open do not hold up calls of tools", asyn
   await s.time.until(() => turns.every(({ over }) => over));
 });
 
+test("what the user takes back is asked for at once while submissions are limited", async () => {
+  const s = await limited(({ data }) => data!.includes("milk") ? { status: 429, after: false, code: "rate_limited", retryAfter: 600 } : "answer lost");
+  s.service.tookMs = 60_000;
+  const tea = s.client.submit("ledger_append", { note: "tea" });
+  s.client.submit("ledger_append", { note: "milk" });
+  await s.time.until(() => submissions(s) === 2);
+  await s.run(tea.cancel());
+  await s.time.until(() => tea.over, 60_000);
+  assert.deepEqual([tea.status, s.effects("tea")], ["cancelled", 0]);
+});
+
 test("jobs that are open are followed while submissions are limited", async () => {
   const s = await limited(({ data }) => data!.includes("milk") && { status: 429, after: false, code: "rate_limited", retryAfter: 3_600 });
   s.service.tookMs = 5_000;

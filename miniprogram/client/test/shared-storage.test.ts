@@ -89,3 +89,33 @@ test("a client that is closed while it logs in sends nothing afterwards", async 
   await s.time.until(() => client.open().length === 0);
   assert.equal(s.effects("tea"), 1);
 });
+
+test("a new id that a closed client takes too late is not stored beside that of the client in its place", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  const { server } = s.phone;
+  let slow = true;
+  s.phone.server = async (request) => {
+    const response = await server(request);
+    if (request.url.endsWith("/v1/jobs") && slow) {
+      slow = false;
+      await new Promise<void>((resolve) => s.time.setTimeout(resolve, 5_000));
+    }
+    return response;
+  };
+  s.phone.kill();
+  // Ids of this phone are refused, and no copy of such a request is ever taken: each client makes a new one.
+  s.time.jump(20 * 60_000);
+  const wx = s.phone.start();
+  const make = (): Client => createClient({ baseUrl: BASE_URL, wx, clock: s.phone.clock });
+  const first = make();
+  first.submit("ledger_append", { note: "tea" });
+  await s.time.until(() => !slow);
+  first.close();
+  const second = make();
+  await s.time.until(() => second.open().length === 0);
+  await s.time.advance(10_000);
+  const third = s.restart();
+  await s.time.until(() => third.open().length === 0);
+  assert.equal(s.effects("tea"), 1);
+});

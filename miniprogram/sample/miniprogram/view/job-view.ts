@@ -1,6 +1,6 @@
 // A job as pages show it.
 import type { Job, JobHandle, Step } from "openclaw-miniprogram-client";
-import { jobText } from "openclaw-miniprogram-client/text";
+import { isOver, jobText } from "openclaw-miniprogram-client/text";
 import { timeOf } from "./countdown";
 import type { Language } from "./language";
 import { type Line, linesOf } from "./lines";
@@ -49,8 +49,7 @@ const LONGEST_LINE = 4_000;
 export type Seen = Pick<JobHandle, "requestId" | "status" | "over" | "job" | "error" | "supportCode" | "submission">;
 
 export function seenJob(job: Job): Seen {
-  const over = !["queued", "running", "retrying", "awaiting_approval"].includes(job.status);
-  return { requestId: job.request_id, status: job.status, over, job, error: undefined, supportCode: job.support_code, submission: undefined };
+  return { requestId: job.request_id, status: job.status, over: isOver(job.status), job, error: undefined, supportCode: job.support_code, submission: undefined };
 }
 
 export function viewOf(seen: Seen, language: Language): JobView {

@@ -10,6 +10,7 @@ const TEXTS = {
   talk: ["对话", "Talk"],
   tools: ["工具", "Tools"],
   tool: ["选择工具", "Choose a tool"],
+  back_to_tools: ["返回工具列表", "Back to tools"],
   write_here: ["请输入消息", "Write a message"],
   hello: ["你好，请告诉我需要做什么。", "Hello. Tell me what you need."],
   private: ["请勿填写密码、证件号等敏感信息。内容由 AI 生成，请核实后使用。", "Do not enter passwords or identity numbers. Replies are AI-generated: check them before you rely on them."],

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { ClientError, Job } from "openclaw-miniprogram-client";
 import { codes } from "openclaw-miniprogram-client/text";
 import { countdown } from "../../miniprogram/view/countdown.ts";
+import { seenJob, viewOf } from "../../miniprogram/view/job-view.ts";
 import { languageOf, scaleOf } from "../../miniprogram/view/language.ts";
 import { linesOf } from "../../miniprogram/view/lines.ts";
 import { noticeOfError, noticeOfHandle, noticeOfJob } from "../../miniprogram/view/notice.ts";
@@ -20,6 +22,19 @@ test("every text is there in both languages, and the English has no Chinese", ()
     assert.doesNotMatch(en[key], /[\u4e00-\u9fff]/, key);
     assert.match(zh[key], /[\u4e00-\u9fff]/, key);
   }
+});
+
+test("what leads back to the list of tools says so", async () => {
+  const page = await readFile(new URL("../../miniprogram/pages/ask/ask.wxml", import.meta.url), "utf8");
+  const labels = [...page.matchAll(/bind:tap="otherTool">\{\{t\.(\w+)\}\}</g)].map(([, key]) => key);
+  assert.deepEqual(labels, ["back_to_tools", "back_to_tools"]);
+  assert.deepEqual([textsOf("zh").back_to_tools, textsOf("en").back_to_tools], ["返回工具列表", "Back to tools"]);
+});
+
+test("a job of the history whose status a newer service has made is open and shown as running", () => {
+  const job = { request_id: "r", status: "of_a_newer_service", steps: [], support_code: "S", created_at: "2026-11-29T09:00:00.000Z" } as unknown as Job;
+  const { over, notice, statusText, cancellable } = viewOf(seenJob(job), "en");
+  assert.deepEqual([over, notice, statusText, cancellable], [false, null, "In progress.", true]);
 });
 
 test("every code of the client has a notice that says what to do, in both languages", () => {
