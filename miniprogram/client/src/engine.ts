@@ -224,7 +224,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       // One intent waits for all that the limit holds for: when its rest is over, one request shows whether it still does.
       const limited = ({ body, cancel }: Intent): boolean =>
         !cancel && mineNow.some(({ resting_, error, submission }) =>
-          resting_ && (error?.code === "rate_limited" || (error?.code === "in_flight_full" && "tool" in submission! === "tool" in body)));
+          resting_ && (error?.code === "rate_limited" || (error?.code === "in_flight_full" && submission && "tool" in submission === "tool" in body)));
       for (const handle of mineNow) {
         const intent = handle.intent_!;
         const idle = !handle.busy_ && handle.resting_ === undefined;
@@ -233,8 +233,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
           if (idle && connection.free_()) void work(handle, () => poll(handle, due.length <= 2 && handle.job ? WAIT_S : 0)).then(engine.wake_);
           continue;
         }
-        // Within a conversation the earlier one has to be recorded first.
-        // Submissions of one lane leave in order: each conversation is one.
+        // Each conversation is a lane: of its submissions the earlier one has to be recorded first.
         const { steps = [intent.body] } = intent.body as { steps?: object[] };
         const own = (steps as { conversation?: string }[]).map(({ conversation }) => conversation).filter(Boolean);
         if (idle && !sending && !limited(intent) && !own.some((lane) => lanes.has(lane))) {
