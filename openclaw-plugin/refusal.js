@@ -9,8 +9,16 @@ export const isUnknownAgent = (error) =>
 // The gateway's codes for a request that its caller may not make, and for one that makes no sense. It uses the second one
 // too for a session that changed while the run was starting, and then says to try again.
 const FINAL = new Set(["FORBIDDEN", "NOT_PAIRED", "INVALID_REQUEST"]);
-const PASSES = /\bretry\b|SESSION_WORK_START_CHANGED/i;
+// The gateway's own phrases, of its version 2026.9.6. It quotes session keys, which are named after conversations of users,
+// and one that is called `retry` asks for nothing.
+const SESSION_KEY = /"agent:[^"]*"|\bagent:[^\s"]*/gi;
+const PASSES = new RegExp([
+  "while starting work\\. Retry\\b", "is still initializing(?:\\. Retry|; retry)\\b", "workspace is not ready\\. Wait .* retry\\b",
+  "\\bchanged(?: during [a-z ]+)?; retry\\b", "pending restart recovery; retry\\b", "\\bSESSION_WORK_START_CHANGED\\b",
+].join("|"));
+
+const says = (error) => String(error.message).replace(SESSION_KEY, "");
 
 /** A refusal that the gateway would repeat. Any other error is worth another try. */
 export const isFinal = (error) =>
-  FINAL.has(error?.gatewayCode) && error.retryable !== true && !PASSES.test(String(error.message));
+  FINAL.has(error?.gatewayCode) && error.retryable !== true && !PASSES.test(says(error));
