@@ -18,6 +18,27 @@ export function cut(text, most) {
   return text.slice(0, end);
 }
 
+/** The bytes that a code point of well-formed text takes in JSON, in a string. */
+function bytesInJson(point) {
+  if (point === 0x22 || point === 0x5c) return 2;
+  if (point < 0x20) return [0x08, 0x09, 0x0a, 0x0c, 0x0d].includes(point) ? 2 : 6;
+  if (point < 0x80) return 1;
+  if (point < 0x800) return 2;
+  return point > 0xffff ? 4 : 3;
+}
+
+/** The longest start of a well-formed text that takes at most `most` bytes in JSON, without its quotes. */
+export function cutToJson(text, most) {
+  let [end, left] = [0, most];
+  while (end < text.length) {
+    const point = text.codePointAt(end);
+    left -= bytesInJson(point);
+    if (left < 0) break;
+    end += point > 0xffff ? 2 : 1;
+  }
+  return text.slice(0, end);
+}
+
 /** The last `most` code points of a text. */
 export const cutToLast = (text, most) => [...text.slice(-2 * most - 1)].slice(-most).join("");
 

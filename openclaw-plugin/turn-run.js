@@ -2,10 +2,11 @@ import { toolName } from "./canonical.js";
 import { clock } from "./clock.js";
 import { asPlainText } from "./prompt.js";
 import { isFinal, isUnknownAgent } from "./refusal.js";
-import { cut, isBlank, wellFormedText } from "./text.js";
+import { cut, cutToJson, isBlank, wellFormedText } from "./text.js";
 import { foundEnd } from "./transcript.js";
 import { isOurs } from "./turn-book.js";
 
+// Bytes in JSON. The service counts a result like that, at most 64 KiB of it with the names around the reply.
 const REPLY_CAP = 60 * 1024;
 const WAIT_MS = 20_000;
 const PAUSE_MS = 500;
@@ -153,8 +154,9 @@ export class TurnRunner {
 
   #finish(turn, text, isPart = false) {
     if (isBlank(text)) return this.#fail(turn, "reply_empty");
-    const { reply, truncated } = capped(wellFormedText(text));
-    return this.#settle(turn, { state: "finished", reply, isCut: truncated || isPart });
+    const whole = wellFormedText(text);
+    const reply = cutToJson(whole, REPLY_CAP);
+    return this.#settle(turn, { state: "finished", reply, isCut: reply !== whole || isPart });
   }
 
   #isOpen = (turn) => this.book.ofSession(turn.session) === turn;
@@ -279,12 +281,3 @@ const runOf = (turn) => turn.run ?? turn.key;
 /** Sessions and runs are named after people. */
 const IDS = /\S*[0-9a-f]{8}-[0-9a-f]{4}-\S*/g;
 const withoutIds = (error) => cut(String(error?.message ?? error), 200).replace(IDS, "…");
-
-/** Cut between two characters. */
-function capped(text) {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= REPLY_CAP) return { reply: text, truncated: false };
-  let end = REPLY_CAP;
-  while ((bytes[end] & 0xc0) === 0x80) end -= 1;
-  return { reply: bytes.subarray(0, end).toString("utf8"), truncated: true };
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cut, cutToLast, hasEscapedName, isBlank, readableJson, toJson, wellFormed } from "../text.js";
+import { cut, cutToJson, cutToLast, hasEscapedName, isBlank, readableJson, toJson, wellFormed } from "../text.js";
 
 test("a text of which nothing can be seen is blank", () => {
   for (const text of ["", " \t\n", "\ufeff", "\u200b\u2060", "\u00a0\u3000", "\0\x1b", "\u00ad", "\u2028", "\u{e0001}"]) {
@@ -20,6 +20,16 @@ test("a text is cut between two code points, from both ends", () => {
   }
   assert.equal(cut("a".repeat(10), 3), "aaa");
   assert.equal(cutToLast("\u{1f600}".repeat(1000), 400), "\u{1f600}".repeat(400));
+});
+
+test("a text is cut by the bytes that it takes in JSON, between two code points", () => {
+  const text = 'a"\\\n\u0001\u007f\u00e9\u5b57\u2028\u{1f600}z';
+  const points = [...text];
+  const bytes = (part) => Buffer.byteLength(JSON.stringify(part)) - 2;
+  for (let most = 0; most <= bytes(text) + 1; most += 1) {
+    const fits = points.map((_point, at) => points.slice(0, at + 1).join("")).filter((part) => bytes(part) <= most);
+    assert.equal(cutToJson(text, most), fits.at(-1) ?? "", `${most}`);
+  }
 });
 
 test("a value is copied as every reader takes it, or omitted with the reason", () => {

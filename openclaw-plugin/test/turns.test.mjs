@@ -146,3 +146,14 @@ test("turns that a former process has left do not move the sequence when they en
   assert.equal((await gateway.concluded(key)).error, "turn_lost");
   assert.equal((await gateway.health()).body.sequence, sequence);
 });
+
+test("an overlong reply is cut by its length in JSON, so that the result stays below 64 KiB", async (t) => {
+  const gateway = await Mini.start(t);
+  for (const line of ['  let a = "b";\n', "\u0001\\", "\u5b57"]) {
+    const text = line.repeat(4090 * 14 / line.length);
+    const { state, reply, truncated } = await gateway.turnEnd(`[[say:${text}]]`);
+    const bytes = Buffer.byteLength(JSON.stringify({ reply, truncated: true }));
+    assert.deepEqual([state, truncated, text.startsWith(reply)], ["finished", true, true]);
+    assert.ok(bytes <= 65_536 && bytes > 61_440, `${bytes}`);
+  }
+});
