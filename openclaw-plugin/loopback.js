@@ -1,7 +1,8 @@
 import http from "node:http";
+import { FailureScan } from "./failure-scan.js";
 import { MAX_DEPTH, wellFormed } from "./text.js";
 
-// A longer answer than is kept is read up to here all the same: it still says whether the tool reports a failure.
+// A longer answer is only scanned: nothing of it is kept but whether the tool reports a failure.
 const READ_CAP = 4 * 1024 * 1024;
 // The tool's own result stands one level below.
 const ANSWER_DEPTH = MAX_DEPTH + 1;
@@ -37,25 +38,42 @@ function send({ port, authorization, tool, args, ticket, cap }) {
 }
 
 async function readAnswer(response, cap) {
-  const chunks = [];
+  const most = Math.max(cap, READ_CAP);
+  let chunks = [];
   let size = 0;
+  let scan = null;
   for await (const chunk of response) {
     size += chunk.length;
-    if (size <= Math.max(cap, READ_CAP)) chunks.push(chunk);
+    if (scan === null) chunks.push(chunk);
+    else scan.push(chunk);
+    if (scan !== null || size <= most) continue;
+    scan = new FailureScan();
+    for (const one of chunks) scan.push(one);
+    chunks = [];
   }
-  const body = size > Math.max(cap, READ_CAP) ? null : parsed(Buffer.concat(chunks).toString("utf8"));
   const { statusCode: status, headers } = response;
-  return { verdict: verdictOf(status, body), status, retryAfter: headers["retry-after"], ...contentOf(body, size > cap) };
+  // Whether such a tool has failed is unknown, and must not be told as a success.
+  if (scan !== null && status === 200 && !scan.isComplete) return { verdict: "lost" };
+  const body = scan === null ? parsed(Buffer.concat(chunks).toString("utf8")) : null;
+  const content = scan === null ? contentOf(body, cap) : omission("too_large", scan.hasFailed);
+  return { verdict: verdictOf(status, body), status, retryAfter: headers["retry-after"], ...content };
 }
 
 /**
- * What is kept of an answer: `result` is its text, and `omitted` says why there is none. How the call ended is known from
- * its status, and from what the tool says about itself, so that is kept of an omitted result as well.
+ * What is kept of an answer: `result` is its text, and `omitted` says why there is none. The service stores the tool's
+ * own result, without what the gateway puts around it, so the cap is for that.
  */
-function contentOf(body, isTooLarge) {
-  const { value, omitted } = isTooLarge ? { omitted: "too_large" } : wellFormed(body, ANSWER_DEPTH);
-  if (omitted === undefined) return { result: value && JSON.stringify(value), omitted: null };
+function contentOf(body, cap) {
+  const { value, omitted } = wellFormed(body, ANSWER_DEPTH);
   const hasFailed = body?.result?.isError === true;
+  if (omitted !== undefined) return omission(omitted, hasFailed);
+  if (!value) return { result: value, omitted: null };
+  if (Buffer.byteLength(JSON.stringify(value.result ?? value)) > cap) return omission("too_large", hasFailed);
+  return { result: JSON.stringify(value), omitted: null };
+}
+
+/** How the call ended is known from its status, and from what the tool says about itself, so that is kept. */
+function omission(omitted, hasFailed) {
   return { result: hasFailed ? JSON.stringify({ ok: true, result: { isError: true } }) : null, omitted };
 }
 

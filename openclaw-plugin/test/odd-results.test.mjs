@@ -1,7 +1,9 @@
 // What a tool returned is one thing, and that it ran is another: whatever the result, its outcome stands.
 import assert from "node:assert/strict";
+import http from "node:http";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { callTool } from "../loopback.js";
 import { Mini } from "./support/mini.mjs";
 
 const HALF = { nickname: "half \ufffd", "\ufffd as a name": [1] };
@@ -28,12 +30,29 @@ test("a tool that has run is finished, whatever it returned", async (t) => {
   for (const kind of ["poison", "proto"]) {
     assert.deepEqual(await shownOf(gateway, { kind }), { ...none, truncated: false, omitted: "unreadable" }, kind);
   }
-  assert.deepEqual(await shownOf(gateway, { kind: "long" }), { ...none, truncated: true, omitted: "too_large" });
+  for (const kind of ["long", "huge"]) {
+    assert.deepEqual(await shownOf(gateway, { kind }), { ...none, truncated: true, omitted: "too_large" }, kind);
+  }
+});
+
+test("a result of 64 KiB is kept and one more byte is too large, whatever stands around it", async (t) => {
+  const gateway = await Mini.start(t);
+  for (const [bytes, omitted] of [[65_515, null], [65_516, null], [65_536, null], [65_537, "too_large"]]) {
+    assert.equal((await shownOf(gateway, { kind: "sized", bytes })).omitted, omitted, `${bytes}`);
+  }
+});
+
+test("an answer too long to be read whole, and cut off, is not told as a success", async (t) => {
+  const server = http.createServer((_req, res) => res.end(`{"ok":true,"result":{"details":"${"a".repeat(5_000_000)}`));
+  t.after(() => server.close());
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const call = { port: server.address().port, tool: "t", args: {}, ticket: "k", cap: 65_536 };
+  assert.equal((await callTool(call)).verdict, "lost");
 });
 
 test("a tool that reports a failure is told so, even where nothing else of its result is kept", async (t) => {
   const gateway = await Mini.start(t);
-  for (const [kind, omitted] of [["half", null], ["too_deep", "too_deep"], ["poison", "unreadable"], ["long", "too_large"]]) {
+  for (const [kind, omitted] of [["half", null], ["too_deep", "too_deep"], ["poison", "unreadable"], ["long", "too_large"], ["huge", "too_large"]]) {
     const shown = await shownOf(gateway, { kind, fails: true });
     assert.deepEqual([shown.isError, shown.omitted], [true, omitted], kind);
   }

@@ -7,13 +7,17 @@ const DETAILS = {
   poison: () => ({ a: { "$serde_json::private::RawValue": "{}" } }),
   proto: () => JSON.parse('{"__proto__": {"a": 1}}'),
   long: () => "a".repeat(100_000),
+  huge: () => "a".repeat(5_000_000),
+  sized: (bytes) => "a".repeat(bytes - Buffer.byteLength(JSON.stringify(resultOf("sized", "")))),
 };
+
+const resultOf = (kind, details) => ({ content: [{ type: "text", text: kind }], details });
 
 /** Returns what JavaScript can write as JSON and other readers refuse, or take for something else. */
 export const oddTool = {
   name: "odd_result",
   description: "Returns an odd result.",
-  parameters: { type: "object", properties: { kind: { type: "string" }, fails: { type: "boolean" } } },
-  execute: async (_toolCallId, { kind, fails = false }) =>
-    ({ content: [{ type: "text", text: kind }], details: DETAILS[kind](), ...(fails && { isError: true }) }),
+  parameters: { type: "object", properties: { kind: { type: "string" }, bytes: { type: "integer" }, fails: { type: "boolean" } } },
+  execute: async (_toolCallId, { kind, bytes, fails = false }) =>
+    ({ ...resultOf(kind, DETAILS[kind](bytes)), ...(fails && { isError: true }) }),
 };
