@@ -1,6 +1,7 @@
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { addressWords, isExpanded, pathWords, unquoted } from "./shell-words.js";
 
 // Schemes whose host the URL standard finds behind no slash, or one, as well.
 const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
@@ -8,14 +9,22 @@ const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
 const AUTHORITIES = /:(?<=[a-z0-9+.-]:)(?<!\b(?:cloud|media|weixin|wxfile):)(?=[\\/]{2,}[\s\\/]*([^\\/?#]*))/gi;
 // What is taken for a host though no scheme stands before it.
 const BARE = /^((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.[\w-]+\.)[^\\/?#]*)|^[\\/]{2,}([^\\/?#]+)/i;
+// The same inside a text, where it has a port or a path.
+const WORD = /^((?:\[[\da-f:.]+(?:%[^\]]*)?\]|(?:\d+\.){3}\d+|localhost\.?|metadata\.[\w-]+\.[\w.-]+)(?::\d+)?)(?:[\\/?#]|(?<=[^:]:\d{1,5})$)/i;
+// Numbers in which the URL standard reads an address, with a port: any other number is one.
+const NUMBERS = /^((?:0x[\da-f]+|\d+)(?:\.(?:0x[\da-f]+|\d+)){0,3}):(\d{1,5})(?:$|[\\/?#])/i;
+// Names of the machine that a container runs on; names of networks inside, with a port; the gateway's own name and ports.
+const HOST_NAMES = /^(?:[a-z\d_-]+\.)*(?:docker|containers|google|ec2|compute)\.internal\.?(?:$|[:\\/?#])/i;
+const INSIDE_PORTS = /^[a-z\d_.-]+\.(?:localhost|localdomain\d?|internal|local|lan|svc|home\.arpa)\.?:\d/i;
+const GATEWAY = /^(?:gateway:\d{2,5}|[a-z][a-z\d_-]*:187[89]\d)(?:$|[\\/?#])/i;
 // In running text a host ends here; in a URL these may stand before it, as part of a user's name.
-const ENDS = [/[\s"'<>][^]*$/, /[\s"'<>(){},;|][^]*$/];
+const ENDS = [/[\s"'<>][^]*$/, /[\s"'<>(){},;|][^]*$/, /[\s"'<>(){},;|!*$&+=^`~][^]*$/];
+// The name of a network interface in an IPv6 address, which the URL standard refuses and others take.
+const ZONE = /\[([\da-f:.]{2,45})%[^\]]{0,64}\]/i;
 const INSIDE_NAMES = /(?:^|\.)(?:localhost|localdomain\d?|internal|local|lan|svc|home\.arpa)$|^metadata\./;
 
-// What a shell, and a tool that is friendly like one, puts a folder in the place of: a variable, another user's home, a
-// substitution. What it will be is not known here.
-const EXPANDED = /^(?:\$(?:[a-z_]\w*|\{[^}]*\}|\([^)]*\))|%\w+%|~(?:[a-z_+-][\w.-]*))[\\/]/i;
-const OWN_VARIABLE = /^\$\{?(?:env:)?openclaw_\w+\}?$/i;
+// The usual names of OpenClaw's state folder, wherever it lies.
+const STATE = /^\.(?:openclaw|clawdbot)(?:-[\w-]+)?$/i;
 // Files of the service and of the gateway's script that lie beside the gateway's state, with what is called after them:
 // credentials, and logs with what agents said.
 const PRIVATE = /^(?:gateway\.(?:token|log)|secrets\.json|openclaw(?:-[\w-]+)?\.log)(?:$|[-.~])/i;
@@ -52,17 +61,25 @@ export class Reach {
   }
 
   isInside(value) {
-    if (typeof value === "string") return namesInside(value) || this.#isState(value);
+    if (typeof value === "string") return unquoted(value).some((text) => namesInside(text) || this.#namesState(text));
     if (value === null || typeof value !== "object") return false;
     return Object.entries(value).some(([name, one]) => this.isInside(name) || this.isInside(one));
   }
 
-  /** A path is taken from its text: one that climbs may end anywhere. OpenClaw takes some prefixes away. */
-  #isState(text) {
-    const named = plain(text).replace(/^media\s*:\s*/i, "").replace(/^@/, "");
-    if (/^file:(?!\s)/i.test(named) || EXPANDED.test(named) || OWN_VARIABLE.test(named)) return true;
-    const parts = named.split(/[\\/]/);
-    if (parts.includes("..") || (!/^[a-z][a-z0-9+.-]+:/i.test(named) && PRIVATE.test(parts.at(-1)))) return true;
+  /** OpenClaw takes some prefixes of a path away. */
+  #namesState(text) {
+    const named = plain(text).replace(/^(?:media\s*:\s*)+/i, "").replace(/^@/, "");
+    if (/^file:(?!\s)/i.test(named) || /(?<!\w)file:[\\/]/i.test(text)) return true;
+    if (isExpanded(text) || isExpanded(named) || this.#isState(named)) return true;
+    return [...new Set([text, named])].some((form) => pathWords(form).some((word) => this.#isState(word)));
+  }
+
+  /** A path is taken from its text: one that climbs may end anywhere. */
+  #isState(named) {
+    const parts = named.split(/[\\/]/).filter((part) => part !== "" && part !== ".");
+    if (parts.includes("..")) return true;
+    if (!/^[a-z][a-z0-9+.-]+:|:\/\//i.test(named) && PRIVATE.test(parts.at(-1) ?? "")) return true;
+    if (!named.includes("://") && isInState(parts)) return true;
     if (!/^(?:\/|~(?:\/|$))/.test(named)) return false;
     const isShut = (file) => this.#files.some((one) => isFileOf(one, file)) || this.#states.some((one) => isKept(one, file));
     return this.#places(named).some((file) => isBelow("/proc", file) || isShut(file));
@@ -78,12 +95,13 @@ const isBelow = (folder, file) => file === folder || file.startsWith(`${folder}/
 /** A database has others beside it, called after it. */
 const isFileOf = (one, file) => file.startsWith(one) && /^(?:$|[-./])/.test(file.slice(one.length));
 
+const isWorkspace = (name) => /^workspace(?:-(?!attestations$).+)?$/i.test(name ?? "");
+
 /** The agents' workspaces are no state. */
-function isKept(state, file) {
-  if (!isBelow(state, file)) return false;
-  const [first] = file.slice(state.length + 1).split("/");
-  return !/^workspace(?:-(?!attestations$).+)?$/.test(first);
-}
+const isKept = (state, file) => isBelow(state, file) && !isWorkspace(file.slice(state.length + 1).split("/")[0]);
+
+/** A path may begin in a folder that is not known here, or in the home of another user. */
+const isInState = (parts) => parts.some((part, at) => STATE.test(part) && !isWorkspace(parts[at + 1]));
 
 /** As the URL parser takes it, and without the spaces that tools take away. */
 const plain = (text) => text.replace(/^[\0- \s]+|[\t\n\r]+/g, "").trim();
@@ -97,12 +115,28 @@ function namesInside(text) {
       hosts.push(authority, ...ENDS.map((end) => authority.replace(end, "")));
     }
   }
-  return hosts.some(isInsideHost);
+  return hosts.some(isInsideHost) || isInsideBare(stripped) || addressWords(text).some(isInsideWord);
+}
+
+/** An address without a scheme. */
+function isInsideBare(word) {
+  const [, host, port] = NUMBERS.exec(word) ?? [];
+  if (host !== undefined) return isInsideNumber(host, port);
+  return HOST_NAMES.test(word) || INSIDE_PORTS.test(word) || GATEWAY.test(word);
+}
+
+const isInsideWord = (word) => isInsideBare(word) || isInsideHost(WORD.exec(word)?.[1] ?? "example.com");
+
+/** A time (`10:30`) would be an address of the network 0, and a ratio (`10.5:1`) one of the network 10. */
+function isInsideNumber(host, port) {
+  const address = URL.parse(`http://${host}`)?.hostname ?? "";
+  if (!net.isIPv4(address) || address.startsWith("0.")) return false;
+  return address.startsWith("127.") || (port.length > 1 && INSIDE.check(address, "ipv4"));
 }
 
 /** Takes an authority, as it stands in a URL; as one of `http`, so that each way to write an address is read. */
 function isInsideHost(authority) {
-  const url = URL.parse(`http://${authority}`);
+  const url = URL.parse(`http://${authority.replace(ZONE, "[$1]")}`);
   if (url === null) return false;
   const host = url.hostname.replace(/\.$/, "");
   if (host.startsWith("[")) return isInsideV6(host.slice(1, -1));

@@ -41,6 +41,20 @@ const INSIDE = [
   "@~root/.openclaw", "MEDIA:$HOME/a.png", " $home/.openclaw", "/srv/data/gateway/gateway.token", "gateway.token", "data/secrets.json",
   "/srv/data/SECRETS.json", "secrets.json.bak", "secrets.json~", "/srv/data/gateway/gateway.log", "/tmp/openclaw/openclaw-2026-11-28.log",
   "../openclaw.json", "memory/../../openclaw.json", "notes\\..\\..\\x",
+  // With something behind the name, in quotes, in pieces, and behind another word of a command.
+  "gateway.token/.", "gateway.token/", "data/secrets.json//./", "/srv/openclaw/openclaw.json/.",
+  '"$HOME"/.openclaw', "'/srv/openclaw/openclaw.json'", "$'/srv/openclaw/x'", "/srv/open\"\"claw/x", "/srv/open\\claw/x",
+  "$'/srv/\\x6fpenclaw/x'", '"/srv/openclaw"/x', "~0/.openclaw", "~1/x", "~-/x", "$env:HOME/.openclaw", "$env:OPENCLAW_STATE_DIR/openclaw.json",
+  "$ENV:APPDATA\\x", "${env:HOME}/x", `$${"A".repeat(200)}/x`, `~${"a".repeat(200)}/x`, "$1/x", "$@/x", "${1}/x", "$HOME$X/y", ".openclaw/openclaw.json", "root/.openclaw/credentials",
+  ".openclaw", "/home/other/.openclaw-dev/openclaw.json", ".clawdbot/x", "MEDIA: media:/srv/openclaw/x", "media:media:@/srv/openclaw/x",
+  "-f/srv/openclaw/x", "--file=/srv/openclaw/x", "cat /srv/openclaw/x", "cat\n/srv/openclaw/x", "cat '/srv/openclaw/x'", "-f../x", "cat ../x",
+  "cat ~/.openclaw/x", "tar -C/proc/self environ", "cat $HOME/.openclaw/x", "cat $OPENCLAW_CONFIG_PATH", "if=/etc/openclaw.json", "-d@/etc/openclaw.json",
+  "cat data/gateway.token", "host:/srv/openclaw/x", "open file:///etc/hosts", "a,/srv/openclaw/x;b", "`cat /srv/openclaw/x`", "ls>/srv/openclaw/x",
+  // Addresses with a zone, inside another scheme, and without one.
+  "http://[::1%25lo]", "http://[fe80::1%25eth0]", "http://[fe80::1%eth0]:80/", "http://a@[::1%25lo]/", "fe80::1%eth0", "[::1%25lo]:80",
+  "jar:http://127.0.0.1!/x", "view-source:http://10.0.0.1*", "127.1:80", "0x7f.1:80/x", "2130706433:80", "017700000001:8080", "0x7f000001:80", "10.1:8080",
+  "3232235777:80", "192.168.257:80", "host.docker.internal", "host.docker.internal:80/x", "HOST.docker.internal.", "nas.local:8080", "db.internal:5432", "gateway:18789", "gateway:18789/tools/invoke",
+  "curl 127.1:80", "curl localhost:18789/x", "--url=127.0.0.1:80", "curl host.docker.internal/x", "openclaw:18791",
 ];
 const OUTSIDE = [
   "https://example.com/", "https://example.com:8443/a?b=c#d", "http://8.8.8.8/", "http://[2606:4700::1111]/", "http://172.32.0.1",
@@ -49,11 +63,16 @@ const OUTSIDE = [
   "/srv/openclaw/workspace/notes.md", "/srv/openclaw/workspace-clerk/notes.md", "/srv/other", "memory/2026-11-23.md", "...", "1..2", "{}", "metadata.json", "metadata.name", "File: a report",
   "$5/month", "$AAPL", "$HOME", "~root", "~10/day", "100%/x", "$ 5", "my secrets.json is lost", "https://example.com/secrets.json", "gateway.tokens",
   "a secret", "tokens", "secrets.jsonl", "openclaw.logic",
+  "127.1", "10.5:1", "10:30", "10:30:15", "it is 10:30", "2130706433 items", "1:2", "16777216", "4.5:30", "8.8:80", "order:1234", "page:12/30", "id:10 x",
+  "1.2.3:80", "settings.local", "com.example.internal", "example.com:443", "my.internals", "http://[2606:4700::1111%25x]/", "jar:https://example.com!/x",
+  "$5/month for 3 users", "at $12/user/month", "$1/2", "~1/2 cup", "~5/week", "costs ~10/day", "a/b c/d", "say \"hello\" 'there'", "it's $5's", "5' / 6'", "-f/srv/other",
+  "cat /srv/other/x", "cat /srv/openclaw/workspace/notes.md", "~/.openclaw/workspace/a.md", ".openclaw/workspace/a.md", "the .openclaw folder", "see https://example.com/secrets.json",
+  "https://example.com/.openclaw/x", "a.. b", "wait .. what", "100%/x and 5%/y", "path: /srv/other", "file / folder", "2026/11/29", "and/or", "w/o", "C:\\Users\\me",
   "media://inbound/a.jpg", "wxfile://usr/a.png", "weixin://dl/business", "cloud://env/a.png", "/var/lib/journal.dbx", "/dev/null", "/process",
 ];
 
 test("an address or a file inside is found however it is written", () => {
-  for (const text of INSIDE) assert.equal(reach.isInside({ url: text }), true, text);
+  assert.deepEqual(INSIDE.filter((text) => !reach.isInside({ url: text })), []);
 });
 
 const PIECES = [
@@ -83,7 +102,7 @@ test("whatever the URL standard reads as an address inside is found, in random s
 });
 
 test("what is outside, or no address at all, passes", () => {
-  for (const text of OUTSIDE) assert.equal(reach.isInside({ url: text }), false, text);
+  assert.deepEqual(OUTSIDE.filter((text) => reach.isInside({ url: text })), []);
 });
 
 test("every value and every name of the arguments is read, and what is no text is none", () => {
@@ -108,10 +127,12 @@ test("without a state folder of its own it is the one in the home folder", () =>
 test("the longest arguments are read in no more time than they take to write", () => {
   const long = 1 << 20;
   for (const text of ["a".repeat(long), "a:".repeat(long), "/".repeat(long), "a:/".repeat(long), `a:${"/".repeat(long)}`, `a:${"/ ".repeat(long)}`, `a://${" ".repeat(long)}`,
-     "a://b".repeat(long / 4)]) {
+     "a://b".repeat(long / 4), "$(".repeat(long / 2), "${".repeat(long / 2), "$a".repeat(long / 2), "~a".repeat(long / 2), "'\"\\".repeat(long / 3),
+     "-a".repeat(long / 2), "$'".repeat(long / 2), "1.".repeat(long / 2), "[1%".repeat(long / 3), "a.".repeat(long / 2), "file:".repeat(long / 5),
+     Array.from({ length: long / 8 }, (_one, at) => `/${at}`).join(" ")]) {
     const began = process.cpuUsage();
     reach.isInside({ text });
-    assert.ok(process.cpuUsage(began).user < 3_000_000, text.slice(0, 8));
+    assert.ok(process.cpuUsage(began).user < 3_000_000, `${text.slice(0, 8)} ${process.cpuUsage(began).user}`);
   }
 });
 
