@@ -228,3 +228,14 @@ async fn a_message_that_makes_no_sense_blocks_no_other() {
     assert_eq!((app.effects(&id), app.effects(&done)), (1, 1));
     app.stop().await;
 }
+
+/// serde's derive also accepts a struct as an array of its fields.
+#[tokio::test]
+async fn a_body_that_is_an_array_logs_nobody_in() {
+    let app = App::start().await;
+    for body in [r#"["dev-alice"]"#, "[]", r#""dev-alice""#, "null"] {
+        let reply = app.anonymous().send("POST", "/v1/sessions", &[JSON], body.as_bytes()).await;
+        assert_eq!(reply.verdict(), (400, "body_invalid"), "{body}: {}", reply.body);
+    }
+    app.stop().await;
+}

@@ -29,6 +29,7 @@ use crate::{EdgeAuth, conversation_queue, gate, log_in, store_job::wake};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    #[serde(deserialize_with = "body::name")]
     decision: Choice,
     digest: Digest,
     #[serde(default)]
@@ -94,9 +95,8 @@ pub(crate) async fn approval(
 }
 
 fn parse(request: &Request) -> Result<Body, ApiError> {
-    // serde's own message would quote the body, which contains the login code.
-    let expected = r#"expected {"decision": "approve" or "reject", "digest": of the question, "code": from wx.login}"#;
-    serde_json::from_value(body::read_json(request)?).map_err(|_| ApiError::new(Code::BodyInvalid).detail(expected))
+    let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "code": from wx.login}"#;
+    body::read(request, expected)
 }
 
 /// Exchanges the login code, which WeChat accepts once, and requires that it belongs to the openid of the session.

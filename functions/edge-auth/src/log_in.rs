@@ -126,10 +126,7 @@ async fn show_each_secret(edge: &EdgeAuth, keys: &EdgeKeys, code: &LoginCode) ->
 }
 
 fn parse(request: &Request) -> Result<LoginCode, ApiError> {
-    // serde's own message would quote the body, which contains the login code.
-    let expected = r#"expected {"code": …} with 1 to 128 visible ASCII characters"#;
-    let body: LogIn = serde_json::from_value(body::read_json(request)?)
-        .map_err(|_| ApiError::new(Code::BodyInvalid).detail(expected))?;
+    let body: LogIn = body::read(request, r#"{"code": …} with 1 to 128 visible ASCII characters"#)?;
     Ok(body.code)
 }
 

@@ -38,10 +38,7 @@ pub(crate) async fn webhook(
     request: &Request,
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
-    // serde's own message would quote the body, which contains the wake-up token.
-    let WebhookBody { wake_up } = serde_json::from_value(body::read_json(request)?).map_err(|_| {
-        ApiError::new(Code::BodyInvalid).detail("expected {\"ring\": the text that came with the work}")
-    })?;
+    let WebhookBody { wake_up } = body::read(request, r#"{"ring": the text that came with the work}"#)?;
     let once = DigestKey::from_random(edge.runtime.bytes());
     for _ in 0..TRIES {
         let job = match edge.table.job(wake_up.user_id, wake_up.request_id).await.map_err(ApiError::unavailable)? {

@@ -15,7 +15,7 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{self, ApiError, Code, Response, routes::OperatorCall},
+    http::{self, ApiError, Code, Response, body, routes::OperatorCall},
     metrics::Metric,
     queue::WakeUpMessage,
     telemetry::RequestLog,
@@ -31,7 +31,7 @@ use crate::{
     fault,
     get_job::named,
     pages::{self, Of, Page},
-    request_body::{self, Reason},
+    request_body::Reason,
 };
 
 /// An approval request in a list.
@@ -71,6 +71,7 @@ struct PendingApprovals {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    #[serde(deserialize_with = "body::name")]
     decision: Choice,
     digest: Digest,
     #[serde(default)]
@@ -138,7 +139,7 @@ pub(crate) async fn decide(
 ) -> Result<Response, ApiError> {
     let (user, id) = named(code, log)?;
     let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "note"?: 1 to 200 characters}"#;
-    let body: Body = request_body::read(request, expected)?;
+    let body: Body = body::read(request, expected)?;
     operator.may_about(caller, OperatorCall::Decide, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
     let approved = body.decision == Choice::Approve;

@@ -5,16 +5,11 @@ use domain::{
     catalogue::ToolEffect,
 };
 use lambda_http::Request;
-use platform::http::{self, ApiError, Code, Response};
+use platform::http::{self, ApiError, Code, Response, body};
 use serde::{Deserialize, Serialize};
 use service::change_mode::{self, BadChange, Change};
 
-use crate::{
-    Operator,
-    caller::Caller,
-    fault,
-    request_body::{self, Reason},
-};
+use crate::{Operator, caller::Caller, fault, request_body::Reason};
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -69,6 +64,7 @@ impl<'a> From<&'a Setting> for ShownSetting<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModeBody {
+    #[serde(deserialize_with = "body::name")]
     mode: Mode,
     reason: Reason,
 }
@@ -136,7 +132,7 @@ fn repeats(setting: Option<&Setting>, caller: &Caller, mode: Mode, reason: &Reas
 
 /// Sets the mode of the service.
 pub(crate) async fn set_mode(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
-    let ModeBody { mode, reason } = request_body::read(request, MODE_BODY)?;
+    let ModeBody { mode, reason } = body::read(request, MODE_BODY)?;
     if repeats(Some(&operator.controls().await?.service), caller, mode, &reason) {
         return show(operator).await;
     }
@@ -150,7 +146,7 @@ pub(crate) async fn set_tool(
     request: &Request,
     tool: &str,
 ) -> Result<Response, ApiError> {
-    let ModeBody { mode, reason } = request_body::read(request, MODE_BODY)?;
+    let ModeBody { mode, reason } = body::read(request, MODE_BODY)?;
     let change = Change::tool(operator.policy.catalogue(), tool, mode, reason.0.clone()).map_err(bad)?;
     let set = operator.controls().await?.tools.remove(tool).and_then(|switch| switch.setting);
     if repeats(set.as_ref(), caller, mode, &reason) {
@@ -167,7 +163,7 @@ pub(crate) async fn open_tool(
     tool: &str,
 ) -> Result<Response, ApiError> {
     let UnlockBody { minutes, reason } =
-        request_body::read(request, r#"{"minutes": 0 to 1440, "reason": 1 to 200 characters}"#)?;
+        body::read(request, r#"{"minutes": 0 to 1440, "reason": 1 to 200 characters}"#)?;
     let change = Change::unlock(operator.policy.catalogue(), tool, minutes, reason.0).map_err(bad)?;
     operator.change(caller, &change).await
 }

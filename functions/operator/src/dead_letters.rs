@@ -8,16 +8,12 @@ use domain::{
 use lambda_http::Request;
 use platform::{
     dead_letters::{Letter, Look, QueueFault},
-    http::{self, ApiError, Code, Response},
+    http::{self, ApiError, Code, Response, body},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    Operator,
-    caller::Caller,
-    request_body::{self, Reason},
-};
+use crate::{Operator, caller::Caller, request_body::Reason};
 
 /// How many messages a list shows and one replay takes. The next replay takes the rest.
 const AT_ONCE: usize = 100;
@@ -88,7 +84,7 @@ pub(crate) async fn list(operator: &Operator) -> Result<Response, ApiError> {
 /// Sends one message again, or up to a hundred. Messages that name no job stay in the dead-letter queue.
 pub(crate) async fn replay(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let expected = r#"{"message_id": …} or {"all": true}, with "reason": 1 to 200 characters"#;
-    let Body { message_id, all, reason } = request_body::read(request, expected)?;
+    let Body { message_id, all, reason } = body::read(request, expected)?;
     if message_id.is_some() == all {
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
     }

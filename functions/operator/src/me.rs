@@ -7,11 +7,11 @@ use domain::{
     policy::OperatorAction,
 };
 use lambda_http::Request;
-use platform::http::{self, ApiError, Code, Response};
+use platform::http::{self, ApiError, Code, Response, body};
 use serde::{Deserialize, Serialize};
 use store::OWN_AT_MOST;
 
-use crate::{Operator, caller::Caller, fault, request_body};
+use crate::{Operator, caller::Caller, fault};
 
 #[derive(Serialize)]
 struct Me<'a> {
@@ -55,7 +55,7 @@ pub(crate) fn me(operator: &Operator, caller: &Caller) -> Response {
 /// Records that a user is the operator's own. It cannot be removed: an operator could otherwise remove it and decide
 /// their own requests.
 pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
-    let Body { user_id } = request_body::read(request, r#"{"user_id": …}"#)?;
+    let Body { user_id } = body::read(request, r#"{"user_id": …}"#)?;
     if caller.is(user_id) {
         return Ok(me(operator, caller));
     }

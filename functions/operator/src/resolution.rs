@@ -10,20 +10,14 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::{
-    http::{ApiError, Code, Response, routes::OperatorCall},
+    http::{ApiError, Code, Response, body, routes::OperatorCall},
     metrics::Metric,
     telemetry::RequestLog,
 };
 use serde::Deserialize;
 use store::Commit;
 
-use crate::{
-    Operator,
-    caller::Caller,
-    fault,
-    get_job::named,
-    request_body::{self, Reason},
-};
+use crate::{Operator, caller::Caller, fault, get_job::named, request_body::Reason};
 
 /// `sweep` writes to unknown jobs, too; after this many lost conditional writes the operator gets a retryable error.
 const TRIES: usize = 5;
@@ -44,8 +38,7 @@ pub(crate) async fn resolve(
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
     let (user, id) = named(code, log)?;
-    let Body { happened, note } =
-        request_body::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
+    let Body { happened, note } = body::read(request, r#"{"happened": true or false, "note": 1 to 200 characters}"#)?;
     operator.may_about(caller, OperatorCall::Resolve, user, Code::OperatorForbidden).await?;
     let mut recorded = false;
     for _ in 0..TRIES {

@@ -5,19 +5,13 @@ use std::collections::BTreeSet;
 use domain::{audit::OperatorEvent, ids::UserId};
 use lambda_http::Request;
 use platform::{
-    http::{self, ApiError, Code, Response, routes::OperatorCall},
+    http::{self, ApiError, Code, Response, body, routes::OperatorCall},
     telemetry::RequestLog,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    Operator,
-    caller::Caller,
-    fault,
-    get_job::Head,
-    request_body::{self, Reason},
-};
+use crate::{Operator, caller::Caller, fault, get_job::Head, request_body::Reason};
 
 /// The most groups of one user.
 const GROUPS_AT_MOST: usize = 16;
@@ -85,7 +79,7 @@ pub(crate) async fn revoke(
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
     let user_id = named(user, log)?;
-    let RevocationBody { reason } = request_body::read(request, r#"{"reason": 1 to 200 characters}"#)?;
+    let RevocationBody { reason } = body::read(request, r#"{"reason": 1 to 200 characters}"#)?;
     operator.is_a_user(user_id).await?;
     operator.record(caller, OperatorEvent::UserRevoked { user_id, reason: reason.text() }).await?;
     let now = operator.runtime.now();
@@ -103,7 +97,7 @@ pub(crate) async fn set_groups(
 ) -> Result<Response, ApiError> {
     let user_id = named(user, log)?;
     let expected = r#"{"groups": up to 16 names of a-z, 0-9, - and _, "reason": 1 to 200 characters}"#;
-    let GroupsBody { groups, reason } = request_body::read(request, expected)?;
+    let GroupsBody { groups, reason } = body::read(request, expected)?;
     if groups.len() > GROUPS_AT_MOST {
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")));
     }

@@ -167,3 +167,32 @@ async fn the_same_subject_is_the_same_operator_and_a_name_decides_nothing() {
     assert_ne!(me(app.operator("wang", &["viewer"]).get("/me").await), first);
     app.stop().await;
 }
+
+/// serde's derive also accepts a struct as an array of its fields, and the name of an enum as the key of an object.
+#[tokio::test]
+async fn a_body_that_is_an_array_or_has_an_object_for_a_word_changes_nothing() {
+    let app = App::start().await;
+    let admin = app.operator("zhang", &["admin"]);
+    let before = admin.get("/controls").await.body;
+    let (user, job) = ("3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11", "A".repeat(43));
+    let digest = "A".repeat(43);
+    for (method, path, body) in [
+        ("POST", "/me/users".to_owned(), json!([user])),
+        ("POST", format!("/jobs/{job}/approval"), json!(["approve", digest, null])),
+        ("POST", format!("/jobs/{job}/approval"), json!({"decision": {"approve": null}, "digest": digest})),
+        ("POST", format!("/jobs/{job}/resolution"), json!([true, "seen"])),
+        ("POST", format!("/users/{user}/revocation"), json!(["a test"])),
+        ("PUT", format!("/users/{user}/groups"), json!([["testers"], "a test"])),
+        ("POST", "/dead-letters/replay".to_owned(), json!([null, true, "a test"])),
+        ("PUT", "/controls/mode".to_owned(), json!(["closed", "a test"])),
+        ("PUT", "/controls/mode".to_owned(), json!({"mode": {"closed": null}, "reason": "a test"})),
+        ("PUT", "/controls/tools/ledger_pay".to_owned(), json!(["closed", "a test"])),
+        ("PUT", "/controls/tools/ledger_pay".to_owned(), json!({"mode": {"closed": null}, "reason": "a test"})),
+        ("PUT", "/controls/tools/ledger_delete/opening".to_owned(), json!([10, "a test"])),
+    ] {
+        let reply = admin.send(method, &path, &body).await;
+        assert_eq!(reply.verdict(), (400, "body_invalid"), "{method} {path} {body}: {}", reply.body);
+    }
+    assert_eq!(admin.get("/controls").await.body, before);
+    app.stop().await;
+}

@@ -155,6 +155,9 @@ async fn nobody_rings_without_the_secret_of_the_very_round_that_is_out() {
     ] {
         assert_eq!(wake(&app, &wrong.text()).await, over());
     }
+    let array = json!([right.text()]).to_string();
+    let reply = app.anonymous().send("POST", ROUTE, &[("content-type", "application/json")], array.as_bytes()).await;
+    assert_eq!(reply.verdict(), (400, "body_invalid"), "an array of the fields");
     assert!(!app.deliver().await, "none of them has rung");
     assert_eq!(wake(&app, &right.text()).await, (204, String::new()));
     assert!(app.deliver().await);

@@ -2,6 +2,10 @@
 
 use http::header::CONTENT_TYPE;
 use lambda_http::Request;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IntoDeserializer},
+};
 use serde_json::Value;
 
 use crate::http::{ApiError, Code};
@@ -9,6 +13,21 @@ use domain::json::{self, JsonFault};
 
 /// Maximum size of a body in bytes.
 const MAX_BYTES: usize = 32 * 1024;
+
+/// Parses a body that is a JSON object of exactly these fields. serde's own message would quote the body, which may
+/// contain a login code or a token, so the error shows `expected` instead.
+pub fn read<T: DeserializeOwned>(request: &Request, expected: &'static str) -> Result<T, ApiError> {
+    let value = read_json(request)?;
+    // serde's derive also accepts an array of a struct's fields.
+    let read = if value.is_object() { serde_json::from_value(value).ok() } else { None };
+    read.ok_or_else(|| ApiError::new(Code::BodyInvalid).detail(format!("expected {expected}")))
+}
+
+/// Reads an enum of a body from a text, for `deserialize_with`. serde's derive also accepts an object with the name as
+/// its only key.
+pub fn name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(IntoDeserializer::<D::Error>::into_deserializer(String::deserialize(deserializer)?))
+}
 
 /// The JSON value of a body.
 pub fn read_json(request: &Request) -> Result<Value, ApiError> {
@@ -87,6 +106,40 @@ mod tests {
         }
         assert_eq!(code_of(&["application/json"], Body::Binary(b"\xff".to_vec())), Some(Code::BodyNotJson));
         assert_eq!(code_of(&["application/json"], Body::Empty), Some(Code::BodyNotJson));
+    }
+
+    #[test]
+    fn a_body_is_an_object_and_an_enum_in_it_is_a_text() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Word {
+            Yes,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Words {
+            #[serde(deserialize_with = "name")]
+            word: Word,
+        }
+        let parse = |body: &str| {
+            let mut request = Request::new(body.into());
+            request.headers_mut().insert(CONTENT_TYPE, "application/json".parse().unwrap());
+            read::<Words>(&request, "a word").map_err(|error| error.code)
+        };
+        assert_eq!(parse(r#"{"word":"yes"}"#).unwrap(), Words { word: Word::Yes });
+        for body in [
+            r#"["yes"]"#,
+            r#"{"word":{"yes":null}}"#,
+            r#"{"word":["yes"]}"#,
+            r#"{"word":"no"}"#,
+            r#"{"word":0}"#,
+            r#"{"word":"yes","x":1}"#,
+            "{}",
+            "null",
+            r#""yes""#,
+        ] {
+            assert_eq!(parse(body), Err(Code::BodyInvalid), "{body}");
+        }
     }
 
     #[test]
