@@ -4,8 +4,8 @@
     verify_audit.py ANSWER.json [--job REQUEST_ID | --chain NAME] [--arguments FILE] [--result FILE] [--user USER_ID]
         [--checkpoint FILE]...
 
-The files hold the answer, what the job was given, what it returned, and checkpoints in their order. --job says whose chain
-it has to be; without it the answer is believed. Checkpoints' signatures are Ed25519, which Python's library does not have:
+The files hold the answer, what the job was given, what it returned, and checkpoints in their order. --job and --user say whose
+chain it has to be; without them the answer is believed. Checkpoints' signatures are Ed25519, which Python's library does not have:
 `local audit verify` checks those."""
 import argparse, base64, decimal, hashlib, hmac, json, math, re, sys, uuid
 
@@ -27,9 +27,9 @@ def strict(text, levels=64, most=math.inf):
     for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text, re.S):
         level += (mark in "[{") - (mark in "]}")
         level <= levels or refuse("too_deep")
-    whole = lambda digits: number(digits, int)
     try:
-        value = json.loads(text, object_pairs_hook=members, parse_constant=lambda _: refuse("syntax"), parse_float=number, parse_int=whole)
+        rules = {"object_pairs_hook": members, "parse_float": number, "parse_int": lambda digits: number(digits, int)}
+        value = json.loads(text, parse_constant=lambda _: refuse("syntax"), **rules)
         canonical(value).encode()
     except UnicodeEncodeError:
         refuse("unicode")
@@ -64,23 +64,23 @@ def load(file):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ["answer", "--job", "--chain", "--arguments", "--result", "--user", "--checkpoint"]:
-        parser.add_argument(name, action="append" if name == "--checkpoint" else "store")
+    for name in ["answer", "--chain", "--arguments", "--result", "--job", "--user", "--checkpoint"]:
+        parser.add_argument(name, action="append" if name == "--checkpoint" else "store", type=str.lower if name in ["--job", "--user"] else str)
     args = parser.parse_args()
     answer, prev, digests = load(args.answer), encoded(bytes(32)), []
     field, owner = ("chain", args.chain) if args.chain else ("request_id", args.job or answer["request_id"])
-    records = answer["records"]
-    for place, record in enumerate(records, 1):
-        need((record["seq"], record.get(field)) == (place, owner), f"record {place} is not the one that belongs there")
+    for place, record in enumerate(records := answer["records"], 1):
+        fits = (record.get("key") or args.user or "").startswith(args.user or "")  # a call key begins with the user id
+        fits = fits and type(record["seq"]) is int and (record["seq"], record.get(field)) == (place, owner)
+        need(fits, f"record {place} is not the one that belongs there")
         need(record["prev"] == prev, f"record {place} does not follow from the one before")
         digests.append(prev := sha256(record))
     fits = digests and answer["head"] == {"length": len(digests), "digest": prev}
     need(fits, f"the chain does not end in its head: record {len(digests)} was changed, or records after it are missing")
     keyed = lambda value: encoded(hmac.digest(decoded(answer["digest_key"]), canonical(value).encode(), "sha256"))
     for name in [name for name in ["arguments", "result"] if getattr(args, name)]:
-        for record in records:
-            fits = record.get(f"{name}_digest") in (None, keyed(load(getattr(args, name))))
-            need(fits, f"record {record['seq']} is not about this {name}")
+        for fits, seq in [(r.get(f"{name}_digest") in (None, keyed(load(getattr(args, name)))), r["seq"]) for r in records]:
+            need(fits, f"record {seq} is not about this {name}")
     for record in records if args.user and args.arguments else []:
         bound = {"user_id": args.user, "request_id": owner, "step": record["step"], "round": 0, "tool": record["tool"]}
         fits = record["event"] != "approval_asked" or record["digest"] == keyed(bound | {"arguments": load(args.arguments)})
@@ -90,9 +90,10 @@ def main():
         need(before in (None, checkpoint["prev"]), f"checkpoint {checkpoint['seq']} does not follow from the one before")
         before = sha256(checkpoint)
         for head in checkpoint["heads"]:  # a support code is user id and request id
-            named, place = uuid.UUID(bytes=decoded(head["job"])[16:]) == uuid.UUID(owner), head["length"]
-            fits, anchors = not named or digests[place - 1 : place] == [head["digest"]], anchors + named
-            need(fits, f"checkpoint {checkpoint['seq']} has signed another record {place}")
+            named = decoded(head["job"]).endswith(b"".join(uuid.UUID(part).bytes for part in [args.user, owner] if part))
+            fits = not named or [head["digest"]] == digests[head["length"] - 1 : head["length"]]
+            need(fits, f"checkpoint {checkpoint['seq']} has signed another record {head['length']}")
+            anchors += named
     print(f"ok: {len(digests)} records of {'chain' if args.chain else 'job'} {owner}, {anchors} anchors")
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     audit::{AuditHead, Owner, verify},
-    ids::Digest,
+    ids::{Digest, support_code},
     json::canonical,
 };
 use integration_tests::mini_gateway::checkout;
@@ -68,6 +68,19 @@ fn agree(directory: &Path, answer: &Value) -> usize {
     compared
 }
 
+/// The answer with changed records, and links and head that match them.
+fn relinked(answer: &Value, change: impl Fn(&mut Value)) -> Value {
+    let mut answer = answer.clone();
+    let mut prev = Digest::ZERO.to_string();
+    for record in answer["records"].as_array_mut().unwrap() {
+        change(record);
+        record["prev"] = json!(prev);
+        prev = Digest::sha256(&canonical::canonical(record)).to_string();
+    }
+    answer["head"]["digest"] = json!(prev);
+    answer
+}
+
 #[tokio::test]
 async fn a_verifier_in_another_language_agrees_over_whole_and_tampered_chains() {
     let mut signed = Signed::start().await;
@@ -108,15 +121,27 @@ async fn a_verifier_in_another_language_agrees_over_whole_and_tampered_chains() 
     let all: Vec<(&str, &Value)> = checkpoints.iter().map(|one| ("--checkpoint", one)).collect();
     assert!(python(&directory, &answers[0], &all).unwrap().ends_with("1 anchors"));
     assert!(python(&directory, &answers[0], &[all[0], all[2]]).is_err());
-    let mut anew = answers[0].clone();
-    let mut prev = Digest::ZERO.to_string();
-    for record in anew["records"].as_array_mut().unwrap() {
-        record["tool"] = json!("ledger_read");
-        record["prev"] = json!(prev);
-        prev = Digest::sha256(&canonical::canonical(record)).to_string();
-    }
-    anew["head"]["digest"] = json!(prev);
+    let anew = relinked(&answers[0], |record| record["tool"] = json!("ledger_read"));
     assert!(python(&directory, &anew, &[]).is_ok());
     assert!(python(&directory, &anew, &all).unwrap_err().contains("has signed another record 3"));
+    // A number of a record that Python takes for another one.
+    let truth = relinked(&answers[0], |record| {
+        if record["seq"] == 1 {
+            record["seq"] = json!(true);
+        }
+    });
+    assert!(python(&directory, &truth, &[]).unwrap_err().contains("record 1 is not the one"));
+    // An id is the same in upper case.
+    let upper = json!(signed.job.to_uppercase());
+    assert!(python(&directory, &answers[0], &[("--job", &upper)]).is_ok());
+    // Two users may have chosen the same request id.
+    let (mine, other) = (json!(signed.user.to_string().to_uppercase()), "019a8f3c-7e10-4abc-9def-0123456789ab");
+    assert!(python(&directory, &answers[0], &[all[2], ("--user", &mine)]).is_ok());
+    assert!(python(&directory, &answers[0], &[("--user", &json!(other))]).unwrap_err().contains("is not the one"));
+    let code = support_code(other.parse().unwrap(), signed.job.parse().unwrap());
+    let theirs =
+        json!({"seq": 1, "prev": "", "heads": [{"job": code, "length": 1, "digest": Digest::ZERO.to_string()}]});
+    let found = python(&directory, &answers[0], &[("--checkpoint", &theirs), ("--user", &mine)]);
+    assert!(found.unwrap().ends_with("0 anchors"));
     signed.app.stop().await;
 }
