@@ -122,3 +122,118 @@ async fn a_clock_that_is_set_right_again_leaves_no_job_asleep_and_no_user_shut_o
     assert_eq!(app.run(&alice, "ledger_append", json!({"note":"next"})).await["status"], "succeeded");
     app.stop().await;
 }
+
+/// Why the gateway keeps a job waiting.
+#[derive(Debug, Clone, Copy)]
+enum Gateway {
+    /// It is about to stop and begins nothing: the job is tried again.
+    Drains,
+    /// A proxy answers 503, so the call may run: the job is polled.
+    IsUnavailable,
+}
+
+/// A job that the gateway keeps waiting.
+async fn kept_waiting(app: &mut App, gateway: Gateway) -> String {
+    let alice = app.login("alice").await;
+    let waits = match gateway {
+        Gateway::Drains => {
+            app.gateway().drain(true).await;
+            "retrying"
+        }
+        Gateway::IsUnavailable => {
+            app.gateway().next("/miniprogram/v1/invoke", "status", Some(503), 1).await;
+            "running"
+        }
+    };
+    let id = app.new_id();
+    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
+    app.deliver().await;
+    assert_eq!(alice.job(&id).await["status"], waits, "{gateway:?}");
+    app.gateway().drain(false).await;
+    id
+}
+
+#[tokio::test]
+async fn a_job_that_began_to_wait_while_the_clock_ran_ahead_ends_within_minutes_of_its_correction() {
+    const HALF_AN_HOUR: i64 = 1800;
+    const TWELVE_HOURS: i64 = 12 * 3600;
+    for (jump, gateway) in [
+        (TWELVE_HOURS, Gateway::Drains),
+        (TWELVE_HOURS, Gateway::IsUnavailable),
+        (HALF_AN_HOUR, Gateway::Drains),
+        (HALF_AN_HOUR, Gateway::IsUnavailable),
+    ] {
+        let mut app = App::start().await;
+        let alice = app.login("alice").await;
+        app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
+        app.jump_seconds(jump).await;
+        let id = kept_waiting(&mut app, gateway).await;
+        app.jump_seconds(-jump).await;
+        let alice = app.login("alice").await;
+        // The queue counts seconds and has no clock, so it delivers the message of a short jump in time. After a long
+        // one the message is lost, and `sweep` has to find the job.
+        if jump == HALF_AN_HOUR {
+            app.wake(&alice, &id).await;
+        }
+        for _ in 0..5 {
+            app.advance(Duration::from_secs(61)).await;
+            app.sweep().await;
+            while app.deliver().await {}
+        }
+        let job = alice.job(&id).await;
+        assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 1), "{gateway:?} after {jump} s: {job}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn after_an_hour_ahead_a_user_and_an_address_may_log_in_and_submit() {
+    for jump in [3590, 600] {
+        let mut app = App::start().await;
+        app.jump_seconds(jump).await;
+        let alice = app.login("alice").await;
+        assert_eq!(app.run(&alice, "ledger_append", json!({"note":"ahead"})).await["status"], "succeeded");
+        app.jump_seconds(-jump).await;
+        assert_eq!(app.log_in_with("dev-alice").await.status, 201, "{jump} s");
+        let alice = app.login("alice").await;
+        assert_eq!(app.run(&alice, "ledger_append", json!({"note":"right"})).await["status"], "succeeded", "{jump} s");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_guard_probe_that_failed_while_the_clock_ran_ahead_is_repeated_after_its_correction() {
+    for days in [40, 1] {
+        let mut app = App::start().await;
+        app.jump(days).await;
+        // The guard of this gateway lets a guarded tool through, once.
+        app.gateway().next("/tools/invoke", "status", Some(200), 1).await;
+        let alice = app.login("alice").await;
+        let id = app.new_id();
+        assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"ahead"})).await.status, 202);
+        app.deliver().await;
+        assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("retrying"), 0));
+        app.jump(-days).await;
+        let alice = app.login("alice").await;
+        let job = app.run(&alice, "ledger_append", json!({"note":"right"})).await;
+        assert_eq!(job["status"], "succeeded", "after {days} days: {job}");
+        assert!(app.effects(&id) <= 1);
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_was_seen_while_the_clock_ran_ahead_is_seen_again_after_its_correction() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"before"})).await;
+    app.jump(40).await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"ahead"})).await;
+    app.jump(-40).await;
+    let alice = app.login("alice").await;
+    app.run(&alice, "ledger_append", json!({"note":"right"})).await;
+    let seen = app.anonymous().get("/readyz").await.body["gateway"]["seen_at"].clone();
+    assert!(seen.as_str().is_some_and(|at| at <= app.clock.now().to_string().as_str()), "{seen}");
+    app.stop().await;
+}

@@ -52,9 +52,10 @@ pub(crate) fn live() -> Response {
 /// Whether the service as a whole works, and which part fails if it does not.
 pub(crate) async fn ready(status: &Status) -> Response {
     let controls = status.controls.get(&status.table, &status.runtime);
-    let (beat, seen, controls) = tokio::join!(status.table.heartbeat(), status.table.last_gateway(), controls);
+    let now = status.runtime.now();
+    let (beat, seen, controls) = tokio::join!(status.table.heartbeat(), status.table.last_gateway(now), controls);
     let mode = controls.service.mode;
-    let readiness = judge(beat, seen, mode, status.policy.version(), status.runtime.now());
+    let readiness = judge(beat, seen, mode, status.policy.version(), now);
     if readiness.ready { http::ok(&readiness) } else { http::not_ready(&readiness) }
 }
 

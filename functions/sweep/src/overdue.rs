@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{
     ids::{RequestId, Timestamp, UserId},
-    job::{Job, JobEvent, JobState, PLANNED_AHEAD_AT_MOST},
+    job::{Job, JobEvent, JobState, SWEPT_WITHIN},
     limits::Backoff,
 };
 use futures_util::{StreamExt, stream};
@@ -118,7 +118,7 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
         if tally.report.woken >= most || share.is_used_up() {
             break;
         }
-        let overdue = match of_shard(sweep, shard, most).await {
+        let overdue = match sweep.table.overdue(shard, sweep.runtime.now(), most).await {
             Ok(overdue) => overdue,
             Err(error) => {
                 tally.fail(error);
@@ -126,7 +126,12 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
             }
         };
         tally.found += overdue.len();
-        let mut entries = overdue.into_iter();
+        // Not counted: most of them wait for an approval, and only reading a job shows whether it is due.
+        let far = far_ahead(sweep, shard, most).await.unwrap_or_else(|error| {
+            tally.fail(error);
+            Vec::new()
+        });
+        let mut entries = overdue.into_iter().chain(far);
         while tally.report.woken < most && !share.is_used_up() {
             let wave: Vec<_> = entries.by_ref().take(WAVE.min(most - tally.report.woken)).collect();
             if wave.is_empty() {
@@ -138,13 +143,11 @@ async fn wake_overdue(sweep: &Sweep, share: &Share<'_>, tally: &mut Tally) {
     }
 }
 
-/// Jobs that are due, and those whose next sweep lies so far in the future that only a clock that ran ahead can have
-/// set it.
-async fn of_shard(sweep: &Sweep, shard: u8, most: usize) -> Result<Vec<(UserId, RequestId)>, TableError> {
-    let now = sweep.runtime.now();
-    let mut found = sweep.table.overdue(shard, now, most).await?;
-    found.extend(sweep.table.planned_after(shard, now.plus(PLANNED_AHEAD_AT_MOST), most).await?);
-    Ok(found)
+/// Jobs whose next sweep lies so far in the future that they wait for an approval, or that a clock that ran ahead has
+/// set it. The index has keys only, so it does not tell which.
+async fn far_ahead(sweep: &Sweep, shard: u8, most: usize) -> Result<Vec<(UserId, RequestId)>, TableError> {
+    let from = Timestamp::furthest(sweep.runtime.now(), SWEPT_WITHIN);
+    sweep.table.planned_after(shard, from, most).await
 }
 
 /// Postpones the due jobs of a wave concurrently. Returns the wake-up messages to send for them.
@@ -207,7 +210,7 @@ async fn look_at(sweep: &Sweep, (user, id): (UserId, RequestId)) -> Looked {
 
 /// Decides by the job's item, since the index may lag behind.
 fn due(job: &Job, now: Timestamp) -> Due {
-    if !job.sweep_at.is_some_and(|at| at.has_come(now, PLANNED_AHEAD_AT_MOST)) {
+    if !job.sweep_is_due(now) {
         return Due::Nothing;
     }
     let sweeps = job.sweeps.unwrap_or(0);

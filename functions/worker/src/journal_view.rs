@@ -106,7 +106,7 @@ impl Worker {
             let _told = self.gateway.outcome(tokens, expected, "journal.restored", ASK_TIMEOUT).await;
             return Ok(JournalView::NotReady);
         }
-        let stale = known.as_ref().is_none_or(|known| known.id != seen.id || now.since(known.seen_at) > SEE_EVERY);
+        let stale = known.as_ref().is_none_or(|known| known.id != seen.id || see_again(known.seen_at, now));
         if stale {
             self.table.see_gateway(&seen.id, sequence, now).await?;
         }
@@ -114,7 +114,7 @@ impl Worker {
         let guard = known.filter(|known| known.id == seen.id).map_or(ToolGuard::Untested, |known| known.guard);
         let guard_proven = match guard {
             ToolGuard::Proven => true,
-            ToolGuard::Testing(until) | ToolGuard::Broken(until) if until > now => false,
+            ToolGuard::Testing(until) | ToolGuard::Broken(until) if !until.has_come(now, TRIAL) => false,
             ToolGuard::Untested | ToolGuard::Testing(_) | ToolGuard::Broken(_) => {
                 self.probe_guard(tokens, &seen, sequence, restarted).await?
             }
@@ -133,7 +133,7 @@ impl Worker {
         restarted: bool,
     ) -> Result<bool, RunError> {
         let now = self.runtime.now();
-        if !self.table.hold_probe(&seen.id, now, now.plus(TRIAL), &self.runtime.nonce()).await? {
+        if !self.table.hold_probe(&seen.id, now, TRIAL, &self.runtime.nonce()).await? {
             return Ok(false);
         }
         if restarted {
@@ -154,4 +154,10 @@ impl Worker {
         }
         Ok(holds == Some(true))
     }
+}
+
+/// Whether the highest sequence is stored again. A time in the future was written by a clock that ran ahead: until then
+/// no later sequence would be stored, and a restored snapshot would go unnoticed.
+fn see_again(seen_at: Timestamp, now: Timestamp) -> bool {
+    seen_at.plus(SEE_EVERY).has_come(now, SEE_EVERY)
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     ids::{Actor, Timestamp, TraceParent},
-    job::{Job, JobEvent, JobState, Lease, PLANNED_AHEAD_AT_MOST, StepKind, submission::Work},
+    job::{APPROVED_WITHIN, Job, JobEvent, JobState, Lease, StepKind, submission::Work},
 };
 use platform::{
     metrics::{self, Metric},
@@ -82,7 +82,7 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
     if job.state == JobState::Unknown && job.resolution.is_none() {
         return resolve::run(worker, &job).await;
     }
-    if job.lapses_at().is_some_and(|at| at.has_come(now, PLANNED_AHEAD_AT_MOST)) {
+    if job.lapses_at().is_some_and(|at| at.has_come(now, APPROVED_WITHIN)) {
         return lapse(worker, &job).await;
     }
     if !job.claimable(now) {

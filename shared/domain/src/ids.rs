@@ -14,6 +14,6 @@ pub use digest::{Digest, DigestKey, NotADigest};
 pub use operator_id::{NotAnOperatorId, OperatorId};
 pub use request_id::{BadRequestId, IdAge, RequestId};
 pub use support_code::{parse_support_code, support_code};
-pub use timestamp::{NotATime, Timestamp};
+pub use timestamp::{CLOCKS_DIFFER, NotATime, Timestamp};
 pub use trace_context::TraceParent;
 pub use user_id::{NotAUserId, UserId};

@@ -37,8 +37,18 @@ pub use wakeup_token::{JobWakeUp, NotAWakeUp, WakeUpToken};
 pub const SCHEMA_VERSION: u32 = 3;
 /// Maximum number of steps of a job, including those that the proposals of its turns add.
 pub const STEPS_GROWN_AT_MOST: usize = 64;
-/// No job plans further ahead: `not_after` and `deadline` lie at most a day ahead, and everything else within them.
-pub const PLANNED_AHEAD_AT_MOST: Duration = Duration::from_secs(2 * 86_400);
+/// Longest lease of a worker: the deadline of its function, with a margin.
+pub const LEASED_AT_MOST: Duration = Duration::from_secs(60);
+/// How far ahead the next attempt of a job in `retrying` is planned at most: the cap of its backoff, and of what a
+/// gateway may ask for.
+pub const RETRIED_WITHIN: Duration = Duration::from_secs(60);
+/// How far ahead the next poll of a job in `waiting` is planned at most: the longest `timeout_s` of a tool or agent.
+pub const POLLED_WITHIN: Duration = Duration::from_secs(3600);
+/// How far ahead the reconciler's next read of a job is planned at most, unless the job waits for an approval.
+pub const SWEPT_WITHIN: Duration = Duration::from_secs(POLLED_WITHIN.as_secs() + SWEEP_GRACE.as_secs());
+/// How far ahead the expiry of an approval request is planned at most, and the reconciler's read after it: `not_after`
+/// and `deadline` lie at most a day ahead.
+pub const APPROVED_WITHIN: Duration = Duration::from_secs(86_400 + SWEEP_GRACE.as_secs());
 /// Time after a job is due for which the reconciler still waits for the wake-up message to arrive.
 pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(60);
 /// Whether a job that ended without success changed anything.

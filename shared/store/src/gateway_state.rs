@@ -1,5 +1,7 @@
 //! State that belongs to no user: the gateway as last seen, the result of its guard probe, the heartbeat of `sweep`.
 
+use std::time::Duration;
+
 use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{ids::Timestamp, job::JournalId};
 
@@ -49,8 +51,8 @@ impl Table {
     }
 
     /// The journal that was seen last. Each journal has an item of its own, so that a journal that returns is
-    /// compared with its own highest sequence.
-    pub async fn last_gateway(&self) -> Result<Option<GatewaySeen>, TableError> {
+    /// compared with its own highest sequence. One that was seen by a clock that ran ahead comes last.
+    pub async fn last_gateway(&self, now: Timestamp) -> Result<Option<GatewaySeen>, TableError> {
         let query = self
             .client
             .query()
@@ -60,7 +62,8 @@ impl Table {
             .consistent_read(true);
         let answer = self.ask(query).await?;
         let seen = answer.items.unwrap_or_default();
-        Ok(seen.iter().filter_map(parse_gateway).max_by_key(|seen| seen.seen_at))
+        let in_the_past = |seen: &GatewaySeen| seen.seen_at <= Timestamp::furthest(now, Duration::ZERO);
+        Ok(seen.iter().filter_map(parse_gateway).max_by_key(|seen| (in_the_past(seen), seen.seen_at)))
     }
 
     /// Stores that this journal was seen at this sequence.
@@ -75,25 +78,27 @@ impl Table {
         self.update(gateway_key(id), update, condition).await.map(drop)
     }
 
-    /// Takes the lease for the guard probe of this boot; false when the guard is being probed, proven or broken
-    /// already.
+    /// Takes the lease for the guard probe of this boot for `at_most`, which is also the longest pause after a failed
+    /// probe; false when the guard is being probed, proven or broken already.
     pub async fn hold_probe(
         &self,
         id: &JournalId,
         now: Timestamp,
-        until: Timestamp,
+        at_most: Duration,
         nonce: &str,
     ) -> Result<bool, TableError> {
         // Condition: this boot was never probed, or the lease of its probe (or the pause after a failed one) is over
-        // without a proof.
+        // without a proof. It is also over if it would last longer than any: a clock that ran ahead wrote it.
         let condition = Condition::new(
-            "attribute_not_exists(fence_boot) OR fence_boot <> :boot OR (fence <> :proven AND fence_until <= :now)",
+            "attribute_not_exists(fence_boot) OR fence_boot <> :boot \
+             OR (fence <> :proven AND (fence_until <= :now OR fence_until > :furthest))",
         )
+        .value(":furthest", number(Timestamp::furthest(now, at_most).millis()))
         .value(":boot", text(&id.boot))
         .value(":proven", text("proven"))
         .value(":now", number(now.millis()))
         .value(":testing", text("testing"))
-        .value(":until", number(until.millis()))
+        .value(":until", number(now.plus(at_most).millis()))
         .value(":nonce", text(nonce));
         let update = "SET fence_boot = :boot, fence = :testing, fence_until = :until, nonce = :nonce";
         match self.update(gateway_key(id), update, condition).await? {

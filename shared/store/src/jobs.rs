@@ -125,8 +125,8 @@ impl Table {
         self.open_jobs_where("open_shard = :shard AND sweep_at <= :at", shard, until, limit).await
     }
 
-    /// The same for jobs with `sweep_at` after `from`. No job plans so far ahead: a clock that ran ahead wrote the
-    /// time, and without this query nothing would wake the job before then.
+    /// The same for jobs with `sweep_at` after `from`. Only jobs that wait for an approval are read so late, and those
+    /// whose time a clock that ran ahead wrote: without this query nothing would wake these before then.
     pub async fn planned_after(
         &self,
         shard: u8,

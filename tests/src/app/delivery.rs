@@ -31,8 +31,13 @@ impl App {
 
     /// The host's clock jumps by a number of days, back if negative; no time passes.
     pub async fn jump(&self, days: i64) {
-        let by = Duration::from_secs(days.unsigned_abs() * 86_400);
-        if days < 0 {
+        self.jump_seconds(days * 86_400).await;
+    }
+
+    /// The same by a number of seconds.
+    pub async fn jump_seconds(&self, seconds: i64) {
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 {
             self.clock.go_back(by)
         } else {
             self.clock.advance(by)

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{catalogue::visible_text, ids::Timestamp};
+use crate::{
+    catalogue::visible_text,
+    ids::{CLOCKS_DIFFER, Timestamp},
+};
 
 /// A service mode. Ordered: the greater of two permits more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,8 +106,6 @@ pub struct Setting {
 
 /// Longest temporary unlock of a destructive tool, in minutes: one day.
 pub const UNLOCKED_AT_MOST_MIN: u32 = 1440;
-/// Tolerated difference between the clocks of two functions.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// Settings of one tool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -182,9 +183,7 @@ impl Controls {
         let until = self.tools.get(tool).and_then(|switch| switch.opened_until);
         // An unlock that would last longer than any was set by a clock that ran ahead. The tool counts as locked, the
         // safe assumption.
-        until.is_some_and(|until| {
-            !until.has_come(now, Duration::from_secs(u64::from(UNLOCKED_AT_MOST_MIN) * 60) + CLOCKS_DIFFER)
-        })
+        until.is_some_and(|until| !until.has_come(now, Duration::from_secs(u64::from(UNLOCKED_AT_MOST_MIN) * 60)))
     }
 
     /// Whether a call could be proven later: the last checkpoint was signed and exported recently.

@@ -15,6 +15,8 @@ pub struct Timestamp(i64);
 #[error("expected an RFC 3339 time, or seconds or milliseconds since 1970, between 2000 and 2100")]
 pub struct NotATime;
 
+/// Tolerated difference between the clocks of two functions.
+pub const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 const YEAR_2000: i64 = 946_684_800_000;
 const YEAR_2100: i64 = 4_102_444_800_000;
 /// Numbers below this are seconds: as milliseconds they would lie before March 1973.
@@ -68,10 +70,16 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Whether a planned time has come. A time further ahead than `at_most`, the longest that the service plans,
-    /// counts as come: it was written while the clock ran ahead, and waiting for it could take years.
+    /// Whether a planned time has come. `at_most` is the longest that the service plans a time of this kind ahead. A
+    /// time further ahead counts as come: it was written while the clock ran ahead, and waiting for it could take
+    /// years.
     pub fn has_come(self, now: Self, at_most: Duration) -> bool {
-        self <= now || self > now.plus(at_most)
+        self <= now || self > Self::furthest(now, at_most)
+    }
+
+    /// The latest time that can have been planned by a right clock, if none is planned further ahead than `at_most`.
+    pub fn furthest(now: Self, at_most: Duration) -> Self {
+        now.plus(at_most + CLOCKS_DIFFER)
     }
 
     /// Time from `earlier` to this instant; zero when `earlier` is later.

@@ -79,7 +79,7 @@ impl Approval {
 
     /// Whether the request has expired.
     pub fn lapsed(&self, now: Timestamp) -> bool {
-        self.expires_at.has_come(now, super::PLANNED_AHEAD_AT_MOST)
+        self.expires_at.has_come(now, super::APPROVED_WITHIN)
     }
 
     /// Whether the approval that was given suffices for the approver that the policy asks for now. An operator's

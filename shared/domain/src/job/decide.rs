@@ -4,7 +4,7 @@ use super::TransitionError;
 use crate::{
     ids::Timestamp,
     job::{
-        Job, JobState, PLANNED_AHEAD_AT_MOST, SWEEP_GRACE, StepOutcome,
+        APPROVED_WITHIN, Job, JobState, SWEEP_GRACE, StepOutcome,
         approval::{DecidedBy, Decision},
     },
 };
@@ -41,7 +41,7 @@ impl Job {
 
     pub(super) fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {
         self.expect("lapsed", &[JobState::AwaitingApproval])?;
-        if self.lapses_at().is_some_and(|at| !at.has_come(now, PLANNED_AHEAD_AT_MOST)) {
+        if self.lapses_at().is_some_and(|at| !at.has_come(now, APPROVED_WITHIN)) {
             return Err(TransitionError { state: self.state, event: "lapsed early" });
         }
         self.at_cursor(|step| step.outcome = Some(StepOutcome::NotRun));

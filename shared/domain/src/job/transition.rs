@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Attempt, Job, JobEvent, JobState, Lease, PLANNED_AHEAD_AT_MOST, STEPS_GROWN_AT_MOST, SWEEP_GRACE, Seen,
-    TransitionError,
+    APPROVED_WITHIN, Attempt, Job, JobEvent, JobState, LEASED_AT_MOST, Lease, POLLED_WITHIN, RETRIED_WITHIN,
+    STEPS_GROWN_AT_MOST, SWEEP_GRACE, SWEPT_WITHIN, Seen, TransitionError,
 };
 use crate::{
     ids::{Digest, Timestamp},
@@ -17,12 +17,14 @@ const WAKE_UP_CHANCE: Duration = Duration::from_secs(10);
 impl Job {
     /// Whether a worker may claim the job now.
     pub fn claimable(&self, now: Timestamp) -> bool {
-        let has_come = |at: Timestamp| at.has_come(now, PLANNED_AHEAD_AT_MOST);
-        let due = self.check_at.is_none_or(has_come);
+        // The last change lies in the future: a clock that ran ahead planned the next check, too.
+        let planned_ahead = self.updated_at > Timestamp::furthest(now, Duration::ZERO);
+        let due = |within| planned_ahead || self.check_at.is_none_or(|at| at.has_come(now, within));
         match self.state {
             JobState::Queued => true,
-            JobState::Waiting | JobState::Retrying => due,
-            JobState::Running => self.lease.as_ref().is_none_or(|lease| has_come(lease.expires_at)),
+            JobState::Waiting => due(POLLED_WITHIN),
+            JobState::Retrying => due(RETRIED_WITHIN),
+            JobState::Running => self.lease.as_ref().is_none_or(|lease| lease.expires_at.has_come(now, LEASED_AT_MOST)),
             JobState::AwaitingApproval
             | JobState::Succeeded
             | JobState::Failed
@@ -34,6 +36,12 @@ impl Job {
         }
     }
 
+    /// Whether the reconciler's next read of the job is due.
+    pub fn sweep_is_due(&self, now: Timestamp) -> bool {
+        let within = if self.state == JobState::AwaitingApproval { APPROVED_WITHIN } else { SWEPT_WITHIN };
+        self.sweep_at.is_some_and(|at| at.has_come(now, within))
+    }
+
     /// The only place where a job's state changes. Pure: returns the changed job, which the caller commits on
     /// condition that the stored job still has this `state` and `rev`. Fails when the event is not valid in the
     /// state.
@@ -42,7 +50,11 @@ impl Job {
         next.rev += 1;
         next.updated_at = now;
         match event {
-            JobEvent::Claimed { lease } => next.claim(lease, now)?,
+            // Of the job as it was: its `updated_at` may show that a clock which ran ahead planned the check.
+            JobEvent::Claimed { .. } if !self.claimable(now) => {
+                return Err(TransitionError { state: self.state, event: "claimed" });
+            }
+            JobEvent::Claimed { lease } => next.claim(lease, now),
             JobEvent::Prepared { input, approval } => next.prepare(input, approval)?,
             JobEvent::Intended(intent) => {
                 next.expect("intended", &[JobState::Running])?;
@@ -96,6 +108,10 @@ impl Job {
                 if self.state.is_over() {
                     next.updated_at = self.updated_at;
                 }
+                // This change hides that a clock which ran ahead planned the check. So the check is made due.
+                if self.claimable(now) {
+                    next.check_at = self.check_at.map(|at| at.min(now));
+                }
                 next.sweep_at = sweep_at;
                 next.sweeps = Some(self.sweeps.unwrap_or(0) + 1);
             }
@@ -112,10 +128,7 @@ impl Job {
         Ok(next)
     }
 
-    fn claim(&mut self, lease: Lease, now: Timestamp) -> Result<(), TransitionError> {
-        if !self.claimable(now) {
-            return Err(TransitionError { state: self.state, event: "claimed" });
-        }
+    fn claim(&mut self, lease: Lease, now: Timestamp) {
         // A claim of a waiting job only polls its call. Any other claim dispatches, or has crashed before a dispatch,
         // and counts.
         let counts = self.state != JobState::Waiting;
@@ -128,7 +141,6 @@ impl Job {
                 step.begun_at = Some(now);
             }
         });
-        Ok(())
     }
 
     /// Stores the resolved input or the approval request. Requesting approval does not count as an attempt.

@@ -9,9 +9,6 @@ use serde::Deserialize;
 
 use crate::ids::Timestamp;
 
-/// How far beyond its tolerance an arrival time is accepted: clocks differ, and a limit may have been lowered.
-const FURTHER: Duration = Duration::from_secs(3600);
-
 /// Interval and burst of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Rate {
@@ -44,10 +41,11 @@ impl Rate {
         self.interval() * (self.burst - 1)
     }
 
-    /// Upper limit of a valid arrival time. A later one was written while the clock ran ahead, and is ignored:
+    /// Upper limit of a valid arrival time: the request that uses up the burst moves it one interval beyond the
+    /// tolerance. A later one was written while the clock ran ahead, or before the limit was raised, and is ignored:
     /// otherwise the user would be refused until the clock reaches it again.
     pub fn furthest(self, now: Timestamp) -> Timestamp {
-        now.plus(self.tolerance() + FURTHER)
+        Timestamp::furthest(now, self.tolerance() + self.interval())
     }
 
     /// Decides one request, given the stored arrival time.
@@ -66,6 +64,7 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::CLOCKS_DIFFER;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -99,6 +98,8 @@ mod tests {
         let ahead = NOW.plus(Duration::from_secs(40 * 86_400));
         assert_eq!(rate.decide(Some(ahead), NOW), RateDecision::Pass(NOW.plus(Duration::from_millis(100))));
         assert!(matches!(rate.decide(Some(rate.furthest(NOW)), NOW), RateDecision::Wait(_)));
+        // The longest that a clock that ran ahead can keep a user waiting is the interval and the difference of clocks.
+        assert_eq!(rate.furthest(NOW), NOW.plus(Duration::from_millis(300) + CLOCKS_DIFFER));
     }
 
     #[test]

@@ -133,4 +133,15 @@ fn a_job_is_claimable_when_it_is_due_and_nobody_holds_it() {
         assert!(due_in(0, state).claimable(NOW) && !due_in(1, state).claimable(NOW), "{state:?}");
     }
     assert!(held(0).claimable(NOW) && !held(1).claimable(NOW));
+    // Times that were written by a clock that ran ahead.
+    assert!(!held(120).claimable(NOW) && held(121).claimable(NOW));
+    assert!(!due_in(120, JobState::Retrying).claimable(NOW) && due_in(121, JobState::Retrying).claimable(NOW));
+    assert!(!due_in(3660, JobState::Waiting).claimable(NOW) && due_in(3661, JobState::Waiting).claimable(NOW));
+    let ahead = |seconds| Job { updated_at: NOW.plus(Duration::from_secs(seconds)), ..due_in(70, JobState::Waiting) };
+    let lease = Lease { owner: "o".into(), expires_at: NOW.plus(Duration::from_secs(35)) };
+    assert!(!ahead(60).claimable(NOW) && ahead(61).claimable(NOW));
+    assert!(ahead(61).apply(JobEvent::Claimed { lease }, NOW).is_ok());
+    // A sweep changes `updated_at`, so it makes the check due.
+    let swept = ahead(61).apply(JobEvent::Swept { sweep_at: None }, NOW).unwrap();
+    assert!(swept.claimable(NOW));
 }
