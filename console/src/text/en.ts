@@ -182,7 +182,7 @@ export const en = {
   "audit.jobs": "Jobs",
   "audit.key": "Key",
   "audit.signature": "Signature",
-  "audit.signature_good": "by the key that the service supplies",
+  "audit.signature_good": "by the service’s own key",
   "audit.signature_bad": "not valid",
   "audit.signature_unchecked": "not checked here",
 
