@@ -6,34 +6,16 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
-scripts/need.sh npm
-export npm_config_cache="$root/.local/npm"
+log="$root/.local/console/step.log"
 mkdir -p .local/console/tmp
-
-# `step TEXT COMMAND...`: one line of output, and the whole of it when it fails.
-step() {
-  local text="$1" log="$root/.local/console/step.log"
-  shift
-  if "$@" >"$log" 2>&1; then
-    echo "ok   $text"
-  else
-    echo "FAIL $text"
-    cat "$log"
-    exit 1
-  fi
-}
-unchanged() { [ -d console/node_modules ] && cmp -s console/package-lock.json .local/console/installed.json; }
-install() { npm --prefix console ci --no-audit --no-fund && cp console/package-lock.json .local/console/installed.json; }
-
-unchanged || step "install console/package-lock.json" install
+. scripts/npm-project.sh
+install_locked console .local/console/installed.json
 cd console
 step "types" node node_modules/typescript/bin/tsc --noEmit
 step "build" node node_modules/vite/bin/vite.js build
 [ "${1:-}" != build ] || exit 0
 
-# The tests are TypeScript as it is written: that takes the Node that the gateway runs on, not the one on PATH.
-node="$root/.local/openclaw/bin/node"
-[ -x "$node" ] || step "install Node" "$root/scripts/install-openclaw.sh"
+pinned_node
 lines=(--test --test-reporter="$root/console/test/lines.mjs" --test-timeout=180000)
 "$node" "${lines[@]}" test/unit/*.test.ts
 

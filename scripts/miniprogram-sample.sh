@@ -8,39 +8,21 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
-scripts/need.sh npm
-export npm_config_cache="$root/.local/npm"
+log="$root/.local/miniprogram/sample-step.log"
 mkdir -p .local/miniprogram/tmp
-
-# `step TEXT COMMAND...`: one line of output, and the whole of it when it fails.
-step() {
-  local text="$1" log="$root/.local/miniprogram/sample-step.log"
-  shift
-  if "$@" >"$log" 2>&1; then
-    echo "ok   $text"
-  else
-    echo "FAIL $text"
-    cat "$log"
-    exit 1
-  fi
-}
+. scripts/npm-project.sh
 sample=miniprogram/sample
-installed=.local/miniprogram/sample-installed.json
-unchanged() { [ -d $sample/node_modules ] && cmp -s $sample/package-lock.json $installed; }
-install() { npm --prefix $sample ci --no-audit --no-fund && cp $sample/package-lock.json $installed; }
 # npm has copied the client as it was when it was installed.
 client() { cp -r miniprogram/client/dist miniprogram/client/miniprogram_dist $sample/node_modules/openclaw-miniprogram-client/; }
 
 step "the client" scripts/miniprogram.sh build
-unchanged || step "install $sample/package-lock.json" install
+install_locked $sample .local/miniprogram/sample-installed.json
 step "the client in the sample" client
 cd $sample
 step "types" node node_modules/typescript/bin/tsc
 step "types of the tests" node node_modules/typescript/bin/tsc -p test
 
-# The tests are TypeScript as it is written: that takes the Node that the gateway runs on, not the one on PATH.
-node="$root/.local/openclaw/bin/node"
-[ -x "$node" ] || step "install Node" "$root/scripts/install-openclaw.sh"
+pinned_node
 export TMPDIR="$root/.local/miniprogram/tmp"
 "$node" --import ./test/resolve.mjs --test test/unit/*.test.ts test/component/*.test.ts
 [ "${1:-}" != quick ] || exit 0

@@ -7,26 +7,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
-scripts/need.sh npm
-export npm_config_cache="$root/.local/npm"
+log="$root/.local/miniprogram/step.log"
 mkdir -p .local/miniprogram/tmp
-
-# `step TEXT COMMAND...`: one line of output, and the whole of it when it fails.
-step() {
-  local text="$1" log="$root/.local/miniprogram/step.log"
-  shift
-  if "$@" >"$log" 2>&1; then
-    echo "ok   $text"
-  else
-    echo "FAIL $text"
-    cat "$log"
-    exit 1
-  fi
-}
-unchanged() { [ -d miniprogram/client/node_modules ] && cmp -s miniprogram/client/package-lock.json .local/miniprogram/installed.json; }
-install() { npm --prefix miniprogram/client ci --no-audit --no-fund && cp miniprogram/client/package-lock.json .local/miniprogram/installed.json; }
-
-unchanged || step "install miniprogram/client/package-lock.json" install
+. scripts/npm-project.sh
+install_locked miniprogram/client .local/miniprogram/installed.json
 cd miniprogram/client
 step "types" node node_modules/typescript/bin/tsc
 step "lint" node node_modules/eslint/bin/eslint.js .
@@ -34,9 +18,7 @@ step "build" node build.mjs
 step "types of the build" node node_modules/typescript/bin/tsc -p tsconfig.build.json
 [ "${1:-}" != build ] || exit 0
 
-# The tests are TypeScript as it is written: that takes the Node that the gateway runs on, not the one on PATH.
-node="$root/.local/openclaw/bin/node"
-[ -x "$node" ] || step "install Node" "$root/scripts/install-openclaw.sh"
+pinned_node
 cd "$root"
 [ -n "${LOCAL:-}" ] || step "the service" cargo build --workspace --locked --bin local
 cd miniprogram/client
