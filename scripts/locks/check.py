@@ -20,7 +20,7 @@ REVIEWED = locked.LOCKS / "reviewed.json"
 # published.
 COPYLEFT = re.compile(r"AGPL|SSPL|(?<!L)GPL")
 # Only these may install, since only they compare digests.
-INSTALLERS = {"scripts/venv.sh", "scripts/install-openclaw.sh", "scripts/console.sh", "scripts/miniprogram.sh", "scripts/locks/update",
+INSTALLERS = {"scripts/venv.sh", "scripts/install-openclaw.sh", "scripts/npm-project.sh", "scripts/locks/update",
               "scripts/locks/check.py"}
 INSTALLS = re.compile(r"\b(pip3?\"? +install|npm[^\n|&;]* (?:install|i|ci)\b|npx |uvx |cargo +install)")
 

@@ -37,7 +37,8 @@ fn a_call_that_is_out_goes_on_and_its_end_is_told() {
     flow(async |target| {
         let alice = Caller::log_in(target, "cancel-out").await;
         let id = new_id();
-        assert_eq!(alice.submit(&id, "ledger_sleep", json!({"ms": 8000})).await.status, 202);
+        // Long enough for both cancels to arrive while it runs, also on a deployment that is slow to answer.
+        assert_eq!(alice.submit(&id, "ledger_sleep", json!({"ms": 20_000})).await.status, 202);
         alice.until(&id, |job| job["status"] == "running").await;
         // Running may be before the call has left; its effect shows that it has.
         while target.effects(&id).await.is_empty() {

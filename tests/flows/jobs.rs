@@ -65,7 +65,7 @@ fn a_slow_tool_is_parked_while_a_quick_one_overtakes_it_and_runs_once() {
     flow(async |target| {
         let alice = Caller::log_in(target, "slow").await;
         let (slow, quick) = (new_id(), new_id());
-        assert_eq!(alice.submit(&slow, "ledger_sleep", json!({"ms": 8000})).await.status, 202);
+        assert_eq!(alice.submit(&slow, "ledger_sleep", json!({"ms": 20_000})).await.status, 202);
         alice.until(&slow, |job| job["status"] == "running").await;
         assert_eq!(alice.submit(&quick, "ledger_append", json!({"note":"n"})).await.status, 202);
         assert_eq!(alice.until_over(&quick).await["status"], "succeeded");
