@@ -26,7 +26,7 @@ check: ## Format, lints, unit tests and the flows of a job: the loop while you e
 	@scripts/check.sh
 
 soak: ## The fault sweeps whole, of which `make test` takes a sample
-	SOAK=1 cargo test --workspace --locked --test it -- --nocapture crashes:: chaos:: policy:: approvals::faults approvals::races
+	SOAK=1 cargo test --workspace --locked --test 'it-*' -- --nocapture crashes:: chaos:: policy:: approvals::faults approvals::races
 
 test: ## Format check, lints, every test, the real gateway included
 	@scripts/test.sh $(TEST_FLAGS)

@@ -8,4 +8,4 @@ scripts/need.sh cargo gcc
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo test --workspace --locked --lib --bins --test layers
-cargo test --workspace --locked --test it -- flows::
+cargo test --workspace --locked --test it-jobs -- flows::

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
-use domain::access::service_mode::Mode;
+use domain::{access::service_mode::Mode, limits::Rate};
 use edge_auth::EdgeAuth;
 use local::{
     emulation::{
@@ -63,6 +63,19 @@ impl Default for Setup {
             webhook: false,
             mode: Some(Mode::Full),
         }
+    }
+}
+
+impl Setup {
+    /// Room for many long jobs, so that a test can do a lot.
+    #[must_use]
+    pub fn roomy() -> Self {
+        let edge = |edge: &mut EdgeAuthConfig| {
+            edge.limits.submissions = Rate::new(Duration::from_millis(1), 100_000);
+            edge.limits.in_flight = 1000;
+            edge.limits.in_flight_long = 1000;
+        };
+        Self { edge, ..Self::default() }
     }
 }
 

@@ -46,10 +46,10 @@ fn every_metric_of_the_list_is_looked_for_in_some_flow() {
         include_str!("faults.rs"),
         include_str!("jobs.rs"),
         include_str!("requests.rs"),
-        include_str!("../checkpoints.rs"),
+        include_str!("../audit/checkpoints.rs"),
         include_str!("../modes/mod.rs"),
         include_str!("../modes/alarms.rs"),
-        include_str!("../policy/errors.rs"),
+        include_str!("../../jobs/policy/errors.rs"),
     ];
     for metric in Metric::ALL {
         let name = format!("Metric::{metric:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::App;
+use integration_tests::{App, Setup};
 use serde_json::json;
 
 use super::{code, dear, list, told};
@@ -43,7 +43,7 @@ async fn an_operator_approves_what_a_user_may_not_and_it_runs_once() {
 
 #[tokio::test]
 async fn a_later_step_is_asked_about_with_what_it_will_send() {
-    let mut app = App::with(crate::turns::roomy()).await;
+    let mut app = App::with(Setup::roomy()).await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let id = app.new_id();
     let note = json!({"$from": {"step": 0, "pointer": "/reply"}});

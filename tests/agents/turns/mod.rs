@@ -18,12 +18,7 @@ const TURNS: &str = "/miniprogram/v1/turns";
 
 /// Room for many long jobs, so that a test can do a lot.
 pub(crate) fn roomy() -> Setup {
-    let edge = |edge: &mut platform::config::EdgeAuthConfig| {
-        edge.limits.submissions = domain::limits::Rate::new(std::time::Duration::from_millis(1), 100_000);
-        edge.limits.in_flight = 1000;
-        edge.limits.in_flight_long = 1000;
-    };
-    Setup { edge, ..Setup::default() }
+    Setup::roomy()
 }
 
 /// Submits what is said to the agent; returns the request id.

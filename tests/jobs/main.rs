@@ -1,0 +1,22 @@
+//! Jobs of users through the front door: accepted, decided, approved, run once and read back.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "in a test an unwrap is a failure, a print is a number to publish, and the items have no other reader"
+)]
+
+mod approvals;
+mod bad_input;
+mod cancel;
+mod events;
+mod flows;
+mod honesty;
+mod limits;
+mod login;
+mod openapi;
+mod policy;
+mod text;
+mod traces;
+mod versions;
