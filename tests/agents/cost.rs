@@ -32,8 +32,7 @@ async fn written(app: &mut App, alice: &Client, tool: &str, arguments: Value) ->
 
 #[tokio::test]
 async fn a_job_stays_within_its_write_units() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     // The journal and the proof of the tool guard are stored once, not per job.
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.advance(Duration::from_secs(9)).await;
@@ -49,13 +48,11 @@ async fn a_job_stays_within_its_write_units() {
     assert!(read <= 9.0, "read job: {read}");
     assert!(write <= 11.0, "write job that is answered at once: {write}");
     assert!(slow <= 13.0, "write job that is parked once: {slow}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_yes_costs_what_the_docs_say() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let mut costs = Vec::new();
     for decision in ["approve", "reject"] {
@@ -78,13 +75,11 @@ async fn a_yes_costs_what_the_docs_say() {
     let total = |costs: &[f64; 3]| costs.iter().sum::<f64>();
     assert!(total(&costs[0]) <= 18.0, "approved: {costs:?}");
     assert!(total(&costs[1]) <= 12.0, "rejected: {costs:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_state_item_stays_under_a_kilobyte_all_its_life() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let body = json!({"tool":"ledger_pay","arguments":{"amount":120,"note":"n"}}).to_string();
@@ -101,7 +96,6 @@ async fn the_state_item_stays_under_a_kilobyte_all_its_life() {
     sizes.push(app.table.size_of(&app.stored(&alice, &id).await));
     println!("COST job item: {sizes:?} bytes");
     assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
-    app.stop().await;
 }
 
 /// Read units of one request of a client, those for its session included.
@@ -115,14 +109,12 @@ async fn read(app: &App, client: &Client, path: &str, etag: Option<&str>) -> (u1
 
 #[tokio::test]
 async fn what_a_user_may_do_is_told_by_one_look_at_the_user() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     // The service mode is read once, and then cached for a while.
     alice.get("/v1/tools").await;
     for path in ["/v1/tools", "/v1/agents"] {
         assert_eq!(read(&app, &alice, path, None).await, (200, 1.0), "{path}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -157,5 +149,4 @@ async fn a_poll_costs_the_same_whatever_an_agent_is_doing() {
     }
     assert!(ended[1].0.1 <= 5.0, "8 KiB of a reply are two or three units more: {}", ended[1].0.1);
     assert!(size <= 4096, "{size}");
-    app.stop().await;
 }

@@ -11,8 +11,7 @@ pub(crate) mod turns;
 
 #[tokio::test]
 async fn an_etag_that_still_holds_is_304_and_says_when_to_look_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let path = format!("/v1/jobs/{id}");
@@ -29,13 +28,11 @@ async fn an_etag_that_still_holds_is_304_and_says_when_to_look_again() {
     let changed = alice.send("GET", &path, &[("if-none-match", &etag)], b"").await;
     assert_eq!((changed.status.as_u16(), &changed.body["status"]), (200, &json!("succeeded")));
     assert_eq!(changed.header("next-poll-ms"), "", "over: never again");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_long_poll_answers_as_soon_as_something_changes_and_not_later_than_asked() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let began = std::time::Instant::now();
@@ -55,13 +52,11 @@ async fn a_long_poll_answers_as_soon_as_something_changes_and_not_later_than_ask
     let reply = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert!(["running", "succeeded"].contains(&reply.body["status"].as_str().unwrap()), "{}", reply.body);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_list_is_newest_first_and_a_cursor_goes_through_all_of_it_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let mut ids = Vec::new();
     for _ in 0..7 {
         let id = app.new_id();
@@ -80,13 +75,11 @@ async fn the_list_is_newest_first_and_a_cursor_goes_through_all_of_it_once() {
         }
     }
     assert_eq!(seen, ids);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_tools_are_those_that_a_user_may_run_with_an_example_that_works() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let tools = alice.get("/v1/tools").await.body["tools"].as_array().unwrap().clone();
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(
@@ -99,7 +92,6 @@ async fn the_tools_are_those_that_a_user_may_run_with_an_example_that_works() {
         assert_eq!(reply.status, 202, "{name}: {}", reply.body);
         app.advance(Duration::from_secs(1)).await;
     }
-    app.stop().await;
 }
 
 #[tokio::test]

@@ -59,7 +59,6 @@ async fn cost(seconds: u64, rings: bool) {
     let after = units(&app);
     let (write, read, busy) = (after.0 - before.0, after.1 - before.1, busy.as_millis());
     println!("| {rings} | {seconds} s | {calls} | {busy} | {cpu} | {write} | {read} | {status} |");
-    app.stop().await;
 }
 
 /// What one user's turns cost another's call.
@@ -75,7 +74,6 @@ async fn fairness() {
     }
     let beside = quick_calls(&mut app).await;
     println!("\nquick call, submit to result, p50 of 40: alone {alone} ms, beside 24 long turns {beside} ms");
-    app.stop().await;
 }
 
 /// The median time in milliseconds from submitting a quick write to its result.

@@ -43,7 +43,6 @@ async fn an_id_that_is_sent_again_after_a_jump_and_after_its_correction_has_no_s
     app.clock.go_back(FORTY_DAYS + 2 * A_DAY);
     assert_eq!(app.expired_items().delete().await.unwrap(), 0);
     is_replayed(&mut app, &id).await;
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -55,7 +54,6 @@ async fn what_is_recorded_while_the_clock_is_behind_is_there_when_it_is_right_ag
     app.clock.advance(FORTY_DAYS);
     assert_eq!(app.expired_items().delete().await.unwrap(), 0);
     is_replayed(&mut app, &id).await;
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -70,7 +68,6 @@ async fn a_job_is_deleted_once_its_retention_has_been_seen_to_pass() {
     assert!(deleted.iter().sum::<usize>() > 0, "{deleted:?}");
     let alice = app.login("alice").await;
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -85,18 +82,15 @@ async fn after_a_jump_that_is_confirmed_what_has_expired_is_deleted() {
     assert!(app.expired_items().delete().await.unwrap() > 0);
     let alice = app.login("alice").await;
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_table_of_an_earlier_version_takes_its_sweepers_heartbeat_for_the_last_reading() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     assert_eq!(app.run(&alice, "ledger_append", json!({"note":"n"})).await["status"], "succeeded");
     app.sweep().await;
     app.clock.advance(FORTY_DAYS);
     assert_eq!(app.expired_items().delete().await.unwrap(), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -120,7 +114,6 @@ async fn a_clock_that_is_set_right_again_leaves_no_job_asleep_and_no_user_shut_o
         assert!(app.effects(id) <= 1);
     }
     assert_eq!(app.run(&alice, "ledger_append", json!({"note":"next"})).await["status"], "succeeded");
-    app.stop().await;
 }
 
 /// Why the gateway keeps a job waiting.
@@ -163,8 +156,7 @@ async fn a_job_that_began_to_wait_while_the_clock_ran_ahead_ends_within_minutes_
         (HALF_AN_HOUR, Gateway::Drains),
         (HALF_AN_HOUR, Gateway::IsUnavailable),
     ] {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
         app.jump_seconds(jump).await;
         let id = kept_waiting(&mut app, gateway).await;
@@ -182,7 +174,6 @@ async fn a_job_that_began_to_wait_while_the_clock_ran_ahead_ends_within_minutes_
         }
         let job = alice.job(&id).await;
         assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 1), "{gateway:?} after {jump} s: {job}");
-        app.stop().await;
     }
 }
 
@@ -197,7 +188,6 @@ async fn after_an_hour_ahead_a_user_and_an_address_may_log_in_and_submit() {
         assert_eq!(app.log_in_with("dev-alice").await.status, 201, "{jump} s");
         let alice = app.login("alice").await;
         assert_eq!(app.run(&alice, "ledger_append", json!({"note":"right"})).await["status"], "succeeded", "{jump} s");
-        app.stop().await;
     }
 }
 
@@ -218,14 +208,12 @@ async fn a_guard_probe_that_failed_while_the_clock_ran_ahead_is_repeated_after_i
         let job = app.run(&alice, "ledger_append", json!({"note":"right"})).await;
         assert_eq!(job["status"], "succeeded", "after {days} days: {job}");
         assert!(app.effects(&id) <= 1);
-        app.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_journal_that_was_seen_while_the_clock_ran_ahead_is_seen_again_after_its_correction() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"before"})).await;
     app.jump(40).await;
     let alice = app.login("alice").await;
@@ -235,5 +223,4 @@ async fn a_journal_that_was_seen_while_the_clock_ran_ahead_is_seen_again_after_i
     app.run(&alice, "ledger_append", json!({"note":"right"})).await;
     let seen = app.anonymous().get("/readyz").await.body["gateway"]["seen_at"].clone();
     assert!(seen.as_str().is_some_and(|at| at <= app.clock.now().to_string().as_str()), "{seen}");
-    app.stop().await;
 }

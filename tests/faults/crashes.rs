@@ -89,7 +89,6 @@ async fn every_place(tool: &'static str) {
     println!("{tool}: {runs} of {case} runs ended {ends:?}");
     // With gateway and journal well, no job needs to end as unknown: the next worker can ask the journal.
     assert_eq!(ends.keys().collect::<Vec<_>>(), ["succeeded"], "{ends:?}");
-    app.stop().await;
 }
 
 fn check_tool(tool: &str, job: &Value, effects: usize, story: &str) {
@@ -116,8 +115,7 @@ async fn a_fault_at_any_request_leaves_a_read_answered() {
 
 #[tokio::test]
 async fn a_late_worker_cannot_overwrite_a_newer_answer() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let messages = app.receive().await;
@@ -146,13 +144,11 @@ async fn a_late_worker_cannot_overwrite_a_newer_answer() {
     }
     assert_eq!(app.stored(&alice, &id).await, over);
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_lost_bell_is_rung_by_the_sweeper() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
     assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
@@ -161,13 +157,11 @@ async fn a_lost_bell_is_rung_by_the_sweeper() {
     app.advance(std::time::Duration::from_secs(61)).await;
     assert_eq!(app.sweep().await.woken, 1);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_clients_retry_heals_a_lost_bell_at_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -175,13 +169,11 @@ async fn a_clients_retry_heals_a_lost_bell_at_once() {
     assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 200);
     assert!(app.deliver().await);
     assert_eq!(alice.job(&id).await["status"], "succeeded");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_table_that_does_not_answer_is_503_and_the_same_key_completes_the_job() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for down in ["GetItem", "UpdateItem", "PutItem"] {
         let id = app.new_id();
         app.faults.plan(move |operation, _| (operation == down).then_some(Fault::LostBefore));
@@ -193,13 +185,11 @@ async fn a_table_that_does_not_answer_is_503_and_the_same_key_completes_the_job(
         assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
         assert_eq!(app.effects(&id), 1);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_audit_record_that_cannot_be_written_stops_the_write() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     // The claim is a worker's first write; its second is the record of the intent.
@@ -213,5 +203,4 @@ async fn an_audit_record_that_cannot_be_written_stops_the_write() {
     app.faults.none();
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }

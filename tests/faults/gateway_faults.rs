@@ -13,8 +13,7 @@ const INVOKE: &str = "/miniprogram/v1/invoke";
 async fn an_answer_that_is_lost_is_asked_for_again() {
     for action in ["reset_before", "reset_after", "hang"] {
         for count in [1, 2, 5] {
-            let mut app = App::start().await;
-            let alice = app.login("alice").await;
+            let (mut app, alice) = App::start_with("alice").await;
             app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
             app.gateway().next(INVOKE, action, None, count).await;
             let id = app.new_id();
@@ -22,7 +21,6 @@ async fn an_answer_that_is_lost_is_asked_for_again() {
             let job = app.finish(&alice, &id).await;
             assert_eq!(job["status"], "succeeded", "{action} x {count}: {job}");
             assert_eq!(app.effects(&id), 1, "{action} x {count}");
-            app.stop().await;
         }
     }
 }
@@ -30,8 +28,7 @@ async fn an_answer_that_is_lost_is_asked_for_again() {
 #[tokio::test]
 async fn a_call_that_did_not_start_is_sent_again_without_counting() {
     for status in [503, 401, 404] {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
         app.gateway().next(INVOKE, "status", Some(status), 3).await;
         let id = app.new_id();
@@ -40,14 +37,12 @@ async fn a_call_that_did_not_start_is_sent_again_without_counting() {
         assert_eq!(job["status"], "succeeded", "{status}: {job}");
         assert_eq!(app.effects(&id), 1);
         assert_eq!(app.stored(&alice, &id).await.steps[0].attempts, 1, "{status}");
-        app.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_gateway_that_is_down_delays_and_one_that_stays_down_expires() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().kill().await;
     app.gateway = None;
@@ -60,8 +55,7 @@ async fn a_gateway_that_is_down_delays_and_one_that_stays_down_expires() {
 
 #[tokio::test]
 async fn a_gateway_that_drains_delays() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.gateway().drain(true).await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -73,7 +67,6 @@ async fn a_gateway_that_drains_delays() {
     app.gateway().drain(false).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 /// A job whose tool is running when the gateway is killed. The tool has left its first line.
@@ -102,13 +95,11 @@ async fn a_write_that_was_running_when_the_gateway_died_is_unknown_and_never_sen
         while app.deliver().await {}
     }
     assert_eq!(app.effects(&id), 1, "the line of its start, and no other");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_read_or_idempotent_write_whose_answer_is_doubtful_goes_again_under_another_n() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for tool in ["ledger_read", "ledger_append_once"] {
         let id = app.new_id();
@@ -126,7 +117,6 @@ async fn a_read_or_idempotent_write_whose_answer_is_doubtful_goes_again_under_an
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "unknown");
     assert_eq!((app.stored(&alice, &id).await.steps[0].n, app.effects(&id)), (0, 1));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -139,13 +129,11 @@ async fn a_journal_that_was_wiped_makes_what_was_sent_unknown_and_nothing_else()
     assert_eq!(app.finish(&alice, &sent).await["status"], "unknown");
     assert_eq!(app.finish(&alice, &fresh).await["status"], "succeeded");
     assert_eq!((app.effects(&sent), app.effects(&fresh)), (1, 1));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_restored_snapshot_of_the_journal_is_another_journal() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"before"})).await;
     app.gateway().snapshot_journal().await;
     // After the snapshot: a call whose outcome the worker has not heard of, and the high-water mark.
@@ -162,7 +150,6 @@ async fn a_restored_snapshot_of_the_journal_is_another_journal() {
     assert!(["unknown", "succeeded"].contains(&job["status"].as_str().unwrap()), "{job}");
     // And new work goes on under the journal's new name.
     assert_eq!(app.run(&alice, "ledger_append", json!({"note":"new"})).await["status"], "succeeded");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -175,7 +162,6 @@ async fn without_a_journal_reads_run_and_writes_wait_until_they_expire() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("not_run")), "{job}");
     assert_eq!(app.effects(&id), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -193,7 +179,6 @@ async fn without_a_journal_a_write_that_the_operator_allows_is_unknown_after_any
     // Draining is no doubt: nothing was started.
     app.gateway().next("/tools/invoke", "status", Some(503), 1).await;
     assert_eq!(app.run(&alice, "ledger_append", json!({"note":"n"})).await["status"], "succeeded");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -216,13 +201,11 @@ async fn a_job_whose_intent_names_a_journal_is_never_sent_any_other_way() {
     app.gateway().restart_with_journal(true).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_unknown_outcome_that_becomes_known_stands_beside_the_status() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for (action, happened) in [("reset_after", true), ("reset_before", false)] {
         let alice = app.login("alice").await;
@@ -248,13 +231,11 @@ async fn an_unknown_outcome_that_becomes_known_stands_beside_the_status() {
         assert_eq!(job["resolution"]["happened"], happened, "{action}: {job}");
         assert_eq!(app.effects(&id), usize::from(happened));
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn writes_are_shut_until_the_fence_is_proven_and_it_is_proven_once_per_boot() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     // A gateway whose guard lets a guarded tool through: the guard probe returns 200.
     app.gateway().next("/tools/invoke", "status", Some(200), 1).await;
     let id = app.new_id();
@@ -271,13 +252,11 @@ async fn writes_are_shut_until_the_fence_is_proven_and_it_is_proven_once_per_boo
     }
     let after = app.gateway().counts().await["/tools/invoke"].as_u64().unwrap();
     assert_eq!(after - before, 5, "five calls, no further canary");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_tool_past_its_timeout_is_unknown_until_it_ends() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     // The journal's own call hangs: to everyone else the tool is still running.
@@ -285,15 +264,13 @@ async fn a_tool_past_its_timeout_is_unknown_until_it_ends() {
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "unknown", "{job}");
-    app.stop().await;
 }
 
 /// A proxy may name any number: it is believed for a minute at most, and never beyond the time after which nothing
 /// starts.
 #[tokio::test]
 async fn no_answer_of_the_gateway_keeps_a_job_waiting_for_more_than_a_minute_or_beyond_its_not_after() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for retry_after in ["86400", "50", "18446744073709551615", "18446744073709551616", "-1", "soon"] {
         for not_after_s in [900, 20] {
@@ -314,5 +291,4 @@ async fn no_answer_of_the_gateway_keeps_a_job_waiting_for_more_than_a_minute_or_
             assert!(over["status"] == "succeeded" || not_after_s == 20, "{retry_after}: {over}");
         }
     }
-    app.stop().await;
 }

@@ -15,8 +15,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_queue_that_lost_everything_loses_no_job() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let mut ids = Vec::new();
     for tool in ["ledger_append", "ledger_read", "ledger_sleep"] {
         let id = app.new_id();
@@ -38,13 +37,11 @@ async fn a_queue_that_lost_everything_loses_no_job() {
     for id in &ids {
         assert_eq!(app.finish(&alice, id).await["status"], "succeeded");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_is_over_is_never_swept_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -53,13 +50,11 @@ async fn what_is_over_is_never_swept_again() {
     app.advance(Duration::from_secs(7200)).await;
     let report = app.sweep().await;
     assert_eq!((report.woken, report.skipped), (0, 0), "the index holds open jobs only");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_that_is_rung_in_vain_is_rung_more_and_more_rarely() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     drop(app.receive().await);
@@ -70,13 +65,11 @@ async fn a_job_that_is_rung_in_vain_is_rung_more_and_more_rarely() {
         drop(app.receive().await);
     }
     assert!((5..=8).contains(&rings), "in an hour: {rings}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_running_job_is_left_to_its_worker() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     app.clock.advance(Duration::from_secs(61));
@@ -91,7 +84,6 @@ async fn a_running_job_is_left_to_its_worker() {
     app.clock.advance(Duration::from_secs(36));
     assert_eq!(app.sweep().await.woken, 1, "the lease is over");
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    app.stop().await;
 }
 
 /// An app whose users may have many jobs, and so many of them whose wake-up messages were all lost.
@@ -126,7 +118,6 @@ async fn a_backlog_is_woken_many_jobs_at_once_and_ten_to_a_request() {
     assert_eq!(sent("SendMessage"), 0);
     assert!((10..=20).contains(&sent("SendMessageBatch")), "{}", sent("SendMessageBatch"));
     assert!((8..=48).contains(&most), "{most} requests at the same time");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -141,7 +132,6 @@ async fn a_message_that_the_queue_did_not_take_with_its_batch_is_sent_again_in_t
     app.faults.none();
     assert_eq!(app.receive().await.len(), 12);
     assert_eq!(app.metrics.sum(Metric::WakeUpFailures, &[]), 0.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -156,7 +146,6 @@ async fn messages_that_the_queue_never_takes_are_counted_one_by_one_and_their_jo
     assert_eq!(app.receive().await.len(), 0);
     app.clock.advance(Duration::from_secs(61));
     assert_eq!((app.sweep().await.woken, app.receive().await.len()), (5, 5));
-    app.stop().await;
 }
 
 /// Measured, so that the docs can say how long a queue that lost everything holds jobs up.
@@ -204,6 +193,5 @@ async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request
         // The last batch of each shard of the index may be a small one.
         let batches = sent("SendMessageBatch");
         assert!((JOBS / 10..=JOBS / 10 + 8).contains(&batches), "{batches}");
-        app.stop().await;
     }
 }

@@ -62,7 +62,6 @@ pub(crate) async fn close(part: &'static str, app: App) {
         assert_eq!(domain::audit::verify(&records, domain::audit::Owner::Job(id), job.audit), Ok(()), "{id}");
         account(part, &records);
     }
-    app.stop().await;
 }
 
 /// Every job of the table, of every user.

@@ -24,8 +24,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
 async fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let fine = json!({"tool":"ledger_append","arguments":{"note":"n"}}).to_string();
     let with = |change: Value| {
         let mut body: Value = serde_json::from_str(&fine).unwrap();
@@ -72,23 +71,19 @@ async fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
     }
     assert_eq!(stored(&app, &alice).await, 0);
     assert!(app.receive().await.is_empty(), "nothing was rung");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn faults_in_arguments_are_named_by_pointer_and_never_quote_the_value() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let reply = alice.submit(&app.new_id(), "ledger_append", json!({"note":["my secret"]})).await;
     assert_eq!(reply.body["errors"][0]["pointer"], "/note", "{}", reply.body);
     assert!(!reply.body.to_string().contains("my secret"));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_request_id_must_be_one_and_of_today() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let body = json!({"tool":"ledger_read","arguments":{}}).to_string();
     let at = |ms: i64| {
         let ms = u64::try_from(app.clock.now().millis() + ms).unwrap();
@@ -119,13 +114,11 @@ async fn a_request_id_must_be_one_and_of_today() {
     let reply = alice.submit(&week, "ledger_read", json!({})).await;
     assert!(reply.body["server_time"].is_string(), "the error tells the server's time: {}", reply.body);
     assert_eq!(stored(&app, &alice).await, 0);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_same_key_with_other_arguments_is_422_and_the_first_stands() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"first"})).await;
     for other in [
@@ -139,13 +132,11 @@ async fn the_same_key_with_other_arguments_is_422_and_the_first_stands() {
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 1));
     let other = alice.submit(&id, "ledger_append", json!({"note":"second"})).await;
     assert_eq!(other.verdict(), (422, "idempotency_key_reused"), "for ever");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_known_id_outlives_its_window_and_is_never_run_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     app.finish(&alice, &id).await;
@@ -154,7 +145,6 @@ async fn a_known_id_outlives_its_window_and_is_never_run_again() {
     let replay = alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     assert_eq!((replay.status.as_u16(), &replay.body["status"]), (200, &json!("succeeded")));
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -183,7 +173,6 @@ async fn reads_that_are_wrong_are_told_what_is_wrong() {
     assert_eq!(bob.get(&format!("/v1/jobs?cursor={cursor}")).await.verdict(), (400, "cursor_invalid"), "foreign");
     assert_eq!(alice.get(&format!("/v1/jobs?cursor={cursor}")).await.status, 200);
     assert_eq!(alice.send("PUT", "/v1/jobs", &[], b"").await.verdict(), (405, "method_not_allowed"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -200,13 +189,11 @@ async fn a_login_that_is_wrong_is_told_what_is_wrong() {
         let reply = nobody.send("POST", "/v1/sessions", &[JSON], body.as_bytes()).await;
         assert_eq!(reply.verdict(), verdict, "{body}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_message_that_makes_no_sense_blocks_no_other() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let done = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let done = done["request_id"].as_str().unwrap().to_owned();
     let id = app.new_id();
@@ -226,7 +213,6 @@ async fn a_message_that_makes_no_sense_blocks_no_other() {
     );
     assert_eq!(alice.job(&id).await["status"], "succeeded");
     assert_eq!((app.effects(&id), app.effects(&done)), (1, 1));
-    app.stop().await;
 }
 
 /// serde's derive also accepts a struct as an array of its fields.
@@ -237,5 +223,4 @@ async fn a_body_that_is_an_array_logs_nobody_in() {
         let reply = app.anonymous().send("POST", "/v1/sessions", &[JSON], body.as_bytes()).await;
         assert_eq!(reply.verdict(), (400, "body_invalid"), "{body}: {}", reply.body);
     }
-    app.stop().await;
 }

@@ -7,8 +7,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_queued_job_is_cancelled_at_once_and_never_runs() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let cancelled = alice.cancel(&id).await;
@@ -20,13 +19,11 @@ async fn a_queued_job_is_cancelled_at_once_and_never_runs() {
     assert_eq!(alice.cancel(&id).await.status, 200);
     let replay = alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     assert_eq!((replay.status.as_u16(), &replay.body["status"]), (200, &json!("cancelled")));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_that_is_out_goes_on_and_its_end_is_told() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":1500})).await;
     app.deliver().await;
@@ -39,23 +36,19 @@ async fn a_call_that_is_out_goes_on_and_its_end_is_told() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
     assert_eq!(alice.cancel(&id).await.status, 200, "repeating a cancel is no error");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_is_over_cannot_be_cancelled_any_more() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let reply = alice.cancel(job["request_id"].as_str().unwrap()).await;
     assert_eq!((reply.verdict(), &reply.body["job_status"]), ((409, "job_over"), &json!("succeeded")));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_that_may_have_been_sent_is_revoked_before_it_counts_as_cancelled() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for (action, status, effects) in [("reset_before", "cancelled", 0), ("reset_after", "succeeded", 1)] {
         let id = app.new_id();
@@ -67,13 +60,11 @@ async fn a_call_that_may_have_been_sent_is_revoked_before_it_counts_as_cancelled
         let job = app.finish(&alice, &id).await;
         assert_eq!((job["status"].as_str(), app.effects(&id)), (Some(status), effects), "{action}: {job}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_cancel_that_arrives_while_a_worker_holds_the_job_does_not_cost_it_its_answer() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -90,13 +81,11 @@ async fn a_cancel_that_arrives_while_a_worker_holds_the_job_does_not_cost_it_its
             "{job}"
         ),
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn cancelling_at_every_moment_has_one_outcome() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for place in 0..8 {
         let id = app.new_id();
@@ -114,5 +103,4 @@ async fn cancelling_at_every_moment_has_one_outcome() {
             other => panic!("{place}: {other}: {} {job}", reply.body),
         }
     }
-    app.stop().await;
 }

@@ -118,7 +118,6 @@ async fn the_samples_do_what_they_say() {
     app.sweep.handle(&sample("mode-alarm.sns.json"), deadline).await.unwrap();
     let controls = app.table.controls(app.clock.now(), std::time::Duration::ZERO).await.unwrap();
     assert_eq!(controls.service.mode.name(), "explain_only");
-    app.stop().await;
 }
 
 /// Headers that a client or a proxy may set, in the event of API Gateway.
@@ -163,7 +162,6 @@ async fn no_request_that_api_gateway_hands_on_stops_a_function() {
             assert!(body["code"].is_string(), "{name}: {body}");
         }
     }
-    app.stop().await;
 }
 
 /// What the function that handles logins answers, as Lambda gets it.
@@ -188,5 +186,4 @@ async fn readiness_is_not_told_to_who_comes_through_the_default_route() {
     event["requestContext"]["routeKey"] = json!("$default");
     let (status, problem) = ask_with(&app, "ready.json", event, "", "").await;
     assert_eq!((status, &problem["code"]), (404, &json!("not_found")), "{problem}");
-    app.stop().await;
 }

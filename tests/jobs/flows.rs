@@ -5,8 +5,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_write_runs_once_and_its_result_comes_back() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
 
     let accepted = alice.submit(&id, "ledger_append", json!({"note":"two coffees"})).await;
@@ -20,13 +19,11 @@ async fn a_write_runs_once_and_its_result_comes_back() {
     assert_eq!(job["steps"], json!([{"kind":"call","tool":"ledger_append","step":0,"round":0,"outcome":"succeeded"}]));
     assert!(job.get("effect").is_none() && job.get("error").is_none() && job.get("next_poll_ms").is_none(), "{job}");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_same_request_again_gets_the_stored_job_whatever_became_of_it() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let body = json!({"tool":"ledger_append","arguments":{"note":"n"}});
     assert_eq!(alice.submit_body(&id, &body).await.status, 202);
@@ -38,13 +35,11 @@ async fn the_same_request_again_gets_the_stored_job_whatever_became_of_it() {
     assert_eq!(replayed.body["result"]["details"]["written"], true);
     while app.deliver().await {}
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_request_id_names_one_request_in_every_spelling() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let body = json!({"tool":"ledger_append","arguments":{"note":"n"},"sent_at":"2026-11-22T10:00:00Z"});
     assert_eq!(alice.submit_body(&id.to_uppercase(), &body).await.status, 202);
@@ -54,13 +49,11 @@ async fn a_request_id_names_one_request_in_every_spelling() {
     }
     assert_eq!(app.finish(&alice, &id).await["request_id"], id);
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn eight_at_once_are_one() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let submissions = (0..8).map(|_| {
         let (alice, id) = (alice.clone(), id.clone());
@@ -74,13 +67,11 @@ async fn eight_at_once_are_one() {
     assert!(statuses.iter().all(|status| [200, 202].contains(status)), "{statuses:?}");
     app.finish(&alice, &id).await;
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn eight_bells_at_once_run_it_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     for _ in 0..7 {
@@ -90,24 +81,20 @@ async fn eight_bells_at_once_run_it_once() {
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_read_runs_and_tells_what_was_written() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"first"})).await;
     let job = app.run(&alice, "ledger_read", json!({})).await;
     assert_eq!(job["status"], "succeeded");
     assert!(job["result"].to_string().contains("first"), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_tool_that_fails_says_so_and_whether_a_new_request_is_safe() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for kind in ["throw", "input", "result"] {
         let job = app.run(&alice, "ledger_fail", json!({"kind":kind})).await;
         assert_eq!(job["status"], "failed", "{kind}: {job}");
@@ -117,13 +104,11 @@ async fn a_tool_that_fails_says_so_and_whether_a_new_request_is_safe() {
         assert_eq!(app.effects(&id), 1, "{kind}");
         assert!(!job.to_string().contains("secret"), "what the tool threw stays inside: {job}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_slow_tool_costs_the_worker_no_waiting() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":2500})).await;
     let began = std::time::Instant::now();
@@ -135,13 +120,11 @@ async fn a_slow_tool_costs_the_worker_no_waiting() {
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 2, "one line at its start and one at its end");
     assert_eq!(app.stored(&alice, &id).await.steps[0].attempts, 1, "returns from waiting are no attempts");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_large_result_comes_back_whole_and_one_over_the_cap_is_said_to_be_omitted() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for _ in 0..8 {
         app.run(&alice, "ledger_append", json!({"note":"x".repeat(1900)})).await;
     }
@@ -154,7 +137,6 @@ async fn a_large_result_comes_back_whole_and_one_over_the_cap_is_said_to_be_omit
     }
     let job = app.run(&alice, "ledger_read", json!({})).await;
     assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &json!({"omitted":"too_large"})));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -172,13 +154,11 @@ async fn users_do_not_see_each_other() {
     assert_eq!(bob.submit(&id, "ledger_read", json!({})).await.status, 202);
     assert_eq!(app.finish(&alice, &id).await["steps"][0]["tool"], "ledger_append");
     assert_eq!(app.finish(&bob, &id).await["steps"][0]["tool"], "ledger_read");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_of_a_ulid_is_found_again_by_the_id_that_the_service_made_of_it() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let uuid: uuid::Uuid = app.new_id().parse().unwrap();
     let mut bits = uuid.as_u128();
     let mut ulid = String::new();
@@ -196,5 +176,4 @@ async fn a_job_of_a_ulid_is_found_again_by_the_id_that_the_service_made_of_it() 
     }
     app.finish(&alice, &id).await;
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }

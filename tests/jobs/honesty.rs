@@ -27,7 +27,6 @@ async fn a_repetition_that_is_cancelled_does_not_claim_that_nothing_ran() {
     let (alice, id) = repeated(&mut app).await;
     let reply = alice.cancel(&id).await;
     assert_eq!((&reply.body["status"], &reply.body["effect"]), (&json!("cancelled"), &json!("unknown")));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -37,7 +36,6 @@ async fn a_repetition_that_expires_does_not_claim_that_nothing_ran() {
     app.advance(Duration::from_secs(2000)).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("unknown")), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -56,26 +54,22 @@ async fn the_last_repetition_proves_nothing_about_the_ones_before() {
     }
     let alice = app.login("alice").await;
     assert!(alice.job(&id).await.get("resolution").is_none(), "one effect, and it is not denied");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_that_was_given_back_after_its_claim_is_sent_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     app.gateway().next("/tools/invoke", "status", Some(503), 1).await;
     alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_old_journal_that_comes_back_is_met_with_what_was_known_of_it() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"first journal"})).await;
     app.gateway().snapshot_journal().await;
     let out = app.new_id();
@@ -94,13 +88,11 @@ async fn an_old_journal_that_comes_back_is_met_with_what_was_known_of_it() {
     app.new_worker(None);
     let job = app.finish(&alice, &out).await;
     assert_eq!((&job["status"], app.effects(&out)), (&json!("unknown"), 1), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
     app.deliver().await;
@@ -109,13 +101,11 @@ async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
     app.new_worker(Some(Policy::parse(&files).unwrap()));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_a_proxy_answers_after_it_has_passed_a_call_on_does_not_make_it_not_run() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for status in [503, 404, 401, 429, 502] {
         let id = app.new_id();
@@ -128,5 +118,4 @@ async fn what_a_proxy_answers_after_it_has_passed_a_call_on_does_not_make_it_not
         let job = app.finish(&alice, &id).await;
         assert_eq!((job["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1), "{status}: {job}");
     }
-    app.stop().await;
 }

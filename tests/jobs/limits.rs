@@ -46,7 +46,6 @@ async fn over_the_rate_is_429_with_the_exact_wait_and_a_replay_costs_nothing() {
     assert_eq!(bob.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "nobody else pays");
     app.advance(Duration::from_secs(wait)).await;
     assert_eq!(alice.submit(&refused, "ledger_read", json!({})).await.status, 202, "waiting as told is enough");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -59,7 +58,6 @@ async fn a_submission_within_the_burst_whose_charge_was_answered_to_nobody_is_ch
     app.faults.none();
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "the third of three");
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.verdict(), (429, "rate_limited"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -79,7 +77,6 @@ async fn a_refusal_and_a_login_within_the_burst_whose_charge_was_answered_to_nob
     app.faults.none();
     assert_eq!(app.log_in_with("made-up").await.status, 401, "the third of three");
     assert_eq!(app.log_in_with("made-up").await.verdict(), (429, "rate_limited"));
-    app.stop().await;
 }
 
 /// Three submissions and three logins at once, and the next one twenty seconds later.
@@ -133,7 +130,6 @@ async fn what_is_refused_is_charged_like_what_is_accepted_and_a_replay_is_not() 
         }
         assert_eq!(alice.submit_body(&known, &body).await.verdict(), (422, "idempotency_key_reused"), "{user}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -154,7 +150,6 @@ async fn too_many_open_jobs_are_429_until_one_ends() {
     app.finish(&alice, &ids[0]).await;
     app.advance(Duration::from_secs(5)).await;
     assert_eq!(alice.submit(&late, "ledger_read", json!({})).await.status, 202);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -179,7 +174,6 @@ async fn a_crash_between_charge_and_job_does_not_lose_the_place_for_ever() {
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.verdict(), (429, "in_flight_full"));
     app.advance(Duration::from_secs(60)).await;
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -219,7 +213,6 @@ async fn sixteen_that_race_get_no_more_than_the_places_there_are() {
         app.finish(&alice, id).await;
     }
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "they are free again");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -240,13 +233,11 @@ async fn sixteen_at_once_never_pass_more_than_the_burst() {
         }
     }
     assert!((1..=3).contains(&passed), "{passed}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_that_could_not_start_in_time_expires_and_sent_nothing() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let not_after = platform::runtime::Clock::now(&app.clock).plus(Duration::from_secs(30)).to_string();
     let body = json!({"tool":"ledger_append","arguments":{"note":"n"},"not_after":not_after});
@@ -254,13 +245,11 @@ async fn a_job_that_could_not_start_in_time_expires_and_sent_nothing() {
     app.advance(Duration::from_secs(31)).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"], app.effects(&id)), (&json!("expired"), &json!("not_run"), 0));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_worker_that_dies_each_time_before_sending_uses_its_attempts_up() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     for _ in 0..5 {
@@ -274,13 +263,11 @@ async fn a_worker_that_dies_each_time_before_sending_uses_its_attempts_up() {
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["error"]["code"], "attempts_exhausted", "{job}");
     assert_eq!((&job["status"], &job["effect"], app.effects(&id)), (&json!("failed"), &json!("not_run"), 0));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_worker_without_time_begins_nothing() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let messages = app.receive().await;
@@ -293,7 +280,6 @@ async fn a_worker_without_time_begins_nothing() {
     assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("queued"), 0));
     app.hand_over(&messages).await;
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -317,7 +303,6 @@ async fn identical_requests_that_race_are_one_job_and_its_replays_whatever_the_r
     }
     assert_eq!(accepted, 1);
     assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -334,7 +319,6 @@ async fn asking_again_and_again_with_a_full_set_meets_the_rate() {
     }
     assert_eq!(codes[0], "in_flight_full");
     assert!(codes.contains(&"rate_limited".to_owned()), "{codes:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -349,6 +333,5 @@ async fn a_bell_carries_its_user_as_message_group_so_that_one_users_flood_delays
         assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
         let expected = fair.then(|| alice.user_id.clone());
         assert_eq!(app.delays.groups().first(), Some(&expected), "fair: {fair}");
-        app.stop().await;
     }
 }

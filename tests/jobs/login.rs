@@ -14,7 +14,6 @@ async fn a_login_is_a_session_of_always_the_same_user() {
     assert_eq!(first.body["user_id"], again.body["user_id"]);
     assert_ne!(first.body["user_id"], app.log_in_with("dev-bob").await.body["user_id"]);
     assert_eq!(first.body["token_type"], "Bearer");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -38,7 +37,6 @@ async fn each_refusal_of_wechat_is_told_apart() {
             assert!(!reply.header("retry-after").is_empty(), "{code}");
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -50,7 +48,6 @@ async fn a_quota_of_wechat_that_is_used_up_says_how_long_to_wait() {
         assert_eq!((reply.verdict(), reply.header("retry-after")), ((429, "login_limited"), wait), "{code}");
     }
     assert_eq!(app.wechat_asked(), 2, "a quota that is used up is not asked again");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -74,18 +71,15 @@ async fn logging_out_kills_every_session_of_the_user_for_reads_too_and_nobody_el
     // A login in the same moment lives.
     let alice = app.login("alice").await;
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_session_ends_by_itself() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.advance(Duration::from_secs(7190)).await;
     assert_eq!(alice.get("/v1/jobs").await.status, 200);
     app.advance(Duration::from_secs(20)).await;
     assert_eq!(alice.get("/v1/jobs").await.verdict(), (401, "no_session"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -114,7 +108,6 @@ async fn two_keys_are_valid_at_once_so_that_rotation_needs_no_outage() {
     app.advance(Duration::from_secs(301)).await;
     assert_eq!(old.get("/v1/jobs").await.verdict(), (401, "no_session"));
     assert_eq!(new.get("/v1/jobs").await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -130,7 +123,6 @@ async fn a_login_key_can_be_rotated_and_everyone_stays_who_they_are() {
         app.advance(Duration::from_secs(301)).await;
         assert_eq!(app.login("alice").await.user_id, before.user_id);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -146,26 +138,22 @@ async fn logins_from_one_address_are_limited_before_wechat_is_asked() {
     let reply = app.log_in_with("dev-alice").await;
     assert_eq!(reply.verdict(), (429, "rate_limited"));
     assert!(!reply.header("retry-after").is_empty());
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn without_a_user_item_a_session_is_nothing() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let delete = app.aws.dynamodb().delete_item().table_name(&app.deployment.backend.table);
     let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
     let key = delete.key("pk", text(format!("U#{}", alice.user_id))).key("sk", text("USER".into()));
     key.send().await.unwrap();
     assert_eq!(alice.get("/v1/jobs").await.verdict(), (401, "no_session"));
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.verdict(), (401, "no_session"));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn whatever_is_no_live_token_of_ours_is_401_and_says_no_more() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let parts: Vec<&str> = alice.token.split('.').collect();
     let none = "eyJhbGciOiJub25lIiwidHlwIjoibXAtc2Vzc2lvbitqd3QifQ";
     for token in [
@@ -183,5 +171,4 @@ async fn whatever_is_no_live_token_of_ours_is_401_and_says_no_more() {
             assert!(reply.body.get("detail").is_none());
         }
     }
-    app.stop().await;
 }

@@ -110,7 +110,6 @@ async fn every_answer_of_a_flow_fits_the_document() {
     contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&format!("/v1/jobs/{}?wait=99", ids[0])).await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
-    app.stop().await;
 }
 
 /// Every kind of answer to a decision.

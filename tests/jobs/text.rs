@@ -81,25 +81,21 @@ async fn what_a_tool_returns_never_hides_that_it_ran() {
             app.gateway().forget_orders().await;
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_failure_whose_result_cannot_be_read_is_still_a_failure() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let content = br#"{"isError":true,"details":{"__proto__":1}}"#;
     app.gateway().next_content(INVOKE, content, 3).await;
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("tool_failed")), "{job}");
     assert_eq!((&job["effect"], &job["result"]), (&json!("ran"), &json!({"omitted":"unreadable"})), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_reply_with_half_a_pair_is_taken_at_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for (content, result) in [
         (&br#""half \ud83d""#[..], json!({"reply":"half \u{fffd}"})),
         (br#"{"__proto__":"no text"}"#, json!({"omitted":"unreadable"})),
@@ -123,7 +119,6 @@ async fn a_reply_with_half_a_pair_is_taken_at_once() {
         assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &result), "{job}");
         app.gateway().forget_orders().await;
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -147,7 +142,6 @@ async fn a_key_that_a_parser_takes_for_something_else_is_refused_at_the_edge() {
             assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -189,7 +183,6 @@ async fn a_stored_payload_that_cannot_be_read_ends_its_job() {
     }
     assert_eq!(alice.job(&id).await["result"], json!({"reply":"on"}));
     assert!(app.receive().await.is_empty(), "nothing comes back to be decided again");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -223,7 +216,6 @@ async fn one_approval_that_cannot_be_read_hides_no_other() {
     let job = app.finish(&alice, &bad).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("payload_unreadable")), "{job}");
     assert_eq!((app.effects(&bad), zhang.get(&format!("/jobs/{code}")).await.status.as_u16()), (0, 200));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -241,13 +233,11 @@ async fn a_stored_result_that_cannot_be_read_is_omitted_and_the_job_is_shown() {
         let list = alice.get("/v1/jobs").await;
         assert_eq!((list.status.as_u16(), &list.body["jobs"][0]["result"]), (200, &job["result"]), "{}", list.body);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn line_separators_are_escaped_in_every_answer() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"one\u{2028}two\u{2029}three"})).await;
     let job = app.run(&alice, "ledger_read", json!({})).await;
     let id = job["request_id"].as_str().unwrap();
@@ -257,7 +247,6 @@ async fn line_separators_are_escaped_in_every_answer() {
         assert!(reply.text.contains("\\u2028"), "{}", reply.text);
         assert!(reply.body.is_object());
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -274,7 +263,6 @@ async fn a_message_of_nothing_to_be_seen_is_refused_at_the_edge() {
         let reply = alice.submit_body(&app.new_id(), &json!({"message": seen})).await;
         assert_eq!(reply.status, 202, "{seen:?}: {}", reply.body);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -291,5 +279,4 @@ async fn a_part_of_a_message_is_a_text_or_a_reference() {
     let reference = json!({"$from":{"step":0,"pointer":""}});
     let body = json!({"steps":[step, {"message":["a", reference]}]});
     assert_eq!(alice.submit_body(&app.new_id(), &body).await.status, 202);
-    app.stop().await;
 }

@@ -56,5 +56,4 @@ async fn the_gateway_gets_the_traceparent_of_the_client_and_none_that_is_malform
         assert!(!calls.is_empty());
         assert!(calls.iter().all(|head| head.contains(&line) == passed_on), "{traceparent}: {calls:?}");
     }
-    app.stop().await;
 }

@@ -20,8 +20,7 @@ async fn set(app: &App, alice: &Client, id: &str, attribute: &str, value: Attrib
 
 #[tokio::test]
 async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for (attribute, value, back) in [
         ("st", AttributeValue::S("paused".into()), AttributeValue::S("queued".into())),
         ("v", AttributeValue::N("99".into()), AttributeValue::N("1".into())),
@@ -38,7 +37,6 @@ async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
         set(&app, &alice, &id, attribute, back).await;
         assert_eq!(app.finish(&alice, &id).await["status"], "succeeded", "{attribute}");
     }
-    app.stop().await;
 }
 
 fn policy(file: &str, from: &str, to: &str) -> Policy {
@@ -67,8 +65,7 @@ async fn the_worker_decides_again_by_its_own_policy_before_anything_is_sent() {
             "arguments_invalid",
         ),
     ] {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         let id = app.new_id();
         alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
         app.new_worker(Some(policy(change.0, change.1, change.2)));
@@ -79,14 +76,12 @@ async fn the_worker_decides_again_by_its_own_policy_before_anything_is_sent() {
             "{story}: {job}"
         );
         assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0), "{story}");
-        app.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_step_that_has_an_intent_is_never_decided_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     app.gateway().next("/miniprogram/v1/invoke", "reset_after", None, 1).await;
@@ -96,5 +91,4 @@ async fn a_step_that_has_an_intent_is_never_decided_again() {
     app.new_worker(Some(policy(SHUT.0, SHUT.1, SHUT.2)));
     let job = app.finish(&alice, &id).await;
     assert_eq!((job["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1), "it ran, and that is told: {job}");
-    app.stop().await;
 }

@@ -252,5 +252,4 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
             assert!(!document.contains(value.as_str()), "{what} in: {document}");
         }
     }
-    app.stop().await;
 }

@@ -150,8 +150,7 @@ fn option<'a>(section: &'a str, name: &str, quote: char) -> &'a str {
 #[tokio::test]
 async fn the_command_that_revokes_a_user_kills_what_the_user_has_and_can_keep_the_user_out() {
     let section = RUNBOOK.split_once("\n## Revoke a user\n").unwrap().1;
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let key = option(section, "key", '\'').replace("USER_ID", &alice.user_id);
     let key: serde_json::Value = serde_json::from_str(&key).unwrap();
     let revoke = async |app: &App, at: i64| {
@@ -181,14 +180,12 @@ async fn the_command_that_revokes_a_user_kills_what_the_user_has_and_can_keep_th
     let never = app.login("alice").await;
     let refused = never.submit(&app.new_id(), "ledger_read", json!({})).await;
     assert_eq!(refused.status, 401, "logins answer, and every session is dead at once");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_command_that_lists_due_jobs_finds_one_that_no_worker_takes() {
     let section = RUNBOOK.split_once("\n## Stuck jobs\n").unwrap().1;
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
     let due = async |app: &App| {
@@ -208,5 +205,4 @@ async fn the_command_that_lists_due_jobs_finds_one_that_no_worker_takes() {
     drop(app.receive().await);
     app.advance(std::time::Duration::from_secs(61)).await;
     assert_eq!(due(&app).await, [format!("J#{id}")]);
-    app.stop().await;
 }

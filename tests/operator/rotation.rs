@@ -219,7 +219,6 @@ async fn what_is_changed_while_users_are_written_under_a_new_login_key_is_not_un
     assert!(matches!(changed, Err(rekey::RekeyError::Changed)), "{changed:?}");
     assert_eq!(listed("/logins").await, 3);
     app.faults.none();
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -250,5 +249,4 @@ async fn two_first_logins_at_functions_with_different_documents_make_one_user() 
         assert_eq!(a.unwrap() == b.unwrap(), !careless, "pair {person}");
     }
     app.faults.none();
-    app.stop().await;
 }

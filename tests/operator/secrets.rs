@@ -206,7 +206,7 @@ async fn create(aws: &AwsSettings, holder: Holder) {
 
 #[tokio::test]
 async fn secrets_that_a_stack_made_are_filled_once_and_not_overwritten() {
-    let (app, aws) = engines().await;
+    let (_app, aws) = engines().await;
     let store = store(&aws);
     let documents = secrets::documents(&Runtime::system(), "app-secret", "token").unwrap();
     let missing = store.fill(&documents).await.unwrap_err().to_string();
@@ -223,7 +223,6 @@ async fn secrets_that_a_stack_made_are_filled_once_and_not_overwritten() {
     let taken = store.fill(&others).await.unwrap_err().to_string();
     assert!(taken.contains("has another value already") && !taken.contains("token"), "{taken}");
     assert_eq!(store.read(&Holder::ALL).await.unwrap(), documents);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -249,7 +248,6 @@ async fn a_function_starts_with_its_own_document_and_with_no_other() {
     assert_eq!(start("stack/status").await, Ok(()));
     let foreign = start("stack/worker").await.unwrap_err();
     assert!(foreign.contains("stack/worker") && foreign.contains("shape"), "{foreign}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -267,7 +265,6 @@ async fn a_key_that_cannot_be_used_stops_the_start_by_its_id() {
     };
     let error = status::Status::new(config, Runtime::system()).unwrap().load_secrets().await.unwrap_err().to_string();
     assert!(error.contains(NAME) && error.contains(&kid) && !error.contains("4711"), "{error}");
-    app.stop().await;
 }
 
 #[tokio::test]

@@ -93,7 +93,6 @@ async fn one_conversation_too_many_does_not_begin_until_another_is_deleted() {
     app.faults.none();
     assert_eq!(say(&app, &alice, "b").await.1.verdict(), (409, "conversations_full"));
     begin(&app, &alice, "a").await;
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -121,7 +120,6 @@ async fn of_many_that_begin_at_once_as_many_begin_as_may_be() {
     for name in begun {
         assert_eq!(queued(&app, &alice, &name).await.len(), 2, "both turns of it: {name}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -134,7 +132,6 @@ async fn only_what_begins_a_conversation_asks_how_many_there_are() {
     begin(&app, &alice, "a").await;
     assert_eq!(alice.submit_body(&app.new_id(), &crate::workflows::say("hello")).await.status, 202);
     assert_eq!(asked.load(Ordering::SeqCst), 1, "a turn in one that is there costs nothing more");
-    app.stop().await;
 }
 
 /// Names that are tried while there is no place for another job do not use up the room for conversations.
@@ -156,7 +153,6 @@ async fn names_that_are_tried_without_a_place_for_a_job_count_for_nothing() {
         app.finish(&alice, &id).await;
     }
     assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"), "as many as may be");
-    app.stop().await;
 }
 
 /// Of requests that race for one name and one place, the refused one does not take back what the other one counts on.
@@ -187,7 +183,6 @@ async fn a_name_that_another_request_counts_on_is_not_given_back() {
         app.finish(&alice, &accepted[0]).await;
         app.advance(Duration::from_secs(61)).await;
         assert_eq!(say(&app, &alice, "b").await.1.verdict(), (409, "conversations_full"), "a is there, and counts");
-        app.stop().await;
     }
 }
 
@@ -207,7 +202,6 @@ async fn a_conversation_that_was_counted_and_never_begun_takes_no_room_after_a_m
         assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"));
         assert_eq!(asked.load(Ordering::SeqCst), expected);
     }
-    app.stop().await;
 }
 
 /// A crash during a deletion neither leaves the conversation counted, nor uncounts it while it exists.
@@ -230,7 +224,6 @@ async fn a_deletion_that_is_cut_short_makes_room_all_the_same() {
             assert_eq!(job["status"], "succeeded", "{fault:?} {place}: {job}");
             begin(&app, &alice, "d").await;
             assert_eq!(say(&app, &alice, "b").await.1.verdict(), (409, "conversations_full"), "{fault:?} {place}");
-            app.stop().await;
         }
     }
 }

@@ -93,7 +93,6 @@ async fn a_conversation_that_finds_no_room_frees_no_place_of_another_request() {
     app.faults.none();
     let more = alice.submit_body(&app.new_id(), &alone("more")).await;
     assert_eq!(more.verdict(), (429, "in_flight_full"), "the open job keeps its place");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -105,7 +104,6 @@ async fn a_count_that_cannot_be_written_takes_no_place() {
     app.faults.none();
     let other = alice.submit_body(&app.new_id(), &alone("hello")).await;
     assert_eq!(other.status, 202, "{}", other.body);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -118,7 +116,6 @@ async fn what_begins_a_conversation_is_charged_once_and_before_it_is_counted() {
     begin(&app, &alice, "b").await;
     assert_eq!(say(&app, &alice, "c").await.1.verdict(), (429, "rate_limited"));
     assert_eq!(asked.load(Ordering::SeqCst), 2, "over the rate, nothing is written");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -135,7 +132,6 @@ async fn a_conversation_that_a_worker_begins_counts() {
     assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"));
     delete(&mut app, &alice, "n").await;
     begin(&app, &alice, "d").await;
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -162,7 +158,6 @@ async fn of_many_that_find_no_room_at_once_one_looks_at_every_conversation() {
     }
     app.faults.none();
     assert_eq!((begun, looks.load(Ordering::SeqCst)), (1, 1));
-    app.stop().await;
 }
 
 /// The pruning finds no conversation under a name that is begun before the name is dropped.
@@ -178,5 +173,4 @@ async fn a_name_that_is_counted_again_during_a_look_goes_on_counting() {
     assert_eq!(looking.await.unwrap().verdict(), (409, "conversations_full"));
     app.faults.none();
     assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"));
-    app.stop().await;
 }

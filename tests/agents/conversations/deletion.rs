@@ -55,7 +55,6 @@ async fn a_conversation_is_deleted_by_a_job_behind_the_turns_before_it() {
     let chain = alice.get(&format!("/v1/jobs/{ending}/audit")).await;
     Contract::of_the_checkout().check("GET", "/v1/jobs/{request_id}/audit", &chain);
     assert_eq!(chain.body["records"][0]["event"], "accepted");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -70,7 +69,6 @@ async fn what_does_not_exist_is_not_found_however_it_is_spelled() {
     assert_eq!(app.anonymous().send("DELETE", "/v1/conversations/trip", &[], b"").await.verdict(), (401, "no_session"));
     assert_eq!(alice.send("PUT", "/v1/conversations/trip", &[], b"").await.verdict(), (405, "method_not_allowed"));
     assert!(kept(&app, &alice, "trip").await.unwrap().ended_by.is_none());
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -95,7 +93,6 @@ async fn of_many_that_delete_at_once_one_job_comes() {
     assert_eq!(ids.len(), 1, "{ids:?}");
     let jobs = alice.get("/v1/jobs").await.body["jobs"].as_array().unwrap().len();
     assert_eq!((jobs, queued(&app, &alice, "trip").await.len()), (2, 2), "the turn, and its end");
-    app.stop().await;
 }
 
 /// Wherever the process dies, the same call again brings it to its end, under one job.
@@ -141,7 +138,6 @@ async fn a_deletion_that_was_taken_back_leaves_the_conversation_as_it_was_and_ca
     assert_ne!(first, second);
     assert_eq!(queued(&app, &alice, "trip").await.last(), Some(&second));
     assert_eq!(id_of(&delete(&alice, "trip").await), second);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -155,7 +151,6 @@ async fn a_closed_service_deletes_nothing_and_any_other_does() {
         app.mode(mode).await;
         app.advance(Duration::from_secs(60)).await;
         assert_eq!(delete(&alice, "trip").await.verdict(), verdict, "{mode:?}");
-        app.stop().await;
     }
 }
 
@@ -180,5 +175,4 @@ async fn a_user_with_every_long_place_taken_can_still_delete_and_not_without_end
     };
     assert_eq!(verdicts, [json!([202, ""]), json!([202, ""]), json!([429, "in_flight_full"])]);
     assert!(kept(&app, &alice, "c").await.unwrap().ended_by.is_none(), "a refused deletion ends nothing");
-    app.stop().await;
 }

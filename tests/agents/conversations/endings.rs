@@ -115,7 +115,6 @@ async fn whatever_a_deletion_ends_as_the_conversation_can_be_used_again() {
             assert_ne!(again, id, "{story}");
             assert_eq!(app.finish(&alice, &again).await["status"], "succeeded", "{story}");
             assert_eq!(kept(&app, &alice, "trip").await, None, "{story}");
-            app.stop().await;
         }
     }
 }
@@ -132,7 +131,6 @@ async fn a_late_bell_of_a_deletion_that_came_to_nothing_opens_the_conversation()
         while app.deliver().await {}
         assert_eq!(kept(&app, &alice, "trip").await.unwrap().ended_by, None, "{how:?}");
         assert_eq!(verdict(&alice.job(&id).await), expected, "{how:?}");
-        app.stop().await;
     }
 }
 
@@ -189,7 +187,6 @@ async fn a_deletion_that_was_never_recorded_stops_nobody_after_a_minute() {
     assert_ne!(again, noted, "whoever stopped waiting for a job does not meet it later");
     assert_eq!(app.finish(&alice, &again).await["status"], "succeeded");
     assert_eq!(kept(&app, &alice, "trip").await, None);
-    app.stop().await;
 }
 
 /// A request repeated after half a minute gets a job of another id: the first one can then be taken back for good.
@@ -203,7 +200,6 @@ async fn a_deletion_that_was_never_recorded_is_asked_for_again_at_any_time() {
         assert_eq!(queued(&app, &alice, "trip").await, std::slice::from_ref(&again), "{seconds}");
         assert_eq!(app.finish(&alice, &again).await["status"], "succeeded", "{seconds}");
         assert_eq!(kept(&app, &alice, "trip").await, None, "{seconds}");
-        app.stop().await;
     }
 }
 
@@ -232,6 +228,5 @@ async fn a_turn_that_finds_a_deletion_runs_when_that_came_to_nothing_and_is_refu
         let job = app.finish(&alice, &ending).await;
         assert_eq!(job["status"], if taken_back { "cancelled" } else { "succeeded" });
         assert_eq!(kept(&app, &alice, "trip").await.is_some(), taken_back);
-        app.stop().await;
     }
 }

@@ -25,7 +25,6 @@ async fn two_users_conversations_of_one_name_have_nothing_in_common() {
     let session = |user: &str| session_key("main", user.parse().unwrap(), &TurnPlace::Conversation(&trip));
     assert_ne!(session(&alice.user_id), session(&bob.user_id));
     assert!(session(&alice.user_id).contains(&alice.user_id) && !session(&alice.user_id).contains(&bob.user_id));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -45,5 +44,4 @@ async fn nobody_can_delete_or_name_another_users_conversation() {
     let named = alice.user_id.clone();
     assert_eq!(bob.submit_body(&app.new_id(), &say_in(&named, "hello")).await.status, 202);
     assert_eq!(kept(&app, &alice, &named).await, None);
-    app.stop().await;
 }

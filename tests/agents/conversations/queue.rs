@@ -33,7 +33,6 @@ async fn jobs_stand_in_line_in_the_order_in_which_they_were_accepted() {
         assert_eq!(alice.submit_body(id, &say_in("trip", "hello")).await.status.is_success(), *id != expected[3]);
     }
     assert_eq!(queued(&app, &alice, "trip").await, expected, "a replay takes no place");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -51,7 +50,6 @@ async fn a_conversation_stays_with_the_agent_that_it_began_with() {
     assert_eq!(queued(&app, &alice, "trip").await, [id]);
     let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(user.in_flight_long.len(), 1, "and no place is taken");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -73,7 +71,6 @@ async fn a_line_has_an_end_until_somebody_leaves_it() {
     assert_eq!(queued(&app, &alice, "trip").await.len(), QUEUED_AT_MOST - 1);
     assert_eq!(alice.submit_body(&late, &say_in("trip", "late")).await.status, 202);
     assert_eq!(queued(&app, &alice, "trip").await.last(), Some(&late));
-    app.stop().await;
 }
 
 /// A worker, or edge-auth, may die between the end of a job and its removal from the queue.
@@ -94,7 +91,6 @@ async fn a_full_line_of_jobs_that_are_over_heals_itself() {
     assert_eq!(queued(&app, &alice, "trip").await.len(), QUEUED_AT_MOST);
     says(&app, &alice, "trip").await;
     assert_eq!(queued(&app, &alice, "trip").await.len(), QUEUED_AT_MOST - 2);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -108,7 +104,6 @@ async fn a_job_is_accepted_also_when_the_line_cannot_be_written() {
     assert!(kept(&app, &alice, "trip").await.is_none());
     assert_eq!(alice.job(&id).await["status"], "queued");
     assert_eq!(app.receive().await.len(), 1, "its worker is rung for, and puts it in line");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -132,7 +127,6 @@ async fn whoever_is_next_is_rung_for_when_the_first_is_over_without_a_worker() {
     let wake_ups = app.receive().await;
     assert!(wake_ups.iter().any(|wake_up| wake_up.body().is_some_and(|body| body.contains(&ids[1]))), "{wake_ups:?}");
     assert_eq!(queued(&app, &alice, "trip").await, [ids[1].clone()]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -148,5 +142,4 @@ async fn a_rejected_question_hands_the_line_on() {
     assert_eq!(queued(&app, &alice, "trip").await, std::slice::from_ref(&second));
     let wake_ups = app.receive().await;
     assert!(wake_ups.iter().any(|wake_up| wake_up.body().is_some_and(|body| body.contains(&second))), "{wake_ups:?}");
-    app.stop().await;
 }

@@ -44,7 +44,6 @@ async fn a_user_lists_own_conversations_by_name_and_nobody_elses() {
     assert_eq!((names(&second), second.get("next_cursor")), (vec!["zoo"], None));
     assert_eq!(page(&alice, "?limit=4").await.get("next_cursor"), None, "nothing follows");
     assert_eq!(names(&page(&bob, "").await), ["plans"]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -71,7 +70,6 @@ async fn a_cursor_of_conversations_is_bound_to_its_user_and_its_list() {
         assert_eq!(alice.get(&format!("{ROUTE}{query}")).await.verdict(), (400, "parameter_invalid"), "{query}");
     }
     assert_eq!(app.anonymous().get(ROUTE).await.verdict(), (401, "no_session"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -92,7 +90,6 @@ async fn a_conversation_that_is_being_deleted_says_so_until_it_is_gone() {
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(names(&page(&alice, "").await), ["other"], "what is gone is passed over");
     assert_eq!(names(&page(&alice, "?limit=1").await), ["other"]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -106,5 +103,4 @@ async fn the_agents_are_those_that_a_user_may_talk_to_now() {
     app.advance(service::controls::MAX_AGE).await;
     assert_eq!(alice.get("/v1/agents").await.body, json!({"agents": []}));
     assert_eq!(app.anonymous().get("/v1/agents").await.verdict(), (401, "no_session"));
-    app.stop().await;
 }

@@ -42,7 +42,6 @@ async fn a_workflow_says_of_each_step_what_became_of_it_and_what_it_returned() {
     assert_eq!(whole[1].body.get("result"), job.get("result"), "that of the last step is the job's");
     assert_eq!(whole[2].body.get("result"), None);
     assert_eq!(whole[2].body["outcome"], "not_run");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -64,5 +63,4 @@ async fn a_step_that_is_not_there_or_somebody_elses_is_nowhere() {
     assert_eq!(step(&app.anonymous(), &id, "0").await.verdict(), (401, "no_session"));
     let posted = alice.send("POST", &format!("/v1/jobs/{id}/steps/0"), &[], b"").await;
     assert_eq!((posted.verdict(), posted.header("allow")), ((405, "method_not_allowed"), "GET"));
-    app.stop().await;
 }

@@ -65,7 +65,6 @@ async fn what_an_agent_does_is_seen_while_it_does_it_but_not_with_what() {
     for path in [path.clone(), format!("{path}/steps/0"), format!("{path}/audit")] {
         assert_eq!(bob.get(&path).await.verdict(), (404, "not_found"), "{path}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -80,7 +79,6 @@ async fn each_call_of_one_tool_is_seen_with_its_own_arguments() {
     let progress = seen.body["steps"][0]["progress"].as_array().unwrap().iter();
     let shown: Vec<&Value> = progress.filter(|one| one["doing"] == "tool").map(|one| &one["arguments"]).collect();
     assert_eq!(shown, [&json!("{\"limit\":1}"), &json!("{\"limit\":9}")], "{seen:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -117,7 +115,6 @@ async fn a_proposal_is_a_step_of_its_own_and_asks_as_what_it_is() {
     assert_eq!(results[2].as_ref(), job.get("result"));
     let chain = alice.get(&format!("/v1/jobs/{id}/audit")).await;
     Contract::of_the_checkout().check("GET", "/v1/jobs/{request_id}/audit", &chain);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -136,7 +133,6 @@ async fn a_proposal_that_is_rejected_says_so_and_the_turn_goes_on() {
     let proposal = &job["steps"][1];
     assert_eq!((&proposal["outcome"], &proposal["error"]["code"]), (&json!("refused"), &json!("approval_rejected")));
     assert_eq!((job.get("error"), app.effects(&id)), (None, 0));
-    app.stop().await;
 }
 
 /// Brings a turn to its approval request.

@@ -26,7 +26,6 @@ async fn a_turn_whose_gateway_died_is_brought_to_its_end_and_never_sent_again() 
         let job = settle_slowly(&mut app, &alice, &id).await;
         assert_eq!((verdict(&job), reply(&job)), (("succeeded", ""), "done"), "{place}: {job}");
         assert_eq!(turns_sent(&mut app).await, 0, "{place}: the new gateway was only asked");
-        app.stop().await;
     }
 }
 
@@ -43,7 +42,6 @@ async fn a_turn_whose_gateway_died_twice_still_ends_in_one_state() {
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert!(matches!(verdict(&job), ("succeeded", "") | ("failed", "turn_lost")), "{job}");
     assert_eq!(turns_sent(&mut app).await, 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -55,7 +53,6 @@ async fn a_turn_that_the_gateway_gives_up_is_lost_and_harmless() {
     app.gateway().restart().await;
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert_eq!((job["status"].as_str(), &job["effect"]), (Some("failed"), &json!("not_run")), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -68,7 +65,6 @@ async fn a_turn_of_a_journal_that_was_wiped_is_lost_and_not_sent_to_the_new_one(
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), &job["effect"]), (("failed", "turn_lost"), &json!("not_run")), "{job}");
     assert_eq!(turns_sent(&mut app).await, 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -82,7 +78,6 @@ async fn a_journal_that_is_lost_between_two_rounds_stops_nothing_that_was_not_ou
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job), app.effects(&id)), (("succeeded", ""), "paid", 1), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -97,7 +92,6 @@ async fn a_gateway_that_dies_under_a_proposed_write_makes_the_job_unknown_and_th
     app.gateway().restart().await;
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert_eq!((&job["status"], &job["effect"], app.effects(&id)), (&json!("unknown"), &json!("unknown"), 1), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -120,7 +114,6 @@ async fn a_round_that_was_not_claimed_is_not_sent_again_before_the_fence_of_the_
     app.gateway().restart().await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job), app.gateway().model_calls().await), (("succeeded", ""), "hi", 1), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -132,5 +125,4 @@ async fn a_turn_behind_an_unproven_fence_never_begins() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((verdict(&job), &job["effect"]), (("expired", "not_after_passed"), &json!("not_run")), "{job}");
     assert_eq!(turns_sent(&mut app).await, 0);
-    app.stop().await;
 }

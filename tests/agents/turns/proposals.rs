@@ -13,8 +13,7 @@ const PAY: &str = "[[tool:ledger_pay {\"amount\":120,\"note\":\"tea\"}]]";
 
 #[tokio::test]
 async fn a_proposal_is_asked_about_run_once_by_the_service_and_told_to_the_agent() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let text =
         format!("[[tool:ledger_read {{\"limit\":1}}]]{PAY}[[then]][[tool:ledger_read {{\"limit\":2}}]][[say:paid]]");
     let id = say(&app, &alice, &text).await;
@@ -43,13 +42,11 @@ async fn a_proposal_is_asked_about_run_once_by_the_service_and_told_to_the_agent
         ]
     );
     println!("AUDIT of a turn with three calls, one proposed:\n{}", serde_json::to_string_pretty(&records).unwrap());
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_no_is_told_to_the_agent_which_answers_its_user() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, PAY).await;
     settle(&mut app, &alice, &id).await;
     assert_eq!(alice.reject(&id).await.status, 200);
@@ -57,18 +54,15 @@ async fn a_no_is_told_to_the_agent_which_answers_its_user() {
     assert_eq!((verdict(&job), app.effects(&id)), (("succeeded", ""), 0), "{job}");
     assert!(reply(&job).contains("not run (approval_rejected)"), "{job}");
     assert_eq!(outcomes(&job), ["succeeded", "refused", "succeeded"]);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_proposal_that_nobody_decides_ends_the_job_unrun() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, PAY).await;
     settle(&mut app, &alice, &id).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((verdict(&job), app.effects(&id)), (("expired", "approval_expired"), 0), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -90,7 +84,6 @@ async fn what_nobody_may_do_is_refused_without_a_question_and_told() {
         assert_eq!(events(&records), ["accepted", "turn_sent", "round_ended", "turn_sent", "round_ended"], "{call}");
         assert_eq!(records[2]["proposals"][0]["decision"], code);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -109,7 +102,6 @@ async fn two_proposals_are_two_questions_and_the_same_one_twice_is_one() {
     }
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job), app.effects(&id)), (("succeeded", ""), "both", 2), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -133,7 +125,6 @@ async fn a_yes_in_one_turn_is_no_yes_in_the_next_one_nor_in_the_next_round() {
     let second = submit(&app, &alice, &body).await;
     let job = settle(&mut app, &alice, &second).await;
     assert_eq!((&job["status"], app.effects(&second)), (&json!("awaiting_approval"), 0), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -150,7 +141,6 @@ async fn rounds_and_proposals_are_capped() {
         let sent = app.gateway().counts().await["/miniprogram/v1/turns"].as_u64().unwrap_or(0) - before;
         assert_eq!(sent, turns, "{text}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -170,13 +160,11 @@ async fn a_mode_that_was_lowered_after_the_yes_stops_the_call_and_not_the_turn()
         assert_eq!(job["steps"][1]["error"]["code"], code, "{job}");
         assert!(reply(&job).contains(code), "{job}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_proposed_call_that_fails_is_told_to_the_agent() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, "[[tool:ledger_fail {\"kind\":\"result\"}]]").await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!(job["status"], "awaiting_approval", "a derived write asks, whatever the policies say: {job}");
@@ -184,7 +172,6 @@ async fn a_proposed_call_that_fails_is_told_to_the_agent() {
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!(outcomes(&job), ["succeeded", "failed", "succeeded"], "{job}");
     assert!(reply(&job).contains("it ran and failed (tool_failed)"), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -206,5 +193,4 @@ async fn a_worker_that_dies_anywhere_leaves_a_proposal_one_effect() {
         let job = settle(&mut app, &alice, &id).await;
         assert_eq!((verdict(&job), app.effects(&id)), (("succeeded", ""), 1), "{place}: {job}");
     }
-    app.stop().await;
 }

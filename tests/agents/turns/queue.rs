@@ -33,7 +33,6 @@ async fn turns_of_a_conversation_run_in_order_and_remember() {
         sent.push((at("turn_sent"), at("round_ended")));
     }
     assert!(sent.windows(2).all(|two| two[0].1 <= two[1].0), "one at a time: {sent:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -44,7 +43,6 @@ async fn a_conversation_of_the_same_name_is_another_users_own() {
     settle(&mut app, &alice, &first).await;
     let other = in_trip(&app, &bob, "[[remember]]").await;
     assert_eq!(reply(&settle(&mut app, &bob, &other).await), "0 before: none");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -55,7 +53,6 @@ async fn a_turn_without_a_conversation_remembers_nothing() {
         let id = submit(&app, &alice, &json!({"message": "[[remember]]"})).await;
         assert_eq!(reply(&settle(&mut app, &alice, &id).await), "0 before: none");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -72,7 +69,6 @@ async fn a_conversation_that_was_deleted_is_forgotten_and_one_that_is_being_dele
     assert_eq!(alice.get("/v1/conversations").await.body["conversations"], json!([]));
     let again = in_trip(&app, &alice, "[[remember]]").await;
     assert_eq!(reply(&settle(&mut app, &alice, &again).await), "0 before: none");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -86,5 +82,4 @@ async fn a_turn_behind_one_that_was_cancelled_goes_on() {
     app.gateway().drain(false).await;
     let job = settle(&mut app, &alice, &second).await;
     assert_eq!(reply(&job), "0 before: none", "{job}");
-    app.stop().await;
 }

@@ -10,8 +10,7 @@ use super::{TURNS, reply, roomy, say, settle, submit, verdict};
 
 #[tokio::test]
 async fn a_turn_replies_and_its_chain_says_what_was_sent_and_what_was_called() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, "[[tool:ledger_read {\"limit\":1}]][[say:hello]]").await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), reply(&job)), (("succeeded", ""), "hello"), "{job}");
@@ -22,7 +21,6 @@ async fn a_turn_replies_and_its_chain_says_what_was_sent_and_what_was_called() {
     assert_eq!(records[2]["calls_total"], 1);
     let text = serde_json::to_string(&records).unwrap();
     assert!(!text.contains("hello") && !text.contains("limit"), "neither text nor arguments: {text}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -40,18 +38,15 @@ async fn every_way_in_which_a_turn_ends_without_a_reply_is_told_apart() {
         assert_eq!(verdict(&job), ("failed", code), "{text}: {job}");
         assert_eq!(job["effect"], "not_run", "{text}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_long_reply_is_cut_and_says_so() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, "[[long:80]]").await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), &job["result"]["truncated"]), (("succeeded", ""), &json!(true)));
     assert!(reply(&job).len() <= 60 * 1024 && reply(&job).ends_with('字'));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -67,7 +62,6 @@ async fn a_turn_whose_answers_are_lost_is_thought_about_once() {
         assert_eq!((verdict(&job), reply(&job)), (("succeeded", ""), "once"), "{action}: {job}");
         assert_eq!(app.gateway().model_calls().await - before, 1, "{action}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -86,7 +80,6 @@ async fn in_explain_only_a_turn_runs_with_no_tool_at_all() {
     assert_eq!((&records[1]["decision"], &records[1]["tools"]), (&json!("explain"), &json!([])));
     let calls = records[2]["calls"].as_array().cloned().unwrap_or_default();
     assert!(calls.iter().all(|call| call["decision"] == "vetoed"), "{calls:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -97,7 +90,6 @@ async fn without_a_journal_no_turn_begins() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((verdict(&job), &job["effect"]), (("expired", "not_after_passed"), &json!("not_run")), "{job}");
     assert_eq!(app.gateway().model_calls().await, 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -121,7 +113,6 @@ async fn a_turn_takes_the_result_of_a_tool_and_a_tool_the_reply_of_a_turn() {
     app.approve(&alice, "alice", &id).await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), app.effects(&id)), (("succeeded", ""), 2), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -144,5 +135,4 @@ async fn without_the_record_of_its_intent_no_turn_leaves() {
     assert_eq!(app.gateway().model_calls().await, before, "no audit, no turn");
     assert_eq!(verdict(&settle(&mut app, &alice, &id).await), ("succeeded", ""));
     assert_eq!(events(&alice.records(&id).await), ["accepted", "turn_sent", "round_ended"]);
-    app.stop().await;
 }

@@ -23,7 +23,6 @@ async fn a_cancel_stops_a_turn_that_runs_and_what_would_come_after_it() {
         (("cancelled", "cancelled"), &json!("not_run"), 0),
         "{job}"
     );
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -44,7 +43,6 @@ async fn a_cancel_that_comes_while_a_worker_looks_is_heeded_at_once() {
     assert!(app.deliver().await, "somebody looks again without a wait");
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert_eq!(verdict(&job), ("cancelled", "cancelled"), "{job}");
-    app.stop().await;
 }
 
 async fn app_state(client: &Client, id: &str) -> String {
@@ -66,7 +64,6 @@ async fn a_deadline_stops_a_turn_that_runs() {
         app.advance(Duration::from_secs(20)).await;
         let job = settle_slowly(&mut app, &alice, &id).await;
         assert_eq!((verdict(&job), &job["effect"]), (("failed", "deadline_passed"), &json!("not_run")), "{of}: {job}");
-        app.stop().await;
     }
 }
 
@@ -85,7 +82,6 @@ async fn what_the_agent_does_is_seen_while_it_does_it_and_no_argument_of_it() {
     assert!(progress.iter().all(|one| one.get("arguments").is_none()), "{progress:?}");
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert_eq!(verdict(&job).0, "succeeded", "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -116,5 +112,4 @@ async fn a_turn_that_is_over_before_it_is_looked_at_costs_two_looks_and_a_long_o
     }
     println!("COST of a turn (seconds, worker's write units, writes of the job): {spent:?}");
     assert!(spent[2].1 <= 60.0 && spent[0].1 <= 16.0, "{spent:?}");
-    app.stop().await;
 }

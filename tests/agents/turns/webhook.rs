@@ -69,7 +69,6 @@ async fn the_end_of_a_turn_is_seen_when_it_comes_and_not_when_somebody_looks() {
     let job = until(&mut app, &alice, &id, is_over).await;
     assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("done")), "{job}");
     assert_eq!(app.stored(&alice, &id).await.rev, 7, "sent in four writes; rung, claimed and ended in three");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -84,7 +83,6 @@ async fn what_an_agent_does_is_seen_while_it_does_it() {
     };
     let job = until(&mut app, &alice, &id, used).await;
     assert_eq!(job["status"], "running", "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -96,7 +94,6 @@ async fn a_turn_that_the_gateway_resumed_after_a_crash_rings_as_well() {
     app.gateway().restart().await;
     let job = until(&mut app, &alice, &id, is_over).await;
     assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("survived")), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -111,7 +108,6 @@ async fn a_step_of_a_workflow_and_each_round_of_a_turn_rings() {
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     let job = until(&mut app, &alice, &id, is_over).await;
     assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("last")), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -132,7 +128,6 @@ async fn a_ring_that_is_lost_is_made_good_by_a_look_and_one_that_cannot_come_by_
     app.deliver().await;
     let next_look = app.stored(&alice, &id).await.check_at.expect("it waits").since(app.clock.now());
     assert!(next_look <= Duration::from_secs(30), "{next_look:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -165,7 +160,6 @@ async fn nobody_rings_without_the_secret_of_the_very_round_that_is_out() {
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(wake(&app, &right.text()).await, over(), "it is good as long as the round is out");
     assert_eq!(app.stored(&alice, &id).await.state, JobState::Succeeded);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -181,7 +175,6 @@ async fn nobody_is_shown_the_secret() {
         assert!(!shown.body.to_string().contains(&secret), "{path}");
     }
     assert!(!alice.get("/v1/jobs").await.body.to_string().contains(&secret));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -201,7 +194,6 @@ async fn a_worker_that_looks_already_is_rung_for_again() {
     assert_eq!(wake(&app, &right).await, (204, String::new()));
     assert!(app.deliver().await);
     assert_eq!(app.stored(&alice, &id).await.state, JobState::Succeeded);
-    app.stop().await;
 }
 
 async fn commit(app: &App, job: &Job, event: JobEvent) {
@@ -225,5 +217,4 @@ async fn a_ring_whose_bell_cannot_be_rung_is_asked_for_again() {
     assert!(app.deliver().await, "it is due already, and rung for all the same");
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded");
-    app.stop().await;
 }

@@ -27,8 +27,7 @@ async fn accepted(app: &App, client: &Client, body: &Value) -> Job {
 
 #[tokio::test]
 async fn a_turn_is_a_job_that_is_rung_for_at_once() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let reply = alice.submit_body(&id, &say_in("trip", "Where to?")).await;
     assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &json!("queued")), "{}", reply.body);
@@ -41,13 +40,11 @@ async fn a_turn_is_a_job_that_is_rung_for_at_once() {
     assert_eq!((line.queue, line.jobs, line.agent.as_str()), (vec![job.request_id], 1, "main"));
     assert_eq!(app.receive().await.len(), 1, "one bell");
     assert!(!reply.body.to_string().contains("Where to?"), "what was said is not told again");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_workflow_is_recorded_step_by_step_and_says_what_comes_from_where() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let body = steps(&[
         json!({"tool":"ledger_read","arguments":{},"deadline_s":60.0}),
         json!({"message":["Sum up: ", from(0, "/notes")],"conversation":"trip","deadline_s":120}),
@@ -82,7 +79,6 @@ async fn a_workflow_is_recorded_step_by_step_and_says_what_comes_from_where() {
         {"step":4,"tool":"ledger_append","decision":"run","policies":["demo-notes-run"]},
     ]);
     assert_eq!(accepted["later"], later);
-    app.stop().await;
 }
 
 async fn chain(client: &Client, job: &Job) -> Vec<Value> {
@@ -131,7 +127,6 @@ async fn the_same_again_is_the_same_job_and_anything_else_is_422() {
         turn,
     ];
     replayed(&app, &alice, &workflow, &same, &others).await;
-    app.stop().await;
 }
 
 async fn replayed(app: &App, client: &Client, first: &Value, same: &[Value], others: &[Value]) {
@@ -154,8 +149,7 @@ async fn replayed(app: &App, client: &Client, first: &Value, same: &[Value], oth
 
 #[tokio::test]
 async fn only_the_first_step_asks_at_once() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let pay = json!({"tool":"ledger_pay","arguments":{"amount":120,"note":"two coffees"}});
     let asks = accepted(&app, &alice, &steps(&[pay.clone(), note("paid")])).await;
     assert_eq!(asks.state, JobState::AwaitingApproval);
@@ -164,13 +158,11 @@ async fn only_the_first_step_asks_at_once() {
     let later = accepted(&app, &alice, &steps(&[note("to be paid"), pay])).await;
     assert_eq!(later.state, JobState::Queued);
     assert!(later.steps.iter().all(|step| step.approval.is_none()));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn nobody_can_say_yes_after_the_job_has_to_be_over() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let at = |s: u64| app.clock.now().plus(Duration::from_secs(s)).to_string();
     for (times, within) in [
         (json!({}), 600),
@@ -185,13 +177,11 @@ async fn nobody_can_say_yes_after_the_job_has_to_be_over() {
         about(job.lapses_at().unwrap().since(job.created_at), within);
         assert_eq!(job.deadline.is_some(), times["deadline"].is_string());
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn twenty_steps_are_one_job_and_its_time_to_start_is_a_day_at_most() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let notes: Vec<Value> = (0..20).map(|n| note(&n.to_string())).collect();
     let job = accepted(&app, &alice, &steps(&notes)).await;
     assert_eq!(job.steps.len(), 20);
@@ -208,13 +198,11 @@ async fn twenty_steps_are_one_job_and_its_time_to_start_is_a_day_at_most() {
     let turns: Vec<Value> = (0..20).map(|n| json!({"message":n.to_string(),"agent":"other"})).collect();
     let job = accepted(&app, &alice, &steps(&turns)).await;
     about(job.not_after.since(job.created_at), 86_400);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_message_may_have_sixteen_kibibytes_and_a_body_thirty_two() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     accepted(&app, &alice, &say(&"é".repeat(8 * 1024))).await;
     let half = "x".repeat(16 * 1024 - 100);
     let body = steps(&[say(&half), say(&half)]).to_string();
@@ -224,7 +212,6 @@ async fn a_message_may_have_sixteen_kibibytes_and_a_body_thirty_two() {
     let over = format!("{padded} ");
     let headers = [("content-type", "application/json"), ("idempotency-key", &app.new_id())];
     assert_eq!(alice.send("POST", "/v1/jobs", &headers, over.as_bytes()).await.verdict(), (413, "body_too_large"));
-    app.stop().await;
 }
 
 /// A tool that is submitted alone may have an argument named `$from`: no earlier step can be referred to.
@@ -239,5 +226,4 @@ async fn alone_a_call_may_use_the_name_of_a_reference_as_its_tool_likes() {
     let alice = app.login("alice").await;
     let job = accepted(&app, &alice, &json!({"tool":"ledger_append","arguments":{"note":from(7, "x")}})).await;
     assert!(!job.steps[0].derived);
-    app.stop().await;
 }

@@ -62,7 +62,6 @@ async fn a_cancel_before_the_question_ends_the_job_asks_nobody_and_wakes_the_nex
     assert_eq!(alice.submit_body(&next, &say_in("trip", "[[say:hello]]")).await.status, 202);
     assert_eq!(app.finish(&alice, &next).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 1, "the first step alone");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -88,5 +87,4 @@ async fn a_turn_that_stands_behind_a_job_that_is_cancelled_before_its_question_i
     cancelled_at_the_question(&mut app, &alice, &id).await;
     assert!(app.deliver().await, "the next turn is woken without a wait");
     assert_eq!(alice.job(&next).await["status"], "running");
-    app.stop().await;
 }

@@ -27,7 +27,6 @@ async fn where_the_service_only_explains_a_workflow_is_explained_as_a_whole() {
     assert!(told.iter().all(|step| step["why"] == "mode_explain_only"));
     assert!(reply.body["steps"].as_array().unwrap().iter().all(|step| step["outcome"] == "not_run"));
     assert!(app.receive().await.is_empty(), "there is nothing to do");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -38,7 +37,6 @@ async fn one_tool_that_only_explains_explains_the_whole_workflow() {
     let read = json!({"tool":"ledger_read","arguments":{}});
     let reply = alice.submit_body(&app.new_id(), &steps(&[read, note("a")])).await;
     assert_eq!(&reply.body["status"], "explained", "{}", reply.body);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -52,7 +50,6 @@ async fn where_the_service_only_explains_a_turn_goes_on_without_tools() {
         let chain = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
         assert_eq!(chain["records"][0]["decision"], "explain", "{chain}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -63,7 +60,6 @@ async fn a_service_that_only_reads_takes_turns_and_refuses_a_workflow_that_write
     assert_eq!(alice.submit_body(&app.new_id(), &steps(&[read.clone(), say("hello")])).await.status, 202);
     let refused = alice.submit_body(&app.new_id(), &steps(&[read, say("hello"), note("a")])).await;
     assert_eq!((refused.verdict(), &refused.body["step"]), ((403, "mode_read_only"), &json!(2)), "{}", refused.body);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -71,5 +67,4 @@ async fn a_closed_service_takes_no_turn() {
     let app = app(Mode::Closed).await;
     let alice = app.login("alice").await;
     assert_eq!(alice.submit_body(&app.new_id(), &say("hello")).await.verdict(), (403, "mode_closed"));
-    app.stop().await;
 }

@@ -49,7 +49,6 @@ async fn whoever_has_as_many_turns_open_as_may_be_still_gets_a_quick_call_in() {
     for long in [say("hello"), workflow] {
         assert_eq!(submitted(&app, &bob, &long).await, taken(), "one user's turns take no place of another's");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -64,7 +63,6 @@ async fn whoever_has_as_many_calls_open_as_may_be_still_gets_a_turn_in() {
         assert_eq!(submitted(&app, &alice, &say("hello")).await, taken());
     }
     assert_eq!(submitted(&app, &alice, &say("hello")).await, full());
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -82,7 +80,6 @@ async fn a_place_of_either_kind_is_free_again_once_its_job_is_over() {
         assert_eq!(submitted(&app, &alice, &kind).await, taken(), "one was dropped");
         assert_eq!(submitted(&app, &alice, &kind).await, full(), "and no more than that one");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -104,7 +101,6 @@ async fn turns_that_were_charged_and_never_recorded_are_dropped_after_a_minute()
     assert_eq!(submitted(&app, &alice, &note("quick")).await, taken());
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(submitted(&app, &alice, &say("hello")).await, taken());
-    app.stop().await;
 }
 
 /// The place is taken by the same conditional update that charges the rate, so a race takes none too many.
@@ -133,7 +129,6 @@ async fn many_that_race_take_no_more_places_of_either_kind_than_there_are() {
     let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((user.in_flight.len(), user.in_flight_long.len()), (QUICK, LONG));
     app.faults.none();
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -146,5 +141,4 @@ async fn a_submission_that_is_refused_takes_no_place() {
     }
     let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     assert!(user.in_flight.is_empty() && user.in_flight_long.is_empty());
-    app.stop().await;
 }

@@ -92,8 +92,7 @@ fn faulty() -> Vec<(&'static str, Value, Option<u64>, Option<&'static str>)> {
 
 #[tokio::test]
 async fn steps_that_cannot_be_are_told_apart_and_leave_nothing() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     for (name, body, step, pointer) in faulty() {
         let reply = alice.submit_body(&app.new_id(), &body).await;
         assert_eq!(reply.verdict(), (400, "body_invalid"), "{name}: {}", reply.body);
@@ -103,7 +102,6 @@ async fn steps_that_cannot_be_are_told_apart_and_leave_nothing() {
     }
     assert_eq!(stored(&app, &alice).await, [""; 0]);
     assert!(app.receive().await.is_empty(), "nothing was rung");
-    app.stop().await;
 }
 
 /// Invariant 9, *default deny*: one refused step refuses the submission, at any index.
@@ -154,13 +152,11 @@ async fn a_refused_step_refuses_all_with_its_number() {
     let refusals = app.table.refusals_of(alice.user_id.parse().unwrap()).await.unwrap();
     let last = refusals.records.iter().rev().find(|record| record["code"] == "policy_denied").unwrap();
     assert_eq!((&last["tool"], &last["policies"]), (&json!("other"), &json!(["not-with-the-other"])));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn times_that_cannot_be_kept_are_refused() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let now = app.clock.now();
     let day = Duration::from_secs(86_400);
     for (field, code) in [("deadline", "deadline_invalid"), ("not_after", "not_after_invalid")] {
@@ -176,7 +172,6 @@ async fn times_that_cannot_be_kept_are_refused() {
         body[field] = now.plus(day).to_string().into();
         assert_eq!(alice.submit_body(&app.new_id(), &body).await.status, 202, "{body}");
     }
-    app.stop().await;
 }
 
 /// Whatever can be seen without a policy is, for every step, before a policy is asked about any: what is faulty is
@@ -202,5 +197,4 @@ async fn no_policy_is_asked_about_a_submission_with_a_faulty_step() {
         let asked = app.metrics.sum(Metric::PolicyRefusals, &[(Dimension::Reason, "policy_denied")]) > before;
         assert_eq!(asked, name == "alone", "{name}");
     }
-    app.stop().await;
 }

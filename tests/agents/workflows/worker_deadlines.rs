@@ -47,7 +47,6 @@ async fn a_deadline_that_passes_while_nothing_can_be_sent_ends_the_job_as_failed
         );
         assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0));
         assert!(app.clock.now().since(began) < Duration::from_secs(200), "{of}: it ends about when it should");
-        app.stop().await;
     }
 }
 
@@ -65,7 +64,6 @@ async fn a_question_does_not_outlive_the_deadline() {
         let job = app.finish(&alice, &id).await;
         assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("ran")), "{of}: {job}");
         assert_eq!(app.effects(&id), 1, "the first step, and no other");
-        app.stop().await;
     }
 }
 
@@ -88,7 +86,6 @@ async fn a_write_that_is_out_at_the_deadline_is_unknown_until_its_outcome_is_lea
         let alice = app.login("alice").await;
         assert_eq!(alice.job(&id).await["resolution"]["happened"], true);
         assert_eq!(alice.job(&id).await["steps"][1]["outcome"], "not_run", "the next step did not begin");
-        app.stop().await;
     }
 }
 
@@ -102,5 +99,4 @@ async fn a_write_that_may_be_out_at_the_deadline_is_revoked_and_then_known() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("deadline_passed")), "{job}");
     assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0));
-    app.stop().await;
 }

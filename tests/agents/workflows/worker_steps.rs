@@ -47,7 +47,6 @@ async fn twenty_steps_run_once_each_and_in_order() {
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(notes(&app, &id), (0..20).map(|n| format!("step {n}")).collect::<Vec<_>>());
     assert_eq!(events(&alice, &id).await.iter().filter(|event| *event == "intended").count(), 20);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -58,7 +57,6 @@ async fn twenty_steps_run_once_each_though_every_answer_of_the_journal_is_lost()
     app.gateway().next(INVOKE, "reset_after", None, 40).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], notes(&app, &id).len()), (&json!("succeeded"), 20), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -85,7 +83,6 @@ async fn twenty_steps_run_once_each_though_the_gateway_is_killed_between_each() 
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], notes(&app, &id).len()), (&json!("succeeded"), 20), "{job}");
     assert!(cursor >= 19, "the gateway was killed between each: {cursor}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -107,7 +104,6 @@ async fn a_worker_that_dies_anywhere_in_a_workflow_leaves_each_step_one_effect()
             alice = app.login("alice").await;
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -122,7 +118,6 @@ async fn a_step_that_fails_stops_the_job_which_says_what_was_done() {
     assert_eq!(outcomes(&job), ["succeeded", "failed", "not_run"], "{job}");
     assert_eq!(job["cursor"], 1);
     assert!(!notes(&app, &id).contains(&"never".to_owned()));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -145,7 +140,6 @@ async fn a_cancel_between_two_steps_stops_the_rest_and_keeps_what_was_done() {
     );
     while app.deliver().await {}
     assert_eq!(notes(&app, &id), ["one"]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -169,7 +163,6 @@ async fn a_value_from_an_earlier_step_is_asked_about_and_sent_as_it_was_approved
     let events = events(&alice, &id).await;
     let behind = events.iter().skip_while(|event| *event != "derived").take(2).collect::<Vec<_>>();
     assert_eq!(behind, ["derived", "approval_asked"], "{events:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -185,7 +178,6 @@ async fn a_derived_write_that_is_rejected_stops_the_job() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("refused"), &json!("ran")), "{job}");
     assert_eq!(notes(&app, &id), ["source"]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -200,7 +192,6 @@ async fn a_reference_to_nothing_or_to_what_does_not_fit_ends_the_job_with_its_re
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!(code)), "{pointer}: {job}");
         assert_eq!((outcomes(&job), notes(&app, &id).len()), (vec!["succeeded", "not_run"], 1), "{pointer}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -224,5 +215,4 @@ async fn a_later_step_asks_when_the_cursor_is_there_and_its_yes_is_its_own() {
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], notes(&app, &id).len()), (&json!("succeeded"), 3), "{job}");
-    app.stop().await;
 }

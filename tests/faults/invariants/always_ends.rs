@@ -9,8 +9,7 @@ use super::INVOKE;
 
 #[tokio::test]
 async fn bells_alone_bring_a_job_to_its_end() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for (tool, arguments) in [("ledger_append", json!({"note":"put back twice"})), ("ledger_sleep", json!({"ms":10}))] {
         let id = app.new_id();
@@ -27,13 +26,11 @@ async fn bells_alone_bring_a_job_to_its_end() {
         }
         assert_eq!(alice.job(&id).await["status"], "succeeded", "{tool}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_cancel_acts_at_once_and_not_when_the_job_was_due() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     app.gateway().next(INVOKE, "reset_before", None, 6).await;
@@ -48,5 +45,4 @@ async fn a_cancel_acts_at_once_and_not_when_the_job_was_due() {
     assert_eq!(alice.cancel(&id).await.status, 202);
     assert!(app.deliver().await, "it is rung");
     assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("cancelled"), 0));
-    app.stop().await;
 }

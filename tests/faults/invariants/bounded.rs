@@ -22,7 +22,6 @@ async fn a_result_over_the_cap_is_not_kept_by_a_gateway_without_a_journal_either
     }
     let job = app.run(&alice, "ledger_read", json!({})).await;
     assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &json!({"omitted":"too_large"})));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -47,7 +46,6 @@ async fn sixteen_that_race_get_no_more_than_the_burst() {
     assert!(statuses.iter().all(|status| [202, 429].contains(status)), "{statuses:?}");
     let passed = statuses.iter().filter(|status| **status == 202).count();
     assert!((1..=3).contains(&passed), "{statuses:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -70,13 +68,11 @@ async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
         assert_eq!(app.sweep().await.woken, 2);
     }
     assert_eq!(app.sweep().await.woken, 0, "each was rung once");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_place_is_not_taken_from_whoever_was_admitted_meanwhile() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let user = alice.user_id.parse().unwrap();
     let ids = [app.new_id(), app.new_id()];
     assert_eq!(alice.submit(&ids[0], "ledger_read", json!({})).await.status, 202);
@@ -90,5 +86,4 @@ async fn a_place_is_not_taken_from_whoever_was_admitted_meanwhile() {
     let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
     assert!(app.table.drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
     assert!(app.table.user(user).await.unwrap().unwrap().in_flight.is_empty());
-    app.stop().await;
 }

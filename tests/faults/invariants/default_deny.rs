@@ -8,8 +8,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_intent() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let (write, read) =
@@ -19,13 +18,11 @@ async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("tool_changed")), "{job}");
     assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_session_that_was_ended_starts_no_job() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     alice.send("DELETE", "/v1/sessions", &[], b"").await;
     let id = app.new_id();
     // Once with nothing ahead in the rate, once within its burst: two different updates decide.
@@ -35,5 +32,4 @@ async fn a_session_that_was_ended_starts_no_job() {
     assert_eq!(again.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
     assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.verdict(), (401, "no_session"));
     assert_eq!(again.get(&format!("/v1/jobs/{id}")).await.status, 404, "nothing is stored");
-    app.stop().await;
 }

@@ -34,13 +34,11 @@ async fn a_late_write_is_refused_even_when_the_state_is_the_same() {
     late.rev += 1;
     let commit = app.table.commit(&first, &late, "late").await.unwrap();
     assert!(matches!(commit, Commit::Lost(_)), "{commit:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_changes_nothing_when_its_answer_comes_at_last() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -63,13 +61,11 @@ async fn a_worker_that_lost_its_lease_changes_nothing_when_its_answer_comes_at_l
     slow.await.unwrap();
     assert_eq!(app.stored(&alice, &id).await, held, "the job is the other worker's");
     assert_eq!((app.finish(&alice, &id).await["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_claim_whose_answer_was_lost_is_the_workers_own_all_the_same() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let puts = atomic::AtomicUsize::new(0);
@@ -80,5 +76,4 @@ async fn a_claim_whose_answer_was_lost_is_the_workers_own_all_the_same() {
     app.deliver().await;
     app.faults.none();
     assert_eq!(alice.job(&id).await["status"], "succeeded", "by the first bell, without waiting for the lease to end");
-    app.stop().await;
 }

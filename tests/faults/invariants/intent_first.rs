@@ -10,8 +10,7 @@ use store::Commit;
 
 #[tokio::test]
 async fn without_the_record_of_its_intent_alone_no_write_leaves() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     // A worker's first write is its claim, its second the record of the intent: lost, in each of the SDK's three
@@ -26,13 +25,11 @@ async fn without_the_record_of_its_intent_alone_no_write_leaves() {
     app.faults.none();
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(alice.get(&format!("/v1/jobs/{id}/audit")).await.status, 200, "the chain is whole");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_cancel_that_arrives_before_the_intent_stops_the_call() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -54,5 +51,4 @@ async fn a_cancel_that_arrives_before_the_intent_stops_the_call() {
     worker.await.unwrap();
     app.faults.none();
     assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("cancelled"), 0));
-    app.stop().await;
 }

@@ -10,8 +10,7 @@ use super::claim_and_die;
 
 #[tokio::test]
 async fn a_worker_that_still_has_time_is_not_replaced() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     claim_and_die(&mut app).await;
@@ -27,7 +26,6 @@ async fn a_worker_that_still_has_time_is_not_replaced() {
     app.wake(&alice, &id).await;
     app.deliver().await;
     assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -46,5 +44,4 @@ async fn a_call_ends_before_the_function_must() {
     assert!(began.elapsed() < Duration::from_secs(22), "the function has 14 s: {:?}", began.elapsed());
     assert!(done.batch_item_failures.is_empty());
     assert_eq!(alice.job(&id).await["status"], "unknown");
-    app.stop().await;
 }

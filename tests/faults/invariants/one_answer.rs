@@ -10,8 +10,7 @@ use super::INVOKE;
 
 #[tokio::test]
 async fn what_is_learnt_of_an_unknown_job_changes_nothing_else_of_it() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().next(INVOKE, "reset_after", None, 1).await;
     app.gateway().next(INVOKE, "status", Some(503), 1000).await;
@@ -38,13 +37,11 @@ async fn what_is_learnt_of_an_unknown_job_changes_nothing_else_of_it() {
     assert_eq!(later, told, "one answer, and nothing beside it");
     assert_eq!(alice.cancel(&id).await.verdict(), (409, "job_over"));
     assert_eq!(app.stored(&alice, &id).await.state, JobState::Unknown);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_whose_payload_has_gone_is_not_denied() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let id = app.new_id();
     app.gateway().next(INVOKE, "reset_after", None, 2).await;
@@ -57,5 +54,4 @@ async fn a_call_whose_payload_has_gone_is_not_denied() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "it ran: {job}");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }

@@ -8,8 +8,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot_it() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().snapshot_journal().await;
     app.new_worker(None);
@@ -31,7 +30,6 @@ async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot
     while app.deliver().await {}
     let alice = app.login("alice").await;
     assert!(alice.job(&id).await.get("resolution").is_none(), "it ran, and that is not denied");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -42,13 +40,11 @@ async fn the_highest_sequence_of_a_journal_is_never_forgotten() {
         app.table.see_gateway(&id, sequence, app.clock.now()).await.unwrap();
     }
     assert_eq!(app.table.gateway_seen("j").await.unwrap().unwrap().sequence, 11);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_boot_whose_first_witness_died_still_has_its_fence_tried() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().restart().await;
     app.new_worker(None);
@@ -65,13 +61,11 @@ async fn a_boot_whose_first_witness_died_still_has_its_fence_tried() {
     app.new_worker(None);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.gateway().counts().await["/miniprogram/v1/canary"], 1, "no write before the trial");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_gateway_that_died_under_a_call_and_then_refuses_another_denies_nothing() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     // One that has a single connection, so that its second sending must make another.
     app.new_worker(None);
@@ -94,5 +88,4 @@ async fn a_gateway_that_died_under_a_call_and_then_refuses_another_denies_nothin
     app.gateway().restart().await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "{job}");
-    app.stop().await;
 }

@@ -31,13 +31,11 @@ async fn eight_different_requests_that_race_under_one_id_are_one_and_seven_are_t
     assert!(verdicts[1..].iter().all(|v| *v == (422, "idempotency_key_reused".to_owned())), "{verdicts:?}");
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_whose_recording_was_answered_late_is_new_all_the_same() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     // Payload, audit record, job: the SDK repeats the third put, which then finds its own job.
     let puts = atomic::AtomicUsize::new(0);
@@ -49,5 +47,4 @@ async fn a_job_whose_recording_was_answered_late_is_new_all_the_same() {
     app.faults.none();
     assert_eq!((reply.status.as_u16(), reply.header("idempotent-replayed")), (202, ""), "{}", reply.body);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    app.stop().await;
 }

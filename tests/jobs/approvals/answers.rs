@@ -14,8 +14,7 @@ use super::{COFFEES, DEAR, pay, payment, payments};
 
 #[tokio::test]
 async fn what_the_user_was_shown_and_said_yes_to_runs_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     while app.deliver().await {}
     assert_eq!(app.effects(&id), 0, "nothing runs before the yes");
@@ -51,13 +50,11 @@ async fn what_the_user_was_shown_and_said_yes_to_runs_once() {
         (&records[2]["approved"], &records[2]["actor"], records[2].get("operator")),
         (&json!(true), &json!("user"), None)
     );
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn its_owner_can_work_the_digest_out() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let chain = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
     let key = DigestKey::try_from(chain["digest_key"].as_str().unwrap().to_owned()).unwrap();
@@ -65,13 +62,11 @@ async fn its_owner_can_work_the_digest_out() {
     let (user_id, request_id) = (alice.user_id.parse().unwrap(), id.parse().unwrap());
     let bound = Bound { user_id, request_id, step: 0, round: 0, tool: "ledger_pay", arguments: &arguments };
     assert_eq!(alice.digest(&id).await, approval::digest(&key, &bound).to_string());
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_operator_decides_what_a_user_may_not() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, DEAR).await;
     assert_eq!(alice.job(&id).await["approval"]["approver"], "operator");
     assert_eq!(app.approve(&alice, "alice", &id).await.verdict(), (403, "approval_by_operator"));
@@ -83,35 +78,29 @@ async fn an_operator_decides_what_a_user_may_not() {
     assert_eq!(events(&records), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
     assert_eq!(records[2]["actor"], "operator");
     assert!(records[2]["operator"].is_string());
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_operator_does_not_decide_for_the_user() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let made = app.operator_decides(&alice, &id, true).await;
     assert!(matches!(made, DecisionMade::Stands(ApprovalCheck::OtherApprover, ..)), "{made:?}");
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_nobody_may_approve_is_refused_at_once() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     assert_eq!(alice.submit(&id, "ledger_pay", payment(10_001)).await.verdict(), (403, "policy_denied"));
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404, "it was never a job");
     assert_eq!(super::refusals(&app, &alice).await, ["policy_denied"]);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_no_needs_no_code_and_nothing_runs() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let asked = app.wechat_asked();
     let no = alice.reject(&id).await;
@@ -126,13 +115,11 @@ async fn a_no_needs_no_code_and_nothing_runs() {
     while app.deliver().await {}
     assert_eq!((payments(&app, &id).len(), app.wechat_asked()), (0, asked));
     assert_eq!(events(&alice.records(&id).await), ["accepted", "approval_asked", "approval_decided"]);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn without_an_answer_it_expires_by_its_bell() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     app.advance(Duration::from_secs(599)).await;
     while app.deliver().await {}
@@ -146,13 +133,11 @@ async fn without_an_answer_it_expires_by_its_bell() {
     );
     assert_eq!(events(&alice.records(&id).await), ["accepted", "approval_asked", "approval_lapsed"]);
     assert_eq!(payments(&app, &id).len(), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_lost_bell_of_a_question_is_rung_by_the_sweeper() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(integration_tests::Fault::LostBefore));
     let id = pay(&app, &alice, COFFEES).await;
     app.faults.none();
@@ -162,24 +147,20 @@ async fn a_lost_bell_of_a_question_is_rung_by_the_sweeper() {
     assert_eq!(app.sweep().await.woken, 1);
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "expired");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_question_never_outlives_the_time_to_start() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let (id, soon) = (app.new_id(), app.functions.runtime.now().plus(Duration::from_secs(30)));
     let body = json!({ "tool": "ledger_pay", "arguments": payment(COFFEES), "not_after": soon.to_string() });
     let reply = alice.submit_body(&id, &body).await;
     assert_eq!((reply.status.as_u16(), &reply.body["approval"]["expires_at"]), (202, &json!(soon.to_string())));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_that_waits_for_a_yes_is_cancelled_at_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let cancelled = alice.cancel(&id).await;
     assert_eq!(
@@ -191,7 +172,6 @@ async fn a_job_that_waits_for_a_yes_is_cancelled_at_once() {
     app.sweep().await;
     while app.deliver().await {}
     assert_eq!((&alice.job(&id).await["status"], payments(&app, &id).len()), (&json!("cancelled"), 0));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -223,14 +203,12 @@ async fn a_submission_is_answered_again_whatever_became_of_its_question() {
     assert!(list["jobs"].as_array().unwrap().iter().all(|job| job.get("approval").is_none()));
     while app.deliver().await {}
     assert_eq!(payments(&app, &ids[1]).len(), 1);
-    app.stop().await;
 }
 
 /// serde's derive also accepts a struct as an array of its fields, and the name of an enum as the key of an object.
 #[tokio::test]
 async fn a_decision_that_is_no_object_of_texts_decides_nothing() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let (digest, path) = (alice.digest(&id).await, format!("/v1/jobs/{id}/approval"));
     for decision in ["approve", "reject"] {
@@ -249,5 +227,4 @@ async fn a_decision_that_is_no_object_of_texts_decides_nothing() {
     }
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
-    app.stop().await;
 }

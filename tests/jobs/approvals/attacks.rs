@@ -10,8 +10,7 @@ use super::{COFFEES, pay, payment, payments, refusals};
 
 #[tokio::test]
 async fn a_yes_to_another_call_is_no_yes_to_this_one() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let (id, other) = (pay(&app, &alice, COFFEES).await, pay(&app, &alice, COFFEES).await);
     // The same payment under another request id, a forged digest, and one of other arguments.
     let forged = Digest::sha256(b"forged").to_string();
@@ -29,18 +28,15 @@ async fn a_yes_to_another_call_is_no_yes_to_this_one() {
     assert_eq!(refusals(&app, &alice).await, ["approval_digest_mismatch"; 6]);
     while app.deliver().await {}
     assert_eq!((payments(&app, &id).len(), payments(&app, &other).len()), (0, 0));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_changed_argument_is_another_request() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let changed = alice.submit(&id, "ledger_pay", payment(499)).await;
     assert_eq!(changed.verdict(), (422, "idempotency_key_reused"));
     assert_eq!(alice.job(&id).await["approval"]["arguments"], payment(COFFEES));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -73,25 +69,21 @@ async fn nobody_decides_for_another_user() {
     // The login code of an unknown user did not create that user.
     app.advance(Duration::from_secs(5)).await;
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_session_that_was_ended_decides_nothing() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
     assert_eq!(alice.send("DELETE", "/v1/sessions", &[], b"").await.status, 204);
     let reply = alice.decide(&id, "approve", &digest, Some(&app.fresh_code("alice"))).await;
     assert_eq!(reply.verdict(), (401, "no_session"));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_decision_that_is_repeated_is_answered_and_spends_no_code() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let (digest, code) = (alice.digest(&id).await, app.fresh_code("alice"));
     assert_eq!(alice.decide(&id, "approve", &digest, Some(&code)).await.status, 200);
@@ -113,39 +105,33 @@ async fn a_decision_that_is_repeated_is_answered_and_spends_no_code() {
     assert_eq!((again.status.as_u16(), &again.body["status"]), (200, &json!("succeeded")));
     while app.deliver().await {}
     assert_eq!(payments(&app, &id).len(), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_code_is_good_for_one_yes() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let (one, two) = (pay(&app, &alice, COFFEES).await, pay(&app, &alice, COFFEES).await);
     let code = app.fresh_code("alice");
     assert_eq!(alice.decide(&one, "approve", &alice.digest(&one).await, Some(&code)).await.status, 200);
     let second = alice.decide(&two, "approve", &alice.digest(&two).await, Some(&code)).await;
     assert_eq!(second.verdict(), (401, "login_code_rejected"));
     assert_eq!(alice.job(&two).await["status"], "awaiting_approval");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_no_is_final() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
     assert_eq!(alice.decide(&id, "reject", &digest, None).await.status, 200);
     assert_eq!(alice.decide(&id, "reject", &digest, None).await.status, 200);
     assert_eq!(app.approve(&alice, "alice", &id).await.verdict(), (409, "approval_decided"));
     assert_eq!(alice.job(&id).await["status"], "refused");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_yes_after_the_time_is_over_is_too_late_and_ends_the_job() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
     // The wake-up message is still delayed.
@@ -163,13 +149,11 @@ async fn a_yes_after_the_time_is_over_is_too_late_and_ends_the_job() {
     while app.deliver().await {}
     assert_eq!(payments(&app, &id).len(), 0);
     assert_eq!(refusals(&app, &alice).await, ["approval_expired"; 3]);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_asks_nothing_takes_no_decision() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let (never, cancelled) = (app.new_id(), pay(&app, &alice, COFFEES).await);
     alice.submit(&never, "ledger_append", json!({"note":"n"})).await;
     let digest = alice.digest(&cancelled).await;
@@ -181,13 +165,11 @@ async fn what_asks_nothing_takes_no_decision() {
     assert_eq!(alice.job(&cancelled).await["status"], "cancelled");
     while app.deliver().await {}
     assert_eq!(payments(&app, &cancelled).len(), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_decision_that_cannot_be_read_changes_nothing() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
     let path = format!("/v1/jobs/{id}/approval");
@@ -212,13 +194,11 @@ async fn a_decision_that_cannot_be_read_changes_nothing() {
     assert_eq!(alice.send("GET", &path, &[], b"").await.verdict(), (405, "method_not_allowed"));
     assert_eq!(alice.send("POST", "/v1/jobs/none/approval", &json_headers, b"{}").await.verdict(), (404, "not_found"));
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn while_wechat_is_away_nothing_is_decided_and_nothing_is_lost() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
     for (code, verdict) in [
@@ -232,7 +212,6 @@ async fn while_wechat_is_away_nothing_is_decided_and_nothing_is_lost() {
     }
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -252,13 +231,11 @@ async fn guessing_is_charged_before_wechat_is_asked() {
     let [guessed, limited] = [["login_code_rejected"; 4], ["rate_limited"; 4]];
     assert_eq!(verdicts, [guessed, limited].concat(), "the submission was the first of five");
     assert_eq!(app.wechat_asked() - asked, 4);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_cannot_be_shown_whole_is_not_asked() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     // No character of a note is hidden from the approver.
     let id = app.new_id();
     let note = "to Bob\u{202e}\u{200b}\n0";
@@ -267,5 +244,4 @@ async fn what_cannot_be_shown_whole_is_not_asked() {
     let asked = &reply.body["approval"];
     assert_eq!(asked["summary"], "Pay 5: \"to Bob\\u202e\\u200b\\u000a0\"");
     assert_eq!(asked["arguments"]["note"], "to Bob\\u202e\\u200b\\u000a0");
-    app.stop().await;
 }

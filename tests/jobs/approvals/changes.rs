@@ -37,8 +37,7 @@ async fn after_a_change(app: &mut App, alice: &Client, amount: u64, changed: Pol
 
 #[tokio::test]
 async fn a_need_that_has_become_weaker_or_stayed_runs() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for (story, amount, changed) in [
         ("the same", COFFEES, Policy::built_in().unwrap()),
         ("another title", COFFEES, policy("tools.toml", "title = \"Pay\"", "title = \"Transfer\"")),
@@ -56,13 +55,11 @@ async fn a_need_that_has_become_weaker_or_stayed_runs() {
         let job = after_a_change(&mut app, &alice, amount, changed).await;
         assert_eq!(job["status"], "succeeded", "{story}: {job}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_need_that_has_become_stronger_is_refused_and_nobody_is_asked_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for (story, amount, code, changed) in [
         (
             "an operator is needed now",
@@ -93,7 +90,6 @@ async fn a_need_that_has_become_stronger_is_refused_and_nobody_is_asked_again() 
         let job = after_a_change(&mut app, &alice, amount, changed).await;
         assert_eq!(job["error"]["code"], code, "{story}: {job}");
     }
-    app.stop().await;
 }
 
 /// A catalogue that calls the tool by another name.
@@ -106,21 +102,18 @@ fn without_pay() -> Policy {
 
 #[tokio::test]
 async fn what_ran_unasked_and_now_needs_a_yes_is_refused() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     app.new_worker(Some(policy("tools.cedar", "MiniProgram::Tool::\"ledger_append\",", "")));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("approval_insufficient")));
     assert_eq!(app.effects(&id), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_that_may_be_out_is_not_decided_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     app.approve(&alice, "alice", &id).await;
     // The worker dies with the call out; the next one has another policy.
@@ -129,13 +122,11 @@ async fn a_call_that_may_be_out_is_not_decided_again() {
     app.new_worker(Some(without_pay()));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], payments(&app, &id).len()), (&json!("succeeded"), 1), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_groups_of_now_decide() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let groups = |names: &[&str]| AttributeValue::Ss(names.iter().map(ToString::to_string).collect());
     let only_payers = "unless { principal in MiniProgram::Group::\"payers\" };\n";
     let text = PolicyFiles::built_in().text("tools.cedar").unwrap().to_owned();
@@ -155,13 +146,11 @@ async fn the_groups_of_now_decide() {
         let job = app.finish(&alice, &id).await;
         assert_eq!(job["error"]["code"].as_str(), code, "{job}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_yes_to_other_arguments_than_are_stored_is_none() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     app.approve(&alice, "alice", &id).await;
     // An attacker who can write the table changes what will be sent.
@@ -175,13 +164,11 @@ async fn a_yes_to_other_arguments_than_are_stored_is_none() {
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("approval_insufficient")), "{job}");
     assert_eq!(payments(&app, &id).len(), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn for_a_user_whom_nobody_knows_any_more_nothing_is_sent() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     let delete = app.aws.dynamodb().delete_item().table_name(&app.deployment.backend.table);
@@ -191,5 +178,4 @@ async fn for_a_user_whom_nobody_knows_any_more_nothing_is_sent() {
     let job = app.stored(&alice, &id).await;
     assert_eq!((job.state.name(), job.error.as_deref()), ("refused", Some("policy_denied")));
     assert_eq!(app.effects(&id), 0);
-    app.stop().await;
 }

@@ -67,7 +67,6 @@ async fn a_fault_at_any_request_of_a_yes_leaves_one_yes_and_one_payment() {
             );
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -88,13 +87,11 @@ async fn a_fault_at_any_request_of_a_no_leaves_one_no() {
             assert_eq!(events(&alice.records(&id).await), ["accepted", "approval_asked", "approval_decided"]);
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let (digest, code) = (alice.digest(&id).await, app.fresh_code("alice"));
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::KilledBefore));
@@ -109,13 +106,11 @@ async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
     assert_eq!(app.sweep().await.woken, 1);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(payments(&app, &id).len(), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_repeated_yes_heals_a_lost_bell_at_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
@@ -125,7 +120,6 @@ async fn a_repeated_yes_heals_a_lost_bell_at_once() {
     assert_eq!(alice.decide(&id, "approve", &digest, None).await.status, 200);
     assert!(app.deliver().await);
     assert_eq!((&alice.job(&id).await["status"], payments(&app, &id).len()), (&json!("succeeded"), 1));
-    app.stop().await;
 }
 
 fn without_audit(app: &App) {
@@ -165,13 +159,11 @@ async fn while_the_audit_log_fails_writes_stop() {
         assert_eq!(app.finish(&alice, id).await["status"], "succeeded");
         assert_eq!(app.effects(id), 1);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     without_audit(&app);
     let id = app.new_id();
     assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
@@ -191,7 +183,6 @@ async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
     assert_eq!(alice.job(&id).await["status"], "running", "it does not end without its record");
     app.faults.none();
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    app.stop().await;
 }
 
 /// What an operator's list of a state would begin with.
@@ -205,8 +196,7 @@ async fn pointers(app: &App, state: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn whatever_an_operator_looks_for_is_pointed_at() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     pay(&app, &alice, COFFEES).await;
     assert!(pointers(&app, "awaiting_approval").await.is_empty(), "the user is asked, not an operator");
     let id = pay(&app, &alice, DEAR).await;
@@ -227,5 +217,4 @@ async fn whatever_an_operator_looks_for_is_pointed_at() {
     app.finish(&alice, &failing).await;
     let ended = alice.job(&failing).await["status"].as_str().unwrap().to_owned();
     assert_eq!(pointers(&app, &ended).await.len(), 1, "{ended}");
-    app.stop().await;
 }

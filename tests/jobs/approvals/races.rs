@@ -67,7 +67,6 @@ async fn a_yes_and_a_no_at_once_are_one_of_them() {
         count(&mut seen, story);
     }
     println!("RACE yes and no: {seen:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -89,7 +88,6 @@ async fn two_yeses_at_once_are_one() {
         let chain = alice.records(&id).await;
         assert_eq!(events(&chain), ["accepted", "approval_asked", "approval_decided", "intended", "ended"]);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -125,7 +123,6 @@ async fn a_yes_and_a_cancel_at_once_leave_one_story() {
         count(&mut seen, story);
     }
     println!("RACE yes and cancel: {seen:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -167,7 +164,6 @@ async fn a_yes_and_the_expiry_at_once_are_one_of_them() {
         count(&mut seen, story);
     }
     println!("RACE yes and expiry: {seen:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -191,5 +187,4 @@ async fn whichever_of_yes_and_expiry_comes_first_holds() {
         let (status, paid) = if yes_first { ("succeeded", 1) } else { ("expired", 0) };
         assert_eq!((alice.job(&id).await["status"].as_str(), payments(&app, &id).len()), (Some(status), paid));
     }
-    app.stop().await;
 }

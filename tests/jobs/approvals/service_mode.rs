@@ -16,8 +16,7 @@ async fn seen_by_all(app: &mut App) {
 
 #[tokio::test]
 async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_rung() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.mode(Mode::ExplainOnly).await;
     seen_by_all(&mut app).await;
     for (tool, arguments, decision, summary) in [
@@ -48,13 +47,11 @@ async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_ru
     }
     // What policy refuses is not explained.
     assert_eq!(alice.submit(&app.new_id(), "ledger_pay", payment(10_001)).await.verdict(), (403, "policy_denied"));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_large_explanation_is_kept_apart() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.mode(Mode::ExplainOnly).await;
     seen_by_all(&mut app).await;
     let id = app.new_id();
@@ -62,7 +59,6 @@ async fn a_large_explanation_is_kept_apart() {
     let reply = alice.submit(&id, "ledger_append", json!({ "note": note })).await;
     assert_eq!((reply.status.as_u16(), &reply.body["result"]["arguments"]["note"]), (202, &json!(note)));
     assert_eq!(alice.job(&id).await["result"], reply.body["result"]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -105,7 +101,6 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
             );
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -127,13 +122,11 @@ async fn what_the_ladder_refuses_at_the_edge_is_charged_and_recorded() {
     app.advance(Duration::from_secs(3000)).await;
     seen_by_all(&mut app).await;
     assert_eq!(app.run(&alice, "ledger_read", json!({})).await["status"], "succeeded", "reads go on");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_destructive_tool_needs_everything_at_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let verdict = async |app: &App| {
         let reply = alice.submit(&app.new_id(), "ledger_delete", json!({})).await;
         reply.body["code"].as_str().or(reply.body["status"].as_str()).unwrap_or_default().to_owned()
@@ -170,13 +163,11 @@ async fn a_destructive_tool_needs_everything_at_once() {
     seen_by_all(&mut app).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("tool_not_opened")), "{job}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_user_is_told_which_tools_take_whose_yes() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let listed = async || {
         let tools = alice.get("/v1/tools").await.body["tools"].as_array().unwrap().clone();
         let pair = |tool: &serde_json::Value| {
@@ -193,13 +184,11 @@ async fn a_user_is_told_which_tools_take_whose_yes() {
     app.mode(Mode::ReadOnly).await;
     seen_by_all(&mut app).await;
     assert_eq!(listed().await, ["ledger_read:none"]);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn while_the_mode_cannot_be_read_nothing_is_sent_and_nothing_ends() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     app.new_worker(None);
@@ -209,5 +198,4 @@ async fn while_the_mode_cannot_be_read_nothing_is_sent_and_nothing_ends() {
     app.faults.none();
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], payments(&app, &id).len()), (&json!("succeeded"), 1), "{job}");
-    app.stop().await;
 }

@@ -37,7 +37,6 @@ async fn a_policy_that_cannot_be_evaluated_denies_and_is_counted() {
     // What it does not meet goes on.
     let note = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     assert_eq!(note["status"], "succeeded", "{note}");
-    app.stop().await;
 }
 
 /// The payments tool with a `rate` of this schema, and the other tools unchanged.
@@ -71,5 +70,4 @@ async fn an_argument_that_policies_have_no_type_for_is_a_fault_of_the_arguments_
     assert!(!reply.body.to_string().contains("12345"), "{}", reply.body);
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
     assert_eq!(app.metrics.sum(Metric::PolicyErrors, &[]), 0.0);
-    app.stop().await;
 }

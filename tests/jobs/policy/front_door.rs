@@ -266,5 +266,4 @@ async fn the_service_does_with_random_calls_what_the_oracle_says() {
     ] {
         assert!(became.get(what).is_some_and(|times| *times >= at_least), "{what} is too rare: {became:?}");
     }
-    runtime.app.stop().await;
 }

@@ -38,7 +38,6 @@ async fn an_operator_approves_what_a_user_may_not_and_it_runs_once() {
     // The user sees that an operator decided, and not who.
     let approval = alice.job(&id).await["approval"].clone();
     assert_eq!((&approval["by"], &approval["decision"]), (&json!("operator"), &json!("approve")));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -66,7 +65,6 @@ async fn a_later_step_is_asked_about_with_what_it_will_send() {
     assert_eq!(shown["view"]["approval"]["arguments"], question["arguments"], "{shown}");
     assert_eq!(zhang.decide(job, "approve", digest).await.status, 200);
     assert_eq!((&app.finish(&alice, &id).await["status"], app.effects(&id)), (&json!("succeeded"), 1));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -82,7 +80,6 @@ async fn a_no_ends_it_and_nothing_runs() {
     assert_eq!(zhang.decide(job, "approve", digest).await.verdict(), (409, "approval_decided"));
     assert_eq!(app.finish(&alice, &id).await["error"]["code"], "approval_rejected");
     assert_eq!(app.effects(&id), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -99,7 +96,6 @@ async fn a_yes_to_another_call_is_none() {
     }
     assert_eq!(alice.job(&one).await["status"], "awaiting_approval");
     assert!(!told(&zhang).await.contains(&"approval_decided".to_owned()));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -126,7 +122,6 @@ async fn a_refused_decision_is_recorded_once_in_a_minute_however_often_it_is_tri
     app.clock.advance(Duration::from_secs(60));
     zhang.decide(&job, "approve", &forged).await;
     assert_eq!(refused().await.len(), 3);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -142,7 +137,6 @@ async fn what_a_user_has_to_decide_is_not_an_operators_to_decide() {
     alice.submit(&plain, "ledger_read", json!({})).await;
     let job = code(&alice, &plain).await;
     assert_eq!(zhang.decide(&job, "approve", &digest).await.verdict(), (409, "approval_not_asked"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -161,7 +155,6 @@ async fn too_late_is_too_late_and_the_job_knows_it_at_once() {
     assert_eq!(app.finish(&alice, &id).await["status"], "expired");
     assert_eq!(app.effects(&id), 0);
     assert!(!told(&zhang).await.contains(&"approval_decided".to_owned()), "nobody decided anything");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -179,13 +172,11 @@ async fn of_a_yes_and_a_cancel_at_once_exactly_one_wins() {
             other => panic!("{other}: {end}"),
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn two_operators_who_disagree_at_once_have_decided_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let (zhang, wang) = (app.operator("zhang", &["approver"]), app.operator("wang", &["admin"]));
     let id = dear(&app, &alice).await;
     let (job, digest) = (code(&alice, &id).await, alice.digest(&id).await);
@@ -195,13 +186,11 @@ async fn two_operators_who_disagree_at_once_have_decided_once() {
     assert_eq!(lost.verdict(), (409, "approval_decided"));
     let end = app.finish(&alice, &id).await;
     assert_eq!(end["status"] == "succeeded", yes.status == 200, "{end}");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn nobody_decides_their_own_request_whoever_they_are() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = dear(&app, &alice).await;
     for role in ["approver", "admin"] {
         let zhang = app.operator(role, &[role]);
@@ -231,7 +220,6 @@ async fn nobody_decides_their_own_request_whoever_they_are() {
     let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
     assert_eq!(wang.decide(job, "approve", digest).await.status, 200);
     assert_eq!(alice.job(&id).await["status"], "queued");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -251,7 +239,6 @@ async fn a_user_id_is_named_once_and_for_all_and_only_a_users() {
         assert_eq!(zhang.post("/me/users", bad.clone()).await.verdict(), (400, "body_invalid"), "{bad}");
     }
     assert_eq!(zhang.0.send("DELETE", "/v1/operator/me/users", &[], b"").await.status, 405, "nothing takes it back");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -267,5 +254,4 @@ async fn without_its_record_no_decision_is_made() {
     app.faults.plan_items(|_, _| None);
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
     assert_eq!(zhang.decide(&job, "approve", &digest).await.status, 200);
-    app.stop().await;
 }

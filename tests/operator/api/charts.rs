@@ -42,5 +42,4 @@ async fn rate_percentile_refusals_and_failures_are_drawn_from_what_happened() {
         let reply = app.operator("zhang", &["viewer"]).get(&format!("/metrics?minutes={minutes}")).await;
         assert_eq!(reply.verdict(), (400, "parameter_invalid"), "{minutes}");
     }
-    app.stop().await;
 }

@@ -13,8 +13,7 @@ const SETTLED: Duration = Duration::from_secs(301);
 
 #[tokio::test]
 async fn a_job_is_shown_with_what_a_checkpoint_says_of_its_chain() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let mut jobs = Vec::new();
     for _ in 0..4 {
         let job = app.run(&alice, "ledger_append", json!({"note": "n"})).await;
@@ -35,13 +34,11 @@ async fn a_job_is_shown_with_what_a_checkpoint_says_of_its_chain() {
         let named = list(&all, "checkpoints").iter().find(|one| one["seq"] == seq).unwrap().clone();
         assert!(list(&named, "heads").iter().any(|head| head["job"] == job.as_str()), "{named}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn checkpoints_are_listed_newest_first_page_by_page_with_their_keys() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let none = app.operator("zhang", &["viewer"]).get("/checkpoints").await.body;
     assert!(list(&none, "checkpoints").is_empty() && list(&none, "keys").is_empty(), "{none}");
     for _ in 0..4 {
@@ -64,7 +61,6 @@ async fn checkpoints_are_listed_newest_first_page_by_page_with_their_keys() {
     }
     assert_eq!(&seen, list(&all, "checkpoints"));
     assert!(seen.len() >= 4 && seen.windows(2).all(|two| two[0]["seq"].as_u64() > two[1]["seq"].as_u64()));
-    app.stop().await;
 }
 
 /// A job's page, and how many requests to the table it took.
@@ -95,7 +91,6 @@ async fn a_job_page_asks_as_seldom_of_many_checkpoints_as_of_few() {
     assert_eq!(pages[0], pages[1]);
     // The operator, the job, two queries for the chain's records, one of the index and one of a checkpoint.
     assert!(pages[1] <= 6, "{pages:?}");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -130,5 +125,4 @@ async fn a_job_page_says_the_same_of_checkpoints_that_no_index_leads_to() {
         }
     }
     assert!(anchors.iter().all(|anchor| anchor["digest"].is_string()));
-    app.stop().await;
 }

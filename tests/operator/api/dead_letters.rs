@@ -55,7 +55,6 @@ async fn dead_letters_are_listed_and_replayed_and_a_replay_has_one_effect() {
     let records: Vec<Value> = zhang.told().await;
     let replays: Vec<_> = records.iter().filter(|record| record["event"] == "dead_letters_replayed").collect();
     assert_eq!(replays.iter().map(|record| record["count"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -75,5 +74,4 @@ async fn a_replay_names_one_message_or_all() {
     let none = zhang.post("/dead-letters/replay", json!({"message_id": "no-such", "reason": "x"})).await;
     assert_eq!(none.verdict(), (404, "not_found"));
     assert_eq!(told(&zhang).await, ["mode_set"], "only what the test itself has set up");
-    app.stop().await;
 }

@@ -49,7 +49,6 @@ async fn no_cookie_and_no_other_site_gets_in() {
     assert_eq!(with_origin.status, 200);
     no_cors(&with_origin);
     assert_eq!(zhang.get("/controls").await.body["service"]["mode"], "full");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -60,7 +59,6 @@ async fn a_users_session_is_no_operators_token_and_the_other_way_round() {
     assert_eq!(zhang.0.get("/v1/jobs").await.verdict(), (401, "no_session"));
     let reply = zhang.0.submit(&app.new_id(), "ledger_read", json!({})).await;
     assert_eq!(reply.verdict(), (401, "no_session"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -80,7 +78,6 @@ async fn what_looks_like_a_page_comes_as_data() {
     let problem = zhang.get("/jobs/%3Cscript%3E").await;
     assert_eq!(problem.header("x-content-type-options"), "nosniff");
     assert!(!problem.body.to_string().contains("script"), "{}", problem.body);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -101,7 +98,6 @@ async fn a_body_has_a_size_and_a_shape() {
     ] {
         assert_eq!(zhang.0.send("PUT", path, &json_type, body.as_bytes()).await.verdict(), verdict, "{body:.40}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -121,5 +117,4 @@ async fn each_path_takes_its_methods_and_no_other() {
     for nowhere in ["/v1/operator", "/v1/operator/", "/v1/operator/me/", "/v1/operator/x", "/v1/operator/jobs/a/b/c"] {
         assert_eq!(zhang.0.get(nowhere).await.verdict(), (404, "not_found"), "{nowhere}");
     }
-    app.stop().await;
 }

@@ -100,7 +100,6 @@ async fn keys_are_read_once_in_ten_minutes_and_a_made_up_one_makes_no_flood() {
     assert_eq!(issuer.asked(), 2, "one more look, for the first of them");
     app.clock.advance(MAX_AGE);
     assert_eq!((zhang(&app).await.status.as_u16(), issuer.asked()), (200, 3));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -117,7 +116,6 @@ async fn a_new_key_is_found_within_half_a_minute_and_one_that_is_gone_after_ten(
     assert_eq!(zhang(&app).await.status, 200);
     app.clock.advance(MAX_AGE);
     assert_eq!(zhang(&app).await.verdict(), (401, "no_operator"));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -140,7 +138,6 @@ async fn an_issuer_that_is_down_locks_nobody_out_for_an_hour_and_everybody_after
     issuer.answers(200, &key_set(&app));
     app.clock.advance(AGAIN_AFTER);
     assert_eq!(zhang(&app).await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -153,5 +150,4 @@ async fn many_at_once_read_the_keys_once() {
     assert_eq!([replies.0.status, replies.1.status, replies.2.status, replies.3.status].map(|s| s.as_u16()), [200; 4]);
     assert_eq!(issuer.asked(), 1);
     app.clock.advance(Duration::ZERO);
-    app.stop().await;
 }

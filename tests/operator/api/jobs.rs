@@ -72,7 +72,6 @@ async fn jobs_are_found_by_their_state_page_by_page() {
     );
     assert_eq!((&entry["user_id"], entry["age_s"].is_u64()), (&json!(alice.user_id), true));
     assert!(all(&zhang, "/jobs?state=running", "jobs").await.is_empty());
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -106,7 +105,6 @@ async fn a_users_jobs_are_theirs_alone_and_a_cursor_is_of_its_list() {
         zhang.get(&format!("{path}?cursor={cursor}&cursor={cursor}")).await.verdict(),
         (400, "parameter_invalid")
     );
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -131,7 +129,6 @@ async fn a_state_or_a_limit_that_is_none_is_said_to_be_none() {
         assert_eq!(reply.verdict(), (400, "parameter_invalid"), "{query}: {}", reply.body);
     }
     assert_eq!(zhang.get("/jobs?state=failed&limit=100").await.status, 200);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -150,13 +147,11 @@ async fn one_job_is_shown_with_its_chain_as_it_is_stored() {
         let verdict = zhang.get(&format!("/jobs/{nowhere}")).await;
         assert_eq!(verdict.verdict(), (404, "not_found"), "{nowhere}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_unknown_job_is_resolved_once_and_never_sent_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note": "warm"})).await;
     let (job, id) = unknown(&mut app, &alice).await;
     let (zhang, alice) = (app.operator("zhang", &["admin"]), app.login("alice").await);
@@ -203,7 +198,6 @@ async fn an_unknown_job_is_resolved_once_and_never_sent_again() {
     let zhang = app.operator("zhang", &["viewer"]);
     let entry = all(&zhang, "/jobs?state=unknown", "jobs").await[0].clone();
     assert_eq!(entry["resolution"]["happened"], true);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -217,13 +211,11 @@ async fn what_is_not_unknown_is_not_resolved() {
         assert_eq!(reply.verdict(), (409, "job_not_unknown"), "{}", reply.body);
     }
     assert!(!told(&zhang).await.contains(&"job_resolved".to_owned()));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn of_an_operator_and_the_journal_at_once_one_resolves_it() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note": "warm"})).await;
     let (job, id) = unknown(&mut app, &alice).await;
     app.gateway().restart().await;
@@ -242,5 +234,4 @@ async fn of_an_operator_and_the_journal_at_once_one_resolves_it() {
             assert_eq!((&resolution["by"], &resolution["happened"]), (&json!("journal"), &json!(true)));
         }
     }
-    app.stop().await;
 }

@@ -61,7 +61,6 @@ async fn each_call_is_for_its_role_and_those_above_it() {
             }
         }
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -84,7 +83,6 @@ async fn a_call_that_a_role_does_not_permit_is_recorded_and_changes_nothing() {
     assert!(mine.iter().all(|record| record["actor"] == format!("operator:{id}")));
     assert_eq!(mine[0]["call"], "POST /v1/operator/jobs/{job}/approval");
     assert_eq!(mine[0]["code"], "operator_forbidden");
-    app.stop().await;
 }
 
 /// How many refusals of a call that this operator may not make are in the operators' side chain.
@@ -116,7 +114,6 @@ async fn a_refusal_is_recorded_once_in_its_minute_whichever_answer_of_the_table_
         refused(&viewer).await;
         assert_eq!(refusals_recorded(&viewer).await, minute, "{lost}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -134,7 +131,6 @@ async fn a_refusal_whose_record_could_not_be_written_does_not_silence_the_next_o
     assert_eq!(refusals_recorded(&viewer).await, 1, "the minute has a record after all");
     refused(&viewer).await;
     assert_eq!(refusals_recorded(&viewer).await, 1, "and only one");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -152,7 +148,6 @@ async fn who_has_no_role_is_told_nothing_and_is_not_remembered() {
     }
     let viewer = app.operator("zhang", &["viewer"]);
     assert!(!told(&viewer).await.contains(&"call_refused".to_owned()));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -165,7 +160,6 @@ async fn the_same_subject_is_the_same_operator_and_a_name_decides_nothing() {
     assert_eq!(list(&reply.body, "roles"), &[json!("admin"), json!("of-my-own")]);
     assert_eq!((reply.body["name"].as_str(), me(reply.clone())), (Some("zhang"), first.clone()));
     assert_ne!(me(app.operator("wang", &["viewer"]).get("/me").await), first);
-    app.stop().await;
 }
 
 /// serde's derive also accepts a struct as an array of its fields, and the name of an enum as the key of an object.
@@ -194,5 +188,4 @@ async fn a_body_that_is_an_array_or_has_an_object_for_a_word_changes_nothing() {
         assert_eq!(reply.verdict(), (400, "body_invalid"), "{method} {path} {body}: {}", reply.body);
     }
     assert_eq!(admin.get("/controls").await.body, before);
-    app.stop().await;
 }

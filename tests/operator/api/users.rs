@@ -36,7 +36,6 @@ async fn a_revoked_users_sessions_are_dead_at_once_and_nobody_elses() {
         assert_eq!(zhang.post(&format!("/users/{user}/revocation"), reason).await.verdict(), verdict, "{user}");
     }
     assert_eq!(told(&zhang).await.iter().filter(|event| *event == "user_revoked").count(), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -69,7 +68,6 @@ async fn groups_are_kept_exactly_and_are_names() {
     let nobody = zhang.put(&format!("/users/{NOBODY}/groups"), json!({"groups": [], "reason": "x"})).await;
     assert_eq!(nobody.verdict(), (404, "not_found"));
     assert_eq!(alice.get("/v1/jobs").await.status, 200, "a session is none the wiser");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -88,7 +86,6 @@ async fn what_a_user_was_refused_is_there_to_be_read() {
     assert!(!seen.to_string().contains("a car"), "no argument");
     let nobody = zhang.get(&format!("/users/{NOBODY}/refusals")).await.body;
     assert!(list(&nobody, "records").is_empty());
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -118,7 +115,6 @@ async fn a_mode_is_set_with_a_reason_once_however_often_it_is_sent() {
     ] {
         assert_eq!(zhang.put("/controls/mode", bad.clone()).await.verdict(), (400, "body_invalid"), "{bad}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -158,5 +154,4 @@ async fn one_tool_is_switched_off_and_a_destructive_one_is_opened_for_a_while() 
         assert_eq!(reply.verdict(), (400, "body_invalid"), "{minutes}");
     }
     assert_eq!(told(&zhang).await[1..], ["tool_set", "tool_opened", "tool_opened", "tool_closed"]);
-    app.stop().await;
 }

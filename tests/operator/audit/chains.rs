@@ -21,8 +21,7 @@ fn owner(answer: &Value) -> Owner {
 
 #[tokio::test]
 async fn a_write_has_its_decision_its_intent_and_its_outcome_in_the_chain() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let job = app.run(&alice, "ledger_append", json!({"note":"two coffees"})).await;
     let id = job["request_id"].as_str().unwrap();
     let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
@@ -38,13 +37,11 @@ async fn a_write_has_its_decision_its_intent_and_its_outcome_in_the_chain() {
     assert_eq!(records[2]["result_digest"], key.digest_bytes(&canonical::canonical(&job["result"])).to_string());
     assert!(!answer.to_string().contains("coffees"));
     assert!(records[1]["journal"].is_string() && records[1]["boot"].is_string());
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_changed_missing_or_moved_record_is_named() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let answer = alice.get(&format!("/v1/jobs/{}/audit", job["request_id"].as_str().unwrap())).await.body;
     let records = answer["records"].as_array().unwrap().clone();
@@ -56,13 +53,11 @@ async fn a_changed_missing_or_moved_record_is_named() {
     assert!(broken(&|r| r[1]["tool"] = json!("other")).starts_with("record 3"));
     assert!(broken(&|r| drop(r.remove(0))).starts_with("record 1"));
     assert!(broken(&|r| drop(r.pop())).contains("record 2"));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     // Each of these workers dies right after it has written a record: of its intent, then of the outcome.
@@ -80,13 +75,11 @@ async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
     assert_eq!(verify(records, owner(&answer), head(&answer)), Ok(()));
     assert_eq!(records.iter().filter(|record| record["event"] == "intended").count(), 1, "{answer}");
     assert_eq!(app.effects(&id), 1);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_cancel_stands_in_the_chain_as_the_users() {
-    let app = App::start().await;
-    let alice = app.login("alice").await;
+    let (app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     alice.cancel(&id).await;
@@ -97,13 +90,11 @@ async fn a_cancel_stands_in_the_chain_as_the_users() {
         (&json!("cancel_requested"), &json!("user"), &json!("cancelled"))
     );
     assert_eq!(verify(answer["records"].as_array().unwrap(), owner(&answer), head(&answer)), Ok(()));
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_chain_that_lost_a_record_in_the_table_is_never_answered_as_whole() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let id = job["request_id"].as_str().unwrap();
     let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
@@ -121,7 +112,6 @@ async fn a_chain_that_lost_a_record_in_the_table_is_never_answered_as_whole() {
     let delete = app.aws.dynamodb().delete_item().table_name(table).key("pk", records[1]["pk"].clone());
     delete.key("sk", records[1]["sk"].clone()).send().await.unwrap();
     assert_eq!(alice.get(&format!("/v1/jobs/{id}/audit")).await.verdict(), (500, "internal"));
-    app.stop().await;
 }
 
 /// A read has no `intended` record, so its `ended` record alone says under which key it went out.
@@ -139,15 +129,12 @@ async fn the_end_of_a_call_that_went_out_names_its_key_and_that_of_one_that_did_
         let records = alice.records(&id).await;
         let key = records.last().unwrap()["key"].as_str().unwrap_or_default();
         assert!(key.contains(&id), "{journal} {status}: {records:?}");
-        app.stop().await;
     }
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_read", json!({})).await;
     app.advance(std::time::Duration::from_secs(1000)).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "expired");
     let records = alice.records(&id).await;
     assert!(records.last().unwrap()["key"].is_null(), "{records:?}");
-    app.stop().await;
 }

@@ -72,8 +72,7 @@ fn closed() -> OperatorEvent {
 
 #[tokio::test]
 async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service_signs_too() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let user: UserId = alice.user_id.parse().unwrap();
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let read = app.run(&alice, "ledger_read", json!({})).await;
@@ -106,7 +105,6 @@ async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service
     let idle = exported(&app).pop().unwrap();
     assert!(idle.statement.heads.is_empty() && idle.statement.seq == statement.seq + 1);
     assert_eq!(app.metrics.sum(Metric::CheckpointFailures, &[]), 0.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -130,7 +128,6 @@ async fn a_sweeper_that_is_killed_at_any_request_or_loses_any_answer_leaves_no_e
     assert_eq!(ends(&exported(&app)), expected);
     let kept = app.table.checkpoints_after(0, 1000).await.unwrap();
     assert!(kept.iter().all(|kept| kept.exported_at.is_some()));
-    app.stop().await;
 }
 
 /// Another machine's clock.
@@ -145,8 +142,7 @@ impl Clock for Ahead {
 
 #[tokio::test]
 async fn two_sweepers_at_once_sign_each_number_once() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let ahead = Runtime::new(std::sync::Arc::new(Ahead(app.clock.clone())), std::sync::Arc::new(System));
     let other = sweep::Sweep::new(app.deployment.sweep(), ahead).unwrap();
     // Of the two that are written each time, one is written after the other has been exported.
@@ -168,13 +164,11 @@ async fn two_sweepers_at_once_sign_each_number_once() {
     app.sweep().await;
     assert_eq!(ends(&exported(&app)), expected);
     assert_eq!(app.metrics.sum(Metric::CheckpointFailures, &[]), 0.0);
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_note_whose_change_was_never_made_does_no_harm_and_an_end_that_moves_on_is_signed_again() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_read", json!({})).await;
     // The worker dies between the note of the end and the end.
@@ -196,7 +190,6 @@ async fn a_note_whose_change_was_never_made_does_no_harm_and_an_end_that_moves_o
     let over = app.stored(&alice, &id).await;
     assert_eq!(ends(&exported(&app)).get(&code), Some(&over.audit));
     assert!(over.audit.length > open.audit.length);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -233,7 +226,6 @@ async fn more_ends_than_one_checkpoint_takes_are_signed_in_several_and_none_is_l
     assert!(all.iter().all(|one| one.statement.heads.len() <= 4));
     assert_eq!(all.iter().map(|one| one.statement.heads.len()).sum::<usize>(), 17, "each once");
     assert_eq!(ends(&all).len(), 17);
-    app.stop().await;
 }
 
 #[test]
@@ -246,8 +238,7 @@ fn the_largest_checkpoint_fits_an_item() {
 
 #[tokio::test]
 async fn what_cannot_be_exported_is_told_shuts_nothing_else_and_goes_out_later_in_order() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let directory = app.deployment.checkpoints();
     app.sweep().await;
     std::fs::rename(&directory, directory.with_extension("away")).unwrap();
@@ -271,7 +262,6 @@ async fn what_cannot_be_exported_is_told_shuts_nothing_else_and_goes_out_later_i
     assert_eq!(exported(&app).len(), kept.len());
     let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
     assert!(seen.audit_proven(app.clock.now()));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -288,5 +278,4 @@ async fn what_was_exported_is_never_overwritten() {
     app.advance(Duration::from_secs(301)).await;
     app.sweep().await;
     assert_eq!(files(&app).len(), 2);
-    app.stop().await;
 }

@@ -45,7 +45,6 @@ async fn a_gateway_that_answers_with_a_failure_or_not_in_time_is_counted_by_what
     assert_eq!(count(&app, Metric::GatewayFailures), 3.0, "503, 401 and the timeout");
     let calls = app.metrics.values(Metric::GatewayFailures, &[]).len();
     assert_eq!(calls, app.metrics.values(Metric::GatewayAnswers, &[]).len());
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -62,7 +61,6 @@ async fn a_gateway_that_starts_again_is_counted_once_whoever_meets_it() {
         }
         assert_eq!(count(&app, Metric::GatewayRestarts), restarts);
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -99,7 +97,6 @@ async fn what_cannot_be_read_rung_or_recorded_is_counted() {
     assert_eq!(alice.cancel(&id).await.status, 503);
     assert_eq!(count(&app, Metric::AuditWriteFailures), 3.0);
     assert_eq!(app.metrics.sum(Metric::JobsFinished, &state("cancelled")), 0.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -137,7 +134,6 @@ async fn what_is_overdue_is_so_until_a_worker_takes_it_on_however_rarely_it_is_r
     app.sweep().await;
     assert_eq!((count(&app, Metric::SweepRuns), count(&app, Metric::SweepFailures)), (runs + 1.0, 1.0));
     assert_eq!(app.metrics.values(Metric::OpenJobs, &[]).len(), counted, "what is not known is not said");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -156,7 +152,6 @@ async fn a_secret_that_cannot_be_read_any_more_is_counted_while_the_last_good_on
     app.login("alice").await;
     assert_eq!(app.metrics.values(Metric::SecretRefreshFailures, &function), [0.0, 0.0, 1.0]);
     assert_eq!(app.metrics.values(Metric::SecretAge, &function).len(), 2);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -172,5 +167,4 @@ async fn a_sweep_tells_how_old_the_newest_checkpoint_outside_is_and_whether_one_
     assert!(app.metrics.values(Metric::CheckpointAge, &[])[1] > 300.0);
     assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [0.0, 1.0]);
     assert_eq!(app.metrics.values(Metric::SweepFailures, &[]), [0.0, 0.0], "jobs are rung all the same");
-    app.stop().await;
 }

@@ -28,7 +28,6 @@ async fn a_turn_counts_under_its_agent_and_the_end_of_a_conversation_under_nothi
     assert_eq!(app.finish(&alice, &end).await["status"], "succeeded");
     assert_eq!(app.metrics.values(Metric::ToolCalls, &tool("other")), [1.0]);
     assert_eq!(app.metrics.values(Metric::ToolCalls, &tool("agent:main")), [1.0]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -56,7 +55,6 @@ async fn a_job_counts_once_however_often_it_is_submitted_and_rung() {
     assert_eq!(app.metrics.values(Metric::ClaimDelay, &[]).len(), 1);
     assert!(app.metrics.sum(Metric::GatewayAnswers, &[(Dimension::Status, "200")]) >= 1.0);
     assert_eq!(count(&app, Metric::GatewayFailures), 0.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -79,7 +77,6 @@ async fn a_job_whose_requests_are_repeated_one_by_one_counts_once_each_time() {
     }
     assert_eq!(app.metrics.sum(Metric::ToolCalls, &tool("ledger_read")), 28.0);
     assert_eq!(app.metrics.sum(Metric::JobsFinished, &state("succeeded")), jobs);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -111,7 +108,6 @@ async fn ends_that_are_no_success_are_counted_by_their_state() {
     assert_eq!(app.metrics.sum(Metric::JobsFinished, &state("unknown")), 1.0);
     assert_eq!(app.metrics.sum(Metric::ToolFailures, &tool("ledger_append")), 1.0);
     assert_eq!((count(&app, Metric::JobsFinished), count(&app, Metric::ToolCalls)), (3.0, 3.0));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -131,7 +127,6 @@ async fn policy_refusals_are_counted_at_the_edge_and_by_the_worker() {
     assert_eq!(app.metrics.values(Metric::JobsFinished, &state("refused")), [1.0]);
     assert_eq!((count(&app, Metric::ToolCalls), count(&app, Metric::ToolFailures)), (1.0, 0.0));
     assert_eq!(count(&app, Metric::PolicyRefusals), 3.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -146,5 +141,4 @@ async fn two_workers_that_race_lose_one_lease_and_finish_one_job() {
     app.faults.none();
     app.finish(&alice, &id).await;
     assert_eq!((count(&app, Metric::LeaseLost), count(&app, Metric::JobsFinished)), (1.0, 1.0));
-    app.stop().await;
 }

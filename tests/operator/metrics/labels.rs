@@ -107,5 +107,4 @@ async fn no_dimension_has_a_value_that_a_client_made_up() {
             }
         }
     }
-    app.stop().await;
 }

@@ -120,5 +120,4 @@ async fn a_request_and_a_job_cost_few_bytes_of_measurements() {
     );
     assert_eq!((read.0, accepted.0, swept.0), (1, 2, 1));
     assert!(read.1 <= 512 && accepted.1 <= 1024 && worked.1 <= 2048 && swept.1 <= 1024);
-    app.stop().await;
 }

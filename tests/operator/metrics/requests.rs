@@ -41,7 +41,6 @@ async fn a_request_is_counted_by_function_and_route_and_a_rejection_by_its_code(
     let payloads = app.metrics.values(Metric::PayloadBytes, &[]);
     assert_eq!(payloads.len(), 2, "the login's and the one over the cap");
     assert_eq!(payloads[1], 40_000.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -56,7 +55,6 @@ async fn an_error_of_the_service_is_one_and_a_probe_that_is_told_the_truth_is_no
     assert_eq!(app.metrics.values(Metric::RequestErrors, &route("GET /v1/jobs")), [1.0]);
     assert_eq!(app.metrics.sum(Metric::RequestErrors, &[STATUS]), 1.0);
     assert_eq!(count(&app, Metric::Rejections), 0.0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -74,7 +72,6 @@ async fn each_login_has_an_outcome() {
     for (outcome, times) in [("ok", 2.0), ("refused", 3.0), ("unavailable", 1.0), ("misconfigured", 1.0)] {
         assert_eq!(app.metrics.sum(Metric::Logins, &[(Dimension::Outcome, outcome)]), times, "{outcome}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -88,5 +85,4 @@ async fn what_limits_refuse_is_counted_as_limited() {
     }
     assert_eq!((count(&app, Metric::JobsAccepted), count(&app, Metric::RateLimited)), (2.0, 3.0));
     assert_eq!(app.metrics.sum(Metric::Rejections, &[(Dimension::Code, "rate_limited")]), 3.0);
-    app.stop().await;
 }

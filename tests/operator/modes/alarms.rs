@@ -45,8 +45,7 @@ async fn records(app: &App) -> Vec<Value> {
 #[tokio::test]
 async fn an_alarm_lowers_the_mode_and_its_name_is_recorded() {
     for (name, mode) in [(GATEWAY, Mode::ExplainOnly), (AUDIT, Mode::ReadOnly)] {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         alarm(&app, name, "ALARM").await;
         assert_eq!(app.metrics.values(Metric::ModeChanges, &[]), [1.0]);
         let service = set(&app).await.service;
@@ -58,7 +57,6 @@ async fn an_alarm_lowers_the_mode_and_its_name_is_recorded() {
         let reply = alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await;
         let told = if mode == Mode::ReadOnly { reply.code() } else { reply.body["status"].as_str().unwrap() };
         assert_eq!(told, if mode == Mode::ReadOnly { "mode_read_only" } else { "explained" }, "{}", reply.body);
-        app.stop().await;
     }
 }
 
@@ -81,7 +79,6 @@ async fn an_alarm_never_raises_the_mode_and_its_end_changes_nothing() {
         }
         alarm(&app, AUDIT, "ALARM").await;
         assert_eq!(set(&app).await.service.mode, mode.min(Mode::ExplainOnly), "the weaker alarm raises nothing");
-        app.stop().await;
     }
 }
 
@@ -92,7 +89,6 @@ async fn where_no_mode_was_set_only_the_stronger_alarm_sets_one() {
     assert!(!set(&app).await.is_set() && records(&app).await.is_empty());
     alarm(&app, GATEWAY, "ALARM").await;
     assert_eq!(set(&app).await.service.mode, Mode::ExplainOnly);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -110,7 +106,6 @@ async fn garbage_changes_nothing_and_does_not_come_again() {
     // A valid message in the same event as an unreadable one is handled.
     assert!(hand_over(&app, &event(&["x", &message(AUDIT, "ALARM")])).await);
     assert_eq!(set(&app).await.service.mode, Mode::ReadOnly);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -125,7 +120,6 @@ async fn a_change_that_cannot_be_recorded_is_not_made_and_comes_again() {
     app.faults.none();
     assert!(hand_over(&app, &event).await);
     assert_eq!(set(&app).await.service.mode, Mode::ReadOnly);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -142,6 +136,5 @@ async fn an_answer_that_is_lost_changes_nothing_twice() {
         let service = set(&app).await.service;
         assert_eq!((service.mode, service.by), (Mode::ReadOnly, format!("alarm:{AUDIT}")));
         assert_eq!(records(&app).await.len(), 2, "the first start's, and this one");
-        app.stop().await;
     }
 }

@@ -29,8 +29,7 @@ async fn waiting(app: &mut App, minutes: u32) -> (Client, String) {
 
 #[tokio::test]
 async fn it_is_shut_until_it_is_opened_and_the_audit_is_proven() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     assert_eq!(submit(&mut app, &alice).await, "tool_not_opened");
     app.checkpoint(true).await;
     assert_eq!(submit(&mut app, &alice).await, "tool_not_opened", "a checkpoint opens nothing");
@@ -38,13 +37,11 @@ async fn it_is_shut_until_it_is_opened_and_the_audit_is_proven() {
     assert_eq!(submit(&mut app, &alice).await, "awaiting_approval");
     app.open_tool(TOOL, 0).await;
     assert_eq!(submit(&mut app, &alice).await, "tool_not_opened", "shut again");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn an_opening_without_an_exported_checkpoint_is_not_enough() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.open_tool(TOOL, 60).await;
     assert_eq!(submit(&mut app, &alice).await, "audit_unproven", "there is none");
     app.checkpoint(false).await;
@@ -54,20 +51,17 @@ async fn an_opening_without_an_exported_checkpoint_is_not_enough() {
     // One that is not exported takes nothing away from the one that was.
     app.checkpoint(false).await;
     assert_eq!(submit(&mut app, &alice).await, "awaiting_approval");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_checkpoint_proves_for_so_long_and_no_longer() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.open_tool(TOOL, 60).await;
     app.checkpoint(true).await;
     app.clock.advance(MAX_AGE - Duration::from_secs(100));
     assert_eq!(submit(&mut app, &alice).await, "awaiting_approval");
     app.clock.advance(Duration::from_secs(100));
     assert_eq!(submit(&mut app, &alice).await, "audit_unproven");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -81,7 +75,6 @@ async fn opened_proven_and_approved_it_runs() {
     app.operator_decides(&alice, &id, true).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&noted)), (&json!("succeeded"), 0), "{job}");
-    app.stop().await;
 }
 
 /// The job ends so, and what was noted before is still there.
@@ -102,13 +95,11 @@ async fn an_opening_that_ends_before_the_claim_shuts_what_was_accepted_and_appro
     app.operator_decides(&alice, &id, true).await;
     app.clock.advance(Duration::from_secs(60));
     ends_refused(&mut app, &alice, &id, "tool_not_opened").await;
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn a_checkpoint_that_grows_old_before_the_claim_shuts_what_was_accepted_and_approved() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.open_tool(TOOL, 60).await;
     app.checkpoint(true).await;
     app.clock.advance(MAX_AGE - Duration::from_secs(100));
@@ -117,5 +108,4 @@ async fn a_checkpoint_that_grows_old_before_the_claim_shuts_what_was_accepted_an
     app.operator_decides(&alice, &id, true).await;
     app.clock.advance(Duration::from_secs(100));
     ends_refused(&mut app, &alice, &id, "audit_unproven").await;
-    app.stop().await;
 }

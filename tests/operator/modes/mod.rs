@@ -40,8 +40,7 @@ async fn in_mode(app: &mut App, mode: Mode) {
 
 #[tokio::test]
 async fn each_mode_lets_through_what_it_says() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     app.open_tool("ledger_delete", 60).await;
     app.checkpoint(true).await;
     for (mode, read, write, destructive) in [
@@ -63,13 +62,11 @@ async fn each_mode_lets_through_what_it_says() {
         };
         assert_eq!(dear, denied, "{mode:?}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn one_tool_is_switched_without_the_others() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for (mode, write) in [
         (Mode::Closed, "tool_closed"),
         (Mode::ExplainOnly, "explained"),
@@ -84,13 +81,11 @@ async fn one_tool_is_switched_without_the_others() {
     app.switch_tool("ledger_read", Mode::Closed).await;
     app.advance(controls::MAX_AGE).await;
     assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, "tool_closed");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn the_weaker_of_the_services_mode_and_the_tools_holds() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     for (service, tool, expected) in [
         (Mode::ReadOnly, Mode::Full, "mode_read_only"),
         (Mode::ExplainOnly, Mode::Full, "explained"),
@@ -104,7 +99,6 @@ async fn the_weaker_of_the_services_mode_and_the_tools_holds() {
         let got = outcome(&mut app, &alice, "ledger_append", json!({"note":"n"})).await;
         assert_eq!(got, expected, "{service:?} {tool:?}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -120,7 +114,6 @@ async fn a_table_in_which_no_mode_was_set_is_read_only_and_says_so() {
     app.switch_tool("ledger_read", Mode::Closed).await;
     app.advance(controls::MAX_AGE).await;
     assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, "tool_closed");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -140,29 +133,25 @@ async fn a_mode_that_cannot_be_read_is_read_only_whatever_it_was_a_moment_ago() 
     app.faults.none();
     app.advance(controls::RETRY_AFTER).await;
     assert_eq!(outcome(&mut app, &alice, "ledger_append", json!({"note":"n"})).await, "succeeded");
-    app.stop().await;
 }
 
 #[tokio::test]
 async fn what_was_closed_stays_closed_while_the_mode_cannot_be_read() {
     for (service, tool, read) in [(Mode::Closed, Mode::Full, "mode_closed"), (Mode::Full, Mode::Closed, "tool_closed")]
     {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         app.mode(service).await;
         app.switch_tool("ledger_read", tool).await;
         assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, read);
         app.faults.plan_items(|operation, key| (operation == "Query" && key == "LADDER#").then_some(Fault::Quoted));
         app.advance(controls::MAX_AGE).await;
         assert_eq!(outcome(&mut app, &alice, "ledger_read", json!({})).await, read, "{service:?} {tool:?}");
-        app.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_change_is_acted_upon_within_five_seconds_by_edge_and_worker() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let (before, held) = (app.new_id(), app.new_id());
     // Both functions have just read it.
     alice.submit(&before, "ledger_append", json!({"note":"n"})).await;
@@ -174,7 +163,6 @@ async fn a_change_is_acted_upon_within_five_seconds_by_edge_and_worker() {
     let job = app.finish(&alice, &held).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("mode_read_only")), "the worker");
     assert_eq!(app.effects(&held), 0);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -184,29 +172,25 @@ async fn a_mode_that_is_lowered_after_accept_holds_for_what_was_accepted() {
         (Mode::ExplainOnly, "explained", "mode_explain_only"),
         (Mode::Closed, "refused", "mode_closed"),
     ] {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         let id = app.new_id();
         assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
         in_mode(&mut app, mode).await;
         let job = app.finish(&alice, &id).await;
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!(status), &json!(code)), "{job}");
         assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0), "{job}");
-        app.stop().await;
     }
 }
 
 #[tokio::test]
 async fn what_is_out_is_still_asked_for_in_any_mode() {
-    let mut app = App::start().await;
-    let alice = app.login("alice").await;
+    let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
     app.deliver().await;
     app.begun(&id).await;
     in_mode(&mut app, Mode::Closed).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -216,8 +200,7 @@ async fn what_was_sent_and_has_not_begun_does_not_begin_in_a_lower_mode() {
         (Mode::ExplainOnly, "explained", "mode_explain_only"),
         (Mode::Closed, "refused", "mode_closed"),
     ] {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         let id = app.new_id();
         alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
         // A proxy answers in place of the gateway, so it is unknown whether the call has arrived. It has not.
@@ -228,7 +211,6 @@ async fn what_was_sent_and_has_not_begun_does_not_begin_in_a_lower_mode() {
         let job = app.finish(&alice, &id).await;
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!(status), &json!(code)), "{job}");
         assert_eq!((&job["effect"], app.effects(&id)), (&json!("not_run"), 0), "{job}");
-        app.stop().await;
     }
 }
 
@@ -243,5 +225,4 @@ async fn readiness_and_the_gauge_tell_the_mode_and_a_lower_one_is_no_failure() {
         let ready = app.anonymous().get("/readyz").await;
         assert_eq!((ready.status.as_u16(), &ready.body["mode"]), (200, &json!(mode.name())), "{}", ready.body);
     }
-    app.stop().await;
 }

@@ -72,7 +72,6 @@ async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
         let told = [json!(service.mode.name()), json!(service.by), json!(service.reason)];
         assert_eq!(told, [&last["mode"], &last["actor"], &last["reason"]].map(Value::clone), "round {round}");
     }
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -94,7 +93,6 @@ async fn an_operator_and_an_alarm_that_cross_leave_the_weaker_mode() {
     assert_eq!(app.table.lower_mode(12, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Overtaken);
     assert_eq!(set(&app).await.service.mode, Mode::Closed);
     assert_eq!(app.table.set_mode(13, &setting(&app, Mode::Full, operator)).await.unwrap(), Applied::Done);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -112,7 +110,6 @@ async fn a_new_table_begins_in_full_and_an_old_one_keeps_what_it_says() {
     let records = app.table.operator_chain(0, 10).await.unwrap().records;
     assert_eq!(records.len(), 2, "the beginning is recorded, once");
     assert_eq!((&records[0]["event"], &records[0]["actor"]), (&json!("mode_set"), &json!("command")));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -131,7 +128,6 @@ async fn a_checkpoint_never_moves_back() {
     assert_eq!(note(1, Some(now)).await, (2, true), "older");
     assert_eq!(note(2, Some(now)).await, (2, true));
     assert_eq!(note(3, Some(now)).await, (3, true));
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -152,7 +148,6 @@ async fn a_mode_of_a_name_that_nobody_knows_is_unreadable() {
         app.clock.advance(controls::RETRY_AFTER);
         assert_eq!(cache.get(&app.table, &runtime).await.service.mode, Mode::Full, "{key}");
     }
-    app.stop().await;
 }
 
 /// Makes an attribute of an item unreadable; returns the item as it was.
@@ -209,7 +204,6 @@ async fn what_is_set_is_used_for_five_seconds_and_not_a_moment_longer() {
     // A clock that was set back makes nothing younger.
     app.mode(Mode::Closed).await;
     assert_eq!(after(-1).await, Mode::Closed);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -232,5 +226,4 @@ async fn callers_who_come_at_once_share_one_read() {
         assert_eq!(app.faults.seen(), ["Query"], "also when it fails: nobody waits for twenty");
         app.faults.none();
     }
-    app.stop().await;
 }

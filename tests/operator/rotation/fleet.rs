@@ -146,7 +146,6 @@ impl Fleet {
 
     pub(super) async fn stop(self) {
         self.wechat.stop().await;
-        self.app.stop().await;
     }
 
     pub(super) fn now(&self) -> Timestamp {

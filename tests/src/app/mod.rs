@@ -30,7 +30,7 @@ mod setup;
 pub use inside::{effects_in, lines_of, notes_in};
 pub use setup::Setup;
 
-/// The service.
+/// The service. Dropping it closes its listeners, kills its gateway and removes its files.
 #[derive(Debug)]
 pub struct App {
     /// The clock of the service.
@@ -61,7 +61,17 @@ pub struct App {
     wechat: WechatStub,
     webhook: Option<Server>,
     undone: Vec<String>,
-    dir: PathBuf,
+    _dir: ScratchDir,
+}
+
+/// A directory of one app, removed when the app is dropped.
+#[derive(Debug)]
+struct ScratchDir(PathBuf);
+
+impl Drop for ScratchDir {
+    fn drop(&mut self) {
+        let _best_effort = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A lease and the visibility timeout are both over after this long.
@@ -107,12 +117,11 @@ impl App {
         ExpiredItems::new(&backend, self.table.clone(), self.functions.runtime.clone())
     }
 
-    /// Stops the app's servers.
+    /// Stops the app before the end of its scope, and waits for the requests that its listeners still answer.
     pub async fn stop(self) {
         self.wechat.stop().await;
         if let Some(webhook) = self.webhook {
             webhook.stop().await;
         }
-        let _best_effort = std::fs::remove_dir_all(&self.dir);
     }
 }

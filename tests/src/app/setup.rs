@@ -28,8 +28,8 @@ use sweep::Sweep;
 use uuid::Uuid;
 use worker::Worker;
 
-use super::App;
-use crate::{Capture, Faults, MiniGateway, clock::ManualClock, delays::Delays, mini_gateway};
+use super::{App, ScratchDir};
+use crate::{Capture, Client, Faults, MiniGateway, clock::ManualClock, delays::Delays, mini_gateway};
 
 const APP_ID: &str = "wx-test";
 
@@ -85,6 +85,13 @@ impl App {
         Self::with(Setup::default()).await
     }
 
+    /// The same, and a user who has logged in.
+    pub async fn start_with(user: &str) -> (Self, Client) {
+        let app = Self::start().await;
+        let client = app.login(user).await;
+        (app, client)
+    }
+
     /// As set up.
     pub async fn with(setup: Setup) -> Self {
         let clock = ManualClock::default();
@@ -138,7 +145,7 @@ impl App {
             edge: setup.edge,
             wechat,
             undone: Vec::new(),
-            dir,
+            _dir: ScratchDir(dir),
         };
         if let Some(mode) = setup.mode {
             app.mode(mode).await;

@@ -173,7 +173,6 @@ async fn what_is_in_the_bucket_is_what_is_in_the_table_whatever_the_bucket_answe
     assert_eq!(kept.len(), 5);
     assert!(kept.iter().all(|kept| kept.exported_at.is_some()));
     assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [0.0, 0.0, 0.0, 1.0, 0.0]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -184,7 +183,6 @@ async fn another_object_of_that_name_is_left_and_told() {
     app.sweep().await;
     assert_eq!(bucket.objects.lock().unwrap()[&name], b"somebody else's");
     assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [1.0]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -210,7 +208,6 @@ async fn a_bucket_that_never_answers_costs_a_run_its_export_and_neither_its_metr
     );
     assert!(kept.iter().all(|kept| kept.exported_at.is_some()));
     assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [1.0, 1.0, 0.0]);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -225,5 +222,4 @@ async fn whatever_does_not_answer_a_run_writes_its_metrics_before_its_deadline()
         assert!(ended.is_ok(), "{silent}: it was over in time");
         assert_eq!(app.metrics.sum(Metric::SweepRuns, &[]), f64::from(run), "{silent}");
     }
-    app.stop().await;
 }

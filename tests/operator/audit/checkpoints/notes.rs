@@ -65,7 +65,6 @@ async fn the_notes_of_one_minute_are_spread_over_many_partitions_and_all_are_sig
     app.clock.advance(SETTLED);
     app.sweep().await;
     assert_eq!(signed(&app), codes);
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -88,7 +87,6 @@ async fn the_notes_of_an_older_version_are_signed_too_and_once() {
     let all = exported(&app);
     assert_eq!(ends(&all).into_keys().collect::<BTreeSet<_>>(), codes);
     assert_eq!(all.iter().map(|one| one.statement.heads.len()).sum::<usize>(), codes.len(), "each once");
-    app.stop().await;
 }
 
 #[tokio::test]
@@ -118,5 +116,4 @@ async fn notes_that_an_older_sweeper_could_not_see_are_signed_by_the_next_one_th
     app.clock.advance(Duration::from_secs(301));
     app.sweep().await;
     assert!(exported(&app).last().unwrap().statement.heads.is_empty());
-    app.stop().await;
 }

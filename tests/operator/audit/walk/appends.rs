@@ -60,5 +60,4 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
             None => break assert_eq!(read, page.head.length),
         }
     }
-    app.stop().await;
 }

@@ -55,7 +55,6 @@ async fn a_chain_that_was_cut_or_written_anew_fits_in_itself_and_not_the_checkpo
         signed.betrayed("was cut").await;
         signed.put(&head).await;
     }
-    signed.app.stop().await;
 }
 
 #[tokio::test]
@@ -106,5 +105,4 @@ async fn a_checkpoint_that_is_changed_removed_moved_or_strangely_signed_is_named
     let item = signed.items("CHECKPOINTS", "000000000003").await.pop().unwrap();
     signed.delete(&item).await;
     found("is not in the table any more").await;
-    signed.app.stop().await;
 }

@@ -51,8 +51,7 @@ struct Signed {
 
 impl Signed {
     async fn start() -> Self {
-        let mut app = App::start().await;
-        let alice = app.login("alice").await;
+        let (mut app, alice) = App::start_with("alice").await;
         let bob = app.login("bob").await;
         let user: UserId = alice.user_id.parse().unwrap();
         let job =

@@ -24,7 +24,6 @@ async fn everything_one_user_one_job_and_a_copy_of_it_all_verify() {
     let copy = signed.walk(&Source::Export(out.clone()), Scope::Everything, true).await;
     assert_eq!(Report { notes: vec![], ..copy }, Report { notes: vec![], ..all });
     assert!(walk::export(&signed.table(), &out).await.is_err(), "what is there is not mixed with what was");
-    signed.app.stop().await;
 }
 
 #[tokio::test]
@@ -77,7 +76,6 @@ async fn what_is_changed_removed_or_moved_is_named_with_its_job() {
         signed.put(&records[n - 1]).await;
     }
     assert_eq!(signed.found().await, whole);
-    signed.app.stop().await;
 }
 
 #[tokio::test]
@@ -97,7 +95,6 @@ async fn a_chain_of_an_earlier_version_which_kept_its_first_record_by_itself_ver
     assert!(!signed.everything(false).await.faults.is_empty(), "its first record is missing");
     signed.put(&apart).await;
     assert_eq!(signed.found().await, [vec![], vec![]] as [Vec<String>; 2]);
-    signed.app.stop().await;
 }
 
 #[tokio::test]
@@ -111,5 +108,4 @@ async fn refusals_end_with_the_retention_and_what_is_left_still_verifies() {
     assert!(report.notes.iter().any(|note| note.contains("begins at record 2")), "{report:?}");
     let newest = signed.app.table.refusals_of(signed.user).await.unwrap();
     assert_eq!((newest.records.len(), newest.head.length), (2, 3));
-    signed.app.stop().await;
 }
