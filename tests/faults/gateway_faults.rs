@@ -140,7 +140,7 @@ async fn a_restored_snapshot_of_the_journal_is_another_journal() {
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":1500})).await;
     app.deliver().await;
-    tokio::time::sleep(Duration::from_millis(1800)).await;
+    app.has_written(&id, 2).await;
     app.clock.advance(Duration::from_secs(70));
     app.run(&alice, "ledger_append", json!({"note":"after"})).await;
     app.gateway().restore_snapshot().await;

@@ -1,7 +1,5 @@
 //! Cancelled jobs: a call that was not sent is never sent, and the outcome of a call that was sent is reported.
 
-use std::time::Duration;
-
 use integration_tests::App;
 use serde_json::json;
 
@@ -32,7 +30,7 @@ async fn a_call_that_is_out_goes_on_and_its_end_is_told() {
         assert_eq!((asked.status.as_u16(), &asked.body["cancel_requested"]), (202, &json!(true)));
     }
     while app.deliver().await {}
-    tokio::time::sleep(Duration::from_millis(1600)).await;
+    app.has_written(&id, 2).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 2), "{job}");
     assert_eq!(alice.cancel(&id).await.status, 200, "repeating a cancel is no error");

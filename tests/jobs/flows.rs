@@ -116,7 +116,7 @@ async fn a_slow_tool_costs_the_worker_no_waiting() {
     assert!(began.elapsed().as_millis() < 2000, "{:?}", began.elapsed());
     assert_eq!(alice.job(&id).await["status"], "running");
     assert_eq!(app.stored(&alice, &id).await.state, domain::job::JobState::Waiting);
-    tokio::time::sleep(std::time::Duration::from_millis(2600)).await;
+    app.has_written(&id, 2).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 2, "one line at its start and one at its end");
     assert_eq!(app.stored(&alice, &id).await.steps[0].attempts, 1, "returns from waiting are no attempts");

@@ -96,7 +96,7 @@ async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
     app.deliver().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    app.has_written(&id, 2).await;
     let files = PolicyFiles::built_in().replacing("tools.toml", "\"ledger_sleep\"", "\"ledger_nap\"").unwrap();
     app.new_worker(Some(Policy::parse(&files).unwrap()));
     let job = app.finish(&alice, &id).await;

@@ -18,9 +18,15 @@ impl App {
 
     /// Waits until a tool has left its first line.
     pub async fn begun(&self, id: &str) {
+        self.has_written(id, 1).await;
+    }
+
+    /// Waits until a job's calls have left so many lines. `ledger_sleep` leaves one at its start and one at its end,
+    /// and sleeps by the real clock.
+    pub async fn has_written(&self, id: &str, lines: usize) {
         let patience = std::time::Instant::now();
-        while self.effects(id) == 0 {
-            assert!(patience.elapsed().as_secs() < 10, "the tool does not start");
+        while self.effects(id) < lines {
+            assert!(patience.elapsed().as_secs() < 10, "the tool has left {} of {lines} lines", self.effects(id));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
