@@ -21,26 +21,16 @@ use platform::{
 use service::controls::ControlsCache;
 use store::Table;
 
-mod at_cursor;
 mod batch;
 mod call;
-mod commit;
-mod conversation_queue;
-mod end_conversation;
-mod finish_step;
-mod gate;
-mod journal_view;
-mod message;
-mod prepare;
-mod progress_view;
-mod resolve;
-mod rounds;
+mod conversation;
+mod journal;
 mod run_job;
+mod step;
 mod turn;
-mod turn_verdict;
-mod verdict;
 
-pub use call::{AT_ONCE, WAIT_AT_MOST};
+pub use call::WAIT_AT_MOST;
+pub use journal::AT_ONCE;
 
 /// Invariant 5, *lease outlives work*: HTTP timeout < function deadline < lease expiry. The lease exceeds the deadline
 /// by this, for differences between clocks.
@@ -61,7 +51,7 @@ pub struct Worker {
     policy: Policy,
     controls: ControlsCache,
     secrets: Secrets<GatewayTokens>,
-    view: journal_view::Cache,
+    view: journal::view::Cache,
 }
 
 /// Why the function cannot start.
@@ -91,7 +81,7 @@ impl Worker {
             gateway: Gateway::new(&config.openclaw_base_url, runtime.clone())?,
             secrets: Secrets::new("worker", config.secrets.clone(), &table.aws),
             controls: ControlsCache::new("worker", config.checkpoint_max_age),
-            view: journal_view::Cache::default(),
+            view: journal::view::Cache::default(),
             policy,
             config,
             runtime,

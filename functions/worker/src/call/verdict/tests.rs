@@ -4,7 +4,7 @@ use super::*;
 use domain::{
     audit::AuditHead,
     ids::{Digest, UserId},
-    job::{JournalId, NewJob, Start},
+    job::{JobState, JournalId, NewJob, Start},
     limits::Passing,
     policy::Policy,
 };

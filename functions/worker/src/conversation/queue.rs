@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use domain::{
     conversation::{Conversation, ConversationName, NotQueued},
-    ids::{RequestId, TraceParent, UserId},
+    ids::{RequestId, UserId},
     job::Job,
     limits::admission,
 };
-use platform::{metrics::Metric, queue::WakeUpMessage};
 use store::{EndOf, QueueJoin, Stored, TableError};
 
-use crate::{Worker, verdict::Ending};
+use crate::Worker;
 
 /// How long a queued job waits at most before it checks again, in case its wake-up message is lost.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(15);
@@ -24,8 +23,8 @@ pub(crate) enum QueuePosition {
     First,
     /// At least one open job is before it.
     Behind,
-    /// It may not join the queue, so its step ends.
-    Never(Ending),
+    /// It may not join the queue, so its step is refused with this code.
+    Never(&'static str),
 }
 
 impl Worker {
@@ -44,10 +43,10 @@ impl Worker {
             QueueJoin::Joined(conversation) => conversation,
             QueueJoin::Not(NotQueued::Full) => return Ok(QueuePosition::Behind),
             QueueJoin::Not(NotQueued::OtherAgent) => {
-                return Ok(QueuePosition::Never(Ending::refused("conversation_other_agent")));
+                return Ok(QueuePosition::Never("conversation_other_agent"));
             }
             QueueJoin::Not(NotQueued::Ending) => {
-                return Ok(QueuePosition::Never(Ending::refused("conversation_ending")));
+                return Ok(QueuePosition::Never("conversation_ending"));
             }
         };
         self.first_of(user, name, &conversation, id).await
@@ -83,30 +82,5 @@ impl Worker {
             // It keeps its place for some time: the request may still be recording its job.
             None => admission::may_still_be_recorded(id, self.runtime.now()),
         })
-    }
-}
-
-/// Removes a finished job from its conversation queue, and wakes the next one. A failure only delays: a waiting job
-/// checks the queue again by itself.
-pub(crate) async fn leave(worker: &Worker, job: &Job) {
-    let next = match worker.table.wake_next(&worker.runtime, job).await {
-        Ok(next) => next,
-        Err(error) => {
-            tracing::warn!(
-                function = "worker", code = "not_handed_on", request_id = %job.request_id, error = %error,
-                "the job is over, and still in line"
-            );
-            return;
-        }
-    };
-    let Some(next) = next else { return };
-    let trace = next.trace.as_deref().and_then(TraceParent::parse);
-    let wake_up = WakeUpMessage::new(next.user_id, next.request_id, trace.as_ref());
-    if let Err(error) = worker.queue.wake(&wake_up, Duration::ZERO).await {
-        worker.runtime.count(Metric::WakeUpFailures);
-        tracing::warn!(
-            function = "worker", code = "not_rung", request_id = %next.request_id, error = %error,
-            "who is next in line was not rung"
-        );
     }
 }

@@ -4,16 +4,16 @@
 use std::fmt::Write as _;
 
 use domain::{
-    job::{
-        Step, StepOutcome,
-        submission::{Turn, Work},
-    },
+    job::{Step, StepOutcome, submission::Work},
     json::canonical,
 };
 use serde_json::Value;
 use store::TableError;
 
-use crate::{Worker, at_cursor::AtCursor, commit::RunError};
+use crate::{
+    Worker,
+    step::{RunError, StepContext},
+};
 
 /// Bytes of arguments that are repeated at most.
 const ARGUMENTS_AT_MOST: usize = 600;
@@ -37,8 +37,8 @@ pub(crate) struct Became {
 
 impl Worker {
     /// The message of a further round, about the proposals of the round before it.
-    pub(crate) async fn further_message(&self, cursor: &AtCursor<'_, Turn>) -> Result<String, RunError> {
-        let job = &cursor.job;
+    pub(crate) async fn further_message(&self, context: &StepContext<'_>) -> Result<String, RunError> {
+        let job = &context.job;
         let of_last_round = job.steps.iter().take(job.cursor).rev().take_while(|step| step.is_proposed());
         let mut became = Vec::new();
         for step in of_last_round.collect::<Vec<&Step>>().into_iter().rev() {

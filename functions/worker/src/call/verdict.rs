@@ -5,16 +5,15 @@ use std::time::Duration;
 use domain::{
     catalogue::{ToolEffect, ToolEntry},
     ids::{Approver, Timestamp},
-    job::{Attempt, Job, JobState, Step, StepOutcome, Via},
+    job::{Attempt, Job, Step, Via},
     limits::Backoff,
 };
-use platform::openclaw::{CallAnswer, Content, Refusal, ToolEnd};
-use serde_json::Value;
+use platform::openclaw::{CallAnswer, Refusal, ToolEnd};
+
+use crate::step::ending::{DEADLINE_PASSED, Ending};
 
 /// How long after its deadline a call is polled whose outcome cannot be read, before it counts as `unknown`.
 const GRACE: Duration = Duration::from_secs(900);
-
-pub(crate) const DEADLINE_PASSED: &str = "deadline_passed";
 
 /// What happens to the job next.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,63 +31,6 @@ pub(crate) enum Verdict {
     Reschedule(Duration, Attempt),
     /// Nothing was sent: ask for approval, valid for this long.
     Ask(Approver, Duration),
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ending {
-    pub(crate) outcome: StepOutcome,
-    pub(crate) ends_as: JobState,
-    pub(crate) code: Option<&'static str>,
-    /// The tool's result, or why it is not shown.
-    pub(crate) result: Option<Content>,
-}
-
-impl Ending {
-    pub(crate) fn succeeded(result: Content) -> Self {
-        Self { outcome: StepOutcome::Succeeded, ends_as: JobState::Succeeded, code: None, result: Some(result) }
-    }
-
-    pub(crate) fn refused(code: &'static str) -> Self {
-        Self { outcome: StepOutcome::Refused, ends_as: JobState::Refused, code: Some(code), result: None }
-    }
-
-    pub(crate) fn failed(code: &'static str, result: Option<Content>) -> Self {
-        Self { outcome: StepOutcome::Failed, ends_as: JobState::Failed, code: Some(code), result }
-    }
-
-    /// Failed before anything was sent.
-    pub(crate) fn failed_unsent(code: &'static str) -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Failed, code: Some(code), result: None }
-    }
-
-    pub(crate) fn expired() -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Expired, code: Some("not_after_passed"), result: None }
-    }
-
-    /// Why a step ends before anything was sent; `None` while it may begin.
-    pub(crate) fn before_it_began(job: &Job, now: Timestamp) -> Option<Self> {
-        if job.cancel_requested {
-            return Some(Self::cancelled());
-        }
-        if job.overdue(now) {
-            return Some(Self::failed_unsent(DEADLINE_PASSED));
-        }
-        (now >= job.not_after).then(Self::expired)
-    }
-
-    /// Nothing was sent; the result explains what would have been.
-    pub(crate) fn explained(code: &'static str, told: Value) -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Explained, code: Some(code), result: Some(Ok(told)) }
-    }
-
-    pub(crate) fn cancelled() -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Cancelled, code: Some("cancelled"), result: None }
-    }
-
-    pub(crate) fn unknown() -> Self {
-        Self { outcome: StepOutcome::Unknown, ends_as: JobState::Unknown, code: Some("outcome_unknown"), result: None }
-    }
 }
 
 /// The facts that decide, besides the answer.

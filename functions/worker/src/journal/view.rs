@@ -3,7 +3,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use domain::{ids::Timestamp, job::JournalId};
+use domain::ids::Timestamp;
 use platform::{
     metrics::Metric,
     openclaw::{
@@ -13,7 +13,8 @@ use platform::{
 };
 use store::ToolGuard;
 
-use crate::{Worker, commit::RunError};
+use super::Destination;
+use crate::{Worker, step::RunError};
 
 /// How long a view is cached.
 const MAX_AGE: Duration = Duration::from_secs(10);
@@ -26,8 +27,8 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// State of the gateway's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum JournalView {
-    /// A journal answers: its identity, the highest sequence ever seen, and whether writes may be sent.
-    Present { id: JournalId, sequence: u64, guard_proven: bool },
+    /// A journal answers: its identity with the highest sequence ever seen, and whether writes may be sent.
+    Present { to: Destination, guard_proven: bool },
     /// The gateway has no journal plugin.
     Absent,
     /// The gateway does not answer now.
@@ -59,8 +60,8 @@ impl Cache {
     pub(crate) fn saw(&self, seen: &JournalSeen) {
         let mut cached = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match cached.as_mut() {
-            Some((_, JournalView::Present { id, sequence, .. })) if *id == seen.id => {
-                *sequence = seen.sequence.max(*sequence)
+            Some((_, JournalView::Present { to, .. })) if to.id == seen.id => {
+                to.sequence = seen.sequence.max(to.sequence);
             }
             Some((_, JournalView::Present { .. })) => *cached = None,
             _ => {}
@@ -119,7 +120,7 @@ impl Worker {
                 self.probe_guard(tokens, &seen, sequence, restarted).await?
             }
         };
-        Ok(JournalView::Present { id: seen.id, sequence, guard_proven })
+        Ok(JournalView::Present { to: Destination { id: seen.id, sequence }, guard_proven })
     }
 
     /// Runs the guard probe, once per boot of the gateway and by one worker: a guarded tool called outside the journal

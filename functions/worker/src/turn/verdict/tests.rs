@@ -4,7 +4,7 @@ use domain::{
 };
 
 use super::*;
-use crate::verdict::{self, tests::NOW};
+use crate::call::verdict::tests::{NOW, running as claimed};
 
 #[derive(Clone, Copy, Default)]
 struct Case {
@@ -31,7 +31,7 @@ fn decide(answer: TurnState, case: Case) -> TurnVerdict {
         wake_up_token: case.token.then(|| WakeUpToken::from_random([1; 16])),
     });
     let deadline = case.deadline.map(|seconds| NOW.plus(Duration::from_secs(seconds)));
-    let job = Job { cancel_requested: case.cancel, ..verdict::tests::running(step.clone(), deadline) };
+    let job = Job { cancel_requested: case.cancel, ..claimed(step.clone(), deadline) };
     let now = NOW.plus(Duration::from_secs(case.late));
     after(
         answer,

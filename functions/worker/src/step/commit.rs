@@ -2,7 +2,7 @@
 
 use domain::{
     audit::{AuditContext, AuditEvent, AuditRecord},
-    ids::Actor,
+    ids::{Actor, Timestamp},
     job::{Job, JobEvent, JobState, TransitionError},
 };
 use platform::{metrics::Metric, queue::QueueError, secrets::SecretsError};
@@ -81,7 +81,7 @@ impl Worker {
         Ok(None)
     }
 
-    fn audit_context<'a>(&'a self, job: &'a Job, at: domain::ids::Timestamp) -> AuditContext<'a> {
+    fn audit_context<'a>(&'a self, job: &'a Job, at: Timestamp) -> AuditContext<'a> {
         AuditContext::at_cursor(job, at, Actor::Worker, self.policy.version())
     }
 }

@@ -9,7 +9,10 @@ use domain::{
 };
 use platform::openclaw::{CallAnswer, journal::Expected};
 
-use crate::{Worker, commit::RunError, run_job::RunOutcome};
+use crate::{
+    Worker,
+    step::{RunError, RunOutcome},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -25,7 +28,8 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<RunOutcome, RunErr
     let key = job.call_key();
     // Revoking either proves that the key never ran and never will, or returns its outcome.
     let answer = worker.gateway.revoke(tokens, expected, &key.to_string(), TIMEOUT).await;
-    let happened = match worker.take_note(answer) {
+    worker.observe_call(&answer);
+    let happened = match answer.noted() {
         CallAnswer::Ended(_) => true,
         // A key that was seen running and is free now proves only that the journal has lost its memory. And a last
         // repetition (`n` > 0) that did not run proves nothing about the ones before it.

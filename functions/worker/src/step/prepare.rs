@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    audit::AuditEvent,
     ids::{Digest, DigestKey},
     job::{
         Job, JobEvent, Step, StepKind,
@@ -18,7 +17,8 @@ use domain::{
 use serde_json::Value;
 use store::Payload;
 
-use crate::{Worker, at_cursor::AtCursor, commit::RunError, verdict::Ending};
+use super::{Derived, Ending, RunError, StepContext};
+use crate::Worker;
 
 /// Bytes of derived arguments at most: the limit of a submission.
 const ARGUMENTS_AT_MOST: usize = 32 * 1024;
@@ -26,68 +26,53 @@ const ARGUMENTS_AT_MOST: usize = 32 * 1024;
 /// How often a step may be claimed while its work is derived.
 const ATTEMPTS_AT_MOST: u32 = 10;
 
-/// How a step's work was derived.
-#[derive(Debug, Clone)]
-pub(crate) struct Derived {
-    from: Vec<usize>,
-    work: Work,
-}
-
-/// The work of a step, and how it was derived if that was done just now.
-pub(crate) struct Prepared {
-    pub(crate) work: Work,
-    pub(crate) derived: Option<Derived>,
-}
-
-impl Derived {
-    /// The audit record of the derivation.
-    pub(crate) fn record(&self, arguments_digest: Digest) -> AuditEvent {
-        AuditEvent::Derived { from: self.from.clone(), arguments_digest }
-    }
+/// What the step at the cursor sends, or why it sends nothing.
+pub(crate) enum Prepared {
+    /// Its work is known.
+    Ready(Work),
+    /// Its work was derived just now, which is not committed yet.
+    Derived(Derived),
+    /// Its work cannot be derived, or its time is over: it ends, and nothing is sent.
+    Ends(Ending),
+    /// Its payload is no longer stored.
+    Missing,
 }
 
 impl Worker {
-    /// The work of the step at the cursor; `None` when its payload is no longer stored.
-    pub(crate) async fn prepare(
-        &self,
-        job: &Job,
-        payload: &Payload,
-    ) -> Result<Option<Result<Prepared, Ending>>, RunError> {
-        let Some(step) = job.step() else { return Ok(None) };
+    /// The work of the step at the cursor.
+    pub(crate) async fn prepare(&self, job: &Job, payload: &Payload) -> Result<Prepared, RunError> {
+        let Some(step) = job.step() else { return Ok(Prepared::Missing) };
         if let Some(input) = step.input {
             let work = self.table.input(job.user_id, job.request_id, input).await?;
-            return Ok(work.map(|work| Ok(Prepared { work, derived: None })));
+            return Ok(work.map_or(Prepared::Missing, Prepared::Ready));
         }
-        let Some(work) = payload.steps.get(step.of).map(|wanted| wanted.work.clone()) else { return Ok(None) };
+        let Some(work) = payload.steps.get(step.of).map(|wanted| wanted.work.clone()) else {
+            return Ok(Prepared::Missing);
+        };
         // A first step has no earlier step, so what looks like a reference is an ordinary argument. A further round
         // sends the outcomes of proposals, not the submitted message.
         if step.of == 0 || step.round > 0 {
-            return Ok(Some(Ok(Prepared { work, derived: None })));
+            return Ok(Prepared::Ready(work));
         }
         let references = match work.references(step.of) {
             Ok(references) => references,
-            Err(_) => return Ok(Some(Err(Ending::failed_unsent("derived_missing")))),
+            Err(_) => return Ok(Prepared::Ends(Ending::failed_unsent("derived_missing"))),
         };
         if references.is_empty() {
-            return Ok(Some(Ok(Prepared { work, derived: None })));
+            return Ok(Prepared::Ready(work));
         }
         // Checked before the work is derived: a worker that dies while deriving it (large results, little memory) would
         // otherwise be tried for ever.
         if step.attempts > ATTEMPTS_AT_MOST {
-            return Ok(Some(Err(Ending::failed_unsent("attempts_exhausted"))));
+            return Ok(Prepared::Ends(Ending::failed_unsent("attempts_exhausted")));
         }
         if let Some(ending) = Ending::before_it_began(job, self.runtime.now()) {
-            return Ok(Some(Err(ending)));
+            return Ok(Prepared::Ends(ending));
         }
-        Ok(Some(self.derive(job, work, references).await?))
+        self.derive(job, work, references).await
     }
 
-    async fn derive(
-        &self,
-        job: &Job,
-        work: Work,
-        references: BTreeSet<usize>,
-    ) -> Result<Result<Prepared, Ending>, RunError> {
+    async fn derive(&self, job: &Job, work: Work, references: BTreeSet<usize>) -> Result<Prepared, RunError> {
         let mut results: Vec<(usize, Value)> = Vec::new();
         for from in &references {
             results.extend(self.returned(job, *from).await?.map(|result| (*from, result)));
@@ -113,7 +98,7 @@ impl Worker {
             Work::End(end) => Ok(Work::End(end)),
         };
         let from = references.into_iter().collect();
-        Ok(work.map(|work| Prepared { derived: Some(Derived { from, work: work.clone() }), work }))
+        Ok(work.map_or_else(Prepared::Ends, |work| Prepared::Derived(Derived { from, work })))
     }
 
     /// The result of a submitted step; `None` when it had none, or none that was kept.
@@ -123,21 +108,21 @@ impl Worker {
     }
 
     /// Commits the derived work before it is sent. `None` when the lease is lost.
-    pub(crate) async fn keep_derived<'a, W>(
+    pub(crate) async fn keep_derived<'a>(
         &self,
-        mut cursor: AtCursor<'a, W>,
-    ) -> Result<Option<AtCursor<'a, W>>, RunError> {
-        let Some(derived) = cursor.derived.take() else { return Ok(Some(cursor)) };
-        let input = self.put_derived(&cursor, &derived).await?;
+        mut context: StepContext<'a>,
+    ) -> Result<Option<StepContext<'a>>, RunError> {
+        let Some(derived) = context.derived.take() else { return Ok(Some(context)) };
+        let input = self.put_derived(&context, &derived).await?;
         let event = JobEvent::Prepared { input: Some(input), approval: None };
-        let record = derived.record(cursor.work_digest);
-        let committed = self.commit(&cursor.job, event, &[record]).await?;
-        Ok(committed.map(|job| AtCursor { job, ..cursor }))
+        let record = derived.record(context.work_digest);
+        let committed = self.commit(&context.job, event, &[record]).await?;
+        Ok(committed.map(|job| StepContext { job, ..context }))
     }
 
-    pub(crate) async fn put_derived<W>(&self, cursor: &AtCursor<'_, W>, derived: &Derived) -> Result<Digest, RunError> {
+    pub(crate) async fn put_derived(&self, context: &StepContext<'_>, derived: &Derived) -> Result<Digest, RunError> {
         let now = self.runtime.now();
-        Ok(self.table.put_input(&cursor.job, cursor.digest_key, &derived.work, now).await?)
+        Ok(self.table.put_input(&context.job, context.digest_key, &derived.work, now).await?)
     }
 }
 

@@ -16,7 +16,7 @@ use platform::openclaw::{
 };
 use serde_json::{Value, json};
 
-use crate::verdict::{DEADLINE_PASSED, Ending};
+use crate::step::ending::{DEADLINE_PASSED, Ending};
 
 /// How much longer a round is polled that has passed its own timeout: the journal ends it.
 const GRACE: Duration = Duration::from_secs(60);

@@ -14,85 +14,100 @@ use domain::{
 };
 use platform::openclaw::turns::{GuardDecision, Round, RoundCall};
 
+use super::verdict;
 use crate::{
-    Worker, at_cursor::AtCursor, commit::RunError, finish_step, gate::PolicyContext, run_job::RunOutcome, turn_verdict,
-    verdict::Ending,
+    Worker,
+    step::{
+        Ending, RunError, RunOutcome, StepContext,
+        finish::{self, KeptResult},
+        policy_context::PolicyContext,
+    },
 };
 
 /// Characters of a tool's name that are kept. Names in the catalogue are not longer, but a model may make up a name.
 const NAME_AT_MOST: usize = 64;
 const ROUNDS_EXHAUSTED: &str = "rounds_exhausted";
 
+/// What becomes of one proposal.
+struct Proposal {
+    step: Step,
+    record: ProposalDecision,
+}
+
 impl Worker {
     /// The round ended with a reply. Without proposals it is the reply of the turn; with proposals a further round
     /// follows.
     pub(crate) async fn round_replied(
         &self,
-        cursor: &AtCursor<'_, Turn>,
+        context: &StepContext<'_>,
+        turn: &Turn,
         round: &Round,
     ) -> Result<RunOutcome, RunError> {
         let proposed: Vec<&RoundCall> =
             round.calls.iter().filter(|call| call.decision == GuardDecision::Proposed).collect();
         if proposed.is_empty() {
-            let ending = Ending::succeeded(turn_verdict::reply(round));
-            return self.end_turn(cursor, ending, Some(round)).await;
+            let ending = Ending::succeeded(verdict::reply(round));
+            return self.end_turn(context, turn, &ending, Some(round)).await;
         }
-        let (Some(turn), Some(agent)) = (cursor.job.step(), self.policy.agent(&cursor.work.agent)) else {
-            return self.end_turn(cursor, Ending::refused(DenyReason::AgentUnknown.code()), Some(round)).await;
+        let (Some(step), Some(agent)) = (context.job.step(), self.policy.agent(&turn.agent)) else {
+            let ending = Ending::refused(DenyReason::AgentUnknown.code());
+            return self.end_turn(context, turn, &ending, Some(round)).await;
         };
-        let rounds = cursor.job.steps.iter().filter(|step| step.of == turn.of && step.kind == StepKind::Turn).count();
+        let rounds =
+            context.job.steps.iter().filter(|other| other.of == step.of && other.kind == StepKind::Turn).count();
         let fits = rounds <= agent.rounds as usize
             && proposed.len() <= agent.proposals as usize
-            && cursor.job.steps.len() + proposed.len() < STEPS_GROWN_AT_MOST;
+            && context.job.steps.len() + proposed.len() < STEPS_GROWN_AT_MOST;
         if !fits {
-            let ending = Ending::failed(ROUNDS_EXHAUSTED, Some(turn_verdict::reply(round)));
-            return self.end_turn(cursor, ending, Some(round)).await;
+            let ending = Ending::failed(ROUNDS_EXHAUSTED, Some(verdict::reply(round)));
+            return self.end_turn(context, turn, &ending, Some(round)).await;
         }
-        let policy_context = self.policy_context(cursor.job.user_id).await?;
-        let (mut steps, mut decisions, mut place) = (Vec::new(), Vec::new(), turn.round);
+        let policy_context = self.policy_context(context.job.user_id).await?;
+        let (mut steps, mut decisions, mut place) = (Vec::new(), Vec::new(), step.round);
         for call in proposed {
             place += 1;
-            let (step, decision) = self.proposed_step(cursor, call, policy_context.as_ref(), place).await?;
-            steps.push(turn.followed_by(step, place));
-            decisions.push(decision);
+            let proposal = self.proposed_step(context, call, policy_context.as_ref(), place).await?;
+            steps.push(step.followed_by(proposal.step, place));
+            decisions.push(proposal.record);
         }
-        let next = Step::turn(turn.tool.clone(), turn.conversation.clone());
-        steps.push(turn.followed_by(next, place + 1));
-        let reply = turn_verdict::reply(round);
-        let digest = reply.as_ref().ok().map(|reply| cursor.digest_key.digest_bytes(&canonical::canonical(reply)));
+        let next = Step::turn(step.tool.clone(), step.conversation.clone());
+        steps.push(step.followed_by(next, place + 1));
+        let reply = verdict::reply(round);
+        let digest = reply.as_ref().ok().map(|reply| context.digest_key.digest_bytes(&canonical::canonical(reply)));
         let ending = Ending::succeeded(reply);
-        let record = round_ended(cursor, &ending, Some(round), digest, decisions);
-        let committed = self.commit(&cursor.job, JobEvent::Proposed { steps }, &[record]).await?;
-        finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+        let record = round_ended(context, &ending, Some(round), digest, decisions);
+        let committed = self.commit(&context.job, JobEvent::Proposed { steps }, &[record]).await?;
+        finish::after_the_end(self, context, committed).await
     }
 
     /// Ends the turn with this round, successfully or not.
     pub(crate) async fn end_turn(
         &self,
-        cursor: &AtCursor<'_, Turn>,
-        ending: Ending,
+        context: &StepContext<'_>,
+        turn: &Turn,
+        ending: &Ending,
         round: Option<&Round>,
     ) -> Result<RunOutcome, RunError> {
-        let (result, digest) = finish_step::keep_result(self, cursor, &ending).await?;
-        let record = round_ended(cursor, &ending, round, digest, Vec::new());
-        let committed = self.commit(&cursor.job, ending.event(result), &[record]).await?;
+        let KeptResult { reference, digest } = finish::keep_result(self, context, ending).await?;
+        let record = round_ended(context, ending, round, digest, Vec::new());
+        let committed = self.commit(&context.job, ending.event(reference), &[record]).await?;
         if committed.is_some() {
-            self.forget_session(cursor).await;
+            self.forget_session(context, turn).await;
         }
-        finish_step::after_the_end(self, &cursor.job, committed, cursor.sent_at, cursor.trace.as_ref()).await
+        finish::after_the_end(self, context, committed).await
     }
 
     /// The step that a proposal becomes. A refused proposal becomes a step that has already ended.
     async fn proposed_step(
         &self,
-        cursor: &AtCursor<'_, Turn>,
+        context: &StepContext<'_>,
         proposed: &RoundCall,
         policy_context: Option<&PolicyContext>,
         round: u32,
-    ) -> Result<(Step, ProposalDecision), RunError> {
+    ) -> Result<Proposal, RunError> {
         // Parsed as strictly as a request, so that what is digested, shown and sent is the same for every parser.
         let arguments = proposed.args.as_deref().and_then(|args| json::parse(args.as_bytes()).ok());
-        let digest = |call: &Call| cursor.digest_key.digest_bytes(&canonical::canonical(&call.arguments));
+        let digest = |call: &Call| context.digest_key.digest_bytes(&canonical::canonical(&call.arguments));
         let call = arguments.map(|arguments| Call { tool: proposed.tool.clone(), arguments });
         let mut record = ProposalDecision {
             round,
@@ -107,12 +122,12 @@ impl Worker {
         let refusal = match (tool, &call) {
             (None, _) => Some(DenyReason::ToolUnknown.code()),
             (Some(_), None) => Some("arguments_invalid"),
-            (Some(tool), Some(call)) => self.refusal(cursor, (tool, call), policy_context, &mut record),
+            (Some(tool), Some(call)) => self.refusal(context, tool, call, policy_context, &mut record),
         };
         let step = match (refusal, call) {
             (None, Some(call)) => {
                 let work = Work::Call(call);
-                let input = self.table.put_input(&cursor.job, cursor.digest_key, &work, self.runtime.now()).await?;
+                let input = self.table.put_input(&context.job, context.digest_key, &work, self.runtime.now()).await?;
                 Step { input: Some(input), ..step }
             }
             (code, _) => {
@@ -121,15 +136,16 @@ impl Worker {
                 Step { outcome: Some(StepOutcome::Refused), error: Some(code.to_owned()), ..step }
             }
         };
-        Ok((step, record))
+        Ok(Proposal { step, record })
     }
 
     /// Why a proposal is refused at once. A proposal that is not is decided again when the cursor reaches it, and may
     /// ask for approval there.
     fn refusal(
         &self,
-        cursor: &AtCursor<'_, Turn>,
-        (tool, call): (&Tool, &Call),
+        context: &StepContext<'_>,
+        tool: &Tool,
+        call: &Call,
         policy_context: Option<&PolicyContext>,
         record: &mut ProposalDecision,
     ) -> Option<&'static str> {
@@ -140,7 +156,7 @@ impl Worker {
             return Some(DenyReason::PolicyDenied.code());
         };
         let query = CallQuery {
-            user_id: cursor.job.user_id,
+            user_id: context.job.user_id,
             groups,
             tool: &call.tool,
             arguments: &call.arguments,
@@ -149,7 +165,7 @@ impl Worker {
             now: self.runtime.now(),
         };
         let gated = self.policy.gate(controls, &query);
-        self.note_errors(&gated.decided);
+        self.report_policy_errors(&gated.decided);
         gated.decided.decision.name().clone_into(&mut record.decision);
         record.policies = gated.decided.policies;
         match gated.gate {
@@ -171,18 +187,18 @@ fn shown(name: &str) -> String {
 }
 
 fn round_ended(
-    cursor: &AtCursor<'_, Turn>,
+    context: &StepContext<'_>,
     ending: &Ending,
     round: Option<&Round>,
     result_digest: Option<Digest>,
     proposals: Vec<ProposalDecision>,
 ) -> AuditEvent {
-    let calls = round.map_or_else(Vec::new, |round| round.calls.iter().map(|call| recorded(cursor, call)).collect());
+    let calls = round.map_or_else(Vec::new, |round| round.calls.iter().map(|call| recorded(context, call)).collect());
     AuditEvent::RoundEnded {
         outcome: ending.outcome.name().to_owned(),
         status: String::new(),
         code: ending.code.map(str::to_owned),
-        key: cursor.key().to_string(),
+        key: context.key().to_string(),
         result_digest,
         calls,
         calls_total: round.map_or(0, |round| round.calls_total),
@@ -190,11 +206,11 @@ fn round_ended(
     }
 }
 
-fn recorded(cursor: &AtCursor<'_, Turn>, call: &RoundCall) -> AgentCall {
+fn recorded(context: &StepContext<'_>, call: &RoundCall) -> AgentCall {
     AgentCall {
         tool: shown(&call.tool),
         decision: call.decision.name().to_owned(),
-        arguments_digest: call.args.as_deref().map(|args| cursor.digest_key.digest_bytes(args.as_bytes())),
+        arguments_digest: call.args.as_deref().map(|args| context.digest_key.digest_bytes(args.as_bytes())),
         failed: call.failed,
     }
 }

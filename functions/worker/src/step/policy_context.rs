@@ -1,0 +1,38 @@
+//! What the decisions about calls, turns and proposals have in common.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use domain::{
+    access::service_mode::Controls,
+    ids::UserId,
+    policy::{Decided, DenyReason, PolicyDecision},
+};
+use platform::metrics::Metric;
+
+use super::RunError;
+use crate::Worker;
+
+/// Input of policy decisions: the user's groups and the service modes.
+pub(crate) struct PolicyContext {
+    pub(crate) groups: BTreeSet<String>,
+    pub(crate) controls: Arc<Controls>,
+}
+
+impl Worker {
+    /// Input of policy decisions. `None` when the user's item does not exist: without groups, rules that forbid
+    /// something to a group would not apply, so policy is not asked.
+    pub(crate) async fn policy_context(&self, user_id: UserId) -> Result<Option<PolicyContext>, RunError> {
+        let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.runtime));
+        Ok(user?.map(|user| PolicyContext { groups: user.groups, controls }))
+    }
+
+    /// Counts and logs policies that could not be evaluated. The decision was to deny.
+    pub(crate) fn report_policy_errors(&self, decided: &Decided) {
+        if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
+            self.runtime.count(Metric::PolicyErrors);
+            for error in &decided.errors {
+                tracing::error!(function = "worker", code = "policy_error", error = %error, "a policy cannot be evaluated");
+            }
+        }
+    }
+}
