@@ -11,7 +11,6 @@ use clap::{Args, Parser, Subcommand};
 mod audit;
 mod client;
 mod clock;
-mod dead_letters;
 mod demo;
 mod engines;
 mod id;
@@ -66,11 +65,6 @@ enum Command {
     Operator {
         #[command(subcommand)]
         command: operator::OperatorCommand,
-    },
-    /// Show messages that the worker could not handle, and send them to the queue again
-    DeadLetters {
-        #[command(subcommand)]
-        command: dead_letters::DeadLettersCommand,
     },
     /// Show or change the service mode, the mode of a tool, or the temporary unlock of a destructive tool
     Mode {
@@ -194,7 +188,6 @@ pub async fn main() -> ExitCode {
         },
         Command::Secrets { command } => secrets::run(command).await,
         Command::Operator { command } => operator::run(command),
-        Command::DeadLetters { command } => dead_letters::run(command).await,
         Command::Mode { command } => mode::run(command).await,
         Command::Clock { command } => clock::run(command).await,
         Command::WechatStub(args) => wechat_stub::run(args).await,

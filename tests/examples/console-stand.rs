@@ -3,7 +3,7 @@
 //!
 //! Prints one line of JSON, `{"url", "tokens"}`, and then `ok` for each order that it has carried out:
 //!
-//! - `dead USER REQUEST` puts a wake-up message for that job into the dead-letter queue;
+//! - `dead` puts a message into the dead-letter queue;
 //! - `kill-in-flight NOTE` kills the gateway once a tool has begun with that note, and starts it again.
 #![expect(
     clippy::print_stdout,
@@ -59,7 +59,7 @@ async fn stand(dir: &Path) -> Result<(), Failure> {
     while let Some(order) = orders.next_line().await? {
         let (what, rest) = order.split_once(' ').unwrap_or((&order, ""));
         match what {
-            "dead" => dead_letter(&service, rest).await?,
+            "dead" => dead_letter(&service).await?,
             "kill-in-flight" => {
                 until_begun(&dir.join("ledger.jsonl"), rest).await?;
                 gateway.restart().await;
@@ -90,11 +90,9 @@ fn tokens(data: &Path) -> Result<Map<String, Value>, Failure> {
     ROLES.iter().map(|role| Ok(((*role).to_owned(), mint(role)?.into()))).collect()
 }
 
-async fn dead_letter(service: &Service, of: &str) -> Result<(), Failure> {
-    let (user, request) = of.split_once(' ').ok_or("dead USER REQUEST")?;
+async fn dead_letter(service: &Service) -> Result<(), Failure> {
     let backend = &service.deployment.backend;
-    let body = json!({"user_id": user, "request_id": request}).to_string();
-    backend.aws.sqs().send_message().queue_url(&backend.dlq_url).message_body(body).send().await?;
+    backend.aws.sqs().send_message().queue_url(&backend.dlq_url).message_body("{}").send().await?;
     Ok(())
 }
 

@@ -157,9 +157,7 @@ fn the_queue_is_the_workers_each_secret_its_functions_and_only_status_does_not_w
         Template::read().at(&role).to_string()
     };
     for function in FUNCTIONS {
-        // The operator takes dead letters, and none from the queue itself.
-        let takes =
-            granted(&Template::read())[function].iter().any(|right| right.starts_with("sqs:ReceiveMessage on Queue"));
+        let takes = granted(&Template::read())[function].iter().any(|right| right.starts_with("sqs:ReceiveMessage"));
         assert!(!takes, "{function}");
         let polls = text(function).contains("EventSource");
         assert_eq!(polls, function == "Worker", "{function}");

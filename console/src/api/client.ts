@@ -2,7 +2,7 @@
 import { heardFromServer } from "../live/clock.ts";
 import { Problem, problemOf } from "./problem.ts";
 import type {
-  Approval, BadState, Chain, Checkpoint, Controls, DeadLetter, JobAnswer, JobLine, Json, Me, Metrics, Mode, OpenState,
+  Approval, BadState, Chain, Checkpoint, Controls, JobAnswer, JobLine, Json, Me, Metrics, Mode, OpenState,
 } from "./shapes.ts";
 
 /** No call is waited for any longer. */
@@ -74,9 +74,7 @@ export class Api {
   setGroups = (user: string, groups: string[], reason: string) =>
     this.#call<{ user_id: string; groups: string[] }>("PUT", `users/${encodeURIComponent(user)}/groups`, { groups, reason });
 
-  deadLetters = () => this.#call<{ messages: DeadLetter[]; count: number }>("GET", "dead-letters");
-  replay = (which: { message_id: string } | { all: true }, reason: string) =>
-    this.#call<{ replayed: number; left: number }>("POST", "dead-letters/replay", { ...which, reason });
+  deadLetters = () => this.#call<{ count: number }>("GET", "dead-letters");
 
   controls = () => this.#call<Controls>("GET", "controls");
   setMode = (mode: Mode, reason: string) => this.#call<Controls>("PUT", "controls/mode", { mode, reason });

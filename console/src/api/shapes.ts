@@ -139,15 +139,6 @@ export interface JobAnswer {
   anchor?: Anchor;
 }
 
-export interface DeadLetter {
-  message_id: string;
-  job?: string;
-  user_id?: string;
-  request_id?: string;
-  sent_at: string;
-  receives: number;
-}
-
 export interface ServiceSetting {
   mode: Mode;
   reason: string;

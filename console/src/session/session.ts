@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import { Api } from "../api/client.ts";
 import { pages } from "../api/pages.ts";
 import { Problem } from "../api/problem.ts";
-import type { Approval, ConsoleConfig, DeadLetter, JobLine, Me } from "../api/shapes.ts";
+import type { Approval, ConsoleConfig, JobLine, Me } from "../api/shapes.ts";
 import { Live } from "../live/poll.ts";
 
 /** A signed-in operator, and what the frame of the page watches all the time. */
@@ -14,7 +14,7 @@ export interface Session {
   endsAt: number | undefined;
   waiting: Live<{ approvals: Approval[]; unreadable?: string[]; next_cursor?: string }>;
   unknown: Live<{ jobs: JobLine[]; next_cursor?: string }>;
-  deadLetters: Live<{ messages: DeadLetter[]; count: number }>;
+  deadLetters: Live<{ count: number }>;
   controls: Live<Awaited<ReturnType<Api["controls"]>>>;
 }
 

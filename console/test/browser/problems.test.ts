@@ -22,39 +22,6 @@ afterEach(async () => {
   open = undefined;
 });
 
-test("a dead letter is replayed with a reason, and its job stays as it is", async () => {
-  const job = await alice.submit("ledger_append", { note: "rung twice" });
-  await alice.until(job.request_id, "succeeded");
-  await stand.order(`dead ${alice.id} ${job.request_id}`);
-  open = await Console.as("admin", stand, browser);
-  await open.at("wrong/dead-letters");
-  const row = open.page.locator("tbody tr").first();
-  await row.getByRole("button", { name: "Replay" }).click();
-  const confirm = open.dialog.getByRole("button", { name: "Replay" });
-  assert.ok(await confirm.isDisabled(), "not without a reason");
-  await open.dialog.getByRole("textbox").fill("the worker is repaired");
-  await confirm.click();
-  await open.page.getByText("No dead letters").waitFor();
-  assert.equal((await alice.job(job.request_id)).status, "succeeded");
-  await open.at("audit");
-  await open.page.locator(".timeline li", { hasText: "Dead letters replayed" }).first().getByText("the worker is repaired", { exact: true }).waitFor();
-});
-
-test("all dead letters are replayed at once", async () => {
-  const jobs = await Promise.all(["one", "two"].map((note) => alice.submit("ledger_append", { note })));
-  for (const job of jobs) {
-    await alice.until(job.request_id, "succeeded");
-    await stand.order(`dead ${alice.id} ${job.request_id}`);
-  }
-  open = await Console.as("admin", stand, browser);
-  await open.at("wrong/dead-letters");
-  await open.page.getByText("2 in the queue").waitFor();
-  await open.page.getByRole("button", { name: "Replay all" }).click();
-  await open.dialog.getByRole("textbox").fill("all of them");
-  await open.dialog.getByRole("button", { name: "Replay all" }).click();
-  await open.page.getByText("No dead letters").waitFor();
-});
-
 test("an unknown write is resolved with a note, once, and its user reads it", async () => {
   const job = await alice.submit("ledger_sleep", { ms: 60_000, note: "killed on the way" });
   await alice.until(job.request_id, "running");
@@ -76,15 +43,15 @@ test("an unknown write is resolved with a note, once, and its user reads it", as
   await open.page.getByText(/Checked in this browser: \d+ records, unbroken/).waitFor();
 });
 
-test("a viewer sees the problems, and no way to change them", async () => {
-  const job = await alice.submit("ledger_append", { note: "to look at" });
-  await alice.until(job.request_id, "succeeded");
-  await stand.order(`dead ${alice.id} ${job.request_id}`);
+test("dead letters are counted", async () => {
+  open = await Console.as("viewer", stand, browser);
+  await open.at("wrong/dead-letters");
+  await open.page.getByText("No dead letters").waitFor();
+  await open.close();
+  await stand.order("dead");
   open = await Console.as("viewer", stand, browser);
   await open.at("wrong/dead-letters");
   await open.page.getByText("1 in the queue").waitFor();
-  await open.page.getByText("changes need an admin").waitFor();
-  assert.equal(await open.page.getByRole("button", { name: /Replay/ }).count(), 0);
 });
 
 test("what fails and what is open is listed by state, and a support code leads to its job", async () => {

@@ -9,14 +9,13 @@ use domain::policy::{OperatorPolicy, Policy, PolicyFault};
 use lambda_http::Request;
 use platform::{
     config::OperatorConfig,
-    dead_letters::DeadLetters,
     http::{
         ApiError, Response,
         routes::{self, OperatorCall, Routed},
     },
     jwks::{BadJwksClient, Jwks},
     metrics::history::History,
-    queue::Queue,
+    queue::{DeadLetterQueue, Queue},
     runtime::Runtime,
     telemetry::{self, RequestLog},
 };
@@ -45,7 +44,7 @@ pub struct Operator {
     runtime: Runtime,
     table: Table,
     queue: Queue,
-    dead: DeadLetters,
+    dead_letters: DeadLetterQueue,
     policy: Policy,
     operators: OperatorPolicy,
     jwks: Jwks,
@@ -80,7 +79,7 @@ impl Operator {
         Ok(Self {
             table: Table::new(aws.dynamodb(), config.table.table.clone(), config.table.retention),
             queue: Queue::new(aws.sqs(), queue.url.clone(), queue.fair),
-            dead: DeadLetters::new(aws, config.dead_letter_queue_url.clone()),
+            dead_letters: DeadLetterQueue::new(aws.sqs(), config.dead_letter_queue_url.clone()),
             policy: Policy::built_in()?,
             operators: OperatorPolicy::built_in()?,
             jwks: Jwks::new(config.jwks.clone())?,
@@ -116,8 +115,7 @@ impl Operator {
             OperatorCall::Revoke => users::revoke(self, caller, request, open, log).await,
             OperatorCall::Groups => users::set_groups(self, caller, request, open, log).await,
             OperatorCall::Refusals => users::refusals(self, open, log).await,
-            OperatorCall::DeadLetters => dead_letters::list(self).await,
-            OperatorCall::Replay => dead_letters::replay(self, caller, request).await,
+            OperatorCall::DeadLetters => dead_letters::count(self).await,
             OperatorCall::Controls => controls::show(self).await,
             OperatorCall::SetMode => controls::set_mode(self, caller, request).await,
             OperatorCall::SetTool => controls::set_tool(self, caller, request, open).await,

@@ -5,7 +5,6 @@
 mod cli;
 mod clock;
 mod connector;
-mod dead_letters;
 mod front;
 mod listening;
 mod mode;

@@ -3,7 +3,6 @@
 
 pub mod aws;
 pub mod config;
-pub mod dead_letters;
 pub mod http;
 pub mod http_event;
 pub mod jwks;

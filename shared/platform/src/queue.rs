@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,30 @@ impl Queue {
             .await
             .map(drop)
             .map_err(|e| QueueError(aws::cause(&e)))
+    }
+}
+
+/// The queue of messages that no worker could process.
+#[derive(Debug)]
+pub struct DeadLetterQueue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl DeadLetterQueue {
+    /// The queue at `url`.
+    pub fn new(client: aws_sdk_sqs::Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Approximate number of messages, including those that a receiver holds at the moment.
+    pub async fn count(&self) -> Result<u64, QueueError> {
+        use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
+        let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let answer = asked.send().await.map_err(|error| QueueError(aws::cause(&error)))?;
+        let number = |name| answer.attributes().and_then(|all| all.get(&name)?.parse::<u64>().ok());
+        Ok(names.into_iter().filter_map(number).sum())
     }
 }
 

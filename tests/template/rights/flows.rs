@@ -159,20 +159,6 @@ async fn operators(app: &mut App) {
     ok(&adam, "PUT", "/controls/tools/ledger_delete/opening", json!({"minutes": 5, "reason": "a test"})).await;
     ok(&adam, "PUT", &format!("/users/{user}/groups"), json!({"groups": ["testers"], "reason": "a test"})).await;
     ok(&adam, "POST", &format!("/users/{user}/revocation"), json!({"reason": "a test"})).await;
-    dead_letters(app, &adam).await;
-}
-
-/// One dead letter that names a job and one that names none, looked at and replayed.
-async fn dead_letters(app: &App, adam: &OperatorClient) {
-    let wake_up = json!({"user_id": "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11", "request_id": app.new_id()}).to_string();
-    for body in [wake_up.as_str(), "{}"] {
-        let send = app.aws.sqs().send_message().queue_url(&app.deployment.backend.dlq_url).message_body(body);
-        send.send().await.expect("the queue answers");
-    }
-    let reply = adam.get("/dead-letters").await;
-    assert_eq!(reply.body["count"], 2, "{}", reply.body);
-    let reply = adam.post("/dead-letters/replay", json!({"all": true, "reason": "a test"})).await;
-    assert_eq!(reply.status, 200, "{}", reply.body);
 }
 
 async fn sessions_and_reads(app: &mut App) {

@@ -145,7 +145,7 @@ pub enum OperatorEvent {
         /// How the operator knows.
         reason: String,
     },
-    /// Dead letters were sent back to the queue.
+    /// Dead letters were sent back to the queue. No longer written; records of versions that had this call stay valid.
     DeadLettersReplayed {
         /// Number of messages.
         count: u64,

@@ -22,7 +22,7 @@ pub enum OperatorAction {
     View,
     /// Approve or reject an approval request.
     Decide,
-    /// Set modes, switches and groups, revoke sessions, resolve unknown jobs, replay dead letters.
+    /// Set modes, switches and groups, revoke sessions, resolve unknown jobs.
     Administer,
 }
 

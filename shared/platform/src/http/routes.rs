@@ -157,10 +157,8 @@ routes! {
         Groups = PUT "/v1/operator/users/{user_id}/groups";
         /// The calls that a user was refused.
         Refusals = GET "/v1/operator/users/{user_id}/refusals";
-        /// Messages that no worker could decide.
+        /// The number of messages that no worker could process.
         DeadLetters = GET "/v1/operator/dead-letters";
-        /// Send them again.
-        Replay = POST "/v1/operator/dead-letters/replay";
         /// The service mode and the switches of the tools.
         Controls = GET "/v1/operator/controls";
         /// Set the service mode.
@@ -183,13 +181,9 @@ impl OperatorCall {
     pub const fn action(self) -> OperatorAction {
         match self {
             Self::Decide => OperatorAction::Decide,
-            Self::Resolve
-            | Self::Revoke
-            | Self::Groups
-            | Self::Replay
-            | Self::SetMode
-            | Self::SetTool
-            | Self::OpenTool => OperatorAction::Administer,
+            Self::Resolve | Self::Revoke | Self::Groups | Self::SetMode | Self::SetTool | Self::OpenTool => {
+                OperatorAction::Administer
+            }
             Self::Me
             | Self::AddOwnUser
             | Self::Approvals
