@@ -12,7 +12,6 @@ use domain::{
         Job,
         approval::{ApprovalCheck, DecidedBy, DecisionInput},
     },
-    view::JobView,
 };
 use lambda_http::Request;
 use platform::{
@@ -21,10 +20,10 @@ use platform::{
     wechat::LoginCode,
 };
 use serde::Deserialize;
-use service::{job_metrics, session};
-use store::{DecisionMade, Stored, Took};
+use service::{jobs::Decision, session};
+use store::Stored;
 
-use crate::{EdgeAuth, conversation_queue, gate, log_in, store_job::wake};
+use crate::{EdgeAuth, gate, log_in};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,22 +74,11 @@ pub(crate) async fn approval(
         | ApprovalCheck::OtherApprover
         | ApprovalCheck::NotAsked) => return stands(edge, approval_check, &job).await,
     }
-    let made = edge.table.decide_approval(&edge.runtime, session.user_id, id, &input, edge.policy.version()).await;
-    match made.map_err(ApiError::unavailable)? {
-        DecisionMade::Took(took) => {
-            count(edge, &took);
-            conversation_queue::leave(edge, &took.after).await;
-            answer(edge, &took.after).await
-        }
-        DecisionMade::Stands(approval_check, job, lapse) => {
-            if let Some(lapse) = lapse {
-                count(edge, &lapse);
-                conversation_queue::leave(edge, &lapse.after).await;
-            }
-            stands(edge, approval_check, &job).await
-        }
-        DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
-        DecisionMade::Newer | DecisionMade::Lost => Err(ApiError::try_again()),
+    match edge.jobs().decide_approval(session.user_id, id, &input).await.map_err(ApiError::unavailable)? {
+        Decision::Made(after) => answer(edge, &after).await,
+        Decision::Stands(approval_check, job) => stands(edge, approval_check, &job).await,
+        Decision::NoJob => Err(ApiError::new(Code::NotFound)),
+        Decision::Newer | Decision::Lost => Err(ApiError::try_again()),
     }
 }
 
@@ -134,18 +122,9 @@ async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
     ApiError::new(code)
 }
 
-fn count(edge: &EdgeAuth, took: &Took) {
-    job_metrics::finished(&edge.runtime, edge.policy.catalogue(), &took.before, &took.after, None);
-}
-
 /// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
 /// the first message may have been lost.
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
-    let now = edge.runtime.now();
-    if job.claimable(now) {
-        wake(edge, job).await;
-    }
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
-    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::from)?;
-    Ok(answers::ok(&JobView::new(job, result, now).asking(approval)))
+    edge.jobs().wake_if_due(job).await;
+    Ok(answers::ok(&edge.render(job).await?))
 }

@@ -2,21 +2,19 @@
 //! is out.
 
 use domain::{
-    audit::{AuditContext, AuditEvent, AuditRecord},
+    audit::AuditEvent,
     ids::{Actor, RequestId},
     job::{Job, JobEvent, JobState},
-    view::JobView,
 };
 use lambda_http::Request;
 use platform::{
     http::{self as answers, ApiError, Code, Response},
-    metrics::Metric,
     telemetry::RequestLog,
 };
-use service::{job_metrics, session};
-use store::{Commit, Stored};
+use service::session;
+use store::Stored;
 
-use crate::{EdgeAuth, conversation_queue, store_job::wake};
+use crate::EdgeAuth;
 
 /// A worker may write to the job at the same time; after this many lost conditional writes the client gets a retryable
 /// error.
@@ -46,10 +44,8 @@ pub(crate) async fn cancel(
             return Err(ApiError::new(Code::JobOver).with("job_status", job.state.name()));
         }
         if let Some(cancelled) = ask(edge, &job).await? {
-            if cancelled.claimable(edge.runtime.now()) {
-                wake(edge, &cancelled).await;
-            }
-            conversation_queue::leave(edge, &cancelled).await;
+            edge.jobs().wake_if_due(&cancelled).await;
+            edge.jobs().leave_queue(&cancelled).await;
             return answer(edge, &cancelled).await;
         }
     }
@@ -59,26 +55,14 @@ pub(crate) async fn cancel(
 /// Records the cancel and commits it. Returns the job after the cancel, or `None` when the conditional write was lost.
 async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
     let now = edge.runtime.now();
-    let mut after = job
+    let after = job
         .apply(JobEvent::CancelRequested, now)
         .map_err(|_| ApiError::new(Code::JobOver).with("job_status", job.state.name()))?;
-    let context = AuditContext::at_cursor(job, now, Actor::User, edge.policy.version());
     let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
-    let record = AuditRecord::after(job.audit, context, event);
-    let put = edge.table.put_audit(job.user_id, &record, now).await;
-    after.audit = put.inspect_err(|_| edge.runtime.count(Metric::AuditWriteFailures)).map_err(ApiError::unavailable)?;
-    match edge.table.commit(job, &after, &edge.runtime.nonce()).await.map_err(ApiError::unavailable)? {
-        Commit::Done => {
-            job_metrics::finished(&edge.runtime, edge.policy.catalogue(), job, &after, None);
-            Ok(Some(after))
-        }
-        Commit::Lost(_) => Ok(None),
-    }
+    edge.jobs().commit_audited(job, after, Actor::User, event).await.map_err(ApiError::unavailable)
 }
 
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
-    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::from)?;
-    let view = JobView::new(job, result, edge.runtime.now()).asking(approval);
+    let view = edge.render(job).await?;
     Ok(if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) })
 }

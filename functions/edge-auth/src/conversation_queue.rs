@@ -1,17 +1,17 @@
-//! The conversation queue at submission: whether a job may join it, and which job is woken when one leaves.
+//! The conversation queue at submission: whether a job may join it.
 
 use std::time::Duration;
 
 use domain::{
     conversation::{Conversation, ConversationName, NotQueued},
     ids::{RequestId, Timestamp, UserId},
-    job::{Job, submission::Submission},
+    job::submission::Submission,
     limits::admission,
 };
 use platform::http::{ApiError, Code};
 use store::{EndOf, Stored};
 
-use crate::{EdgeAuth, gate, store_job::wake};
+use crate::{EdgeAuth, gate};
 
 /// `Retry-After` when the conversation queue is full.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -73,20 +73,4 @@ async fn prune_stale(
         edge.table.leave_queue(user, name, &over).await.map_err(ApiError::unavailable)?;
     }
     Ok(over.len())
-}
-
-/// Removes a job that ended without a worker from its conversation queue, and wakes the next job. If that fails, the
-/// next job is delayed until its own next check of the queue.
-pub(crate) async fn leave(edge: &EdgeAuth, job: &Job) {
-    if !job.state.is_over() {
-        return;
-    }
-    match edge.table.wake_next(&edge.runtime, job).await {
-        Ok(None) => {}
-        Ok(Some(next)) => wake(edge, &next).await,
-        Err(error) => tracing::warn!(
-            function = "edge-auth", code = "not_handed_on", request_id = %job.request_id, error = %error,
-            "the job is over, and still in line"
-        ),
-    }
 }

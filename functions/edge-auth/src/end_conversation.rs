@@ -8,7 +8,6 @@ use domain::{
     ids::RequestId,
     job::{Job, JobState, submission::Submission},
     limits::admission::{JobKind, RECORDED_WITHIN},
-    view::JobView,
 };
 use lambda_http::Request;
 use platform::{
@@ -115,8 +114,7 @@ async fn already(
 }
 
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
-    let view = JobView::new(job, result, edge.runtime.now());
+    let view = edge.render(job).await?;
     let answer = if job.state.is_over() { answers::ok(&view) } else { answers::accepted(&view) };
     Ok(point_to(answer, job, &view))
 }

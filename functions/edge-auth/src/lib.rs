@@ -10,7 +10,9 @@ use std::sync::Arc;
 use domain::{
     access::session::{Session, SessionSigner, SessionVerifier},
     ids::DigestKey,
+    job::Job,
     policy::{Policy, PolicyFault},
+    view::JobView,
 };
 use lambda_http::Request;
 use platform::{
@@ -27,7 +29,10 @@ use platform::{
     wechat::{BadWechatClient, WechatClient},
 };
 use secrecy::SecretString;
-use service::controls::ControlsCache;
+use service::{
+    controls::ControlsCache,
+    jobs::{self, Jobs},
+};
 use store::Table;
 
 mod admit;
@@ -128,6 +133,17 @@ impl EdgeAuth {
         let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
         log.user_id = Some(session.user_id);
         Ok(session)
+    }
+
+    /// The use cases of a job that other functions have, too.
+    fn jobs(&self) -> Jobs<'_> {
+        let Self { table, queue, runtime, policy, .. } = self;
+        Jobs { table, queue, runtime, policy, function: "edge-auth" }
+    }
+
+    /// The job as its user sees it.
+    async fn render(&self, job: &Job) -> Result<JobView, ApiError> {
+        Ok(jobs::render_job(&self.table, self.policy.catalogue(), job, self.runtime.now()).await?)
     }
 
     /// The table, for tests that count its requests.

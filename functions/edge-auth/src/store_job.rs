@@ -14,11 +14,7 @@ use domain::{
     },
     policy::{DenyReason, Gate, explanation, explanation_of_incomplete},
 };
-use platform::{
-    http::ApiError,
-    metrics::Metric,
-    queue::{QueueError, WakeUpMessage},
-};
+use platform::{http::ApiError, metrics::Metric};
 use serde_json::{Value, json};
 use service::job_metrics;
 use store::{Created, Payload, QueueJoin, Stored, TableError};
@@ -219,8 +215,8 @@ async fn enqueue(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp) {
         Err(error) => error.to_string(),
     };
     tracing::warn!(
-        function = "edge-auth", code = "not_in_line", request_id = %job.request_id, error = %why,
-        "the job is recorded, and not in line yet"
+        function = "edge-auth", code = "queue_not_joined", request_id = %job.request_id, error = %why,
+        "the job is recorded, and not in its conversation queue yet"
     );
 }
 
@@ -231,27 +227,6 @@ async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
         job_metrics::finished_at_once(&edge.runtime, job);
     } else {
         let after = job.lapses_at().map_or(Duration::ZERO, |at| at.since(now));
-        wake_after(edge, job, after).await;
-    }
-}
-
-/// Sends a wake-up message. If that fails, the reconciler of `sweep` sends it later.
-pub(crate) async fn wake(edge: &EdgeAuth, job: &Job) {
-    wake_after(edge, job, Duration::ZERO).await;
-}
-
-/// Sends a wake-up message. On an error the caller's client retries.
-pub(crate) async fn try_wake(edge: &EdgeAuth, job: &Job, after: Duration) -> Result<(), QueueError> {
-    let trace = job.trace.as_deref().and_then(TraceParent::parse);
-    let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace.as_ref());
-    edge.queue.wake(&wake_up, after).await.inspect_err(|_| edge.runtime.count(Metric::WakeUpFailures))
-}
-
-async fn wake_after(edge: &EdgeAuth, job: &Job, after: Duration) {
-    if let Err(error) = try_wake(edge, job, after).await {
-        tracing::error!(
-            function = "edge-auth", code = "not_rung", request_id = %job.request_id, error = %error,
-            "the job is recorded, its bell was not rung"
-        );
+        edge.jobs().wake(job, after).await;
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     admit::{Charged, admit},
     conversation_cap, conversation_queue,
     gate::{self, Passed},
-    store_job::{New, Recorded, record, wake},
+    store_job::{New, Recorded, record},
 };
 
 /// How far in the future `not_after` and `deadline` may be.
@@ -148,13 +148,8 @@ async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Re
     if key.as_ref().is_some_and(|key| submission.fingerprint(key) != job.fingerprint) {
         return Err(ApiError::new(Code::KeyReused));
     }
-    let now = edge.runtime.now();
-    if job.claimable(now) {
-        wake(edge, job).await;
-    }
-    let result = edge.table.result_of(job).await.map_err(ApiError::unavailable)?.shown();
-    let approval = edge.table.approval_of(job, edge.policy.catalogue()).await.map_err(ApiError::from)?;
-    let view = JobView::new(job, result, now).asking(approval);
+    edge.jobs().wake_if_due(job).await;
+    let view = edge.render(job).await?;
     let mut answer = answers::ok(&view);
     answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");
     edge.runtime.count(Metric::JobsReplayed);

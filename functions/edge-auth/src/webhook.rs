@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use domain::{
-    ids::DigestKey,
+    ids::{DigestKey, TraceParent},
     job::{Job, JobEvent, JobState, JobWakeUp},
 };
 use lambda_http::Request;
@@ -18,7 +18,7 @@ use platform::{
 use serde::Deserialize;
 use store::{Commit, Stored};
 
-use crate::{EdgeAuth, store_job::try_wake};
+use crate::EdgeAuth;
 
 /// `Retry-After` while a worker has the job: after this time its poll of the gateway has usually ended.
 const LOOK_TAKES: Duration = Duration::from_secs(1);
@@ -69,8 +69,10 @@ pub(crate) async fn webhook(
             | JobState::Expired
             | JobState::Unknown => return Err(ApiError::new(Code::WakeUpOver)),
         }
-        if wake(edge, &job).await? {
-            try_wake(edge, &job, Duration::ZERO).await.map_err(ApiError::unavailable)?;
+        if make_due(edge, &job).await? {
+            let trace = job.trace.as_deref().and_then(TraceParent::parse);
+            let sent = edge.jobs().try_wake(&job, trace.as_ref(), Duration::ZERO).await;
+            sent.map_err(ApiError::unavailable)?;
             return Ok(http::no_content());
         }
     }
@@ -83,7 +85,7 @@ fn is_out(job: &Job, wake_up: &JobWakeUp, once: &DigestKey) -> bool {
 }
 
 /// Makes a suspended job due now. `false` when the conditional write was lost.
-async fn wake(edge: &EdgeAuth, job: &Job) -> Result<bool, ApiError> {
+async fn make_due(edge: &EdgeAuth, job: &Job) -> Result<bool, ApiError> {
     let now = edge.runtime.now();
     if job.claimable(now) {
         // It is due already, and its wake-up message may have been lost: send one again.

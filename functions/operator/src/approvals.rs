@@ -1,12 +1,10 @@
 //! `GET /v1/operator/approvals` and `POST /v1/operator/jobs/{job}/approval`: approval requests for operators, and their
 //! decisions.
 
-use std::time::Duration;
-
 use domain::{
     audit::OperatorEvent,
     catalogue::ToolEffect,
-    ids::{Approver, Digest, RequestId, TraceParent, UserId, support_code},
+    ids::{Approver, Digest, RequestId, UserId, support_code},
     job::{
         Job, JobState,
         approval::{ApprovalCheck, DecidedBy, DecisionInput},
@@ -16,14 +14,12 @@ use domain::{
 use lambda_http::Request;
 use platform::{
     http::{self, ApiError, Code, Response, body, routes::OperatorCall},
-    metrics::Metric,
-    queue::WakeUpMessage,
     telemetry::RequestLog,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::job_metrics;
-use store::{DecisionMade, Order, TableError, Took};
+use service::jobs::Decision;
+use store::{Order, TableError};
 
 use crate::{
     Operator,
@@ -158,22 +154,11 @@ pub(crate) async fn decide(
         | ApprovalCheck::OtherApprover
         | ApprovalCheck::NotAsked) => return stands(operator, caller, approval_check, &job).await,
     }
-    let decided = operator.table.decide_approval(&operator.runtime, user, id, &input, operator.policy.version());
-    match decided.await.map_err(fault)? {
-        DecisionMade::Took(took) => {
-            count(operator, &took);
-            leave_queue(operator, &took.after).await;
-            answer(operator, &took.after).await
-        }
-        DecisionMade::Stands(approval_check, job, lapse) => {
-            if let Some(lapse) = lapse {
-                count(operator, &lapse);
-                leave_queue(operator, &lapse.after).await;
-            }
-            stands(operator, caller, approval_check, &job).await
-        }
-        DecisionMade::NoJob => Err(ApiError::new(Code::NotFound)),
-        DecisionMade::Newer | DecisionMade::Lost => Err(ApiError::try_again()),
+    match operator.jobs().decide_approval(user, id, &input).await.map_err(fault)? {
+        Decision::Made(after) => answer(operator, &after).await,
+        Decision::Stands(approval_check, job) => stands(operator, caller, approval_check, &job).await,
+        Decision::NoJob => Err(ApiError::new(Code::NotFound)),
+        Decision::Newer | Decision::Lost => Err(ApiError::try_again()),
     }
 }
 
@@ -197,40 +182,9 @@ async fn stands(
     })
 }
 
-fn count(operator: &Operator, took: &Took) {
-    job_metrics::finished(&operator.runtime, operator.policy.catalogue(), &took.before, &took.after, None);
-}
-
 /// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
 /// the first message may have been lost.
 async fn answer(operator: &Operator, job: &Job) -> Result<Response, ApiError> {
-    if job.claimable(operator.runtime.now()) {
-        wake(operator, job).await;
-    }
+    operator.jobs().wake_if_due(job).await;
     operator.shown(job).await
-}
-
-async fn wake(operator: &Operator, job: &Job) {
-    let trace = job.trace.as_deref().and_then(TraceParent::parse);
-    let wake_up = WakeUpMessage::new(job.user_id, job.request_id, trace.as_ref());
-    if let Err(error) = operator.queue.wake(&wake_up, Duration::ZERO).await {
-        operator.runtime.count(Metric::WakeUpFailures);
-        tracing::warn!(function = "operator", request_id = %job.request_id, error = %error, "not rung; the sweeper will");
-    }
-}
-
-/// Removes a job that is over from its conversation queue, and wakes the next one. If that fails, the next job is
-/// delayed until its own next check of the queue.
-async fn leave_queue(operator: &Operator, job: &Job) {
-    if !job.state.is_over() {
-        return;
-    }
-    match operator.table.wake_next(&operator.runtime, job).await {
-        Ok(None) => {}
-        Ok(Some(next)) => wake(operator, &next).await,
-        Err(error) => tracing::warn!(
-            function = "operator", code = "not_handed_on", request_id = %job.request_id, error = %error,
-            "the job is over, and still in line"
-        ),
-    }
 }

@@ -12,6 +12,7 @@ use platform::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use service::jobs::render_job;
 use store::Stored;
 
 use crate::{Operator, fault};
@@ -77,18 +78,15 @@ impl Operator {
 
     /// The response that shows a job.
     pub(crate) async fn shown(&self, job: &Job) -> Result<Response, ApiError> {
-        let (result, approval, records, anchor) = tokio::join!(
-            self.table.result_of(job),
-            self.table.approval_of(job, self.policy.catalogue()),
+        let (view, records, anchor) = tokio::join!(
+            render_job(&self.table, self.policy.catalogue(), job, self.runtime.now()),
             self.table.audit_chain(job.user_id, job.request_id, job.audit),
             self.anchor(job),
         );
-        let view =
-            JobView::new(job, result.map_err(fault)?.shown(), self.runtime.now()).asking(approval.map_err(fault)?);
         Ok(http::ok(&OneJob {
             job: support_code(job.user_id, job.request_id),
             user_id: job.user_id,
-            view,
+            view: view.map_err(fault)?,
             audit: Chain { records: records.map_err(fault)?, head: job.audit.into() },
             anchor: anchor.map_err(fault)?,
         }))

@@ -19,6 +19,7 @@ use platform::{
     runtime::Runtime,
     telemetry::{self, RequestLog},
 };
+use service::jobs::Jobs;
 use store::{Table, TableError};
 
 mod approvals;
@@ -87,6 +88,12 @@ impl Operator {
             config,
             runtime,
         })
+    }
+
+    /// The use cases of a job that other functions have, too.
+    fn jobs(&self) -> Jobs<'_> {
+        let Self { table, queue, runtime, policy, .. } = self;
+        Jobs { table, queue, runtime, policy, function: "operator" }
     }
 
     /// Answers one request.

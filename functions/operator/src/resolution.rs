@@ -3,7 +3,7 @@
 //! 2).
 
 use domain::{
-    audit::{AuditContext, AuditEvent, AuditRecord, OperatorEvent},
+    audit::{AuditEvent, OperatorEvent},
     ids::{Actor, Digest},
     job::{Job, JobEvent, JobState, Resolution, ResolvedBy},
     view,
@@ -11,11 +11,9 @@ use domain::{
 use lambda_http::Request;
 use platform::{
     http::{ApiError, Code, Response, body, routes::OperatorCall},
-    metrics::Metric,
     telemetry::RequestLog,
 };
 use serde::Deserialize;
-use store::Commit;
 
 use crate::{Operator, caller::Caller, fault, get_job::named, request_body::Reason};
 
@@ -74,21 +72,14 @@ async fn commit(
 ) -> Result<Option<Job>, ApiError> {
     let now = operator.runtime.now();
     let resolution = Resolution { by: ResolvedBy::Operator, happened, at: now, note: Some(note.text()) };
-    let mut after = job
+    let after = job
         .apply(JobEvent::Resolved(resolution), now)
         .map_err(|fault| ApiError::new(Code::JobNotUnknown).because(fault))?;
-    let context = AuditContext::at_cursor(job, now, Actor::Operator, operator.policy.version());
     let event = AuditEvent::Resolved {
         happened,
         by: Some("operator".to_owned()),
         operator: Some(caller.known.id),
         note_digest: Some(Digest::sha256(note.text().as_bytes())),
     };
-    let record = AuditRecord::after(job.audit, context, event);
-    let put = operator.table.put_audit(job.user_id, &record, now).await;
-    after.audit = put.inspect_err(|_| operator.runtime.count(Metric::AuditWriteFailures)).map_err(fault)?;
-    match operator.table.commit(job, &after, &operator.runtime.nonce()).await.map_err(fault)? {
-        Commit::Done => Ok(Some(after)),
-        Commit::Lost(_) => Ok(None),
-    }
+    operator.jobs().commit_audited(job, after, Actor::Operator, event).await.map_err(fault)
 }

@@ -6,10 +6,11 @@ use ::http::{HeaderMap, HeaderName, header::ETAG};
 use domain::{
     ids::{RequestId, UserId},
     job::{Job, JobState},
-    view::{self, JobView},
+    view,
 };
 use lambda_http::Request;
 use platform::http::{self, ApiError, Response};
+use service::jobs::render_job;
 
 use crate::{Status, etag, query, table_fault};
 
@@ -32,9 +33,8 @@ pub(crate) async fn get_job(
     let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
         http::not_modified()
     } else {
-        let result = status.table.result_of(&job).await.map_err(table_fault)?;
-        let approval = status.table.approval_of(&job, status.policy.catalogue()).await.map_err(table_fault)?;
-        http::ok(&JobView::new(&job, result.shown(), now).asking(approval))
+        let view = render_job(&status.table, status.policy.catalogue(), &job, now).await;
+        http::ok(&view.map_err(table_fault)?)
     };
     http::set(&mut answer, ETAG, &etag::of(job.rev));
     if let Some(wait) = view::next_poll_ms(&job, now) {

@@ -17,7 +17,6 @@ use crate::{
     step::{
         Ending, RunError, RunOutcome, StepContext,
         finish::{self, EndOfStep},
-        wake,
     },
 };
 
@@ -92,7 +91,7 @@ impl Worker {
         if after.state.is_over() {
             return finish::after_the_end(self, context, Some(after)).await;
         }
-        wake(self, &after, context.trace.as_ref(), expires_at.since(now)).await?;
+        self.jobs().try_wake(&after, context.trace.as_ref(), expires_at.since(now)).await?;
         Ok(RunOutcome::AwaitingApproval)
     }
 

@@ -18,7 +18,7 @@ use platform::{
     runtime::Runtime,
     secrets::{Secrets, SecretsError},
 };
-use service::controls::ControlsCache;
+use service::{controls::ControlsCache, jobs::Jobs};
 use store::Table;
 
 mod batch;
@@ -66,6 +66,12 @@ pub enum StartError {
 }
 
 impl Worker {
+    /// The use cases of a job that other functions have, too.
+    fn jobs(&self) -> Jobs<'_> {
+        let Self { table, queue, runtime, policy, .. } = self;
+        Jobs { table, queue, runtime, policy, function: "worker" }
+    }
+
     /// Builds the function and every client once, with the policy that is compiled in.
     pub fn new(config: WorkerConfig, runtime: Runtime) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;

@@ -8,13 +8,12 @@ use platform::{
     metrics::{self, Metric},
     queue::WakeUpMessage,
 };
-use service::job_metrics;
 use store::{Commit, Payload, Stored, TableError};
 
 use crate::{
     LEASE_MARGIN, Worker, call,
     step::{
-        Ending, RunError, RunOutcome, StepContext, finish, leave_queue,
+        Ending, RunError, RunOutcome, StepContext, finish,
         prepare::{self, Prepared},
     },
 };
@@ -49,7 +48,7 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
         // The worker that ended the deletion may have died before it left the queue, which would block the
         // conversation.
         if job.state.is_over() && job.steps.iter().any(|step| step.kind == StepKind::End) {
-            leave_queue(worker, &job).await;
+            worker.jobs().leave_queue(&job).await;
         }
         return Ok(RunOutcome::NothingToDo);
     }
@@ -119,10 +118,7 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunE
 
 /// Ends a job whose approval request has expired.
 async fn lapse(worker: &Worker, job: &Job) -> Result<RunOutcome, RunError> {
-    let lapsed = worker.table.lapse_approval(&worker.runtime, job, Actor::Worker, worker.policy.version()).await?;
+    let lapsed = worker.jobs().lapse_approval(job, Actor::Worker).await?;
     // Lost the conditional write to an approval, a rejection or a cancel.
-    let Some(took) = lapsed else { return Ok(RunOutcome::NothingToDo) };
-    job_metrics::finished(&worker.runtime, worker.policy.catalogue(), &took.before, &took.after, None);
-    leave_queue(worker, &took.after).await;
-    Ok(RunOutcome::Over(took.after.state))
+    Ok(lapsed.map_or(RunOutcome::NothingToDo, |after| RunOutcome::Over(after.state)))
 }

@@ -7,10 +7,8 @@ pub(crate) mod finish;
 pub(crate) mod outcome;
 pub(crate) mod policy_context;
 pub(crate) mod prepare;
-mod wake;
 
 pub(crate) use commit::RunError;
 pub(crate) use context::{Derived, StepContext};
 pub(crate) use ending::Ending;
 pub(crate) use outcome::RunOutcome;
-pub(crate) use wake::{leave_queue, wake};

@@ -3,4 +3,5 @@
 pub mod change_mode;
 pub mod controls;
 pub mod job_metrics;
+pub mod jobs;
 pub mod session;

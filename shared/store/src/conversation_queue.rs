@@ -1,22 +1,10 @@
-//! Conversation queues: jobs join and leave them, and the next one is woken.
+//! Conversation queues: jobs join and leave them.
 
-use super::{Commit, Stored, Table, TableError, conversations::TRIES};
+use super::{Table, TableError, conversations::TRIES};
 use domain::{
-    conversation::{Conversation, ConversationName, NotQueued, QUEUED_AT_MOST},
+    conversation::{Conversation, ConversationName, NotQueued},
     ids::{RequestId, Timestamp, UserId},
-    job::{Job, JobEvent, JobState},
 };
-use platform::runtime::Runtime;
-
-/// What waking the first job of a queue found.
-enum Next {
-    /// The job is over.
-    Over,
-    /// The job is due now.
-    Awake(Box<Job>),
-    /// The job needs no wake-up message, or cannot be woken now.
-    Busy,
-}
 
 /// Outcome of joining a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,50 +69,5 @@ impl Table {
             }
         }
         Err(TableError::Contended("conversation"))
-    }
-
-    /// Removes a finished job from its queue, and other finished jobs from the front of it. Returns the job that is
-    /// first then, made due if it was asleep; the caller sends its wake-up message.
-    pub async fn wake_next(&self, runtime: &Runtime, over: &Job) -> Result<Option<Job>, TableError> {
-        let Some((name, _)) = over.conversation() else { return Ok(None) };
-        let (user, mut left) = (over.user_id, over.request_id);
-        for _ in 0..=QUEUED_AT_MOST {
-            let Some(queue) = self.leave_queue(user, name, &[left]).await? else { return Ok(None) };
-            let Some(next) = queue.queue.first().copied() else { return Ok(None) };
-            match self.wake(runtime, user, next).await? {
-                Next::Over => left = next,
-                Next::Awake(job) => return Ok(Some(*job)),
-                Next::Busy => return Ok(None),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Makes a sleeping job due now.
-    async fn wake(&self, runtime: &Runtime, user: UserId, id: RequestId) -> Result<Next, TableError> {
-        for _ in 0..TRIES {
-            let Some(Stored::Job(job)) = self.job(user, id).await? else { return Ok(Next::Busy) };
-            match job.state {
-                JobState::Queued => return Ok(Next::Awake(job)),
-                JobState::Retrying => {
-                    let Ok(woken) = job.apply(JobEvent::Woken, runtime.now()) else { return Ok(Next::Busy) };
-                    match self.commit(&job, &woken, &runtime.nonce()).await? {
-                        Commit::Done => return Ok(Next::Awake(Box::new(woken))),
-                        Commit::Lost(_) => {}
-                    }
-                }
-                // These states are left without a wake-up from the queue: by their worker, a poll of the call, or a
-                // decision.
-                JobState::Running | JobState::Waiting | JobState::AwaitingApproval => return Ok(Next::Busy),
-                JobState::Succeeded
-                | JobState::Failed
-                | JobState::Refused
-                | JobState::Explained
-                | JobState::Cancelled
-                | JobState::Expired
-                | JobState::Unknown => return Ok(Next::Over),
-            }
-        }
-        Ok(Next::Busy)
     }
 }

@@ -13,7 +13,7 @@ use integration_tests::{App, Client, Setup};
 use platform::{config::CHECKPOINT_MAX_AGE_S, runtime::Clock};
 use serde_json::Value;
 use service::controls;
-use store::DecisionMade;
+use service::jobs::Decision;
 use worker::Worker;
 
 use super::{
@@ -211,7 +211,7 @@ async fn answer(
         1 => {
             if operator {
                 let made = runtime.app.operator_decides(client, id, false).await;
-                assert!(matches!(made, DecisionMade::Took(_)), "{made:?}");
+                assert!(matches!(made, Decision::Made(_)), "{made:?}");
             } else {
                 assert_eq!(client.reject(id).await.status, 200);
             }
@@ -225,7 +225,7 @@ async fn answer(
         }
         _ if operator => {
             let made = runtime.app.operator_decides(client, id, true).await;
-            assert!(matches!(made, DecisionMade::Took(_)), "{made:?}");
+            assert!(matches!(made, Decision::Made(_)), "{made:?}");
             Yes::Operator
         }
         _ => {

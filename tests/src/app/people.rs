@@ -3,10 +3,11 @@
 use domain::{
     ids::{Digest, OperatorId},
     job::approval::{DecidedBy, DecisionInput},
+    policy::Policy,
 };
-use platform::runtime::Clock;
+use platform::{queue::Queue, runtime::Clock};
 use serde_json::json;
-use store::DecisionMade;
+use service::jobs::{Decision, Jobs};
 use uuid::Uuid;
 
 use super::App;
@@ -48,17 +49,20 @@ impl App {
     }
 
     /// An operator approves or rejects the call that the service shows for the job.
-    pub async fn operator_decides(&self, client: &Client, id: &str, approved: bool) -> DecisionMade {
+    pub async fn operator_decides(&self, client: &Client, id: &str, approved: bool) -> Decision {
         let digest = Digest::try_from(client.digest(id).await).expect("the job asks");
         let by = DecidedBy::Operator(OperatorId::from_random(*Uuid::now_v7().as_bytes()));
         let (user, request) = (client.user_id.parse().expect("a user id"), id.parse().expect("a request id"));
         let said = DecisionInput { approved, digest, by };
-        let made = self.table.decide_approval(&self.functions.runtime, user, request, &said, "policy-tests").await;
-        let made = made.expect("the table answers");
-        if matches!(&made, DecisionMade::Took(took) if took.after.claimable(self.clock.now())) {
-            self.wake(client, id).await;
+        let queue = Queue::new(self.aws.sqs(), self.deployment.backend.queue_url.clone(), false);
+        let (table, runtime) = (&self.table, &self.functions.runtime);
+        let policy = &Policy::built_in().expect("the policies that are compiled in are valid");
+        let jobs = Jobs { table, queue: &queue, runtime, policy, function: "tests" };
+        let decision = jobs.decide_approval(user, request, &said).await.expect("the table answers");
+        if let Decision::Made(job) = &decision {
+            jobs.wake_if_due(job).await;
         }
-        made
+        decision
     }
 
     /// A new request id, by the app's clock.

@@ -9,7 +9,7 @@ use domain::{
 };
 use service::job_metrics;
 
-use super::{Ending, RunError, RunOutcome, StepContext, commit::Committed, leave_queue, wake};
+use super::{Ending, RunError, RunOutcome, StepContext, commit::Committed};
 use crate::Worker;
 
 /// When a job whose call is or may be running is polled again: not later than its deadline.
@@ -51,7 +51,7 @@ pub(crate) async fn come_back(
         worker.commit(&after, JobEvent::Woken, &[]).await?;
         wait = Duration::ZERO;
     }
-    wake(worker, &after, context.trace.as_ref(), wait).await?;
+    worker.jobs().try_wake(&after, context.trace.as_ref(), wait).await?;
     Ok(RunOutcome::Later)
 }
 
@@ -130,10 +130,10 @@ async fn measure_and_wake(
 ) -> Result<RunOutcome, RunError> {
     job_metrics::finished(&worker.runtime, worker.policy.catalogue(), before, after, sent_at);
     if !after.state.is_over() {
-        wake(worker, after, trace, Duration::ZERO).await?;
+        worker.jobs().try_wake(after, trace, Duration::ZERO).await?;
         return Ok(RunOutcome::Later);
     }
-    leave_queue(worker, after).await;
+    worker.jobs().leave_queue(after).await;
     Ok(RunOutcome::Over(after.state))
 }
 
