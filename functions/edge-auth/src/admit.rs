@@ -1,17 +1,58 @@
-//! Admission of a submission: one conditional update of the user item takes a place in flight and, unless the caller
-//! has charged already, charges the rate.
+//! The stage *admit* of a submission: the user's rate, a place in flight, a place in the conversation queue, and the
+//! limit of conversations.
 
 use std::time::Duration;
 
 use domain::{
-    access::session::Session,
-    ids::RequestId,
-    limits::admission::{Admission, JobKind, RECORDED_WITHIN},
+    access::{service_mode::Mode, session::Session},
+    ids::{RequestId, Timestamp, UserId},
+    job::submission::Submission,
+    limits::{
+        RateDecision,
+        admission::{Admission, JobKind, RECORDED_WITHIN},
+    },
 };
 use platform::http::{ApiError, Code, bearer};
 use store::Stored;
 
-use crate::{EdgeAuth, gate};
+use crate::{EdgeAuth, conversation_cap, conversation_queue};
+
+/// What a job that was admitted has reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// A place in flight and, for a turn, a place in the queue of a conversation that exists.
+    Joins,
+    /// The same, and a count for the conversation that it begins.
+    Begins,
+}
+
+/// Reserves what a job needs: a place in the conversation queue, a place in flight, and, if it begins a conversation, a
+/// count against the user's limit.
+pub(crate) async fn admit(
+    edge: &EdgeAuth,
+    session: &Session,
+    id: RequestId,
+    submission: &Submission,
+    now: Timestamp,
+) -> Result<Admitted, ApiError> {
+    let user = session.user_id;
+    let begins = conversation_queue::check(edge, user, id, submission, now).await?;
+    let job = InFlight { id, kind: JobKind::of(submission.steps()) };
+    let Some(name) = begins else {
+        take_place(edge, session, job, Charged::With).await?;
+        return Ok(Admitted::Joins);
+    };
+    // Counted before the place in flight is taken, and given back when there is no place. The other order would have to
+    // give back a place, which may be shared with another request of this id. If the process dies in between, the count
+    // stays until `conversation_cap` prunes it.
+    charge(edge, user).await?;
+    let counted = conversation_cap::count(edge, user, name).await?;
+    if let Err(refusal) = take_place(edge, session, job, Charged::Before).await {
+        conversation_cap::give_back(edge, user, name, counted).await;
+        return Err(refusal);
+    }
+    Ok(Admitted::Begins)
+}
 
 /// Whether the caller has charged the user's rate before it asks for a place in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +63,18 @@ pub(crate) enum Charged {
     Before,
 }
 
-pub(crate) async fn admit(
+/// A job that takes a place in flight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InFlight {
+    pub(crate) id: RequestId,
+    pub(crate) kind: JobKind,
+}
+
+/// One conditional update of the user item: the session is not revoked, there is a place, and the rate allows it.
+pub(crate) async fn take_place(
     edge: &EdgeAuth,
     session: &Session,
-    (id, kind): (RequestId, JobKind),
+    InFlight { id, kind }: InFlight,
     charged: Charged,
 ) -> Result<(), ApiError> {
     let mut healed = false;
@@ -44,7 +93,7 @@ pub(crate) async fn admit(
                 healed = true;
                 // Pruning reads every job in flight, the most expensive work that a submission can cause, so it is
                 // charged separately.
-                gate::charge(edge, session.user_id).await?;
+                charge(edge, session.user_id).await?;
                 if prune_stale(edge, session, kind).await? == 0 {
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
                 }
@@ -80,4 +129,28 @@ async fn prune_stale(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Resul
         dropped += if gone.map_err(ApiError::unavailable)? { unrecorded.len() } else { 0 };
     }
     Ok(dropped)
+}
+
+/// Refuses requests that need no policy decision while the service is `closed`.
+pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
+    let controls = edge.controls.get(&edge.table, &edge.runtime).await;
+    if controls.service.mode != Mode::Closed {
+        return Ok(());
+    }
+    charge(edge, user_id).await?;
+    Err(ApiError::new(Code::ModeClosed))
+}
+
+/// Charges a refused request. Returns the refusal, or 429 when the user's rate is used up.
+pub(crate) async fn charged(edge: &EdgeAuth, user: UserId, refusal: ApiError) -> ApiError {
+    charge(edge, user).await.err().unwrap_or(refusal)
+}
+
+/// Charges one request to the user's rate. Errors with 429 when the rate is used up.
+pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError> {
+    let (now, nonce, rate) = (edge.runtime.now(), edge.runtime.nonce(), edge.config.limits.submissions);
+    match edge.table.charge_user(user, rate, now, &nonce).await.map_err(ApiError::unavailable)? {
+        RateDecision::Pass(_) => Ok(()),
+        RateDecision::Wait(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
+    }
 }

@@ -23,7 +23,7 @@ use serde::Deserialize;
 use service::{jobs::Decision, session};
 use store::Stored;
 
-use crate::{EdgeAuth, gate, log_in};
+use crate::{EdgeAuth, admit, log_in, refuse};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +58,7 @@ pub(crate) async fn approval(
         Some(Stored::Newer) => return Err(ApiError::try_again()),
         Some(Stored::Job(job)) => job,
     };
-    gate::charge(edge, session.user_id).await?;
+    admit::charge(edge, session.user_id).await?;
     match job.approval_check(&input, edge.runtime.now()) {
         ApprovalCheck::Open if input.approved => {
             let code = body.code.as_ref().ok_or_else(|| {
@@ -118,7 +118,7 @@ async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
     let tool = job.approval_request_at().and_then(|(place, _)| Some(job.steps.get(place)?.tool.clone()));
     let (code_text, request_id) = (code.text().to_owned(), Some(job.request_id));
     let refusal = RefusalEvent { tool, code: code_text, policies: Vec::new(), request_id };
-    gate::record_refusal(edge, job.user_id, refusal).await;
+    refuse::record_refusal(edge, job.user_id, refusal).await;
     ApiError::new(code)
 }
 

@@ -19,9 +19,9 @@ use store::Stored;
 
 use crate::{
     EdgeAuth,
-    admit::{Charged, admit},
-    gate::{self, Passed},
-    store_job::{New, Recorded, record},
+    admit::{self, Charged, InFlight},
+    decide::Passed,
+    record::{self, New, Recorded},
     submit::point_to,
 };
 
@@ -46,10 +46,11 @@ pub(crate) async fn end_conversation(
         Already::Failed(id) => Some(id),
         Already::Not => None,
     };
-    gate::open(edge, session.user_id).await?;
+    admit::open(edge, session.user_id).await?;
     let now = edge.runtime.now();
     let fresh = RequestId::made(now, edge.runtime.bytes());
-    admit(edge, &session, (fresh, JobKind::Quick), Charged::With).await?;
+    let place = InFlight { id: fresh, kind: JobKind::Quick };
+    admit::take_place(edge, &session, place, Charged::With).await?;
     let ending = edge.table.end_conversation(session.user_id, &name, (fresh, instead_of), now).await;
     // Of two concurrent deletions, the first conditional write decides the request id, and both record the job of that
     // id.
@@ -59,9 +60,13 @@ pub(crate) async fn end_conversation(
     let passed: Vec<Passed<'_>> = Passed::end(&submission).into_iter().collect();
     let not_after = passed.iter().map(Passed::start_within).fold(now, domain::ids::Timestamp::plus);
     let trace = log.trace.as_ref();
-    let new = New { user_id: session.user_id, id, submission: &submission, passed, not_after, trace, counted: false };
-    match record(edge, &new).await? {
-        Recorded::New(job, _) => answer(edge, &job).await,
+    let new =
+        New { user_id: session.user_id, id, submission: &submission, passed, not_after, trace, counted: false, now };
+    match record::record(edge, &new).await? {
+        Recorded::New(job, _) => {
+            record::wake(edge, &job, now).await;
+            answer(edge, &job).await
+        }
         Recorded::Exists(Stored::Job(job)) => answer(edge, &job).await,
         Recorded::Exists(Stored::Newer) => Err(ApiError::try_again()),
     }

@@ -40,11 +40,14 @@ mod approval;
 mod cancel;
 mod conversation_cap;
 mod conversation_queue;
+mod decide;
 mod end_conversation;
-mod gate;
+mod find_stored;
 mod log_in;
 mod log_out;
-mod store_job;
+mod parse;
+mod record;
+mod refuse;
 mod submit;
 mod webhook;
 

@@ -1,4 +1,4 @@
-//! Decides about a submission before anything is recorded (invariant 9, *default deny*, first check). Every step is
+//! The stage *decide* of a submission, before anything is recorded (invariant 9, *default deny*, first check). Every step is
 //! first validated without a policy, which is cheap; then policy and service mode decide every complete step. One
 //! refused step refuses the submission: the refusal is charged to the user's rate, and a policy decision is recorded in
 //! the user's side chain of refusals.
@@ -7,23 +7,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use domain::{
     access::{service_mode::Controls, session::Session},
-    audit::RefusalEvent,
     catalogue::{AgentEntry, Tool, approval_summary},
     ids::{RequestId, Timestamp, UserId},
     job::{
         Step,
         submission::{Call, Submission, Turn, Wanted, Work},
     },
-    limits::RateDecision,
     policy::{self, Decided, DenyReason, Gate, Gated, PolicyDecision, TurnGate, TurnGated, TurnQuery},
 };
-use platform::{
-    http::{ApiError, Code, bearer},
-    metrics::{Dimension, Metric},
-};
-use store::TableError;
+use platform::http::{ApiError, Code, bearer};
 
-use crate::EdgeAuth;
+use crate::{EdgeAuth, admit, parse, refuse};
 
 /// How long the deletion of a conversation may wait for the turns before it.
 const END_WITHIN: Duration = Duration::from_secs(24 * 3600);
@@ -98,7 +92,7 @@ impl<'a> Passed<'a> {
 }
 
 /// Why a step is refused.
-enum Refusal {
+pub(crate) enum Refusal {
     /// The step is invalid, so policy was not asked.
     Faulty(ApiError),
     /// Policy or service mode refused it.
@@ -135,17 +129,20 @@ pub(crate) async fn asker(edge: &EdgeAuth, session: &Session, now: Timestamp) ->
     }
 }
 
-/// Decides about a submission: validates every step first, then asks policy about each.
+/// Decides about a submission: its times, then whether every step is valid, then policy about each.
 pub(crate) async fn decide<'a>(
     edge: &'a EdgeAuth,
     asker: &Asker,
     id: RequestId,
     submission: &'a Submission,
 ) -> Result<Vec<Passed<'a>>, ApiError> {
+    if let Err(refusal) = parse::check_times(submission, asker.now) {
+        return Err(admit::charged(edge, asker.user_id, refusal).await);
+    }
     match look_then_ask(edge, asker, submission) {
         Ok(passed) => Ok(passed),
         Err((place, refusal)) => {
-            let error = refuse(edge, asker.user_id, id, refusal).await?;
+            let error = refuse::refuse(edge, asker.user_id, id, refusal).await?;
             Err(if submission.steps().len() > 1 { error.with("step", place) } else { error })
         }
     }
@@ -240,72 +237,4 @@ fn ask_about_call<'a>(
 fn unlisted(reason: DenyReason) -> Refusal {
     let decided = Decided { decision: PolicyDecision::Deny(reason), policies: Vec::new(), errors: Vec::new() };
     Refusal::Refused { reason, named: None, decided }
-}
-
-/// Charges a refusal, and records it if policy decided it. Returns the error for the client; `Err` when charging failed
-/// or the rate is used up.
-async fn refuse(edge: &EdgeAuth, user_id: UserId, id: RequestId, refusal: Refusal) -> Result<ApiError, ApiError> {
-    let (reason, named, decided) = match refusal {
-        Refusal::Faulty(error) => {
-            charge(edge, user_id).await?;
-            return Ok(error);
-        }
-        Refusal::Refused { reason, named, decided } => (reason, named, decided),
-    };
-    note(edge, reason, &decided);
-    charge(edge, user_id).await?;
-    let code = Code::from(reason);
-    let refusal =
-        RefusalEvent { tool: named, code: code.text().to_owned(), policies: decided.policies, request_id: Some(id) };
-    record_refusal(edge, user_id, refusal).await;
-    Ok(ApiError::new(code))
-}
-
-/// Refuses requests that need no policy decision while the service is `closed`.
-pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
-    let controls = edge.controls.get(&edge.table, &edge.runtime).await;
-    if controls.service.mode != domain::access::service_mode::Mode::Closed {
-        return Ok(());
-    }
-    charge(edge, user_id).await?;
-    Err(ApiError::new(Code::ModeClosed))
-}
-
-/// Counts a policy refusal, and logs why a policy could not be evaluated.
-fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
-    tracing::info!(function = "edge-auth", reason = reason.code(), "refused by policy");
-    edge.runtime.measure(&[(Metric::PolicyRefusals, 1.0)], &[(Dimension::Reason, reason.code())]);
-    if decided.decision == PolicyDecision::Deny(DenyReason::PolicyError) {
-        edge.runtime.count(Metric::PolicyErrors);
-        for error in &decided.errors {
-            tracing::error!(function = "edge-auth", code = "policy_error", error = %error, "a policy cannot be evaluated");
-        }
-    }
-}
-
-/// Charges a refused request. Returns the refusal, or 429 when the user's rate is used up.
-pub(crate) async fn charged(edge: &EdgeAuth, user: UserId, refusal: ApiError) -> ApiError {
-    charge(edge, user).await.err().unwrap_or(refusal)
-}
-
-/// Charges one request to the user's rate. Errors with 429 when the rate is used up.
-pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError> {
-    let (now, nonce, rate) = (edge.runtime.now(), edge.runtime.nonce(), edge.config.limits.submissions);
-    match edge.table.charge_user(user, rate, now, &nonce).await.map_err(ApiError::unavailable)? {
-        RateDecision::Pass(_) => Ok(()),
-        RateDecision::Wait(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
-    }
-}
-
-/// Records a refusal in the user's side chain. If that fails, the request is refused nevertheless.
-pub(crate) async fn record_refusal(edge: &EdgeAuth, user: UserId, refusal: RefusalEvent) {
-    let recorded = edge.table.append_refusal(&edge.runtime, user, refusal, edge.policy.version()).await;
-    if let Err(error) = recorded {
-        // Concurrent requests of one user that lose the conditional write do not show a failing table, so they must not
-        // count for the alarm that lowers the service mode.
-        if !matches!(error, TableError::Contended(_)) {
-            edge.runtime.count(Metric::AuditWriteFailures);
-        }
-        tracing::error!(function = "edge-auth", code = "refusal_unrecorded", error = %error, "a refusal was not recorded");
-    }
 }

@@ -1,5 +1,5 @@
-//! Records a job that was permitted: payload and first audit records, the job, its place in the conversation queue, the
-//! wake-up message. The job is accepted once its item exists. What fails afterwards is repaired: the worker adds the
+//! The stages *record* and *wake* of a job that was admitted: payload and first audit records, the job, its place in the
+//! conversation queue; then the wake-up message. The job is accepted once its item exists. What fails afterwards is repaired: the worker adds the
 //! job to its queue, and the reconciler of `sweep` sends the wake-up message.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use service::job_metrics;
 use store::{Created, Payload, QueueJoin, Stored, TableError};
 
-use crate::{EdgeAuth, gate::Passed};
+use crate::{EdgeAuth, decide::Passed};
 
 /// A permitted submission.
 pub(crate) struct New<'a> {
@@ -32,6 +32,8 @@ pub(crate) struct New<'a> {
     pub(crate) trace: Option<&'a TraceParent>,
     /// Whether the job begins its conversation, and the conversation has been counted for that.
     pub(crate) counted: bool,
+    /// The time of the request.
+    pub(crate) now: Timestamp,
 }
 
 /// Result of recording.
@@ -43,8 +45,7 @@ pub(crate) enum Recorded {
 }
 
 pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, ApiError> {
-    let now = edge.runtime.now();
-    let (user, table, submission) = (new.user_id, &edge.table, new.submission);
+    let (user, table, submission, now) = (new.user_id, &edge.table, new.submission, new.now);
     let digest_key = DigestKey::from_random(edge.runtime.bytes());
     let fingerprint = submission.fingerprint(&digest_key);
     let mut steps = steps(new);
@@ -86,7 +87,6 @@ pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, A
             if !job.state.is_over() {
                 enqueue(edge, &job, new.counted, now).await;
             }
-            begin(edge, &job, now).await;
             Ok(Recorded::New(Box::new(job), payload))
         }
     }
@@ -222,7 +222,7 @@ async fn enqueue(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp) {
 
 /// Sends the wake-up message of a new job: for now, or for the time when its approval request expires. A job that is
 /// over needs none.
-async fn begin(edge: &EdgeAuth, job: &Job, now: Timestamp) {
+pub(crate) async fn wake(edge: &EdgeAuth, job: &Job, now: Timestamp) {
     if job.state.is_over() {
         job_metrics::finished_at_once(&edge.runtime, job);
     } else {

@@ -1,0 +1,39 @@
+//! The stage *find stored* of a submission: a request id whose job is known gets this job, and nothing is charged.
+
+use domain::{
+    ids::{RequestId, UserId},
+    job::submission::Submission,
+};
+use http::header;
+use platform::{
+    http::{self as answers, ApiError, Code, Response},
+    metrics::Metric,
+};
+use store::Stored;
+
+use crate::{EdgeAuth, submit::point_to};
+
+/// Reads the job of this id with strong consistency.
+pub(crate) async fn find(edge: &EdgeAuth, user: UserId, id: RequestId) -> Result<Option<Stored>, ApiError> {
+    edge.table.job(user, id).await.map_err(ApiError::unavailable)
+}
+
+/// Invariant 6, *same id, same request*: the same payload gets the stored job, another payload is refused. For a job
+/// that is due a wake-up message is sent again, so that a client's retry makes up for a lost one.
+pub(crate) async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Response, ApiError> {
+    let Stored::Job(job) = stored else {
+        return Err(ApiError::try_again());
+    };
+    let key =
+        edge.table.digest_key(job.user_id, job.request_id, job.fingerprint).await.map_err(ApiError::unavailable)?;
+    // An erased payload has no digest key to compare with, so the stored job is returned.
+    if key.as_ref().is_some_and(|key| submission.fingerprint(key) != job.fingerprint) {
+        return Err(ApiError::new(Code::KeyReused));
+    }
+    edge.jobs().wake_if_due(job).await;
+    let view = edge.render(job).await?;
+    let mut answer = answers::ok(&view);
+    answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");
+    edge.runtime.count(Metric::JobsReplayed);
+    Ok(point_to(answer, job, &view))
+}
