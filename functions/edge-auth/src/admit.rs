@@ -7,15 +7,12 @@ use domain::{
     access::{service_mode::Mode, session::Session},
     ids::{RequestId, Timestamp, UserId},
     job::submission::Submission,
-    limits::{
-        RateDecision,
-        admission::{Admission, JobKind, RECORDED_WITHIN},
-    },
+    limits::admission::{Admission, JobKind, RECORDED_WITHIN},
 };
 use platform::http::{ApiError, Code, bearer};
 use store::Stored;
 
-use crate::{EdgeAuth, conversation_cap, conversation_queue};
+use crate::{EdgeAuth, charge::charge, conversation_cap, conversation_queue};
 
 /// What a job that was admitted has reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,18 +136,4 @@ pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiErro
     }
     charge(edge, user_id).await?;
     Err(ApiError::new(Code::ModeClosed))
-}
-
-/// Charges a refused request. Returns the refusal, or 429 when the user's rate is used up.
-pub(crate) async fn charged(edge: &EdgeAuth, user: UserId, refusal: ApiError) -> ApiError {
-    charge(edge, user).await.err().unwrap_or(refusal)
-}
-
-/// Charges one request to the user's rate. Errors with 429 when the rate is used up.
-pub(crate) async fn charge(edge: &EdgeAuth, user: UserId) -> Result<(), ApiError> {
-    let (now, nonce, rate) = (edge.runtime.now(), edge.runtime.nonce(), edge.config.limits.submissions);
-    match edge.table.charge_user(user, rate, now, &nonce).await.map_err(ApiError::unavailable)? {
-        RateDecision::Pass(_) => Ok(()),
-        RateDecision::Wait(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
-    }
 }

@@ -23,7 +23,7 @@ use serde::Deserialize;
 use service::{jobs::Decision, session};
 use store::Stored;
 
-use crate::{EdgeAuth, admit, log_in, refuse};
+use crate::{EdgeAuth, charge, log_in, refuse};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +58,7 @@ pub(crate) async fn approval(
         Some(Stored::Newer) => return Err(ApiError::try_again()),
         Some(Stored::Job(job)) => job,
     };
-    admit::charge(edge, session.user_id).await?;
+    charge::charge(edge, session.user_id).await?;
     match job.approval_check(&input, edge.runtime.now()) {
         ApprovalCheck::Open if input.approved => {
             let code = body.code.as_ref().ok_or_else(|| {

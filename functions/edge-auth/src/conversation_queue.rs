@@ -11,7 +11,7 @@ use domain::{
 use platform::http::{ApiError, Code};
 use store::{EndOf, Stored};
 
-use crate::{EdgeAuth, admit};
+use crate::{EdgeAuth, charge};
 
 /// `Retry-After` when the conversation queue is full.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub(crate) async fn check<'a>(
         Err(NotQueued::Ending) => Err(ApiError::new(Code::ConversationEnding)),
         Err(NotQueued::Full) => {
             // Pruning reads every queued job, so it is charged separately.
-            admit::charge(edge, user).await?;
+            charge::charge(edge, user).await?;
             if prune_stale(edge, user, name, &known).await? == 0 {
                 return Err(ApiError::new(Code::ConversationFull).retry_after(LOOK_AGAIN));
             }

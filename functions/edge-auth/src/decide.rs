@@ -17,7 +17,10 @@ use domain::{
 };
 use platform::http::{ApiError, Code, bearer};
 
-use crate::{EdgeAuth, admit, parse, refuse};
+use crate::{
+    EdgeAuth, charge, parse,
+    refuse::{self, Refusal},
+};
 
 /// How long the deletion of a conversation may wait for the turns before it.
 const END_WITHIN: Duration = Duration::from_secs(24 * 3600);
@@ -91,19 +94,6 @@ impl<'a> Passed<'a> {
     }
 }
 
-/// Why a step is refused.
-pub(crate) enum Refusal {
-    /// The step is invalid, so policy was not asked.
-    Faulty(ApiError),
-    /// Policy or service mode refused it.
-    Refused {
-        reason: DenyReason,
-        /// The tool or the agent, if the catalogue lists it.
-        named: Option<String>,
-        decided: Decided,
-    },
-}
-
 /// Input of policy decisions: the user, their groups, the service modes, and the time of the request.
 pub(crate) struct Asker {
     user_id: UserId,
@@ -137,7 +127,7 @@ pub(crate) async fn decide<'a>(
     submission: &'a Submission,
 ) -> Result<Vec<Passed<'a>>, ApiError> {
     if let Err(refusal) = parse::check_times(submission, asker.now) {
-        return Err(admit::charged(edge, asker.user_id, refusal).await);
+        return Err(charge::charged(edge, asker.user_id, refusal).await);
     }
     match look_then_ask(edge, asker, submission) {
         Ok(passed) => Ok(passed),

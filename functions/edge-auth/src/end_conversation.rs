@@ -21,8 +21,8 @@ use crate::{
     EdgeAuth,
     admit::{self, Charged, InFlight},
     decide::Passed,
+    poll_headers::point_to,
     record::{self, New, Recorded},
-    submit::point_to,
 };
 
 pub(crate) async fn end_conversation(

@@ -11,7 +11,7 @@ use platform::{
 };
 use store::Stored;
 
-use crate::{EdgeAuth, submit::point_to};
+use crate::{EdgeAuth, poll_headers::point_to};
 
 /// Reads the job of this id with strong consistency.
 pub(crate) async fn find(edge: &EdgeAuth, user: UserId, id: RequestId) -> Result<Option<Stored>, ApiError> {

@@ -12,7 +12,20 @@ use platform::{
 };
 use store::TableError;
 
-use crate::{EdgeAuth, admit::charge, decide::Refusal};
+use crate::{EdgeAuth, charge::charge};
+
+/// Why a step is refused.
+pub(crate) enum Refusal {
+    /// The step is invalid, so policy was not asked.
+    Faulty(ApiError),
+    /// Policy or service mode refused it.
+    Refused {
+        reason: DenyReason,
+        /// The tool or the agent, if the catalogue lists it.
+        named: Option<String>,
+        decided: Decided,
+    },
+}
 
 /// Charges a refusal, and records it if policy decided it. Returns the error for the client; `Err` when charging failed
 /// or the rate is used up.

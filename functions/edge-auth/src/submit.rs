@@ -20,10 +20,9 @@ use std::time::Duration;
 use domain::{
     access::session::Session,
     ids::{RequestId, Timestamp},
-    job::{Job, submission::Submission},
+    job::submission::Submission,
     view::{ApprovalView, JobView},
 };
-use http::header;
 use lambda_http::Request;
 use platform::{
     http::{self as answers, ApiError, Code, Response},
@@ -37,6 +36,7 @@ use crate::{
     decide::{self, Passed},
     find_stored,
     parse::{self, AHEAD_AT_MOST, IdempotencyKey},
+    poll_headers::point_to,
     record::{self, New, Recorded},
 };
 
@@ -94,14 +94,4 @@ async fn lost_race(
 fn starts_by(passed: &[Passed<'_>], now: Timestamp) -> Timestamp {
     let within: Duration = passed.iter().map(Passed::start_within).sum();
     now.plus(within.min(AHEAD_AT_MOST))
-}
-
-/// Sets the headers that tell the client where to poll the job, and when.
-pub(crate) fn point_to(mut answer: Response, job: &Job, view: &JobView) -> Response {
-    answers::set(&mut answer, header::LOCATION, &format!("/v1/jobs/{}", job.request_id));
-    if let Some(wait) = view.next_poll_ms {
-        answers::set(&mut answer, header::RETRY_AFTER, &wait.div_ceil(1000).to_string());
-        answers::set(&mut answer, header::HeaderName::from_static("next-poll-ms"), &wait.to_string());
-    }
-    answer
 }
