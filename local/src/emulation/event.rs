@@ -13,6 +13,11 @@ use serde_json::{Map, Value, json};
 /// The host in every event. No function reads it, so the client's value is not passed on.
 const HOST: &str = "localhost";
 
+/// Prefix of the operators' paths.
+const OPERATORS: &str = "/v1/operator/";
+/// The one route of `template.yaml` for that prefix.
+const OPERATOR_ROUTE: &str = "ANY /v1/operator/{proxy+}";
+
 /// The event that API Gateway would send.
 pub(crate) fn event(
     runtime: &Runtime,
@@ -26,16 +31,21 @@ pub(crate) fn event(
     let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let mut headers = headers(parts);
     headers.insert("host".to_owned(), HOST.into());
+    let (key, open) = match path.strip_prefix(OPERATORS) {
+        // Operators have one route in template.yaml; the function finds the call by the path.
+        Some(rest) => (OPERATOR_ROUTE, Map::from_iter([("proxy".to_owned(), json!(rest))])),
+        None => (route.name, open.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()),
+    };
     let mut event = json!({
         "version": "2.0",
-        "routeKey": route.name,
+        "routeKey": key,
         "rawPath": path,
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "headers": headers,
-        "pathParameters": open.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>(),
+        "pathParameters": open,
         "requestContext": {
             "accountId": "local", "apiId": "local", "stage": "$default",
-            "routeKey": route.name,
+            "routeKey": key,
             "domainName": HOST, "domainPrefix": "local",
             "requestId": runtime.nonce(),
             "timeEpoch": runtime.now().millis(),
@@ -79,14 +89,18 @@ mod tests {
     use lambda_http::Body;
     use lambda_http::{RequestExt, request::RequestContext};
     use platform::{
-        http::routes::{self, Found},
+        http::routes::{self, Found, OperatorCall, Routed},
         http_event::HttpEvent,
     };
 
     fn seen(request: http::request::Builder, body: &[u8]) -> lambda_http::Request {
+        seen_by("POST", "/v1/jobs/some/cancel", request, body)
+    }
+
+    fn seen_by(method: &str, path: &str, request: http::request::Builder, body: &[u8]) -> lambda_http::Request {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let peer = "192.0.2.7:4711".parse().unwrap();
-        let Found::Route(route, open) = routes::find("POST", "/v1/jobs/some/cancel") else { panic!("no such route") };
+        let Found::Route(route, open) = routes::find(method, path) else { panic!("no such route") };
         let event = event(&Runtime::system(), route, &open, &parts, body, peer);
         #[expect(clippy::disallowed_methods, reason = "as the runtime of Lambda reads it: texts only, and no `Value`")]
         let read = serde_json::from_str::<HttpEvent>(&event.to_string());
@@ -103,6 +117,19 @@ mod tests {
         assert_eq!(request.query_string_parameters().first("x"), Some(" y"));
         assert_eq!(request.path_parameters().first("request_id"), Some("some"));
         assert_eq!(request.body(), &Body::Empty);
+    }
+
+    #[test]
+    fn a_call_of_an_operator_arrives_by_the_one_route_and_is_found_by_its_path() {
+        let path = "/v1/operator/controls/tools/ledger_pay";
+        let request = seen_by("PUT", path, http::Request::put(path), b"");
+        let RequestContext::ApiGatewayV2(context) = request.request_context() else { panic!("another context") };
+        assert_eq!(context.route_key.as_deref(), Some("ANY /v1/operator/{proxy+}"));
+        assert_eq!(request.path_parameters().all("proxy"), Some(vec!["controls/tools/ledger_pay"]));
+        let Routed { call, name, open } = routes::route::<OperatorCall>(&request).unwrap();
+        assert_eq!(call, OperatorCall::SetTool);
+        assert_eq!(name, "PUT /v1/operator/controls/tools/{name}");
+        assert_eq!(open.text("name"), "ledger_pay");
     }
 
     #[test]
