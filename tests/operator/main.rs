@@ -13,3 +13,4 @@ mod metrics;
 mod modes;
 mod rotation;
 mod secrets;
+mod stored_items;

@@ -14,6 +14,7 @@ pub mod mini_gateway;
 pub mod operator;
 pub mod sample;
 pub mod secrets_manager;
+pub mod stored_items;
 
 pub use app::{App, Setup};
 pub use capture::Capture;
