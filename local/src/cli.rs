@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 mod audit;
 mod client;
 mod clock;
+mod config;
 mod demo;
 mod engines;
 mod id;
@@ -46,6 +47,11 @@ enum Command {
     Engines(EngineArgs),
     /// Act as a Mini Program on a new service and a real gateway, check every response, leave nothing running
     Demo,
+    /// Check the configuration file
+    Config {
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
     /// Work with audit chains
     Audit {
         #[command(subcommand)]
@@ -84,6 +90,10 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
+    /// Run from this configuration file, without a checkout and without other options; a new table then reads only until
+    /// it is opened
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    config: Option<PathBuf>,
     /// Let `dev-*` codes log in, through a WeChat stub; loopback only
     #[arg(long, conflicts_with_all = ["wechat_app_id", "wechat_secret_file"])]
     dev: bool,
@@ -176,8 +186,12 @@ struct EngineArgs {
 /// Runs the command that is given on the command line.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Run(RunArgs { config: Some(file), .. }) = &cli.command {
+        return config::run(file).await;
+    }
     output::log_to_stderr(&cli.log);
     let done = match cli.command {
+        Command::Config { command } => return config::command(command),
         Command::Run(args) => run::run(args).await,
         Command::Engines(args) => engines::run(args).await,
         Command::Demo => demo::run().await,
@@ -193,6 +207,11 @@ pub async fn main() -> ExitCode {
         Command::WechatStub(args) => wechat_stub::run(args).await,
         Command::Id => id::print(),
     };
+    ended(done)
+}
+
+/// The exit code of a command, whose failure is printed in one sentence.
+fn ended(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -11,7 +11,7 @@ use crate::{
         expiry::{ExpiredItems, Expiry},
         wechat_stub::{DEV_APP_ID, WechatStub},
     },
-    host::{configs::Deployment, initial_mode},
+    host::{configs::Deployment, initial_mode, settings::Settings},
     secrets::{self, Given},
 };
 
@@ -41,6 +41,7 @@ pub(super) async fn run(args: EngineArgs) -> Result<(), Failure> {
         wechat_base_url: stub.base_url(),
         wechat_app_id: DEV_APP_ID.to_owned(),
         gateway_base_url: args.gateway.gateway_url.unwrap_or_else(|| OPENCLAW_DEFAULT.to_owned()),
+        settings: Settings::default(),
     };
     initial_mode::begin(&inside.open_table(), &runtime, is_new).await?;
     let expiry = Expiry::start(ExpiredItems::new(&inside.backend, inside.open_table(), runtime));

@@ -36,6 +36,13 @@ pub(super) fn log_to_stderr(filter: &str) {
     let _ = tracing_subscriber::registry().with(lines).with(filter).with(ceiling()).try_init();
 }
 
+/// Sends log lines to standard error as JSON, one flat object per line, as on AWS.
+pub(super) fn log_json_to_stderr(filter: &str) {
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    let lines = platform::telemetry::lines(std::io::stderr, tracing_subscriber::fmt::time::SystemTime);
+    let _ = tracing_subscriber::registry().with(lines).with(filter).with(ceiling()).try_init();
+}
+
 /// Upper limit of log levels, whatever was asked for: below `info`, libraries log requests and responses with openids,
 /// arguments and digest keys. This project's crates log none of these at any level.
 fn ceiling() -> Targets {

@@ -6,7 +6,7 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -29,12 +29,12 @@ use platform::{
     telemetry::{self, RequestLog},
 };
 use status::Status;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::emulation::{
     console::Console,
     event::event,
-    listener::{self, Server},
+    listener::{self, Running, Server},
     loopback_guard::Hosts,
 };
 
@@ -65,13 +65,58 @@ pub struct Functions {
 
 /// Serves the functions on a bound listener, for requests whose host is one of `hosts`.
 pub fn serve(listener: TcpListener, functions: Functions, hosts: Hosts) -> Server {
-    listener::serve(listener, move |peer| Connection { functions: functions.clone(), peer, hosts })
+    listener::serve(listener, move |peer| Connection {
+        functions: functions.clone(),
+        client: Client::Peer(peer),
+        hosts,
+    })
+}
+
+/// Serves the functions to a reverse proxy on this host, over a unix socket.
+pub fn serve_proxy(listener: UnixListener, functions: Functions) -> Running {
+    listener::serve_socket(listener, move || Connection {
+        functions: functions.clone(),
+        client: Client::Forwarded,
+        hosts: Hosts::Any,
+    })
+}
+
+/// Routes that a proxy does not publish: the webhook of the gateway on this host, and readiness, which shows what fails
+/// and reads the table for every caller.
+const UNPUBLISHED: [&str; 2] = ["/v1/rings", "/readyz"];
+
+/// How the client of a connection's requests is known.
+#[derive(Debug, Clone, Copy)]
+enum Client {
+    /// It is the peer of the connection. A client can write any address into a header.
+    Peer(SocketAddr),
+    /// The peer is the reverse proxy, which appends the client's address to `X-Forwarded-For`.
+    Forwarded,
+}
+
+impl Client {
+    /// The client's address; an error if a proxy did not name it.
+    fn address<B>(self, request: &http::Request<B>) -> Result<IpAddr, ApiError> {
+        match self {
+            Self::Peer(peer) => Ok(peer.ip()),
+            Self::Forwarded if UNPUBLISHED.contains(&request.uri().path()) => Err(ApiError::new(Code::NotFound)),
+            Self::Forwarded => forwarded_for(request.headers()).ok_or_else(|| {
+                ApiError::new(Code::RequestMalformed).detail("The proxy must name the client in X-Forwarded-For.")
+            }),
+        }
+    }
+}
+
+/// The last address in `X-Forwarded-For`. The proxy has appended it; a client may have sent the ones before it.
+fn forwarded_for(headers: &http::HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    last.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// One client's connection.
 struct Connection {
     functions: Functions,
-    peer: SocketAddr,
+    client: Client,
     hosts: Hosts,
 }
 
@@ -81,20 +126,23 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
-        let (functions, peer) = (self.functions.clone(), self.peer);
-        let admitted = self.hosts.admit(&request);
+        let functions = self.functions.clone();
+        let admitted = match self.hosts.admit(&request) {
+            true => self.client.address(&request),
+            false => Err(ApiError::new(Code::HostNotAllowed)),
+        };
         Box::pin(async move {
             let began = Instant::now();
             let (parts, body) = request.into_parts();
             let at_the_front = functions.clone();
             let read = match admitted {
-                true => read(body, BODY_TIME_LIMIT).await,
-                false => Err(ApiError::new(Code::HostNotAllowed)),
+                Ok(client) => read(body, BODY_TIME_LIMIT).await.map(|body| (body, client)),
+                Err(error) => Err(error),
             };
             let answer = match read {
                 // A separate task: as on Lambda, the function runs to its end when the client disconnects, and a panic
                 // is one failed invocation.
-                Ok(body) => tokio::spawn(async move { functions.answer(parts, &body, peer).await })
+                Ok((body, client)) => tokio::spawn(async move { functions.answer(parts, &body, client).await })
                     .await
                     .unwrap_or_else(|_| at_the_front.refuse(ApiError::new(Code::Internal), None, began)),
                 // The rest of the body is not read.
@@ -148,7 +196,7 @@ where
 
 impl Functions {
     /// Finds the function of a request, and returns its response.
-    pub async fn answer(&self, parts: Parts, body: &[u8], peer: SocketAddr) -> Response {
+    pub async fn answer(&self, parts: Parts, body: &[u8], client: IpAddr) -> Response {
         let began = Instant::now();
         if let Some(page) = self.console.as_ref().and_then(|it| it.answer(&parts.method, parts.uri.path())) {
             return page;
@@ -160,7 +208,7 @@ impl Functions {
             }
             Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };
-        let event = event(&self.runtime, route, &open, &parts, body, peer).to_string();
+        let event = event(&self.runtime, route, &open, &parts, body, client).to_string();
         #[expect(clippy::disallowed_methods, reason = "as the runtime of Lambda reads it: texts only, and no `Value`")]
         let read = serde_json::from_str::<HttpEvent>(&event);
         let request = match read.map_err(|error| ApiError::new(Code::Internal).because(error)) {
@@ -212,6 +260,25 @@ mod tests {
             let Some(left) = self.frames.checked_sub(1) else { return std::task::Poll::Pending };
             self.frames = left;
             std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(vec![b' '; self.size].into()))))
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_believed_about_the_last_address_and_about_no_other() {
+        let headers = |values: &[&'static str]| {
+            let value = |value: &&'static str| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap());
+            values.iter().map(value).collect::<http::HeaderMap>()
+        };
+        for (values, address) in [
+            (&["192.0.2.1"][..], Some("192.0.2.1")),
+            (&["198.51.100.9, 192.0.2.1"], Some("192.0.2.1")),
+            (&["198.51.100.9", "192.0.2.1"], Some("192.0.2.1")),
+            (&["2001:db8::1"], Some("2001:db8::1")),
+            (&["192.0.2.1, unknown"], None),
+            (&["192.0.2.1,"], None),
+            (&[], None),
+        ] {
+            assert_eq!(forwarded_for(&headers(values)), address.map(|text| text.parse().unwrap()), "{values:?}");
         }
     }
 

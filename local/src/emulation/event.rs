@@ -1,6 +1,6 @@
 //! A request as an event of API Gateway, payload 2.0.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{header, request::Parts};
@@ -25,7 +25,7 @@ pub(crate) fn event(
     open: &PathParameters<'_>,
     parts: &Parts,
     body: &[u8],
-    peer: SocketAddr,
+    client: IpAddr,
 ) -> Value {
     let path = parts.uri.path();
     let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
@@ -51,7 +51,7 @@ pub(crate) fn event(
             "timeEpoch": runtime.now().millis(),
             "http": {
                 "method": route.method, "path": path, "protocol": "HTTP/1.1",
-                "sourceIp": peer.ip().to_string(), "userAgent": agent,
+                "sourceIp": client.to_string(), "userAgent": agent,
             },
         },
         "isBase64Encoded": false,
@@ -99,7 +99,7 @@ mod tests {
 
     fn seen_by(method: &str, path: &str, request: http::request::Builder, body: &[u8]) -> lambda_http::Request {
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let peer = "192.0.2.7:4711".parse().unwrap();
+        let peer = "192.0.2.7".parse().unwrap();
         let Found::Route(route, open) = routes::find(method, path) else { panic!("no such route") };
         let event = event(&Runtime::system(), route, &open, &parts, body, peer);
         #[expect(clippy::disallowed_methods, reason = "as the runtime of Lambda reads it: texts only, and no `Value`")]

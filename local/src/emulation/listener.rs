@@ -1,10 +1,19 @@
-//! TCP listeners: bind with a clear error when the port is taken, serve HTTP/1, stop without cutting responses off.
+//! Listeners on TCP and on unix sockets: bind with a clear error when the port is taken, serve HTTP/1, stop without
+//! cutting responses off.
 //!
 //! Opening a connection costs a client nothing, so the number per address is limited ([`crate::emulation::places`]),
 //! and a silent connection is closed soon. A connection over the limit is accepted and closed at once: left in the
 //! kernel's queue, it would block the connections behind it.
 
-use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
@@ -12,7 +21,8 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::{Notify, oneshot},
     task::JoinHandle,
 };
@@ -47,6 +57,69 @@ pub enum BindError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// The unix socket cannot be made.
+    #[error("cannot listen on {path}")]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+}
+
+/// Binds a unix socket that its owner and group may use. A socket that a killed process has left is replaced; the lock
+/// of the data directory makes sure that no other process uses it.
+pub fn bind_socket(path: &Path) -> Result<UnixListener, BindError> {
+    let bind = || {
+        if std::fs::symlink_metadata(path).is_ok_and(|left| left.file_type().is_socket()) {
+            std::fs::remove_file(path)?;
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+        Ok(listener)
+    };
+    bind().map_err(|source| BindError::Socket { path: path.to_owned(), source })
+}
+
+/// A bound listener of either kind.
+trait Listens: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Peer;
+
+    /// The next connection, and the client that its requests come from.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
+
+    /// The address that a connection counts under, see [`Places`].
+    fn counted(peer: &Self::Peer) -> IpAddr;
+}
+
+impl Listens for TcpListener {
+    type Stream = TcpStream;
+    type Peer = SocketAddr;
+
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.accept().await?;
+        let _ = stream.set_nodelay(true);
+        Ok((stream, peer))
+    }
+
+    fn counted(peer: &SocketAddr) -> IpAddr {
+        peer.ip()
+    }
+}
+
+impl Listens for UnixListener {
+    type Stream = UnixStream;
+    type Peer = ();
+
+    async fn next(&self) -> io::Result<(UnixStream, ())> {
+        self.accept().await.map(|(stream, _)| (stream, ()))
+    }
+
+    /// As a reverse proxy that connects over loopback.
+    fn counted((): &()) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    }
 }
 
 /// Binds a listener. `flag` is the option that changes the port, for the error.
@@ -67,6 +140,12 @@ pub fn address(listener: &TcpListener) -> SocketAddr {
 pub struct Server {
     /// The address that it listens on.
     pub address: SocketAddr,
+    running: Running,
+}
+
+/// A server that can be stopped.
+#[derive(Debug)]
+pub struct Running {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -77,6 +156,13 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// See [`Running::stop`].
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+impl Running {
     /// Accepts no more connections, lets open requests finish for a limited time, then closes all.
     pub async fn stop(mut self) {
         drop(self.stop.take());
@@ -113,10 +199,42 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let address = address(&listener);
+    Server { address, running: run(caps, first_header_limit, listener, service) }
+}
+
+/// Serves a unix socket until stopped. `service` makes the service of one connection.
+pub fn serve_socket<S, B>(listener: UnixListener, service: impl Fn() -> S + Send + 'static) -> Running
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    run(CAPS, FIRST_HEADER_LIMIT, listener, move |()| service())
+}
+
+fn run<L, S, B>(
+    caps: Caps,
+    first_header_limit: Duration,
+    listener: L,
+    service: impl Fn(L::Peer) -> S + Send + 'static,
+) -> Running
+where
+    L: Listens,
+    L::Peer: Send,
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let (stop, stopped) = oneshot::channel();
     let connections = Connections { http: http1(), graceful: GracefulShutdown::new(), first_header_limit };
     let task = tokio::spawn(connections.accept(Places::new(caps), listener, service, stopped));
-    Server { address, stop: Some(stop), task }
+    Running { stop: Some(stop), task }
 }
 
 fn http1() -> http1::Builder {
@@ -133,13 +251,15 @@ struct Connections {
 }
 
 impl Connections {
-    async fn accept<S, B>(
+    async fn accept<L, S, B>(
         self,
         places: Places,
-        listener: TcpListener,
-        service: impl Fn(SocketAddr) -> S + Send + 'static,
+        listener: L,
+        service: impl Fn(L::Peer) -> S + Send + 'static,
         mut stopped: oneshot::Receiver<()>,
     ) where
+        L: Listens,
+        L::Peer: Send,
         S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
         S::Future: Send,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -149,14 +269,14 @@ impl Connections {
     {
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = listener.next() => accepted,
                 _ = &mut stopped => break,
             };
             let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            if let Some(place) = places.take(peer.ip()) {
+            if let Some(place) = places.take(L::counted(&peer)) {
                 self.open(stream, service(peer), place);
             }
         }
@@ -164,8 +284,9 @@ impl Connections {
         let _ = tokio::time::timeout(STOP_LIMIT, self.graceful.shutdown()).await;
     }
 
-    fn open<S, B>(&self, stream: TcpStream, service: S, place: Place)
+    fn open<T, S, B>(&self, stream: T, service: S, place: Place)
     where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
         S::Future: Send,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -173,7 +294,6 @@ impl Connections {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let _ = stream.set_nodelay(true);
         let heard = Arc::new(Notify::new());
         let service = Heard { service, heard: heard.clone() };
         let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));

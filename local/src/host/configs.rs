@@ -6,14 +6,10 @@ use std::{
     time::Duration,
 };
 
-use domain::{
-    access::session::Audience,
-    audit::checkpoint::MOST_ENDS,
-    limits::{Rate, admission::Limits},
-};
+use domain::{access::session::Audience, audit::checkpoint::MOST_ENDS};
 use platform::{
     config::{
-        self, CheckpointTarget, EdgeAuthConfig, OperatorConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig,
+        CheckpointTarget, EdgeAuthConfig, OperatorConfig, QueueConfig, StatusConfig, SweepConfig, TableConfig,
         WorkerConfig,
     },
     jwks::JwksSource,
@@ -23,17 +19,12 @@ use store::Table;
 
 use crate::{
     emulation::backend::Backend,
-    host::operators::{self, OperatorKey},
+    host::{
+        operators::{self, OperatorKey},
+        settings::Settings,
+    },
 };
 
-/// How long records are kept after the end of their job, in days.
-const RETENTION_DAYS: u64 = 30;
-/// Seconds between two checkpoints.
-const CHECKPOINT_EVERY_S: u64 = 300;
-/// The longest poll, in seconds. A held request costs nothing on one host.
-const LONG_POLL_S: u64 = 20;
-/// The maximum age of the last exported audit checkpoint for running a destructive tool.
-const CHECKPOINT_MAX_AGE: Duration = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
 /// `iss` of sessions.
 const ISSUER: &str = "openclaw-miniprogram";
 /// `aud` of sessions.
@@ -52,6 +43,8 @@ pub struct Deployment {
     pub wechat_app_id: String,
     /// The gateway's URL.
     pub gateway_base_url: String,
+    /// Limits, lifetimes and retention.
+    pub settings: Settings,
 }
 
 impl Deployment {
@@ -59,7 +52,7 @@ impl Deployment {
         TableConfig {
             aws: self.backend.aws.clone(),
             table: self.backend.table.clone(),
-            retention: Duration::from_secs(RETENTION_DAYS * 86_400),
+            retention: Duration::from_secs(self.settings.retention_days * 86_400),
         }
     }
 
@@ -91,17 +84,12 @@ impl Deployment {
             queue: self.queue(),
             secrets: SecretSource::File(self.secrets_file.clone()),
             audience: Self::audience(),
-            session_lifetime: Duration::from_secs(7200),
+            session_lifetime: self.settings.session_lifetime,
             wechat_base_url: self.wechat_base_url.clone(),
             wechat_app_id: self.wechat_app_id.clone(),
-            limits: Limits {
-                submissions: Rate::new(Duration::from_millis(500), 20),
-                in_flight: 16,
-                in_flight_long: 3,
-                conversations: 100,
-            },
-            login_rate: Rate::new(Duration::from_secs(2), 60),
-            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+            limits: self.settings.limits,
+            login_rate: self.settings.login_rate,
+            checkpoint_max_age: self.settings.checkpoint_max_age,
         }
     }
 
@@ -111,8 +99,8 @@ impl Deployment {
             table: self.table(),
             secrets: SecretSource::File(self.secrets_file.clone()),
             audience: Self::audience(),
-            long_poll_cap: Duration::from_secs(LONG_POLL_S),
-            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+            long_poll_cap: self.settings.long_poll_cap,
+            checkpoint_max_age: self.settings.checkpoint_max_age,
         }
     }
 
@@ -124,8 +112,8 @@ impl Deployment {
             secrets: SecretSource::File(self.secrets_file.clone()),
             openclaw_base_url: self.gateway_base_url.clone(),
             unjournaled_writes: false,
-            concurrency: 4,
-            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+            concurrency: self.settings.worker_concurrency,
+            checkpoint_max_age: self.settings.checkpoint_max_age,
         }
     }
 
@@ -137,7 +125,7 @@ impl Deployment {
             openclaw_base_url: self.gateway_base_url.clone(),
             wakes_per_run: 3000,
             secrets: SecretSource::File(self.secrets_file.clone()),
-            checkpoint_every: Duration::from_secs(CHECKPOINT_EVERY_S),
+            checkpoint_every: self.settings.checkpoint_every,
             ends_per_checkpoint: MOST_ENDS,
             checkpoints_to: CheckpointTarget::Directory(self.checkpoints()),
         }
@@ -151,7 +139,7 @@ impl Deployment {
             dead_letter_queue_url: self.backend.dlq_url.clone(),
             audience: operators::audience(),
             jwks: JwksSource::File(self.operator_key().key_set()),
-            checkpoint_max_age: CHECKPOINT_MAX_AGE,
+            checkpoint_max_age: self.settings.checkpoint_max_age,
             metrics_namespace: None,
         }
     }
@@ -173,7 +161,7 @@ impl Deployment {
         ];
         variables.extend([
             ("TABLE_NAME", self.backend.table.clone()),
-            ("RETENTION_DAYS", RETENTION_DAYS.to_string()),
+            ("RETENTION_DAYS", self.settings.retention_days.to_string()),
             ("QUEUE_URL", self.backend.queue_url.clone()),
             ("FAIR_QUEUE", "off".to_owned()),
             ("SECRETS_FILE", self.secrets_file.display().to_string()),
@@ -182,15 +170,15 @@ impl Deployment {
             ("WECHAT_BASE_URL", self.wechat_base_url.clone()),
             ("WECHAT_APP_ID", self.wechat_app_id.clone()),
             ("OPENCLAW_BASE_URL", self.gateway_base_url.clone()),
-            ("CHECKPOINT_EVERY_S", CHECKPOINT_EVERY_S.to_string()),
+            ("CHECKPOINT_EVERY_S", self.settings.checkpoint_every.as_secs().to_string()),
             ("CHECKPOINT_DIR", self.checkpoints().display().to_string()),
-            ("LONG_POLL_MAX_S", LONG_POLL_S.to_string()),
+            ("LONG_POLL_MAX_S", self.settings.long_poll_cap.as_secs().to_string()),
             ("DEAD_LETTER_QUEUE_URL", self.backend.dlq_url.clone()),
             ("OPERATOR_ISSUER", operators::ISSUER.to_owned()),
             ("OPERATOR_AUDIENCE", operators::AUDIENCE.to_owned()),
             ("OPERATOR_ROLES_CLAIM", operators::ROLES_CLAIM.to_owned()),
             ("OPERATOR_JWKS", self.operator_key().key_set().display().to_string()),
-            ("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE.as_secs().to_string()),
+            ("CHECKPOINT_MAX_AGE_S", self.settings.checkpoint_max_age.as_secs().to_string()),
         ]);
         variables
     }
@@ -213,6 +201,7 @@ mod tests {
             wechat_base_url: "http://127.0.0.1:9325".to_owned(),
             wechat_app_id: "wx".to_owned(),
             gateway_base_url: "http://127.0.0.1:18789".to_owned(),
+            settings: Settings::default(),
         }
     }
 

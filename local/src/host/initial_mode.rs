@@ -1,6 +1,8 @@
 //! The initial service mode of a table on one host.
 //!
-//! A new table was made by the operator who starts the service, so it begins in `full`. An existing table keeps its
+//! `local run` makes a new table for the operator who starts it, so it begins in `full`. With a configuration file a new
+//! table has no mode until an operator opens it, which acts as `read_only`: the package starts the service at boot,
+//! before anybody has tested it. An existing table keeps its
 //! mode. If it has none, which acts as `read_only`, its mode was lost, and a lost mode must not become permission to
 //! write.
 

@@ -33,7 +33,7 @@ use crate::{
         console::{Console, ConsoleFault, ConsoleOptions},
         engines::{EngineError, EngineOptions, Engines},
         expiry::{ExpiredItems, Expiry, ExpiryError},
-        listener::{self, BindError, Server},
+        listener::{self, BindError, Running, Server},
         loopback_guard::Hosts,
         poller::Pollers,
         schedule::Schedule,
@@ -44,6 +44,7 @@ use crate::{
         initial_mode::{self, BeginFault},
         operators::OperatorKeyFault,
         prometheus::Exporter,
+        settings::Settings,
         wake_open_jobs,
     },
     secrets::{self, Given, SecretsFault},
@@ -97,6 +98,12 @@ pub struct Options {
     pub operators: Option<OperatorIssuer>,
     /// The operator's console.
     pub console: Option<ConsoleOptions>,
+    /// Limits, lifetimes and retention.
+    pub settings: Settings,
+    /// The unix socket on which a reverse proxy passes clients' requests on.
+    pub socket: Option<PathBuf>,
+    /// Whether a new table begins in `full`. Otherwise it reads only until an operator opens it.
+    pub opens_new_table: bool,
     /// Clock and randomness.
     pub runtime: Runtime,
 }
@@ -115,6 +122,9 @@ impl Options {
             metrics_port: None,
             operators: None,
             console: None,
+            settings: Settings::default(),
+            socket: None,
+            opens_new_table: true,
             runtime: Runtime::system(),
         }
     }
@@ -177,12 +187,22 @@ pub struct Claim {
 impl Claim {
     /// Binds the port and locks the data directory. Refuses `--dev` on an address that other hosts can reach.
     pub async fn take(bind: SocketAddr, data: &Path, login: &Login) -> Result<Self, ServiceError> {
+        Self::take_from("--port", bind, data, login).await
+    }
+
+    /// The same, where `setting` changes the port.
+    pub async fn take_from(
+        setting: &'static str,
+        bind: SocketAddr,
+        data: &Path,
+        login: &Login,
+    ) -> Result<Self, ServiceError> {
         match login {
             Login::Dev if !bind.ip().is_loopback() => return Err(ServiceError::DevBeyondLoopback),
             Login::Dev | Login::Wechat { .. } => {}
         }
         let data = DataDir::take(data)?;
-        Ok(Self { listener: listener::bind(bind, "--port").await?, data })
+        Ok(Self { listener: listener::bind(bind, setting).await?, data })
     }
 
     /// The webhook URL for a gateway on this host. `None` when the service does not listen on loopback: a wake-up token
@@ -210,6 +230,7 @@ pub struct Service {
     /// Whether a console is served under `/console/`.
     pub has_console: bool,
     front: Server,
+    proxied: Option<Running>,
     metrics: Option<Server>,
     pollers: Pollers,
     schedule: Schedule,
@@ -230,7 +251,8 @@ impl Service {
     /// Starts everything on the claimed resources, and wakes every open job.
     pub async fn start_with(claim: Claim, options: Options) -> Result<Self, ServiceError> {
         let Claim { listener, data } = claim;
-        let Options { login, gateway_base_url, gateway_token, runtime, metrics_port, .. } = options;
+        let Options { login, gateway_base_url, gateway_token, runtime, metrics_port, settings, .. } = options;
+        let proxied = options.socket.as_deref().map(listener::bind_socket).transpose()?;
         let (runtime, metrics, history) = metered(runtime, metrics_port).await?;
         runtime.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, "local")]);
         let given_secret = match &login {
@@ -243,7 +265,11 @@ impl Service {
         let (stub, wechat_base_url, wechat_app_id, hosts) = match login {
             // A reverse proxy passes on the public name. A foreign page has no session token, and no response lets it
             // read one.
-            Login::Wechat { base_url, app_id, .. } => (None, base_url, app_id, Hosts::Any),
+            Login::Wechat { base_url, app_id, .. } => {
+                // With a socket the proxy connects there, and no public name is used here.
+                let hosts = if proxied.is_some() { Hosts::Loopback } else { Hosts::Any };
+                (None, base_url, app_id, hosts)
+            }
             // A foreign page that reached this port could log in as any user.
             Login::Dev => {
                 let stub = WechatStub::start(DEV_APP_ID, &app_secret, 0, runtime.clone()).await?;
@@ -255,9 +281,11 @@ impl Service {
         let engines = Engines::start(EngineOptions { table_file, ..EngineOptions::default() }).await?;
         let secrets_file = data.secrets_file();
         let backend = engines.backend.clone();
-        let deployment = Deployment { backend, secrets_file, wechat_base_url, wechat_app_id, gateway_base_url };
+        let deployment =
+            Deployment { backend, secrets_file, wechat_base_url, wechat_app_id, gateway_base_url, settings };
 
-        let controls = initial_mode::begin(&deployment.open_table(), &runtime, is_new).await?;
+        let controls =
+            initial_mode::begin(&deployment.open_table(), &runtime, is_new && options.opens_new_table).await?;
         let expired = ExpiredItems::new(&deployment.backend, deployment.open_table(), runtime.clone());
         // Before `sweep` writes its first heartbeat: a table of an earlier version has a heartbeat, and no retention
         // clock.
@@ -279,6 +307,7 @@ impl Service {
             runtime,
         };
         let has_console = functions.console.is_some();
+        let proxied = proxied.map(|socket| api_gateway::serve_proxy(socket, functions.clone()));
         let front = api_gateway::serve(listener, functions, hosts);
         let base_url = front.base_url();
         Ok(Self {
@@ -289,6 +318,7 @@ impl Service {
             retention_clock,
             has_console,
             front,
+            proxied,
             metrics,
             pollers,
             schedule,
@@ -306,6 +336,9 @@ impl Service {
 
     /// Accepts no more requests, finishes running ones, and stops.
     pub async fn stop(self) {
+        if let Some(proxied) = self.proxied {
+            proxied.stop().await;
+        }
         self.front.stop().await;
         if let Some(metrics) = self.metrics {
             metrics.stop().await;

@@ -8,6 +8,7 @@ mod connector;
 mod front;
 mod listening;
 mod mode;
+mod one_host;
 mod panics;
 mod policy;
 mod poller;

@@ -13,7 +13,7 @@ use local::{
         loopback_guard::Hosts,
         wechat_stub::WechatStub,
     },
-    host::configs::Deployment,
+    host::{configs::Deployment, settings::Settings},
 };
 use operator::Operator;
 use platform::{
@@ -126,6 +126,7 @@ impl App {
             wechat_base_url: wechat.base_url(),
             wechat_app_id: APP_ID.to_owned(),
             gateway_base_url: base_url,
+            settings: Settings::default(),
         };
         let functions = functions(&setup, &deployment, &runtime, history);
         let app = Self {

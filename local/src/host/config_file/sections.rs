@@ -1,0 +1,173 @@
+//! The sections of the file as they are written, with their defaults.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::LogFormat;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sections {
+    #[serde(default)]
+    pub(super) server: Server,
+    pub(super) wechat: Wechat,
+    #[serde(default)]
+    pub(super) gateway: Gateway,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) retention: Retention,
+    #[serde(default)]
+    pub(super) operators: Operators,
+    #[serde(default)]
+    pub(super) checkpoints: Checkpoints,
+    #[serde(default)]
+    pub(super) metrics: Metrics,
+    #[serde(default)]
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Server {
+    pub(super) data: PathBuf,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) rings_port: u16,
+    pub(super) console: Option<PathBuf>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { data: "/var/lib/miniprogram".into(), socket: None, rings_port: 8787, console: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wechat {
+    pub(super) app_id: String,
+    #[serde(default = "wechat_api")]
+    pub(super) base_url: String,
+    #[serde(default = "wechat_secret")]
+    pub(super) secret_file: PathBuf,
+}
+
+fn wechat_api() -> String {
+    "https://api.weixin.qq.com".to_owned()
+}
+
+/// Where systemd puts the credential `wechat-app-secret` of the unit.
+fn wechat_secret() -> PathBuf {
+    "/run/credentials/miniprogram.service/wechat-app-secret".into()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Gateway {
+    pub(super) url: String,
+    pub(super) token_file: PathBuf,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:18789".to_owned(),
+            token_file: "/run/credentials/miniprogram.service/gateway-token".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) submit_interval_ms: u64,
+    pub(super) submit_burst: u64,
+    pub(super) login_interval_ms: u64,
+    pub(super) login_burst: u64,
+    pub(super) max_in_flight: u64,
+    pub(super) max_in_flight_long: u64,
+    pub(super) max_conversations: u64,
+    pub(super) session_lifetime_s: u64,
+    pub(super) long_poll_max_s: u64,
+    pub(super) worker_concurrency: u64,
+    pub(super) maximum_concurrency: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            submit_interval_ms: 500,
+            submit_burst: 20,
+            login_interval_ms: 2000,
+            login_burst: 60,
+            max_in_flight: 16,
+            max_in_flight_long: 3,
+            max_conversations: 100,
+            session_lifetime_s: 7200,
+            long_poll_max_s: 20,
+            worker_concurrency: 4,
+            maximum_concurrency: 5,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    pub(super) days: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { days: 30 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Operators {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) jwks: Option<String>,
+    pub(super) roles_claim: String,
+    pub(super) client_id: Option<String>,
+}
+
+impl Default for Operators {
+    fn default() -> Self {
+        Self { issuer: None, audience: None, jwks: None, roles_claim: "roles".to_owned(), client_id: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Checkpoints {
+    pub(super) every_s: u64,
+    pub(super) max_age_s: u64,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self { every_s: 300, max_age_s: 900 }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Metrics {
+    pub(super) port: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) level: String,
+    pub(super) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Json }
+    }
+}
