@@ -76,3 +76,18 @@ fn what_is_wrong_is_named_with_its_file_and_key() {
     let empty = ConfigFile::parse(Path::new("/c"), "").unwrap_err().to_string();
     assert!(empty.contains("`wechat`"), "{empty}");
 }
+
+#[test]
+fn the_packaged_file_is_valid_and_its_socket_is_the_one_that_the_proxies_use() {
+    let file = Path::new("../packaging/config.toml");
+    let config = ConfigFile::read(file).unwrap();
+    let socket = config.socket.unwrap().display().to_string();
+    for proxy in ["../packaging/Caddyfile", "../packaging/nginx.conf"] {
+        assert!(std::fs::read_to_string(proxy).unwrap().contains(&socket), "{proxy}");
+    }
+    let unit = std::fs::read_to_string("../packaging/miniprogram.service").unwrap();
+    for credential in [config.wechat_secret_file, config.gateway_token_file] {
+        let name = credential.file_name().unwrap().to_str().unwrap();
+        assert!(unit.contains(&format!("LoadCredential={name}:")), "{name}");
+    }
+}
