@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     audit::{self, Report, Scope, Source, Verification},
-    data::{checkout, failed},
+    data::failed,
 };
 
 pub(super) mod answers;
@@ -59,7 +59,7 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "FILE", requires = "checkpoints")]
     keys: Option<PathBuf>,
     /// A directory that `audit export` wrote, instead of the table
-    #[arg(long, value_name = "DIR", requires = "scope", conflicts_with_all = ["data", "table"])]
+    #[arg(long, value_name = "DIR", requires = "scope", conflicts_with_all = ["data", "config", "table"])]
     export: Option<PathBuf>,
     /// RETENTION_DAYS of the deployment: a job that is older may be missing
     #[arg(long, default_value_t = 30)]
@@ -190,7 +190,7 @@ fn keys(args: &VerifyArgs) -> Result<Vec<PublicKey>, Failure> {
         None if args.which.table.is_some() || args.export.is_some() => {
             return Err("whose signatures are trusted? Give the public keys with --keys".into());
         }
-        None => checkout()?.join(&args.which.data).join("secrets.json"),
+        None => args.which.host.directory()?.join("secrets.json"),
     };
     let bytes = std::fs::read(&file).map_err(failed(&file, "read"))?;
     let read: Option<Keys> = json::kept(&bytes).ok();

@@ -1,9 +1,7 @@
 //! `local clock`: the clock by which a host deletes expired items, and an operator's confirmation that the clock is
 //! right.
 
-use std::path::PathBuf;
-
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use domain::{
     ids::Timestamp,
     limits::{JUMP, RetentionClock},
@@ -15,7 +13,7 @@ use store::Table;
 use super::{
     Failure,
     output::say,
-    table_args::{Opened, Which},
+    table_args::{HostArgs, Opened, Which},
 };
 use crate::emulation::expiry::Late;
 
@@ -23,23 +21,15 @@ use crate::emulation::expiry::Late;
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
     /// Show the host's clock, and the time before which expired items are deleted
-    Show(DataOnly),
+    Show(HostArgs),
     /// Confirm that the host's clock is right after a jump: items that have expired by it are deleted within the hour
     Confirm {
         /// Today's date in UTC, as YYYY-MM-DD, from another clock than this host's
         #[arg(long, value_parser = noon)]
         today: Timestamp,
         #[command(flatten)]
-        which: DataOnly,
+        host: HostArgs,
     },
-}
-
-/// The host: only a service on this machine has a clock of its own.
-#[derive(Debug, Args)]
-pub(super) struct DataOnly {
-    /// The data directory of a service on this machine, running or not, from the checkout's root
-    #[arg(long, default_value = ".local/data")]
-    data: PathBuf,
 }
 
 fn noon(date: &str) -> Result<Timestamp, String> {
@@ -48,11 +38,12 @@ fn noon(date: &str) -> Result<Timestamp, String> {
 
 /// Runs one of the commands.
 pub(super) async fn run(command: ClockCommand) -> Result<(), Failure> {
-    let (today, data) = match command {
-        ClockCommand::Show(which) => (None, which.data),
-        ClockCommand::Confirm { today, which } => (Some(today), which.data),
+    // Only a service on this machine has a clock of its own.
+    let (today, host) = match command {
+        ClockCommand::Show(host) => (None, host),
+        ClockCommand::Confirm { today, host } => (Some(today), host),
     };
-    let opened = Opened::open(&Which { data, table: None }).await?;
+    let opened = Opened::open(&Which { host, table: None }).await?;
     let done = act(&opened.table, Runtime::system().now(), today).await;
     opened.close().await;
     done

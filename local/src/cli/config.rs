@@ -18,7 +18,7 @@ use super::{
 use crate::{
     emulation::console::{ConsoleOptions, SignIn},
     host::{
-        config_file::{ConfigFile, LogFormat},
+        config_file::{ConfigFile, DEFAULT_FILE, LogFormat},
         service::{Claim, Login, Options, Service},
     },
 };
@@ -35,7 +35,7 @@ pub(super) enum ConfigCommand {
     /// Read and check the file; names the first fault, and ends with 78
     Check {
         /// The configuration file
-        #[arg(long, value_name = "FILE", default_value = "/etc/miniprogram/config.toml")]
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
         config: PathBuf,
     },
 }

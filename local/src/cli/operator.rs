@@ -5,15 +5,16 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, time::Dura
 use clap::{Args, Subcommand};
 use platform::runtime::Runtime;
 
-use super::{Failure, output::say};
+use super::{Failure, output::say, table_args::HostArgs};
 use crate::{
-    data::{checkout, failed},
+    data::failed,
     host::operators::{OperatorKey, ROLES},
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorCommand {
-    /// Print a token for the operator's API and console of one host; its bearer acts as that operator until it expires
+    /// Print a token for the operator's API and console of one host; its bearer acts as that operator until it expires.
+    /// The directory may also be one that `local operator key` has filled
     Token(TokenArgs),
     /// Make a key and its public key set in a directory, without starting the service
     Key(KeyArgs),
@@ -30,9 +31,8 @@ pub(super) struct TokenArgs {
     /// Lifetime of the token in minutes
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=1440))]
     minutes: u16,
-    /// The data directory of `local run`, or one that `local operator key` has filled, from the checkout's root
-    #[arg(long, default_value = ".local/data")]
-    data: PathBuf,
+    #[command(flatten)]
+    host: HostArgs,
 }
 
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ fn token(args: &TokenArgs) -> Result<(), Failure> {
     if subject.is_empty() || subject.len() > 80 || subject.chars().any(char::is_control) {
         return Err("--subject must have 1 to 80 visible characters".into());
     }
-    let key = OperatorKey::within(&checkout()?.join(&args.data));
+    let key = OperatorKey::within(&args.host.directory()?);
     let lifetime = Duration::from_secs(u64::from(args.minutes) * 60);
     say(key.mint(&Runtime::system(), subject, &args.roles, lifetime)?);
     Ok(())

@@ -23,6 +23,9 @@ mod sections;
 
 use sections::Sections;
 
+/// Where the package puts the file.
+pub const DEFAULT_FILE: &str = "/etc/miniprogram/config.toml";
+
 /// A configuration file that was read and checked.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {

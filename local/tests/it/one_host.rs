@@ -1,10 +1,10 @@
 //! The service from a configuration file, behind a reverse proxy on the same host.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Lines, Read, Write},
     os::unix::net::UnixStream,
-    path::Path,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -105,46 +105,106 @@ fn a_configuration_that_is_wrong_ends_with_78_and_names_key_and_file() {
     assert_eq!(checked.unwrap().status.code(), Some(0));
 }
 
+/// A service that runs from its configuration file, outside a checkout.
+struct Installed {
+    file: PathBuf,
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// The first line that it prints.
+    ready: String,
+    stub: WechatStub,
+}
+
+impl Installed {
+    async fn start(name: &str) -> Self {
+        let root = directory(name);
+        let stub = WechatStub::start("wx0123456789abcdef", "stub-secret", 0, Runtime::system()).await.unwrap();
+        std::fs::write(root.join("secret"), "stub-secret\n").unwrap();
+        std::fs::write(root.join("token"), "no-token\n").unwrap();
+        let at = |name: &str| root.join(name).display().to_string();
+        let text = format!(
+            "[server]\ndata = \"{}\"\nsocket = \"{}\"\nrings_port = 0\n\
+             [wechat]\napp_id = \"wx0123456789abcdef\"\nbase_url = \"{}\"\nsecret_file = \"{}\"\n\
+             [gateway]\nurl = \"http://127.0.0.1:9\"\ntoken_file = \"{}\"\n",
+            at("data"),
+            at("http.sock"),
+            stub.base_url(),
+            at("secret"),
+            at("token"),
+        );
+        let file = root.join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
+            .args(["run", "--config", file.to_str().unwrap()])
+            .current_dir("/")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = lines.next().unwrap().unwrap();
+        Self { file, process, lines, ready, stub }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.file.with_file_name("http.sock")
+    }
+
+    /// The URL on loopback.
+    fn base_url(&self) -> String {
+        let url = self.ready.strip_prefix("Ready on ").and_then(|rest| rest.split(';').next());
+        url.unwrap_or_else(|| panic!("{}", self.ready)).to_owned()
+    }
+
+    /// Runs a command on this service outside a checkout; what it prints.
+    fn command(&self, args: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        let output = command.args(args).arg("--config").arg(&self.file).current_dir("/").output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Stops it; the other lines that it printed, and its log.
+    async fn stop(self) -> (Vec<String>, String) {
+        let ended = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
+        assert!(ended.success());
+        let rest = self.lines.map(Result::unwrap).collect();
+        let output = self.process.wait_with_output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        self.stub.stop().await;
+        (rest, log)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_runs_from_its_file_outside_a_checkout_and_logs_json_alone() {
-    let root = directory("config-run");
-    let stub = WechatStub::start("wx0123456789abcdef", "stub-secret", 0, Runtime::system()).await.unwrap();
-    std::fs::write(root.join("secret"), "stub-secret\n").unwrap();
-    std::fs::write(root.join("token"), "no-token\n").unwrap();
-    let at = |name: &str| root.join(name).display().to_string();
-    let text = format!(
-        "[server]\ndata = \"{}\"\nsocket = \"{}\"\nrings_port = 0\n\
-         [wechat]\napp_id = \"wx0123456789abcdef\"\nbase_url = \"{}\"\nsecret_file = \"{}\"\n\
-         [gateway]\nurl = \"http://127.0.0.1:9\"\ntoken_file = \"{}\"\n",
-        at("data"),
-        at("http.sock"),
-        stub.base_url(),
-        at("secret"),
-        at("token"),
-    );
-    std::fs::write(root.join("config.toml"), text).unwrap();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
-        .args(["run", "--config", &at("config.toml")])
-        .current_dir("/")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let ready = lines.next().unwrap().unwrap();
+    let service = Installed::start("config-run").await;
+    let ready = &service.ready;
     assert!(ready.starts_with("Ready on http://127.0.0.1:") && ready.contains("mode: read_only"), "{ready}");
-    let socket = root.join("http.sock");
+    let socket = service.socket();
     let found = tokio::task::spawn_blocking(move || over_socket(&socket, "GET /v1/nothing", &["192.0.2.1"], "")).await;
     assert_eq!(found.unwrap(), 404);
-    let ended = Command::new("kill").arg(process.id().to_string()).status().unwrap();
-    assert!(ended.success());
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let (rest, log) = service.stop().await;
     assert!(!rest.iter().any(|line| line.contains("curl")), "no lesson goes to the journal: {rest:?}");
-    let output = process.wait_with_output().unwrap();
-    let log = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && !log.is_empty(), "{log}");
+    assert!(!log.is_empty());
     for line in log.lines() {
         assert!(domain::json::kept::<serde_json::Value>(line).is_ok(), "{line}");
     }
-    stub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_opens_and_audits_the_service_with_its_file_outside_a_checkout() {
+    let service = Installed::start("config-commands").await;
+    assert!(service.command(&["mode", "get"]).starts_with("service  read_only: no mode was ever set"));
+    let opened = service.command(&["mode", "set", "full", "--reason", "first opening"]);
+    assert!(opened.starts_with("service  full  since "), "{opened}");
+    let token = service.command(&["operator", "token", "--role", "viewer"]);
+    let me = http().get(format!("{}/v1/operator/me", service.base_url())).bearer_auth(token.trim()).send().await;
+    assert_eq!(me.unwrap().status().as_u16(), 200);
+    let audited = service.command(&["audit", "verify", "--operators"]);
+    assert!(audited.starts_with("ok: 1 records"), "{audited}");
+    assert!(service.command(&["clock", "show"]).contains("expired items are deleted as of"));
+    service.stop().await;
 }
