@@ -23,6 +23,7 @@ mod run;
 mod secrets;
 mod signals;
 mod table_args;
+mod wechat_event;
 mod wechat_stub;
 
 /// An error that ends a command: one sentence for the operator.
@@ -84,6 +85,8 @@ enum Command {
     },
     /// Run the WeChat stub alone, for a rehearsal; loopback only
     WechatStub(wechat_stub::StubArgs),
+    /// Send the service a message as WeChat would push it, signed and encrypted
+    WechatEvent(wechat_event::EventArgs),
     /// Print a new request id
     Id,
 }
@@ -205,6 +208,7 @@ pub async fn main() -> ExitCode {
         Command::Mode { command } => mode::run(command).await,
         Command::Clock { command } => clock::run(command).await,
         Command::WechatStub(args) => wechat_stub::run(args).await,
+        Command::WechatEvent(args) => wechat_event::run(args).await,
         Command::Id => id::print(),
     };
     ended(done)

@@ -13,4 +13,5 @@ pub mod loopback_guard;
 pub(crate) mod places;
 pub mod poller;
 pub mod schedule;
+pub mod wechat_events;
 pub mod wechat_stub;

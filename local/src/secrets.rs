@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{
     Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use domain::json;
 use platform::runtime::Runtime;
@@ -102,6 +102,10 @@ pub fn install(file: &Path, runtime: &Runtime, given: &Given) -> Result<String, 
     if document["checkpoints"].is_null() {
         document["checkpoints"] = signing_keys(runtime)?;
     }
+    // Earlier versions had no settings of message push. Without `--dev` they are the operator's to add.
+    if dev && document["wechat"]["events"].is_null() {
+        document["wechat"]["events"] = push_settings(runtime);
+    }
     let text = serde_json::to_vec_pretty(&document).expect("a JSON value serialises");
     write_private(file, &text)?;
     document
@@ -142,6 +146,12 @@ pub fn documents(runtime: &Runtime, wechat_app_secret: &str, gateway_token: &str
         (Holder::Worker, json!({"openclaw": {"tokens": [gateway_token]}})),
         (Holder::Sweep, json!({"checkpoints": signing_keys(runtime)?})),
     ]))
+}
+
+/// New settings of message push: a token, and an `EncodingAESKey` for safe mode.
+fn push_settings(runtime: &Runtime) -> Value {
+    let (token, key) = (runtime.bytes::<16>(), STANDARD_NO_PAD.encode(runtime.bytes::<32>()));
+    json!({"tokens": [URL_SAFE_NO_PAD.encode(token).replace(['-', '_'], "0")], "encoding_aes_keys": [key]})
 }
 
 /// A list of one new signing key.

@@ -20,3 +20,4 @@ mod policy;
 mod text;
 mod traces;
 mod versions;
+mod wechat_events;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use integration_tests::{App, Client, Contract};
-use serde_json::json;
+use local::emulation::wechat_events::PushSettings;
+use platform::runtime::Clock;
+use serde_json::{Value, json};
 
 #[test]
 fn every_route_of_the_service_is_in_the_document_and_back() {
@@ -107,9 +109,31 @@ async fn every_answer_of_a_flow_fits_the_document() {
     for body in ["{}", "{\"ring\":\"x\"}", "x"] {
         contract.check("POST", "/v1/rings", &nobody.send("POST", "/v1/rings", &[], body.as_bytes()).await);
     }
+    pushes(&app, contract).await;
     contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&format!("/v1/jobs/{}?wait=99", ids[0])).await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
+}
+
+/// Every kind of answer to WeChat.
+async fn pushes(app: &App, contract: &Contract) {
+    let (route, nobody) = ("/v1/wechat/events", app.anonymous());
+    let document: Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
+    let settings = PushSettings::of(&document, &app.deployment.wechat_app_id).unwrap();
+    let push = settings.push("{}", app.clock.now(), &app.functions.runtime);
+    let large = " ".repeat(33 * 1024);
+    for (path, body) in [
+        (push.path(), push.body.as_str()),
+        (route.to_owned(), ""),
+        (push.path(), ""),
+        (push.path(), &large),
+        (format!("{}&nonce=1", push.path()), &push.body),
+    ] {
+        contract.check("POST", route, &nobody.send("POST", &path, &[], body.as_bytes()).await);
+    }
+    for path in [format!("{}&echostr=17", push.path()), push.path(), route.to_owned()] {
+        contract.check("GET", route, &nobody.get(&path).await);
+    }
 }
 
 /// Every kind of answer to a decision.

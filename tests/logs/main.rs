@@ -11,6 +11,8 @@ use std::{
 
 use domain::job::{JobWakeUp, WakeUpToken};
 use integration_tests::{App, Client, Setup};
+use local::emulation::wechat_events::{Format, Kind, PushSettings};
+use platform::runtime::Clock;
 use serde_json::{Value, json};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
 
@@ -75,6 +77,17 @@ fn a_line_about_a_request_says_whose_it_was(lines: &[Value], user: &str, size: u
         assert_eq!(line["user_id"], user, "{line}");
     }
     assert!(find("POST /v1/sessions", Some("wechat_unavailable"))["user_id"].is_null());
+}
+
+/// WeChat reports what the user did, once with a signature that does not fit.
+async fn pushes(app: &App, document: &Value) {
+    let settings = PushSettings::of(document, "wx-test").unwrap();
+    for (kind, status) in [(Kind::Accept, 200), (Kind::Cancel, 200), (Kind::Cancel, 403)] {
+        let message = kind.message(Format::Json, "wx-test", "alice-in-the-logs", app.clock.now());
+        let push = settings.push(&message, app.clock.now(), &app.functions.runtime);
+        let path = if status == 200 { push.path() } else { push.path().replace("signature=", "signature=0") };
+        assert_eq!(app.anonymous().send("POST", &path, &[], push.body.as_bytes()).await.status, status, "{kind:?}");
+    }
 }
 
 /// Submits, approves every approval request, and brings the job to its end.
@@ -195,9 +208,10 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     alice.get("/v1/jobs").await;
     alice.send("DELETE", "/v1/sessions", &[], b"").await;
     app.sweep().await;
+    let document: Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
+    pushes(&app, &document).await;
 
     let openid = local::emulation::wechat_stub::openid("wx-test", "alice-in-the-logs");
-    let document: Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
     let mut forbidden = vec![
         ("argument or result", secret_argument.to_owned()),
         ("session token", alice.token.clone()),
@@ -210,6 +224,8 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
         ("gateway token", integration_tests::mini_gateway::TOKEN.to_owned()),
     ];
     forbidden.extend(of_turns);
+    forbidden
+        .push(("token of pushed messages", document["wechat"]["events"]["tokens"][0].as_str().unwrap().to_owned()));
     forbidden.push(("app secret", document["wechat"]["app_secrets"][0].as_str().unwrap().to_owned()));
     forbidden.push(("login key", document["logins"][0].as_str().unwrap().to_owned()));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

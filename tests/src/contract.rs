@@ -76,7 +76,9 @@ impl Contract {
         };
         let media = content.get(reply.header("content-type"));
         let media = media.unwrap_or_else(|| panic!("{place}: {:?} {}", reply.headers, reply.body));
-        self.fits(&place, &media["schema"], &reply.body);
+        let plain = reply.header("content-type") == "text/plain";
+        let body = if plain { Value::String(reply.text.clone()) } else { reply.body.clone() };
+        self.fits(&place, &media["schema"], &body);
     }
 
     /// Panics unless the response is a problem document of that status, as for a path without a route.

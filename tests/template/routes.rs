@@ -9,9 +9,10 @@ use crate::document::Template;
 
 /// Routes of the template that stand for more than one route of the contract. They answer other methods and other paths
 /// as the contract says.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 8] = [
     ("ANY /v1/sessions", "EdgeAuth"),
     ("ANY /v1/rings", "EdgeAuth"),
+    ("ANY /v1/wechat/events", "EdgeAuth"),
     ("ANY /v1/jobs/{request_id}/cancel", "EdgeAuth"),
     ("ANY /v1/jobs/{request_id}/approval", "EdgeAuth"),
     ("ANY /v1/conversations/{conversation}", "EdgeAuth"),

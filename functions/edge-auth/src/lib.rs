@@ -3,7 +3,8 @@
 //!
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
 //! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`]) ·
-//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`]) · `POST /v1/rings` ([`webhook`])
+//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`]) · `POST /v1/rings` ([`webhook`]) ·
+//! `GET` and `POST /v1/wechat/events` ([`wechat_events`])
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use platform::{
     runtime::Runtime,
     secrets::{EdgeSecrets, Secrets, SecretsError},
     telemetry::{self, RequestLog},
-    wechat::{BadWechatClient, WechatClient},
+    wechat::{BadWechatClient, WechatClient, events::EventSecrets},
 };
 use secrecy::SecretString;
 use service::{
@@ -52,6 +53,7 @@ mod record;
 mod refuse;
 mod submit;
 mod webhook;
+mod wechat_events;
 
 /// The function with its clients and caches.
 #[derive(Debug)]
@@ -73,6 +75,7 @@ struct EdgeKeys {
     verifier: SessionVerifier,
     logins: NonEmpty<DigestKey>,
     app_secrets: NonEmpty<SecretString>,
+    events: Option<EventSecrets>,
 }
 
 /// Why the function cannot start.
@@ -130,6 +133,8 @@ impl EdgeAuth {
                 end_conversation::end_conversation(self, request, name, log).await
             }
             EdgeCall::Wake => webhook::webhook(self, request, log).await,
+            EdgeCall::VerifyUrl => wechat_events::verify_url(self, request).await,
+            EdgeCall::WechatEvent => wechat_events::receive(self, request).await,
         }
     }
 
@@ -172,6 +177,7 @@ impl EdgeAuth {
                 verifier: secrets.sessions.verifier(&self.config.audience)?,
                 logins: secrets.logins,
                 app_secrets: secrets.wechat.app_secrets,
+                events: secrets.wechat.events,
             })
         };
         self.secrets.get(&self.runtime, make).await

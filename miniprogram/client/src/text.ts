@@ -9,7 +9,7 @@ const SENTENCES: [codes: (ServiceCode | PhoneCode)[], zh: string, en: string][] 
     [
       "request_malformed", "idempotency_key_missing", "idempotency_key_malformed", "idempotency_key_reused", "content_type_unsupported", "body_not_json",
       "body_too_deep", "body_duplicate_key", "body_number", "body_invalid", "parameter_invalid", "cursor_invalid", "not_after_invalid",
-      "deadline_invalid", "method_not_allowed", "tool_unknown", "agent_unknown", "domain_not_listed", "job_busy", "ring_over",
+      "deadline_invalid", "method_not_allowed", "tool_unknown", "agent_unknown", "domain_not_listed", "job_busy", "ring_over", "event_refused",
       "job_not_unknown", "already_resolved",
     ],
     "程序出了点问题，请更新后再试。", "Something is wrong in the app. Please update it and try again.",

@@ -53,6 +53,8 @@ codes! {
     LoginLimited = TOO_MANY_REQUESTS "login_limited" "Too many logins; try again later.";
     /// WeChat did not answer, or its answer does not follow its protocol.
     WechatUnavailable = SERVICE_UNAVAILABLE "wechat_unavailable" "WeChat is not answering; call wx.login again later.";
+    /// A pushed message that WeChat did not send to this app, or not now. The response does not say which.
+    EventRefused = FORBIDDEN "event_refused" "This is no message of WeChat for this service.";
     /// Not a valid HTTP request.
     RequestMalformed = BAD_REQUEST "request_malformed" "The request is not well-formed.";
     /// The header `Idempotency-Key` is missing.
@@ -317,6 +319,15 @@ pub fn file(content_type: &str, cache: &str, bytes: Vec<u8>) -> Response {
     let mut answer = Response::new(Body::Binary(bytes));
     set(&mut answer, header::CONTENT_TYPE, content_type);
     set(&mut answer, header::CACHE_CONTROL, cache);
+    answer
+}
+
+/// 200 with a plain text.
+pub fn plain(text: &str) -> Response {
+    let mut answer = Response::new(Body::Text(text.to_owned()));
+    set(&mut answer, header::CONTENT_TYPE, "text/plain");
+    set(&mut answer, header::CACHE_CONTROL, "no-store");
+    set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     answer
 }
 

@@ -24,6 +24,7 @@ use domain::{
 };
 
 mod errcode;
+pub mod events;
 
 /// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -74,6 +75,11 @@ impl OpenId {
     /// From the user's item.
     pub fn stored(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    /// From a message of WeChat; `None` if it cannot be an openid.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_visible_ascii(text).then(|| Self(text.to_owned()))
     }
 
     /// The keyed digest under which the login of this user in this Mini Program is stored.
@@ -253,8 +259,7 @@ impl WechatClient {
                 tracing::info!(function = "edge-auth", errcode, rid, "WeChat refuses a login");
                 Err(WechatError::from_errcode(errcode))
             }
-            (_, Some(openid)) if is_visible_ascii(&openid) => Ok(OpenId(openid)),
-            (_, Some(_)) => Err(unintelligible("an unusable openid")),
+            (_, Some(openid)) => OpenId::parse(&openid).ok_or_else(|| unintelligible("an unusable openid")),
             (_, None) => Err(unintelligible("neither openid nor errcode")),
         }
     }

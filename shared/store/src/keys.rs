@@ -103,6 +103,14 @@ pub fn login(digest: Digest) -> String {
     format!("LOGIN#{digest}")
 }
 
+/// Partition of the marker of a pushed message: keyed digest of the message.
+pub fn event(digest: Digest) -> String {
+    format!("EVENT#{digest}")
+}
+
+/// Sort key of that marker.
+pub const EVENT: &str = "EVENT";
+
 /// Partition of an address before login: keyed digest of the address.
 pub fn address(digest: Digest) -> String {
     format!("ADDR#{digest}")

@@ -49,6 +49,7 @@ mod retention_clock;
 pub mod schema;
 mod service_mode;
 mod users;
+mod wechat_events;
 
 pub use audit_chains::{ChainPage, FoundChain};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};

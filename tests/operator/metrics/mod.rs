@@ -50,6 +50,7 @@ fn every_metric_of_the_list_is_looked_for_in_some_flow() {
         include_str!("../modes/mod.rs"),
         include_str!("../modes/alarms.rs"),
         include_str!("../../jobs/policy/errors.rs"),
+        include_str!("../../jobs/wechat_events.rs"),
     ];
     for metric in Metric::ALL {
         let name = format!("Metric::{metric:?}");

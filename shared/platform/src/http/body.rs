@@ -29,12 +29,15 @@ pub fn name<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> 
     T::deserialize(IntoDeserializer::<D::Error>::into_deserializer(String::deserialize(deserializer)?))
 }
 
+/// The bytes of a body, of any content type.
+pub fn bytes(request: &Request) -> Result<&[u8], ApiError> {
+    let body: &[u8] = request.body().as_ref();
+    if body.len() > MAX_BYTES { Err(ApiError::new(Code::BodyTooLarge)) } else { Ok(body) }
+}
+
 /// The JSON value of a body.
 pub fn read_json(request: &Request) -> Result<Value, ApiError> {
-    let body: &[u8] = request.body().as_ref();
-    if body.len() > MAX_BYTES {
-        return Err(ApiError::new(Code::BodyTooLarge));
-    }
+    let body = bytes(request)?;
     if !is_json(request) {
         return Err(ApiError::new(Code::ContentType));
     }

@@ -111,6 +111,10 @@ routes! {
         EndConversation = DELETE "/v1/conversations/{conversation}";
         /// Webhook of the gateway's journal: a turn has progress to show.
         Wake = POST "/v1/rings";
+        /// WeChat's console verifies the URL of pushed messages.
+        VerifyUrl = GET "/v1/wechat/events";
+        /// A message that WeChat pushes.
+        WechatEvent = POST "/v1/wechat/events";
     }
     /// Reads of a client.
     Status as StatusCall {

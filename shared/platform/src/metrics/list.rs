@@ -19,12 +19,23 @@ pub enum Dimension {
     Reason,
     /// HTTP status of the gateway, or why there is no response.
     Status,
+    /// What a pushed message of WeChat reports.
+    Event,
 }
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 8] =
-        [Self::Function, Self::Route, Self::Code, Self::Outcome, Self::State, Self::Tool, Self::Reason, Self::Status];
+    pub const ALL: [Self; 9] = [
+        Self::Function,
+        Self::Route,
+        Self::Code,
+        Self::Outcome,
+        Self::State,
+        Self::Tool,
+        Self::Reason,
+        Self::Status,
+        Self::Event,
+    ];
 
     /// The published name.
     pub const fn name(self) -> &'static str {
@@ -37,6 +48,7 @@ impl Dimension {
             Self::Tool => "tool",
             Self::Reason => "reason",
             Self::Status => "status",
+            Self::Event => "event",
         }
     }
 }
@@ -130,6 +142,8 @@ metrics! {
     RateLimited = "rate_limited" Counter Count [[]] "each 429 answer";
     PayloadBytes = "payload_bytes" Distribution Bytes [[]] "each request with a body: its size, also above the limit";
     Logins = "logins" Counter Count [[Outcome]] "each login: `ok`, `refused` (4xx), `unavailable` (503), `misconfigured` (500)";
+    WechatEvents = "wechat_events" Counter Count [[Event]]
+        "each entry of a message that WeChat pushed: `subscribe_accepted`, `subscribe_refused`, `message_delivered`, `message_failed`, `authorization_revoked`, `authorization_cancelled`, `media_passed`, `media_held`, `unknown`; each message that is `malformed` or a `duplicate`";
     JobsAccepted = "jobs_accepted" Counter Count [[]] "each new job";
     JobsReplayed = "jobs_replayed" Counter Count [[]] "each repeated submission that returned the stored job";
     JobsFinished = "jobs_finished" Counter Count [[State], []] "each job that became terminal, once";

@@ -6,7 +6,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{non_empty::NonEmpty, openclaw::GatewayTokens};
+use crate::{non_empty::NonEmpty, openclaw::GatewayTokens, wechat::events::EventSecrets};
 use domain::{
     access::session::{Audience, BadSessionKey, SessionSigner, SessionVerifier},
     audit::checkpoint::{CheckpointSigner, PublicKey},
@@ -52,6 +52,8 @@ pub struct SweepSecrets {
 pub struct WechatSecrets {
     /// The app secrets. WeChat accepts one of them.
     pub app_secrets: NonEmpty<SecretString>,
+    /// Token and key of the messages that WeChat pushes. Without them the service accepts no message.
+    pub events: Option<EventSecrets>,
 }
 
 /// The gateway's section.
