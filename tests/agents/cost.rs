@@ -1,6 +1,8 @@
 //! What a job costs in write units, from the capacity that the table reports. Design: at most 9 for a read, 13 for a
 //! write.
 
+mod requests;
+
 use std::time::Duration;
 
 use integration_tests::{App, Client};
@@ -88,7 +90,7 @@ async fn the_state_item_stays_under_a_kilobyte_all_its_life() {
     let mut sizes = vec![app.table.size_of(&app.stored(&alice, &id).await)];
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     sizes.push(app.table.size_of(&app.stored(&alice, &id).await));
-    app.faults.plan(|_, n| (n == 8).then_some(integration_tests::Fault::KilledAfter));
+    app.faults.plan(|_, n| (n == 7).then_some(integration_tests::Fault::KilledAfter));
     app.deliver().await;
     app.faults.none();
     sizes.push(app.table.size_of(&app.stored(&alice, &id).await));

@@ -174,7 +174,7 @@ async fn a_clients_retry_heals_a_lost_bell_at_once() {
 #[tokio::test]
 async fn a_table_that_does_not_answer_is_503_and_the_same_key_completes_the_job() {
     let (mut app, alice) = App::start_with("alice").await;
-    for down in ["GetItem", "UpdateItem", "PutItem"] {
+    for down in ["BatchGetItem", "UpdateItem", "PutItem"] {
         let id = app.new_id();
         app.faults.plan(move |operation, _| (operation == down).then_some(Fault::LostBefore));
         let reply = alice.submit(&id, "ledger_append", json!({"note":"n"})).await;

@@ -7,6 +7,7 @@
     reason = "in a test an unwrap is a failure, a print is a number to publish, and the items have no other reader"
 )]
 
+mod batch_reads;
 mod chaos;
 mod clock_jumps;
 mod crashes;

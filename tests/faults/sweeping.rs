@@ -9,7 +9,7 @@ use domain::{
     job::{Job, NewJob, Start, Step},
     limits::Rate,
 };
-use integration_tests::{App, Client, Fault, Setup};
+use integration_tests::{App, Client, Fault, Setup, faults::reads_items};
 use platform::{metrics::Metric, runtime::Clock};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ async fn a_running_job_is_left_to_its_worker() {
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     app.clock.advance(Duration::from_secs(61));
     // A worker claims it and dies.
-    app.faults.plan(|operation, n| (operation == "GetItem" && n > 0).then_some(integration_tests::Fault::KilledBefore));
+    app.faults.plan(|operation, n| (reads_items(operation) && n > 0).then_some(integration_tests::Fault::KilledBefore));
     app.deliver().await;
     app.faults.none();
     let held = app.stored(&alice, &id).await;

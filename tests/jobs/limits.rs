@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::limits::{Rate, admission::Limits};
-use integration_tests::{App, Fault, Setup};
+use integration_tests::{App, Fault, Setup, faults::reads_items};
 use platform::runtime::Clock;
 use serde_json::json;
 
@@ -254,7 +254,7 @@ async fn a_worker_that_dies_each_time_before_sending_uses_its_attempts_up() {
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     for _ in 0..5 {
         // Reads the job, claims it, dies.
-        app.faults.plan(|operation, n| (operation == "GetItem" && n > 0).then_some(Fault::KilledBefore));
+        app.faults.plan(|operation, n| (reads_items(operation) && n > 0).then_some(Fault::KilledBefore));
         while app.deliver().await {}
         app.faults.none();
         app.clock.advance(Duration::from_secs(61));

@@ -186,7 +186,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     alice.submit(&app.new_id(), "exec", json!({"cmd":secret_argument})).await;
     app.log_in_with("dev-busy").await;
     app.log_in_with("dev-html").await;
-    app.faults.plan(|operation, _| (operation == "GetItem").then_some(integration_tests::Fault::LostBefore));
+    app.faults.plan(|operation, _| (operation == "BatchGetItem").then_some(integration_tests::Fault::LostBefore));
     alice.submit(&app.new_id(), "ledger_append", json!({"note":secret_argument})).await;
     // A table that refuses a write and quotes it, and a message that is none: neither is repeated in a line.
     app.faults.plan(|operation, _| (operation == "PutItem").then_some(integration_tests::Fault::Quoted));

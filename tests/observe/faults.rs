@@ -4,7 +4,7 @@ use domain::{
     access::service_mode::Mode,
     policy::{Policy, PolicyFiles},
 };
-use integration_tests::{Client, Fault};
+use integration_tests::{Client, Fault, faults::reads_items};
 use serde_json::json;
 
 use crate::run::Run;
@@ -135,7 +135,7 @@ pub(crate) async fn answers_lost(run: &mut Run) {
 }
 
 pub(crate) async fn table_failing(run: &mut Run) {
-    let table = ["GetItem", "PutItem", "UpdateItem", "Query"];
+    let table = ["GetItem", "BatchGetItem", "PutItem", "UpdateItem", "Query"];
     run.app.faults.plan(move |operation, _| table.contains(&operation).then_some(Fault::LostBefore));
     run.minutes(3).await;
     run.app.faults.none();
@@ -150,7 +150,7 @@ pub(crate) async fn table_slow(run: &mut Run) {
         user.submit(&id, "ledger_append", json!({"note": "n"})).await;
         ids.push(id);
     }
-    run.app.faults.plan(|operation, _| (operation == "GetItem" || operation == "PutItem").then_some(Fault::Slow));
+    run.app.faults.plan(|operation, _| (reads_items(operation) || operation == "PutItem").then_some(Fault::Slow));
     let mut asked = tokio::task::JoinSet::new();
     for round in 0..8 {
         for (user, id) in users.iter().cloned().zip(ids.clone()) {

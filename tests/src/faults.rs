@@ -43,6 +43,8 @@ pub enum Fault {
     Silent,
     /// The queue takes a batch of messages without its first one.
     InPart,
+    /// The table leaves the first key of a batch of reads unprocessed.
+    Unprocessed,
 }
 
 impl Fault {
@@ -139,6 +141,10 @@ impl Faults {
         let plan = self.item_plan.lock().expect("no panic holds it");
         let plan = plan.as_ref()?;
         let body: serde_json::Value = serde_json::from_slice(request.body().bytes()?).ok()?;
+        if let Some(tables) = body["RequestItems"].as_object() {
+            let keys = tables.values().filter_map(|of_table| of_table["Keys"].as_array()).flatten();
+            return keys.filter_map(|key| key.pointer("/sk/S")?.as_str()).find_map(|key| plan(operation, key));
+        }
         let places = ["/Item/sk/S", "/Key/sk/S", "/ExpressionAttributeValues/:prefix/S"];
         let key = places.into_iter().find_map(|place| body.pointer(place))?;
         plan(operation, key.as_str()?)
@@ -210,6 +216,7 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
             }),
             Some(Fault::Silent) => HttpConnectorFuture::new(std::future::pending()),
             Some(Fault::InPart) => HttpConnectorFuture::new(in_part(inner, request)),
+            Some(Fault::Unprocessed) => HttpConnectorFuture::new(unprocessed(inner, request)),
             Some(Fault::Quoted) => {
                 let sent = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
                 let refusal = serde_json::json!({
@@ -240,6 +247,31 @@ async fn in_part(inner: SharedHttpConnector, mut request: HttpRequest) -> Result
         inner.call(request).await?;
     }
     Ok(HttpResponse::new(200.try_into().expect("200 is a status"), answer.to_string().into()))
+}
+
+/// Passes a batch of reads on without its first key, and reports that one as unprocessed, as DynamoDB does when it is
+/// throttled.
+async fn unprocessed(inner: SharedHttpConnector, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let bytes = request.body().bytes().unwrap_or_default();
+    let mut sent: serde_json::Value = serde_json::from_slice(bytes).expect("the SDK sends JSON");
+    let (table, batch) = sent["RequestItems"].as_object_mut().expect("a batch").iter_mut().next().expect("a table");
+    assert_eq!(batch["ConsistentRead"], true, "each attempt has to be strongly consistent");
+    let left = batch["Keys"].as_array_mut().expect("a batch has keys").remove(0);
+    // Without `ConsistentRead`: what is repeated is to say it again.
+    let unprocessed = serde_json::json!({ table: { "Keys": [left] } });
+    let mut answer = serde_json::json!({ "Responses": { table: [] } });
+    if batch["Keys"].as_array().is_some_and(|keys| !keys.is_empty()) {
+        *request.body_mut() = sent.to_string().into();
+        let processed = inner.call(request).await?;
+        answer = serde_json::from_slice(processed.body().bytes().unwrap_or_default()).expect("an engine sends JSON");
+    }
+    answer["UnprocessedKeys"] = unprocessed;
+    Ok(HttpResponse::new(200.try_into().expect("200 is a status"), answer.to_string().into()))
+}
+
+/// Whether an operation reads items by their keys: one, or several.
+pub fn reads_items(operation: &str) -> bool {
+    operation == "GetItem" || operation == "BatchGetItem"
 }
 
 /// The operation that a request names, such as `PutItem`.

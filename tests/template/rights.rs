@@ -84,8 +84,11 @@ fn a_right_that_is_missing_or_spare_is_named() {
     let template = Template::read();
     let actions = "/Resources/StatusRole/Properties/Policies/0/PolicyDocument/Statement/1/Action";
     for (changed, named) in [
-        (json!(["dynamodb:GetItem"]), "Status: dynamodb:Query on Table: used and not granted"),
-        (json!(["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]), "PutItem on Table: granted and not used"),
+        (json!(["dynamodb:GetItem", "dynamodb:BatchGetItem"]), "Status: dynamodb:Query on Table: used and not granted"),
+        (
+            json!(["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem"]),
+            "PutItem on Table: granted and not used",
+        ),
     ] {
         let mut other = template.clone();
         *other.0.pointer_mut(actions).unwrap() = changed;

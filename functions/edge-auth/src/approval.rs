@@ -49,11 +49,10 @@ pub(crate) async fn approval(
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
     let session = edge.session(request, log).await?;
-    session::alive(&session, &edge.table).await?;
-    let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    let own = session::alive_with_named_job(&session, &edge.table, id).await?;
     let body = parse(request)?;
     let input = DecisionInput { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
-    let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
+    let job = match own.job.map_err(ApiError::unavailable)? {
         None => return Err(ApiError::new(Code::NotFound)),
         Some(Stored::Newer) => return Err(ApiError::try_again()),
         Some(Stored::Job(job)) => job,
@@ -74,7 +73,7 @@ pub(crate) async fn approval(
         | ApprovalCheck::OtherApprover
         | ApprovalCheck::NotAsked) => return stands(edge, approval_check, &job).await,
     }
-    match edge.jobs().decide_approval(session.user_id, id, &input).await.map_err(ApiError::unavailable)? {
+    match edge.jobs().decide_approval(session.user_id, job.request_id, &input).await.map_err(ApiError::unavailable)? {
         Decision::Made(after) => answer(edge, &after).await,
         Decision::Stands(approval_check, job) => stands(edge, approval_check, &job).await,
         Decision::NoJob => Err(ApiError::new(Code::NotFound)),

@@ -27,10 +27,10 @@ pub(crate) async fn cancel(
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
     let session = edge.session(request, log).await?;
-    session::alive(&session, &edge.table).await?;
-    let id = id.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    let own = session::alive_with_named_job(&session, &edge.table, id).await?;
+    let mut read = own.job;
     for _ in 0..TRIES {
-        let job = match edge.table.job(session.user_id, id).await.map_err(ApiError::unavailable)? {
+        let job = match read.map_err(ApiError::unavailable)? {
             None => return Err(ApiError::new(Code::NotFound)),
             Some(Stored::Newer) => {
                 return Err(ApiError::try_again());
@@ -48,6 +48,7 @@ pub(crate) async fn cancel(
             edge.jobs().leave_queue(&cancelled).await;
             return answer(edge, &cancelled).await;
         }
+        read = edge.table.job(job.user_id, job.request_id).await;
     }
     Err(ApiError::try_again())
 }

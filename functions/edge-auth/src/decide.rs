@@ -6,16 +6,17 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use domain::{
-    access::{service_mode::Controls, session::Session},
+    access::service_mode::Controls,
     catalogue::{AgentEntry, Tool, approval_summary},
     ids::{RequestId, Timestamp, UserId},
     job::{
         Step,
         submission::{Call, Submission, Turn, Wanted, Work},
     },
+    limits::admission::UserState,
     policy::{self, Decided, DenyReason, Gate, Gated, PolicyDecision, TurnGate, TurnGated, TurnQuery},
 };
-use platform::http::{ApiError, Code, bearer};
+use platform::http::{ApiError, Code};
 
 use crate::{
     EdgeAuth, charge, parse,
@@ -109,14 +110,10 @@ enum Sound<'a> {
     Turn { agent: &'a AgentEntry, turn: &'a Turn, derived: bool },
 }
 
-/// Reads what policy needs to know about the session's user. Refuses a session that was revoked.
-pub(crate) async fn asker(edge: &EdgeAuth, session: &Session, now: Timestamp) -> Result<Asker, ApiError> {
-    let user_id = session.user_id;
-    let (user, controls) = tokio::join!(edge.table.user(user_id), edge.controls.get(&edge.table, &edge.runtime));
-    match user.map_err(ApiError::unavailable)?.filter(|user| !user.revokes(session.began_at)) {
-        Some(user) => Ok(Asker { user_id, groups: user.groups, controls, now }),
-        None => Err(bearer::no_session("revoked")),
-    }
+/// What policy needs to know about the session's user.
+pub(crate) async fn asker(edge: &EdgeAuth, user_id: UserId, user: UserState, now: Timestamp) -> Asker {
+    let controls = edge.controls.get(&edge.table, &edge.runtime).await;
+    Asker { user_id, groups: user.groups, controls, now }
 }
 
 /// Decides about a submission: its times, then whether every step is valid, then policy about each.

@@ -1,20 +1,34 @@
 //! The stage *find stored* of a submission: a request id whose job is known gets this job, and nothing is charged.
 
 use domain::{
+    access::session::Session,
     ids::{RequestId, UserId},
     job::submission::Submission,
+    limits::admission::UserState,
 };
 use http::header;
 use platform::{
     http::{self as answers, ApiError, Code, Response},
     metrics::Metric,
 };
+use service::session::{self, OwnJob};
 use store::Stored;
 
 use crate::{EdgeAuth, poll_headers::point_to};
 
-/// Reads the job of this id with strong consistency.
-pub(crate) async fn find(edge: &EdgeAuth, user: UserId, id: RequestId) -> Result<Option<Stored>, ApiError> {
+/// The user of the session, and the job of this id. Both are read with strong consistency, by one request. A session
+/// that was revoked is refused before anything else.
+pub(crate) async fn find(
+    edge: &EdgeAuth,
+    session: &Session,
+    id: RequestId,
+) -> Result<(UserState, Option<Stored>), ApiError> {
+    let OwnJob { user, job } = session::alive_with_job(session, &edge.table, id).await?;
+    Ok((user, job.map_err(ApiError::unavailable)?))
+}
+
+/// Reads the job of this id again, with strong consistency.
+pub(crate) async fn find_again(edge: &EdgeAuth, user: UserId, id: RequestId) -> Result<Option<Stored>, ApiError> {
     edge.table.job(user, id).await.map_err(ApiError::unavailable)
 }
 

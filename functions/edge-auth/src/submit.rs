@@ -5,8 +5,8 @@
 //!
 //! 1. *authenticate* (`EdgeAuth::session`): the session token.
 //! 2. *parse* ([`parse`]): the request id and the body.
-//! 3. *find stored* ([`find_stored`]): a strongly consistent read of the job. A replay is answered here, and nothing is
-//!    charged.
+//! 3. *find stored* ([`find_stored`]): one strongly consistent read of user and job. A revoked session ends here. A
+//!    replay is answered here, and nothing is charged.
 //! 4. *decide* ([`decide`]): the age of the id; the times; name and arguments of each step; then policy and service mode
 //!    for each step. A refusal with 403 or 422 by this stage is charged.
 //! 5. *admit* ([`admit`]): one conditional update of the user item: revocation, rate, place in flight. If the job begins a
@@ -28,7 +28,6 @@ use platform::{
     http::{self as answers, ApiError, Code, Response},
     telemetry::RequestLog,
 };
-use service::session;
 
 use crate::{
     EdgeAuth, admit,
@@ -47,12 +46,12 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     let session = edge.session(request, log).await?;
     let key = key.map_err(ApiError::new)?;
     let submission = parse::submission(request)?;
-    if let Some(stored) = find_stored::find(edge, session.user_id, key.id).await? {
-        session::alive(&session, &edge.table).await?;
+    let (user, stored) = find_stored::find(edge, &session, key.id).await?;
+    if let Some(stored) = stored {
         return find_stored::replay(edge, &stored, &submission).await;
     }
     let id = key.of_new_job(now)?;
-    let asker = decide::asker(edge, &session, now).await?;
+    let asker = decide::asker(edge, session.user_id, user, now).await;
     let passed = decide::decide(edge, &asker, id, &submission).await?;
     let not_after = submission.not_after().unwrap_or_else(|| starts_by(&passed, now));
     let admitted = match admit::admit(edge, &session, id, &submission, now).await {
@@ -84,7 +83,7 @@ async fn lost_race(
     submission: &Submission,
     refusal: ApiError,
 ) -> Result<Response, ApiError> {
-    match find_stored::find(edge, session.user_id, id).await? {
+    match find_stored::find_again(edge, session.user_id, id).await? {
         Some(stored) if refusal.code != Code::NoSession => find_stored::replay(edge, &stored, submission).await,
         Some(_) | None => Err(refusal),
     }

@@ -1,6 +1,9 @@
 //! `GET /v1/jobs/{id}/audit`: the audit chain of the user's own job, with everything needed to verify it offline.
 
-use domain::ids::{Digest, RequestId, UserId};
+use domain::{
+    ids::{Digest, RequestId},
+    job::Job,
+};
 use platform::http::{self, ApiError, Code, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -33,8 +36,8 @@ struct ChainTooShort {
 }
 
 /// Returns the chain. Missing records are an error, so that a truncated chain cannot be mistaken for a whole one.
-pub(crate) async fn audit(status: &Status, user: UserId, id: RequestId) -> Result<Response, ApiError> {
-    let job = status.own_job(user, id).await?;
+pub(crate) async fn audit(status: &Status, job: &Job) -> Result<Response, ApiError> {
+    let (user, id) = (job.user_id, job.request_id);
     let (chain, key) =
         tokio::join!(status.table.audit_chain(user, id, job.audit), status.table.digest_key(user, id, job.fingerprint));
     let (records, key) = (chain.map_err(table_fault)?, key.map_err(table_fault)?);

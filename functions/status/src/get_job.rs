@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, header::ETAG};
 use domain::{
-    ids::{RequestId, UserId},
     job::{Job, JobState},
     view,
 };
@@ -12,7 +11,7 @@ use lambda_http::Request;
 use platform::http::{self, ApiError, Response};
 use service::jobs::render_job;
 
-use crate::{Status, etag, query, table_fault};
+use crate::{Status, etag, known_job, query, table_fault};
 
 const NEXT_POLL_MS: HeaderName = HeaderName::from_static("next-poll-ms");
 /// The pause between the first two reads of a held poll.
@@ -20,15 +19,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between two reads.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Returns one job of this user.
-pub(crate) async fn get_job(
-    status: &Status,
-    request: &Request,
-    user: UserId,
-    id: RequestId,
-) -> Result<Response, ApiError> {
+/// Returns this job, or a later version of it.
+pub(crate) async fn get_job(status: &Status, request: &Request, job: Job) -> Result<Response, ApiError> {
     let wait = query::wait(request)?.min(status.config.long_poll_cap);
-    let job = watch(status, user, id, request.headers(), wait).await?;
+    let job = watch(status, job, request.headers(), wait).await?;
     let now = status.runtime.now();
     let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
         http::not_modified()
@@ -45,14 +39,7 @@ pub(crate) async fn get_job(
 
 /// Returns the job when it is over, when it has an approval request that the client has not seen, when its revision
 /// differs from the client's or from the first one read, or after `wait`.
-async fn watch(
-    status: &Status,
-    user: UserId,
-    id: RequestId,
-    headers: &HeaderMap,
-    wait: Duration,
-) -> Result<Job, ApiError> {
-    let mut job = status.own_job(user, id).await?;
+async fn watch(status: &Status, mut job: Job, headers: &HeaderMap, wait: Duration) -> Result<Job, ApiError> {
     let first_rev = job.rev;
     let mut pauses = Pauses::within(wait);
     loop {
@@ -62,7 +49,7 @@ async fn watch(
         let news = job.state.is_over() || asks || job.rev != first_rev || known == Some(false);
         let Some(pause) = (!news).then(|| pauses.next()).flatten() else { return Ok(job) };
         tokio::time::sleep(pause).await;
-        job = status.own_job(user, id).await?;
+        job = known_job(status.table.job(job.user_id, job.request_id).await)?;
     }
 }
 

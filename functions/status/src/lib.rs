@@ -5,8 +5,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
-    access::{service_mode::Controls, session::SessionVerifier},
-    ids::{DigestKey, RequestId, UserId},
+    access::{
+        service_mode::Controls,
+        session::{Session, SessionVerifier},
+    },
+    ids::{DigestKey, UserId},
     job::Job,
     limits::admission::UserState,
     policy::{Policy, PolicyFault},
@@ -108,18 +111,11 @@ impl Status {
             StatusCall::Ready if has_no_route(request) => Err(ApiError::new(Code::NotFound)),
             StatusCall::Ready => Ok(health::ready(self).await),
             StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, log).await?).await,
-            StatusCall::Job => {
-                let user = self.user(request, log).await?;
-                get_job::get_job(self, request, user, request_id(&open, log)?).await
-            }
+            StatusCall::Job => get_job::get_job(self, request, self.named_job(request, &open, log).await?).await,
             StatusCall::Step => {
-                let user = self.user(request, log).await?;
-                get_step::get_step(self, user, request_id(&open, log)?, open.text("place")).await
+                get_step::get_step(self, &self.named_job(request, &open, log).await?, open.text("place")).await
             }
-            StatusCall::Audit => {
-                let user = self.user(request, log).await?;
-                audit::audit(self, user, request_id(&open, log)?).await
-            }
+            StatusCall::Audit => audit::audit(self, &self.named_job(request, &open, log).await?).await,
             StatusCall::Conversations => {
                 list_conversations::list_conversations(self, request, self.user(request, log).await?).await
             }
@@ -135,10 +131,28 @@ impl Status {
 
     /// The same, with the user's item.
     async fn known(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<(UserId, UserState), ApiError> {
-        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
+        let session = self.session(request).await?;
         let user = session::alive(&session, &self.table).await?;
         log.user_id = Some(session.user_id);
         Ok((session.user_id, user))
+    }
+
+    /// The job that the path names, by the same request to the table as its user. The caller's own (invariant 10).
+    async fn named_job(
+        &self,
+        request: &Request,
+        open: &PathParameters<'_>,
+        log: &mut RequestLog<'_>,
+    ) -> Result<Job, ApiError> {
+        let session = self.session(request).await?;
+        let id = open.text("request_id").parse().ok();
+        let own = session::alive_with_named_job(&session, &self.table, id).await?;
+        (log.user_id, log.request_id) = (Some(session.user_id), id);
+        known_job(own.job)
+    }
+
+    async fn session(&self, request: &Request) -> Result<Session, ApiError> {
+        bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())
     }
 
     /// Reads the secrets at start, so that a function whose secrets are missing or invalid does not start.
@@ -167,24 +181,16 @@ impl Status {
             controls: self.controls.get(&self.table, &self.runtime).await,
         })
     }
-
-    /// Invariant 10, *own data only*: reads a job of the user's partition with strong consistency. Another user's job
-    /// is not found there.
-    async fn own_job(&self, user: UserId, id: RequestId) -> Result<Job, ApiError> {
-        match self.table.job(user, id).await.map_err(table_fault)? {
-            Some(Stored::Job(job)) => Ok(*job),
-            // Happens during a deployment: the next request may reach a version that can read the job.
-            Some(Stored::Newer) => Err(ApiError::try_again().because(NewerJob)),
-            None => Err(ApiError::new(Code::NotFound)),
-        }
-    }
 }
 
-/// The request id in a path. A malformed id answers 404, like an id without a job.
-fn request_id(open: &PathParameters<'_>, log: &mut RequestLog<'_>) -> Result<RequestId, ApiError> {
-    let id = open.text("request_id").parse().map_err(|_| ApiError::new(Code::NotFound))?;
-    log.request_id = Some(id);
-    Ok(id)
+/// A job that was read, or why it cannot be shown.
+fn known_job(read: Result<Option<Stored>, TableError>) -> Result<Job, ApiError> {
+    match read.map_err(table_fault)? {
+        Some(Stored::Job(job)) => Ok(*job),
+        // Happens during a deployment: the next request may reach a version that can read the job.
+        Some(Stored::Newer) => Err(ApiError::try_again().because(NewerJob)),
+        None => Err(ApiError::new(Code::NotFound)),
+    }
 }
 
 /// Whether API Gateway has no route of its own for the path, so that the request came through `$default`. A deployment

@@ -8,12 +8,13 @@ use platform::{
     metrics::{self, Metric},
     queue::WakeUpMessage,
 };
-use store::{Commit, Payload, Stored, TableError};
+use store::{Commit, Payload, PayloadAndUser, Stored, TableError};
 
 use crate::{
     LEASE_MARGIN, Worker, call,
     step::{
         Ending, RunError, RunOutcome, StepContext, finish,
+        policy_context::KnownUser,
         prepare::{self, Prepared},
     },
 };
@@ -27,6 +28,7 @@ const PAYLOAD_UNREADABLE: &str = "payload_unreadable";
 struct Claimed<'a> {
     job: Job,
     payload: &'a Payload,
+    user: KnownUser,
     trace: Option<TraceParent>,
     deadline: Timestamp,
 }
@@ -62,23 +64,33 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
         }
     }
     let trace = after.trace.as_deref().or(wake_up.traceparent.as_deref()).and_then(TraceParent::parse);
-    let payload = match worker.table.payload(after.user_id, after.request_id, after.fingerprint).await {
-        Ok(Some(payload)) => payload,
-        Ok(None) => return finish::without_payload(worker, &after, PAYLOAD_MISSING, trace.as_ref()).await,
+    let (payload, user) = match read_inputs(worker, &after).await {
+        Ok((Some(payload), user)) => (payload, user),
+        Ok((None, _)) => return finish::without_payload(worker, &after, PAYLOAD_MISSING, trace.as_ref()).await,
         // A malformed payload stays malformed. Returned as an error, the message would become a dead letter, and the
         // reconciler would send another.
-        Err(TableError::Malformed(_)) => {
+        Err(TableError::Malformed("payload")) => {
             return finish::without_payload(worker, &after, PAYLOAD_UNREADABLE, trace.as_ref()).await;
         }
         Err(error) => return Err(error.into()),
     };
     // Boxed: the futures below are large, and Cedar refuses to evaluate with little stack left.
-    Box::pin(go_on(worker, Claimed { job: after, payload: &payload, trace, deadline })).await
+    Box::pin(go_on(worker, Claimed { job: after, payload: &payload, user, trace, deadline })).await
+}
+
+/// Reads the payload; and the user with it, by the same request, if policy has to be asked about the step.
+async fn read_inputs(worker: &Worker, job: &Job) -> Result<(Option<Payload>, KnownUser), TableError> {
+    // A step with an intent was decided before, and the deletion of a conversation needs no decision.
+    if job.step().is_some_and(|step| step.intent.is_none() && step.kind != StepKind::End) {
+        let PayloadAndUser { payload, user } = worker.table.payload_and_user(job).await?;
+        return Ok((payload, KnownUser::Read(user)));
+    }
+    Ok((worker.table.payload(job.user_id, job.request_id, job.fingerprint).await?, KnownUser::NotRead))
 }
 
 /// Advances the step at the cursor, by its kind. Each kind goes the same way: decide, dispatch, verdict, apply.
 async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunError> {
-    let Claimed { job, payload, trace, deadline } = claimed;
+    let Claimed { job, payload, user, trace, deadline } = claimed;
     let prepared = match worker.prepare(&job, payload).await {
         Err(RunError::Table(TableError::Malformed(_))) => {
             return finish::without_payload(worker, &job, PAYLOAD_UNREADABLE, trace.as_ref()).await;
@@ -100,7 +112,7 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunE
     let digest_key = &payload.digest_key;
     let work_digest = prepare::digest_of(digest_key, &work);
     let sent_at = job.step().and_then(|step| step.intent.as_ref()).map(|intent| intent.recorded_at);
-    let context = StepContext { job, work_digest, derived, digest_key, trace, deadline, sent_at };
+    let context = StepContext { job, work_digest, derived, digest_key, user, trace, deadline, sent_at };
     if let Some(unfit) = unfit {
         // A cancel or an expiry comes before the reason why the work could not be derived.
         let ending = Ending::before_it_began(&context.job, worker.runtime.now()).unwrap_or(unfit);

@@ -204,7 +204,7 @@ fn size(value: &AttributeValue) -> usize {
     }
 }
 
-fn parse(item: &Item) -> Result<Stored, TableError> {
+pub(super) fn parse(item: &Item) -> Result<Stored, TableError> {
     let malformed = || TableError::Malformed("job");
     let version = number_of(item, "v").ok_or_else(malformed)?;
     let state = text_of(item, "st").ok_or_else(malformed)?;

@@ -32,6 +32,7 @@ use platform::{
 };
 
 mod audit_chains;
+mod batch;
 mod checkpoint_index;
 mod checkpoints;
 mod conversation_names;
@@ -52,6 +53,7 @@ mod users;
 mod wechat_events;
 
 pub use audit_chains::{ChainPage, FoundChain};
+pub use batch::{PayloadAndUser, UserAndJob};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
 pub use conversation_names::{Counted, CountedNames};
 pub use conversation_queue::QueueJoin;

@@ -109,14 +109,7 @@ impl Table {
         id: RequestId,
         fingerprint: Digest,
     ) -> Result<Option<Payload>, TableError> {
-        let Some(item) = self.get(keys::user(user), keys::payload(id, fingerprint)).await? else { return Ok(None) };
-        let malformed = || TableError::Malformed("payload");
-        let key = text_of(&item, "key").ok_or_else(malformed)?.to_owned();
-        let calls = text_of(&item, "calls").ok_or_else(malformed)?;
-        Ok(Some(Payload {
-            digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
-            steps: json::kept(calls).map_err(|_| malformed())?,
-        }))
+        self.get(keys::user(user), keys::payload(id, fingerprint)).await?.as_ref().map(parse_payload).transpose()
     }
 
     /// The key of a job's digests. Readable even when the rest of its payload is not.
@@ -300,6 +293,16 @@ impl Table {
         // Condition: no such record exists yet. If one exists, it has the same bytes: the key contains their digest.
         self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
+}
+
+pub(super) fn parse_payload(item: &Item) -> Result<Payload, TableError> {
+    let malformed = || TableError::Malformed("payload");
+    let key = text_of(item, "key").ok_or_else(malformed)?.to_owned();
+    let calls = text_of(item, "calls").ok_or_else(malformed)?;
+    Ok(Payload {
+        digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
+        steps: json::kept(calls).map_err(|_| malformed())?,
+    })
 }
 
 fn text_of_record(record: &AuditRecord) -> Result<String, TableError> {

@@ -264,6 +264,6 @@ fn id_set(ids: &[RequestId]) -> AttributeValue {
     AttributeValue::Ss(ids.iter().map(ToString::to_string).collect())
 }
 
-fn parse(item: Item) -> Result<UserState, TableError> {
+pub(super) fn parse(item: Item) -> Result<UserState, TableError> {
     serde_dynamo::from_item(item).map_err(|_| TableError::Malformed("user"))
 }

@@ -12,14 +12,14 @@ mod one_answer;
 mod one_effect;
 mod same_request;
 
-use integration_tests::{App, Fault};
+use integration_tests::{App, Fault, faults::reads_items};
 
 /// The journal's way in.
 const INVOKE: &str = "/miniprogram/v1/invoke";
 
 /// A worker that claims what is on the queue, and dies.
 async fn claim_and_die(app: &mut App) {
-    app.faults.plan(|operation, n| (operation == "GetItem" && n > 0).then_some(Fault::KilledBefore));
+    app.faults.plan(|operation, n| (reads_items(operation) && n > 0).then_some(Fault::KilledBefore));
     assert!(app.deliver().await, "it was rung");
     app.faults.none();
 }

@@ -137,7 +137,7 @@ impl Worker {
     /// Asks the policy about the call. `audited`: its audit record can be written.
     async fn gate(&self, context: &StepContext<'_>, call: &Call, audited: bool) -> Result<PolicyAnswer, RunError> {
         let user_id = context.job.user_id;
-        let Some(PolicyContext { groups, controls }) = self.policy_context(user_id).await? else {
+        let Some(PolicyContext { groups, controls }) = self.policy_context(context).await? else {
             return Ok(PolicyAnswer { gated: refused_unasked(), mode_is_set: true });
         };
         let query = CallQuery {

@@ -9,6 +9,7 @@ use domain::{
     job::{CallKey, Intent, Job, submission::Work},
 };
 
+use super::policy_context::KnownUser;
 use crate::STOP_BEFORE;
 
 /// The step at the cursor.
@@ -19,6 +20,8 @@ pub(crate) struct StepContext<'a> {
     /// How the work was derived from earlier results, until that is committed.
     pub(crate) derived: Option<Derived>,
     pub(crate) digest_key: &'a DigestKey,
+    /// The user, as far as this run has read the item.
+    pub(crate) user: KnownUser,
     pub(crate) trace: Option<TraceParent>,
     pub(crate) deadline: Timestamp,
     /// When the call was sent, or may have been.

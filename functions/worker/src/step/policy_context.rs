@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
     access::service_mode::Controls,
-    ids::UserId,
+    limits::admission::UserState,
     policy::{Decided, DenyReason, PolicyDecision},
 };
 use platform::metrics::Metric;
 
-use super::RunError;
+use super::{RunError, StepContext};
 use crate::Worker;
 
 /// Input of policy decisions: the user's groups and the service modes.
@@ -18,11 +18,28 @@ pub(crate) struct PolicyContext {
     pub(crate) controls: Arc<Controls>,
 }
 
+/// The user of a job, as far as a run has read the item.
+#[derive(Debug)]
+pub(crate) enum KnownUser {
+    /// Read with the payload, after the claim: policy decides milliseconds later, with the groups as they are now.
+    /// `None`: the item does not exist.
+    Read(Option<UserState>),
+    /// Not read, because nothing is decided, or only after an answer of the gateway, for which groups have to be read
+    /// then.
+    NotRead,
+}
+
 impl Worker {
     /// Input of policy decisions. `None` when the user's item does not exist: without groups, rules that forbid
     /// something to a group would not apply, so policy is not asked.
-    pub(crate) async fn policy_context(&self, user_id: UserId) -> Result<Option<PolicyContext>, RunError> {
-        let (user, controls) = tokio::join!(self.table.user(user_id), self.controls.get(&self.table, &self.runtime));
+    pub(crate) async fn policy_context(&self, context: &StepContext<'_>) -> Result<Option<PolicyContext>, RunError> {
+        let user = async {
+            match &context.user {
+                KnownUser::Read(user) => Ok(user.clone()),
+                KnownUser::NotRead => self.table.user(context.job.user_id).await,
+            }
+        };
+        let (user, controls) = tokio::join!(user, self.controls.get(&self.table, &self.runtime));
         Ok(user?.map(|user| PolicyContext { groups: user.groups, controls }))
     }
 

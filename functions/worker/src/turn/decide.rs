@@ -98,7 +98,7 @@ impl Worker {
     /// The decision about the turn; `None` when the user's item does not exist.
     async fn gate_turn(&self, context: &StepContext<'_>, turn: &Turn) -> Result<Option<TurnGated>, RunError> {
         let user_id = context.job.user_id;
-        let Some(PolicyContext { groups, controls }) = self.policy_context(user_id).await? else { return Ok(None) };
+        let Some(PolicyContext { groups, controls }) = self.policy_context(context).await? else { return Ok(None) };
         let query = TurnQuery { user_id, groups: &groups, agent: &turn.agent, now: self.runtime.now() };
         Ok(Some(self.policy.gate_turn(&controls, &query)))
     }

@@ -62,7 +62,7 @@ impl Worker {
             let ending = Ending::failed(ROUNDS_EXHAUSTED, Some(verdict::reply(round)));
             return self.end_turn(context, turn, &ending, Some(round)).await;
         }
-        let policy_context = self.policy_context(context.job.user_id).await?;
+        let policy_context = self.policy_context(context).await?;
         let (mut steps, mut decisions, mut place) = (Vec::new(), Vec::new(), step.round);
         for call in proposed {
             place += 1;
