@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::byte_stream::ByteStream;
 use tokio::sync::Notify;
 
 /// What happens to one request.
@@ -261,9 +262,12 @@ async fn unprocessed(inner: SharedHttpConnector, mut request: HttpRequest) -> Re
     let unprocessed = serde_json::json!({ table: { "Keys": [left] } });
     let mut answer = serde_json::json!({ "Responses": { table: [] } });
     if batch["Keys"].as_array().is_some_and(|keys| !keys.is_empty()) {
-        *request.body_mut() = sent.to_string().into();
+        let shorter = sent.to_string();
+        request.headers_mut().insert("content-length", shorter.len().to_string());
+        *request.body_mut() = shorter.into();
         let processed = inner.call(request).await?;
-        answer = serde_json::from_slice(processed.body().bytes().unwrap_or_default()).expect("an engine sends JSON");
+        let body = ByteStream::new(processed.into_body()).collect().await.expect("an engine sends its whole answer");
+        answer = serde_json::from_slice(&body.into_bytes()).expect("an engine sends JSON");
     }
     answer["UnprocessedKeys"] = unprocessed;
     Ok(HttpResponse::new(200.try_into().expect("200 is a status"), answer.to_string().into()))
