@@ -9,7 +9,7 @@ use domain::{
 };
 use lambda_http::Request;
 use platform::http::{self, ApiError, Response};
-use service::jobs::render_job;
+use service::{jobs::render_job, session::OwnJob};
 
 use crate::{Status, etag, known_job, query, table_fault};
 
@@ -19,10 +19,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between two reads.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Returns this job, or a later version of it.
-pub(crate) async fn get_job(status: &Status, request: &Request, job: Job) -> Result<Response, ApiError> {
+/// Returns this job, or a later version of it. An invalid parameter is reported before an unknown job.
+pub(crate) async fn get_job(status: &Status, request: &Request, own: OwnJob) -> Result<Response, ApiError> {
     let wait = query::wait(request)?.min(status.config.long_poll_cap);
-    let job = watch(status, job, request.headers(), wait).await?;
+    let job = watch(status, known_job(own.job)?, request.headers(), wait).await?;
     let now = status.runtime.now();
     let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
         http::not_modified()

@@ -26,7 +26,10 @@ use platform::{
     secrets::{Secrets, SecretsError, StatusSecrets},
     telemetry::{self, RequestLog},
 };
-use service::{controls::ControlsCache, session};
+use service::{
+    controls::ControlsCache,
+    session::{self, OwnJob},
+};
 use store::{Stored, Table, TableError};
 
 mod agents;
@@ -113,9 +116,10 @@ impl Status {
             StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, log).await?).await,
             StatusCall::Job => get_job::get_job(self, request, self.named_job(request, &open, log).await?).await,
             StatusCall::Step => {
-                get_step::get_step(self, &self.named_job(request, &open, log).await?, open.text("place")).await
+                let job = known_job(self.named_job(request, &open, log).await?.job)?;
+                get_step::get_step(self, &job, open.text("place")).await
             }
-            StatusCall::Audit => audit::audit(self, &self.named_job(request, &open, log).await?).await,
+            StatusCall::Audit => audit::audit(self, &known_job(self.named_job(request, &open, log).await?.job)?).await,
             StatusCall::Conversations => {
                 list_conversations::list_conversations(self, request, self.user(request, log).await?).await
             }
@@ -137,18 +141,18 @@ impl Status {
         Ok((session.user_id, user))
     }
 
-    /// The job that the path names, by the same request to the table as its user. The caller's own (invariant 10).
+    /// The caller, and their job that the path names, by one request to the table (invariant 10).
     async fn named_job(
         &self,
         request: &Request,
         open: &PathParameters<'_>,
         log: &mut RequestLog<'_>,
-    ) -> Result<Job, ApiError> {
+    ) -> Result<OwnJob, ApiError> {
         let session = self.session(request).await?;
         let id = open.text("request_id").parse().ok();
         let own = session::alive_with_named_job(&session, &self.table, id).await?;
         (log.user_id, log.request_id) = (Some(session.user_id), id);
-        known_job(own.job)
+        Ok(own)
     }
 
     async fn session(&self, request: &Request) -> Result<Session, ApiError> {
