@@ -4,7 +4,7 @@ import { agentGateway } from "./agent-gateway.js";
 import { ending, fence } from "./fence.js";
 import { Journal } from "./journal.js";
 import { Reach } from "./reach.js";
-import { Rings } from "./rings.js";
+import { WakeUps } from "./wake-ups.js";
 import { registerRoutes } from "./routes.js";
 import { TurnRunner } from "./turn-run.js";
 
@@ -25,7 +25,7 @@ function sharedJournal(api, { db, retentionDays = 30, resultCapBytes = 65_536 })
 
 /** Agent runs are heard of here, whichever registration serves them. */
 function runnerOf(api, journal) {
-  journal.book.rings = new Rings(api.pluginConfig?.ringUrl, journal.log);
+  journal.book.wakeUps = new WakeUps(api.pluginConfig?.ringUrl, journal.log);
   const runner = new TurnRunner(journal.book, agentGateway(api.runtime), journal.log);
   api.runtime?.events?.onAgentEvent((event) => runner.heard(event));
   journal.onPrune = () => runner.sweep().catch((error) => journal.log?.(`a sweep has to wait: ${error.message}`));

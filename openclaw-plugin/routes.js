@@ -38,7 +38,7 @@ function caller(req, configuredPort) {
 
 function health(journal, { plugin, gateway, guard, reads }) {
   const synchronous = journal.synchronous();
-  const rings = journal.book.rings.isOn;
+  const rings = journal.book.wakeUps.isOn;
   return { status: 200, body: { plugin, gateway, guard: [...guard], reads: [...reads], synchronous, turns: true, rings } };
 }
 

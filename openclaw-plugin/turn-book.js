@@ -1,6 +1,6 @@
 import { toolName } from "./canonical.js";
 import { clock } from "./clock.js";
-import { Rings } from "./rings.js";
+import { WakeUps } from "./wake-ups.js";
 import { cutToLast, readableJson, wellFormedText } from "./text.js";
 
 const CALLS_SHOWN = 50;
@@ -32,7 +32,7 @@ class OpenTurn {
 
   constructor(row, resumed, book) {
     const { key, session, agent, tools, proposals, calls_at_most, deadline_ms, attempts, ring } = row;
-    Object.assign(this, { key, session, agent, resumed, attempts, ring, book, movedAt: clock.now() });
+    Object.assign(this, { key, session, agent, resumed, attempts, wakeUpToken: ring, book, movedAt: clock.now() });
     this.tools = new Set(JSON.parse(tools));
     this.proposals = proposals === 1;
     this.callsAtMost = calls_at_most;
@@ -65,7 +65,7 @@ class OpenTurn {
     if (last?.what === what && what !== "tool") return;
     this.progress.push({ at_ms: this.movedAt, what, ...more });
     this.progress.splice(0, this.progress.length - PROGRESS_SHOWN);
-    if (what === "tool") this.book.rings.changed(this);
+    if (what === "tool") this.book.wakeUps.changed(this);
   }
 
   /** A tool that runs is over. */
@@ -73,7 +73,7 @@ class OpenTurn {
     this.movedAt = clock.now();
     const line = this.progress.findLast((one) => one.tool === tool && one.state === "running");
     if (line) line.state = failed ? "failed" : "done";
-    this.book.rings.changed(this);
+    this.book.wakeUps.changed(this);
   }
 
   say(text) {
@@ -84,7 +84,7 @@ class OpenTurn {
 
 /** The turns of this journal: one open turn at most for each session, found by it, and the rows of all others. */
 export class TurnBook {
-  rings = new Rings();
+  wakeUps = new WakeUps();
   #open;
   #unwritten = new Map();
 
@@ -113,7 +113,7 @@ export class TurnBook {
     const row = {
       key: call.key, session: call.session, agent: call.agent, tools: JSON.stringify(call.tools.map(toolName)),
       proposals: call.proposals ? 1 : 0, calls_at_most: call.callsAtMost, deadline_ms: clock.now() + call.timeoutMs,
-      ring: call.ring ?? null,
+      ring: call.wakeUpToken ?? null,
     };
     const claimed = this.journal.claim({ ...call, kind: "turn" }, released, (sql) => sql.claimTurn.run(row));
     if (call.state === "started") this.open().set(call.session, new OpenTurn({ ...row, attempts: 0 }, false, this));
@@ -131,7 +131,7 @@ export class TurnBook {
       sql.settle.run({ key: turn.key, error });
       return () => {
         this.#unwritten.delete(turn.key);
-        this.rings.ended(turn);
+        this.wakeUps.ended(turn);
       };
     };
     // A turn of a former process ends without a caller, in a restored file too: that must not move the sequence.
@@ -189,7 +189,7 @@ export class TurnBook {
       reply: row.result ? wellFormedText(JSON.parse(row.result)) : null, truncated: row.truncated === 1,
       error: this.#unwritten.get(key) ?? turn?.error ?? null,
       progress: open?.progress ?? [], partial: open?.partial ?? null, calls: shown, calls_total: total,
-      rings: open ? this.rings.reaches(open.ring) : false,
+      rings: open ? this.wakeUps.reaches(open.wakeUpToken) : false,
     };
   }
 }

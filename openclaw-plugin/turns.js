@@ -1,7 +1,7 @@
 import { digestOf } from "./canonical.js";
 import { clock } from "./clock.js";
 import { answer, busy, failure, isKey, notStarted, STATUS } from "./invoke.js";
-import { isRing } from "./rings.js";
+import { isWakeUpToken } from "./wake-ups.js";
 import { isBlank } from "./text.js";
 import { agentOf } from "./turn-book.js";
 
@@ -21,7 +21,7 @@ export function startTurn({ journal, book, runner }, input) {
   const standing = row && replay(book, row, call);
   if (standing) return standing;
   if (call.notAfter <= clock.now()) {
-    return answer(200, book.entry(book.claim({ ...call, ring: null, state: "revoked" }, row), false));
+    return answer(200, book.entry(book.claim({ ...call, wakeUpToken: null, state: "revoked" }, row), false));
   }
   if (journal.isFenceBroken) return notStarted({});
   if (book.ofSession(call.session) || runner.isForgetting(call.session)) return busy("session");
@@ -34,16 +34,16 @@ export function startTurn({ journal, book, runner }, input) {
 function parse(input) {
   const { key, session, agent, message, tools, proposals } = input;
   const { not_after: notAfter = Infinity, at_most: atMost, calls_at_most: callsAtMost, timeout_ms: timeoutMs } = input;
-  const { ring = null } = input;
+  const { ring: wakeUpToken = null } = input;
   if (!isKey(key) || !agent || agentOf(session) !== agent) return null;
   if (typeof message !== "string" || isBlank(message)) return null;
   if (!Array.isArray(tools) || tools.length > TOOLS_CAP || !tools.every(isTool)) return null;
   if (typeof proposals !== "boolean") return null;
   if (notAfter !== Infinity && !Number.isSafeInteger(notAfter)) return null;
   if (!isCount(atMost, 1) || !isCount(callsAtMost, 0) || !isCount(timeoutMs, 1)) return null;
-  if (ring !== null && !isRing(ring)) return null;
+  if (wakeUpToken !== null && !isWakeUpToken(wakeUpToken)) return null;
   const digest = digestOf({ session, agent, message, tools, proposals });
-  return { key, session, agent, message, tools, proposals, digest, notAfter, atMost, callsAtMost, timeoutMs, ring };
+  return { key, session, agent, message, tools, proposals, digest, notAfter, atMost, callsAtMost, timeoutMs, wakeUpToken };
 }
 
 /** What a key that is taken answers; undefined when its turn was given back and may be claimed again. */

@@ -2,11 +2,11 @@ import http from "node:http";
 import { until } from "./client.mjs";
 
 /**
- * Who is rung. Every ring is answered as `answers` says, by its text and how often it came: a status, `hang`, `reset`.
- * `seen` is told of each before it is answered.
+ * Receives the plugin's reports. Each is answered as `answers` says, by its token and how often that token came: a
+ * status, `hang`, `reset`. `seen` is called for each before the answer.
  */
 export class Listener {
-  rings = [];
+  reports = [];
   answers = () => 204;
   seen = () => undefined;
 
@@ -29,20 +29,20 @@ export class Listener {
     for await (const part of req) parts.push(part);
     const body = Buffer.concat(parts).toString("utf8");
     const { method, url: path, headers } = req;
-    const ring = { at, method, path, headers, body, text: textOf(body) };
-    ring.seen = this.seen(ring);
-    this.rings.push(ring);
-    const answer = this.answers(ring.text, this.of(ring.text).length);
+    const report = { at, method, path, headers, body, text: textOf(body) };
+    report.seen = this.seen(report);
+    this.reports.push(report);
+    const answer = this.answers(report.text, this.of(report.text).length);
     if (answer === "hang") return;
     if (answer === "reset") req.socket.destroy();
     else res.writeHead(answer, answer < 400 && answer >= 300 ? { location: "/elsewhere" } : {}).end();
   }
 
-  of = (text) => this.rings.filter((ring) => ring.text === text);
+  of = (text) => this.reports.filter((report) => report.text === text);
 
-  /** Waits until a ring has come so often. */
-  rung = (text, times = 1, timeoutMs = 20_000) =>
-    until(`${text} is rung ${times} times`, () => this.of(text).length >= times && this.of(text), timeoutMs);
+  /** Waits until a token has come so often. */
+  reported = (text, times = 1, timeoutMs = 20_000) =>
+    until(`${text} is reported ${times} times`, () => this.of(text).length >= times && this.of(text), timeoutMs);
 }
 
 function textOf(body) {

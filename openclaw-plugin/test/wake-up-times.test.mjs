@@ -1,34 +1,34 @@
-// When rings come, told by a clock that the test moves.
+// When progress is reported, by a clock that the test moves.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Rings } from "../rings.js";
+import { WakeUps } from "../wake-ups.js";
 
 const URL_SET = "https://example.test/v1/rings";
 const STEP_MS = 100;
 
-/** Rings whose answers are `answer(text)`, and the times at which each came, in ms since the start. */
+/** Reports that are answered by `answer(token)`, and the times at which each came, in ms since the start. */
 function arranged(t, answer = () => 204) {
   mock.timers.enable({ apis: ["setTimeout", "Date"], now: 0 });
   t.after(() => mock.timers.reset());
-  const rung = [];
+  const sent = [];
   t.mock.method(globalThis, "fetch", async (url, { body, redirect }) => {
     assert.deepEqual([url, redirect], [URL_SET, "manual"]);
     const { ring } = JSON.parse(body);
-    rung.push({ ring, at: Date.now() });
+    sent.push({ ring, at: Date.now() });
     return new Response(null, { status: await answer(ring) });
   });
-  return { rings: new Rings(URL_SET), rung, times: () => rung.map(({ at }) => at) };
+  return { wakeUps: new WakeUps(URL_SET), sent, times: () => sent.map(({ at }) => at) };
 }
 
-/** Rings that were answered like that, one after another; each status stands for one attempt. */
+/** Reports that were answered with these statuses in turn; each status stands for one attempt. */
 async function heard(t, ...statuses) {
-  const { rings } = arranged(t, () => statuses.shift());
+  const { wakeUps } = arranged(t, () => statuses.shift());
   while (statuses.length > 0) {
-    // What shows while a turn runs is rung for once, whatever comes back.
-    rings.changed({ ring: "r" });
+    // What shows while a turn runs is sent for once, whatever comes back.
+    wakeUps.changed({ wakeUpToken: "r" });
     await pass(3000);
   }
-  return rings;
+  return wakeUps;
 }
 
 /** Lets time go by, and what hangs on it. */
@@ -39,10 +39,10 @@ async function pass(ms) {
   }
 }
 
-test("an end is rung for five times and no more, each time later", async (t) => {
+test("an end is reported at most five times, each time later", async (t) => {
   for (const status of [503, 500, 429, 409]) {
-    const { rings, times } = arranged(t, () => status);
-    rings.ended({ ring: "r" });
+    const { wakeUps, times } = arranged(t, () => status);
+    wakeUps.ended({ wakeUpToken: "r" });
     await pass(60_000);
     assert.deepEqual(times(), [0, 300, 1300, 4300, 14_300], String(status));
     mock.timers.reset();
@@ -50,10 +50,10 @@ test("an end is rung for five times and no more, each time later", async (t) => 
   }
 });
 
-test("whoever hears an end, or does not want it, is not rung again", async (t) => {
+test("an end that was accepted or refused is not reported again", async (t) => {
   for (const status of [200, 204, 302, 400, 401, 403, 404, 410]) {
-    const { rings, times } = arranged(t, () => status);
-    rings.ended({ ring: "r" });
+    const { wakeUps, times } = arranged(t, () => status);
+    wakeUps.ended({ wakeUpToken: "r" });
     await pass(30_000);
     assert.deepEqual(times(), [0], String(status));
     mock.timers.reset();
@@ -61,88 +61,88 @@ test("whoever hears an end, or does not want it, is not rung again", async (t) =
   }
 });
 
-test("nobody counts on being rung before the first ring was heard", async (t) => {
-  const { rings } = arranged(t);
-  assert.ok(rings.isOn && !rings.reaches("r"));
-  rings.ended({ ring: "r" });
+test("a token reaches its caller only after the first report was accepted", async (t) => {
+  const { wakeUps } = arranged(t);
+  assert.ok(wakeUps.isOn && !wakeUps.reaches("r"));
+  wakeUps.ended({ wakeUpToken: "r" });
   await pass(STEP_MS);
-  assert.ok(rings.reaches("r"));
-  assert.ok(!rings.reaches(null), "a turn without a ring");
+  assert.ok(wakeUps.reaches("r"));
+  assert.ok(!wakeUps.reaches(null), "a turn without a token");
 });
 
-test("only an answer of whoever knows rings says that they are heard; one that came too late says nothing", async (t) => {
+test("only the status codes of the service's route count as accepted; 410 changes nothing", async (t) => {
   const cases = [
     ...[200, 204, 299, 409].flatMap((status) => [[[status], true], [[404, status], true]]),
     ...[300, 302, 400, 401, 403, 404, 429, 500, 503].flatMap((status) => [[[status], false], [[204, status], false]]),
     [[410], false], [[204, 410], true], [[404, 410], false], [[204, 404, 410], false],
   ];
   for (const [statuses, reaches] of cases) {
-    const rings = await heard(t, ...statuses);
-    assert.equal(rings.reaches("r"), reaches, `${statuses}`);
+    const wakeUps = await heard(t, ...statuses);
+    assert.equal(wakeUps.reaches("r"), reaches, `${statuses}`);
     mock.timers.reset();
     mock.restoreAll();
   }
 });
 
-test("a turn that never rests is rung for six times, each time after twice as long, and once at its end", async (t) => {
-  const { rings, times } = arranged(t);
-  const turn = { ring: "r" };
+test("a busy turn is reported six times, each time after twice the wait, and once at its end", async (t) => {
+  const { wakeUps, times } = arranged(t);
+  const turn = { wakeUpToken: "r" };
   for (let changes = 0; changes < 1200; changes += 1) {
-    rings.changed(turn);
+    wakeUps.changed(turn);
     await pass(300);
   }
   const gaps = times().map((at, index) => at - (times()[index - 1] ?? 0));
   assert.equal(gaps.length, 6);
   for (const [index, gap] of gaps.entries()) assert.ok(gap >= 1000 * 2 ** (index + 1), `${gaps}`);
-  rings.ended(turn);
+  wakeUps.ended(turn);
   await pass(60_000);
   assert.equal(times().length, 7);
 });
 
-test("what changes soon after a ring is rung for once, later, and nothing is where nothing changes", async (t) => {
-  const { rings, times } = arranged(t);
-  const turn = { ring: "r" };
-  for (const _ of [1, 2, 3]) rings.changed(turn);
+test("changes soon after a report are reported once, later, and a turn without changes is not reported", async (t) => {
+  const { wakeUps, times } = arranged(t);
+  const turn = { wakeUpToken: "r" };
+  for (const _ of [1, 2, 3]) wakeUps.changed(turn);
   await pass(120_000);
   assert.deepEqual(times(), [2000]);
-  rings.changed(turn);
+  wakeUps.changed(turn);
   await pass(120_000);
   assert.equal(times().length, 2);
 });
 
-test("what changes while a turn runs is rung for without repetition, and not after its end", async (t) => {
-  const { rings, times } = arranged(t, () => 503);
-  const turn = { ring: "r" };
-  rings.changed(turn);
+test("progress is reported without repetition, and not after the turn's end", async (t) => {
+  const { wakeUps, times } = arranged(t, () => 503);
+  const turn = { wakeUpToken: "r" };
+  wakeUps.changed(turn);
   await pass(60_000);
   assert.deepEqual(times(), [2000]);
-  const over = { ring: "over" };
-  rings.changed(over);
-  rings.ended(over);
+  const over = { wakeUpToken: "over" };
+  wakeUps.changed(over);
+  wakeUps.ended(over);
   await pass(60_000);
   assert.equal(times().length, 6);
 });
 
-test("thirty-two are rung at once, and whoever is left out does not count on being rung", async (t) => {
+test("32 reports are sent at once, and a report over that limit withdraws the promise to callers", async (t) => {
   let hang = false;
-  const { rings, rung } = arranged(t, () => (hang ? new Promise(() => {}) : 204));
-  rings.ended({ ring: "first" });
+  const { wakeUps, sent } = arranged(t, () => (hang ? new Promise(() => {}) : 204));
+  wakeUps.ended({ wakeUpToken: "first" });
   await pass(STEP_MS);
   hang = true;
-  for (let turn = 0; turn < 32; turn += 1) rings.ended({ ring: `r${turn}` });
+  for (let turn = 0; turn < 32; turn += 1) wakeUps.ended({ wakeUpToken: `r${turn}` });
   await pass(1000);
-  assert.equal(rung.length, 33);
-  assert.ok(rings.reaches("another"));
+  assert.equal(sent.length, 33);
+  assert.ok(wakeUps.reaches("another"));
   hang = false;
-  rings.ended({ ring: "r32" });
+  wakeUps.ended({ wakeUpToken: "r32" });
   await pass(30_000);
-  assert.equal(rung.length, 33);
-  assert.ok(!rings.reaches("another"));
+  assert.equal(sent.length, 33);
+  assert.ok(!wakeUps.reaches("another"));
 });
 
-test("only https, or http on this machine, is rung", (t) => {
+test("reports go to https, or to http on this machine, only", (t) => {
   const said = [];
-  const isOn = (url) => new Rings(url, (message) => said.push(message)).isOn;
+  const isOn = (url) => new WakeUps(url, (message) => said.push(message)).isOn;
   const right = [URL_SET, "http://127.0.0.1:1/r", "http://[::1]:1/r", "http://localhost:1/r"];
   for (const url of right) assert.ok(isOn(url), url);
   assert.ok(!isOn(undefined));
