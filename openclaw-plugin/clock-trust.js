@@ -18,7 +18,7 @@ const DRIFT_MS = 600_000;
  */
 export function judgeClock({ accepted, suspect }, { now, ran }) {
   if (Math.abs(now - accepted) < JUMP_MS) return { isTrusted: true, accepted: now, suspect: null };
-  // Nobody knows how long a gateway was down between two processes.
+  // How long a gateway was down between two processes is unknown.
   const allowed = ran === 0 ? JUMP_MS : DRIFT_MS;
   const goesOn = suspect !== null && Math.abs(now - (suspect.now + ran)) < allowed;
   const held = goesOn ? suspect.ran + ran : 0;

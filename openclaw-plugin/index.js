@@ -23,7 +23,7 @@ function sharedJournal(api, { db, retentionDays = 30, resultCapBytes = 65_536 })
   }));
 }
 
-/** Agent runs are heard of here, whichever registration serves them. */
+/** Every registration of the plugin reports agent runs here. */
 function runnerOf(api, journal) {
   journal.book.wakeUps = new WakeUps(api.pluginConfig?.ringUrl, journal.log);
   const runner = new TurnRunner(journal.book, agentGateway(api.runtime), journal.log);

@@ -60,7 +60,7 @@ function replay(journal, row, { tool, digest }) {
   return answer(STATUS[entry.state], entry);
 }
 
-/** The only way past the fence. `target` is the gateway's port, and the authorization of whoever asks. */
+/** The only way past the tool guard. `target` is the gateway's port, and the caller's authorization. */
 export async function callWithTicket(journal, { key, tool, args, digest }, target) {
   const ticket = `${key}~${randomUUID()}`;
   journal.tickets.set(ticket, { tool: toolName(tool), digest });

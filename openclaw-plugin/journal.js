@@ -12,7 +12,7 @@ const PROPOSAL_ARGS_CAP = 32 * 1024;
 // Why a result is not there, by the number in the column `truncated`. An older plugin knows 0 and 1.
 const OMITTED = [null, "too_large", "too_deep", "unreadable"];
 
-/** The file cannot be opened, read or written. Whoever sees this runs nothing. */
+/** The file cannot be opened, read or written. The caller runs nothing then. */
 export class Unavailable extends Error {}
 
 /** What one gateway process knows: the file, the calls that run now, and the outcomes it could not write yet. */
@@ -35,7 +35,7 @@ export class Journal {
     Object.assign(this, { file, retentionMs, resultCap, log });
   }
 
-  /** Opening is tried again at each use, so that a file that was locked at start heals without a restart. */
+  /** Opening is tried again at each use, so that a file that was locked at start is usable later without a restart. */
   #store(work) {
     try {
       this.#opened ??= new Store(this.file);
@@ -85,7 +85,7 @@ export class Journal {
     return false;
   }
 
-  /** The row of a key as it stands, memory included; undefined when nobody holds the key. */
+  /** The row of a key as it stands, memory included; undefined when the key is free. */
   find(key) {
     const row = this.#store((store) => store.call(key));
     const outcome = this.#unwritten.get(key)?.outcome;

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { clock } from "./clock.js";
 import { takeOver } from "./takeover.js";
 
-// SQLite waits on the gateway's only thread, so a lock held by somebody else must not hold the gateway for long.
+// SQLite waits on the gateway's only thread, so a lock of another process must not hold the gateway for long.
 const BUSY_MS = 250;
 const PRUNE_BATCH = 1000;
 const SESSIONS_BATCH = 50;

@@ -14,7 +14,7 @@ const LAST_WORD = /:terminal-error$/;
 /**
  * What became of the message that was sent under `key`: `{reply}`, `{error}`, `{lost: true}` when the gateway has given
  * it up after a crash, or null as long as the transcript of its session does not say. The gateway marks a message with
- * the key that it came with; what stands behind it is of this turn, whichever run wrote it, because a session has one
+ * the key that it came with; what stands behind it is of this turn, of any run, because a session has one
  * open turn.
  */
 export function foundEnd(messages, key) {

@@ -138,7 +138,7 @@ export class TurnBook {
     this.journal.finish({ key: turn.key }, outcome, end, !turn.resumed);
   }
 
-  /** Sessions of single turns that nobody has come back to since `cutoff`. */
+  /** Sessions of single turns without a request since `cutoff`. */
   leftBehind = (cutoff) => this.journal.read((sql) => sql.leftBehind.all(cutoff)).map(({ session }) => session);
 
   /** The gateway has forgotten the session, and so does the journal. */

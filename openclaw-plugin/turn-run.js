@@ -198,7 +198,7 @@ export class TurnRunner {
     return forgotten;
   }
 
-  /** That may go on when whoever asked for it has gone. */
+  /** These may go on when their caller has gone. */
   isForgetting = (session) => this.#forgetting.has(session);
 
   /** It may still be busy with its last run. What a turn has begun in is not deleted. */
@@ -216,7 +216,7 @@ export class TurnRunner {
     return null;
   }
 
-  /** Sessions of single turns that nobody has ended are ended here. */
+  /** Ends sessions of single turns that the service has not ended. */
   async sweep() {
     for (const session of this.book.leftBehind(clock.now() - LEFT_BEHIND_MS)) await this.forget(session);
   }

@@ -16,7 +16,7 @@ const OPENAI = "https://api.openai.com/v1";
 const OPENAI_MODEL = "gpt-5.5";
 const LIMITS = { contextWindow: 128_000, maxTokens: 4096 };
 const COST = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
-// The journal guards tools that OpenClaw itself runs. A harness of somebody else's has tools of its own.
+// The journal guards tools that OpenClaw itself runs. Another harness has tools of its own.
 const RUNTIME = { agentRuntime: { id: "openclaw" } };
 
 /** A model that cannot be had, in one sentence. */

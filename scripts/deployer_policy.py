@@ -1,4 +1,4 @@
-"""What whoever deploys may do: derived from the types of the expanded template, whose schemas say which actions CloudFormation
+"""What a deployer may do: derived from the types of the expanded template, whose schemas say which actions CloudFormation
 needs for each, and from what SAM CLI and scripts/deploy ask for themselves. docs/operate/deployer-policy-*.json is what comes out."""
 
 import json

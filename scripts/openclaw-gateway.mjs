@@ -1,4 +1,4 @@
-// Starts the real OpenClaw gateway with the journal and the demo tools, and stops it when nobody needs it any more.
+// Starts the real OpenClaw gateway with the journal and the demo tools, and stops it when its parent process ends.
 //
 //   .local/openclaw/bin/node scripts/openclaw-gateway.mjs --port N --ledger FILE --db FILE --guard a,b --reads c,d
 //     [--dir DIR] [--no-journal] [--model none|stand-in|environment] [--model-url URL [--model-sees]]

@@ -15,7 +15,7 @@
 //   [[then]]               what stands behind it is for the next round, when the service comes back with the results of
 //                          what was proposed; a round without such a part repeats those results
 //
-// With STAND_IN_KEY in the environment, whoever does not bring that key gets 401.
+// With STAND_IN_KEY in the environment, a request without that key gets 401.
 // Prints `ready <port>` and lives until its standard input closes. `GET /requests` lists what it was asked.
 import http from "node:http";
 import { parseArgs } from "node:util";

@@ -69,7 +69,7 @@ export function startRouting(): void {
   read();
 }
 
-/** What somebody is looking for: a support code (43 characters of base64url), a user id (a UUID), or neither. */
+/** A search term: a support code (43 characters of base64url), a user id (a UUID), or neither. */
 export function sought(text: string): Route | undefined {
   const trimmed = text.trim();
   if (/^[A-Za-z0-9_-]{43}$/.test(trimmed)) return { at: "job", job: trimmed };

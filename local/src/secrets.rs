@@ -45,7 +45,7 @@ pub enum SecretsFault {
     File(#[from] DataError),
     /// The document has another shape.
     #[error(
-        "{0} is not a secrets document; put back the one that was there, or choose another data directory with --data \
+        "{0} is not a secrets document; restore the one that was there, or choose another data directory with --data \
          (its login keys tell who is who: a new document would make every user another one, without their jobs)"
     )]
     Shape(String),

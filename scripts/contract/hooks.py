@@ -24,7 +24,7 @@ BEYOND_A_SCHEMA = {
     "not_after_invalid": "the clock",
     "request_id_expired": "the clock",
     "request_id_in_future": "the clock",
-    "ring_over": "the work that the ring was given out with",
+    "ring_over": "the work that the wake-up token was given with",
 }
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", re.IGNORECASE)
 

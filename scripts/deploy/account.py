@@ -17,5 +17,5 @@ def warn_of_concurrency(stack):
 
 
 def protect(stack):
-    """Nobody deletes it by mistake: `sam delete` is refused until the protection is taken off."""
+    """Protects the stack from deletion by mistake: `sam delete` is refused until the protection is removed."""
     stack.client("cloudformation").update_termination_protection(StackName=stack.name, EnableTerminationProtection=True)

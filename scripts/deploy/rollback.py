@@ -76,7 +76,7 @@ def choose(name, facts, version=None):
     if version is not None:
         return checked(name, facts, version)
     if facts.weighted:
-        # Nobody shifts any more, and a part of the requests still goes elsewhere: by hand, or left over.
+        # No deployment is running, and the alias still splits requests: set by hand, or left by a deployment that was stopped.
         return facts.live
     # What the live version took the place of, as CodeDeploy shifted it.
     replaced = [shift.current for shift in facts.shifts if shift.status == "Succeeded" and shift.target == facts.live]
@@ -100,7 +100,7 @@ def checked(name, facts, version):
 
 
 def plan(stack, functions):
-    """Looks at all before anything is done: half a rollback is a third release that nobody has tried."""
+    """Looks at all before anything is done: half a rollback is a combination of versions that was never tested."""
     facts = {role: known(stack, role) for role in functions}
     active = [Step(role, stops=running(one).id) for role, one in facts.items() if running(one)]
     if active:

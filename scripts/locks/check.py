@@ -2,7 +2,7 @@
 """What can be said of everything that is installed without a network: a part of `make test`.
 
 Fails when a lock file leaves a package open, when a script installs past the lock files, when a licence is not one that we may
-use, or when a known vulnerability stands in reviewed.json that nobody has accepted. Warns, loudly, about packages that no
+use, or when a known vulnerability stands in reviewed.json that no reviewer has accepted. Warns, loudly, about packages that no
 advisory database was asked about, and about databases that are old: a change must not need a network to pass.
 """
 

@@ -57,7 +57,7 @@ def dead(rehearsal):
     try:
         broken = BrokenWorker(rehearsal)
         console.shows(f"{broken.name}: `live` names version {broken.version}, which is broken")
-        sqs.send_message(QueueUrl=outputs["QueueUrl"], MessageBody="this names no job", MessageGroupId="nobody")
+        sqs.send_message(QueueUrl=outputs["QueueUrl"], MessageBody="this names no job", MessageGroupId="no-user")
         request = rehearsal.client("unlucky").submit("ledger_append", note=NOTE)
         until(rehearsal, "both messages are in the dead-letter queue", lambda: count(rehearsal, "DeadLetterQueueUrl") >= 2)
     finally:

@@ -13,7 +13,7 @@ VIEWER, APPROVER, ADMIN = ("vera", "viewer"), ("anna", "approver"), ("adam", "ad
 # Longer than anything here takes on a slow machine; nothing is claimed of how long it takes.
 PATIENCE_S = 120
 # Nothing listens there.
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 def until(claim, holds, console, seconds=PATIENCE_S):
@@ -27,7 +27,7 @@ def until(claim, holds, console, seconds=PATIENCE_S):
 
 
 def operator(rehearsal, who, method, path, body=None):
-    """One call of the operators' API, with a token of that operator; of nobody's without one."""
+    """One call of the operators' API, with a token of that operator, or without one."""
     token = who and rehearsal.world.issuer.token(rehearsal.parameters["OperatorAudience"], *who)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     status, _, answer = fetch(f"{rehearsal.stack.url()}/v1/operator{path}", method, headers, body)
@@ -54,7 +54,7 @@ def wrong_parameters(rehearsal):
 
 def without_secrets(rehearsal):
     emulator.adapt(rehearsal)
-    code, said = rehearsal.deploy("--built", OpenclawBaseUrl=NOBODY)
+    code, said = rehearsal.deploy("--built", OpenclawBaseUrl=UNREACHABLE)
     rehearsal.console.shows("the emulator gives an empty secret a value, an empty text; on AWS it has none, and the check names the secret before it asks for readiness")
     rehearsal.refused(code, said, "-status", "secret")
 
@@ -68,7 +68,7 @@ def with_secrets(rehearsal):
     for document in documents.iterdir():
         document.unlink()
     code, said = rehearsal.command("scripts/deploy.sh", "test", "--check")
-    rehearsal.refused(code, said, "OpenclawBaseUrl", NOBODY)
+    rehearsal.refused(code, said, "OpenclawBaseUrl", UNREACHABLE)
 
 
 def ready(rehearsal):
@@ -92,8 +92,8 @@ def open_service(rehearsal):
 STEPS = [
     ("Start the emulator, a real gateway, stand-ins for WeChat's login and for the operators' identity provider", RUN, start),
     ("Build; deploy with a wrong parameter, which is refused by name", DEPLOY_LOG, wrong_parameters),
-    ("Deploy without secrets, and with a gateway URL where nobody answers", DEPLOY_LOG, without_secrets),
+    ("Deploy without secrets, and with a gateway URL that does not answer", DEPLOY_LOG, without_secrets),
     ("Fill the four secrets; the check names the gateway", DEPLOY_LOG, with_secrets),
     ("Deploy the right gateway URL, and wait until the service is ready", DEPLOY_LOG, ready),
-    ("Open the service, which acts as read_only until somebody does", RUN, open_service),
+    ("Open the service, which acts as read_only until it is opened", RUN, open_service),
 ]

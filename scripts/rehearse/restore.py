@@ -85,14 +85,14 @@ def destroy(rehearsal):
     failing, _ = ready.look(rehearsal.stack)
     console.claims("without its table the service says that it is not ready", failing == ["table"], failing)
     status, _, _ = rehearsal.get("/readyz")
-    console.claims("and says so to nobody who comes through the API: 404", status == 404, status)
+    console.claims("and the API answers 404 for it", status == 404, status)
     code, said = rehearsal.deploy("--built", ExistingTable=rehearsal.restored)
     console.claims("with ExistingTable it is ready on the restored table", code == 0, said)
     console.claims("the stack names the restored table", rehearsal.stack.outputs()["TableName"] == rehearsal.restored, rehearsal.stack.outputs())
 
 
 def verify(rehearsal):
-    """What the service tells, and what the rows hold: every chain, of whichever user."""
+    """What the service answers and what the items hold: every chain of every user."""
     console = rehearsal.console
     records = {request: rehearsal.verify("drill", request) for request in rehearsal.kept}
     console.shows(f"chains that GET .../audit tells, checked by `local audit verify`: {list(records.values())} records")
@@ -119,7 +119,7 @@ def download(rehearsal, table):
 
 
 def trusted(rehearsal):
-    """The public keys. Whoever verifies for real has kept them from before."""
+    """The public keys. A real verifier has kept them from before."""
     file = rehearsal.directory / "checkpoint-keys.json"
     _, answer = operator(rehearsal, VIEWER, "GET", "/checkpoints?limit=1")
     file.write_text(json.dumps({"keys": answer["keys"]}))

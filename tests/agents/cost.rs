@@ -110,7 +110,7 @@ async fn read(app: &App, client: &Client, path: &str, etag: Option<&str>) -> (u1
 }
 
 #[tokio::test]
-async fn what_a_user_may_do_is_told_by_one_look_at_the_user() {
+async fn the_tool_list_costs_one_read_of_the_user() {
     let (app, alice) = App::start_with("alice").await;
     // The service mode is read once, and then cached for a while.
     alice.get("/v1/tools").await;

@@ -97,22 +97,22 @@ async fn the_tools_are_those_that_a_user_may_run_with_an_example_that_works() {
 #[tokio::test]
 async fn readiness_says_what_is_missing() {
     let mut app = App::start().await;
-    let nobody = app.anonymous();
-    assert_eq!(nobody.get("/healthz").await.status, 200);
-    let before = nobody.get("/readyz").await;
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/healthz").await.status, 200);
+    let before = anonymous.get("/readyz").await;
     assert_eq!((before.status.as_u16(), &before.body["ready"]), (503, &json!(false)), "{}", before.body);
     assert!(before.body["failing"].as_array().unwrap().contains(&json!("heartbeat_missing")), "{}", before.body);
     app.sweep().await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"n"})).await;
-    let ready = nobody.get("/readyz").await;
+    let ready = anonymous.get("/readyz").await;
     assert_eq!((ready.status.as_u16(), &ready.body["gateway"]["fence"]), (200, &json!("proven")), "{}", ready.body);
     app.advance(Duration::from_secs(200)).await;
-    let stale = nobody.get("/readyz").await;
+    let stale = anonymous.get("/readyz").await;
     assert!(stale.body["failing"].as_array().unwrap().contains(&json!("heartbeat_stale")), "{}", stale.body);
     app.gateway().kill().await;
     app.gateway = None;
     app.sweep().await;
-    let down = nobody.get("/readyz").await;
+    let down = anonymous.get("/readyz").await;
     assert!(down.body["failing"].as_array().unwrap().contains(&json!("gateway_unreachable")), "{}", down.body);
 }

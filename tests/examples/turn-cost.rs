@@ -14,12 +14,12 @@ use serde_json::json;
 async fn main() {
     if !std::env::args().any(|argument| argument == "--quick") {
         println!(
-            "| rings | a turn of | calls of the worker | worker time ms | processor time ms | write units | read units | status |"
+            "| webhook | a turn of | calls of the worker | worker time ms | processor time ms | write units | read units | status |"
         );
         println!("|---|---|---|---|---|---|---|---|");
-        for rings in [true, false] {
+        for webhook in [true, false] {
             for seconds in [1, 30, 300] {
-                cost(seconds, rings).await;
+                cost(seconds, webhook).await;
             }
         }
     }
@@ -28,8 +28,8 @@ async fn main() {
 
 /// The cost of a turn that lasts so long, up to its end: a delayed wake-up message arrives then, and costs one read.
 /// The requests of a webhook at edge-auth are counted with the worker's.
-async fn cost(seconds: u64, rings: bool) {
-    let mut app = App::with(Setup { webhook: rings, ..Setup::default() }).await;
+async fn cost(seconds: u64, webhook: bool) {
+    let mut app = App::with(Setup { webhook, ..Setup::default() }).await;
     let alice = app.login("alice").await;
     // Warms the worker up.
     app.run(&alice, "ledger_append", json!({ "note": "warm" })).await;
@@ -58,7 +58,7 @@ async fn cost(seconds: u64, rings: bool) {
     };
     let after = units(&app);
     let (write, read, busy) = (after.0 - before.0, after.1 - before.1, busy.as_millis());
-    println!("| {rings} | {seconds} s | {calls} | {busy} | {cpu} | {write} | {read} | {status} |");
+    println!("| {webhook} | {seconds} s | {calls} | {busy} | {cpu} | {write} | {read} | {status} |");
 }
 
 /// What one user's turns cost another's call.

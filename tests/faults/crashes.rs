@@ -148,20 +148,20 @@ async fn a_late_worker_cannot_overwrite_a_newer_answer() {
 }
 
 #[tokio::test]
-async fn a_lost_bell_is_rung_by_the_sweeper() {
+async fn a_lost_wake_up_message_is_sent_by_the_reconciler() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));
     assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
     app.faults.none();
-    assert!(!app.deliver().await, "nothing was rung");
+    assert!(!app.deliver().await, "no wake-up message was sent");
     app.advance(std::time::Duration::from_secs(61)).await;
     assert_eq!(app.sweep().await.woken, 1);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
 }
 
 #[tokio::test]
-async fn a_clients_retry_heals_a_lost_bell_at_once() {
+async fn a_clients_retry_replaces_a_lost_wake_up_message() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(Fault::LostBefore));

@@ -53,18 +53,18 @@ async fn what_is_over_is_never_swept_again() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_rung_in_vain_is_rung_more_and_more_rarely() {
+async fn a_job_that_does_not_progress_is_woken_more_and_more_rarely() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
     drop(app.receive().await);
-    let mut rings = 0;
+    let mut woken = 0;
     for _ in 0..60 {
         app.clock.advance(Duration::from_secs(60));
-        rings += app.sweep().await.woken;
+        woken += app.sweep().await.woken;
         drop(app.receive().await);
     }
-    assert!((5..=8).contains(&rings), "in an hour: {rings}");
+    assert!((5..=8).contains(&woken), "in an hour: {woken}");
 }
 
 #[tokio::test]

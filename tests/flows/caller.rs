@@ -45,7 +45,7 @@ fn of_the_platform(reply: &Reply) -> bool {
 }
 
 /// Waits as long as an answer says.
-pub(crate) async fn wait_as_told(reply: &Reply) {
+pub(crate) async fn wait_retry_after(reply: &Reply) {
     let seconds: u64 = reply.header("retry-after").parse().unwrap_or_else(|_| panic!("{:?}", reply.headers));
     assert!((1..=120).contains(&seconds), "{seconds}");
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -62,14 +62,14 @@ impl Caller {
         let body = json!({ "code": code }).to_string();
         let began = Instant::now();
         loop {
-            let nobody = Self::anonymous(target);
+            let anonymous = Self::anonymous(target);
             let json = [("content-type", "application/json")];
-            let reply = nobody.send("POST", "/v1/sessions", &json, body.as_bytes()).await;
+            let reply = anonymous.send("POST", "/v1/sessions", &json, body.as_bytes()).await;
             if reply.verdict() != (429, "rate_limited") {
                 return reply;
             }
-            assert!(began.elapsed() < PATIENCE, "nobody can log in");
-            wait_as_told(&reply).await;
+            assert!(began.elapsed() < PATIENCE, "no user can log in");
+            wait_retry_after(&reply).await;
         }
     }
 

@@ -33,7 +33,7 @@ fn a_cancel_right_after_a_submission_and_the_effect_tell_the_same_story() {
 }
 
 #[test]
-fn a_call_that_is_out_goes_on_and_its_end_is_told() {
+fn a_call_that_was_sent_goes_on_after_a_cancel_and_its_outcome_is_shown() {
     flow(async |target| {
         let alice = Caller::log_in(target, "cancel-out").await;
         let id = new_id();

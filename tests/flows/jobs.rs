@@ -61,7 +61,7 @@ fn an_etag_that_still_holds_is_304_and_one_that_does_not_gets_the_job() {
 }
 
 #[test]
-fn a_slow_tool_is_parked_while_a_quick_one_overtakes_it_and_runs_once() {
+fn a_slow_tool_is_suspended_while_a_quick_one_overtakes_it_and_runs_once() {
     flow(async |target| {
         let alice = Caller::log_in(target, "slow").await;
         let (slow, quick) = (new_id(), new_id());

@@ -31,7 +31,7 @@ fn the_list_is_newest_first_complete_and_ones_own_and_a_cursor_serves_only_its_u
             path = format!("/v1/jobs?limit=2&cursor={cursor}");
             cursors.push(cursor.to_owned());
         }
-        assert_eq!(seen, ids, "each once, newest first, and nobody else's");
+        assert_eq!(seen, ids, "each once, newest first, and no other user's");
 
         let stolen = bob.get(&format!("/v1/jobs?cursor={}", cursors[0])).await;
         assert_eq!(stolen.verdict(), (400, "cursor_invalid"));

@@ -20,7 +20,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
-    reason = "in a test an unwrap is a failure, and nobody reads the items from outside"
+    reason = "in a test an unwrap is a failure, and the items have no other reader"
 )]
 
 mod approvals;

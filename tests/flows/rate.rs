@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    caller::{Caller, PATIENCE, new_id, wait_as_told},
+    caller::{Caller, PATIENCE, new_id, wait_retry_after},
     target::flow,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 const WAVE: usize = 8;
 
 #[test]
-fn over_the_rate_is_429_for_that_user_alone_and_waiting_as_told_is_enough() {
+fn over_the_rate_is_429_for_that_user_alone_until_retry_after() {
     flow(async |target| {
         let (alice, bob) = (Caller::log_in(target, "greedy").await, Caller::log_in(target, "modest").await);
         let read = json!({"limit": 1});
@@ -40,7 +40,7 @@ fn over_the_rate_is_429_for_that_user_alone_and_waiting_as_told_is_enough() {
                 refused.push((id, reply.code().to_owned()));
             }
         }
-        assert_eq!(bob.submit(&new_id(), "ledger_read", read.clone()).await.status, 202, "nobody else pays");
+        assert_eq!(bob.submit(&new_id(), "ledger_read", read.clone()).await.status, 202, "no other user is charged");
         for (id, _) in &refused {
             assert_eq!(alice.look(id).await.verdict(), (404, "not_found"), "nothing is stored");
         }
@@ -52,7 +52,7 @@ fn over_the_rate_is_429_for_that_user_alone_and_waiting_as_told_is_enough() {
             }
             assert_eq!(reply.status, 429, "{}", reply.body);
             assert!(began.elapsed() < PATIENCE, "the service does not recover");
-            wait_as_told(&reply).await;
+            wait_retry_after(&reply).await;
         }
         for id in accepted.iter().chain([late]) {
             assert_eq!(alice.until_over(id).await["status"], "succeeded");

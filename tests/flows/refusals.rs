@@ -13,7 +13,7 @@ use crate::{
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
-fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
+fn an_invalid_submission_is_answered_with_its_errors_and_stores_nothing() {
     flow(async |target| {
         let alice = Caller::log_in(target, "wrong").await;
         let call = |tool: &str, arguments: Value| json!({"tool": tool, "arguments": arguments}).to_string();

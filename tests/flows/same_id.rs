@@ -57,7 +57,7 @@ fn eight_identical_submissions_at_once_are_one_job_and_one_effect() {
 }
 
 #[test]
-fn another_users_job_is_nobodys_and_its_id_is_free() {
+fn another_users_job_is_not_found_and_its_id_is_free() {
     flow(async |target| {
         let (alice, bob) = (Caller::log_in(target, "owner").await, Caller::log_in(target, "other").await);
         let id = new_id();

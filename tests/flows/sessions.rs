@@ -31,7 +31,7 @@ fn a_code_gives_a_session_and_what_wechat_refuses_gives_none() {
 }
 
 #[test]
-fn without_a_session_nothing_of_anybody_is_told() {
+fn without_a_session_no_data_is_answered() {
     flow(async |target| {
         let alice = Caller::log_in(target, "nobody").await;
         let id = new_id();
@@ -46,7 +46,7 @@ fn without_a_session_nothing_of_anybody_is_told() {
             assert_eq!(stranger.submit(&new_id(), "ledger_read", json!({})).await.verdict(), (401, "no_session"));
             assert_eq!(stranger.cancel(&id).await.verdict(), (401, "no_session"));
         }
-        assert_eq!(alice.until_over(&id).await["status"], "succeeded", "nobody stopped it");
+        assert_eq!(alice.until_over(&id).await["status"], "succeeded", "the logout did not stop it");
     });
 }
 

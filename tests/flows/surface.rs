@@ -12,9 +12,9 @@ use crate::{
 #[test]
 fn an_unknown_path_is_404_and_another_method_405_in_the_services_own_words() {
     flow(async |target| {
-        let nobody = Caller::anonymous(target);
+        let anonymous = Caller::anonymous(target);
         for path in ["/", "/v1", "/v2/jobs", "/v1/jobs/", "/V1/jobs", "/healthz/x", "/v1/jobs/a/b/c", "/.env"] {
-            assert_eq!(nobody.get(path).await.verdict(), (404, "not_found"), "{path}");
+            assert_eq!(anonymous.get(path).await.verdict(), (404, "not_found"), "{path}");
         }
         for (method, path, allow) in [
             ("PUT", "/v1/jobs", "GET, POST"),
@@ -22,7 +22,7 @@ fn an_unknown_path_is_404_and_another_method_405_in_the_services_own_words() {
             ("POST", "/healthz", "GET"),
             ("PATCH", "/v1/jobs/019a8f3c-7e10-7abc-9def-0123456789ab", "GET"),
         ] {
-            let reply = nobody.send(method, path, &[], b"").await;
+            let reply = anonymous.send(method, path, &[], b"").await;
             assert_eq!(reply.verdict(), (405, "method_not_allowed"), "{method} {path}");
             let mut methods: Vec<&str> = reply.header("allow").split(", ").collect();
             methods.sort_unstable();
@@ -30,14 +30,14 @@ fn an_unknown_path_is_404_and_another_method_405_in_the_services_own_words() {
         }
         // On Lambda the reader answers what has no route, and it does not know the writer's own paths.
         for (method, path) in [("PUT", "/v1/sessions"), ("GET", "/v1/jobs/x/cancel")] {
-            let reply = nobody.send(method, path, &[], b"").await;
+            let reply = anonymous.send(method, path, &[], b"").await;
             assert!([404, 405].contains(&reply.status.as_u16()), "{method} {path}: {}", reply.body);
         }
     });
 }
 
 #[test]
-fn headers_that_nobody_asked_for_change_nothing() {
+fn unknown_headers_change_nothing() {
     flow(async |target| {
         let alice = Caller::log_in(target, "headers").await;
         for traceparent in ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-zz-zz-zz", "x"] {
@@ -90,13 +90,13 @@ fn the_tools_are_those_that_may_be_called_and_each_example_works() {
 fn it_lives_and_becomes_ready() {
     flow(async |target| {
         let alice = Caller::log_in(target, "ready").await;
-        let nobody = Caller::anonymous(target);
-        assert_eq!(nobody.get("/healthz").await.body, json!({"status": "live"}));
+        let anonymous = Caller::anonymous(target);
+        assert_eq!(anonymous.get("/healthz").await.body, json!({"status": "live"}));
         // The first write runs the guard probe; the first sweep, within a minute, writes a heartbeat.
         assert_eq!(alice.run("ledger_append", json!({"note":"n"})).await["status"], "succeeded");
         let began = Instant::now();
         loop {
-            let ready = nobody.get("/readyz").await;
+            let ready = anonymous.get("/readyz").await;
             // A deployment to AWS does not publish it.
             if ready.verdict() == (404, "not_found") {
                 assert!(target.deployed, "one host tells it");

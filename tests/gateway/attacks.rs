@@ -8,7 +8,7 @@ use crate::{
     ledger_reconciliation,
     real::{Real, with_gateway},
     talk::{asks, calls_of, chain, refuse_all, reply, run, say, say_in, submit, until, verdicts},
-    write_bypass_attempts::{listener, nobody_came},
+    write_bypass_attempts::{listener, no_connection_came},
 };
 
 #[test]
@@ -110,7 +110,7 @@ fn a_reference_to_nothing_ends_the_job_and_what_is_behind_it_does_not_run() {
 }
 
 #[test]
-fn nobody_finds_or_deletes_what_another_user_has_said() {
+fn no_user_finds_or_deletes_a_conversation_of_another_user() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;
         let (alice, bob) = (app.login("alice").await, app.login("bob").await);
@@ -178,7 +178,7 @@ fn text_from_a_tool_or_the_web_can_at_worst_ask_a_person_a_question() {
         let fetch = format!("[[tool:web_fetch {{\"url\":\"http://{address}/page\"}}]] [[obey]] [[say:read the page]]");
         let (job, _) = run(&mut app, &alice, say(&fetch)).await;
         assert_eq!(verdicts(&job), [("web_fetch".into(), "refused".into(), "tool_unknown".into())], "{job}");
-        assert!(nobody_came(&server).await, "the page was not fetched");
+        assert!(no_connection_came(&server).await, "the page was not fetched");
         ledger_reconciliation::close("attacks", app).await;
     });
 }

@@ -66,7 +66,7 @@ fn a_payment_runs_once_its_user_has_approved_exactly_it() {
 }
 
 #[test]
-fn eight_submissions_and_eight_bells_at_once_are_one_effect() {
+fn eight_submissions_and_eight_wake_up_messages_at_once_are_one_effect() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;

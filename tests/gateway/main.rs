@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    reason = "in a test an unwrap is a failure, a print is a number to publish, and nobody reads the items from outside"
+    reason = "in a test an unwrap is a failure, a print is a number to publish, and the items have no other reader"
 )]
 
 mod agents;

@@ -18,7 +18,7 @@ pub(crate) async fn listener() -> (TcpListener, String) {
 }
 
 /// Whether no client has connected.
-pub(crate) async fn nobody_came(server: &TcpListener) -> bool {
+pub(crate) async fn no_connection_came(server: &TcpListener) -> bool {
     tokio::time::timeout(std::time::Duration::from_millis(100), server.accept()).await.is_err()
 }
 
@@ -138,7 +138,7 @@ fn no_other_way_reaches_a_write_or_the_gateways_own_port() {
         for tool in REACH_THE_FENCE {
             assert!(tried(tool), "{tool} was called and stopped");
         }
-        assert!(nobody_came(&server).await, "no request left the gateway");
+        assert!(no_connection_came(&server).await, "no request left the gateway");
         assert!(!file.exists(), "no file was written");
         assert_eq!(real.lines(), lines);
         let sessions = real.sessions().await;

@@ -23,7 +23,7 @@ async fn stored(app: &App, client: &Client) -> usize {
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[tokio::test]
-async fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
+async fn an_invalid_submission_is_answered_with_its_errors_and_stores_nothing() {
     let (app, alice) = App::start_with("alice").await;
     let fine = json!({"tool":"ledger_append","arguments":{"note":"n"}}).to_string();
     let with = |change: Value| {
@@ -70,7 +70,7 @@ async fn a_submission_that_is_wrong_is_told_what_is_wrong_and_leaves_nothing() {
         assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404, "{name}");
     }
     assert_eq!(stored(&app, &alice).await, 0);
-    assert!(app.receive().await.is_empty(), "nothing was rung");
+    assert!(app.receive().await.is_empty(), "no wake-up message was sent");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_known_id_outlives_its_window_and_is_never_run_again() {
 }
 
 #[tokio::test]
-async fn reads_that_are_wrong_are_told_what_is_wrong() {
+async fn an_invalid_read_is_answered_with_its_errors() {
     let app = App::start().await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     for _ in 0..3 {
@@ -176,9 +176,9 @@ async fn reads_that_are_wrong_are_told_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_wrong_is_told_what_is_wrong() {
+async fn an_invalid_login_is_answered_with_its_errors() {
     let app = App::start().await;
-    let nobody = app.anonymous();
+    let anonymous = app.anonymous();
     for (body, verdict) in [
         ("", (400, "body_not_json")),
         ("{}", (400, "body_invalid")),
@@ -186,7 +186,7 @@ async fn a_login_that_is_wrong_is_told_what_is_wrong() {
         (r#"{"code":""}"#, (400, "body_invalid")),
         (r#"{"code":"dev-alice","appid":"x"}"#, (400, "body_invalid")),
     ] {
-        let reply = nobody.send("POST", "/v1/sessions", &[JSON], body.as_bytes()).await;
+        let reply = anonymous.send("POST", "/v1/sessions", &[JSON], body.as_bytes()).await;
         assert_eq!(reply.verdict(), verdict, "{body}");
     }
 }
@@ -217,7 +217,7 @@ async fn a_message_that_makes_no_sense_blocks_no_other() {
 
 /// serde's derive also accepts a struct as an array of its fields.
 #[tokio::test]
-async fn a_body_that_is_an_array_logs_nobody_in() {
+async fn a_body_that_is_an_array_logs_no_user_in() {
     let app = App::start().await;
     for body in [r#"["dev-alice"]"#, "[]", r#""dev-alice""#, "null"] {
         let reply = app.anonymous().send("POST", "/v1/sessions", &[JSON], body.as_bytes()).await;

@@ -20,7 +20,7 @@ async fn a_queued_job_is_cancelled_at_once_and_never_runs() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_out_goes_on_and_its_end_is_told() {
+async fn a_call_that_was_sent_goes_on_after_a_cancel_and_its_outcome_is_shown() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_sleep", json!({"ms":1500})).await;

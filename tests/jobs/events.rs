@@ -179,7 +179,7 @@ async fn answer_to(app: &App, event: &Value) -> (u64, Value, String) {
 /// API Gateway sends every path without a route to status. Readiness has no route there, and is returned only to
 /// invokers of the function.
 #[tokio::test]
-async fn readiness_is_not_told_to_who_comes_through_the_default_route() {
+async fn the_default_route_does_not_answer_readiness() {
     let app = App::start().await;
     let mut event = sample("ready.json");
     event["routeKey"] = json!("$default");

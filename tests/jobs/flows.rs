@@ -70,7 +70,7 @@ async fn eight_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn eight_bells_at_once_run_it_once() {
+async fn eight_wake_up_messages_at_once_run_it_once() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;

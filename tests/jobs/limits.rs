@@ -43,13 +43,13 @@ async fn over_the_rate_is_429_with_the_exact_wait_and_a_replay_costs_nothing() {
     let wait: u64 = reply.header("retry-after").parse().unwrap();
     assert!((1..=2).contains(&wait), "{wait}");
     assert_eq!(alice.get(&format!("/v1/jobs/{refused}")).await.status, 404, "nothing is stored");
-    assert_eq!(bob.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "nobody else pays");
+    assert_eq!(bob.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202, "no other user is charged");
     app.advance(Duration::from_secs(wait)).await;
     assert_eq!(alice.submit(&refused, "ledger_read", json!({})).await.status, 202, "waiting as told is enough");
 }
 
 #[tokio::test]
-async fn a_submission_within_the_burst_whose_charge_was_answered_to_nobody_is_charged_once() {
+async fn a_submission_whose_charge_lost_its_response_is_charged_once() {
     let app = three_at_once().await;
     let alice = app.login("alice").await;
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
@@ -61,7 +61,7 @@ async fn a_submission_within_the_burst_whose_charge_was_answered_to_nobody_is_ch
 }
 
 #[tokio::test]
-async fn a_refusal_and_a_login_within_the_burst_whose_charge_was_answered_to_nobody_are_charged_once() {
+async fn a_refusal_and_a_login_whose_charge_lost_its_response_are_charged_once() {
     let app = three_at_once().await;
     let alice = app.login("alice").await;
     app.mode(domain::access::service_mode::Mode::Closed).await;
@@ -322,7 +322,7 @@ async fn asking_again_and_again_with_a_full_set_meets_the_rate() {
 }
 
 #[tokio::test]
-async fn a_bell_carries_its_user_as_message_group_so_that_one_users_flood_delays_only_that_user() {
+async fn a_wake_up_message_carries_its_user_as_message_group_so_that_a_flood_delays_only_that_user() {
     for fair in [true, false] {
         let fair_queue: fn(&mut platform::config::EdgeAuthConfig) =
             if fair { |edge| edge.queue.fair = true } else { |_| {} };

@@ -17,7 +17,7 @@ async fn a_login_is_a_session_of_always_the_same_user() {
 }
 
 #[tokio::test]
-async fn each_refusal_of_wechat_is_told_apart() {
+async fn each_refusal_of_wechat_has_its_own_code() {
     let app = App::start().await;
     assert_eq!(app.log_in_with("dev-alice.1").await.status, 201);
     for (code, verdict) in [
@@ -51,7 +51,7 @@ async fn a_quota_of_wechat_that_is_used_up_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn logging_out_kills_every_session_of_the_user_for_reads_too_and_nobody_elses() {
+async fn logging_out_ends_every_session_of_the_user_and_of_no_other_user() {
     let app = App::start().await;
     let (phone, tablet, bob) = (app.login("alice").await, app.login("alice").await, app.login("bob").await);
     let id = app.new_id();

@@ -50,7 +50,7 @@ fn every_example_fits_its_schema() {
 async fn every_answer_of_a_flow_fits_the_document() {
     let contract = Contract::of_the_checkout();
     let mut app = App::start().await;
-    let nobody = app.anonymous();
+    let anonymous = app.anonymous();
     let login = app.log_in_with("dev-alice").await;
     contract.check("POST", "/v1/sessions", &login);
     for code in ["made-up", "dev-blocked", "dev-limited", "dev-busy", ""] {
@@ -72,7 +72,7 @@ async fn every_answer_of_a_flow_fits_the_document() {
     ] {
         contract.check("POST", "/v1/jobs", &alice.submit(id, tool, arguments).await);
     }
-    contract.check("POST", "/v1/jobs", &nobody.submit(&ids[0], "ledger_read", json!({})).await);
+    contract.check("POST", "/v1/jobs", &anonymous.submit(&ids[0], "ledger_read", json!({})).await);
     contract.check("POST", "/v1/jobs", &alice.send("POST", "/v1/jobs", &[("idempotency-key", &ids[3])], b"{}").await);
     for id in [&ids[5], &ids[0], &ids[4]] {
         contract.check("POST", "/v1/jobs/{request_id}/cancel", &alice.cancel(id).await);
@@ -97,7 +97,7 @@ async fn every_answer_of_a_flow_fits_the_document() {
         }
         for path in ["/v1/tools", "/v1/agents", "/v1/conversations", "/healthz", "/readyz"] {
             contract.check("GET", path, &alice.get(path).await);
-            contract.check("GET", path, &nobody.get(path).await);
+            contract.check("GET", path, &anonymous.get(path).await);
         }
         if round == 0 {
             for id in [&ids[1], &ids[2]] {
@@ -107,7 +107,7 @@ async fn every_answer_of_a_flow_fits_the_document() {
         }
     }
     for body in ["{}", "{\"ring\":\"x\"}", "x"] {
-        contract.check("POST", "/v1/rings", &nobody.send("POST", "/v1/rings", &[], body.as_bytes()).await);
+        contract.check("POST", "/v1/rings", &anonymous.send("POST", "/v1/rings", &[], body.as_bytes()).await);
     }
     pushes(&app, contract).await;
     contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&format!("/v1/jobs/{}?wait=99", ids[0])).await);

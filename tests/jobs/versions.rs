@@ -32,7 +32,7 @@ async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
         assert!(!app.deliver().await, "the message is acknowledged, not sent to the dead-letter queue");
         assert_eq!(app.effects(&id), 0);
         app.clock.advance(std::time::Duration::from_secs(61));
-        assert_eq!(app.sweep().await.woken, 1, "it is rung again, for whoever understands it");
+        assert_eq!(app.sweep().await.woken, 1, "it is woken again, for a version that understands it");
         assert_eq!(alice.cancel(&id).await.verdict(), (503, "unavailable"));
         set(&app, &alice, &id, attribute, back).await;
         assert_eq!(app.finish(&alice, &id).await["status"], "succeeded", "{attribute}");

@@ -49,9 +49,10 @@ fn one_trace_goes_through(lines: &[Value]) {
 
 /// What the runbook finds a job's end by.
 fn a_job_that_ends_leaves_a_line_with_its_state(lines: &[Value], id: &str) {
-    let ends: Vec<&Value> = lines.iter().filter(|line| line["message"] == "rung" && !line["state"].is_null()).collect();
+    let ends: Vec<&Value> =
+        lines.iter().filter(|line| line["message"] == "handled" && !line["state"].is_null()).collect();
     let of_it = ends.iter().filter(|line| line["request_id"] == id).map(|line| &line["state"]);
-    assert_eq!(of_it.collect::<Vec<_>>(), ["succeeded"], "once, whatever rings again");
+    assert_eq!(of_it.collect::<Vec<_>>(), ["succeeded"], "once, however often it is woken");
     assert!(ends.iter().any(|line| line["state"] == "failed"));
 }
 
@@ -113,7 +114,7 @@ async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Val
 /// on. Returns the texts of messages, calls and results, which no log line may contain.
 async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static str, String)> {
     let [message, proposal, reply, handed_on] =
-        ["message", "proposal", "reply", "handed-on"].map(|what| format!("{what}-that-nobody-may-log"));
+        ["message", "proposal", "reply", "handed-on"].map(|what| format!("{what}-that-may-not-be-logged"));
     // The webhook while a round is running: with a wrong token, with the right one, and the journal's own.
     let out = app.new_id();
     let said = json!({ "message": format!("{message} [[sleep:1]] [[say:{reply}]]") });
@@ -152,7 +153,7 @@ async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static s
         ("value that was handed on", handed_on),
         ("session", format!(":miniprogram:{}", alice.user_id)),
         ("ring", String::from(right.secret)),
-        ("ring that is none", String::from(wrong.secret)),
+        ("wrong wake-up token", String::from(wrong.secret)),
     ]
 }
 
@@ -172,7 +173,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
 
     let mut app = App::with(Setup { webhook: true, ..Setup::default() }).await;
     let alice = app.login("alice-in-the-logs").await;
-    let secret_argument = "argument-that-nobody-may-read";
+    let secret_argument = "argument-that-may-not-be-read";
     let id = app.new_id();
     let body = json!({"tool":"ledger_append","arguments":{"note":secret_argument}}).to_string();
     let traced = [("idempotency-key", id.as_str()), ("content-type", "application/json"), ("traceparent", TRACEPARENT)];
@@ -201,7 +202,7 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     alice.submit(&dear, "ledger_pay", json!({"amount": 501, "note": secret_argument})).await;
     let question = zhang.get("/approvals").await.body["approvals"][0].clone();
     let path = format!("/jobs/{}/approval", question["job"].as_str().unwrap());
-    let words = "words-that-nobody-may-log";
+    let words = "words-that-may-not-be-logged";
     zhang.post(&path, json!({"decision": "approve", "digest": question["digest"], "note": words})).await;
     zhang.put("/controls/mode", json!({"mode": "closed", "reason": words})).await;
     integration_tests::OperatorClient(alice.clone()).get("/me").await;

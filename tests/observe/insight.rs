@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(
             of("MaxContributorValue"),
             Some(2.0),
-            "not the line of another group, of nobody, or of a later minute"
+            "not the line of another group, of no user, or of a later minute"
         );
         assert_eq!((of("UniqueContributors"), of("Sum")), (Some(2.0), Some(3.0)));
         assert_eq!(rule.metric("MaxContributorValue", &lines(), 120_000, 180_000), None);

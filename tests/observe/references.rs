@@ -68,7 +68,7 @@ pub(crate) fn all_seen(captured: &Captured) {
         for field in rule.fields() {
             assert!(lines().any(|line| !line.fields[field].is_null()), "{}: no line has {field}", rule.name);
         }
-        assert!(!rule.contributors(&captured.lines, 0, i64::MAX).is_empty(), "{} counts nobody", rule.name);
+        assert!(!rule.contributors(&captured.lines, 0, i64::MAX).is_empty(), "{} has no contributors", rule.name);
     }
 }
 

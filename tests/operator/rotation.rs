@@ -130,7 +130,7 @@ async fn the_gateway_token_rotates_and_no_job_is_lost_or_run_twice() {
 }
 
 #[tokio::test]
-async fn checkpoint_keys_rotate_and_whoever_trusts_the_first_trusts_the_last() {
+async fn checkpoint_keys_rotate_and_trust_in_the_first_extends_to_the_last() {
     rotates_without_a_failed_request(Kind::CheckpointKeys).await;
 }
 
@@ -149,7 +149,7 @@ async fn a_careless_rotation_of_session_or_cursor_keys_is_noticed_by_the_same_lo
 }
 
 #[tokio::test]
-async fn a_login_key_that_is_replaced_at_once_makes_everybody_somebody_else() {
+async fn a_login_key_that_is_replaced_without_overlap_gives_every_user_a_new_id() {
     let mut fleet = Fleet::start().await;
     assert_eq!(fleet.load().await, NOTHING);
     let mut documents = fleet.store.read(&[Holder::EdgeAuth]).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_login_key_that_is_replaced_at_once_makes_everybody_somebody_else() {
     document["logins"] = serde_json::json!([String::from(DigestKey::from_random([7; 32]))]);
     fleet.store.write(Holder::EdgeAuth, document).await.unwrap();
     let faults = fleet.pass(SPREAD, STEP).await;
-    assert!(faults.iter().any(|fault| fault.contains("ann became somebody else")), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.contains("ann has another user id")), "{faults:?}");
     fleet.stop().await;
 }
 
@@ -170,7 +170,7 @@ async fn a_value_that_was_changed_outside_before_it_was_added_delays_until_it_is
     }
     let faults = fleet.pass(STEP, STEP).await;
     assert!(faults.iter().all(|fault| fault.contains("login of")), "{faults:?}");
-    assert!(!faults.is_empty(), "nobody can log in");
+    assert!(!faults.is_empty(), "no user can log in");
     for kind in [Kind::Wechat, Kind::GatewayToken] {
         fleet.step(kind, Phase::Add, Some("a-new-value")).await.unwrap();
     }

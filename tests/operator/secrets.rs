@@ -92,7 +92,7 @@ async fn the_age_of_a_secret_counts_from_when_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn whoever_gives_up_waiting_for_a_read_leaves_the_others_able_to_read() {
+async fn a_caller_that_stops_waiting_for_a_read_does_not_block_others() {
     let it = Fixture::new();
     it.put("1");
     it.manager.fail(Some(SecretFault::Slow));

@@ -98,7 +98,7 @@ fn other_parameters_take_what_they_are_and_nothing_else() {
 }
 
 #[test]
-fn without_an_issuer_of_operators_there_is_nobody_and_staging_and_prod_ask_for_one() {
+fn without_an_issuer_there_are_no_operators_and_staging_and_prod_require_one() {
     let template = Template::read();
     let default = |name: &str| template.at(&format!("/Parameters/{name}/Default")).as_str().unwrap().to_owned();
     // No host ever has a name below `.invalid` (RFC 2606): with a key set that cannot be fetched, no token is accepted.

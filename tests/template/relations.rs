@@ -38,9 +38,9 @@ const RELATIONS: &[Relation] = &[
     ("kept", table_secrets_and_checkpoints_are_kept),
     ("encrypted", table_and_queues_are_encrypted),
     ("checkpoints", a_checkpoint_is_younger_than_what_is_asked_of_it),
-    ("locked", an_exported_checkpoint_is_nobodys_to_change),
+    ("locked", no_role_may_change_an_exported_checkpoint),
     ("alarm acts", an_alarm_that_lowers_the_mode_reaches_sweep),
-    ("alias", whoever_calls_a_function_calls_its_alias),
+    ("alias", every_caller_of_a_function_calls_its_alias),
     ("access log", the_access_log_holds_nothing_personal),
     ("logs end", logs_are_not_kept_for_ever),
 ];
@@ -265,7 +265,7 @@ fn a_checkpoint_is_younger_than_what_is_asked_of_it(t: &Template) -> Result<(), 
     })
 }
 
-fn an_exported_checkpoint_is_nobodys_to_change(t: &Template) -> Result<(), String> {
+fn no_role_may_change_an_exported_checkpoint(t: &Template) -> Result<(), String> {
     let bucket = |path: &str| t.property("CheckpointBucket", path);
     hold(bucket("ObjectLockEnabled") == &json!(true), || "ObjectLockEnabled of CheckpointBucket is not on".to_owned())?;
     let rule = bucket("ObjectLockConfiguration/Rule/DefaultRetention");
@@ -322,7 +322,7 @@ fn table_and_queues_are_encrypted(t: &Template) -> Result<(), String> {
     Ok(())
 }
 
-fn whoever_calls_a_function_calls_its_alias(t: &Template) -> Result<(), String> {
+fn every_caller_of_a_function_calls_its_alias(t: &Template) -> Result<(), String> {
     for (kind, path) in
         [("AWS::ApiGatewayV2::Integration", "IntegrationUri"), ("AWS::Lambda::Permission", "FunctionName")]
     {

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 /** How far the service's clock is ahead of this machine's. */
 let aheadMs = 0;
 
-/** The service's time now, moved on every second while somebody looks. */
+/** The service's time now, updated every second while the page is visible. */
 export const now = signal(Date.now());
 
 export function serverNow(): number {

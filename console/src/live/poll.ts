@@ -1,4 +1,4 @@
-/** Asking again and again: only while somebody looks, slower while it fails, and never as if nothing had happened. */
+/** Polling: only while the page is visible, slower while requests fail, and a failure is shown. */
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { Problem } from "../api/problem.ts";
 import { serverNow } from "./clock.ts";
@@ -37,7 +37,7 @@ export class Live<T> {
     this.everyS = everyS;
   }
 
-  /** Somebody looks, until the function that comes back is called. */
+  /** Polls until the returned function is called. */
   watch(): () => void {
     this.#users += 1;
     if (this.#users === 1) {

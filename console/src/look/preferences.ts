@@ -29,7 +29,7 @@ export const language = signal<Language>(
 );
 export const shortcuts = signal(kept("shortcuts") !== "off");
 
-/** Whether it is dark now, whoever decided. */
+/** Whether the page is dark now, by the user's choice or the system's. */
 export const dark = signal(false);
 
 export function startLook(): void {

@@ -62,8 +62,8 @@ function Ladder({ controls, onAsk }: { controls: Controls; onAsk: (mode: Mode) =
             </>
           );
           return may.value.administer
-            ? <button key={mode} type="button" class={`rung ${MODE_TONES[mode]}`} aria-pressed={current} disabled={current} onClick={() => onAsk(mode)}>{inside}</button>
-            : <div key={mode} class={`rung ${MODE_TONES[mode]}`} aria-current={current ? "true" : undefined}>{inside}</div>;
+            ? <button key={mode} type="button" class={`mode ${MODE_TONES[mode]}`} aria-pressed={current} disabled={current} onClick={() => onAsk(mode)}>{inside}</button>
+            : <div key={mode} class={`mode ${MODE_TONES[mode]}`} aria-current={current ? "true" : undefined}>{inside}</div>;
         })}
       </div>
       <p class="by"><By {...service} /></p>

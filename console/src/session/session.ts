@@ -19,7 +19,7 @@ export interface Session {
 }
 
 export const session = signal<Session | undefined>(undefined);
-/** Why nobody is signed in any more. */
+/** Why the operator was signed out. */
 export const ended = signal<Problem | undefined>(undefined);
 export const config = signal<ConsoleConfig>({});
 export const may = computed(() => session.value?.me.may ?? { view: false, decide: false, administer: false });
@@ -27,7 +27,7 @@ export const may = computed(() => session.value?.me.may ?? { view: false, decide
 /** The session, where there must be one: behind the sign-in. */
 export function current(): Session {
   const found = session.value;
-  if (!found) throw new Error("nobody is signed in");
+  if (!found) throw new Error("no operator is signed in");
   return found;
 }
 
@@ -72,7 +72,7 @@ export function endOf(token: string): number | undefined {
   return undefined;
 }
 
-/** Whether a provider has just sent somebody back here. */
+/** Whether the identity provider has just redirected here. */
 export function isReturning(): boolean {
   const asked = new URLSearchParams(location.search);
   return asked.has("state") && (asked.has("code") || asked.has("error"));

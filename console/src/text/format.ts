@@ -14,7 +14,7 @@ export function duration(ms: number): string {
   return t("unit.d_h", { d: Math.floor(s / 86_400), h: Math.floor((s % 86_400) / 3600) });
 }
 
-/** A rest that somebody watches: `4:05`. */
+/** Remaining time: `4:05`. */
 export function countdown(ms: number): string {
   const s = Math.max(0, Math.ceil(ms / 1000));
   const two = (n: number) => String(n).padStart(2, "0");

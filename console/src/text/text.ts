@@ -1,4 +1,4 @@
-/** Every sentence of this page, in the language of whoever reads it. */
+/** Every sentence of this page, in the reader's language. */
 import { language } from "../look/preferences.ts";
 import { en } from "./en.ts";
 import { zh } from "./zh.ts";

@@ -39,20 +39,20 @@ async function untilRefused(tool: string, args: object, code: RegExp): Promise<v
 test("the mode is changed with a reason, holds, and stands in the operators' chain", async () => {
   open = await Console.as("admin", stand, browser);
   await open.at("switches");
-  const rung = (name: string) => open!.page.locator(".rung", { hasText: name });
-  await rung("Read only").click();
+  const modeButton = (name: string) => open!.page.locator(".mode", { hasText: name });
+  await modeButton("Read only").click();
   const confirm = open.dialog.getByRole("button", { name: "Set mode" });
   assert.ok(await confirm.isDisabled(), "not without a reason");
   await open.dialog.getByRole("textbox").fill("stocktaking");
   await confirm.click();
-  await open.page.locator('.rung[aria-pressed="true"]', { hasText: "Read only" }).waitFor();
+  await open.page.locator('.mode[aria-pressed="true"]', { hasText: "Read only" }).waitFor();
   await open.page.locator(".mode-link", { hasText: "Read only" }).waitFor();
   await untilRefused("ledger_append", { note: "x" }, /mode_read_only/);
 
-  await rung("Full").click();
+  await modeButton("Full").click();
   await open.dialog.getByRole("textbox").fill("stocktaking is over");
   await open.dialog.getByRole("button", { name: "Set mode" }).click();
-  await open.page.locator('.rung[aria-pressed="true"]', { hasText: "Full" }).waitFor();
+  await open.page.locator('.mode[aria-pressed="true"]', { hasText: "Full" }).waitFor();
   await open.at("audit");
   await open.page.getByText(/Checked in this browser: \d+ records, unbroken/).waitFor();
   const lines = open.page.locator(".timeline li", { hasText: "Mode set" });
@@ -103,7 +103,7 @@ test("viewers and approvers see modes and switches, and no way to change them", 
     await open.page.locator('tr[data-tool="ledger_delete"]').waitFor();
     await open.page.getByText("changes need an admin").waitFor();
     assert.equal(await open.page.getByRole("button", { name: /Switch \u2026|Unlock \u2026/ }).count(), 0, role);
-    assert.equal(await open.page.locator("button.rung").count(), 0, role);
+    assert.equal(await open.page.locator("button.mode").count(), 0, role);
     await open.close();
     open = undefined;
   }

@@ -74,7 +74,7 @@ pub(crate) async fn take_place(
     InFlight { id, kind }: InFlight,
     charged: Charged,
 ) -> Result<(), ApiError> {
-    let mut healed = false;
+    let mut pruned = false;
     loop {
         let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
         let limits = &edge.config.limits;
@@ -86,8 +86,8 @@ pub(crate) async fn take_place(
             Admission::Applied => return Ok(()),
             Admission::Revoked => return Err(bearer::no_session("revoked")),
             Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
-            Admission::FullUnlessHealed if !healed => {
-                healed = true;
+            Admission::FullUnlessPruned if !pruned => {
+                pruned = true;
                 // Pruning reads every job in flight, the most expensive work that a submission can cause, so it is
                 // charged separately.
                 charge(edge, session.user_id).await?;
@@ -95,7 +95,7 @@ pub(crate) async fn take_place(
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
                 }
             }
-            Admission::FullUnlessHealed => {
+            Admission::FullUnlessPruned => {
                 return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
             }
             // `admit` itself tries the burst, so a burst that is still refused counts as over the rate.

@@ -75,7 +75,7 @@ pub(crate) async fn openid_of(edge: &EdgeAuth, keys: &Arc<EdgeKeys>, code: &Logi
             WechatError::Misconfigured { errcode } => tracing::error!(
                 function = "edge-auth",
                 errcode,
-                "WeChat refuses this service's configuration: nobody can log in"
+                "WeChat refuses this service's configuration: no user can log in"
             ),
             WechatError::Limited { errcode, .. } => {
                 tracing::warn!(function = "edge-auth", errcode, "a quota of WeChat for logins is used up");

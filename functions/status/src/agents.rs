@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_listed_while_somebody_may_talk_to_it() {
+    fn an_agent_is_listed_while_a_user_may_talk_to_it() {
         for mode in [Mode::Full, Mode::ReadOnly, Mode::ExplainOnly] {
             assert_eq!(seen(mode), [json!({ "name": "main", "title": "Assistant" })], "{mode:?}");
         }

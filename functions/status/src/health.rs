@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_mode_is_told_and_is_no_failure() {
+    fn a_lower_mode_is_shown_and_is_no_failure() {
         for mode in Mode::ALL {
             let readiness = judge(Ok(beat(0, true)), Ok(None), mode, "p", NOW);
             assert!(readiness.ready);

@@ -81,7 +81,7 @@ mod tests {
         let tools = seen(Mode::Full);
         assert!(has(&tools, "ledger_read", "none") && has(&tools, "ledger_append", "none"), "{tools:?}");
         assert!(has(&tools, "ledger_pay", "user"), "{tools:?}");
-        assert!(tools.iter().all(|(name, _)| name != "ledger_delete"), "nobody has opened it: {tools:?}");
+        assert!(tools.iter().all(|(name, _)| name != "ledger_delete"), "it has no temporary unlock: {tools:?}");
     }
 
     #[test]

@@ -147,9 +147,9 @@ impl Sweep {
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let SweepReport { woken, skipped } = report;
         match &ended {
-            Ok(_) => tracing::info!(function = "sweep", rung = woken, skipped, duration_ms, "swept"),
+            Ok(_) => tracing::info!(function = "sweep", woken, skipped, duration_ms, "swept"),
             Err(error) => {
-                tracing::error!(function = "sweep", rung = woken, skipped, failed, duration_ms, error = %error, "swept in part");
+                tracing::error!(function = "sweep", woken, skipped, failed, duration_ms, error = %error, "swept in part");
             }
         }
         let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, metrics::one_if(ended.is_err()))];

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_job_is_rung_and_moved_forward_by_a_growing_backoff() {
+    fn an_open_job_is_woken_and_moved_forward_by_a_growing_backoff() {
         for state in [JobState::Queued, JobState::Running, JobState::Waiting, JobState::Retrying] {
             for (sweeps, seconds) in
                 [(None, 60), (Some(1), 120), (Some(5), 1920), (Some(6), 3600), (Some(u32::MAX - 1), 3600)]

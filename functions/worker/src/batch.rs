@@ -50,7 +50,7 @@ async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> b
         Ok(outcome) => {
             tracing::info!(
                 function = "worker", request_id = %wake_up.request_id, user_id = %wake_up.user_id, trace_id, duration_ms,
-                outcome = outcome.name(), state = outcome.state(), "rung"
+                outcome = outcome.name(), state = outcome.state(), "handled"
             );
             true
         }

@@ -146,7 +146,7 @@ impl Worker {
         if !matches!(forget.await, Ok(true)) {
             tracing::warn!(
                 function = "worker", request_id = %context.job.request_id, code = "session_left",
-                "a session that nobody comes back to was not deleted"
+                "a session of a single turn was not deleted"
             );
         }
     }

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_lacks_something_is_told_what() {
+    fn an_incomplete_query_is_answered_with_what_is_missing() {
         let account = account();
         for (query, expected) in [
             ("", 41002),

@@ -31,7 +31,7 @@ pub async fn wake_open_jobs(table: &Table, queue: &Queue, runtime: &Runtime) -> 
                 Ok(()) => woken += 1,
                 Err(error) => {
                     runtime.count(Metric::WakeUpFailures);
-                    tracing::warn!(function = "local", %error, "an open job could not be rung; the sweep will");
+                    tracing::warn!(function = "local", %error, "an open job could not be woken; the sweep will wake it");
                 }
             }
         }

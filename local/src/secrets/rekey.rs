@@ -34,9 +34,7 @@ pub enum RekeyError {
     #[error("the login keys were changed meanwhile; nothing is noted; run it again")]
     Changed,
     /// The new key finds another user for the same openid.
-    #[error(
-        "{0} users are known as somebody else under the new login key; nothing is noted, and the old key must stay"
-    )]
+    #[error("{0} users have another user id under the new login key; nothing was changed, and the old key must stay")]
     Crossed(usize),
 }
 

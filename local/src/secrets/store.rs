@@ -47,7 +47,7 @@ pub enum StoreError {
     #[error("{0} has no value yet; fill it with `local secrets put`")]
     NoValue(SecretSource),
     /// The secret has another value.
-    #[error("{0} has another value already; rotate it, or delete the value first if nobody uses it")]
+    #[error("{0} has another value already; rotate it, or delete the value first if it is not in use")]
     Taken(SecretSource),
 }
 

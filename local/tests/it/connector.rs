@@ -134,7 +134,7 @@ async fn making_the_backend_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_can_decide_ends_in_the_dead_letter_queue() {
+async fn an_undecidable_message_ends_in_the_dead_letter_queue() {
     let backend = Backend::create(InProcess::memory().settings()).await.unwrap();
     let sqs = backend.aws.sqs();
     sqs.send_message().queue_url(&backend.queue_url).message_body("poison").send().await.unwrap();

@@ -49,7 +49,7 @@ async fn a_body_that_is_too_large_is_413_before_anything_else_and_the_client_can
 }
 
 #[tokio::test]
-async fn an_open_job_and_its_session_survive_a_restart_and_the_job_is_rung_again() {
+async fn an_open_job_and_its_session_survive_a_restart_and_the_job_is_woken_again() {
     let options = options("restart");
     let service = Service::start(options.clone()).await.unwrap();
     let login = http().post(format!("{}/v1/sessions", service.base_url)).json(&json!({"code": "dev-alice"}));

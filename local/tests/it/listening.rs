@@ -174,7 +174,7 @@ async fn the_service_listens_on_its_own_port_alone_and_gives_table_and_queue_non
 }
 
 #[tokio::test]
-async fn under_dev_a_page_that_a_foreign_name_leads_here_logs_nobody_in() {
+async fn under_dev_a_page_reached_by_a_foreign_name_logs_no_user_in() {
     let service = Service::start(options("rebinding")).await.unwrap();
     let address: SocketAddr = service.base_url.strip_prefix("http://").unwrap().parse().unwrap();
     let port = address.port();

@@ -119,7 +119,7 @@ fn a_turn_is_explained_with_what_the_agent_uses_by_itself() {
 }
 
 #[test]
-fn what_cannot_be_told_is_an_error() {
+fn an_undecidable_question_is_an_error() {
     let user = ["explain", "--user", USER, "--tool", "ledger_read"];
     for (args, code) in [
         (&[&user[..], &["--args", "{"]].concat(), 1),
@@ -159,7 +159,7 @@ fn a_check_names_file_line_and_column() {
 }
 
 #[test]
-fn a_schema_that_is_behind_the_catalogue_is_told_and_written_anew() {
+fn an_outdated_schema_is_reported_and_written_again() {
     let dir = copy("policy-schema");
     let dir_arg = dir.to_str().unwrap();
     std::fs::write(dir.join("schemas/ledger_pay.json"), r#"{"type":"object","required":["amount","note"],"properties":{"amount":{"type":"integer"},"note":{"type":"string","maxLength":200},"to":{"type":"string"}}}"#).unwrap();

@@ -12,7 +12,7 @@ const LONGEST_MS = 6 * HOUR_MS;
 export interface Told {
   seed: number;
   endings: Ending[];
-  /** Left in the outbox when everything had healed. */
+  /** Entries that are left in the outbox after every fault has ended. */
   open: boolean;
 }
 

@@ -1,5 +1,5 @@
 // One phone and its user for some minutes, from a seed: taps, double taps, lost requests and answers, background, kills, restarts,
-// clock jumps, airplane mode, sessions that end, limits, outages and slow tools. In the end everything heals.
+// clock jumps, airplane mode, sessions that end, limits, outages and slow tools. In the end every fault is over.
 import type { Fate, Phone } from "../test/phone.ts";
 import type { Time } from "../test/time.ts";
 import type { App, Shown, Wish } from "./apps.ts";

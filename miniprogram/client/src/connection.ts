@@ -64,7 +64,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
           guard();
           // Header names come in the case that the network made of them.
           const names = new Map(Object.entries(header ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]));
-          // The service forbids storing its answers: what does not is somebody else's, who may tell another time.
+          // The service sends `no-store`: a response without it comes from a proxy or another server, whose clock may differ.
           if (/no-store/.test(names.get("cache-control")!)) observe_(Date.parse(names.get("date")!));
           resolve({ status_: statusCode, body_: objectOf(data), header_: (name) => names.get(name) });
         },

@@ -9,7 +9,7 @@ import { type Sessions, errorOf } from "./session.ts";
 import type { ClientError, IntentOptions, Problem, Submission } from "./types.ts";
 
 export interface Engine extends Owner {
-  /** The intents of the user who is logged in, or of nobody yet. */
+  /** The intents of the user who is logged in; none before the first login. */
   open_(): Handle[];
   /** A new intent, or the one that this tap repeats. */
   add_(body: Submission, options?: IntentOptions): Handle;

@@ -71,7 +71,7 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
     closed_: false,
     add_: (wanted) => {
       const intent: Intent = { id: requestId(clock.now_()), seen: clock.seen_, ...wanted };
-      // Those of somebody who has not been back for days make room: nothing of theirs can begin any more.
+      // Intents of a user who has been away for days make room: their requests are too old to be accepted.
       const stays = ({ user, id }: Intent): boolean => !user || user === wanted.user || timeOf(id) >= clock.now_() - 2 * DAY_MS;
       if (wanted.user && intents.all_.length >= most) intents.all_ = intents.all_.filter(stays);
       const { length } = intents.all_;

@@ -2,7 +2,7 @@ import { service } from "./service";
 
 App({
   onLaunch() {
-    // What was asked before a restart goes on now, whichever page is shown.
+    // Jobs that were open before a restart go on now, on any page.
     service();
   },
 });

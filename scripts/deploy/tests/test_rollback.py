@@ -67,7 +67,7 @@ class Rollback(unittest.TestCase):
             running = account.shift("worker", 5, 6, status)
             said = roll_back(account, "worker")
             self.assertEqual(account.asked("stop_deployment"), [{"deploymentId": running, "autoRollbackEnabled": True}])
-            self.assertEqual(account.asked("update_alias"), [], "CodeDeploy puts it back, and nobody races it")
+            self.assertEqual(account.asked("update_alias"), [], "CodeDeploy moves the alias back, and the script does not race it")
             self.assertIn(running, said)
 
     def test_with_one_canary_running_the_functions_that_are_through_are_left_to_cloudformation(self):

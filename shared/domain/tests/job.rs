@@ -78,7 +78,7 @@ fn every_state_meets_every_event() {
     let events: [(&str, JobEvent); 14] = [
         ("claimed", JobEvent::Claimed { lease: lease() }),
         ("intended", JobEvent::Intended(intent())),
-        ("parked", JobEvent::Suspended { check_at: later(5), intent: None, running: true, seen: None }),
+        ("suspended", JobEvent::Suspended { check_at: later(5), intent: None, running: true, seen: None }),
         ("not started", JobEvent::Rescheduled { check_at: later(5), attempt: Attempt::NotStarted }),
         ("repeatable", JobEvent::Rescheduled { check_at: later(5), attempt: Attempt::Repeatable }),
         ("succeeded", ended(StepOutcome::Succeeded, Succeeded)),
@@ -95,7 +95,7 @@ fn every_state_meets_every_event() {
     let leads_to = |state: JobState, event: &str| match (state, event) {
         (Queued | Waiting | Retrying | Running, "claimed") => Some(Running),
         (Running, "intended") => Some(Running),
-        (Running, "parked") => Some(Waiting),
+        (Running, "suspended") => Some(Waiting),
         (Running, "not started" | "repeatable") => Some(Retrying),
         (Running, "succeeded") => Some(Succeeded),
         (Running, "failed") => Some(Failed),
@@ -220,7 +220,7 @@ fn a_long_wait_moves_the_sweeper_and_a_short_one_does_not() {
 }
 
 #[test]
-fn an_unknown_job_is_asked_about_again_only_where_there_is_somebody_to_ask() {
+fn an_unknown_job_is_looked_up_again_only_where_a_journal_can_answer() {
     let mut direct = job(JobState::Running);
     direct.steps[0].intent = Some(intent());
     let over = direct.apply(ended(StepOutcome::Unknown, JobState::Unknown), NOW).unwrap();
@@ -266,7 +266,7 @@ fn a_question_lapses_when_its_time_is_over_and_not_before() {
     assert_eq!(lapsed.error.as_deref(), Some("approval_expired"));
     assert_eq!(waiting.due_at(), later(10), "nothing is due before");
     let approved = asked(Approver::User).apply(decided(true, DecidedBy::User), later(7)).unwrap();
-    assert_eq!(approved.due_at(), later(7), "the time that a person took is nobody's delay");
+    assert_eq!(approved.due_at(), later(7), "the time that a person took is no delay of the service");
 }
 
 #[test]

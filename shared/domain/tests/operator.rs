@@ -125,7 +125,7 @@ fn verify(keys: &OperatorKeys, token: &str) -> Result<Identity, TokenFault> {
     keys.verify(token, &Unverified::read(token)?, &audience(), NOW)
 }
 
-/// A token of any header, signed by nobody.
+/// A token of any header, without a valid signature.
 fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}.", b64(header.to_string().as_bytes()), b64(claims.to_string().as_bytes()))
 }
@@ -176,7 +176,7 @@ fn no_token_chooses_how_it_is_checked() {
 }
 
 #[test]
-fn a_key_is_the_issuers_and_nobody_elses() {
+fn a_key_is_accepted_for_its_issuer_only() {
     let (ours, theirs) = (Key::ed25519("a"), Key::ed25519("a"));
     let keys = keys(&[&ours.jwk]);
     assert_eq!(verify(&keys, &theirs.sign(&theirs.header("a"), &claims())), Err(TokenFault::Signature));

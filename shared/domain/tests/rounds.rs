@@ -87,7 +87,7 @@ fn every_call_of_a_job_has_a_key_of_its_own() {
 }
 
 #[test]
-fn a_proposal_that_fails_or_is_refused_is_told_and_one_that_is_unknown_stops_the_job() {
+fn a_failed_or_refused_proposal_is_passed_to_the_agent_and_an_unknown_one_ends_the_job() {
     let out = intended(&proposed(2));
     for outcome in [StepOutcome::Succeeded, StepOutcome::Failed, StepOutcome::Refused] {
         let next = ended(&out, outcome, JobState::Failed);
@@ -173,7 +173,7 @@ fn a_yes_to_one_round_is_no_yes_to_the_next_and_repeating_it_changes_nothing() {
 }
 
 #[test]
-fn nobody_is_asked_about_what_was_cancelled_meanwhile() {
+fn a_cancelled_job_requests_no_approval() {
     let mut running = claimed(&job(vec![write()]));
     running.cancel_requested = true;
     let approval = Approval::requested(Approver::User, Digest::ZERO, NOW, later(600));

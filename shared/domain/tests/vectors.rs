@@ -2,7 +2,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
-    reason = "in a test an unwrap is a failure, and nobody reads the items from outside"
+    reason = "in a test an unwrap is a failure, and the items have no other reader"
 )]
 
 use domain::{
@@ -69,7 +69,7 @@ fn what_others_wrote_is_shown_or_omitted() {
             Err(fault) => fault.omission().shown(),
         };
         assert_eq!(said, vector["foreign"], "{vector}");
-        // What is kept is read again as it was, whoever wrote it.
+        // What is stored is read again as it was, in either language.
         if let Some(canonical) = vector["foreign"]["canonical"].as_str() {
             assert_eq!(json::kept::<Value>(canonical).map(|value| shown(&value)).unwrap(), said, "{vector}");
         }

@@ -39,7 +39,7 @@ pub const FIELDS: &[&str] = &[
     "duration_ms",
     "error",
     "message",
-    "rung",
+    "woken",
     "skipped",
     "failed",
     "errcode",

@@ -63,7 +63,7 @@ async fn invoke(base: &str) -> CallAnswer {
 
 #[tokio::test]
 async fn what_a_second_token_meets_does_not_prove_that_the_first_sending_did_not_start() {
-    // Whoever refused the first token may have passed the call on before.
+    // A proxy that refused the first token may have passed the call on before.
     assert_eq!(
         invoke(&script(&[OWN_401, (503, r#"{"error":{"type":"not_started"}}"#)])).await,
         CallAnswer::Lost,

@@ -15,7 +15,7 @@ use domain::{
     ids::Timestamp,
 };
 
-const MALFORMED: TableError = TableError::Malformed("switch of the ladder");
+const MALFORMED: TableError = TableError::Malformed("service mode");
 
 /// Outcome of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,7 +43,7 @@ async fn a_conversation_is_deleted_by_a_job_behind_the_turns_before_it() {
     let job = app.stored(&alice, &ending).await;
     let [step] = &job.steps[..] else { panic!("{job:?}") };
     assert_eq!((step.kind, step.tool.as_str(), job.state), (StepKind::End, "main", JobState::Queued));
-    assert_eq!(app.receive().await.len(), 1, "it is rung for");
+    assert_eq!(app.receive().await.len(), 1, "it is woken");
     for _ in 0..3 {
         let again = delete(&alice, "trip").await;
         assert_eq!((again.status.as_u16(), id_of(&again)), (202, ending.clone()), "the same job");

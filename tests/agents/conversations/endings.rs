@@ -122,7 +122,7 @@ async fn whatever_a_deletion_ends_as_the_conversation_can_be_used_again() {
 /// Not even a new request is needed: when a worker dies between the end of the job and the queue, another one does the
 /// rest.
 #[tokio::test]
-async fn a_late_bell_of_a_deletion_that_came_to_nothing_opens_the_conversation() {
+async fn a_late_wake_up_message_of_a_failed_deletion_opens_the_conversation() {
     for (how, expected) in ENDS {
         let (mut app, mut alice) = begun().await;
         let id = end(&mut app, &mut alice, how, true).await;
@@ -175,7 +175,7 @@ async fn ended_and_not_recorded() -> (App, Client, String) {
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_never_recorded_stops_nobody_after_a_minute() {
+async fn an_unrecorded_deletion_blocks_no_job_after_a_minute() {
     let (mut app, alice, noted) = ended_and_not_recorded().await;
     app.advance(Duration::from_secs(59)).await;
     assert!(refused(&app, &alice).await, "it may be on its way");
@@ -184,7 +184,7 @@ async fn a_deletion_that_was_never_recorded_stops_nobody_after_a_minute() {
     assert_eq!(queued(&app, &alice, "trip").await, std::slice::from_ref(&turn));
     assert_eq!(app.finish(&alice, &turn).await["status"], "succeeded");
     let again = delete(&alice).await;
-    assert_ne!(again, noted, "whoever stopped waiting for a job does not meet it later");
+    assert_ne!(again, noted, "a job that was waited for is not met again");
     assert_eq!(app.finish(&alice, &again).await["status"], "succeeded");
     assert_eq!(kept(&app, &alice, "trip").await, None);
 }

@@ -28,7 +28,7 @@ async fn two_users_conversations_of_one_name_have_nothing_in_common() {
 }
 
 #[tokio::test]
-async fn nobody_can_delete_or_name_another_users_conversation() {
+async fn no_user_deletes_or_names_another_users_conversation() {
     let app = unlimited().await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     assert_eq!(alice.submit_body(&app.new_id(), &say_in("secret-plan", "hello")).await.status, 202);

@@ -53,7 +53,7 @@ async fn a_conversation_stays_with_the_agent_that_it_began_with() {
 }
 
 #[tokio::test]
-async fn a_line_has_an_end_until_somebody_leaves_it() {
+async fn a_conversation_queue_is_full_until_a_job_leaves_it() {
     let app = unlimited().await;
     let alice = app.login("alice").await;
     let mut ids = Vec::new();
@@ -75,7 +75,7 @@ async fn a_line_has_an_end_until_somebody_leaves_it() {
 
 /// A worker, or edge-auth, may die between the end of a job and its removal from the queue.
 #[tokio::test]
-async fn a_full_line_of_jobs_that_are_over_heals_itself() {
+async fn a_queue_full_of_finished_jobs_is_pruned() {
     let app = unlimited().await;
     let alice = app.login("alice").await;
     let mut ids = Vec::new();
@@ -85,7 +85,7 @@ async fn a_full_line_of_jobs_that_are_over_heals_itself() {
     app.faults
         .plan_items(|operation, sk| (operation == "PutItem" && sk.starts_with("C#")).then_some(Fault::LostBefore));
     for id in &ids[..3] {
-        assert_eq!(alice.cancel(id).await.status, 200, "that the line is not told stops nobody");
+        assert_eq!(alice.cancel(id).await.status, 200, "a queue that was not updated blocks no cancel");
     }
     app.faults.none();
     assert_eq!(queued(&app, &alice, "trip").await.len(), QUEUED_AT_MOST);
@@ -103,11 +103,11 @@ async fn a_job_is_accepted_also_when_the_line_cannot_be_written() {
     app.faults.none();
     assert!(kept(&app, &alice, "trip").await.is_none());
     assert_eq!(alice.job(&id).await["status"], "queued");
-    assert_eq!(app.receive().await.len(), 1, "its worker is rung for, and puts it in line");
+    assert_eq!(app.receive().await.len(), 1, "it is woken, and its worker puts it into the queue");
 }
 
 #[tokio::test]
-async fn whoever_is_next_is_rung_for_when_the_first_is_over_without_a_worker() {
+async fn the_next_job_is_woken_when_the_first_ends_without_a_worker() {
     let app = unlimited().await;
     let alice = app.login("alice").await;
     let ids = [says(&app, &alice, "trip").await, says(&app, &alice, "trip").await];

@@ -26,7 +26,7 @@ async fn begin(app: &App, client: &Client, conversation: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_user_lists_own_conversations_by_name_and_nobody_elses() {
+async fn a_user_lists_only_own_conversations_by_name() {
     let app = App::with(roomy()).await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     for name in ["trip", "notes", "a1", "notes", "zoo"] {

@@ -45,7 +45,7 @@ async fn a_workflow_says_of_each_step_what_became_of_it_and_what_it_returned() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_not_there_or_somebody_elses_is_nowhere() {
+async fn an_absent_step_and_one_of_another_user_are_not_found() {
     let app = App::with(roomy()).await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     let id = app.new_id();

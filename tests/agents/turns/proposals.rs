@@ -12,7 +12,7 @@ use super::{outcomes, reply, roomy, say, settle, submit, verdict};
 const PAY: &str = "[[tool:ledger_pay {\"amount\":120,\"note\":\"tea\"}]]";
 
 #[tokio::test]
-async fn a_proposal_is_asked_about_run_once_by_the_service_and_told_to_the_agent() {
+async fn a_proposal_is_approved_run_once_by_the_service_and_its_result_given_to_the_agent() {
     let (mut app, alice) = App::start_with("alice").await;
     let text =
         format!("[[tool:ledger_read {{\"limit\":1}}]]{PAY}[[then]][[tool:ledger_read {{\"limit\":2}}]][[say:paid]]");
@@ -45,7 +45,7 @@ async fn a_proposal_is_asked_about_run_once_by_the_service_and_told_to_the_agent
 }
 
 #[tokio::test]
-async fn a_no_is_told_to_the_agent_which_answers_its_user() {
+async fn a_rejection_is_given_to_the_agent_which_answers_its_user() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, PAY).await;
     settle(&mut app, &alice, &id).await;
@@ -57,7 +57,7 @@ async fn a_no_is_told_to_the_agent_which_answers_its_user() {
 }
 
 #[tokio::test]
-async fn a_proposal_that_nobody_decides_ends_the_job_unrun() {
+async fn an_undecided_proposal_ends_the_job_unrun() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, PAY).await;
     settle(&mut app, &alice, &id).await;
@@ -66,7 +66,7 @@ async fn a_proposal_that_nobody_decides_ends_the_job_unrun() {
 }
 
 #[tokio::test]
-async fn what_nobody_may_do_is_refused_without_a_question_and_told() {
+async fn a_forbidden_proposal_is_refused_without_an_approval_request() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     for (call, code) in [
@@ -163,7 +163,7 @@ async fn a_mode_that_was_lowered_after_the_yes_stops_the_call_and_not_the_turn()
 }
 
 #[tokio::test]
-async fn a_proposed_call_that_fails_is_told_to_the_agent() {
+async fn a_proposed_call_that_fails_is_reported_to_the_agent() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, "[[tool:ledger_fail {\"kind\":\"result\"}]]").await;
     let job = settle(&mut app, &alice, &id).await;

@@ -24,7 +24,7 @@ async fn a_turn_replies_and_its_chain_says_what_was_sent_and_what_was_called() {
 }
 
 #[tokio::test]
-async fn every_way_in_which_a_turn_ends_without_a_reply_is_told_apart() {
+async fn each_end_of_a_turn_without_a_reply_has_its_own_code() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     for (text, code) in [

@@ -40,7 +40,7 @@ async fn a_cancel_that_comes_while_a_worker_looks_is_heeded_at_once() {
     };
     let (_, cancelled) = tokio::join!(app.deliver(), cancel);
     assert_eq!(cancelled.status, 202, "{}", cancelled.body);
-    assert!(app.deliver().await, "somebody looks again without a wait");
+    assert!(app.deliver().await, "it is looked up again without a wait");
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert_eq!(verdict(&job), ("cancelled", "cancelled"), "{job}");
 }

@@ -30,7 +30,7 @@ async fn until(app: &mut App, client: &Client, id: &str, seen: impl Fn(&Value) -
         if seen(&job) {
             return job;
         }
-        assert!(began.elapsed().as_secs() < 30, "nobody rings: {job}");
+        assert!(began.elapsed().as_secs() < 30, "no report comes: {job}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -56,19 +56,19 @@ fn over() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn the_end_of_a_turn_is_seen_when_it_comes_and_not_when_somebody_looks() {
+async fn the_end_of_a_turn_is_reported_when_it_happens_without_a_poll() {
     let mut app = ringing().await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[sleep:2]] [[say:done]]").await;
     app.deliver().await;
     let job = app.stored(&alice, &id).await;
     let next_look = job.check_at.expect("it waits").since(app.clock.now());
-    assert!(next_look >= Duration::from_secs(100), "nobody looks while nothing is to be seen: {next_look:?}");
+    assert!(next_look >= Duration::from_secs(100), "no poll while nothing changes: {next_look:?}");
     let polls = alice.job(&id).await["next_poll_ms"].as_u64().unwrap();
     assert!(polls <= 2000, "a client looks as usual: {polls}");
     let job = until(&mut app, &alice, &id, is_over).await;
     assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("done")), "{job}");
-    assert_eq!(app.stored(&alice, &id).await.rev, 7, "sent in four writes; rung, claimed and ended in three");
+    assert_eq!(app.stored(&alice, &id).await.rev, 7, "sent in four writes; woken, claimed and ended in three");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn what_an_agent_does_is_seen_while_it_does_it() {
 }
 
 #[tokio::test]
-async fn a_turn_that_the_gateway_resumed_after_a_crash_rings_as_well() {
+async fn the_end_of_a_turn_that_was_resumed_after_a_crash_is_reported() {
     let mut app = ringing().await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[sleep:2]] [[say:survived]]").await;
@@ -97,7 +97,7 @@ async fn a_turn_that_the_gateway_resumed_after_a_crash_rings_as_well() {
 }
 
 #[tokio::test]
-async fn a_step_of_a_workflow_and_each_round_of_a_turn_rings() {
+async fn a_step_of_a_workflow_and_each_round_of_a_turn_is_reported() {
     let mut app = ringing().await;
     let alice = app.login("alice").await;
     let read = "[[tool:ledger_pay {\"amount\":5,\"note\":\"n\"}]] [[say:asked]] [[then]] [[sleep:1]] [[say:paid]]";
@@ -111,7 +111,7 @@ async fn a_step_of_a_workflow_and_each_round_of_a_turn_rings() {
 }
 
 #[tokio::test]
-async fn a_ring_that_is_lost_is_made_good_by_a_look_and_one_that_cannot_come_by_many() {
+async fn a_lost_report_costs_one_poll_and_a_missing_webhook_many() {
     let mut app = ringing().await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[sleep:1]] [[say:done]]").await;
@@ -131,7 +131,7 @@ async fn a_ring_that_is_lost_is_made_good_by_a_look_and_one_that_cannot_come_by_
 }
 
 #[tokio::test]
-async fn nobody_rings_without_the_secret_of_the_very_round_that_is_out() {
+async fn no_report_is_accepted_without_the_wake_up_token_of_the_current_round() {
     let mut app = App::with(roomy()).await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     let id = say(&app, &alice, "[[say:done]]").await;
@@ -153,7 +153,7 @@ async fn nobody_rings_without_the_secret_of_the_very_round_that_is_out() {
     let array = json!([right.text()]).to_string();
     let reply = app.anonymous().send("POST", ROUTE, &[("content-type", "application/json")], array.as_bytes()).await;
     assert_eq!(reply.verdict(), (400, "body_invalid"), "an array of the fields");
-    assert!(!app.deliver().await, "none of them has rung");
+    assert!(!app.deliver().await, "none of them has woken it");
     assert_eq!(wake(&app, &right.text()).await, (204, String::new()));
     assert!(app.deliver().await);
     let job = app.finish(&alice, &id).await;
@@ -163,7 +163,7 @@ async fn nobody_rings_without_the_secret_of_the_very_round_that_is_out() {
 }
 
 #[tokio::test]
-async fn nobody_is_shown_the_secret() {
+async fn the_wake_up_token_is_never_shown() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[sleep:5]] [[say:done]]").await;
@@ -178,7 +178,7 @@ async fn nobody_is_shown_the_secret() {
 }
 
 #[tokio::test]
-async fn a_worker_that_looks_already_is_rung_for_again() {
+async fn a_report_during_a_running_step_is_repeated() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[say:done]]").await;
@@ -204,7 +204,7 @@ async fn commit(app: &App, job: &Job, event: JobEvent) {
 }
 
 #[tokio::test]
-async fn a_ring_whose_bell_cannot_be_rung_is_asked_for_again() {
+async fn a_report_whose_wake_up_message_cannot_be_sent_is_answered_by_503() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[say:done]]").await;
@@ -214,7 +214,7 @@ async fn a_ring_whose_bell_cannot_be_rung_is_asked_for_again() {
     assert_eq!(wake(&app, &right).await.0, 503);
     app.faults.none();
     assert_eq!(wake(&app, &right).await.0, 204);
-    assert!(app.deliver().await, "it is due already, and rung for all the same");
+    assert!(app.deliver().await, "it is due already, and woken all the same");
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded");
 }

@@ -26,7 +26,7 @@ async fn accepted(app: &App, client: &Client, body: &Value) -> Job {
 }
 
 #[tokio::test]
-async fn a_turn_is_a_job_that_is_rung_for_at_once() {
+async fn a_turn_is_a_job_that_is_woken_at_once() {
     let (app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     let reply = alice.submit_body(&id, &say_in("trip", "Where to?")).await;
@@ -161,7 +161,7 @@ async fn only_the_first_step_asks_at_once() {
 }
 
 #[tokio::test]
-async fn nobody_can_say_yes_after_the_job_has_to_be_over() {
+async fn no_approval_is_accepted_after_the_jobs_deadline() {
     let (app, alice) = App::start_with("alice").await;
     let at = |s: u64| app.clock.now().plus(Duration::from_secs(s)).to_string();
     for (times, within) in [

@@ -32,7 +32,7 @@ async fn cancelled_at_the_question(app: &mut App, alice: &Client, id: &str) {
 }
 
 #[tokio::test]
-async fn a_cancel_before_the_question_ends_the_job_asks_nobody_and_wakes_the_next_turn_of_its_conversation() {
+async fn a_cancel_before_the_approval_request_ends_the_job_and_wakes_the_next_turn_of_its_conversation() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
@@ -56,7 +56,7 @@ async fn a_cancel_before_the_question_ends_the_job_asks_nobody_and_wakes_the_nex
         "{last}"
     );
     assert_eq!(app.metrics.values(Metric::JobsFinished, &[(Dimension::State, "cancelled")]), [1.0], "it is counted");
-    assert_eq!(app.delays.next(), None, "no wake-up is left for a question that nobody was asked");
+    assert_eq!(app.delays.next(), None, "no wake-up is left for an approval that was never requested");
 
     // The next turn of the conversation may go at once.
     assert_eq!(alice.submit_body(&next, &say_in("trip", "[[say:hello]]")).await.status, 202);

@@ -33,7 +33,7 @@ fn full() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn whoever_has_as_many_turns_open_as_may_be_still_gets_a_quick_call_in() {
+async fn a_user_at_the_cap_of_open_turns_can_still_submit_a_call() {
     let app = app().await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     let workflow = steps(&[note("a"), note("b")]);
@@ -52,7 +52,7 @@ async fn whoever_has_as_many_turns_open_as_may_be_still_gets_a_quick_call_in() {
 }
 
 #[tokio::test]
-async fn whoever_has_as_many_calls_open_as_may_be_still_gets_a_turn_in() {
+async fn a_user_at_the_cap_of_open_calls_can_still_submit_a_turn() {
     let app = app().await;
     let alice = app.login("alice").await;
     for _ in 0..QUICK {

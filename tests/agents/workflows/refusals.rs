@@ -91,7 +91,7 @@ fn faulty() -> Vec<(&'static str, Value, Option<u64>, Option<&'static str>)> {
 }
 
 #[tokio::test]
-async fn steps_that_cannot_be_are_told_apart_and_leave_nothing() {
+async fn invalid_steps_have_their_own_codes_and_store_nothing() {
     let (app, alice) = App::start_with("alice").await;
     for (name, body, step, pointer) in faulty() {
         let reply = alice.submit_body(&app.new_id(), &body).await;
@@ -101,7 +101,7 @@ async fn steps_that_cannot_be_are_told_apart_and_leave_nothing() {
         assert!(!reply.body.to_string().contains("gateway_token"), "{name} quotes: {}", reply.body);
     }
     assert_eq!(stored(&app, &alice).await, [""; 0]);
-    assert!(app.receive().await.is_empty(), "nothing was rung");
+    assert!(app.receive().await.is_empty(), "no wake-up message was sent");
 }
 
 /// Invariant 9, *default deny*: one refused step refuses the submission, at any index.
@@ -132,7 +132,7 @@ async fn a_refused_step_refuses_all_with_its_number() {
         ("an unknown agent", json!({"message":"a","agent":"nobody"}), (403, "agent_unknown")),
         ("an agent in another case", json!({"message":"a","agent":"Main"}), (403, "agent_unknown")),
         ("a tool as an agent", json!({"message":"a","agent":"ledger_read"}), (403, "agent_unknown")),
-        ("an agent that nobody may talk to", json!({"message":"a","agent":"other"}), (403, "policy_denied")),
+        ("an agent that no user may talk to", json!({"message":"a","agent":"other"}), (403, "policy_denied")),
         ("the same, with more to come", json!({"message":["a", from(0, "")],"agent":"other"}), (403, "policy_denied")),
     ];
     for (name, bad, verdict) in cases {
@@ -148,7 +148,7 @@ async fn a_refused_step_refuses_all_with_its_number() {
     let alone = alice.submit_body(&app.new_id(), &json!({"message":"a","agent":"nobody"})).await;
     assert_eq!((alone.verdict(), &alone.body["step"]), ((403, "agent_unknown"), &Value::Null));
     assert_eq!(stored(&app, &alice).await, [""; 0], "not even of the steps before it");
-    assert!(app.receive().await.is_empty(), "nothing was rung");
+    assert!(app.receive().await.is_empty(), "no wake-up message was sent");
     let refusals = app.table.refusals_of(alice.user_id.parse().unwrap()).await.unwrap();
     let last = refusals.records.iter().rev().find(|record| record["code"] == "policy_denied").unwrap();
     assert_eq!((&last["tool"], &last["policies"]), (&json!("other"), &json!(["not-with-the-other"])));

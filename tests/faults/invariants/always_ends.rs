@@ -43,6 +43,6 @@ async fn a_cancel_acts_at_once_and_not_when_the_job_was_due() {
     assert_eq!(alice.job(&id).await["status"], "running", "it may be out");
     assert!(app.delays.next().unwrap() > Duration::from_secs(5), "it is not due soon");
     assert_eq!(alice.cancel(&id).await.status, 202);
-    assert!(app.deliver().await, "it is rung");
+    assert!(app.deliver().await, "it is woken");
     assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("cancelled"), 0));
 }

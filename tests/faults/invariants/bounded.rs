@@ -49,7 +49,7 @@ async fn sixteen_that_race_get_no_more_than_the_burst() {
 }
 
 #[tokio::test]
-async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
+async fn a_run_of_the_sweep_sends_no_more_wake_ups_than_its_cap() {
     let mut app = App::with(Setup {
         edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000),
         ..Setup::default()
@@ -67,11 +67,11 @@ async fn a_run_of_the_sweeper_rings_no_more_than_it_may() {
     for _ in 0..4 {
         assert_eq!(app.sweep().await.woken, 2);
     }
-    assert_eq!(app.sweep().await.woken, 0, "each was rung once");
+    assert_eq!(app.sweep().await.woken, 0, "each was woken once");
 }
 
 #[tokio::test]
-async fn a_place_is_not_taken_from_whoever_was_admitted_meanwhile() {
+async fn a_concurrent_admission_keeps_its_place() {
     let (mut app, alice) = App::start_with("alice").await;
     let user = alice.user_id.parse().unwrap();
     let ids = [app.new_id(), app.new_id()];

@@ -20,6 +20,6 @@ const INVOKE: &str = "/miniprogram/v1/invoke";
 /// A worker that claims what is on the queue, and dies.
 async fn claim_and_die(app: &mut App) {
     app.faults.plan(|operation, n| (reads_items(operation) && n > 0).then_some(Fault::KilledBefore));
-    assert!(app.deliver().await, "it was rung");
+    assert!(app.deliver().await, "it was woken");
     app.faults.none();
 }

@@ -6,7 +6,7 @@ use integration_tests::{App, Fault, Setup};
 use serde_json::json;
 
 #[tokio::test]
-async fn eight_different_requests_that_race_under_one_id_are_one_and_seven_are_told() {
+async fn eight_different_requests_that_race_under_one_id_are_one_job_and_seven_conflicts() {
     let mut app = App::with(Setup {
         edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000),
         ..Setup::default()

@@ -90,7 +90,7 @@ async fn an_operator_does_not_decide_for_the_user() {
 }
 
 #[tokio::test]
-async fn what_nobody_may_approve_is_refused_at_once() {
+async fn a_call_that_no_approval_permits_is_refused_at_once() {
     let (app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     assert_eq!(alice.submit(&id, "ledger_pay", payment(10_001)).await.verdict(), (403, "policy_denied"));
@@ -118,7 +118,7 @@ async fn a_no_needs_no_code_and_nothing_runs() {
 }
 
 #[tokio::test]
-async fn without_an_answer_it_expires_by_its_bell() {
+async fn an_undecided_approval_request_expires_by_its_wake_up_message() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     app.advance(Duration::from_secs(599)).await;
@@ -136,7 +136,7 @@ async fn without_an_answer_it_expires_by_its_bell() {
 }
 
 #[tokio::test]
-async fn a_lost_bell_of_a_question_is_rung_by_the_sweeper() {
+async fn a_lost_wake_up_message_of_an_approval_request_is_sent_by_the_reconciler() {
     let (mut app, alice) = App::start_with("alice").await;
     app.faults.plan(|operation, _| (operation == "SendMessage").then_some(integration_tests::Fault::LostBefore));
     let id = pay(&app, &alice, COFFEES).await;

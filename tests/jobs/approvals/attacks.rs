@@ -40,7 +40,7 @@ async fn a_changed_argument_is_another_request() {
 }
 
 #[tokio::test]
-async fn nobody_decides_for_another_user() {
+async fn no_user_decides_for_another_user() {
     let mut app = App::start().await;
     let (alice, mallory) = (app.login("alice").await, app.login("mallory").await);
     let id = pay(&app, &alice, COFFEES).await;
@@ -108,7 +108,7 @@ async fn a_decision_that_is_repeated_is_answered_and_spends_no_code() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_one_yes() {
+async fn a_login_code_approves_once() {
     let (app, alice) = App::start_with("alice").await;
     let (one, two) = (pay(&app, &alice, COFFEES).await, pay(&app, &alice, COFFEES).await);
     let code = app.fresh_code("alice");

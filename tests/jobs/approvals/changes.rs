@@ -42,7 +42,7 @@ async fn a_need_that_has_become_weaker_or_stayed_runs() {
         ("the same", COFFEES, Policy::built_in().unwrap()),
         ("another title", COFFEES, policy("tools.toml", "title = \"Pay\"", "title = \"Transfer\"")),
         (
-            "nobody is asked any more",
+            "no approval is requested any more",
             COFFEES,
             policy(
                 "tools.cedar",
@@ -58,7 +58,7 @@ async fn a_need_that_has_become_weaker_or_stayed_runs() {
 }
 
 #[tokio::test]
-async fn a_need_that_has_become_stronger_is_refused_and_nobody_is_asked_again() {
+async fn an_approval_that_no_longer_suffices_is_refused_without_a_new_request() {
     let (mut app, alice) = App::start_with("alice").await;
     for (story, amount, code, changed) in [
         (
@@ -167,7 +167,7 @@ async fn a_yes_to_other_arguments_than_are_stored_is_none() {
 }
 
 #[tokio::test]
-async fn for_a_user_whom_nobody_knows_any_more_nothing_is_sent() {
+async fn no_call_is_sent_for_a_user_who_was_deleted() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;

@@ -90,7 +90,7 @@ async fn a_fault_at_any_request_of_a_no_leaves_one_no() {
 }
 
 #[tokio::test]
-async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
+async fn after_a_crash_between_approval_and_wake_up_the_reconciler_wakes_the_job() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let (digest, code) = (alice.digest(&id).await, app.fresh_code("alice"));
@@ -101,7 +101,7 @@ async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
     }
     app.faults.none();
     assert_eq!(alice.job(&id).await["status"], "queued", "the yes holds");
-    assert!(!app.deliver().await, "nothing was rung");
+    assert!(!app.deliver().await, "no wake-up message was sent");
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(app.sweep().await.woken, 1);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
@@ -109,7 +109,7 @@ async fn a_crash_between_the_yes_and_its_bell_is_healed_by_the_sweeper() {
 }
 
 #[tokio::test]
-async fn a_repeated_yes_heals_a_lost_bell_at_once() {
+async fn a_repeated_approval_replaces_a_lost_wake_up_message() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;

@@ -15,7 +15,7 @@ async fn seen_by_all(app: &mut App) {
 }
 
 #[tokio::test]
-async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_rung() {
+async fn explain_only_answers_what_a_submission_would_do_and_sends_no_message() {
     let (mut app, alice) = App::start_with("alice").await;
     app.mode(Mode::ExplainOnly).await;
     seen_by_all(&mut app).await;
@@ -28,7 +28,7 @@ async fn in_explain_only_a_submission_is_told_what_it_would_do_and_nothing_is_ru
         let id = app.new_id();
         let reply = alice.submit(&id, tool, arguments.clone()).await;
         assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &json!("explained")), "{}", reply.body);
-        assert!(!app.deliver().await, "nothing is rung");
+        assert!(!app.deliver().await, "no wake-up message was sent");
         let job = alice.job(&id).await;
         let told = &job["result"];
         assert_eq!(
@@ -62,7 +62,7 @@ async fn a_large_explanation_is_kept_apart() {
 }
 
 #[tokio::test]
-async fn between_accept_and_claim_the_ladder_decides_anew() {
+async fn the_service_mode_is_decided_again_at_the_claim() {
     let mut app = App::start().await;
     for (mode, tool, status, code) in [
         (Mode::ExplainOnly, false, "explained", "mode_explain_only"),
@@ -104,7 +104,7 @@ async fn between_accept_and_claim_the_ladder_decides_anew() {
 }
 
 #[tokio::test]
-async fn what_the_ladder_refuses_at_the_edge_is_charged_and_recorded() {
+async fn a_refusal_by_service_mode_is_charged_and_recorded() {
     let edge = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = domain::limits::Rate::new(Duration::from_secs(600), 4);
     };
@@ -166,7 +166,7 @@ async fn a_destructive_tool_needs_everything_at_once() {
 }
 
 #[tokio::test]
-async fn a_user_is_told_which_tools_take_whose_yes() {
+async fn the_tool_list_says_who_must_approve_each_tool() {
     let (mut app, alice) = App::start_with("alice").await;
     let listed = async || {
         let tools = alice.get("/v1/tools").await.body["tools"].as_array().unwrap().clone();

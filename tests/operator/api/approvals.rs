@@ -148,13 +148,13 @@ async fn too_late_is_too_late_and_the_job_knows_it_at_once() {
     let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
     app.clock.advance(Duration::from_secs(86_400));
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
-    assert!(list(&zhang.get("/approvals").await.body, "approvals").is_empty(), "nobody can say yes to it any more");
+    assert!(list(&zhang.get("/approvals").await.body, "approvals").is_empty(), "no operator can approve it any more");
     for decision in ["approve", "reject", "approve"] {
         assert_eq!(zhang.decide(job, decision, digest).await.verdict(), (410, "approval_expired"));
     }
     assert_eq!(app.finish(&alice, &id).await["status"], "expired");
     assert_eq!(app.effects(&id), 0);
-    assert!(!told(&zhang).await.contains(&"approval_decided".to_owned()), "nobody decided anything");
+    assert!(!told(&zhang).await.contains(&"approval_decided".to_owned()), "no operator decided");
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn two_operators_who_disagree_at_once_have_decided_once() {
 }
 
 #[tokio::test]
-async fn nobody_decides_their_own_request_whoever_they_are() {
+async fn no_operator_of_any_role_decides_their_own_request() {
     let (app, alice) = App::start_with("alice").await;
     let id = dear(&app, &alice).await;
     for role in ["approver", "admin"] {

@@ -16,7 +16,7 @@ fn no_cors(reply: &integration_tests::Reply) {
 async fn no_cookie_and_no_other_site_gets_in() {
     let app = App::start().await;
     let zhang = app.operator("zhang", &["admin"]);
-    let nobody = app.anonymous();
+    let anonymous = app.anonymous();
     let (token, path) = (zhang.0.token.clone(), "/v1/operator/controls/mode");
     let body = json!({"mode": "closed", "reason": "forged"}).to_string();
     let json_type = ("content-type", "application/json");
@@ -27,12 +27,12 @@ async fn no_cookie_and_no_other_site_gets_in() {
         vec![("origin", "https://attacker.example".to_owned()), (json_type.0, json_type.1.into())],
     ] {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let reply = nobody.send("PUT", path, &headers, body.as_bytes()).await;
+        let reply = anonymous.send("PUT", path, &headers, body.as_bytes()).await;
         assert_eq!(reply.verdict(), (401, "no_operator"), "{headers:?}");
         assert_eq!(reply.header("www-authenticate"), "Bearer");
         no_cors(&reply);
     }
-    let in_the_query = nobody.get(&format!("/v1/operator/me?access_token={token}&token={token}")).await;
+    let in_the_query = anonymous.get(&format!("/v1/operator/me?access_token={token}&token={token}")).await;
     assert_eq!(in_the_query.verdict(), (401, "no_operator"));
     // What a form of another site can send without asking first is not read.
     for content_type in ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain", ""] {
@@ -41,7 +41,7 @@ async fn no_cookie_and_no_other_site_gets_in() {
     }
     for path in ["/v1/operator/me", path, "/v1/operator/approvals"] {
         let asks = [("origin", "https://attacker.example"), ("access-control-request-method", "PUT")];
-        let reply = nobody.send("OPTIONS", path, &asks, b"").await;
+        let reply = anonymous.send("OPTIONS", path, &asks, b"").await;
         assert_eq!(reply.verdict(), (405, "method_not_allowed"), "{path}");
         no_cors(&reply);
     }

@@ -119,7 +119,7 @@ async fn a_new_key_is_found_within_half_a_minute_and_one_that_is_gone_after_ten(
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_locks_nobody_out_for_an_hour_and_everybody_after() {
+async fn an_unreachable_issuer_locks_operators_out_only_after_an_hour() {
     let mut app = App::start().await;
     let issuer = Issuer::start(&key_set(&app)).await;
     at(&mut app, &issuer);

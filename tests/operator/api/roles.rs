@@ -44,7 +44,7 @@ async fn each_call_is_for_its_role_and_those_above_it() {
         platform::http::routes::ROUTES.iter().filter(|r| r.path.starts_with("/v1/operator/")).count()
     );
     let roles = ["viewer", "approver", "admin"];
-    let ladder = |role: &str| roles.iter().position(|known| *known == role).unwrap();
+    let rank = |role: &str| roles.iter().position(|known| *known == role).unwrap();
     for role in roles {
         let operator = app.operator(role, &[role]);
         for (method, path, body, least) in calls() {
@@ -52,7 +52,7 @@ async fn each_call_is_for_its_role_and_those_above_it() {
                 "GET" => operator.get(&path).await,
                 _ => operator.send(method, &path, &body).await,
             };
-            if ladder(role) >= ladder(least) {
+            if rank(role) >= rank(least) {
                 // There is no such job and no such user, and everything else is as it should be.
                 assert!([200, 404].contains(&reply.status.as_u16()), "{role} {method} {path}: {}", reply.body);
             } else {
@@ -133,7 +133,7 @@ async fn a_refusal_whose_record_could_not_be_written_does_not_silence_the_next_o
 }
 
 #[tokio::test]
-async fn who_has_no_role_is_told_nothing_and_is_not_remembered() {
+async fn a_caller_without_a_role_gets_403_and_is_not_stored() {
     let app = App::start().await;
     for roles in [&[][..], &["Admin"], &["root", "viewer "]] {
         let nobody = app.operator("nobody", roles);

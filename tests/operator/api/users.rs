@@ -11,7 +11,7 @@ use super::{list, told};
 const NOBODY: &str = "3f0c9a52-5d5e-4a5f-9f0e-6c1f0d7b2a11";
 
 #[tokio::test]
-async fn a_revoked_users_sessions_are_dead_at_once_and_nobody_elses() {
+async fn a_revocation_ends_the_sessions_of_that_user_alone_at_once() {
     let app = App::start().await;
     let zhang = app.operator("zhang", &["admin"]);
     let (alice, again, bob) = (app.login("alice").await, app.login("alice").await, app.login("bob").await);

@@ -237,7 +237,7 @@ fn the_largest_checkpoint_fits_an_item() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_exported_is_told_shuts_nothing_else_and_goes_out_later_in_order() {
+async fn a_failed_export_is_reported_blocks_nothing_else_and_is_made_up_in_order() {
     let (mut app, alice) = App::start_with("alice").await;
     let directory = app.deployment.checkpoints();
     app.sweep().await;

@@ -30,7 +30,7 @@ async fn a_gateway_that_is_down_shows_and_a_job_that_expires_is_finished() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_answers_with_a_failure_or_not_in_time_is_counted_by_what_it_said() {
+async fn a_failed_or_late_gateway_response_is_counted_by_its_kind() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
@@ -48,7 +48,7 @@ async fn a_gateway_that_answers_with_a_failure_or_not_in_time_is_counted_by_what
 }
 
 #[tokio::test]
-async fn a_gateway_that_starts_again_is_counted_once_whoever_meets_it() {
+async fn a_gateway_restart_is_counted_once() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"n"})).await;
@@ -64,7 +64,7 @@ async fn a_gateway_that_starts_again_is_counted_once_whoever_meets_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_rung_or_recorded_is_counted() {
+async fn failed_reads_wake_ups_and_audit_records_are_counted() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;
     app.put_on_queue("no job").await;
@@ -100,7 +100,7 @@ async fn what_cannot_be_read_rung_or_recorded_is_counted() {
 }
 
 #[tokio::test]
-async fn what_is_overdue_is_so_until_a_worker_takes_it_on_however_rarely_it_is_rung() {
+async fn a_job_is_overdue_until_a_worker_claims_it_however_rarely_it_is_woken() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
@@ -120,7 +120,7 @@ async fn what_is_overdue_is_so_until_a_worker_takes_it_on_however_rarely_it_is_r
         let age = last(&app, Metric::OverdueAge);
         assert!((f64::from(minutes * 60)..f64::from(minutes * 60 + 30)).contains(&age), "minute {minutes}: {age}");
     }
-    assert!(woken < 7, "it was not rung each time");
+    assert!(woken < 7, "it was not woken each time");
     app.wake(&alice, &id).await;
     app.finish(&alice, &id).await;
     app.sweep().await;
@@ -166,5 +166,5 @@ async fn a_sweep_tells_how_old_the_newest_checkpoint_outside_is_and_whether_one_
     app.sweep().await;
     assert!(app.metrics.values(Metric::CheckpointAge, &[])[1] > 300.0);
     assert_eq!(app.metrics.values(Metric::CheckpointFailures, &[]), [0.0, 1.0]);
-    assert_eq!(app.metrics.values(Metric::SweepFailures, &[]), [0.0, 0.0], "jobs are rung all the same");
+    assert_eq!(app.metrics.values(Metric::SweepFailures, &[]), [0.0, 0.0], "jobs are woken all the same");
 }

@@ -31,7 +31,7 @@ async fn a_turn_counts_under_its_agent_and_the_end_of_a_conversation_under_nothi
 }
 
 #[tokio::test]
-async fn a_job_counts_once_however_often_it_is_submitted_and_rung() {
+async fn a_job_counts_once_however_often_it_is_submitted_and_woken() {
     let mut app = unlimited().await;
     let alice = app.login("alice").await;
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;

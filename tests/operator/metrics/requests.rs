@@ -44,7 +44,7 @@ async fn a_request_is_counted_by_function_and_route_and_a_rejection_by_its_code(
 }
 
 #[tokio::test]
-async fn an_error_of_the_service_is_one_and_a_probe_that_is_told_the_truth_is_none() {
+async fn an_error_of_the_service_counts_and_a_probe_that_reports_not_ready_does_not() {
     let app = unlimited().await;
     let alice = app.login("alice").await;
     assert_eq!(alice.get("/readyz").await.status, 503, "no sweep has run");

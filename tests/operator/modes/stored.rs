@@ -131,7 +131,7 @@ async fn a_checkpoint_never_moves_back() {
 }
 
 #[tokio::test]
-async fn a_mode_of_a_name_that_nobody_knows_is_unreadable() {
+async fn a_mode_with_an_unknown_name_is_unreadable() {
     let app = App::start().await;
     let cache = ControlsCache::new("test", Duration::ZERO);
     let runtime = runtime(&app);
@@ -223,7 +223,7 @@ async fn callers_who_come_at_once_share_one_read() {
         }
         let seen = callers.join_all().await;
         assert!(seen.iter().all(|controls| controls.service.mode == mode));
-        assert_eq!(app.faults.seen(), ["Query"], "also when it fails: nobody waits for twenty");
+        assert_eq!(app.faults.seen(), ["Query"], "also when it fails: no request waits for twenty");
         app.faults.none();
     }
 }

@@ -92,7 +92,7 @@ impl Fleet {
             let user_id = text("user_id");
             let known = self.users.entry(name.clone()).or_insert_with(|| user_id.clone());
             if *known != user_id {
-                faults.push(format!("{name} became somebody else at edge-auth {edge}"));
+                faults.push(format!("{name} has another user id at edge-auth {edge}"));
             }
             let ends_at = Timestamp::parse(&reply.body["expires_at"]).unwrap();
             self.sessions.push(HeldSession { name, token: text("token"), user_id, ends_at });

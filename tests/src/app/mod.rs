@@ -80,7 +80,7 @@ pub const AFTER_A_CRASH: Duration = Duration::from_secs(61);
 impl App {
     /// Stops the webhook's listener: from now on the gateway plugin cannot report progress.
     pub async fn hang_up(&mut self) {
-        self.webhook.take().expect("this app is rung").stop().await;
+        self.webhook.take().expect("this app has a webhook").stop().await;
     }
 
     /// The mini gateway.

@@ -25,7 +25,7 @@ pub(super) async fn rights_used() -> Rights {
     noted(&mut app, &recorder).await;
     sessions_and_reads(&mut app).await;
     jobs(&mut app).await;
-    lost_bells_and_unknown_outcomes(&mut app).await;
+    lost_wake_ups_and_unknown_outcomes(&mut app).await;
     questions(&mut app).await;
     conversations(&mut app).await;
     operators(&mut app).await;
@@ -209,7 +209,7 @@ async fn jobs(app: &mut App) {
     assert_eq!(alice.submit(&app.new_id(), "ledger_read", json!({})).await.status, 202);
 }
 
-async fn lost_bells_and_unknown_outcomes(app: &mut App) {
+async fn lost_wake_ups_and_unknown_outcomes(app: &mut App) {
     const INVOKE: &str = "/miniprogram/v1/invoke";
     let alice = app.login("bob").await;
     let lost = app.new_id();

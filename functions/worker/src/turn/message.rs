@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn each_proposal_is_told_with_what_became_of_it() {
+    fn each_proposal_is_listed_with_its_outcome() {
         let told = text(&[
             became(StepOutcome::Succeeded, None, Some(json!({"ok": true}))),
             became(StepOutcome::Refused, Some("approval_rejected"), None),

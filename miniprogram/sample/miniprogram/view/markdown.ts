@@ -1,7 +1,7 @@
 // What a model wrote, as markdown that can only be text with formatting: paragraphs, headings, lists, quotes, code, strong, em.
 //
 // TDesign's chat-markdown loads the images of what it is given. A model that was talked into it could thus send what it knows
-// to a server of somebody else, inside the address of an image. So every image, link, table, footnote and HTML tag becomes the
+// to another server, inside the address of an image. So every image, link, table, footnote and HTML tag becomes the
 // text that it was written as. test/unit/markdown.test.ts holds this against the parser that chat-markdown uses.
 
 /** Longer replies are cut here: one `setData` takes 1 MB, and a page with more text stutters. */

@@ -72,7 +72,7 @@ export function noticeOfError(error: ClientError, language: Language): Notice {
   return notice(kind, errorText(error)[language], kind !== "offline" && error.effect === "not_run" && kind !== "correct", language);
 }
 
-/** Why a job was not carried out, where its status alone says too little. */
+/** Why a job did not run, where its status alone does not say it. */
 const REASONS: Record<string, [string, string]> = {
   approval_rejected: ["已被拒绝，没有执行。", "It was rejected, so nothing was done."],
   policy_denied: ["规则不允许这个操作。", "The rules do not allow this."],

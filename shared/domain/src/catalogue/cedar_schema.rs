@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cedar_cannot_hold_is_told_by_its_place_alone() {
+    fn a_value_that_cedar_cannot_hold_is_reported_by_its_pointer_alone() {
         let shape = Shape::of(&json!({"type":"object","required":["n"],"properties":{
             "n":{"type":"integer"},"d":{"type":"number"},"s":{"type":"array","items":{"type":"string"}},
             "o":{"type":"object","properties":{"t":{"type":"string"},"a/b~c":{"type":"string"}}}}}))

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_can_be_told_from_what_is_shown() {
+    fn the_shown_text_identifies_every_character() {
         // Where marks, spaces, spellings and holes are: not the large blocks of letters that are all alike.
         let blocks =
             [0..0x3200, 0xa640..0xac10, 0xd7b0..0xe010, 0xf900..0x1_0000, 0x1_d100..0x1_d200, 0xe_0000..0xe_0200];

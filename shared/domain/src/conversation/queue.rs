@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_keeps_its_order_whoever_joins_twice_or_leaves() {
+    fn a_queue_keeps_its_order_when_jobs_join_twice_or_leave() {
         let queue =
             (1..4).fold(Conversation::begun("main", NOW), |so_far, n| so_far.joined("main", id(n), NOW).unwrap());
         assert_eq!(queue.joined("main", id(2), NOW).unwrap(), queue, "it is in line already");

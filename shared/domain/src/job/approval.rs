@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_users_yes_is_not_enough_where_an_operators_is_needed() {
         let asked = Approval::requested(Approver::User, Digest::ZERO, NOW, NOW);
-        assert!(!asked.suffices_for(Approver::User), "nobody has said yes");
+        assert!(!asked.suffices_for(Approver::User), "no approval was given");
         let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
         for (approved, by, need, enough) in [
             (true, DecidedBy::User, Approver::User, true),

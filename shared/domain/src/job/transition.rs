@@ -69,7 +69,7 @@ impl Job {
                 next.check_at = next.check_at.map(|at| at.min(now));
             }
             JobEvent::Suspended { check_at, intent, running, seen } => {
-                next.leave_running("parked", JobState::Waiting, check_at)?;
+                next.leave_running("suspended", JobState::Waiting, check_at)?;
                 next.at_cursor(|step| {
                     step.checks += 1;
                     step.not_started = 0;
@@ -83,7 +83,7 @@ impl Job {
                 });
             }
             JobEvent::Rescheduled { check_at, attempt } => {
-                next.leave_running("put back", JobState::Retrying, check_at)?;
+                next.leave_running("rescheduled", JobState::Retrying, check_at)?;
                 next.at_cursor(|step| step.reschedule(attempt));
             }
             JobEvent::StepEnded { outcome, error, result, ends_as } => {

@@ -102,7 +102,7 @@ pub enum Admission {
     /// Within the burst: update again, adding one interval to the stored arrival time.
     Burst,
     /// The set of open jobs is full: prune finished jobs, then try again.
-    FullUnlessHealed,
+    FullUnlessPruned,
     /// The session is revoked, or the user does not exist.
     Revoked,
     /// Over the rate: retry after this delay.
@@ -134,13 +134,13 @@ pub fn explain(
     nonce: &str,
 ) -> Admission {
     let charged = explain_charged(stored, session_began, nonce);
-    let Some(user) = stored.filter(|_| charged == Admission::FullUnlessHealed) else { return charged };
+    let Some(user) = stored.filter(|_| charged == Admission::FullUnlessPruned) else { return charged };
     if let RateDecision::Wait(wait) = limits.submissions.decide(user.arrival, now) {
         return Admission::RateLimited(wait);
     }
     let taken = user.taken(kind);
     if taken.len() >= limits.places(kind) && !taken.contains(&request_id.to_string()) {
-        return Admission::FullUnlessHealed;
+        return Admission::FullUnlessPruned;
     }
     Admission::Burst
 }
@@ -151,7 +151,7 @@ pub fn explain_charged(stored: Option<&UserState>, session_began: Timestamp, non
         None => Admission::Revoked,
         Some(user) if user.nonce == nonce => Admission::Applied,
         Some(user) if user.revokes(session_began) => Admission::Revoked,
-        Some(_) => Admission::FullUnlessHealed,
+        Some(_) => Admission::FullUnlessPruned,
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_told_exactly() {
+    fn retry_after_is_exact() {
         let ahead = UserState { arrival: Some(NOW.plus(Duration::from_millis(2500))), ..user() };
         assert_eq!(explain_for(Some(&ahead)), Admission::RateLimited(Duration::from_millis(500)));
     }
@@ -216,7 +216,7 @@ mod tests {
     fn what_has_been_charged_fails_by_no_rate() {
         let ahead = UserState { arrival: Some(NOW.plus(Duration::from_secs(3600))), ..user() };
         let of = |user: Option<&UserState>| explain_charged(user, NOW.minus(Duration::from_secs(60)), "mine");
-        assert_eq!(of(Some(&ahead)), Admission::FullUnlessHealed);
+        assert_eq!(of(Some(&ahead)), Admission::FullUnlessPruned);
         assert_eq!(of(Some(&UserState { nonce: "mine".into(), ..user() })), Admission::Applied);
         assert_eq!(of(Some(&UserState { not_before: NOW, ..user() })), Admission::Revoked);
         assert_eq!(of(None), Admission::Revoked);
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_full_set_is_full_except_for_its_own_members() {
         let full = |ids: [&str; 2]| UserState { in_flight: ids.map(String::from).into(), ..user() };
-        assert_eq!(explain_for(Some(&full(["a", "b"]))), Admission::FullUnlessHealed);
+        assert_eq!(explain_for(Some(&full(["a", "b"]))), Admission::FullUnlessPruned);
         let own = full(["a", "019a8f3c-7e10-7abc-9def-0123456789ab"]);
         assert_eq!(explain_for(Some(&own)), Admission::Burst);
     }
@@ -236,8 +236,8 @@ mod tests {
         let quick_full = UserState { in_flight: two.clone().into(), ..user() };
         let long_full = UserState { in_flight_long: one.into(), ..user() };
         for (user, quick, long) in [
-            (&quick_full, Admission::FullUnlessHealed, Admission::Burst),
-            (&long_full, Admission::Burst, Admission::FullUnlessHealed),
+            (&quick_full, Admission::FullUnlessPruned, Admission::Burst),
+            (&long_full, Admission::Burst, Admission::FullUnlessPruned),
         ] {
             assert_eq!(explain_of(JobKind::Quick, Some(user)), quick);
             assert_eq!(explain_of(JobKind::Long, Some(user)), long);

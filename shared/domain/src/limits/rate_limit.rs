@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_exactly_as_told_is_enough() {
+    fn waiting_exactly_retry_after_is_enough() {
         let rate = Rate::new(Duration::from_millis(250), 2);
         let stored = Some(NOW.plus(Duration::from_millis(777)));
         let RateDecision::Wait(wait) = rate.decide(stored, NOW) else { panic!("777 ms ahead is over 250 ms") };
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_clock_wrote_that_ran_ahead_shuts_nobody_out() {
+    fn a_time_from_a_clock_that_ran_ahead_refuses_no_user() {
         let rate = Rate::new(Duration::from_millis(100), 3);
         let ahead = NOW.plus(Duration::from_secs(40 * 86_400));
         assert_eq!(rate.decide(Some(ahead), NOW), RateDecision::Pass(NOW.plus(Duration::from_millis(100))));

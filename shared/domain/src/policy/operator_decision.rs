@@ -136,10 +136,10 @@ impl OperatorPolicy {
         let operator = uid(&self.operator, &query.operator_id.to_string());
         let roles: HashSet<EntityUid> = query.roles.iter().map(|name| role(name)).collect();
         // Each role includes the permissions of the next lower one.
-        let ladder = [("admin", "approver"), ("approver", "viewer")];
-        let ladder = ladder.map(|(above, below)| Entity::new_no_attrs(role(above), HashSet::from([role(below)])));
+        let parents = [("admin", "approver"), ("approver", "viewer")];
+        let parents = parents.map(|(above, below)| Entity::new_no_attrs(role(above), HashSet::from([role(below)])));
         let subject = [Entity::new_no_attrs(operator.clone(), roles), Entity::with_uid(self.service.clone())];
-        let entities = ladder.into_iter().chain(subject);
+        let entities = parents.into_iter().chain(subject);
         let entities = Entities::from_entities(entities, None).map_err(|_| "the roles do not fit together")?;
         let (hour, weekday) = hour_and_weekday(query.now);
         let context = Context::from_pairs([
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_decides_their_own_request() {
+    fn no_operator_decides_their_own_request() {
         let policy = OperatorPolicy::built_in().unwrap();
         for role in ["approver", "admin"] {
             let roles = [role.to_owned()].into();

@@ -136,7 +136,7 @@ fn without_policies_nothing_runs() {
 const ALL: &str = "@id(\"all\") permit (principal, action, resource);\n";
 
 #[test]
-fn whatever_the_policies_say_a_derived_write_takes_a_yes() {
+fn a_derived_write_needs_an_approval_under_every_policy() {
     let policy = policy(ALL).unwrap();
     let (groups, arguments) = (BTreeSet::new(), json!({"amount": 1}));
     let mut controls = controls(Mode::Full);

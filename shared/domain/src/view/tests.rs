@@ -175,7 +175,7 @@ fn a_turn_is_looked_at_right_after_the_worker_has() {
 }
 
 #[test]
-fn nobody_looks_often_while_a_person_is_asked_or_at_all_once_it_is_over() {
+fn polls_are_rare_during_an_approval_request_and_stop_at_the_end() {
     for steps in [vec![Step::turn("main".into(), None)], vec![call()]] {
         let asked = Job { state: JobState::AwaitingApproval, ..job(steps.clone()) };
         assert_eq!(next_poll_ms(&asked, NOW), Some(5000));

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_is_told_to_a_fifth() {
+    fn a_percentile_is_exact_to_a_fifth() {
         let history = History::default();
         for millis in 1..=100 {
             let values = [(Metric::Requests, 1.0), (Metric::RequestDuration, f64::from(millis))];

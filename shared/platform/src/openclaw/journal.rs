@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn another_protocol_names_nobody() {
+    fn another_protocol_names_no_journal() {
         let body = |protocol: u64| json!({"protocol":protocol,"journal":"j","boot":"b","sequence":3});
         assert!(identity(&body(1)).is_some());
         assert_eq!(identity(&body(2)), None);

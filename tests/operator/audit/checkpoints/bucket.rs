@@ -176,7 +176,7 @@ async fn what_is_in_the_bucket_is_what_is_in_the_table_whatever_the_bucket_answe
 }
 
 #[tokio::test]
-async fn another_object_of_that_name_is_left_and_told() {
+async fn another_object_of_that_name_is_kept_and_reported() {
     let (mut app, bucket) = with_bucket().await;
     let name = format!("/proofs/{}/000000000001.json", app.deployment.backend.table);
     bucket.objects.lock().unwrap().insert(name.clone(), b"somebody else's".to_vec());

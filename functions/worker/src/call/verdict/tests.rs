@@ -103,7 +103,7 @@ fn what_died_ends_as_unknown_for_a_write_and_goes_again_for_a_read() {
 }
 
 #[test]
-fn a_first_dispatch_that_did_not_start_is_put_back_without_counting() {
+fn a_first_dispatch_that_did_not_start_is_rescheduled_without_counting() {
     let first = Case { first: true, ..CASE };
     for answer in [CallAnswer::NotStarted(Some(Duration::from_secs(9))), CallAnswer::OtherJournal] {
         let verdict = decide(answer.clone(), &first);
@@ -116,7 +116,7 @@ fn a_first_dispatch_that_did_not_start_is_put_back_without_counting() {
 }
 
 #[test]
-fn what_somebody_on_the_way_says_proves_nothing_about_a_write() {
+fn a_proxys_response_proves_nothing_about_a_write() {
     let first = Case { first: true, ..CASE };
     for answer in [CallAnswer::Unavailable(None), CallAnswer::Unauthorized, CallAnswer::JournalAbsent] {
         let verdict = decide(answer.clone(), &first);

@@ -91,7 +91,7 @@ fn a_round_that_was_seen_and_is_gone_is_lost() {
 }
 
 #[test]
-fn a_first_sending_that_did_not_start_is_put_back_and_one_that_may_have_is_asked_for() {
+fn a_first_dispatch_that_did_not_start_is_rescheduled_and_one_that_may_have_started_is_looked_up() {
     let first = Case { first: true, ..Case::default() };
     for answer in
         [CallAnswer::NotStarted(Some(Duration::from_secs(9))), CallAnswer::OtherJournal, CallAnswer::JournalAbsent]
@@ -135,7 +135,7 @@ fn a_long_round_is_looked_at_hardly_more_often_than_a_short_one() {
 }
 
 #[test]
-fn whoever_is_rung_for_looks_seldom_and_when_the_round_has_to_be_over() {
+fn with_a_webhook_polls_are_rare_and_one_is_at_the_rounds_deadline() {
     let timeout = Policy::built_in().unwrap().agent("main").unwrap().timeout().as_secs();
     let wait = |late, rings, token| {
         let running = TurnState::Running(Box::new(Round { rings, ..Round::default() }));
@@ -148,7 +148,10 @@ fn whoever_is_rung_for_looks_seldom_and_when_the_round_has_to_be_over() {
         let over = timeout + STOPPING.as_secs() - late;
         assert_eq!(wait(late, true, true), (late * 2).clamp(120, 600).min(over), "{late}");
         for (rings, token) in [(true, false), (false, true)] {
-            assert!(wait(late, rings, token) <= 30, "a token that nobody sends, or would know, is none: {late}");
+            assert!(
+                wait(late, rings, token) <= 30,
+                "without a token that both sides know no report is expected: {late}"
+            );
         }
     }
 }

@@ -122,7 +122,7 @@ fn a_call_runs_since_it_was_first_seen_running() {
 }
 
 #[test]
-fn a_job_is_claimable_when_it_is_due_and_nobody_holds_it() {
+fn a_job_is_claimable_when_it_is_due_and_no_lease_holds() {
     let due_in = |seconds, state| Job { check_at: Some(NOW.plus(Duration::from_secs(seconds))), ..job(state) };
     let held = |seconds| Job {
         lease: Some(Lease { owner: "o".into(), expires_at: NOW.plus(Duration::from_secs(seconds)) }),

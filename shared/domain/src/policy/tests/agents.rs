@@ -7,7 +7,7 @@ pub(super) fn talk<'a>(groups: &'a BTreeSet<String>, agent: &'a str) -> TurnQuer
 }
 
 #[test]
-fn whoever_may_talk_talks_as_far_as_the_mode_goes() {
+fn a_permitted_turn_is_limited_by_the_service_mode() {
     use TurnGate::{Refuse, Run, WithoutTools};
     let only = "@id(\"only\") forbid (principal, action == MiniProgram::Action::\"talk\", resource == MiniProgram::Agent::\"a\") \
                 unless { principal in MiniProgram::Group::\"members\" && context.hour == 10 && context.mode != \"closed\" };";

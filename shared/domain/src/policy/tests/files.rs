@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 #[test]
-fn a_file_that_cannot_be_used_is_told_with_its_line_and_column() {
+fn an_invalid_file_is_reported_with_line_and_column() {
     let scope = "(principal, action, resource)";
     for (story, text, place, says) in [
         ("no Cedar", "permit (principal);\n".to_owned(), "1:", ""),

@@ -8,7 +8,7 @@ const EXPLAIN: Gate = Gate::Explain(DenyReason::ModeExplainOnly);
 const CLOSED: Gate = Gate::Refuse(DenyReason::ModeClosed);
 
 #[test]
-fn the_ladder_comes_before_the_policies() {
+fn the_service_mode_is_decided_before_the_policies() {
     let policy = policy("@id(\"all\") permit (principal, action, resource);").unwrap();
     let groups = BTreeSet::new();
     let amount = json!({"amount": 1});
