@@ -3,9 +3,11 @@
 pub mod agent_model;
 pub mod config_file;
 pub mod configs;
+pub mod functions;
 pub mod gateway;
 pub mod initial_mode;
 pub mod operators;
+pub mod policy_folder;
 pub mod prometheus;
 pub mod service;
 pub mod settings;

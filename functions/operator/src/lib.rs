@@ -5,7 +5,7 @@
 //! repeated request (a decision, a resolution, a mode that is set already) gets the same response as the first and is
 //! recorded once.
 
-use domain::policy::{OperatorPolicy, Policy, PolicyFault};
+use domain::policy::{OperatorPolicy, Policy, PolicyFault, PolicyFiles};
 use lambda_http::Request;
 use platform::{
     config::OperatorConfig,
@@ -67,22 +67,37 @@ impl Operator {
     /// Builds the function and every client once. Charts come from CloudWatch, if its namespace is configured.
     pub fn new(config: OperatorConfig, runtime: Runtime) -> Result<Self, StartError> {
         let charts = Charts::of(&config);
-        Self::with_charts(config, runtime, charts)
+        Self::with(config, runtime, charts, &PolicyFiles::built_in())
     }
 
     /// The same, with charts from the metrics that this process has kept in memory.
     pub fn remembering(config: OperatorConfig, runtime: Runtime, history: History) -> Result<Self, StartError> {
-        Self::with_charts(config, runtime, Charts::Memory(history))
+        Self::with(config, runtime, Charts::Memory(history), &PolicyFiles::built_in())
     }
 
-    fn with_charts(config: OperatorConfig, runtime: Runtime, charts: Charts) -> Result<Self, StartError> {
+    /// The same, with other policies than those compiled in, as a newer deployment would have.
+    pub fn with_policy(
+        config: OperatorConfig,
+        runtime: Runtime,
+        history: History,
+        policy: &PolicyFiles,
+    ) -> Result<Self, StartError> {
+        Self::with(config, runtime, Charts::Memory(history), policy)
+    }
+
+    fn with(
+        config: OperatorConfig,
+        runtime: Runtime,
+        charts: Charts,
+        policy: &PolicyFiles,
+    ) -> Result<Self, StartError> {
         let (aws, queue) = (&config.table.aws, &config.queue);
         Ok(Self {
             table: Table::new(aws.dynamodb(), config.table.table.clone(), config.table.retention),
             queue: Queue::new(aws.sqs(), queue.url.clone(), queue.fair),
             dead_letters: DeadLetterQueue::new(aws.sqs(), config.dead_letter_queue_url.clone()),
-            policy: Policy::built_in()?,
-            operators: OperatorPolicy::built_in()?,
+            policy: Policy::parse(policy)?,
+            operators: OperatorPolicy::parse(policy)?,
             jwks: Jwks::new(config.jwks.clone())?,
             charts,
             config,

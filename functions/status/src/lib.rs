@@ -81,17 +81,22 @@ pub enum StartError {
 struct NewerJob;
 
 impl Status {
-    /// Builds the function and every client once.
+    /// Builds the function and every client once, with the policy that is compiled in.
     pub fn new(config: StatusConfig, runtime: Runtime) -> Result<Self, StartError> {
+        Ok(Self::with_policy(config, runtime, Policy::built_in()?))
+    }
+
+    /// Builds the function with another policy than the one compiled in, as a newer deployment would have.
+    pub fn with_policy(config: StatusConfig, runtime: Runtime, policy: Policy) -> Self {
         let table = &config.table;
-        Ok(Self {
+        Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
-            policy: Policy::built_in()?,
+            policy,
             secrets: Secrets::new("status", config.secrets.clone(), &table.aws),
             controls: ControlsCache::new("status", config.checkpoint_max_age),
             config,
             runtime,
-        })
+        }
     }
 
     /// Answers one request.

@@ -1,6 +1,7 @@
 //! `local config check` and `local run --config`: the service from a configuration file, as a system service.
 
 use std::{
+    fmt::{self, Display},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -8,6 +9,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Failure, ended,
@@ -19,6 +21,7 @@ use crate::{
     emulation::console::{ConsoleOptions, SignIn},
     host::{
         config_file::{ConfigFile, DEFAULT_FILE, LogFormat},
+        policy_folder::{self, CheckedPolicy},
         service::{Claim, Login, Options, Service},
     },
 };
@@ -32,7 +35,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Commands about the configuration file.
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Read and check the file; names the first fault, and ends with 78
+    /// Read and check the file and the policy folder that it names; names the first fault, and ends with 78
     Check {
         /// The configuration file
         #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
@@ -40,43 +43,89 @@ pub(super) enum ConfigCommand {
     },
 }
 
+/// A configuration file and the policy that it names, both checked.
+struct Checked {
+    config: ConfigFile,
+    policy: CheckedPolicy,
+}
+
+impl Checked {
+    fn read(file: &Path) -> Result<Self, Failure> {
+        let config = ConfigFile::read(file)?;
+        let policy = policy_folder::check(config.policy_dir.as_deref())?;
+        Ok(Self { config, policy })
+    }
+
+    fn read_or_exit(file: &Path) -> Result<Self, ExitCode> {
+        Self::read(file).map_err(|fault| {
+            eprintln!("local: {}", output::sentence(fault.as_ref()));
+            ExitCode::from(EX_CONFIG)
+        })
+    }
+}
+
+/// The policy in one sentence.
+impl Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = &self.policy.tools;
+        let (tools, agents) = (policy.catalogue().tools().count(), policy.catalogue().agents().count());
+        write!(f, "policy {}, {tools} tools, {agents} agents", policy.version())
+    }
+}
+
 /// Runs one of the commands.
 pub(super) fn command(command: ConfigCommand) -> ExitCode {
     let ConfigCommand::Check { config } = command;
-    match read(&config) {
-        Ok(_) => {
-            say(format_args!("ok: {}", config.display()));
+    match Checked::read_or_exit(&config) {
+        Ok(checked) => {
+            checked.policy.warnings.iter().for_each(|warning| say(format_args!("odd: {warning}")));
+            say(format_args!("ok: {}; {checked}", config.display()));
             ExitCode::SUCCESS
         }
         Err(code) => code,
     }
 }
 
-/// Runs the service until Ctrl-C or SIGTERM.
+/// Runs the service until Ctrl-C or SIGTERM. SIGHUP reads file and policy again.
 pub(super) async fn run(file: &Path) -> ExitCode {
-    let config = match read(file) {
-        Ok(config) => config,
+    let checked = match Checked::read_or_exit(file) {
+        Ok(checked) => checked,
         Err(code) => return code,
     };
-    match config.log_format {
-        LogFormat::Json => output::log_json_to_stderr(&config.log_level),
-        LogFormat::Text => output::log_to_stderr(&config.log_level),
+    match checked.config.log_format {
+        LogFormat::Json => output::log_json_to_stderr(&checked.config.log_level),
+        LogFormat::Text => output::log_to_stderr(&checked.config.log_level),
     }
-    ended(serve(config).await)
+    ended(serve(file, checked).await)
 }
 
-fn read(file: &Path) -> Result<ConfigFile, ExitCode> {
-    ConfigFile::read(file).map_err(|fault| {
-        eprintln!("local: {}", output::sentence(&fault));
-        ExitCode::from(EX_CONFIG)
-    })
-}
-
-async fn serve(config: ConfigFile) -> Result<(), Failure> {
+async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
+    // Before anything slow: without a handler the signal ends the process.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut service = start(&current).await?;
+    let mode = service.controls.service.mode.name();
+    say(format_args!(
+        "Ready on {}; mode: {mode}; {current}; open jobs that go on from before: {}.",
+        service.base_url, service.woken
+    ));
+    if !service.controls.is_set() {
+        say("No mode was ever set in this table, so every write is refused until an operator sets one.");
+    }
+    loop {
+        tokio::select! {
+            () = stop.asked() => break,
+            _ = hangup.recv() => reload(&mut service, file, &mut current),
+        }
+    }
+    service.stop().await;
+    Ok(())
+}
+
+async fn start(Checked { config, policy }: &Checked) -> Result<Service, Failure> {
     let login = Login::Wechat {
-        base_url: config.wechat_base_url,
-        app_id: config.wechat_app_id,
+        base_url: config.wechat_base_url.clone(),
+        app_id: config.wechat_app_id.clone(),
         app_secret: value(&config.wechat_secret_file)?,
     };
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, config.rings_port));
@@ -85,29 +134,44 @@ async fn serve(config: ConfigFile) -> Result<(), Failure> {
         (Some(operators), Some(client_id)) => Some(SignIn::new(&operators.audience.issuer, client_id)?),
         _ => None,
     };
+    let gateway_token = value(&config.gateway_token_file)?;
     let options = Options {
         bind,
         login,
         workers: config.workers,
         sweep_every: SWEEP_EVERY,
         metrics_port: config.metrics_port,
-        operators: config.operators,
-        console: config.console.map(|dir| ConsoleOptions { dir, sign_in }),
-        settings: config.settings,
-        socket: config.socket,
+        operators: config.operators.clone(),
+        console: config.console.clone().map(|dir| ConsoleOptions { dir, sign_in }),
+        settings: config.settings.clone(),
+        policy: policy.files.clone(),
+        socket: config.socket.clone(),
         opens_new_table: false,
-        ..Options::dev(claim.data.path.clone(), config.gateway_url, value(&config.gateway_token_file)?)
+        ..Options::dev(claim.data.path.clone(), config.gateway_url.clone(), gateway_token)
     };
-    let service = Service::start_with(claim, options).await?;
-    let mode = service.controls.service.mode.name();
-    say(format_args!(
-        "Ready on {}; mode: {mode}; open jobs that go on from before: {}.",
-        service.base_url, service.woken
-    ));
-    if !service.controls.is_set() {
-        say("No mode was ever set in this table, so every write is refused until an operator sets one.");
+    Ok(Service::start_with(claim, options).await?)
+}
+
+/// Replaces policy and limits by those in the files now, or keeps both and says which fault the files have.
+fn reload(service: &mut Service, file: &Path, current: &mut Checked) {
+    let replaced = Checked::read(file).and_then(|next| {
+        service.reload(next.config.settings.clone(), &next.policy.files)?;
+        Ok(next)
+    });
+    match replaced {
+        Ok(next) => {
+            let differs = current.config.differs_beyond_reload(&next.config);
+            let rest = if differs { " Other keys have changed; they take effect at the next start." } else { "" };
+            say(format_args!("Reloaded: {next}.{rest}"));
+            // What differs is compared with the start, so that every reload until then mentions it.
+            let ConfigFile { settings, policy_dir, .. } = next.config;
+            current.config = ConfigFile { settings, policy_dir, ..current.config.clone() };
+            current.policy = next.policy;
+        }
+        Err(fault) => {
+            let error = output::sentence(fault.as_ref());
+            tracing::error!(function = "local", error, "not reloaded");
+            say(format_args!("Not reloaded, and everything stays as it was ({current}): {error}"));
+        }
     }
-    stop.asked().await;
-    service.stop().await;
-    Ok(())
 }

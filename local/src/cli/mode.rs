@@ -81,20 +81,22 @@ fn mode(name: &str) -> Result<Mode, String> {
 
 /// Runs one of the commands.
 pub(super) async fn run(command: ModeCommand) -> Result<(), Failure> {
-    let policy = Policy::built_in()?;
-    let catalogue = policy.catalogue();
     let (change, which) = match command {
         ModeCommand::Get(which) => (None, which),
+        // The policy is not parsed: the service can be closed while the files of its policy are refused.
         ModeCommand::Set { mode, why, which } => (Some(Change::mode(mode, why.reason)), which),
         ModeCommand::Tool { tool, mode, why, which } => {
-            (Some(Change::tool(catalogue, &tool, mode, why.reason).map_err(about(&tool))?), which)
+            let policy = Policy::parse(&which.policy()?)?;
+            (Some(Change::tool(policy.catalogue(), &tool, mode, why.reason).map_err(about(&tool))?), which)
         }
         ModeCommand::Open { tool, minutes, why, which } => {
-            (Some(Change::unlock(catalogue, &tool, minutes, why.reason).map_err(about(&tool))?), which)
+            let policy = Policy::parse(&which.policy()?)?;
+            (Some(Change::unlock(policy.catalogue(), &tool, minutes, why.reason).map_err(about(&tool))?), which)
         }
     };
+    let policy_version = which.policy()?.version();
     let opened = Opened::open(&which).await?;
-    let done = act(&opened.table, change.as_ref(), policy.version()).await;
+    let done = act(&opened.table, change.as_ref(), &policy_version).await;
     opened.close().await;
     done
 }

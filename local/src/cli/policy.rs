@@ -1,16 +1,19 @@
 //! `local policy`: checks policy files, prints their schema, and explains the decision about a call. Reads the files of
 //! the checkout, so that a change can be tried without building.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use domain::policy::{OperatorPolicy, Policy, PolicyFiles, SCHEMA};
+use domain::{
+    catalogue::ToolEffect,
+    policy::{OperatorPolicy, Policy, PolicyFiles, SCHEMA},
+};
 
 use super::{Failure, output::say};
-use crate::data::{checkout, failed};
+use crate::{
+    data::{checkout, failed},
+    host::policy_folder,
+};
 
 mod explain;
 
@@ -27,6 +30,8 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         write: bool,
     },
+    /// Print the lists of tools that the gateway's plugin needs in its configuration, `guard` and `reads`, as JSON
+    Guard(Folder),
     /// Explain the decision about one call, or one turn of an agent, and the policies that determine it; exit code 0:
     /// runs, 10: asks the user, 11: asks an operator, 12: is explained, or is a turn that runs without tools, 13: is
     /// refused
@@ -46,6 +51,7 @@ pub(super) async fn run(command: PolicyCommand) -> Result<ExitCode, Failure> {
     match command {
         PolicyCommand::Check(folder) => check(&folder.files()?).map(|()| ExitCode::SUCCESS),
         PolicyCommand::Schema { folder, write } => schema(&folder, write).map(|()| ExitCode::SUCCESS),
+        PolicyCommand::Guard(folder) => guard(&folder.files()?).map(|()| ExitCode::SUCCESS),
         PolicyCommand::Explain(args) => explain::explain(args).await,
     }
 }
@@ -59,23 +65,8 @@ impl Folder {
     }
 
     fn files(&self) -> Result<PolicyFiles, Failure> {
-        let root = self.path()?;
-        let mut files = Vec::new();
-        for (folder, prefix) in [(root.clone(), ""), (root.join("schemas"), "schemas/")] {
-            read(&folder, prefix, &mut files)?;
-        }
-        Ok(files.into_iter().collect())
+        Ok(policy_folder::read(&self.path()?)?)
     }
-}
-
-fn read(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
-    for entry in std::fs::read_dir(folder).map_err(failed(folder, "read"))? {
-        let path = entry.map_err(failed(folder, "read"))?.path();
-        if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) {
-            files.push((format!("{prefix}{name}"), std::fs::read(&path).map_err(failed(&path, "read"))?));
-        }
-    }
-    Ok(())
 }
 
 fn check(files: &PolicyFiles) -> Result<(), Failure> {
@@ -94,6 +85,20 @@ fn check(files: &PolicyFiles) -> Result<(), Failure> {
         "ok: {tools} tools, {agents} agents, {policies} policies about them, version {}",
         policy.version()
     ));
+    Ok(())
+}
+
+/// Reads are also those that only the gateway has, and that the catalogue lists for an agent.
+fn guard(files: &PolicyFiles) -> Result<(), Failure> {
+    let policy = Policy::parse(files)?;
+    let catalogue = policy.catalogue();
+    let (mut guard, mut reads) = (BTreeSet::new(), BTreeSet::new());
+    for tool in catalogue.tools() {
+        let list = if tool.entry.effect == ToolEffect::Read { &mut reads } else { &mut guard };
+        list.insert(tool.entry.name.as_str());
+    }
+    reads.extend(catalogue.agents().flat_map(|agent| &agent.tools).map(String::as_str));
+    say(serde_json::json!({ "guard": guard, "reads": reads }));
     Ok(())
 }
 

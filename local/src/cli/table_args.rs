@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Args;
+use domain::policy::PolicyFiles;
 use platform::config::{self, Env};
 use store::Table;
 
@@ -13,7 +14,10 @@ use super::Failure;
 use crate::{
     data::{DataError, TABLE_FILE, checkout},
     emulation::engines::{EngineOptions, Engines},
-    host::config_file::{ConfigFile, DEFAULT_FILE},
+    host::{
+        config_file::{ConfigFile, DEFAULT_FILE},
+        policy_folder,
+    },
 };
 
 /// Options that name a table.
@@ -39,13 +43,27 @@ pub(super) struct HostArgs {
     config: Option<PathBuf>,
 }
 
+impl Which {
+    /// The policy files of the named service: those of its folder, or those that this program was built with.
+    pub(super) fn policy(&self) -> Result<PolicyFiles, Failure> {
+        if self.table.is_some() {
+            return Ok(PolicyFiles::built_in());
+        }
+        match self.host.host()? {
+            Host::Configured(ConfigFile { policy_dir: Some(folder), .. }) => Ok(policy_folder::read(&folder)?),
+            Host::Configured(_) | Host::Directory(_) => Ok(PolicyFiles::built_in()),
+        }
+    }
+}
+
 /// A service on this machine, as the options name it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value, for a moment")]
 pub(super) enum Host {
     /// By its data directory.
     Directory(PathBuf),
     /// By its configuration file.
-    Configured(Box<ConfigFile>),
+    Configured(ConfigFile),
 }
 
 impl HostArgs {
@@ -60,7 +78,7 @@ impl HostArgs {
     }
 
     fn host_from(&self, checkout: Result<PathBuf, DataError>, default_file: &Path) -> Result<Host, Failure> {
-        let configured = |file: &Path| Ok(Host::Configured(Box::new(ConfigFile::read(file)?)));
+        let configured = |file: &Path| Ok(Host::Configured(ConfigFile::read(file)?));
         match (&self.data, &self.config, checkout) {
             (Some(data), _, _) if data.is_absolute() => Ok(Host::Directory(data.clone())),
             (None, Some(file), _) => configured(file),

@@ -29,7 +29,10 @@ use platform::{
     telemetry::{self, RequestLog},
 };
 use status::Status;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::watch,
+};
 
 use crate::emulation::{
     console::Console,
@@ -63,8 +66,9 @@ pub struct Functions {
     pub runtime: Runtime,
 }
 
-/// Serves the functions on a bound listener, for requests whose host is one of `hosts`.
-pub fn serve(listener: TcpListener, functions: Functions, hosts: Hosts) -> Server {
+/// Serves the functions on a bound listener, for requests whose host is one of `hosts`. Each request is answered by the
+/// functions that are current when it begins.
+pub fn serve(listener: TcpListener, functions: watch::Receiver<Functions>, hosts: Hosts) -> Server {
     listener::serve(listener, move |peer| Connection {
         functions: functions.clone(),
         client: Client::Peer(peer),
@@ -73,7 +77,7 @@ pub fn serve(listener: TcpListener, functions: Functions, hosts: Hosts) -> Serve
 }
 
 /// Serves the functions to a reverse proxy on this host, over a unix socket.
-pub fn serve_proxy(listener: UnixListener, functions: Functions) -> Running {
+pub fn serve_proxy(listener: UnixListener, functions: watch::Receiver<Functions>) -> Running {
     listener::serve_socket(listener, move || Connection {
         functions: functions.clone(),
         client: Client::Forwarded,
@@ -115,7 +119,7 @@ fn forwarded_for(headers: &http::HeaderMap) -> Option<IpAddr> {
 
 /// One client's connection.
 struct Connection {
-    functions: Functions,
+    functions: watch::Receiver<Functions>,
     client: Client,
     hosts: Hosts,
 }
@@ -126,7 +130,7 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
-        let functions = self.functions.clone();
+        let functions = self.functions.borrow().clone();
         let admitted = match self.hosts.admit(&request) {
             true => self.client.address(&request),
             false => Err(ApiError::new(Code::HostNotAllowed)),

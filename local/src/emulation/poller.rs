@@ -46,8 +46,14 @@ pub struct Pollers {
 }
 
 impl Pollers {
-    /// Starts `count` pollers, each with one batch at a time.
-    pub fn start(backend: &Backend, worker: &Arc<impl Batches>, runtime: &Runtime, count: usize) -> Self {
+    /// Starts `count` pollers, each with one batch at a time, which goes to the worker that is current when the batch
+    /// has arrived.
+    pub fn start(
+        backend: &Backend,
+        worker: &watch::Receiver<Arc<impl Batches>>,
+        runtime: &Runtime,
+        count: usize,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for _ in 0..count {
@@ -73,7 +79,7 @@ impl Pollers {
 struct Poller<W> {
     sqs: aws_sdk_sqs::Client,
     queue_url: String,
-    worker: Arc<W>,
+    worker: watch::Receiver<Arc<W>>,
     runtime: Runtime,
 }
 
@@ -115,7 +121,7 @@ impl<W: Batches> Poller<W> {
     async fn batch(&self, messages: Vec<Message>) {
         let deadline = self.runtime.now().plus(BATCH_DEADLINE);
         let event = event(&messages);
-        let worker = self.worker.clone();
+        let worker = self.worker.borrow().clone();
         // A separate task: a panic is a failed batch, not the end of the process.
         let mut batch = JoinSet::new();
         batch.spawn(async move { worker.handle(event, deadline).await });

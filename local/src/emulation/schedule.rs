@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use platform::runtime::Runtime;
 use sweep::Sweep;
 use tokio::{
+    sync::watch,
     task::{JoinHandle, JoinSet},
     time::MissedTickBehavior,
 };
@@ -17,15 +18,15 @@ const DEADLINE: Duration = Duration::from_secs(50);
 pub struct Schedule(JoinHandle<()>);
 
 impl Schedule {
-    /// Runs `sweep` now and then after every interval. A run that panics or fails is logged, and does not end the
-    /// schedule.
-    pub fn start(sweep: Arc<Sweep>, runtime: Runtime, every: Duration) -> Self {
+    /// Runs the current `sweep` now and then after every interval. A run that panics or fails is logged, and does not
+    /// end the schedule.
+    pub fn start(sweep: watch::Receiver<Arc<Sweep>>, runtime: Runtime, every: Duration) -> Self {
         Self(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                let (sweep, deadline) = (sweep.clone(), runtime.now().plus(DEADLINE));
+                let (sweep, deadline) = (sweep.borrow().clone(), runtime.now().plus(DEADLINE));
                 // A separate task, which is cancelled with this one.
                 let mut run = JoinSet::new();
                 run.spawn(async move { sweep.run(deadline).await });

@@ -27,7 +27,7 @@ use sections::Sections;
 pub const DEFAULT_FILE: &str = "/etc/miniprogram/config.toml";
 
 /// A configuration file that was read and checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFile {
     /// The data directory.
     pub data: PathBuf,
@@ -47,6 +47,8 @@ pub struct ConfigFile {
     pub gateway_url: String,
     /// File with the gateway's token.
     pub gateway_token_file: PathBuf,
+    /// The folder of the catalogue and the policies; without one, those that this program was built with.
+    pub policy_dir: Option<PathBuf>,
     /// Limits, lifetimes and retention.
     pub settings: Settings,
     /// How many batches of jobs run at once.
@@ -120,13 +122,14 @@ impl ConfigFile {
         let check = Check { file };
         let operators = operators(check, &sections)?;
         let settings = settings(check, &sections)?;
-        let Sections { server, wechat, gateway, limits, metrics, log, operators: from, .. } = sections;
+        let Sections { server, wechat, gateway, policy, limits, metrics, log, operators: from, .. } = sections;
         let paths = [
             ("server.data", Some(&server.data)),
             ("server.socket", server.socket.as_ref()),
             ("server.console", server.console.as_ref()),
             ("wechat.secret_file", Some(&wechat.secret_file)),
             ("gateway.token_file", Some(&gateway.token_file)),
+            ("policy.dir", policy.dir.as_ref()),
         ];
         for (key, path) in paths {
             check.that(key, path.is_none_or(|path| path.is_absolute()), "an absolute path")?;
@@ -143,6 +146,7 @@ impl ConfigFile {
             gateway_url: check.url("gateway.url", &gateway.url)?,
             gateway_token_file: gateway.token_file,
             workers: check.count("limits.maximum_concurrency", limits.maximum_concurrency, 1..=64)?,
+            policy_dir: policy.dir,
             settings,
             operators,
             console_client_id: from.client_id,
@@ -150,6 +154,13 @@ impl ConfigFile {
             log_level: log.level,
             log_format: log.format,
         })
+    }
+
+    /// Whether `other` differs in a key that a running service cannot replace. It replaces the policy, the limits of
+    /// users, lifetimes and retention.
+    pub fn differs_beyond_reload(&self, other: &Self) -> bool {
+        let reloaded = Self { settings: self.settings.clone(), policy_dir: self.policy_dir.clone(), ..other.clone() };
+        reloaded != *self
     }
 }
 

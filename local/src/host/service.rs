@@ -10,26 +10,21 @@ use std::{
 use domain::{
     access::{operator_token::OperatorAudience, service_mode::Controls},
     limits::RetentionClock,
+    policy::PolicyFiles,
 };
-use edge_auth::EdgeAuth;
-use operator::Operator;
 use platform::{
-    config::OperatorConfig,
     jwks::JwksSource,
     metrics::{Dimension, Meter, Metric, history::History},
     queue::Queue,
     runtime::Runtime,
 };
-use status::Status;
 use store::TableError;
-use sweep::Sweep;
 use tokio::net::TcpListener;
-use worker::Worker;
 
 use crate::{
     data::{DataDir, DataError},
     emulation::{
-        api_gateway::{self, Functions},
+        api_gateway,
         console::{Console, ConsoleFault, ConsoleOptions},
         engines::{EngineError, EngineOptions, Engines},
         expiry::{ExpiredItems, Expiry, ExpiryError},
@@ -41,6 +36,7 @@ use crate::{
     },
     host::{
         configs::Deployment,
+        functions::{CurrentFunctions, Surroundings},
         initial_mode::{self, BeginFault},
         operators::OperatorKeyFault,
         prometheus::Exporter,
@@ -67,7 +63,7 @@ pub enum Login {
 }
 
 /// An issuer of operators' tokens outside this host.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorIssuer {
     /// Issuer, audience and roles claim of accepted tokens.
     pub audience: OperatorAudience,
@@ -100,6 +96,8 @@ pub struct Options {
     pub console: Option<ConsoleOptions>,
     /// Limits, lifetimes and retention.
     pub settings: Settings,
+    /// The catalogue and the policies.
+    pub policy: PolicyFiles,
     /// The unix socket on which a reverse proxy passes clients' requests on.
     pub socket: Option<PathBuf>,
     /// Whether a new table begins in `full`. Otherwise it reads only until an operator opens it.
@@ -123,6 +121,7 @@ impl Options {
             operators: None,
             console: None,
             settings: Settings::default(),
+            policy: PolicyFiles::built_in(),
             socket: None,
             opens_new_table: true,
             runtime: Runtime::system(),
@@ -229,6 +228,7 @@ pub struct Service {
     pub retention_clock: RetentionClock,
     /// Whether a console is served under `/console/`.
     pub has_console: bool,
+    functions: CurrentFunctions,
     front: Server,
     proxied: Option<Running>,
     metrics: Option<Server>,
@@ -291,24 +291,15 @@ impl Service {
         // clock.
         let retention_clock = expired.read_clock().await?;
         let woken = wake_open_jobs(&deployment, &runtime).await?;
-        let worker = Arc::new(Worker::new(deployment.worker(), runtime.clone()).map_err(refused("worker"))?);
-        let pollers = Pollers::start(&deployment.backend, &worker, &runtime, options.workers);
-        let sweep = Arc::new(Sweep::new(deployment.sweep(), runtime.clone()).map_err(refused("sweep"))?);
-        let schedule = Schedule::start(sweep, runtime.clone(), options.sweep_every);
-        let expiry = Expiry::start(expired);
-        let operator = operator_config(&deployment, &runtime, options.operators)?;
-        let operator = Operator::remembering(operator, runtime.clone(), history).map_err(refused("operator"))?;
         let console = options.console.as_ref().map(Console::read).transpose()?.map(Arc::new);
-        let functions = Functions {
-            console,
-            edge_auth: Arc::new(EdgeAuth::new(deployment.edge_auth(), runtime.clone()).map_err(refused("edge-auth"))?),
-            status: Arc::new(Status::new(deployment.status(), runtime.clone()).map_err(refused("status"))?),
-            operator: Arc::new(operator),
-            runtime,
-        };
-        let has_console = functions.console.is_some();
-        let proxied = proxied.map(|socket| api_gateway::serve_proxy(socket, functions.clone()));
-        let front = api_gateway::serve(listener, functions, hosts);
+        let has_console = console.is_some();
+        let surroundings = Surroundings { runtime: runtime.clone(), history, operators: options.operators, console };
+        let functions = CurrentFunctions::build(&deployment, &options.policy, surroundings)?;
+        let pollers = Pollers::start(&deployment.backend, &functions.worker(), &runtime, options.workers);
+        let schedule = Schedule::start(functions.sweep(), runtime, options.sweep_every);
+        let expiry = Expiry::start(expired);
+        let proxied = proxied.map(|socket| api_gateway::serve_proxy(socket, functions.front()));
+        let front = api_gateway::serve(listener, functions.front(), hosts);
         let base_url = front.base_url();
         Ok(Self {
             base_url,
@@ -317,6 +308,7 @@ impl Service {
             controls,
             retention_clock,
             has_console,
+            functions,
             front,
             proxied,
             metrics,
@@ -327,6 +319,15 @@ impl Service {
             engines,
             _data: data,
         })
+    }
+
+    /// Replaces policy, limits and lifetimes for the requests and batches that begin from now on. After an error
+    /// everything goes on as before.
+    pub fn reload(&mut self, settings: Settings, policy: &PolicyFiles) -> Result<(), ServiceError> {
+        let deployment = Deployment { settings, ..self.deployment.clone() };
+        self.functions.replace(&deployment, policy)?;
+        self.deployment = deployment;
+        Ok(())
     }
 
     /// The URL of the Prometheus metrics.
@@ -361,25 +362,6 @@ async fn metered(runtime: Runtime, port: Option<u16>) -> Result<(Runtime, Option
     let exporter = Exporter::new()?;
     let server = exporter.serve(listener);
     Ok((runtime.metered(Meter::into_sink((exporter, history.clone()))), Some(server), history))
-}
-
-/// The accepted tokens: of the given issuer, or of this host's own key, which is made if it is missing.
-fn operator_config(
-    deployment: &Deployment,
-    runtime: &Runtime,
-    issuer: Option<OperatorIssuer>,
-) -> Result<OperatorConfig, OperatorKeyFault> {
-    match issuer {
-        Some(OperatorIssuer { audience, jwks }) => Ok(OperatorConfig { audience, jwks, ..deployment.operator() }),
-        None => {
-            deployment.operator_key().keep(runtime)?;
-            Ok(deployment.operator())
-        }
-    }
-}
-
-fn refused<E: std::error::Error + Send + Sync + 'static>(function: &'static str) -> impl FnOnce(E) -> ServiceError {
-    move |error| ServiceError::Function { function, source: error.into() }
 }
 
 async fn wake_open_jobs(deployment: &Deployment, runtime: &Runtime) -> Result<usize, TableError> {

@@ -7,7 +7,7 @@ use domain::limits::{Rate, admission::Limits};
 use platform::config;
 
 /// Limits, lifetimes and retention.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Limits of one user.
     pub limits: Limits,

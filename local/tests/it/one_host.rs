@@ -4,11 +4,11 @@ use std::{
     io::{BufRead, BufReader, Lines, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::Duration,
 };
 
-use domain::limits::Rate;
+use domain::{limits::Rate, policy::PolicyFiles};
 use local::{
     emulation::wechat_stub::WechatStub,
     host::{
@@ -17,8 +17,14 @@ use local::{
     },
 };
 use platform::runtime::Runtime;
+use reqwest::Method;
+use serde_json::Value;
 
-use super::{directory, http};
+use super::{directory, http, policy};
+
+fn json(text: &str) -> Value {
+    domain::json::kept(text).unwrap()
+}
 
 /// Sends one request over the socket, as a proxy does; the status of the response.
 fn over_socket(socket: &Path, request_line: &str, forwarded: &[&str], body: &str) -> u16 {
@@ -105,10 +111,33 @@ fn a_configuration_that_is_wrong_ends_with_78_and_names_key_and_file() {
     assert_eq!(checked.unwrap().status.code(), Some(0));
 }
 
+/// A process that is killed when its test fails.
+struct Process(Option<Child>);
+
+impl Process {
+    fn signal(&self, signal: &str) {
+        let id = self.0.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    fn wait(&mut self) -> Output {
+        self.0.take().expect("it runs").wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.0 {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
 /// A service that runs from its configuration file, outside a checkout.
 struct Installed {
     file: PathBuf,
-    process: Child,
+    process: Process,
     lines: Lines<BufReader<ChildStdout>>,
     /// The first line that it prints.
     ready: String,
@@ -117,6 +146,11 @@ struct Installed {
 
 impl Installed {
     async fn start(name: &str) -> Self {
+        Self::start_with(name, "").await
+    }
+
+    /// With more sections in the file.
+    async fn start_with(name: &str, more: &str) -> Self {
         let root = directory(name);
         let stub = WechatStub::start("wx0123456789abcdef", "stub-secret", 0, Runtime::system()).await.unwrap();
         std::fs::write(root.join("secret"), "stub-secret\n").unwrap();
@@ -125,7 +159,7 @@ impl Installed {
         let text = format!(
             "[server]\ndata = \"{}\"\nsocket = \"{}\"\nrings_port = 0\n\
              [wechat]\napp_id = \"wx0123456789abcdef\"\nbase_url = \"{}\"\nsecret_file = \"{}\"\n\
-             [gateway]\nurl = \"http://127.0.0.1:9\"\ntoken_file = \"{}\"\n",
+             [gateway]\nurl = \"http://127.0.0.1:9\"\ntoken_file = \"{}\"\n{more}",
             at("data"),
             at("http.sock"),
             stub.base_url(),
@@ -143,7 +177,7 @@ impl Installed {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.next().unwrap().unwrap();
-        Self { file, process, lines, ready, stub }
+        Self { file, process: Process(Some(process)), lines, ready, stub }
     }
 
     fn socket(&self) -> PathBuf {
@@ -165,12 +199,33 @@ impl Installed {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Signals that its files have changed; the line that it prints about them.
+    fn reload(&mut self) -> String {
+        self.process.signal("-HUP");
+        let reloaded = |line: &String| line.contains("eloaded");
+        self.lines.by_ref().map(Result::unwrap).find(reloaded).expect("it goes on")
+    }
+
+    /// The version of the policy, as readiness shows it.
+    async fn policy_version(&self) -> String {
+        let ready = http().get(format!("{}/readyz", self.base_url())).send().await.unwrap().text().await.unwrap();
+        json(&ready)["policy_version"].as_str().unwrap().to_owned()
+    }
+
+    /// A request of a client; status and body.
+    async fn request(&self, method: Method, path: &str, token: &str, key: Option<&str>, body: &str) -> (u16, Value) {
+        let request = http().request(method, format!("{}{path}", self.base_url())).bearer_auth(token);
+        let request = request.header("content-type", "application/json").body(body.to_owned());
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), json(&response.text().await.unwrap()))
+    }
+
     /// Stops it; the other lines that it printed, and its log.
-    async fn stop(self) -> (Vec<String>, String) {
-        let ended = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
-        assert!(ended.success());
+    async fn stop(mut self) -> (Vec<String>, String) {
+        self.process.signal("-TERM");
         let rest = self.lines.map(Result::unwrap).collect();
-        let output = self.process.wait_with_output().unwrap();
+        let output = self.process.wait();
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{log}");
         self.stub.stop().await;
@@ -206,5 +261,102 @@ async fn an_operator_opens_and_audits_the_service_with_its_file_outside_a_checko
     let audited = service.command(&["audit", "verify", "--operators"]);
     assert!(audited.starts_with("ok: 1 records"), "{audited}");
     assert!(service.command(&["clock", "show"]).contains("expired items are deleted as of"));
+    service.stop().await;
+}
+
+const NEW_TOOL: &str = r#"
+[[tool]]
+name = "weather_read"
+title = "Read the weather"
+effect = "read"
+timeout_s = 30
+attempts = 5
+expected_ms = 50
+schema = "weather_read.json"
+example = { city = "Hangzhou" }
+"#;
+const NEW_SCHEMA: &str = r#"{"type": "object", "additionalProperties": false, "required": ["city"],
+    "properties": {"city": {"type": "string", "maxLength": 40}}}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_is_added_by_folder_and_reload_and_a_broken_policy_keeps_the_old() {
+    let folder = policy::copy("policy-added");
+    let section = format!("[policy]\ndir = \"{}\"\n", folder.display());
+    let mut service = Installed::start_with("config-policy", &section).await;
+    let built_in = PolicyFiles::built_in().version();
+    assert_eq!(service.policy_version().await, built_in, "the same folder has the same version everywhere");
+    let (_, session) = service.request(Method::POST, "/v1/sessions", "", None, r#"{"code":"dev-alice"}"#).await;
+    let token = session["token"].as_str().unwrap();
+    let submit = async |service: &Installed, id: &str| {
+        let body = r#"{"tool":"weather_read","arguments":{"city":"Hangzhou"}}"#;
+        service.request(Method::POST, "/v1/jobs", token, Some(id), body).await
+    };
+    let id = || {
+        let id = Command::new(env!("CARGO_BIN_EXE_local")).arg("id").output().unwrap();
+        String::from_utf8(id.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(submit(&service, &id()).await.1["code"], "tool_unknown");
+
+    let tools = folder.join("tools.toml");
+    let before = std::fs::read_to_string(&tools).unwrap();
+    std::fs::write(&tools, format!("{before}{NEW_TOOL}")).unwrap();
+    std::fs::write(folder.join("schemas/weather_read.json"), NEW_SCHEMA).unwrap();
+    let said = service.reload();
+    let version = service.policy_version().await;
+    assert_ne!(version, built_in);
+    assert!(said.starts_with(&format!("Reloaded: policy {version}, ")), "{said}");
+    let waiting = id();
+    assert_eq!(submit(&service, &waiting).await.0, 202);
+    let reason = ["mode", "tool", "weather_read", "read_only", "--reason", "a tool that only the folder has"];
+    assert!(service.command(&reason).contains("weather_read  read_only"));
+
+    let policies = folder.join("tools.cedar");
+    let sound = std::fs::read_to_string(&policies).unwrap();
+    std::fs::write(&policies, format!("{sound}\npermit (principal, action == nonsense, resource);\n")).unwrap();
+    let said = service.reload();
+    assert!(said.starts_with("Not reloaded") && said.contains("tools.cedar:") && said.contains(&version), "{said}");
+    assert_eq!(service.policy_version().await, version);
+    let file = service.file.to_str().unwrap();
+    let check = Command::new(env!("CARGO_BIN_EXE_local")).args(["config", "check", "--config", file]).output();
+    let check = check.unwrap();
+    assert_eq!(check.status.code(), Some(78));
+    assert!(String::from_utf8(check.stderr).unwrap().contains("tools.cedar:"));
+    let set = service.command(&["mode", "set", "read_only", "--reason", "the policy is broken"]);
+    assert!(set.starts_with("service  read_only"), "{set}");
+
+    // The worker acts on the folder as well: its job, which no gateway has taken, ends once the tool is gone.
+    std::fs::write(&policies, sound).unwrap();
+    std::fs::write(&tools, before).unwrap();
+    std::fs::remove_file(folder.join("schemas/weather_read.json")).unwrap();
+    let said = service.reload();
+    assert!(said.starts_with(&format!("Reloaded: policy {built_in}, ")), "{said}");
+    let path = format!("/v1/jobs/{waiting}?wait=20");
+    let mut job = Value::Null;
+    for _ in 0..3 {
+        job = service.request(Method::GET, &path, token, None, "").await.1;
+        if job["status"] == "refused" {
+            break;
+        }
+    }
+    assert_eq!((&job["status"], &job["error"]["code"]), (&"refused".into(), &"tool_unknown".into()), "{job}");
+    let (_, log) = service.stop().await;
+    assert_eq!(log.lines().filter(|line| line.contains("not reloaded")).count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_reloaded_and_a_key_that_needs_a_start_is_named() {
+    let mut service =
+        Installed::start_with("config-limits", "[limits]\nlogin_burst = 1\nlogin_interval_ms = 3600000\n").await;
+    let code = r#"{"code":"dev-alice"}"#;
+    let log_in = async |service: &Installed| service.request(Method::POST, "/v1/sessions", "", None, code).await.0;
+    assert_eq!((log_in(&service).await, log_in(&service).await), (201, 429));
+    let text = std::fs::read_to_string(&service.file).unwrap();
+    std::fs::write(&service.file, text.replace("login_burst = 1", "login_burst = 30")).unwrap();
+    let said = service.reload();
+    assert!(!said.contains("next start"), "{said}");
+    assert_eq!(log_in(&service).await, 201);
+    std::fs::write(&service.file, format!("{text}[metrics]\nport = 9464\n")).unwrap();
+    assert!(service.reload().contains("take effect at the next start"));
+    assert!(service.reload().contains("take effect at the next start"), "until then");
     service.stop().await;
 }

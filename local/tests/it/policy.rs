@@ -19,7 +19,7 @@ fn explain(args: &[&str]) -> (Option<i32>, String) {
 }
 
 /// A copy of the policy files, to be broken.
-fn copy(name: &str) -> std::path::PathBuf {
+pub(super) fn copy(name: &str) -> std::path::PathBuf {
     let (from, to) = (local::data::checkout().unwrap().join("policy"), directory(name));
     std::fs::create_dir(to.join("schemas")).unwrap();
     for folder in ["", "schemas"] {
@@ -170,4 +170,23 @@ fn an_outdated_schema_is_reported_and_written_again() {
     let printed = policy(&["schema", "--dir", dir_arg]).1;
     assert_eq!(printed, std::fs::read_to_string(dir.join("schema.cedarschema")).unwrap());
     assert!(printed.contains("ledger_pay?: { amount: Long, note: String, to?: String },"), "{printed}");
+}
+
+#[test]
+fn the_lists_for_the_gateways_plugin_have_every_tool_and_the_agents_own_reads() {
+    let folder = copy("policy-guard");
+    append(
+        &folder.join("tools.toml"),
+        "\n[[agent]]\nname = \"clerk\"\ntitle = \"Clerk\"\ntools = [\"memory_search\"]\n",
+    );
+    let (code, out, err) = policy(&["guard", "--dir", folder.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let lists: serde_json::Value = domain::json::kept(out.as_bytes()).unwrap();
+    let list = |name: &str| -> Vec<String> {
+        lists[name].as_array().unwrap().iter().map(|tool| tool.as_str().unwrap().to_owned()).collect()
+    };
+    let (guard, reads) = (list("guard"), list("reads"));
+    assert!(guard.contains(&"ledger_pay".to_owned()) && guard.contains(&"ledger_delete".to_owned()), "{guard:?}");
+    assert!(reads.contains(&"ledger_read".to_owned()) && reads.contains(&"memory_search".to_owned()), "{reads:?}");
+    assert!(!guard.iter().any(|tool| reads.contains(tool)));
 }

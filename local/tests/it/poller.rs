@@ -11,7 +11,7 @@ use local::emulation::{
     poller::{Batches, Pollers},
 };
 use platform::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Says which bodies it got, fails those named `fail`, and panics on one named `panic`.
 struct Fake(mpsc::UnboundedSender<String>);
@@ -38,7 +38,7 @@ async fn left_after(bodies: &[&str]) -> String {
     let backend = Backend::create(InProcess::memory().settings()).await.unwrap();
     let sqs = backend.aws.sqs();
     let (tell, mut told) = mpsc::unbounded_channel();
-    let pollers = Pollers::start(&backend, &Arc::new(Fake(tell)), &Runtime::system(), 2);
+    let pollers = Pollers::start(&backend, &watch::channel(Arc::new(Fake(tell))).1, &Runtime::system(), 2);
     for body in bodies {
         sqs.send_message().queue_url(&backend.queue_url).message_body(*body).send().await.unwrap();
         assert_eq!(told.recv().await.as_deref(), Some(*body));

@@ -25,6 +25,7 @@ use platform::{
 use status::Status;
 use store::Table;
 use sweep::Sweep;
+use tokio::sync::watch;
 use uuid::Uuid;
 use worker::Worker;
 
@@ -130,7 +131,8 @@ impl App {
         };
         let functions = functions(&setup, &deployment, &runtime, history);
         let app = Self {
-            webhook: wake_up.map(|wake_up| api_gateway::serve(wake_up, functions.clone(), Hosts::Any)),
+            webhook: wake_up
+                .map(|wake_up| api_gateway::serve(wake_up, watch::channel(functions.clone()).1, Hosts::Any)),
             functions,
             worker: Arc::new(worker(&setup, &deployment, &runtime)),
             sweep: Sweep::new(deployment.sweep(), runtime).expect("the sweeper starts"),

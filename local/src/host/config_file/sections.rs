@@ -15,6 +15,8 @@ pub(super) struct Sections {
     #[serde(default)]
     pub(super) gateway: Gateway,
     #[serde(default)]
+    pub(super) policy: PolicySection,
+    #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) retention: Retention,
@@ -76,6 +78,12 @@ impl Default for Gateway {
             token_file: "/run/credentials/miniprogram.service/gateway-token".into(),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PolicySection {
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -53,7 +53,7 @@ const fn epoch() -> Timestamp {
 }
 
 /// The limits of one user.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Rate of submissions.
     pub submissions: Rate,
