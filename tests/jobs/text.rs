@@ -97,7 +97,7 @@ async fn a_failure_whose_result_cannot_be_read_is_still_a_failure() {
 async fn a_reply_with_half_a_pair_is_taken_at_once() {
     let (mut app, alice) = App::start_with("alice").await;
     for (content, result) in [
-        (&br#""half \ud83d""#[..], json!({"reply":"half \u{fffd}"})),
+        (&br#""half \ud83d""#[..], json!({"reply":"half \u{fffd}","ai_generated":true})),
         (br#"{"__proto__":"no text"}"#, json!({"omitted":"unreadable"})),
     ] {
         for path in [TURNS, OUTCOME] {
@@ -181,7 +181,7 @@ async fn a_stored_payload_that_cannot_be_read_ends_its_job() {
         tokio::time::sleep(Duration::from_millis(30)).await;
         app.advance(app.delays.next().unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(10))).await;
     }
-    assert_eq!(alice.job(&id).await["result"], json!({"reply":"on"}));
+    assert_eq!(alice.job(&id).await["result"], json!({"reply":"on","ai_generated":true}));
     assert!(app.receive().await.is_empty(), "nothing comes back to be decided again");
 }
 

@@ -207,6 +207,22 @@ async fn the_console_of_wechat_verifies_the_address() {
 }
 
 #[tokio::test]
+async fn a_message_costs_one_write_and_one_that_is_refused_costs_nothing() {
+    let app = App::start().await;
+    let consumed = app.functions.edge_auth.table().consumed();
+    let push = push_of(&app, &settings(&app), &message(&app, Kind::Accept, Format::Json));
+    let forged = Push { msg_signature: Some("0".repeat(40)), ..push.clone() };
+    assert_eq!(send(&app, &forged).await.status, 403);
+    assert_eq!((consumed.write_units(), consumed.read_units()), (0.0, 0.0));
+    assert_eq!(send(&app, &push).await.status, 200);
+    assert_eq!((consumed.write_units(), consumed.read_units()), (1.0, 0.0));
+    let leaving = push_of(&app, &settings(&app), &message(&app, Kind::Cancel, Format::Json));
+    assert_eq!(send(&app, &leaving).await.status, 200);
+    assert_eq!(consumed.write_units(), 2.0);
+    assert!((0.5..=1.0).contains(&consumed.read_units()), "one read of the login: {}", consumed.read_units());
+}
+
+#[tokio::test]
 async fn a_message_that_could_not_be_remembered_is_taken_when_it_comes_again() {
     let app = App::start().await;
     app.log_in_with("dev-alice").await;

@@ -11,6 +11,7 @@ mod api;
 mod audit;
 mod metrics;
 mod modes;
+mod retention;
 mod rotation;
 mod secrets;
 mod stored_items;

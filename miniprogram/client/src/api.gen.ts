@@ -105,6 +105,8 @@ export interface components {
         TurnResult: {
             reply: string;
             /** @constant */
+            ai_generated?: true;
+            /** @constant */
             truncated?: true;
         };
         Approval: {

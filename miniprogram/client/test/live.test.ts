@@ -60,7 +60,7 @@ test("a turn is a run of AG-UI, and its conversation can be deleted", { skip }, 
     const resume = [{ interruptId: finished.outcome.interrupts[0]!.id, status: "resolved" as const, payload: { approved: true } }];
     const next: AguiEvent[] = [];
     await transport.run({ threadId: "tea", runId: "run-2", messages: [], tools: [], context: [], resume }, (event) => next.push(event)).done;
-    assert.deepEqual(next.at(-1), { type: "RUN_FINISHED", threadId: "tea", runId: "run-2", outcome: { type: "success" }, result: { reply: "Paid." } });
+    assert.deepEqual(next.at(-1), { type: "RUN_FINISHED", threadId: "tea", runId: "run-2", outcome: { type: "success" }, result: { reply: "Paid.", ai_generated: true } });
     assert.equal(live.effects().get("agent's tea"), 1);
     assert.deepEqual((await client.conversations()).conversations.map(({ conversation }) => conversation), ["tea"]);
     assert.equal((await (await client.deleteConversation("tea")).result()).status, "succeeded");

@@ -101,7 +101,8 @@ async fn a_proposal_is_a_step_of_its_own_and_asks_as_what_it_is() {
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     let job = app.finish_in_real_time(&alice, &id, Duration::from_secs(30)).await;
     look(&alice, &id).await;
-    assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &json!({"reply": "noted"})), "{job}");
+    let result = json!({"reply": "noted", "ai_generated": true});
+    assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &result), "{job}");
     assert_eq!(app.effects(&id), 1);
     let rounds: Vec<_> = job["steps"].as_array().unwrap().iter().map(|step| (&step["step"], &step["round"])).collect();
     assert_eq!(rounds, [(&json!(0), &json!(0)), (&json!(0), &json!(1)), (&json!(0), &json!(2))]);

@@ -77,12 +77,13 @@ pub(crate) fn after(answer: TurnState, facts: &TurnFacts<'_>) -> TurnVerdict {
     }
 }
 
-/// The result of a round that replied.
+/// The result of a round that replied. `ai_generated` makes a client label the text, as WeChat and Chinese law require of
+/// the text of a model.
 pub(crate) fn reply(round: &Round) -> Content {
     if let Some(why) = round.omitted {
         return Err(why);
     }
-    let mut reply = json!({ "reply": round.reply.as_deref().unwrap_or_default() });
+    let mut reply = json!({ "reply": round.reply.as_deref().unwrap_or_default(), "ai_generated": true });
     if let (true, Value::Object(fields)) = (round.truncated, &mut reply) {
         fields.insert("truncated".to_owned(), true.into());
     }
