@@ -53,7 +53,7 @@ async fn a_job_stays_within_its_write_units() {
 }
 
 #[tokio::test]
-async fn a_yes_costs_what_the_docs_say() {
+async fn an_approval_costs_what_the_docs_say() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     let mut costs = Vec::new();

@@ -151,7 +151,7 @@ fn a_turn_that_goes_round_in_circles_is_stopped() {
 }
 
 #[test]
-fn text_from_a_tool_or_the_web_can_at_worst_ask_a_person_a_question() {
+fn text_from_a_tool_or_the_web_can_at_worst_cause_an_approval_request() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;
@@ -184,7 +184,7 @@ fn text_from_a_tool_or_the_web_can_at_worst_ask_a_person_a_question() {
 }
 
 #[test]
-fn a_yes_is_for_one_call_once_and_not_for_the_next_turn_of_a_conversation() {
+fn an_approval_is_for_one_call_once_and_not_for_the_next_turn_of_a_conversation() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;

@@ -22,7 +22,7 @@ fn a_run_of_every_fault_measures_everything_that_the_template_watches() {
 async fn whole_run() {
     let mut run = Run::warmed_up().await;
     play(&mut run).await;
-    modes_and_questions(&mut run).await;
+    modes_and_approval_requests(&mut run).await;
     let (captured, (from, to)) = run.captured();
     references::all_seen(&captured);
 
@@ -83,7 +83,7 @@ async fn play(run: &mut Run) {
 }
 
 /// Lowered service modes, and approval requests that are not approved.
-async fn modes_and_questions(run: &mut Run) {
+async fn modes_and_approval_requests(run: &mut Run) {
     run.mark("mode lowered");
     run.app.mode(Mode::ReadOnly).await;
     run.minutes(4).await;

@@ -121,6 +121,23 @@ fn every_file_function_and_test_in_the_table_of_invariants_is_there() {
 }
 
 #[test]
+fn every_rust_test_that_the_page_of_broken_invariants_names_is_there() {
+    let page = std::fs::read_to_string(checkout().join("docs/design/invariants.md")).unwrap();
+    let mut files = Vec::new();
+    for root in ROOTS {
+        files_below(&checkout().join(root), &mut files);
+    }
+    let sources: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1));
+    let named: BTreeSet<&str> = cells.flat_map(quoted).map(|text| text.rsplit("::").next().unwrap_or(text)).collect();
+    // A sentence in snake case is a test; shorter names are files, modules and functions in an explanation.
+    let tests: Vec<&&str> = named.iter().filter(|name| name.matches('_').count() > 3 && !is_file(name)).collect();
+    assert!(tests.len() > 100, "{} tests are named", tests.len());
+    let absent: Vec<_> = tests.iter().filter(|name| !sources.iter().any(|text| defines(text, name))).collect();
+    assert!(absent.is_empty(), "not there: {absent:#?}");
+}
+
+#[test]
 fn what_is_not_defined_in_a_file_is_seen_to_be_missing() {
     let text = "pub(crate) fn decide() {}\nconst MAX: u8 = 1;\n  claim(row) {}\nlet x = claimed(1);\n";
     for (name, there) in [("decide", true), ("MAX", true), ("claim", true), ("claimed", false), ("deci", false)] {

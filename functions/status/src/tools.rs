@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_is_listed_with_whose_yes_it_takes() {
+    fn a_tool_is_listed_with_its_approver() {
         let tools = seen(Mode::Full);
         assert!(has(&tools, "ledger_read", "none") && has(&tools, "ledger_append", "none"), "{tools:?}");
         assert!(has(&tools, "ledger_pay", "user"), "{tools:?}");

@@ -209,7 +209,7 @@ fn steps_run_in_order_and_the_cursor_moves_with_the_outcome() {
 }
 
 #[test]
-fn a_long_wait_moves_the_sweeper_and_a_short_one_does_not() {
+fn a_long_wait_moves_the_reconciler_and_a_short_one_does_not() {
     let running = job(JobState::Running);
     let park = |seconds| {
         let event = JobEvent::Suspended { check_at: later(seconds), intent: None, running: true, seen: None };
@@ -236,7 +236,7 @@ fn a_read_has_no_effect_on_the_world() {
 }
 
 #[test]
-fn a_question_is_answered_once_by_the_right_person_before_it_expires() {
+fn an_approval_request_is_decided_once_by_the_right_person_before_it_expires() {
     let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
     for (approver, by, at, fits) in [
         (Approver::User, DecidedBy::User, later(9), true),
@@ -258,7 +258,7 @@ fn a_question_is_answered_once_by_the_right_person_before_it_expires() {
 }
 
 #[test]
-fn a_question_lapses_when_its_time_is_over_and_not_before() {
+fn an_approval_request_expires_at_its_time_and_not_before() {
     let waiting = asked(Approver::Operator);
     assert!(waiting.apply(JobEvent::ApprovalLapsed, later(9)).is_err());
     let lapsed = waiting.apply(JobEvent::ApprovalLapsed, later(10)).unwrap();
@@ -270,7 +270,7 @@ fn a_question_lapses_when_its_time_is_over_and_not_before() {
 }
 
 #[test]
-fn a_decision_stands_where_the_question_stands() {
+fn a_decision_is_stored_at_the_step_of_its_approval_request() {
     let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));
     let yes = DecisionInput { approved: true, digest: Digest::ZERO, by: DecidedBy::User };
     let no = DecisionInput { approved: false, ..yes };

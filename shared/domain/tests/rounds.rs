@@ -135,7 +135,7 @@ fn steps_that_do_not_follow_their_turn_or_are_too_many_are_refused() {
 }
 
 #[test]
-fn a_question_at_the_cursor_is_no_attempt_and_asked_once() {
+fn an_approval_request_at_the_cursor_is_no_attempt_and_is_made_once() {
     let asked = |job: &Job| {
         let approval = Approval::requested(Approver::User, Digest::ZERO, NOW, later(600));
         job.apply(JobEvent::Prepared { input: None, approval: Some(approval) }, NOW)
@@ -155,7 +155,7 @@ fn a_question_at_the_cursor_is_no_attempt_and_asked_once() {
 }
 
 #[test]
-fn a_yes_to_one_round_is_no_yes_to_the_next_and_repeating_it_changes_nothing() {
+fn an_approval_of_one_round_does_not_hold_in_the_next_and_repeating_it_changes_nothing() {
     let key = DigestKey::from_random([1; 32]);
     let digest = |n: u8| key.digest_bytes(&[n]);
     let ask = |job: &Job, n: u8| {

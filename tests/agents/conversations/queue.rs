@@ -130,7 +130,7 @@ async fn the_next_job_is_woken_when_the_first_ends_without_a_worker() {
 }
 
 #[tokio::test]
-async fn a_rejected_question_hands_the_line_on() {
+async fn a_rejection_wakes_the_next_job_of_the_conversation() {
     let app = unlimited().await;
     let alice = app.login("alice").await;
     let pay = json!({"tool":"ledger_pay","arguments":{"amount":120,"note":"n"}});

@@ -87,7 +87,7 @@ async fn a_forbidden_proposal_is_refused_without_an_approval_request() {
 }
 
 #[tokio::test]
-async fn two_proposals_are_two_questions_and_the_same_one_twice_is_one() {
+async fn two_proposals_are_two_approval_requests_and_the_same_one_twice_is_one() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let other = "[[tool:ledger_pay {\"amount\":121,\"note\":\"tea\"}]]";
@@ -105,7 +105,7 @@ async fn two_proposals_are_two_questions_and_the_same_one_twice_is_one() {
 }
 
 #[tokio::test]
-async fn a_yes_in_one_turn_is_no_yes_in_the_next_one_nor_in_the_next_round() {
+async fn an_approval_in_one_turn_does_not_hold_in_the_next_turn_or_round() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let body = json!({"message": format!("{PAY}[[then]]{PAY}[[then]][[say:done]]"), "conversation": "trip"});
@@ -144,7 +144,7 @@ async fn rounds_and_proposals_are_capped() {
 }
 
 #[tokio::test]
-async fn a_mode_that_was_lowered_after_the_yes_stops_the_call_and_not_the_turn() {
+async fn a_mode_that_was_lowered_after_the_approval_stops_the_call_and_not_the_turn() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     for (mode, code) in [(Mode::ReadOnly, "mode_read_only"), (Mode::ExplainOnly, "mode_explain_only")] {

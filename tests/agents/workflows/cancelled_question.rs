@@ -14,7 +14,7 @@ use super::{note, say_in, steps};
 use crate::turns::roomy;
 
 /// The job is cancelled while its worker writes the record of the approval request.
-async fn cancelled_at_the_question(app: &mut App, alice: &Client, id: &str) {
+async fn cancelled_at_the_approval_request(app: &mut App, alice: &Client, id: &str) {
     let once = AtomicBool::new(false);
     app.faults.plan_items(move |operation, sk| {
         let slow = operation == "PutItem" && sk.starts_with("A#") && !once.swap(true, Ordering::SeqCst);
@@ -43,7 +43,7 @@ async fn a_cancel_before_the_approval_request_ends_the_job_and_wakes_the_next_tu
     app.deliver().await;
     assert_eq!(alice.job(&id).await["cursor"], 1);
     app.metrics.clear();
-    cancelled_at_the_question(&mut app, &alice, &id).await;
+    cancelled_at_the_approval_request(&mut app, &alice, &id).await;
 
     let job = alice.job(&id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("cancelled"), &json!("cancelled")), "{job}");
@@ -65,7 +65,7 @@ async fn a_cancel_before_the_approval_request_ends_the_job_and_wakes_the_next_tu
 }
 
 #[tokio::test]
-async fn a_turn_that_stands_behind_a_job_that_is_cancelled_before_its_question_is_woken_at_once() {
+async fn a_turn_behind_a_job_that_is_cancelled_before_its_approval_request_is_woken_at_once() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
@@ -84,7 +84,7 @@ async fn a_turn_that_stands_behind_a_job_that_is_cancelled_before_its_question_i
     for message in &question {
         app.put_on_queue(message.body().unwrap()).await;
     }
-    cancelled_at_the_question(&mut app, &alice, &id).await;
+    cancelled_at_the_approval_request(&mut app, &alice, &id).await;
     assert!(app.deliver().await, "the next turn is woken without a wait");
     assert_eq!(alice.job(&next).await["status"], "running");
 }

@@ -51,7 +51,7 @@ async fn a_deadline_that_passes_while_nothing_can_be_sent_ends_the_job_as_failed
 }
 
 #[tokio::test]
-async fn a_question_does_not_outlive_the_deadline() {
+async fn an_approval_request_does_not_outlive_the_deadline() {
     for of in ["job", "step"] {
         let mut app = App::with(roomy()).await;
         let id = with_deadline(&mut app, &mut json!({"steps": [append(), pay()]}), of, 60).await;

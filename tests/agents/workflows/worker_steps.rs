@@ -195,7 +195,7 @@ async fn a_reference_to_nothing_or_to_what_does_not_fit_ends_the_job_with_its_re
 }
 
 #[tokio::test]
-async fn a_later_step_asks_when_the_cursor_is_there_and_its_yes_is_its_own() {
+async fn a_later_step_requests_its_own_approval_when_the_cursor_reaches_it() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let pay = |note: &str| json!({"tool": "ledger_pay", "arguments": {"amount": 120, "note": note}});

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::INVOKE;
 
 #[tokio::test]
-async fn bells_alone_bring_a_job_to_its_end() {
+async fn wake_up_messages_alone_bring_a_job_to_its_end() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for (tool, arguments) in [("ledger_append", json!({"note":"put back twice"})), ("ledger_sleep", json!({"ms":10}))] {

@@ -13,7 +13,7 @@ use service::jobs::Decision;
 use super::{COFFEES, DEAR, pay, payment, payments};
 
 #[tokio::test]
-async fn what_the_user_was_shown_and_said_yes_to_runs_once() {
+async fn the_call_that_the_user_was_shown_and_approved_runs_once() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     while app.deliver().await {}
@@ -150,7 +150,7 @@ async fn a_lost_wake_up_message_of_an_approval_request_is_sent_by_the_reconciler
 }
 
 #[tokio::test]
-async fn a_question_never_outlives_the_time_to_start() {
+async fn an_approval_request_never_outlives_not_after() {
     let (app, alice) = App::start_with("alice").await;
     let (id, soon) = (app.new_id(), app.functions.runtime.now().plus(Duration::from_secs(30)));
     let body = json!({ "tool": "ledger_pay", "arguments": payment(COFFEES), "not_after": soon.to_string() });
@@ -159,7 +159,7 @@ async fn a_question_never_outlives_the_time_to_start() {
 }
 
 #[tokio::test]
-async fn a_job_that_waits_for_a_yes_is_cancelled_at_once() {
+async fn a_job_that_waits_for_approval_is_cancelled_at_once() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let cancelled = alice.cancel(&id).await;
@@ -175,7 +175,7 @@ async fn a_job_that_waits_for_a_yes_is_cancelled_at_once() {
 }
 
 #[tokio::test]
-async fn a_submission_is_answered_again_whatever_became_of_its_question() {
+async fn a_repeated_submission_is_answered_whatever_the_approval_request_led_to() {
     let mut app = App::with(super::unlimited()).await;
     let alice = app.login("alice").await;
     let mut ids = Vec::new();

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{COFFEES, pay, payment, payments, refusals};
 
 #[tokio::test]
-async fn a_yes_to_another_call_is_no_yes_to_this_one() {
+async fn an_approval_of_another_call_is_refused() {
     let (mut app, alice) = App::start_with("alice").await;
     let (id, other) = (pay(&app, &alice, COFFEES).await, pay(&app, &alice, COFFEES).await);
     // The same payment under another request id, a forged digest, and one of other arguments.
@@ -130,7 +130,7 @@ async fn a_no_is_final() {
 }
 
 #[tokio::test]
-async fn a_yes_after_the_time_is_over_is_too_late_and_ends_the_job() {
+async fn an_approval_after_the_expiry_is_too_late_and_ends_the_job() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let digest = alice.digest(&id).await;

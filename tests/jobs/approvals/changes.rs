@@ -101,7 +101,7 @@ fn without_pay() -> Policy {
 }
 
 #[tokio::test]
-async fn what_ran_unasked_and_now_needs_a_yes_is_refused() {
+async fn a_call_that_needs_an_approval_since_it_was_accepted_is_refused() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
@@ -149,7 +149,7 @@ async fn the_groups_of_now_decide() {
 }
 
 #[tokio::test]
-async fn a_yes_to_other_arguments_than_are_stored_is_none() {
+async fn an_approval_of_other_arguments_than_are_stored_is_none() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     app.approve(&alice, "alice", &id).await;

@@ -31,7 +31,7 @@ async fn decided(app: &App, alice: &Client, id: &str, decision: &str, fault: imp
 }
 
 #[tokio::test]
-async fn a_fault_at_any_request_of_a_yes_leaves_one_yes_and_one_payment() {
+async fn a_fault_at_any_request_of_an_approval_leaves_one_approval_and_one_payment() {
     let mut app = App::with(unlimited()).await;
     let mut requests = 0;
     for (fault, lasting) in Fault::ALL.into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {

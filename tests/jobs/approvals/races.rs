@@ -33,7 +33,7 @@ fn count(seen: &mut BTreeMap<String, usize>, story: String) {
 }
 
 #[tokio::test]
-async fn a_yes_and_a_no_at_once_are_one_of_them() {
+async fn an_approval_and_a_rejection_at_once_are_one_of_them() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
     let mut seen = BTreeMap::new();
@@ -70,7 +70,7 @@ async fn a_yes_and_a_no_at_once_are_one_of_them() {
 }
 
 #[tokio::test]
-async fn two_yeses_at_once_are_one() {
+async fn two_approvals_at_once_are_one() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
     for round in 0..ROUNDS {
@@ -91,7 +91,7 @@ async fn two_yeses_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn a_yes_and_a_cancel_at_once_leave_one_story() {
+async fn an_approval_and_a_cancel_at_once_leave_one_outcome() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
     let mut seen = BTreeMap::new();
@@ -126,7 +126,7 @@ async fn a_yes_and_a_cancel_at_once_leave_one_story() {
 }
 
 #[tokio::test]
-async fn a_yes_and_the_expiry_at_once_are_one_of_them() {
+async fn an_approval_and_the_expiry_at_once_are_one_of_them() {
     let mut app = App::with(unlimited()).await;
     let mut seen = BTreeMap::new();
     for round in 0..ROUNDS {
@@ -167,7 +167,7 @@ async fn a_yes_and_the_expiry_at_once_are_one_of_them() {
 }
 
 #[tokio::test]
-async fn whichever_of_yes_and_expiry_comes_first_holds() {
+async fn the_first_of_approval_and_expiry_holds() {
     let mut app = App::with(unlimited()).await;
     for yes_first in [true, false] {
         let alice = app.login("alice").await;

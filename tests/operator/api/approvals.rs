@@ -83,7 +83,7 @@ async fn a_no_ends_it_and_nothing_runs() {
 }
 
 #[tokio::test]
-async fn a_yes_to_another_call_is_none() {
+async fn an_approval_of_another_call_is_none() {
     let app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let (one, two) = (dear(&app, &alice).await, dear(&app, &alice).await);
@@ -158,7 +158,7 @@ async fn too_late_is_too_late_and_the_job_knows_it_at_once() {
 }
 
 #[tokio::test]
-async fn of_a_yes_and_a_cancel_at_once_exactly_one_wins() {
+async fn of_an_approval_and_a_cancel_at_once_exactly_one_wins() {
     let mut app = App::start().await;
     for _ in 0..12 {
         let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));

@@ -108,7 +108,7 @@ async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service
 }
 
 #[tokio::test]
-async fn a_sweeper_that_is_killed_at_any_request_or_loses_any_answer_leaves_no_end_unsigned() {
+async fn a_sweep_that_is_killed_at_any_request_or_loses_any_response_leaves_no_end_unsigned() {
     let mut app = App::start().await;
     let mut expected = BTreeMap::new();
     for place in 0..16 {
@@ -141,7 +141,7 @@ impl Clock for Ahead {
 }
 
 #[tokio::test]
-async fn two_sweepers_at_once_sign_each_number_once() {
+async fn two_sweeps_at_once_sign_each_number_once() {
     let (mut app, alice) = App::start_with("alice").await;
     let ahead = Runtime::new(std::sync::Arc::new(Ahead(app.clock.clone())), std::sync::Arc::new(System));
     let other = sweep::Sweep::new(app.deployment.sweep(), ahead).unwrap();

@@ -40,7 +40,7 @@ async fn it_is_shut_until_it_is_opened_and_the_audit_is_proven() {
 }
 
 #[tokio::test]
-async fn an_opening_without_an_exported_checkpoint_is_not_enough() {
+async fn an_unlock_without_an_exported_checkpoint_is_not_enough() {
     let (mut app, alice) = App::start_with("alice").await;
     app.open_tool(TOOL, 60).await;
     assert_eq!(submit(&mut app, &alice).await, "audit_unproven", "there is none");
@@ -89,7 +89,7 @@ async fn ends_refused(app: &mut App, client: &Client, id: &str, code: &str) {
 }
 
 #[tokio::test]
-async fn an_opening_that_ends_before_the_claim_shuts_what_was_accepted_and_approved() {
+async fn an_unlock_that_ends_before_the_claim_stops_an_approved_call() {
     let mut app = App::start().await;
     let (alice, id) = waiting(&mut app, 1).await;
     app.operator_decides(&alice, &id, true).await;

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_that_a_clock_wrote_which_ran_ahead_opens_nothing() {
+    fn an_unlock_written_by_a_clock_that_ran_ahead_unlocks_nothing() {
         let opened = |until| {
             let mut controls = controls(Mode::Full, None);
             controls.tools.entry("t".into()).or_default().opened_until = Some(until);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_and_a_checkpoint_end() {
+    fn a_temporary_unlock_and_a_checkpoint_end() {
         let minute = Duration::from_secs(60);
         let seen = |exported_at| CheckpointSeen { seq: 1, signed_at: NOW, exported_at };
         let mut controls = controls(Mode::Full, None);

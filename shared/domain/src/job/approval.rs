@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_yes_is_bound_to_changes_its_digest() {
+    fn every_part_of_an_approval_changes_its_digest() {
         let key = DigestKey::from_random([3; 32]);
         let (arguments, other) = (json!({"amount": 500, "note": "é"}), json!({"amount": 501, "note": "é"}));
         let one = digest(&key, &bound(&arguments));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_yes_is_not_enough_where_an_operators_is_needed() {
+    fn a_users_approval_is_not_enough_where_an_operators_is_needed() {
         let asked = Approval::requested(Approver::User, Digest::ZERO, NOW, NOW);
         assert!(!asked.suffices_for(Approver::User), "no approval was given");
         let operator = DecidedBy::Operator(OperatorId::from_random([1; 16]));

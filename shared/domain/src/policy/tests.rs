@@ -161,7 +161,7 @@ fn a_derived_write_needs_an_approval_under_every_policy() {
 }
 
 #[test]
-fn the_first_question_that_is_permitted_decides_and_a_forbid_beats_every_permit() {
+fn the_first_permitted_action_decides_and_a_forbid_beats_every_permit() {
     let all = "@id(\"all\") permit (principal, action, resource);\n";
     assert_eq!(decided(&policy(all).unwrap(), "pay", &json!({"amount":1})).0, "run");
     for (action, decision) in

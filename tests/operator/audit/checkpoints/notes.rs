@@ -90,7 +90,7 @@ async fn the_notes_of_an_older_version_are_signed_too_and_once() {
 }
 
 #[tokio::test]
-async fn notes_that_an_older_sweeper_could_not_see_are_signed_by_the_next_one_that_can() {
+async fn markers_that_an_older_version_could_not_see_are_signed_by_the_next_version() {
     let mut app = start().await;
     let alice = app.login("alice").await;
     let codes = over(&mut app, &alice, 3).await;
