@@ -52,15 +52,22 @@ struct Member {
     dependencies: BTreeSet<String>,
 }
 
-fn workspace() -> BTreeMap<String, Member> {
+fn metadata() -> Value {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo");
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("JSON");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    serde_json::from_slice(&metadata.stdout).expect("JSON")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+fn workspace() -> BTreeMap<String, Member> {
+    let metadata = metadata();
     let member = |package: &Value| {
         let all = package["dependencies"].as_array().expect("a list").iter();
         let dependencies = all.filter(|one| one["kind"].is_null()).map(|one| text(&one["name"])).collect();
@@ -81,6 +88,17 @@ fn crates_import_only_those_of_the_layers_below() {
         }
     }
     assert_eq!(members.len(), LAYERS.iter().map(|layer| layer.len()).sum::<usize>());
+}
+
+/// A release build links each binary for minutes: `cargo lambda build --release` must not link what is not deployed.
+#[test]
+fn a_cargo_command_without_a_selection_means_the_functions() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("a list");
+    let name = |id: &Value| text(&packages.iter().find(|package| package["id"] == *id).expect("a member")["name"]);
+    let default: Vec<String> =
+        metadata["workspace_default_members"].as_array().expect("a list").iter().map(name).collect();
+    assert_eq!(default, LAYERS[4]);
 }
 
 #[test]
