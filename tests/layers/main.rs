@@ -55,7 +55,8 @@ struct Member {
 fn metadata() -> Value {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked", "--offline"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        // In the folder of a member, its own package would be the default.
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .expect("cargo");
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
