@@ -12,4 +12,5 @@ pub mod prometheus;
 pub mod service;
 pub mod settings;
 pub(crate) mod stale_gateway;
+pub mod systemd;
 pub mod wake_open_jobs;

@@ -23,6 +23,7 @@ use crate::{
         config_file::{ConfigFile, DEFAULT_FILE, LogFormat},
         policy_folder::{self, CheckedPolicy},
         service::{Claim, Login, Options, Service},
+        systemd::{self, Watchdog},
     },
 };
 
@@ -104,7 +105,9 @@ async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
     // Before anything slow: without a handler the signal ends the process.
     let mut hangup = signal(SignalKind::hangup())?;
     let mut service = start(&current).await?;
+    let watchdog = Watchdog::start(service.deployment.open_table());
     let mode = service.controls.service.mode.name();
+    systemd::ready(&current.to_string());
     say(format_args!(
         "Ready on {}; mode: {mode}; {current}; open jobs that go on from before: {}.",
         service.base_url, service.woken
@@ -118,6 +121,8 @@ async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
             _ = hangup.recv() => reload(&mut service, file, &mut current),
         }
     }
+    systemd::stopping();
+    watchdog.into_iter().for_each(Watchdog::stop);
     service.stop().await;
     Ok(())
 }
@@ -163,6 +168,7 @@ fn reload(service: &mut Service, file: &Path, current: &mut Checked) {
             let differs = current.config.differs_beyond_reload(&next.config);
             let rest = if differs { " Other keys have changed; they take effect at the next start." } else { "" };
             say(format_args!("Reloaded: {next}.{rest}"));
+            systemd::status(&next.to_string());
             // What differs is compared with the start, so that every reload until then mentions it.
             let ConfigFile { settings, policy_dir, .. } = next.config;
             current.config = ConfigFile { settings, policy_dir, ..current.config.clone() };
@@ -170,6 +176,7 @@ fn reload(service: &mut Service, file: &Path, current: &mut Checked) {
         }
         Err(fault) => {
             let error = output::sentence(fault.as_ref());
+            systemd::status(&format!("{current}; the last reload was refused"));
             tracing::error!(function = "local", error, "not reloaded");
             say(format_args!("Not reloaded, and everything stays as it was ({current}): {error}"));
         }

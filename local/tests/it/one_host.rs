@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Lines, Read, Write},
-    os::unix::net::UnixStream,
+    os::unix::net::{UnixDatagram, UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     time::Duration,
@@ -151,7 +151,11 @@ impl Installed {
 
     /// With more sections in the file.
     async fn start_with(name: &str, more: &str) -> Self {
-        let root = directory(name);
+        Self::start_in(&directory(name), more, &[]).await
+    }
+
+    /// In a directory, and with variables of the environment.
+    async fn start_in(root: &Path, more: &str, variables: &[(&str, &str)]) -> Self {
         let stub = WechatStub::start("wx0123456789abcdef", "stub-secret", 0, Runtime::system()).await.unwrap();
         std::fs::write(root.join("secret"), "stub-secret\n").unwrap();
         std::fs::write(root.join("token"), "no-token\n").unwrap();
@@ -171,6 +175,7 @@ impl Installed {
         let mut process = Command::new(env!("CARGO_BIN_EXE_local"))
             .args(["run", "--config", file.to_str().unwrap()])
             .current_dir("/")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -359,4 +364,32 @@ async fn limits_are_reloaded_and_a_key_that_needs_a_start_is_named() {
     assert!(service.reload().contains("take effect at the next start"));
     assert!(service.reload().contains("take effect at the next start"), "until then");
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn systemd_is_told_when_the_service_is_ready_alive_reloaded_and_stopping() {
+    let root = directory("notify");
+    let path = root.join("notify.sock");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let next = |part: &str| {
+        let mut buffer = [0; 1024];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {part}: {error}"));
+            let told = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if told.contains(part) {
+                return told;
+            }
+        }
+    };
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000")];
+    let mut service = Installed::start_in(&root, "", &variables).await;
+    assert!(next("READY=1").contains(&format!("STATUS=policy {}", PolicyFiles::built_in().version())));
+    next("WATCHDOG=1");
+    next("WATCHDOG=1");
+    std::fs::write(&service.file, "[wrong").unwrap();
+    assert!(service.reload().starts_with("Not reloaded"));
+    next("the last reload was refused");
+    service.stop().await;
+    next("STOPPING=1");
 }
