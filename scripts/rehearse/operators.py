@@ -1,17 +1,19 @@
-"""Operators: a yes to one payment, the mode lowered by an alarm and raised by a person, a destructive tool opened and run."""
+"""Operators: a yes to one payment, the mode that sweep lowers for a lost gateway and raises again, a destructive tool opened and run."""
 
 import json
 import time
 
 from client import request_id
 from first_day import ADMIN, APPROVER, VIEWER, operator, until
-from stack import Failure
+from stack import ALIAS, ROOT, Failure
 
 LOG = ".local/rehearse/run/emulator.log"
 AMOUNT = 700
 PAID = "paid after an operator's yes"
 NOT_DONE = "explained and not done"
 DONE = "done again once the mode is full"
+# What sweep counts: three failed checks lower the mode, five good ones raise it, and checks closer than 30 s are one.
+FAILED_CHECKS, GOOD_CHECKS, CHECKS_APART_S = 3, 5, 30
 # Short enough for one transcript line; operators are told to write no personal data there.
 REASON = "rehearsed"
 
@@ -63,14 +65,24 @@ def mode(rehearsal):
     return operator(rehearsal, VIEWER, "GET", "/controls")[1]["service"]
 
 
-def alarm(rehearsal):
-    """What CloudWatch would publish. The emulator takes alarms and evaluates none, and delivers messages as SNS does."""
-    console, client = rehearsal.console, rehearsal.client("explained")
-    name = f"{rehearsal.stack.name}-gateway-not-ready"
-    message = {"AlarmName": name, "NewStateValue": "ALARM", "OldStateValue": "OK", "NewStateReason": REASON}
-    rehearsal.stack.client("sns").publish(TopicArn=rehearsal.stack.outputs()["ModeTopicArn"], Subject=f"ALARM: {name}", Message=json.dumps(message))
-    until("the alarm's message has lowered the mode to explain_only", lambda: mode(rehearsal)["mode"] == "explain_only", console)
+def checks(rehearsal, claim, wanted, most):
+    """Invokes sweep until the mode is as wanted. The schedule invokes it too, once a minute."""
+    for _ in range(most + 1):
+        event = (ROOT / "events/sweep.json").read_bytes()
+        rehearsal.stack.client("lambda").invoke(FunctionName=rehearsal.stack.function("sweep"), Qualifier=ALIAS, Payload=event)
+        if mode(rehearsal)["mode"] == wanted:
+            break
+        time.sleep(CHECKS_APART_S + 1)
+    console = rehearsal.console
+    console.claims(claim, mode(rehearsal)["mode"] == wanted, mode(rehearsal))
     console.shows(f"says the API: {json.dumps(mode(rehearsal))}")
+
+
+def lost_gateway(rehearsal):
+    """No alarm takes part: sweep counts its own checks."""
+    console, client = rehearsal.console, rehearsal.client("explained")
+    rehearsal.world.processes.stop_one("gateway")
+    checks(rehearsal, "the gateway is stopped, and three failed checks lower the mode to explain_only", "explain_only", FAILED_CHECKS)
 
     def explained():
         request = request_id()
@@ -81,8 +93,12 @@ def alarm(rehearsal):
     done = rehearsal.world.effects(NOT_DONE)
     status, body = operator(rehearsal, APPROVER, "PUT", "/controls/mode", {"mode": "full", "reason": REASON})
     console.claims("an approver may not set the mode: 403 operator_forbidden", (status, body["code"]) == (403, "operator_forbidden"), (status, body))
-    status, body = operator(rehearsal, ADMIN, "PUT", "/controls/mode", {"mode": "full", "reason": REASON})
-    console.claims("an admin sets it to full again", status == 200 and body["service"]["mode"] == "full", (status, body))
+    seconds = rehearsal.world.start_gateway()
+    console.shows(f"the gateway is started again, ready after {seconds} s")
+    checks(rehearsal, "five good checks raise the mode to full again", "full", GOOD_CHECKS)
+    _, chain = operator(rehearsal, VIEWER, "GET", "/audit?limit=100")
+    made = [(record["was"], record["mode"]) for record in chain["records"] if record["actor"] == "alarm:gateway_not_ready"]
+    console.claims("both changes are in the operators' chain", sorted(made) == [("explain_only", "full"), ("full", "explain_only")], made)
 
     def runs():
         request = request_id()
@@ -163,6 +179,6 @@ def destructive(rehearsal):
 
 STEPS = [
     ("A payment that an operator has to approve, through the deployed API", LOG, payment),
-    ("An alarm's message lowers the mode; an operator raises it", LOG, alarm),
+    ("A lost gateway lowers the mode, and raises it when it is back", LOG, lost_gateway),
     ("A destructive tool: shut, opened, refused without a checkpoint, approved, run, shut", LOG, destructive),
 ]

@@ -52,11 +52,19 @@ class Processes:
     def stop(self):
         """Stops all, the last one first, and whatever they have started."""
         while self.running:
-            _, process = self.running.pop()
-            if process.stdin:
-                process.stdin.close()
-            self._end(process, signal.SIGTERM, 20)
-            self._end(process, signal.SIGKILL, 10)
+            self._stop(self.running.pop()[1])
+
+    def stop_one(self, name):
+        """Stops one of them, and whatever it has started."""
+        found = next(one for one in self.running if one[0] == name)
+        self.running.remove(found)
+        self._stop(found[1])
+
+    def _stop(self, process):
+        if process.stdin:
+            process.stdin.close()
+        self._end(process, signal.SIGTERM, 20)
+        self._end(process, signal.SIGKILL, 10)
 
     @staticmethod
     def _end(process, sign, seconds):

@@ -45,10 +45,9 @@ async fn a_gateway_that_is_down_delays_and_one_that_stays_down_expires() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().kill().await;
-    app.gateway = None;
     let id = app.new_id();
     alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
-    let job = app.finish(&alice, &id).await;
+    let job = app.finish_unswept(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("expired"), &json!("not_run")), "{job}");
     assert_eq!(job["error"]["code"], "not_after_passed");
 }

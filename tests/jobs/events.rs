@@ -15,14 +15,13 @@ fn sample(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(dir().join(name)).unwrap()).unwrap()
 }
 
-const READ_HERE: [&str; 11] = [
+const READ_HERE: [&str; 10] = [
     "approve.json",
     "cancel.json",
     "get-job.json",
     "job-undecodable.sqs.json",
     "job.sqs.json",
     "login.json",
-    "mode-alarm.sns.json",
     "operator-approvals.json",
     "ready.json",
     "submit.json",
@@ -111,13 +110,10 @@ async fn the_samples_do_what_they_say() {
     assert_eq!((status, &problem["code"]), (401, &json!("no_operator")), "{problem}");
 
     assert_eq!(sample("sweep.json")["detail-type"], "Scheduled Event");
-    app.sweep.handle(&sample("sweep.json"), deadline).await.unwrap();
+    app.sweep.run(deadline).await.unwrap();
     assert_eq!(app.table.heartbeat().await.unwrap().unwrap().overdue, 0);
     let (status, ready) = ask(&app, "ready.json", "", "").await;
     assert_eq!((status, &ready["ready"]), (200, &json!(true)), "{ready}");
-    app.sweep.handle(&sample("mode-alarm.sns.json"), deadline).await.unwrap();
-    let controls = app.table.controls(app.clock.now(), std::time::Duration::ZERO).await.unwrap();
-    assert_eq!(controls.service.mode.name(), "explain_only");
 }
 
 /// Headers that a client or a proxy may set, in the event of API Gateway.

@@ -50,7 +50,9 @@ faults! {
         "ApiRollback": 1, "SweepRollback": 1, "operator-errors": 2, "controls-unreadable": 3, "checkpoints-failing": 3,
     }
     table_slow: "each request to the table takes 600 ms longer" fires { "edge-auth-slow": 1, "status-slow": 1 }
-    audit_failing: "audit records cannot be written" fires { "audit-failing": 1, "edge-auth-errors": 1, "ApiRollback": 1 }
+    audit_failing: "audit records cannot be written" fires {
+        "audit-failing": 1, "edge-auth-errors": 1, "ApiRollback": 1, "refusals": 6,
+    }
     queue_down: "the queue accepts no messages" fires {
         "rings-failing": 1, "sweep-failing": 3, "overdue-jobs": 4, "SweepRollback": 2,
     }

@@ -137,18 +137,13 @@ fn the_dashboard_shows_every_alarm_that_notifies_and_every_rule() {
 }
 
 #[test]
-fn every_alarm_tells_the_alarm_topic_and_two_of_them_the_topic_of_modes() {
-    let mut modes = Vec::new();
+fn every_alarm_notifies_people_and_nothing_else() {
     for alarm in alarms(&resources()) {
         // Only CodeDeploy listens to these.
         if alarm.claim.ends_with("Rollback") {
             assert!(alarm.notifies.is_empty(), "{}", alarm.claim);
             continue;
         }
-        assert!(alarm.notifies.contains(&"AlarmTopic".to_owned()), "{}", alarm.claim);
-        if alarm.notifies.contains(&"ModeTopic".to_owned()) {
-            modes.push(alarm.claim);
-        }
+        assert_eq!(alarm.notifies, ["AlarmTopic"], "{}", alarm.claim);
     }
-    assert_eq!(modes, ["gateway-not-ready", "audit-failing"]);
 }

@@ -70,6 +70,8 @@ async fn play(run: &mut Run) {
     run.mark("no audit");
     faults::audit_failing(run).await;
     run.minutes(6).await;
+    // Sweep has lowered the mode; an operator raises it.
+    run.app.mode(Mode::Full).await;
     run.mark("no secrets");
     faults::secrets_unreadable(run).await;
     run.minutes(4).await;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use domain::limits::RetentionClock;
-use integration_tests::{App, Client, Setup, mini_gateway::checkout};
+use integration_tests::{App, Client, Fault, Setup, mini_gateway::checkout};
 use local::emulation::wechat_events::{Format, Kind as Message, PushSettings};
 use platform::runtime::Clock as _;
 use serde_json::{Value, json};
@@ -105,6 +105,12 @@ async fn lived_in() -> App {
     assert_eq!(submitted(&app, &alice, &note("waits")).await.1, 202);
     let refused = json!({ "tool": "ledger_pay", "arguments": { "amount": 10_001, "note": "n" } });
     assert_eq!(submitted(&app, &alice, &refused).await.1, 403);
+
+    // A record that cannot be written is counted.
+    app.faults
+        .plan_items(|operation, sk| (operation == "PutItem" && sk.starts_with("IN#")).then_some(Fault::LostBefore));
+    assert_eq!(submitted(&app, &alice, &note("unrecorded")).await.1, 503);
+    app.faults.none();
 
     let zhang = app.operator("zhang", &["viewer"]);
     assert_eq!(zhang.post("/me/users", json!({ "user_id": alice.user_id })).await.status, 200);

@@ -24,6 +24,7 @@ pub struct MiniGateway {
     webhook_url: Option<String>,
     token: String,
     http: reqwest::Client,
+    running: bool,
 }
 
 /// Its token.
@@ -34,7 +35,7 @@ impl MiniGateway {
     pub async fn start(dir: &Path, journal: bool, webhook_url: Option<String>) -> Self {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a plain client");
         let (child, port) = spawn(dir, journal, 0, TOKEN, webhook_url.as_deref()).await;
-        Self { child, port, dir: dir.to_owned(), journal, webhook_url, token: TOKEN.to_owned(), http }
+        Self { child, port, dir: dir.to_owned(), journal, webhook_url, token: TOKEN.to_owned(), http, running: true }
     }
 
     /// Its URL.
@@ -45,6 +46,7 @@ impl MiniGateway {
     /// Kills it with `SIGKILL`.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it was running");
+        self.running = false;
     }
 
     /// Starts again on the same port with the same files.
@@ -52,6 +54,12 @@ impl MiniGateway {
         let _already_dead = self.child.kill().await;
         let (child, _) = spawn(&self.dir, self.journal, self.port, &self.token, self.webhook_url.as_deref()).await;
         self.child = child;
+        self.running = true;
+    }
+
+    /// Whether it was not killed, or was started again since.
+    pub const fn is_running(&self) -> bool {
+        self.running
     }
 
     /// Starts again with or without its journal.

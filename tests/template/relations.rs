@@ -39,7 +39,7 @@ const RELATIONS: &[Relation] = &[
     ("encrypted", table_and_queues_are_encrypted),
     ("checkpoints", a_checkpoint_is_younger_than_what_is_asked_of_it),
     ("locked", no_role_may_change_an_exported_checkpoint),
-    ("alarm acts", an_alarm_that_lowers_the_mode_reaches_sweep),
+    ("no alarm acts", no_alarm_acts_on_the_service),
     ("alias", every_caller_of_a_function_calls_its_alias),
     ("access log", the_access_log_holds_nothing_personal),
     ("logs end", logs_are_not_kept_for_ever),
@@ -285,15 +285,23 @@ fn no_role_may_change_an_exported_checkpoint(t: &Template) -> Result<(), String>
     })
 }
 
-fn an_alarm_that_lowers_the_mode_reaches_sweep(t: &Template) -> Result<(), String> {
-    let topic = t.property("Sweep", "Events/Alarms/Properties/Topic");
-    hold(topic["Ref"] == "ModeTopic", || format!("Topic of Sweep's event Alarms is {topic}, not ModeTopic"))?;
-    let retries = seconds(t, "Sweep", "EventInvokeConfig/MaximumRetryAttempts")?;
-    hold(retries >= 1.0, || {
-        format!(
-            "MaximumRetryAttempts of Sweep is {retries}: an alarm's message comes once, and one fault would lose it"
-        )
-    })
+fn no_alarm_acts_on_the_service(t: &Template) -> Result<(), String> {
+    let events = t.property("Sweep", "Events").as_object().into_iter().flatten();
+    for (name, event) in events {
+        hold(event["Type"] == "Schedule", || {
+            format!("{name} invokes Sweep, and is no schedule: what monitors the service must not change its mode")
+        })?;
+    }
+    for (name, alarm) in t.of_type("AWS::CloudWatch::Alarm") {
+        for kind in ["AlarmActions", "OKActions", "InsufficientDataActions"] {
+            let actions = alarm["Properties"][kind].as_array().into_iter().flatten();
+            for action in actions {
+                hold(action["Ref"] == "AlarmTopic", || format!("{kind} of {name} has {action}, not only AlarmTopic"))?;
+            }
+        }
+    }
+    let subscribed = t.of_type("AWS::SNS::Subscription").find(|(_, one)| one["Properties"]["Protocol"] != "email");
+    subscribed.map_or(Ok(()), |(name, _)| Err(format!("{name} gets alarms, and is no person")))
 }
 
 fn table_secrets_and_checkpoints_are_kept(t: &Template) -> Result<(), String> {

@@ -199,7 +199,7 @@ async fn put_records(
             0 => edge.table.put_payload(user, fingerprint, payload, record, now).await,
             _ => edge.table.put_audit(user, record, now).await,
         };
-        head = put.inspect_err(|_| edge.runtime.count(Metric::AuditWriteFailures))?;
+        head = edge.table.audited(&edge.runtime, put).await?;
     }
     Ok(head)
 }

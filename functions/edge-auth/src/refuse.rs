@@ -10,7 +10,6 @@ use platform::{
     http::{ApiError, Code},
     metrics::{Dimension, Metric},
 };
-use store::TableError;
 
 use crate::{EdgeAuth, charge::charge};
 
@@ -66,12 +65,7 @@ fn note(edge: &EdgeAuth, reason: DenyReason, decided: &Decided) {
 /// Records a refusal in the user's side chain. If that fails, the request is refused nevertheless.
 pub(crate) async fn record_refusal(edge: &EdgeAuth, user: UserId, refusal: RefusalEvent) {
     let recorded = edge.table.append_refusal(&edge.runtime, user, refusal, edge.policy.version()).await;
-    if let Err(error) = recorded {
-        // Concurrent requests of one user that lose the conditional write do not show a failing table, so they must not
-        // count for the alarm that lowers the service mode.
-        if !matches!(error, TableError::Contended(_)) {
-            edge.runtime.count(Metric::AuditWriteFailures);
-        }
+    if let Err(error) = edge.table.audited(&edge.runtime, recorded).await {
         tracing::error!(function = "edge-auth", code = "refusal_unrecorded", error = %error, "a refusal was not recorded");
     }
 }

@@ -14,7 +14,7 @@ use platform::{
     metrics::Metric,
     telemetry::RequestLog,
 };
-use store::{KnownOperator, TableError};
+use store::KnownOperator;
 
 use crate::{Operator, fault};
 
@@ -146,12 +146,6 @@ impl Operator {
     /// Appends to the operators' side chain. Must succeed before the action, so that no action lacks its record.
     pub(crate) async fn record(&self, caller: &Caller, event: OperatorEvent) -> Result<(), ApiError> {
         let appended = self.table.append_operator(&self.runtime, caller.actor(), event, self.operators.version()).await;
-        // Concurrent operators that lose the conditional write do not show a failing table.
-        let count = |error: &TableError| {
-            if !matches!(error, TableError::Contended(_)) {
-                self.runtime.count(Metric::AuditWriteFailures);
-            }
-        };
-        appended.map(drop).inspect_err(count).map_err(fault)
+        self.table.audited(&self.runtime, appended).await.map(drop).map_err(fault)
     }
 }

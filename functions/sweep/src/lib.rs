@@ -1,10 +1,10 @@
 //! sweep: wakes overdue jobs, so that a lost wake-up message delays a job and never loses it. It decides nothing about
-//! a job: a worker does that under a claim. Also handles the messages of alarms, which lower the service mode.
+//! a job: a worker does that under a claim. Also lowers the service mode for the faults that it observes.
 
 use std::time::{Duration, Instant};
 
 use domain::{
-    access::{alarm, service_mode::Mode},
+    access::service_mode::{Controls, Mode},
     ids::Timestamp,
 };
 use platform::{
@@ -15,14 +15,13 @@ use platform::{
     runtime::Runtime,
     secrets::Secrets,
 };
-use serde_json::Value;
 use service::controls::ControlsCache;
 use store::{Table, TableError};
 
-mod alarms;
 mod budget;
 mod checkpoints;
 mod export;
+mod fault_watch;
 mod open_jobs;
 mod overdue;
 
@@ -77,9 +76,9 @@ pub enum SweepError {
     /// The heartbeat could not be written.
     #[error("the heartbeat could not be written: {0}")]
     Heartbeat(Fault),
-    /// An alarm's message could not be handled. It is delivered again.
-    #[error("the mode could not be lowered: {0}")]
-    Alarm(TableError),
+    /// The faults that lower the service mode could not be counted, or the mode not be changed.
+    #[error("the service mode could not be watched: {0}")]
+    FaultWatch(Fault),
 }
 
 /// Why one job or shard failed.
@@ -122,14 +121,6 @@ impl Sweep {
         })
     }
 
-    /// The entry point of Lambda: an event of SNS carries messages of alarms; every other event starts a run.
-    pub async fn handle(&self, event: &Value, deadline: Timestamp) -> Result<(), SweepError> {
-        match alarm::texts(event) {
-            Some(texts) => alarms::take(self, &texts).await.map_err(SweepError::Alarm),
-            None => self.run(deadline).await.map(drop),
-        }
-    }
-
     /// One run; it ends before `deadline`. Its metrics are written even if its duties failed.
     pub async fn run(&self, deadline: Timestamp) -> Result<SweepReport, SweepError> {
         let began = Instant::now();
@@ -137,12 +128,14 @@ impl Sweep {
         let (tally, seen, beaten) = overdue::run(self, &budget).await;
         let mut measured = seen.values(&tally.overdue);
         measured.extend(checkpoints::run(self, &budget).await);
-        measured.push((Metric::Mode, f64::from(self.mode(&budget).await.level())));
+        let (mode, watched) = Box::pin(self.watch_faults(seen.gateway_reachable, &budget)).await;
+        measured.push((Metric::Mode, f64::from(mode.level())));
         let Tally { report, failed, fault, .. } = tally;
-        let ended = match (fault, beaten) {
-            (Some(fault), _) => Err(SweepError::Incomplete { failed, fault }),
-            (None, Err(fault)) => Err(SweepError::Heartbeat(fault)),
-            (None, Ok(())) => Ok(report),
+        let ended = match (fault, beaten, watched) {
+            (Some(fault), _, _) => Err(SweepError::Incomplete { failed, fault }),
+            (None, Err(fault), _) => Err(SweepError::Heartbeat(fault)),
+            (None, Ok(()), Err(fault)) => Err(SweepError::FaultWatch(fault)),
+            (None, Ok(()), Ok(())) => Ok(report),
         };
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let SweepReport { woken, skipped } = report;
@@ -157,10 +150,23 @@ impl Sweep {
         ended
     }
 
-    /// The service mode, for its gauge. An unreadable mode acts as `read_only`.
-    async fn mode(&self, budget: &Budget<'_>) -> Mode {
-        let read = budget.share(100).limit("reading the mode", self.controls.read(&self.table, &self.runtime)).await;
-        read.ok().flatten().map_or(Mode::ReadOnly, |controls| controls.service.mode)
+    /// Changes the service mode for what was observed, and returns it for its gauge.
+    async fn watch_faults(&self, reachable: Option<bool>, budget: &Budget<'_>) -> (Mode, Result<(), Fault>) {
+        let controls = self.read_controls(budget).await;
+        let work = fault_watch::run(self, reachable, controls.as_ref());
+        let (changed, watched) = match budget.share(50).limit("watching for faults", work).await {
+            Ok(Ok(changed)) => (changed, Ok(())),
+            Ok(Err(error)) => (true, Err(error.into())),
+            Err(cut_off) => (true, Err(cut_off.into())),
+        };
+        let controls = if changed { self.read_controls(budget).await } else { controls };
+        // An unreadable mode acts as `read_only`.
+        (controls.map_or(Mode::ReadOnly, |controls| controls.service.mode), watched)
+    }
+
+    async fn read_controls(&self, budget: &Budget<'_>) -> Option<Controls> {
+        let read = budget.share(50).limit("reading the mode", self.controls.read(&self.table, &self.runtime)).await;
+        read.ok().flatten()
     }
 
     /// The table, for tests that count its requests.

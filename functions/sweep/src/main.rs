@@ -1,4 +1,4 @@
-//! sweep as a Lambda function, started by a schedule, and by alarms through SNS.
+//! sweep as a Lambda function, started by a schedule.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ async fn main() -> ExitCode {
         let runtime = &runtime;
         let serve = service_fn(|event: LambdaEvent<Value>| async move {
             let deadline = runtime.deadline(event.context.deadline);
-            sweep.handle(&event.payload, deadline).await.map_err(Error::from)
+            Box::pin(sweep.run(deadline)).await.map(drop).map_err(Error::from)
         });
         lambda_runtime::run(serve).await
     })

@@ -29,7 +29,8 @@ pub(crate) type Overdue = BTreeMap<(UserId, RequestId), Duration>;
 /// What a run measured, besides the overdue jobs.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) gateway_reachable: bool,
+    /// Outcome of the health check; `None` when the run had no time for it.
+    pub(crate) gateway_reachable: Option<bool>,
     /// Entries of the index; `None` when they could not be counted.
     pub(crate) open: Option<usize>,
 }
@@ -39,7 +40,7 @@ impl Seen {
     pub(crate) fn values(&self, overdue: &Overdue) -> Vec<(Metric, f64)> {
         let oldest = overdue.values().max().copied().unwrap_or_default();
         let mut values = vec![
-            (Metric::GatewayReady, metrics::one_if(self.gateway_reachable)),
+            (Metric::GatewayReady, metrics::one_if(self.gateway_reachable == Some(true))),
             (Metric::OverdueJobs, metrics::number(overdue.len())),
             (Metric::OverdueAge, oldest.as_secs_f64()),
         ];

@@ -97,9 +97,9 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Res
     if let Err(cut_off) = woken {
         tally.fail(cut_off);
     }
-    let gateway_reachable = reachable.unwrap_or(false);
+    let gateway_reachable = reachable.ok();
     let overdue = tally.found as u64;
-    let beat = Heartbeat { at: sweep.runtime.now(), gateway_reachable, overdue };
+    let beat = Heartbeat { at: sweep.runtime.now(), gateway_reachable: gateway_reachable == Some(true), overdue };
     let beaten = match budget.share(25).limit("writing the heartbeat", sweep.table.beat(beat)).await {
         Ok(beaten) => beaten.map_err(Fault::from),
         Err(cut_off) => Err(cut_off.into()),

@@ -1,9 +1,12 @@
-//! Changes of the service mode and of single tools: one routine for operators, alarms and the command line.
+//! Changes of the service mode and of single tools: one routine for operators and the command line, one for `sweep`.
 
 use std::time::Duration;
 
 use domain::{
-    access::service_mode::{Mode, Reason, Setting, UNLOCKED_AT_MOST_MIN},
+    access::{
+        fault_watch::WatchedFault,
+        service_mode::{Lowered, Mode, Reason, Setting, UNLOCKED_AT_MOST_MIN},
+    },
     audit::{OperatorActor, OperatorEvent},
     catalogue::{Catalogue, ToolEffect},
     ids::Timestamp,
@@ -115,29 +118,57 @@ fn unlocked(tool: &str, at: Timestamp, until: Timestamp, reason: &Reason) -> Ope
     }
 }
 
-/// Lowers the service mode for an alarm. Never raises it: if the mode is as low already, nothing is changed or
-/// recorded.
+/// Lowers the service mode for a fault that `sweep` observed. Never raises it: if the mode is as low already, nothing
+/// is changed or recorded. Where no mode was ever set nothing is lowered either: such a service acts as `read_only`
+/// until a person opens it, and its gateway may not be there yet.
 pub async fn lower(
     table: &Table,
     runtime: &Runtime,
-    alarm: String,
+    fault: WatchedFault,
+    policy_version: &str,
+) -> Result<Applied, TableError> {
+    let (at, mode) = (runtime.now(), fault.mode());
+    let now = table.controls(at, Duration::ZERO).await?;
+    if now.service.mode <= mode || !now.is_set() {
+        return Ok(Applied::Overtaken);
+    }
+    let event = OperatorEvent::ModeSet { mode, was: Some(now.service.mode), reason: fault.reason().to_owned() };
+    let (seq, by) = record_fault(table, runtime, fault, event, policy_version).await?;
+    let setting = Setting { mode, reason: fault.reason().to_owned(), by, at };
+    let applied = table.lower_mode(seq, &setting).await?;
+    made(runtime, "sweep", applied);
+    Ok(applied)
+}
+
+/// Raises a mode again that `sweep` has lowered because the gateway was not ready, unless it was changed since.
+pub async fn raise(
+    table: &Table,
+    runtime: &Runtime,
+    lowered: Lowered,
     mode: Mode,
     policy_version: &str,
 ) -> Result<Applied, TableError> {
-    let at = runtime.now();
-    let now = table.controls(at, Duration::ZERO).await?;
-    if now.service.mode <= mode {
-        return Ok(Applied::Overtaken);
-    }
-    let reason = Reason::of_alarm().text().to_owned();
-    let actor = OperatorActor::Alarm(alarm);
-    let by = actor.to_string();
-    let was = now.is_set().then_some(now.service.mode);
-    let event = OperatorEvent::ModeSet { mode, was, reason: reason.clone() };
-    let seq = table.append_operator(runtime, actor, event, policy_version).await?.length;
-    let applied = table.lower_mode(seq, &Setting { mode, reason, by, at }).await?;
+    let (at, fault) = (runtime.now(), WatchedFault::GatewayNotReady);
+    let reason = "the gateway answers its health checks again".to_owned();
+    let event = OperatorEvent::ModeSet { mode, was: Some(fault.mode()), reason: reason.clone() };
+    let (seq, by) = record_fault(table, runtime, fault, event, policy_version).await?;
+    let applied = table.raise_mode(seq, lowered, &Setting { mode, reason, by, at }).await?;
     made(runtime, "sweep", applied);
     Ok(applied)
+}
+
+/// Appends a change by `sweep` to the operators' chain. Returns its number and its author.
+async fn record_fault(
+    table: &Table,
+    runtime: &Runtime,
+    fault: WatchedFault,
+    event: OperatorEvent,
+    policy_version: &str,
+) -> Result<(u64, String), TableError> {
+    let actor = OperatorActor::Alarm(fault.name().to_owned());
+    let by = actor.to_string();
+    let appended = table.append_operator(runtime, actor, event, policy_version).await;
+    Ok((table.audited(runtime, appended).await?.length, by))
 }
 
 fn made(runtime: &Runtime, function: &'static str, applied: Applied) {

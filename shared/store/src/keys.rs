@@ -15,6 +15,11 @@ pub const OPEN_SHARDS: u8 = 8;
 pub const CONTROL: &str = "CONTROL";
 /// Sort key of the heartbeat of `sweep`.
 pub const HEARTBEAT: &str = "HEARTBEAT";
+/// Sort key of what `sweep` has counted of the faults that lower the service mode.
+pub const FAULT_WATCH: &str = "FAULT_WATCH";
+/// Partition and sort key of the number of audit records that could not be written. Not among the controls: every
+/// function that writes audit records adds to it, and the one that clients reach may not write to the controls.
+pub const UNWRITTEN_AUDIT: &str = "UNWRITTEN_AUDIT";
 /// Sort key of the clock by which one host deletes expired items.
 pub const RETENTION_CLOCK: &str = "RETENTION_CLOCK";
 /// Sort key of the user item.

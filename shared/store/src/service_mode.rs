@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{
-    access::service_mode::{ALARM, CheckpointSeen, Controls, Mode, Setting, ToolSwitch},
+    access::{
+        fault_watch::WatchedFault,
+        service_mode::{ALARM, CheckpointSeen, Controls, Lowered, Mode, Setting, ToolSwitch},
+    },
     ids::Timestamp,
 };
 
@@ -65,11 +68,11 @@ impl Table {
         match stored.and_then(|stored| u64::try_from(stored).ok()) {
             // The stored item is this change: the SDK has repeated a successful write.
             Some(stored) if stored == seq => Ok(Applied::Done),
-            // An alarm recorded after this change was written first. Alarms only lower: if the alarm had found this
-            // lower mode, it would have changed nothing.
+            // A change by `sweep` that was recorded after this one was written first. It would have changed nothing if
+            // it had found this lower mode: `sweep` lowers, and raises only the mode that it has set itself.
             Some(stored) if by_alarm && mode.is_some_and(|mode| setting.mode < mode) => {
-                // Condition: the mode was not set again since. The alarm's number is kept, so that no change recorded
-                // before the alarm can raise the mode.
+                // Condition: the mode was not set again since. The later number is kept, so that no change recorded
+                // before it can raise the mode.
                 let condition = Condition::new("seq = :seq");
                 let lowered = self.update(key(), SET, with(condition, stored, setting)).await?;
                 Ok(lowered.map_or(Applied::Overtaken, |_| Applied::Done))
@@ -78,24 +81,35 @@ impl Table {
         }
     }
 
-    /// Lowers the service mode, never raises it; `seq` is the number of the record in the operators' chain.
+    /// Lowers the service mode, never raises it, and keeps the mode before; `seq` is the number of the record in the
+    /// operators' chain.
     pub async fn lower_mode(&self, seq: u64, setting: &Setting) -> Result<Applied, TableError> {
-        // Condition: the stored mode was recorded before this one and is higher; without a stored mode, `read_only`
-        // is in effect.
-        let above = if setting.mode < Mode::ReadOnly { "attribute_not_exists(seq) OR " } else { "" };
         let names = [":closed", ":explain_only", ":read_only", ":full"];
         let higher: Vec<(&str, Mode)> = names.into_iter().zip(Mode::ALL).filter(|(_, m)| *m > setting.mode).collect();
         let Some(list) = higher.iter().map(|(name, _)| (*name).to_owned()).reduce(|all, name| format!("{all}, {name}"))
         else {
             return Ok(Applied::Overtaken);
         };
-        let expression = format!("{above}(seq < :seq AND #mode IN ({list}))");
+        // Condition: the stored mode was recorded before this one and is higher.
+        let expression = format!("seq < :seq AND #mode IN ({list})");
         let mut condition = with(Condition::new(&expression), seq, setting);
         for (name, mode) in higher {
             condition = condition.value(name, text(mode.name()));
         }
         let key = (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
-        Ok(applied(&self.update(key, SET, condition).await?, "seq", seq))
+        // The mode before is copied by the write itself: between a read and the write an operator may have set another.
+        let set = format!("{SET}, was = #mode");
+        Ok(applied(&self.update(key, &set, condition).await?, "seq", seq))
+    }
+
+    /// Raises a mode that `sweep` has lowered; `seq` is the number of the record in the operators' chain.
+    pub async fn raise_mode(&self, seq: u64, lowered: Lowered, setting: &Setting) -> Result<Applied, TableError> {
+        // Condition: the stored mode is the lowered one. The number alone does not say so: a person's change that was
+        // recorded earlier, was written later and is lower keeps it, under its own author.
+        let condition = Condition::new("seq = :lowered AND #by = :by").value(":lowered", number(lowered.seq));
+        let condition = with(condition, seq, setting);
+        let key = (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
+        Ok(applied(&self.update(key, &format!("{SET} REMOVE was"), condition).await?, "seq", seq))
     }
 
     /// Sets the mode of one tool; `seq` is the number of the record in the operators' chain.
@@ -170,6 +184,7 @@ fn read(controls: &mut Controls, item: &Item) -> Result<(), TableError> {
     let sk = text_of(item, "sk").ok_or(MALFORMED)?;
     if sk == keys::SERVICE_MODE_ALL {
         controls.service = setting(item)?.ok_or(MALFORMED)?;
+        controls.lowered = lowered(item, &controls.service);
     } else if sk == keys::SERVICE_MODE_CHECKPOINT {
         controls.checkpoint = Some(checkpoint(item).ok_or(MALFORMED)?);
     } else if let Some(tool) = sk.strip_prefix(keys::SERVICE_MODE_TOOLS) {
@@ -194,6 +209,15 @@ fn setting(item: &Item) -> Result<Option<Setting>, TableError> {
         })
     };
     parsed().map(Some).ok_or(MALFORMED)
+}
+
+/// How `sweep` has lowered the mode. An operator's change leaves `was` in the item, and `by` tells that it is stale.
+fn lowered(item: &Item, service: &Setting) -> Option<Lowered> {
+    let fault = WatchedFault::GatewayNotReady;
+    let own = service.by.strip_prefix(ALARM) == Some(fault.name()) && service.mode == fault.mode();
+    let seq = u64::try_from(number_of(item, "seq")?).ok()?;
+    let was = Mode::parse(text_of(item, "was")?)?;
+    own.then_some(Lowered { seq, was })
 }
 
 fn checkpoint(item: &Item) -> Option<CheckpointSeen> {

@@ -139,6 +139,7 @@ fn controls(case: &Case, tool: &str) -> Controls {
     let exported_at = case.exported.then(|| time(case.now_s));
     Controls {
         service: set(case.service_mode),
+        lowered: None,
         tools: [(tool.to_owned(), switch)].into(),
         checkpoint: case.signed_at_s.map(|at| CheckpointSeen { seq: 1, signed_at: time(at), exported_at }),
         checkpoint_max_age: Duration::from_secs(u64::try_from(case.max_age_s).unwrap()),

@@ -16,9 +16,8 @@ async fn a_gateway_that_is_down_shows_and_a_job_that_expires_is_finished() {
     app.sweep().await;
     assert_eq!(app.metrics.values(Metric::GatewayReady, &[]), [1.0]);
     app.gateway().kill().await;
-    app.gateway = None;
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
-    assert_eq!(app.finish(&alice, &id).await["status"], "expired");
+    assert_eq!(app.finish_unswept(&alice, &id).await["status"], "expired");
     assert_eq!(app.metrics.values(Metric::JobsFinished, &state("expired")), [1.0]);
     let unreachable = app.metrics.sum(Metric::GatewayAnswers, &[(Dimension::Status, "unreachable")]);
     assert!(unreachable >= 1.0);

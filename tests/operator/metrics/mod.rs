@@ -48,7 +48,7 @@ fn every_metric_of_the_list_is_looked_for_in_some_flow() {
         include_str!("requests.rs"),
         include_str!("../audit/checkpoints.rs"),
         include_str!("../modes/mod.rs"),
-        include_str!("../modes/alarms.rs"),
+        include_str!("../modes/fault_watch.rs"),
         include_str!("../../jobs/policy/errors.rs"),
         include_str!("../../jobs/wechat_events.rs"),
     ];

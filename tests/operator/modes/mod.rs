@@ -9,8 +9,8 @@ use platform::metrics::Metric;
 use serde_json::{Value, json};
 use service::controls;
 
-mod alarms;
 mod destructive;
+mod fault_watch;
 mod stored;
 
 /// What becomes of a call: the code of its refusal, or the state of its job in the end, or `awaiting_approval`.

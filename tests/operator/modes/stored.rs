@@ -77,7 +77,7 @@ async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
 #[tokio::test]
 async fn an_operator_and_an_alarm_that_cross_leave_the_weaker_mode() {
     let app = App::start().await;
-    let (alarm, operator) = ("alarm:a-audit-failing", "operator:x");
+    let (alarm, operator) = ("alarm:audit_unwritable", "operator:x");
     // The alarm was recorded later, and its item is written first.
     assert_eq!(app.table.lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Done);
     let raised = app.table.set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap();

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use domain::access::service_mode::Mode;
 use edge_auth::EdgeAuth;
-use integration_tests::{App, operator::OperatorClient, secrets_manager::SecretsManager};
+use integration_tests::{App, Client, Fault, operator::OperatorClient, secrets_manager::SecretsManager};
 use local::emulation::api_gateway::Functions;
 use operator::Operator;
 use platform::{
@@ -90,13 +91,33 @@ async fn questions(app: &mut App) {
     app.advance(Duration::from_secs(700)).await;
     app.sweep().await;
     assert_eq!(app.finish(&alice, &lapsed).await["status"], "expired");
-    // A checkpoint, and an alarm.
+    // A checkpoint.
     app.advance(Duration::from_secs(700)).await;
     app.sweep().await;
-    let alarm = json!({"AlarmName": "stack-gateway-not-ready", "NewStateValue": "ALARM"}).to_string();
-    let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": alarm}}]});
-    let deadline = app.functions.runtime.now().plus(Duration::from_secs(30));
-    app.sweep.handle(&event, deadline).await.expect("the table answers");
+    watched_faults(app, &alice).await;
+}
+
+/// Records that cannot be written, and a gateway that is lost and comes back: `sweep` changes the mode for both.
+async fn watched_faults(app: &mut App, alice: &Client) {
+    app.faults
+        .plan_items(|operation, key| (operation == "PutItem" && key.starts_with("IN#")).then_some(Fault::LostBefore));
+    for _ in 0..3 {
+        assert_eq!(alice.submit(&app.new_id(), "ledger_append", json!({"note": "n"})).await.status, 503);
+    }
+    app.faults.none();
+    app.gateway().kill().await;
+    let minute = Duration::from_secs(60);
+    for _ in 0..3 {
+        app.advance(minute).await;
+        app.sweep().await;
+    }
+    app.gateway().restart().await;
+    for _ in 0..5 {
+        app.advance(minute).await;
+        app.sweep().await;
+    }
+    app.mode(Mode::Full).await;
+    app.advance(minute).await;
 }
 
 /// Turns of one conversation, one of which is taken back while it waits; a message that is worked out; and the end.

@@ -63,8 +63,7 @@ impl Worker {
                 // Written before the job: an unreferenced record is ignored, and a head must never name a record that
                 // is missing.
                 let put = self.table.put_audit(before.user_id, &record, now).await;
-                after.audit =
-                    put.inspect_err(|_| self.runtime.count(Metric::AuditWriteFailures)).map_err(RunError::Unaudited)?;
+                after.audit = self.table.audited(&self.runtime, put).await.map_err(RunError::Unaudited)?;
             }
             match self.table.commit(&before, &after, &self.runtime.nonce()).await? {
                 Commit::Done => return Ok(Some(after)),

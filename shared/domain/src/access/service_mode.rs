@@ -75,11 +75,6 @@ impl Reason {
         if fits { Ok(Self(text.to_owned())) } else { Err(BadReason) }
     }
 
-    /// The reason of a change by an alarm.
-    pub fn of_alarm() -> Self {
-        Self("the alarm went off".to_owned())
-    }
-
     /// The text.
     pub fn text(&self) -> &str {
         &self.0
@@ -88,7 +83,7 @@ impl Reason {
 
 /// [`Setting::by`] when no mode was ever set, or it cannot be read.
 pub const MISSING: &str = "missing";
-/// Prefix of [`Setting::by`] for a mode set by an alarm.
+/// Prefix of [`Setting::by`] for a mode that `sweep` set for a fault that it observed.
 pub const ALARM: &str = "alarm:";
 
 /// A mode that was set, by whom and why.
@@ -98,7 +93,7 @@ pub struct Setting {
     pub mode: Mode,
     /// The reason, as a person wrote it.
     pub reason: String,
-    /// `operator:<id>`, `alarm:<name>`, `command`, or [`MISSING`].
+    /// `operator:<id>`, `alarm:<fault>`, `command`, or [`MISSING`].
     pub by: String,
     /// When it was set.
     pub at: Timestamp,
@@ -127,11 +122,22 @@ pub struct CheckpointSeen {
     pub exported_at: Option<Timestamp>,
 }
 
-/// Everything that operators and alarms have set.
+/// The service mode was lowered because the gateway was not ready, and can be raised again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lowered {
+    /// Number of the change in the operators' chain.
+    pub seq: u64,
+    /// The mode before.
+    pub was: Mode,
+}
+
+/// Everything that operators, the command line and `sweep` have set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controls {
     /// The service mode.
     pub service: Setting,
+    /// How `sweep` has lowered the service mode, if the mode was not changed since.
+    pub lowered: Option<Lowered>,
     /// Settings of single tools.
     pub tools: BTreeMap<String, ToolSwitch>,
     /// The last checkpoint.
@@ -164,7 +170,7 @@ impl Controls {
 
     fn reads_only(reason: &str, now: Timestamp) -> Self {
         let service = Setting { mode: Mode::ReadOnly, reason: reason.to_owned(), by: MISSING.to_owned(), at: now };
-        Self { service, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
+        Self { service, lowered: None, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
     }
 
     /// Whether a service mode was set and could be read.

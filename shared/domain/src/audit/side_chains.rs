@@ -15,7 +15,7 @@ use crate::{
 /// Name of a side chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChainName {
-    /// Actions of operators, alarms and commands: a single chain.
+    /// Actions of operators, of `sweep` and of commands: a single chain.
     Operators,
     /// Refusals of this user.
     Refusals(UserId),
@@ -36,7 +36,7 @@ impl fmt::Display for ChainName {
 pub enum OperatorActor {
     /// An operator, by the random id given at the first sign-in.
     Operator(OperatorId),
-    /// The alarm of this name.
+    /// `sweep`, for the fault of this name. In records of earlier versions: a CloudWatch alarm.
     Alarm(String),
     /// The command line of the host.
     Command,
@@ -84,7 +84,7 @@ impl From<OperatorActor> for String {
     }
 }
 
-/// An action of an operator, an alarm or a command. The names are part of the public format. Reasons and notes are a
+/// An action of an operator, of `sweep` or of a command. The names are part of the public format. Reasons and notes are a
 /// person's text of at most [`OperatorEvent::WORDS`] characters; they must not contain personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -96,7 +96,7 @@ pub enum OperatorEvent {
         /// The previous mode; absent when it could not be read.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         was: Option<Mode>,
-        /// The operator's or the alarm's reason.
+        /// The operator's reason, or the fault that `sweep` observed.
         reason: String,
     },
     /// The mode of one tool was set.

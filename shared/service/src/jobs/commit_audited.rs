@@ -5,7 +5,6 @@ use domain::{
     ids::Actor,
     job::Job,
 };
-use platform::metrics::Metric;
 use store::{Commit, TableError};
 
 use super::Jobs;
@@ -28,7 +27,7 @@ impl Jobs<'_> {
         let context = AuditContext::at_cursor(before, at, actor, self.policy.version());
         let record = AuditRecord::after(before.audit, context, event);
         let put = self.table.put_audit(before.user_id, &record, at).await;
-        after.audit = put.inspect_err(|_| self.runtime.count(Metric::AuditWriteFailures))?;
+        after.audit = self.table.audited(self.runtime, put).await?;
         match self.table.commit(before, &after, &self.runtime.nonce()).await? {
             Commit::Done => {
                 job_metrics::finished(self.runtime, self.policy.catalogue(), before, &after, None);
