@@ -12,6 +12,10 @@ UNKNOWN_TYPES = {"AWS::CloudWatch::InsightRule"}
 TLS_POLICIES = {"AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"}
 
 
+# AWS authorises SendMessageBatch as sqs:SendMessage; the emulator asks for an action of that name, which IAM does not have.
+BATCH = ("sqs:SendMessage", "sqs:SendMessageBatch")
+
+
 def adapt(rehearsal):
     """Says each thing that is changed, and why."""
     console = rehearsal.console
@@ -28,12 +32,29 @@ def adapt(rehearsal):
     for name in plain:
         statements = resources.pop(name)["Properties"]["PolicyDocument"]["Statement"]
         console.claims(f"{name} is left out: it denies what does not come by TLS, and the emulator speaks plain HTTP", [one["Sid"] for one in statements] == ["TlsOnly"], statements)
+    batching = [name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role" and allow_batches(resource)]
+    console.shows(f"{batching} get {BATCH[1]} with {BATCH[0]}: that is one action on AWS, and two in the emulator")
     secrets = [name for name, resource in resources.items() if resource["Type"] == "AWS::SecretsManager::Secret"]
     console.shows(f"Ref of {secrets} is written as GetAtt Id: both are the ARN on AWS, Ref is the name in the emulator")
     limit = template["Parameters"]["MaximumConcurrency"]["Default"]
     console.shows(f"Ref of MaximumConcurrency is written as {limit}: the emulator takes a number for text there")
     instead = {name: {"Fn::GetAtt": [name, "Id"]} for name in secrets} | {"MaximumConcurrency": limit}
     BUILT.write_text(json.dumps(replaced(template, instead), indent=1))
+
+
+def allow_batches(role):
+    """Adds the emulator's action where a role may send messages. Whether it may."""
+    statements = [one for policy in role["Properties"].get("Policies", []) for one in policy["PolicyDocument"]["Statement"]]
+    sending = [one for one in statements if BATCH[0] in actions(one)]
+    for statement in sending:
+        statement["Action"] = sorted({*actions(statement), BATCH[1]})
+    return bool(sending)
+
+
+def actions(statement):
+    """Of a statement, which may be conditional and is then none of those that send."""
+    found = statement.get("Action", [])
+    return [found] if isinstance(found, str) else found
 
 
 def replaced(part, instead):
