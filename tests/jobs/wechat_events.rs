@@ -257,6 +257,20 @@ async fn a_user_who_leaves_wechat_is_named_to_the_operator_by_the_user_id_alone(
 }
 
 #[tokio::test]
+async fn a_user_who_leaves_is_named_even_if_the_writing_of_the_marker_was_never_answered() {
+    let app = App::start().await;
+    app.login("alice").await;
+    let _listening = app.metrics.listen();
+    let push = push_of(&app, &settings(&app), &message(&app, Kind::Cancel, Format::Json));
+    app.faults.plan(|name, _| (name == "PutItem").then_some(Fault::LostAfter));
+    send(&app, &push).await;
+    app.faults.none();
+    assert_eq!(answer(&send(&app, &push).await), RECEIVED, "WeChat sends it again");
+    let logs = app.metrics.logs();
+    assert!(logs.iter().any(|(_, line)| line["reason"] == "authorization_cancelled"), "{logs:?}");
+}
+
+#[tokio::test]
 async fn a_message_sealed_for_another_key_is_refused() {
     let app = App::start().await;
     let right = settings(&app);

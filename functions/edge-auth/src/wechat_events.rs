@@ -41,7 +41,16 @@ pub(crate) async fn receive(edge: &EdgeAuth, request: &Request) -> Result<Respon
     let message = secrets(&keys)?.open(&query, bytes, &edge.config.wechat_app_id, now, &once).map_err(refusal)?;
     let event = WechatEvent::parse(&message);
     // Before the message is remembered: if the table does not answer here, WeChat sends it again.
-    let leaving = leaving_user(edge, &keys, event.as_ref()).await?;
+    // The line comes first too: a marker whose write was not answered makes the repetition a duplicate, and a second
+    // line is harmless where a missing one leaves the data of a user who has left.
+    if let Some((reason, user_id)) = leaving_user(edge, &keys, event.as_ref()).await? {
+        tracing::warn!(
+            function = "edge-auth",
+            user_id = user_id.map(tracing::field::display),
+            reason,
+            "a user's data has to be erased, which this version does not do by itself"
+        );
+    }
     // The message itself, not the push: WeChat encrypts a repetition anew.
     let digest = keys.logins.first().digest(&[b"wechat event", &message]);
     let remembered = edge.table.remember_event(digest, now, &edge.runtime.nonce()).await;
@@ -53,14 +62,6 @@ pub(crate) async fn receive(edge: &EdgeAuth, request: &Request) -> Result<Respon
         // A repetition would be no better, so it is not asked for.
         None => count(edge, "malformed"),
         Some(event) => event.reports().iter().for_each(|report| count(edge, report.name())),
-    }
-    if let Some((reason, user_id)) = leaving {
-        tracing::warn!(
-            function = "edge-auth",
-            user_id = user_id.map(tracing::field::display),
-            reason,
-            "a user's data has to be erased, which this version does not do by itself"
-        );
     }
     Ok(http::plain(RECEIVED))
 }
