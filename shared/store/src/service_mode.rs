@@ -69,27 +69,46 @@ impl Table {
             // The stored item is this change: the SDK has repeated a successful write.
             Some(stored) if stored == seq => Ok(Applied::Done),
             // A change by `sweep` that was recorded after this one was written first. It would have changed nothing if
-            // it had found this lower mode: `sweep` lowers, and raises only the mode that it has set itself.
-            Some(stored) if by_alarm && mode.is_some_and(|mode| setting.mode < mode) => {
+            // it had found this mode, which is as low or lower: `sweep` lowers, and raises only what it has set itself.
+            Some(stored) if by_alarm && mode.is_some_and(|mode| setting.mode <= mode) => {
                 // Condition: the mode was not set again since. The later number is kept, so that no change recorded
                 // before it can raise the mode.
                 let condition = Condition::new("seq = :seq");
                 let lowered = self.update(key(), SET, with(condition, stored, setting)).await?;
                 Ok(lowered.map_or(Applied::Overtaken, |_| Applied::Done))
             }
+            // The same with a higher mode than `sweep` has set: its mode stays, and is raised to this one at most.
+            Some(stored) if by_alarm => {
+                self.lower_mode_before(stored, setting.mode).await?;
+                Ok(Applied::Overtaken)
+            }
             Some(_) | None => Ok(Applied::Overtaken),
         }
+    }
+
+    /// Lowers the mode to which `sweep` may raise the service again; `seq` is the number of the change that stored it.
+    async fn lower_mode_before(&self, seq: u64, mode: Mode) -> Result<(), TableError> {
+        let (higher, list) = modes_above(mode);
+        if higher.is_empty() {
+            return Ok(());
+        }
+        // Condition: the mode was not set again since, and would be raised further than a person allows.
+        let expression = format!("seq = :seq AND was IN ({list})");
+        let mut condition = Condition::new(&expression).value(":seq", number(seq)).value(":mode", text(mode.name()));
+        for (name, mode) in higher {
+            condition = condition.value(name, text(mode.name()));
+        }
+        let key = (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
+        self.update(key, "SET was = :mode", condition).await.map(drop)
     }
 
     /// Lowers the service mode, never raises it, and keeps the mode before; `seq` is the number of the record in the
     /// operators' chain.
     pub async fn lower_mode(&self, seq: u64, setting: &Setting) -> Result<Applied, TableError> {
-        let names = [":closed", ":explain_only", ":read_only", ":full"];
-        let higher: Vec<(&str, Mode)> = names.into_iter().zip(Mode::ALL).filter(|(_, m)| *m > setting.mode).collect();
-        let Some(list) = higher.iter().map(|(name, _)| (*name).to_owned()).reduce(|all, name| format!("{all}, {name}"))
-        else {
+        let (higher, list) = modes_above(setting.mode);
+        if higher.is_empty() {
             return Ok(Applied::Overtaken);
-        };
+        }
         // Condition: the stored mode was recorded before this one and is higher.
         let expression = format!("seq < :seq AND #mode IN ({list})");
         let mut condition = with(Condition::new(&expression), seq, setting);
@@ -149,6 +168,14 @@ impl Table {
         };
         self.put(item, Condition::new(condition).value(":seq", number(seen.seq))).await.map(drop)
     }
+}
+
+/// The modes above one, each with its name in an expression, and the list of these names.
+fn modes_above(mode: Mode) -> (Vec<(&'static str, Mode)>, String) {
+    let names = [":closed", ":explain_only", ":read_only", ":full"];
+    let higher: Vec<(&str, Mode)> = names.into_iter().zip(Mode::ALL).filter(|(_, above)| *above > mode).collect();
+    let list = higher.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    (higher, list)
 }
 
 const SET: &str = "SET #mode = :mode, reason = :reason, #by = :by, #at = :at, seq = :seq";

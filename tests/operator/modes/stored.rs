@@ -96,6 +96,24 @@ async fn an_operator_and_an_alarm_that_cross_leave_the_weaker_mode() {
 }
 
 #[tokio::test]
+async fn a_mode_that_an_operator_set_while_the_gateway_was_lost_is_the_most_that_sweep_raises_it_to() {
+    let (sweep, operator) = ("alarm:gateway_not_ready", "operator:x");
+    for (recorded_first, raised_to) in [(Mode::ReadOnly, Some(Mode::ReadOnly)), (Mode::ExplainOnly, None)] {
+        let app = App::start().await;
+        // The operator's change was recorded first, and its item is written last.
+        let lowered = app.table.lower_mode(11, &setting(&app, Mode::ExplainOnly, sweep)).await.unwrap();
+        assert_eq!((lowered, set(&app).await.lowered.unwrap().was), (Applied::Done, Mode::Full));
+        app.table.set_mode(10, &setting(&app, recorded_first, operator)).await.unwrap();
+        let controls = set(&app).await;
+        assert_eq!(controls.service.mode, Mode::ExplainOnly, "{recorded_first:?}");
+        assert_eq!(controls.lowered.map(|lowered| lowered.was), raised_to, "{recorded_first:?}");
+        // A higher one that was recorded still earlier changes nothing.
+        app.table.set_mode(9, &setting(&app, Mode::Full, operator)).await.unwrap();
+        assert_eq!(set(&app).await.lowered.map(|lowered| lowered.was), raised_to, "{recorded_first:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_table_begins_in_full_and_an_old_one_keeps_what_it_says() {
     let app = App::with(Setup { mode: None, ..Setup::default() }).await;
     let runtime = runtime(&app);
