@@ -12,8 +12,8 @@ AMOUNT = 700
 PAID = "paid after an operator's yes"
 NOT_DONE = "explained and not done"
 DONE = "done again once the mode is full"
-# What sweep counts: three failed checks lower the mode, five good ones raise it, and checks closer than 30 s are one.
-FAILED_CHECKS, GOOD_CHECKS, CHECKS_APART_S = 3, 5, 30
+# What sweep counts: three failed checks lower the mode, five good ones raise it, and checks closer than 50 s are one.
+FAILED_CHECKS, GOOD_CHECKS, CHECKS_APART_S = 3, 5, 50
 # Short enough for one transcript line; operators are told to write no personal data there.
 REASON = "rehearsed"
 

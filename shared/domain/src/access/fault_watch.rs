@@ -11,8 +11,9 @@ use crate::{access::service_mode::Mode, ids::Timestamp};
 pub const FAILED_CHECKS: u32 = 3;
 /// How many consecutive health checks have to succeed before the mode is raised again.
 pub const GOOD_CHECKS: u32 = 5;
-/// Checks closer together than this count as one, so that the repetition of a failed run is no second failure.
-pub const CHECKS_APART: Duration = Duration::from_secs(30);
+/// Failed checks closer together than this count as one: on one host `sweep` runs every ten seconds, and the restart of a
+/// gateway, which takes about a minute, must not be an outage. Less than the minute between two runs in the cloud.
+pub const CHECKS_APART: Duration = Duration::from_secs(50);
 /// How many audit records have to be unwritable within [`AUDIT_WINDOW`]: a single failure can be transient.
 pub const UNWRITTEN_RECORDS: u64 = 3;
 /// The time in which unwritable audit records are counted together.
@@ -85,6 +86,8 @@ impl FaultWatch {
     fn count_check(mut self, reachable: bool, now: Timestamp) -> Self {
         // A time in the future was written by a clock that ran ahead, so it delays nothing.
         if self.checked_at.is_some_and(|at| at <= now && now.since(at) < CHECKS_APART) {
+            // A success in between ends the series of failures all the same.
+            self.failed = if reachable { 0 } else { self.failed };
             return self;
         }
         let before = self;
@@ -191,6 +194,8 @@ mod tests {
         let again = one.observe(Some(false), 0, NOW.plus(CHECKS_APART - Duration::from_millis(1)));
         assert_eq!(again, one);
         assert_eq!(one.observe(Some(false), 0, NOW.plus(CHECKS_APART)).failed, 2);
+        let good = one.observe(Some(true), 0, NOW.plus(Duration::from_secs(10)));
+        assert_eq!((good.failed, good.good), (0, 0), "a success ends the series at once, and is not counted yet");
         assert_eq!(
             one.observe(Some(false), 0, NOW.minus(Duration::from_secs(86_400))).failed,
             2,
