@@ -1,9 +1,6 @@
 //! Lowers the service mode for the faults that `sweep` observes, and raises it again after an outage of the gateway.
 
-use domain::{
-    access::{fault_watch::FaultWatch, service_mode::Controls},
-    policy::PolicyFiles,
-};
+use domain::access::{fault_watch::FaultWatch, service_mode::Controls};
 use service::change_mode;
 use store::{KeptWatch, TableError};
 
@@ -22,11 +19,10 @@ pub(crate) async fn run(
         // Another run has counted at the same time, and acts.
         return Ok(false);
     };
-    let version = PolicyFiles::built_in().version();
     let mut watch = kept.watch;
     for fault in kept.watch.due(unwritten) {
         // A change that fails is due again in the next run, since the counts say so until it is handled.
-        change_mode::lower(&sweep.table, &sweep.runtime, fault, &version).await?;
+        change_mode::lower(&sweep.table, &sweep.runtime, fault, &sweep.policy_version).await?;
         watch = watch.handled(fault, unwritten, now);
     }
     let mut changed = watch != kept.watch;
@@ -34,7 +30,7 @@ pub(crate) async fn run(
     if let Some((controls, lowered)) = controls.and_then(|controls| Some((controls, controls.lowered?)))
         && let Some(mode) = watch.raise_to(lowered.was, controls.service.at)
     {
-        change_mode::raise(&sweep.table, &sweep.runtime, lowered, mode, &version).await?;
+        change_mode::raise(&sweep.table, &sweep.runtime, lowered, mode, &sweep.policy_version).await?;
         changed = true;
     }
     Ok(changed)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use domain::{
     access::service_mode::{Controls, Mode},
     ids::Timestamp,
+    policy::PolicyFiles,
 };
 use platform::{
     config::SweepConfig,
@@ -40,6 +41,8 @@ pub struct Sweep {
     gateway: Gateway,
     controls: ControlsCache,
     checkpoints: Checkpoints,
+    /// Of the policy in force, for the records of changes of the mode.
+    policy_version: String,
 }
 
 /// Why the function cannot start.
@@ -118,7 +121,14 @@ impl Sweep {
             checkpoints,
             config,
             runtime,
+            policy_version: PolicyFiles::built_in().version(),
         })
+    }
+
+    /// The same for another policy than the one that is compiled in.
+    #[must_use]
+    pub fn with_policy_version(self, policy_version: String) -> Self {
+        Self { policy_version, ..self }
     }
 
     /// One run; it ends before `deadline`. Its metrics are written even if its duties failed.

@@ -118,7 +118,7 @@ async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
     loop {
         tokio::select! {
             () = stop.asked() => break,
-            _ = hangup.recv() => reload(&mut service, file, &mut current),
+            _ = hangup.recv() => reload(&mut service, file, &mut current).await,
         }
     }
     systemd::stopping();
@@ -157,13 +157,15 @@ async fn start(Checked { config, policy }: &Checked) -> Result<Service, Failure>
     Ok(Service::start_with(claim, options).await?)
 }
 
+async fn replace(service: &mut Service, file: &Path) -> Result<Checked, Failure> {
+    let next = Checked::read(file)?;
+    service.reload(next.config.settings.clone(), &next.policy.files).await?;
+    Ok(next)
+}
+
 /// Replaces policy and limits by those in the files now, or keeps both and says which fault the files have.
-fn reload(service: &mut Service, file: &Path, current: &mut Checked) {
-    let replaced = Checked::read(file).and_then(|next| {
-        service.reload(next.config.settings.clone(), &next.policy.files)?;
-        Ok(next)
-    });
-    match replaced {
+async fn reload(service: &mut Service, file: &Path, current: &mut Checked) {
+    match replace(service, file).await {
         Ok(next) => {
             let differs = current.config.differs_beyond_reload(&next.config);
             let rest = if differs { " Other keys have changed; they take effect at the next start." } else { "" };

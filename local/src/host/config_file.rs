@@ -134,6 +134,8 @@ impl ConfigFile {
         for (key, path) in paths {
             check.that(key, path.is_none_or(|path| path.is_absolute()), "an absolute path")?;
         }
+        let levels = "levels such as `info`, or `worker=debug,warn`: off, error, warn, info, debug, trace";
+        check.that("log.level", log.level.split(',').all(is_log_directive), levels)?;
         check.that("wechat.app_id", is_app_id(&wechat.app_id), "4 to 32 letters, digits, hyphens or underscores")?;
         Ok(Self {
             data: server.data,
@@ -203,6 +205,12 @@ fn operators(check: Check<'_>, sections: &Sections) -> Result<Option<OperatorIss
     let jwks = JwksSource::parse(jwks).ok_or_else(|| check.invalid("operators.jwks", expected))?;
     let audience = OperatorAudience { issuer, audience, roles_claim: roles_claim.clone() };
     Ok(Some(OperatorIssuer { audience, jwks }))
+}
+
+/// A level, for all targets or for one. A misspelt level would be taken for the name of a target, and silence all others.
+fn is_log_directive(directive: &str) -> bool {
+    let (target, level) = directive.trim().rsplit_once('=').unwrap_or(("all", directive.trim()));
+    !target.is_empty() && ["off", "error", "warn", "info", "debug", "trace"].contains(&level)
 }
 
 /// The rule of `WechatAppId` in `template.yaml`.

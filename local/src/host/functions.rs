@@ -44,13 +44,14 @@ pub struct CurrentFunctions {
 }
 
 impl CurrentFunctions {
-    /// Builds every function.
-    pub fn build(
+    /// Builds every function. A secrets document that cannot be used is an error, as on AWS.
+    pub async fn build(
         deployment: &Deployment,
         policy: &PolicyFiles,
         surroundings: Surroundings,
     ) -> Result<Self, ServiceError> {
         let built = Built::new(deployment, policy, &surroundings)?;
+        built.load_secrets().await?;
         Ok(Self {
             surroundings,
             front: watch::Sender::new(built.front),
@@ -59,9 +60,11 @@ impl CurrentFunctions {
         })
     }
 
-    /// Replaces every function, or none if one of them cannot be built.
-    pub fn replace(&self, deployment: &Deployment, policy: &PolicyFiles) -> Result<(), ServiceError> {
+    /// Replaces every function, or none if one of them cannot be built or its secrets cannot be used: the present
+    /// functions still have the last valid document.
+    pub async fn replace(&self, deployment: &Deployment, policy: &PolicyFiles) -> Result<(), ServiceError> {
         let built = Built::new(deployment, policy, &self.surroundings)?;
+        built.load_secrets().await?;
         // The worker first: it would refuse a call of a new tool that edge-auth has just accepted.
         self.worker.send_replace(built.worker);
         self.sweep.send_replace(built.sweep);
@@ -107,7 +110,16 @@ impl Built {
         };
         let worker = Worker::with_policy(deployment.worker(), runtime.clone(), policy()?).map_err(refused("worker"))?;
         let sweep = Sweep::new(deployment.sweep(), runtime.clone()).map_err(refused("sweep"))?;
+        let sweep = sweep.with_policy_version(files.version());
         Ok(Self { front, worker: Arc::new(worker), sweep: Arc::new(sweep) })
+    }
+}
+
+impl Built {
+    async fn load_secrets(&self) -> Result<(), ServiceError> {
+        self.front.edge_auth.load_secrets().await.map_err(refused("edge-auth"))?;
+        self.front.status.load_secrets().await.map_err(refused("status"))?;
+        self.worker.load_secrets().await.map_err(refused("worker"))
     }
 }
 

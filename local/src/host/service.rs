@@ -294,7 +294,7 @@ impl Service {
         let console = options.console.as_ref().map(Console::read).transpose()?.map(Arc::new);
         let has_console = console.is_some();
         let surroundings = Surroundings { runtime: runtime.clone(), history, operators: options.operators, console };
-        let functions = CurrentFunctions::build(&deployment, &options.policy, surroundings)?;
+        let functions = CurrentFunctions::build(&deployment, &options.policy, surroundings).await?;
         let pollers = Pollers::start(&deployment.backend, &functions.worker(), &runtime, options.workers);
         let schedule = Schedule::start(functions.sweep(), runtime, options.sweep_every);
         let expiry = Expiry::start(expired);
@@ -323,9 +323,9 @@ impl Service {
 
     /// Replaces policy, limits and lifetimes for the requests and batches that begin from now on. After an error
     /// everything goes on as before.
-    pub fn reload(&mut self, settings: Settings, policy: &PolicyFiles) -> Result<(), ServiceError> {
+    pub async fn reload(&mut self, settings: Settings, policy: &PolicyFiles) -> Result<(), ServiceError> {
         let deployment = Deployment { settings, ..self.deployment.clone() };
-        self.functions.replace(&deployment, policy)?;
+        self.functions.replace(&deployment, policy).await?;
         self.deployment = deployment;
         Ok(())
     }

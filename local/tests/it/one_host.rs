@@ -367,6 +367,24 @@ async fn limits_are_reloaded_and_a_key_that_needs_a_start_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_with_a_secrets_document_that_cannot_be_used_is_refused_and_logins_go_on() {
+    let mut service = Installed::start_with("config-secrets", "").await;
+    let code = r#"{"code":"dev-alice"}"#;
+    let log_in = async |service: &Installed| service.request(Method::POST, "/v1/sessions", "", None, code).await.0;
+    assert_eq!(log_in(&service).await, 201);
+    let secrets = service.file.with_file_name("data").join("secrets.json");
+    let sound = std::fs::read_to_string(&secrets).unwrap();
+    std::fs::write(&secrets, "{}").unwrap();
+    let said = service.reload();
+    assert!(said.starts_with("Not reloaded"), "{said}");
+    assert_eq!(log_in(&service).await, 201, "the last valid document is in use");
+    std::fs::write(&secrets, sound).unwrap();
+    assert!(service.reload().starts_with("Reloaded"));
+    assert_eq!(log_in(&service).await, 201);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn systemd_is_told_when_the_service_is_ready_alive_reloaded_and_stopping() {
     let root = directory("notify");
     let path = root.join("notify.sock");

@@ -62,6 +62,8 @@ fn what_is_wrong_is_named_with_its_file_and_key() {
         ("[backups]\n", "line 3: ", "`backups`"),
         ("[retention]\ndays = \"thirty\"\n", "line 4: ", "expected u64"),
         ("[log]\nformat = \"xml\"\n", "line 4: ", "`xml`"),
+        ("[log]\nlevel = \"warning\"\n", "", "log.level must be levels"),
+        ("[log]\nlevel = \"worker=loud,info\"\n", "", "log.level must be levels"),
         ("[retention]\ndays = 1\n", "", "retention.days must be 2 to 3650"),
         ("[limits]\nlogin_burst = 0\n", "", "limits.login_burst must be 1 to 10000"),
         ("[server]\ndata = \"data\"\n", "", "server.data must be an absolute path"),
