@@ -117,7 +117,7 @@ async fn every_answer_of_a_flow_fits_the_document() {
 
 /// Every kind of answer to WeChat.
 async fn pushes(app: &App, contract: &Contract) {
-    let (route, nobody) = ("/v1/wechat/events", app.anonymous());
+    let (route, anonymous) = ("/v1/wechat/events", app.anonymous());
     let document: Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();
     let settings = PushSettings::of(&document, &app.deployment.wechat_app_id).unwrap();
     let push = settings.push("{}", app.clock.now(), &app.functions.runtime);
@@ -129,10 +129,10 @@ async fn pushes(app: &App, contract: &Contract) {
         (push.path(), &large),
         (format!("{}&nonce=1", push.path()), &push.body),
     ] {
-        contract.check("POST", route, &nobody.send("POST", &path, &[], body.as_bytes()).await);
+        contract.check("POST", route, &anonymous.send("POST", &path, &[], body.as_bytes()).await);
     }
     for path in [format!("{}&echostr=17", push.path()), push.path(), route.to_owned()] {
-        contract.check("GET", route, &nobody.get(&path).await);
+        contract.check("GET", route, &anonymous.get(&path).await);
     }
 }
 

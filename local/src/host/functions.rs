@@ -113,9 +113,7 @@ impl Built {
         let sweep = sweep.with_policy_version(files.version());
         Ok(Self { front, worker: Arc::new(worker), sweep: Arc::new(sweep) })
     }
-}
 
-impl Built {
     async fn load_secrets(&self) -> Result<(), ServiceError> {
         self.front.edge_auth.load_secrets().await.map_err(refused("edge-auth"))?;
         self.front.status.load_secrets().await.map_err(refused("status"))?;
