@@ -24,10 +24,10 @@ STARTS, WARM, ACCEPTS, COUNTED, USERS = 5, 50, 400, 20, 100
 def install():
     """Both peers, by their lock files, and the bundle. Goes on in the Python of the first one, which has botocore."""
     python = BENCH / "python/bin/python"
-    subprocess.run([ROOT / "scripts/venv.sh", BENCH / "python", "bench"], check=True, cwd=ROOT)
+    subprocess.run([ROOT / "scripts/dev/venv.sh", BENCH / "python", "bench"], check=True, cwd=ROOT)
     if pathlib.Path(sys.prefix).resolve() != (BENCH / "python").resolve():
         os.execv(python, [str(python), *sys.argv])
-    subprocess.run([ROOT / "scripts/bench-node.sh"], check=True, cwd=ROOT)
+    subprocess.run([ROOT / "scripts/dev/bench-node.sh"], check=True, cwd=ROOT)
 
 
 def created(env):

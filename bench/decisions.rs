@@ -75,5 +75,5 @@ fn main() {
     row(&format!("a read, {} policies", policy.ids().len()), decide(&policy, query("ledger_read", nothing)));
     row(&format!("a payment, {} policies", policy.ids().len()), decide(&policy, query("ledger_pay", pay)));
     row(&format!("a payment, {} policies", large.ids().len()), decide(&large, query("ledger_pay", pay)));
-    row("a tool that nobody knows", decide(&policy, query("exec", nothing)));
+    row("an unknown tool", decide(&policy, query("exec", nothing)));
 }

@@ -1,14 +1,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-// What the gateway keeps of a session in which it has nothing to go on with after a crash.
+// States of a session in the gateway's store in which no run is active, so the gateway resumes nothing after a crash.
 const FREE = { mainRestartRecovery: undefined, restartRecoveryRuns: undefined, abortedLastRun: false };
 
 // A turn has up to two messages for each of its calls. The newest come.
 const SHOWN = 500;
 
 /**
- * What turns need of the gateway. Work that goes on behind an answer must not carry the context of its request: the
- * gateway shuts whatever still does when the request is over. So everything runs in the context of the registration.
+ * The gateway's interface for turns. Work that continues after a response must not run in the context of its request: the
+ * gateway cancels such work when the request ends. So everything runs in the context of the registration.
  */
 export function agentGateway(runtime) {
   const outside = AsyncLocalStorage.snapshot();
@@ -36,20 +36,20 @@ async function forgetSession(subagent, sessionKey) {
 }
 
 /**
- * After a crash the gateway marks every session that was at work, to go on in them one after another; and it counts the
- * run of a plugin as a child's too, and ends children that were at work. A session that is ended before its turn comes
- * keeps its mark: the gateway never goes on in it, and refuses every run that is to begin there, for ever.
+ * After a crash the gateway marks every session with an active run, to resume them one after another; and it treats the
+ * run of a plugin as a child run too, and ends child runs. A session that is ended before it is resumed
+ * keeps its mark: the gateway never resumes it, and refuses every later run in it.
  */
 const isStuck = (entry) => entry?.mainRestartRecovery !== undefined && entry.status !== "running";
 
-/** Nothing is written unless the session is stuck, and nothing of what was said in it is touched. */
+/** Writes only if the session is marked and has no active run. Its messages are not changed. */
 async function freeSession(session, sessionKey) {
   if (!isStuck(session.getSessionEntry({ sessionKey }))) return;
   const update = (entry) => (isStuck(entry) ? FREE : null);
   await session.patchSessionEntry({ sessionKey, preserveActivity: true, update });
 }
 
-/** The gateway gives plugins no other way to stop a run than the one it has for agent harnesses. */
+/** Plugins can stop a run only through the gateway's interface for agent harnesses. */
 async function stopRun(sessionKey) {
   const harness = await import("openclaw/plugin-sdk/agent-harness-runtime");
   const id = harness.resolveActiveEmbeddedRunSessionId(sessionKey);

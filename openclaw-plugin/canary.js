@@ -3,7 +3,7 @@ import { TICKET_REQUIRED } from "./fence.js";
 import { callWithTicket, failure, notStarted } from "./invoke.js";
 import { callTool } from "./loopback.js";
 
-// Enough for the gateway's refusal; whatever is longer is not ours.
+// Longer than the gateway's refusal; a longer response is not the expected one.
 const REFUSAL_CAP = 16 * 1024;
 
 export const CANARY = "miniprogram_canary";
@@ -17,7 +17,7 @@ export const canaryTool = {
 
 const verdict = (fence) => ({ status: 200, body: { fence } });
 
-/** Tries the fence from both sides: the canary must be blocked by it without a ticket, and must run with one. */
+/** Probes the tool guard: the probe tool must be blocked without a ticket, and must run with one. */
 export async function tryFence(journal, input, target) {
   if (!journal.confirm(input)) return failure(412, "other_journal");
   if (journal.isFenceBroken) return verdict("broken");
@@ -30,7 +30,7 @@ export async function tryFence(journal, input, target) {
   return verdict(through.status === 200 ? "holds" : "unproven");
 }
 
-/** A block by anybody else proves nothing: it may be gone tomorrow. */
+/** A block by another plugin or policy proves nothing: it may be removed later. */
 function isBlockedByFence({ status, result }) {
   if (status !== 403 || !result) return false;
   const { error } = JSON.parse(result);

@@ -1,20 +1,20 @@
-// Whether the wall clock may be believed when something is to be deleted. Pure. A machine may start in 1970, or be told a
-// time that lies months ahead; whatever is deleted by such a clock is forgotten, and what is forgotten may run again.
+// Whether the wall clock may be trusted when rows are to be deleted. Pure. A machine may start in 1970, or its clock may be set
+// months ahead; a key that is deleted because of such a clock could run again.
 
-/** A difference from which on a clock is not believed at once. */
+/** Minimum difference from the last trusted time at which the clock is not trusted at once. */
 export const JUMP_MS = 86_400_000;
-/** How long the gateway has to run with a clock that has jumped before it is believed. */
+/** How long the gateway has to run after a jump before the clock is trusted. */
 export const CONFIRM_MS = 86_400_000;
-// What the wall clock may differ from the one that only runs on, between two looks.
+// Tolerated difference between wall clock and monotonic clock, between two readings.
 const DRIFT_MS = 600_000;
 
 /**
- * Takes what the journal keeps of the clock, `{accepted, suspect}`, and a look at both: `now`, and `ran`, the time that
- * this process has run since its look before. Returns what to keep, and whether to believe `now`. `accepted` is the last
- * time that was believed; `suspect` is `{now, ran}` while another one waits for its confirmation.
+ * Takes the stored state of the clock, `{accepted, suspect}`, and a reading of both clocks: `now`, and `ran`, the time that
+ * this process has run since its previous reading. Returns the state to store, and whether to trust `now`. `accepted` is the last
+ * trusted time; `suspect` is `{now, ran}` while another time waits for its confirmation.
  *
- * A clock is believed when it shows less than a day's difference from the last time that was believed, in either
- * direction; or when it has shown the other time for a day in which the gateway ran, restarts not counted.
+ * A clock is trusted when it differs by less than a day from the last trusted time, in either
+ * direction; or when it has been consistent for a day in which the gateway ran, restarts not counted.
  */
 export function judgeClock({ accepted, suspect }, { now, ran }) {
   if (Math.abs(now - accepted) < JUMP_MS) return { isTrusted: true, accepted: now, suspect: null };

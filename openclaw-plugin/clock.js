@@ -1,2 +1,2 @@
-/** The only clocks of the plugin, in milliseconds: the wall's, and one that only runs on. Tests replace both. */
+/** The only clocks of the plugin, in milliseconds: the wall clock, and a monotonic one. Tests replace both. */
 export const clock = { now: () => Date.now(), elapsed: () => performance.now() };

@@ -1,6 +1,6 @@
 const [QUOTE, BACKSLASH, COLON, COMMA] = Buffer.from('"\\:,');
 const [CURLY, CURLY_END, SQUARE, SQUARE_END] = Buffer.from("{}[]");
-// A longer name or value is neither of those that are looked for.
+// A longer name or value cannot be one that is searched for.
 const TOKEN_CAP = 16;
 
 /**
@@ -15,7 +15,7 @@ export class FailureScan {
   #isBroken = false;
   #inString = false;
   #isEscaped = false;
-  /** The name or the value that is being read, as it stands in the text. */
+  /** The name or value being read, unparsed. */
   #token = "";
   /** The last name at depth 1 and at depth 2. */
   #names = ["", "", ""];

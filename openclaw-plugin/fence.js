@@ -2,10 +2,10 @@ import { canonical, digestOf, digestOfText, toolName } from "./canonical.js";
 import { wellFormed, wellFormedText } from "./text.js";
 import { isOurs } from "./turn-book.js";
 
-// The gateway builds this id for a call of POST /tools/invoke; calls over its other doors have other prefixes.
+// The gateway builds this id for a call of POST /tools/invoke; calls by its other interfaces have other prefixes.
 const DIRECT_CALL = "http-direct-operator-";
 
-// What these begin runs in a session of its own, where no turn says what may be read, counts calls or records them.
+// These tools start runs in sessions of their own, where no turn limits the reads, counts the calls or records them.
 const BEGIN_RUNS = new Set([
   "automations", "conversations_send", "conversations_turn", "cron", "openclaw", "sessions", "sessions_send",
   "sessions_spawn", "subagents",
@@ -16,7 +16,7 @@ export const TICKET_REQUIRED = `${OURS}ticket_required`;
 
 const block = (blockReason) => ({ block: true, blockReason });
 
-/** The `before_tool_call` hook: no guarded tool without a ticket of our route, no write inside an agent run. */
+/** The `before_tool_call` hook (the tool guard): no guarded tool without a ticket of the journal's route, no write inside an agent run. */
 export function fence(journal, { guard, reads, reach }) {
   return (event, context) => {
     const tool = wellFormedText(toolName(event.toolName));
@@ -27,7 +27,7 @@ export function fence(journal, { guard, reads, reach }) {
   };
 }
 
-/** A ticket is good for one call of one tool with one set of arguments. A wrong use spends it too. */
+/** A ticket is valid for one call of one tool with one set of arguments. A wrong use invalidates it too. */
 function takeTicket(journal, tool, { toolCallId = "", params }) {
   if (!toolCallId.startsWith(DIRECT_CALL)) return false;
   const id = toolCallId.slice(DIRECT_CALL.length);
@@ -36,7 +36,7 @@ function takeTicket(journal, tool, { toolCallId = "", params }) {
   return ticket !== undefined && ticket.tool === tool && ticket.digest === digestOf(params);
 }
 
-/** No record, no call: a read that cannot be recorded is refused as well. */
+/** A call that cannot be recorded is refused, a read as well. */
 function decideInRun(journal, rules, { run, tool, event, context }) {
   try {
     const ids = { run, tool, session: context?.sessionKey ?? "", call: event.toolCallId ?? "" };
@@ -47,8 +47,8 @@ function decideInRun(journal, rules, { run, tool, event, context }) {
 }
 
 /**
- * Arguments as they are recorded. Those that nest more deeply than any real call has, or that another reader would take for
- * something else, are vetoed, and no more is known of them than why.
+ * Arguments as they are recorded. Those beyond the maximum nesting, or that another parser would interpret
+ * differently, are vetoed, and only the reason is recorded.
  */
 function written(params) {
   const { value, omitted } = wellFormed(params ?? null);
@@ -64,7 +64,7 @@ const REASONS = {
   vetoed: block(`${OURS}not_allowed, ${NOT_RUN}; do not repeat it`),
 };
 
-/** Decides and records. In a session of ours the open turn says what its own run may do; others may do nothing. */
+/** Decides about a call and records it. In a session of this plugin the open turn lists what its own run may call; other runs may call nothing. */
 function decide(journal, { reads, reach }, call, params) {
   const turn = journal.book.ofSession(call.session);
   const isRead = reads.has(call.tool);
@@ -78,7 +78,7 @@ function decide(journal, { reads, reach }, call, params) {
   return decision;
 }
 
-/** The `after_tool_call` hook: how a call that was let through ended. */
+/** The `after_tool_call` hook: records whether an allowed call failed. */
 export function ending(journal) {
   return (event, context) =>
     journal.book.ended({

@@ -10,9 +10,9 @@ import { TurnRunner } from "./turn-run.js";
 
 const ID = "miniprogram-journal";
 const DAY_MS = 86_400_000;
-// The last hook to run: a call that another plugin blocks leaves no trace here and spends no ticket.
+// The last hook to run: a call that another plugin blocks is not recorded here and uses no ticket.
 const LAST = { priority: -1_000_000 };
-// Agent runs are served by a second registration in the mode `discovery`. A hook that is absent there guards nothing.
+// Agent runs use a second registration, in the mode `discovery`, so the hook has to be registered there too.
 const MODES = ["full", "discovery", "tool-discovery", undefined];
 
 /** One journal for all registrations of this process. */
@@ -45,7 +45,7 @@ export default {
     const journal = sharedJournal(api, config);
     api.on("before_tool_call", fence(journal, { guard, reads, reach: new Reach(config) }), LAST);
     api.on("after_tool_call", ending(journal), LAST);
-    // Optional: only a caller that names it is offered it, so no model ever is.
+    // Optional: offered only to a caller that names it, so never to a model.
     api.registerTool(canaryTool, { optional: true });
     if (api.registrationMode !== undefined && api.registrationMode !== "full") return;
     const { port } = api.config?.gateway ?? {};

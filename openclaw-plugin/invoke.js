@@ -12,11 +12,11 @@ export const STATUS = {
 
 export const isKey = (value) => typeof value === "string" && KEY.test(value);
 export const failure = (status, type, more = {}) => ({ status, body: { error: { type, ...more } } });
-/** Nothing was claimed: the same key may come again. */
+/** The response when nothing was claimed: the same key may be sent again. */
 export const busy = (of) => ({ ...failure(503, "busy", { of }), headers: { "retry-after": String(RETRY_AFTER_S) } });
 export const answer = (status, entry) => ({ status, body: { entry } });
 
-/** Claims the key on disk, then runs the tool, then keeps what came of it. */
+/** Claims the key on disk, then runs the tool, then stores the outcome. */
 export async function invoke(journal, input, target) {
   const call = parse(input);
   if (!call) return failure(400, "invalid_request");
@@ -48,8 +48,8 @@ function parse(input) {
 }
 
 /**
- * What a key that is taken answers; undefined when its call was given back and may be claimed again. A row without a
- * digest was revoked before anybody named a call, or forgotten: it has nothing to compare with, and never runs again.
+ * The response for a claimed key; undefined when it was released and may be claimed again. A row without a
+ * digest was revoked before a call was named, or forgotten: its call cannot be compared, and never runs again.
  */
 function replay(journal, row, { tool, digest }) {
   if (row.digest !== null) {
@@ -60,7 +60,7 @@ function replay(journal, row, { tool, digest }) {
   return answer(STATUS[entry.state], entry);
 }
 
-/** The only way past the tool guard. `target` is the gateway's port, and the caller's authorization. */
+/** Runs a guarded tool with a ticket; no other code issues one. `target` is the gateway's port, and the caller's authorization. */
 export async function callWithTicket(journal, { key, tool, args, digest }, target) {
   const ticket = `${key}~${randomUUID()}`;
   journal.tickets.set(ticket, { tool: toolName(tool), digest });

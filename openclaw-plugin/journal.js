@@ -9,18 +9,18 @@ const RETRY_MS = { first: 100, most: 5000 };
 const PRUNE_EVERY_MS = 3_600_000;
 const PROPOSAL_ARGS_CAP = 32 * 1024;
 
-// Why a result is not there, by the number in the column `truncated`. An older plugin knows 0 and 1.
+// Why a result is omitted, by the number in the column `truncated`. An older plugin writes 0 and 1 only.
 const OMITTED = [null, "too_large", "too_deep", "unreadable"];
 
-/** The file cannot be opened, read or written. The caller runs nothing then. */
+/** The file cannot be opened, read or written, so no tool is run. */
 export class Unavailable extends Error {}
 
-/** What one gateway process knows: the file, the calls that run now, and the outcomes it could not write yet. */
+/** State of one gateway process: the file, the running calls, and the outcomes that could not be written yet. */
 export class Journal {
   boot = randomUUID();
   running = new Map();
   book = new TurnBook(this);
-  /** Whether a tool has run in a session of ours past the hook. Nothing but a restart makes that good. */
+  /** Whether a tool has run in a turn's session without passing the hook. Reset only by a restart. */
   isFenceBroken = false;
   tickets = new Map();
   #unwritten = new Map();
@@ -28,14 +28,14 @@ export class Journal {
   #known = { journal: null, sequence: null };
   #opened;
   #pruning;
-  /** When this process looked at its clocks the last time, by the one that only runs on. */
+  /** Time of the last reading of the clocks, by the monotonic one. */
   #lookedAt;
 
   constructor({ file, retentionMs, resultCap, log }) {
     Object.assign(this, { file, retentionMs, resultCap, log });
   }
 
-  /** Opening is tried again at each use, so that a file that was locked at start is usable later without a restart. */
+  /** Opening is retried at each use, so that a file that was locked at start can be used later without a restart. */
   #store(work) {
     try {
       this.#opened ??= new Store(this.file);
@@ -54,7 +54,7 @@ export class Journal {
     return this.#store((store) => work(store.sql));
   }
 
-  /** Writes what agent runs cause: it does not count, or a restored file would reach the sequence its callers saw. */
+  /** Writes without incrementing the sequence, for agent runs: otherwise a restored file could reach the sequence that its callers saw. */
   record(work) {
     return this.#store((store) => store.record(work));
   }
@@ -63,7 +63,7 @@ export class Journal {
     try {
       this.#known = this.#store((store) => store.identity());
     } catch {
-      // The last values that were read stand: they were durable when they were read.
+      // The last values that were read are used: they were durable when they were read.
     }
     return { protocol: 1, journal: this.#known.journal, boot: this.boot, sequence: this.#known.sequence };
   }
@@ -74,7 +74,7 @@ export class Journal {
 
   /**
    * Whether this is the journal that the caller means. A sequence that the caller has seen and this file has not
-   * means that the file is a restored snapshot: it takes a new id before anybody is told.
+   * means that the file is a restored snapshot: it takes a new id before it answers.
    */
   confirm({ journal, sequence }) {
     const own = this.#store((store) => store.identity());
@@ -85,7 +85,7 @@ export class Journal {
     return false;
   }
 
-  /** The row of a key as it stands, memory included; undefined when the key is free. */
+  /** The current row of a key, from file and memory; undefined when the key is free. */
   find(key) {
     const row = this.#store((store) => store.call(key));
     const outcome = this.#unwritten.get(key)?.outcome;
@@ -94,7 +94,7 @@ export class Journal {
   }
 
   /**
-   * Takes a key that is free, or the one whose `released` row is given, on disk when this returns. A key that is
+   * Claims a key that is free, or the one whose `released` row is given; on disk when this returns. A key that is
    * claimed as `revoked` never runs. `also` is written in the same transaction.
    */
   claim({ key, kind = "call", tool = null, digest = null, state }, released, also = () => {}) {
@@ -106,7 +106,7 @@ export class Journal {
     return { ...(released ?? { kind, tool, digest }), ...claim, status: null, result: null, truncated: 0 };
   }
 
-  /** The release of the last claim comes first: written later, it would give back this one. */
+  /** Writes the release of the previous claim first: written later, it would release this one. */
   #reclaim(claim, also) {
     if (this.#unwritten.has(claim.key)) this.#write(claim.key);
     this.#commit((sql) => {
@@ -116,8 +116,8 @@ export class Journal {
   }
 
   /**
-   * Keeps what came of a call, and counts it unless the gateway caused it by itself. What `also` returns is called when
-   * all of it is on disk. The answer is the row as it is now, also while the file cannot be written.
+   * Stores the outcome of a call, and increments the sequence unless the gateway caused it by itself. The function that `also` returns is called when
+   * all of it is on disk. Returns the current row, also while the file cannot be written.
    */
   finish(row, { state, status, result, omitted = null }, also, isCaused) {
     const outcome = { state, status, result, truncated: OMITTED.indexOf(omitted), ended_ms: this.now() };
@@ -125,12 +125,12 @@ export class Journal {
     return { ...row, ...outcome };
   }
 
-  /** Gives a key back that was claimed for a call which the gateway did not start. */
+  /** Releases a key whose call the gateway did not start. */
   release(row) {
     return this.finish(row, { state: "released", status: null, result: null });
   }
 
-  /** A call that ended without an answer: its row stays `started` and reads as `interrupted`. */
+  /** Ends a call without a response: its row stays `started` and is reported as `interrupted`. */
   abandon(row) {
     this.running.delete(row.key);
     return row;
@@ -171,13 +171,15 @@ export class Journal {
   runningOf = (tool) => [...this.running.values()].filter((name) => name === tool).length;
 
   forget(keys) {
-    return this.#commit((sql) => {
+    const forgotten = this.#commit((sql) => {
       for (const key of keys) sql.forgetCalls.run(key);
       return keys.reduce((count, key) => count + Number(sql.forget.run(key).changes), 0);
     });
+    this.#store((store) => store.emptyLog());
+    return forgotten;
   }
 
-  /** Keeps what an agent run tried. */
+  /** Stores a call that an agent run attempted. */
   propose(tried) {
     this.record((sql) => this.insertProposal(sql, { turn: null, ...tried }));
   }
@@ -188,12 +190,12 @@ export class Journal {
   }
 
   /**
-   * The time that rows are given, never before the last one that was believed: what is written while a machine still
-   * believes that it is 1970 must not be the oldest of all when it learns the time.
+   * The time of new rows, never before the last trusted one: rows that are written while a machine's clock still
+   * shows 1970 must not be the oldest ones after it is corrected.
    */
   now = () => Math.max(clock.now(), this.#store((store) => store.clock.accepted));
 
-  /** What a caller reads of a row. */
+  /** The public form of a row. */
   entry(row, replayed) {
     const { key, tool, status, started_ms, ended_ms } = row;
     const lost = row.state === "started" && !this.running.has(key);
@@ -203,7 +205,7 @@ export class Journal {
     };
   }
 
-  /** Never touches a call without an outcome, however old, and nothing at all while the clock is not to be believed. */
+  /** Deletes old rows: never a call without an outcome, and nothing while the clock is not trusted. */
   prune() {
     try {
       if (!this.#isClockTrusted()) return;
@@ -236,7 +238,7 @@ export class Journal {
   }
 }
 
-/** The result of a row. One of an older plugin may hold what no reader takes; its state stands all the same. */
+/** The result of a row. An older plugin may have stored JSON that other parsers refuse; the state of the row is valid nevertheless. */
 function shown({ result, truncated }) {
   const { value = null, omitted } = result ? wellFormed(JSON.parse(result), MAX_DEPTH + 1) : {};
   return { result: value, omitted: omitted ?? OMITTED[truncated] ?? null };

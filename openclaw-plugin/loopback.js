@@ -2,12 +2,12 @@ import http from "node:http";
 import { FailureScan } from "./failure-scan.js";
 import { MAX_DEPTH, wellFormed } from "./text.js";
 
-// A longer answer is only scanned: nothing of it is kept but whether the tool reports a failure.
+// A longer response is only scanned for a reported failure, and not stored.
 const READ_CAP = 4 * 1024 * 1024;
-// The tool's own result stands one level below.
+// The tool's own result is nested one level deeper.
 const ANSWER_DEPTH = MAX_DEPTH + 1;
 
-// Answers that the gateway gives before it looks for the tool.
+// Responses that the gateway sends before it looks the tool up.
 const NOT_STARTED = new Set([401, 408, 429, 503]);
 const REFUSED = new Set([404, 405, 413]);
 const REFUSED_TYPES = { 400: ["invalid_request", "invalid_request_error"], 403: ["tool_call_blocked"] };
@@ -18,7 +18,7 @@ const REFUSED_TYPES = { 400: ["invalid_request", "invalid_request_error"], 403: 
  * connection, no time limit, and a connection of its own: a pooled one that dies looks like a lost answer.
  */
 export function callTool(call) {
-  // Only what is thrown before the request goes out rejects here.
+  // Only an error before the request is sent rejects here.
   return send(call).catch(() => ({ verdict: "not_started" }));
 }
 
@@ -52,7 +52,7 @@ async function readAnswer(response, cap) {
     chunks = [];
   }
   const { statusCode: status, headers } = response;
-  // Whether such a tool has failed is unknown, and must not be told as a success.
+  // Whether such a tool has failed is unknown, so it must not be reported as a success.
   if (scan !== null && status === 200 && !scan.isComplete) return { verdict: "lost" };
   const body = scan === null ? parsed(Buffer.concat(chunks).toString("utf8")) : null;
   const content = scan === null ? contentOf(body, cap) : omission("too_large", scan.hasFailed);
@@ -60,7 +60,7 @@ async function readAnswer(response, cap) {
 }
 
 /**
- * What is kept of an answer: `result` is its text, and `omitted` says why there is none. The service stores the tool's
+ * The stored part of a response: `result` is its text, and `omitted` says why there is none. The service stores the tool's
  * own result, without what the gateway puts around it, so the cap is for that.
  */
 function contentOf(body, cap) {
@@ -72,7 +72,7 @@ function contentOf(body, cap) {
   return { result: JSON.stringify(value), omitted: null };
 }
 
-/** How the call ended is known from its status, and from what the tool says about itself, so that is kept. */
+/** Keeps what shows how the call ended: the status, and whether the tool reported a failure. */
 function omission(omitted, hasFailed) {
   return { result: hasFailed ? JSON.stringify({ ok: true, result: { isError: true } }) : null, omitted };
 }
@@ -85,7 +85,7 @@ function parsed(text) {
   }
 }
 
-/** Whatever is not known to have stopped before the tool may have run it. */
+/** Any response that does not prove that the tool was not started means that it may have run. */
 function verdictOf(status, body) {
   if (NOT_STARTED.has(status)) return "not_started";
   if (REFUSED.has(status)) return "refused";

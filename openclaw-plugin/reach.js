@@ -5,9 +5,9 @@ import { addressWords, isExpanded, pathWords, unquoted } from "./shell-words.js"
 
 // Schemes whose host the URL standard finds behind no slash, or one, as well.
 const FEW_SLASHES = /^(?:https?|wss?|ftp):[\\/]?([^\\/?#]+)/i;
-// What fetches may take spaces behind the slashes away. The hosts of these four schemes are no machines.
+// Tools that fetch may strip spaces behind the slashes. The hosts of these four schemes are not machines.
 const AUTHORITIES = /:(?<=[a-z0-9+.-]:)(?<!\b(?:cloud|media|weixin|wxfile):)(?=[\\/]{2,}[\s\\/]*([^\\/?#]*))/gi;
-// What is taken for a host though no scheme stands before it.
+// Texts that are treated as a host without a scheme.
 const BARE = /^((?:\[|(?:\d+\.){3}\d|localhost\b|metadata\.[\w-]+\.)[^\\/?#]*)|^[\\/]{2,}([^\\/?#]+)/i;
 // The same inside a text, where it has a port or a path.
 const WORD = /^((?:\[[\da-f:.]+(?:%[^\]]*)?\]|(?:\d+\.){3}\d+|localhost\.?|metadata\.[\w-]+\.[\w.-]+)(?::\d+)?)(?:[\\/?#]|(?<=[^:]:\d{1,5})$)/i;
@@ -45,7 +45,7 @@ CARRIERS.addSubnet("2002::", 16, "ipv6");
 
 /**
  * Whether arguments name what only the gateway's own machine and network reach: an address or a name inside, or a file
- * of its state. It reads text and asks no name server: what a public name leads to, the tool that follows it must judge.
+ * of its state. It reads the text and resolves no names: the tool that follows a public name has to check its target.
  */
 export class Reach {
   #homes;
@@ -66,7 +66,7 @@ export class Reach {
     return Object.entries(value).some(([name, one]) => this.isInside(name) || this.isInside(one));
   }
 
-  /** OpenClaw takes some prefixes of a path away. */
+  /** OpenClaw removes some prefixes of a path. */
   #namesState(text) {
     const named = plain(text).replace(/^(?:media\s*:\s*)+/i, "").replace(/^@/, "");
     if (/^file:(?!\s)/i.test(named) || /(?<!\w)file:[\\/]/i.test(text)) return true;
@@ -74,7 +74,7 @@ export class Reach {
     return [...new Set([text, named])].some((form) => pathWords(form).some((word) => this.#isState(word)));
   }
 
-  /** A path is taken from its text: one that climbs may end anywhere. */
+  /** Paths are compared as text, so one with `..` may lead anywhere. */
   #isState(named) {
     const parts = named.split(/[\\/]/).filter((part) => part !== "" && part !== ".");
     if (parts.includes("..")) return true;
@@ -85,25 +85,25 @@ export class Reach {
     return this.#places(named).some((file) => isBelow("/proc", file) || isShut(file));
   }
 
-  /** Where a path may lead, as a file system that makes no difference between cases sees it. */
+  /** The possible targets of a path on a case-insensitive file system. */
   #places = (named) =>
     this.#homes.map((home) => path.resolve(named.replace(/^~(?=\/|$)/, home)).toLowerCase());
 }
 
 const isBelow = (folder, file) => file === folder || file.startsWith(`${folder}/`);
 
-/** A database has others beside it, called after it. */
+/** SQLite keeps further files in the same folder, named after the database. */
 const isFileOf = (one, file) => file.startsWith(one) && /^(?:$|[-./])/.test(file.slice(one.length));
 
 const isWorkspace = (name) => /^workspace(?:-(?!attestations$).+)?$/i.test(name ?? "");
 
-/** The agents' workspaces are no state. */
+/** The agents' workspaces do not count as state. */
 const isKept = (state, file) => isBelow(state, file) && !isWorkspace(file.slice(state.length + 1).split("/")[0]);
 
 /** A path may begin in a folder that is not known here, or in the home of another user. */
 const isInState = (parts) => parts.some((part, at) => STATE.test(part) && !isWorkspace(parts[at + 1]));
 
-/** As the URL parser takes it, and without the spaces that tools take away. */
+/** As the URL parser reads it, and without the spaces that tools strip. */
 const plain = (text) => text.replace(/^[\0- \s]+|[\t\n\r]+/g, "").trim();
 
 function namesInside(text) {
@@ -134,7 +134,7 @@ function isInsideNumber(host, port) {
   return address.startsWith("127.") || (port.length > 1 && INSIDE.check(address, "ipv4"));
 }
 
-/** Takes an authority, as it stands in a URL; as one of `http`, so that each way to write an address is read. */
+/** Parses the authority of a URL as that of `http`, so that every spelling of an address is recognized. */
 function isInsideHost(authority) {
   const url = URL.parse(`http://${authority.replace(ZONE, "[$1]")}`);
   if (url === null) return false;

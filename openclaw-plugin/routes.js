@@ -8,10 +8,10 @@ import { abortTurn, endSession, startTurn } from "./turns.js";
 const BASE = "/miniprogram/v1";
 const BODY_CAP = 1024 * 1024;
 const FORGET_CAP = 1000;
-// The arguments of a call stand one level below.
+// The arguments of a call are nested one level deeper.
 const BODY_DEPTH = MAX_DEPTH + 1;
 
-/** Everything that a worker may ask of the journal. `settings` is what `health` reports. */
+/** The routes that a worker calls. `settings` is what `health` reports. */
 export function registerRoutes(api, journal, runner, settings) {
   const turns = { journal, book: journal.book, runner };
   const route = (name, method, handle) =>
@@ -30,7 +30,7 @@ export function registerRoutes(api, journal, runner, settings) {
   route("canary", "POST", (input, req) => tryFence(journal, input, caller(req, settings.port)));
 }
 
-/** The port on which the caller came in is the gateway's, whatever the configuration said at start. */
+/** The gateway's port is that of the caller's connection; the configuration may have named another one at start. */
 function caller(req, configuredPort) {
   const port = req.socket.encrypted ? configuredPort : (req.socket.localPort ?? configuredPort);
   return { authorization: req.headers.authorization, port };
@@ -49,7 +49,7 @@ function outcome(journal, input) {
   return { status: 200, body: { entry: row ? journal.book.anyEntry(row, true) : null } };
 }
 
-/** Takes a key that is free or was given back, so that it can never run; any other is answered as it is. */
+/** Revokes a key that is free or released; any other is returned unchanged. */
 function revoke(journal, input) {
   if (!isKey(input.key)) return failure(400, "invalid_request");
   if (!journal.confirm(input)) return failure(412, "other_journal");
@@ -101,8 +101,8 @@ async function readText(req) {
 }
 
 /**
- * The members that every request may carry are checked here, the others where they are used. What another reader would take
- * for something else than this one is refused as a whole.
+ * The members that every request may have are checked here, the others where they are used. A body that another parser would interpret
+ * differently is refused.
  */
 function parseInput(text) {
   let input;
@@ -114,7 +114,7 @@ function parseInput(text) {
   if (!isObject(input) || hasEscapedName(text)) return null;
   const { mended, omitted } = wellFormed(input, BODY_DEPTH);
   if (mended || omitted !== undefined) return null;
-  // Null is how many callers write "absent".
+  // Many callers send null for an absent member.
   for (const name of Object.keys(input)) if (input[name] === null) delete input[name];
   const { journal, sequence } = input;
   if (journal !== undefined && typeof journal !== "string") return null;

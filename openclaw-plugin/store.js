@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { clock } from "./clock.js";
 import { takeOver } from "./takeover.js";
 
-// SQLite waits on the gateway's only thread, so a lock of another process must not hold the gateway for long.
+// SQLite blocks the gateway's only thread while it waits, so the wait for a lock of another process is short.
 const BUSY_MS = 250;
 const PRUNE_BATCH = 1000;
 const SESSIONS_BATCH = 50;
@@ -104,19 +104,19 @@ export class Store {
     this.clock = this.#readClock();
   }
 
-  /** What is kept of the clock (`clock-trust.js`). A file without it knows the time of its newest row. */
+  /** The stored state of the clock (`clock-trust.js`); without one, the time of the newest row. */
   #readClock() {
     const kept = this.sql.meta.get("clock")?.value;
     return kept ? JSON.parse(kept) : { accepted: this.sql.newest.get().ms ?? clock.now(), suspect: null };
   }
 
-  /** On disk before anything is deleted by it. */
+  /** Stored before rows are deleted by it. */
   keepClock(kept) {
     this.record((sql) => sql.keepClock.run(JSON.stringify(kept)));
     this.clock = kept;
   }
 
-  /** One transaction: a crash leaves the file as it was. */
+  /** Runs work in one transaction. */
   #migrate(version) {
     this.record(() => {
       for (const schema of SCHEMAS.slice(version)) this.db.exec(schema);
@@ -129,7 +129,7 @@ export class Store {
     });
   }
 
-  /** On disk when it returns. Does not count: only what callers cause may move the sequence. */
+  /** Writes durably without incrementing the sequence, which only callers' commits increment. */
   record(work) {
     this.db.exec("BEGIN IMMEDIATE");
     try {
@@ -143,12 +143,17 @@ export class Store {
     }
   }
 
-  /** Writes `work` together with the next sequence number: what was answered once can never be smaller on disk. */
+  /** Writes `work` together with the next sequence number, so that no response names a higher sequence than the file has. */
   commit(work) {
     return this.record((sql) => {
       sql.bump.run();
       return work(sql);
     });
+  }
+
+  /** Checkpoints and truncates the write-ahead log, which still contains the erased content. While another process reads, the log stays until the next call. */
+  emptyLog() {
+    this.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   identity() {

@@ -3,14 +3,14 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 // OpenClaw's own backup takes a consistent snapshot of a file that ends in `.sqlite`. It copies one that ends in `.db` byte by
-// byte, without the rows that are still in the log beside it.
+// byte, without the rows that are still in its write-ahead log.
 const ENDINGS = { ".db": ".sqlite", ".sqlite": ".db" };
 const BUSY_MS = 250;
 
 /**
  * Gives a journal that is called `….db` the name `….sqlite` when the configuration asks for that. There is one journal: a
- * second one beside it under the other name would know nothing of the first, and run again what that has run. So both at
- * once are refused, and so is a new `….db` beside a `….sqlite`.
+ * second one under the other name would not have the keys of the first, and would run its calls again. So both at
+ * once are refused, and so is a new `….db` next to a `….sqlite`.
  */
 export function takeOver(file) {
   const ending = path.extname(file);
@@ -27,7 +27,7 @@ export function takeOver(file) {
 const holdsRows = (file) => fs.existsSync(file) && fs.statSync(file).size > 0;
 
 /**
- * Brings all rows into the one file, so that a rename takes them with it. SQLite leaves the log only for a single
+ * Moves all rows into the one file, so that a rename includes them. SQLite leaves WAL mode only for a single
  * connection: while another process has the file open this throws, and nothing has changed.
  */
 function closeWhole(file) {

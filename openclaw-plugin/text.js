@@ -1,4 +1,4 @@
-// The plugin's one idea of text and JSON; `tests/vectors/text.json` proves that it is the service's too.
+// The plugin's rules for text and JSON; `tests/vectors/text.json` tests that the service has the same.
 
 import { canonical } from "./canonical.js";
 
@@ -7,7 +7,7 @@ export const MAX_DEPTH = 64;
 
 const BLANK = /^[\p{White_Space}\p{Cc}\p{Cf}]*$/u;
 
-/** Whether a text shows nothing: it has only white space, control characters and format characters. */
+/** Whether a text is blank: only white space, control characters and format characters. */
 export const isBlank = (text) => BLANK.test(text);
 
 /** The first `most` code points of a text; a surrogate pair is never cut. */
@@ -45,7 +45,7 @@ export const cutToLast = (text, most) => [...text.slice(-2 * most - 1)].slice(-m
 /** A text with U+FFFD for each lone half of a surrogate pair. */
 export const wellFormedText = (text) => text.toWellFormed();
 
-// A library of another language gives these names a meaning of its own, and reads something else than was written.
+// A parser of another language gives these names a special meaning, and would read another value.
 const isPoison = (name) => name === "__proto__" || name.startsWith("$serde_json::private::");
 
 class Unshowable extends Error {
@@ -56,9 +56,9 @@ class Unshowable extends Error {
 }
 
 /**
- * A JSON value as every reader takes it: `{value, mended}`, each lone half of a surrogate pair being U+FFFD (`mended` says
+ * A JSON value that every parser reads alike: `{value, mended}`, with U+FFFD for each lone half of a surrogate pair (`mended` says
  * whether there was one); or `{omitted}` with the reason: `too_deep` beyond `maxDepth` levels, `unreadable` with a name
- * that a reader would take for something else.
+ * to which a parser gives a special meaning.
  */
 export function wellFormed(value, maxDepth = MAX_DEPTH) {
   const seen = { mended: false };
@@ -78,7 +78,7 @@ function copied(value, left, seen) {
   const copy = {};
   for (const name of Object.keys(value)) {
     const mended = mendedText(name, seen);
-    // Two names that become the same one would leave one value.
+    // If two names become the same one, one value would be lost.
     if (isPoison(mended) || Object.hasOwn(copy, mended)) throw new Unshowable("unreadable");
     copy[mended] = copied(value[name], left - 1, seen);
   }
@@ -94,14 +94,14 @@ function mendedText(text, seen) {
 // What a text needs of these to hold anything that is not well-formed, or a name that a reader takes for something else.
 const SUSPECT = /\\u[dD][89a-fA-F]|serde_json|__proto__/;
 
-/** A stored JSON text as every reader takes it; null when readers would not agree about it. */
+/** A stored JSON text that every parser reads alike; null when parsers would disagree. */
 export function readableJson(json) {
   if (!SUSPECT.test(json)) return json;
   const { value, omitted } = wellFormed(JSON.parse(json));
   return omitted === undefined ? canonical(value) : null;
 }
 
-/** The JSON of an answer: well-formed text whatever a value holds, and no line separator that ends a string in JavaScript. */
+/** The JSON of a response: well-formed Unicode for any value, with line separators escaped that end a string in JavaScript. */
 export const toJson = (value) =>
   JSON.stringify(value, (_name, one) => (typeof one === "string" ? wellFormedText(one) : one))
     .replace(/[\u2028\u2029]/g, (separator) => (separator === "\u2028" ? "\\u2028" : "\\u2029"));

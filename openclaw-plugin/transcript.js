@@ -1,20 +1,20 @@
 import { isBlank } from "./text.js";
 
 const GIVEN_UP = "run-failed-before-reply";
-// What the gateway says in the agent's place when all its tries to go on in a session have failed.
+// The gateway's message in the agent's place after its last attempt to resume a session.
 const NOT_RESUMED = /^main-session-restart-recovery:.*:failed-notice$/;
 const ENDED = new Set(["stop", "length"]);
-// The words by which the gateway itself tells a refusal from a fault of the provider.
+// The words by which the gateway distinguishes a refusal from a fault of the provider.
 const REFUSAL = /refusal|content_filter|sensitive/;
-// How an agent tells the gateway that it says nothing.
+// The reply by which an agent chooses to be silent.
 const SILENT = /^[\s\p{P}]*NO_REPLY(?:\s+NO_REPLY)*[\s\p{P}]*$/iu;
-// An error without this mark is one that the gateway may still get over by asking again.
+// The gateway may still retry after an error without this mark.
 const LAST_WORD = /:terminal-error$/;
 
 /**
- * What became of the message that was sent under `key`: `{reply}`, `{error}`, `{lost: true}` when the gateway has given
- * it up after a crash, or null as long as the transcript of its session does not say. The gateway marks a message with
- * the key that it came with; what stands behind it is of this turn, of any run, because a session has one
+ * The outcome of the message that was sent under `key`: `{reply}`, `{error}`, `{lost: true}` when the gateway has abandoned
+ * it after a crash, or null as long as the transcript of its session has none. The gateway marks a message with
+ * its key; every later entry belongs to this turn, in any run, because a session has one
  * open turn.
  */
 export function foundEnd(messages, key) {
@@ -28,7 +28,7 @@ export function foundEnd(messages, key) {
     return { error: REFUSAL.test(String(last.errorMessage).toLowerCase()) ? "model_refused" : "model_failed" };
   }
   const reply = ENDED.has(last.stopReason) ? textOf(last.content) : "";
-  // Where a model has said nothing, or that it says nothing, the gateway asks once more.
+  // After an empty or silent reply the gateway asks the model once more.
   return isBlank(reply) || SILENT.test(reply) ? null : { reply };
 }
 

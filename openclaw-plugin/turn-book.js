@@ -9,25 +9,25 @@ const PROGRESS_SHOWN = 8;
 const PARTIAL_LETTERS = 400;
 const SESSION = /^agent:([a-z0-9][a-z0-9_-]{0,63}):miniprogram:[a-z0-9-]{1,64}:[a-z0-9._-]{1,128}$/;
 
-/** The agent of a session that may hold turns of ours; null for any other text. */
+/** The agent in the key of a session for turns; null for any other text. */
 export const agentOf = (session) => (typeof session === "string" && SESSION.exec(session)?.[1]) || null;
 
-/** Whether a run in this session can only be one of ours, with or without an open turn. */
+/** Whether only turns of this journal run in this session, with or without an open one. */
 export const isOurs = (session) => /^agent:[^:]*:miniprogram:/.test(session);
 
-/** A turn without an end. What is not in the file is gone after a restart, and nothing depends on it. */
+/** An open turn. State that is not in the file is lost at a restart, and nothing depends on it. */
 class OpenTurn {
   progress = [];
   partial = null;
-  /** Why it is being stopped; from then on nothing passes the fence. */
+  /** Why it is being stopped; from then on the tool guard blocks every call. */
   stopping = null;
-  /** The gateway's run that works on it: until the gateway resumes it under another id, that is the key. */
+  /** Id of the gateway's run for it: the key, until the gateway resumes it under another id. */
   run = null;
-  /** Calls that the hook let through, by their id, and how often each tool. */
+  /** Calls that the hook allowed, by id, and their number by tool. */
   seen = new Map();
-  /** Whether a sign of that run was seen. */
+  /** Whether an event of that run was seen. */
   isHeard = false;
-  /** Who wants to be told when it is over. */
+  /** Listeners for its end. */
   waiting = [];
 
   constructor(row, resumed, book) {
@@ -40,7 +40,7 @@ class OpenTurn {
     this.note("thinking");
   }
 
-  /** Whether a run is the one that works on it. Others in its session tell of children or are left of a former turn. */
+  /** Whether a run is the turn's own. Other runs in its session are announcements of children, or of an earlier turn. */
   isOwn(run) {
     if (this.run !== null || !this.resumed) return run === (this.run ?? this.key);
     return !run.includes(":");
@@ -51,14 +51,14 @@ class OpenTurn {
     this.seen.set(`tool:${tool}`, (this.seen.get(`tool:${tool}`) ?? 0) + 1);
   }
 
-  /** Whether a tool that has run was let through. Where ids are told in two ways, one call for each run will do. */
+  /** Whether a tool that has run was allowed. Where the gateway reports ids in two forms, one allowed call for each run suffices. */
   wasLet(call, tool) {
     const left = this.seen.get(`tool:${tool}`) ?? 0;
     this.seen.set(`tool:${tool}`, left - 1);
     return this.seen.has(call) || left > 0;
   }
 
-  /** What it does now. One that goes on doing the same is one line. */
+  /** Adds an entry of progress. Repeated equal entries are one. */
   note(what, more = {}) {
     this.movedAt = clock.now();
     const last = this.progress.at(-1);
@@ -68,7 +68,7 @@ class OpenTurn {
     if (what === "tool") this.book.wakeUps.changed(this);
   }
 
-  /** A tool that runs is over. */
+  /** Marks a running tool as ended. */
   noteEnd(tool, failed) {
     this.movedAt = clock.now();
     const line = this.progress.findLast((one) => one.tool === tool && one.state === "running");
@@ -92,7 +92,7 @@ export class TurnBook {
     this.journal = journal;
   }
 
-  /** Those that a former process left are read once, when the file can first be read. */
+  /** Open turns of an earlier process are read once, when the file can first be read. */
   open() {
     this.#open ??= new Map(this.#left().map((row) => [row.session, new OpenTurn(row, true, this)]));
     return this.#open;
@@ -108,7 +108,7 @@ export class TurnBook {
   ofKey = (key) => [...this.open().values()].find((turn) => turn.key === key);
   countOf = (agent) => [...this.open().values()].filter((turn) => turn.agent === agent).length;
 
-  /** Takes the key and opens the turn, both on disk when this returns. */
+  /** Claims the key and opens the turn, both on disk when this returns. */
   claim(call, released) {
     const row = {
       key: call.key, session: call.session, agent: call.agent, tools: JSON.stringify(call.tools.map(toolName)),
@@ -120,7 +120,7 @@ export class TurnBook {
     return claimed;
   }
 
-  /** The end of a turn. From here on its session is free, and nothing in it passes the fence. */
+  /** Ends a turn. From then on its session is free, and the tool guard blocks every call in it. */
   settle(turn, { state, reply = null, isCut = false, error = null }) {
     if (this.open().get(turn.session) !== turn) return;
     this.open().delete(turn.session);
@@ -134,17 +134,17 @@ export class TurnBook {
         this.wakeUps.ended(turn);
       };
     };
-    // A turn of a former process ends without a caller, in a restored file too: that must not move the sequence.
+    // A turn of an earlier process ends without a caller, in a restored file too, so it must not increment the sequence.
     this.journal.finish({ key: turn.key }, outcome, end, !turn.resumed);
   }
 
   /** Sessions of single turns without a request since `cutoff`. */
   leftBehind = (cutoff) => this.journal.read((sql) => sql.leftBehind.all(cutoff)).map(({ session }) => session);
 
-  /** The gateway has forgotten the session, and so does the journal. */
+  /** Removes a session that the gateway has deleted. */
   forgetSession = (session) => this.journal.record((sql) => sql.forgetSession.run(session));
 
-  /** What becomes of a call in a turn: `allowed`, `proposed` or `vetoed`, on disk when this returns. */
+  /** Decides about a call in a turn: `allowed`, `proposed` or `vetoed`, on disk when this returns. */
   decide(turn, isListed, { run, session, call, tool, digest, args, isShut }) {
     const isExhausted = turn.attempts >= turn.callsAtMost;
     const isVetoed = isShut || isExhausted || turn.stopping !== null;
@@ -161,7 +161,7 @@ export class TurnBook {
     return decision;
   }
 
-  /** Only what is shown depends on this: a file that cannot be written loses nothing else. */
+  /** For display only: if the file cannot be written, nothing else is affected. */
   ended({ session, run, call, tool, failed }) {
     try {
       const turn = this.ofSession(session);
@@ -173,10 +173,10 @@ export class TurnBook {
     }
   }
 
-  /** What a caller reads of any row. */
+  /** The public form of any row. */
   anyEntry = (row, replayed) => (row.kind === "turn" ? this.entry(row, replayed) : this.journal.entry(row, replayed));
 
-  /** What a caller reads of a turn. */
+  /** The public form of a turn. */
   entry(row, replayed) {
     const { key, state, started_ms, ended_ms } = row;
     const open = this.ofKey(key);
@@ -195,8 +195,8 @@ export class TurnBook {
 }
 
 /**
- * Calls as a caller sees them. Their arguments together stay under a cap, proposals first: an answer that nobody can
- * take in says nothing at all. Of an open turn only the last calls show any.
+ * The public form of the calls. Their arguments together stay under a cap, proposals first, so that the response stays below the
+ * size that callers read. For an open turn only the last calls have arguments.
  */
 function withinCap(recorded, last) {
   const calls = recorded.map((call) => ({ ...call, args: call.args === null ? null : readableJson(call.args) }));

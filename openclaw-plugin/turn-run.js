@@ -12,17 +12,17 @@ const WAIT_MS = 20_000;
 const PAUSE_MS = 500;
 const TICK_MS = 200;
 const SHUT_MS = 5000;
-// What a run that was told to stop may take; after that its turn ends without it, and the fence keeps it shut.
+// How long a stopped run may take to end; after that its turn ends without it, and the tool guard blocks its calls.
 const STOP_GRACE_MS = 10_000;
-// The gateway resumes by itself what a crash cut off, about ten seconds after its start.
+// The gateway resumes interrupted runs by itself, about ten seconds after its start.
 const LOST_MS = 60_000;
 const LOST = { lost: true };
 
-// The gateway tells 4096 letters of a reply at most.
+// The gateway reports at most 4096 characters of a reply.
 const TOLD_LETTERS = 4000;
 const ATTEMPTS = 5;
 const LEFT_BEHIND_MS = 86_400_000;
-// An agent may choose to say nothing (`silent`), or have nothing to say.
+// An agent may choose to be silent (`silent`), or reply with no text.
 const SAYS_NOTHING = new Set(["empty", "silent"]);
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref());
@@ -34,18 +34,18 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref());
 export class TurnRunner {
   #timer;
   #notBefore = 0;
-  /** The run that is at work in a session of ours, by the session. */
+  /** The active run of each session. */
   #active = new Map();
-  /** Turns that are over, and whose run was told to stop and has not. */
+  /** Ended turns whose run was told to stop and has not ended. */
   #strays = new Set();
-  /** Sessions that are being deleted, and what will have come of it. */
+  /** Sessions that are being deleted, with the promise of the result. */
   #forgetting = new Map();
 
   constructor(book, gateway, log) {
     Object.assign(this, { book, gateway, log });
   }
 
-  /** Looks after open turns, those of a former process included, until none is left. */
+  /** Follows open turns, those of an earlier process included, until none is left. */
   begin() {
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
   }
@@ -56,7 +56,7 @@ export class TurnRunner {
       for (const turn of this.book.open().values()) this.#look(turn);
       for (const turn of this.#strays) void this.#nowAndThen(turn, () => this.#tellToStop(turn));
     } catch {
-      // The file cannot be read: nothing runs. Each try may hold the gateway for a moment, so there are few.
+      // The file cannot be read, so no turn runs. Each attempt may block the gateway for a moment, so there are few.
       this.#notBefore = Date.now() + SHUT_MS;
     }
   }
@@ -70,7 +70,7 @@ export class TurnRunner {
     else if (!isAtWork) void this.#nowAndThen(turn, () => this.#search(turn));
   }
 
-  /** One at a time for each turn, and not at every tick. */
+  /** One read of the transcript at a time for each turn, and not at every tick. */
   async #nowAndThen(turn, work) {
     if (turn.busy) return;
     turn.busy = true;
@@ -80,18 +80,18 @@ export class TurnRunner {
 
   start(turn, { message, key, tools }) {
     this.begin();
-    // Without a tool of its own an agent may still propose what others do.
+    // An agent without reads may still propose calls.
     const hasNoTools = tools.length === 0 && !turn.proposals;
     const told = { message: asPlainText(message), idempotencyKey: key };
     const request = { sessionKey: turn.session, ...told, disableTools: hasNoTools };
     this.gateway.outside(() => void this.#run(turn, request));
   }
 
-  /** The gateway takes a run with the same id as the same run, so one that it did not accept may be asked for again. */
+  /** The gateway treats a run with the same id as the same run, so one that it did not accept may be requested again. */
   async #run(turn, request) {
     await this.#free(turn.session);
     for (let attempt = 1; this.#isOpen(turn); attempt += 1) {
-      // One that the gateway has taken all the same is asked for again, and told to stop.
+      // A run that the gateway has accepted nevertheless is requested again, and then stopped.
       if (turn.stopping && !turn.isHeard) return this.#fail(turn, turn.stopping);
       try {
         turn.run = (await this.gateway.run({ ...request, deliver: false })).runId;
@@ -108,12 +108,12 @@ export class TurnRunner {
     return undefined;
   }
 
-  /** A session in which the gateway has given up a run after a crash takes another one only when it is freed. */
+  /** A session in which the gateway abandoned a run after a crash accepts another one only after it is freed. */
   #free(session) {
     return this.gateway.free(session).catch((error) => this.log?.(`a session was not freed: ${withoutIds(error)}`));
   }
 
-  /** Not a sign of a run was seen: the same turn may be sent again. */
+  /** No event of a run was seen: the same turn may be sent again. */
   #notAccepted(turn) {
     if (!turn.isHeard) return this.#settle(turn, { state: "released" });
     turn.run = turn.key;
@@ -140,12 +140,12 @@ export class TurnRunner {
 
   #end = async (turn) => foundEnd(await this.gateway.messages(turn.session), turn.key);
 
-  /** One that the gateway will not go on with is lost, though nothing in the transcript says so. */
+  /** A turn that the gateway will not resume is lost, even if the transcript has no sign of it. */
   #found = async (turn) => (await this.#end(turn)) ?? ((await this.gateway.isStuck(turn.session)) ? LOST : null);
 
   #fail = (turn, error) => this.#settle(turn, { state: "failed", error });
 
-  /** What the gateway tells of a long reply is its beginning; the whole of it stands in the transcript. */
+  /** The gateway reports only the beginning of a long reply; the transcript has all of it. */
   async #keep(turn, told) {
     if (told.length < TOLD_LETTERS) return this.#finish(turn, told);
     const whole = (await this.#end(turn).catch(() => null))?.reply;
@@ -177,19 +177,19 @@ export class TurnRunner {
     if (waitMs > 0) await Promise.race([over, pause(waitMs)]);
   }
 
-  /** Only the run of this turn, and one that has not begun cannot be stopped: so it is told again and again. */
+  /** Stops only the run of this turn. A run that has not begun cannot be stopped, so the request is repeated. */
   async #tellToStop(turn) {
     if (this.#active.get(turn.session) !== runOf(turn)) return;
     await this.gateway.stop(turn.session).catch((error) => this.log?.(`a run cannot be stopped: ${withoutIds(error)}`));
   }
 
-  /** The turn ends without its run, which nothing lets through any more. */
+  /** Ends the turn without its run, whose calls the tool guard blocks from then on. */
   #giveUpStopping(turn) {
     this.#strays.add(turn);
     this.#fail(turn, turn.stopping);
   }
 
-  /** Whether the gateway knew the session; null when it has not deleted it. No turn may begin there meanwhile. */
+  /** Deletes a session. Resolves to whether the gateway had it; null when it was not deleted. Meanwhile no turn may begin in it. */
   forget(session) {
     const underWay = this.#forgetting.get(session);
     if (underWay) return underWay;
@@ -198,10 +198,10 @@ export class TurnRunner {
     return forgotten;
   }
 
-  /** These may go on when their caller has gone. */
+  /** Deletions continue after their caller has disconnected. */
   isForgetting = (session) => this.#forgetting.has(session);
 
-  /** It may still be busy with its last run. What a turn has begun in is not deleted. */
+  /** The session may still be busy with its last run. A session in which a turn has begun is not deleted. */
   async #forget(session) {
     for (let attempt = 1; attempt <= ATTEMPTS && !this.book.ofSession(session); attempt += 1) {
       try {
@@ -221,7 +221,7 @@ export class TurnRunner {
     for (const session of this.book.leftBehind(clock.now() - LEFT_BEHIND_MS)) await this.forget(session);
   }
 
-  /** An event of a run in a session of ours. A run that we did not start is the gateway's own resumption. */
+  /** Handles an event of a run in a turn's session. A run that this plugin did not start is the gateway's own resumption. */
   heard({ sessionKey, runId, stream, data }) {
     if (!sessionKey || !isOurs(sessionKey)) return;
     if (stream === "lifecycle") this.#track(sessionKey, runId, data.phase);
@@ -238,7 +238,7 @@ export class TurnRunner {
     else if (stream === "lifecycle" && data.phase === "model" && data.provider) turn.note("thinking");
   }
 
-  /** A tool that has run, and whose call the hook did not let through: this gateway has a way around the fence. */
+  /** A tool has run whose call the hook did not allow: tool calls can bypass the tool guard at this gateway. */
   #check(turn, { toolCallId, name, isError }) {
     if (isError || turn.wasLet(toolCallId, toolName(name))) return;
     this.book.journal.isFenceBroken = true;
@@ -257,11 +257,11 @@ export class TurnRunner {
     try {
       return this.book.ofSession(sessionKey);
     } catch {
-      return undefined; // The file cannot be read, and what cannot be read shows no progress.
+      return undefined; // While the file cannot be read, no progress is shown.
     }
   }
 
-  /** A turn whose process has died: perhaps it had ended, perhaps the gateway resumes it or has given it up. */
+  /** A turn of an earlier process: it may have ended, or the gateway may resume or abandon it. */
   async #search(turn) {
     const isLate = clock.now() - turn.movedAt >= LOST_MS;
     const end = await this.#found(turn).catch((error) => {
@@ -278,6 +278,6 @@ export class TurnRunner {
 /** The key of a turn is the id of its run, until the gateway resumes it under another. */
 const runOf = (turn) => turn.run ?? turn.key;
 
-/** Sessions and runs are named after people. */
+/** Removes names of sessions and runs, which contain user ids. */
 const IDS = /\S*[0-9a-f]{8}-[0-9a-f]{4}-\S*/g;
 const withoutIds = (error) => cut(String(error?.message ?? error), 200).replace(IDS, "…");

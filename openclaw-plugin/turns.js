@@ -6,13 +6,13 @@ import { isBlank } from "./text.js";
 import { agentOf } from "./turn-book.js";
 
 const TOOLS_CAP = 100;
-// How long an answer waits for a run that was told to stop.
+// How long the response waits for a stopped run.
 const ABORT_WAIT_MS = 2000;
 
 const isCount = (value, least) => Number.isSafeInteger(value) && value >= least;
 const isTool = (value) => typeof value === "string" && value.length > 0 && value.length <= 128;
 
-/** Claims the key and opens the turn on disk, then answers; the turn runs behind the answer. */
+/** Claims the key and opens the turn on disk, then responds; the turn runs afterwards. */
 export function startTurn({ journal, book, runner }, input) {
   const call = parse(input);
   if (!call) return failure(400, "invalid_request");
@@ -46,7 +46,7 @@ function parse(input) {
   return { key, session, agent, message, tools, proposals, digest, notAfter, atMost, callsAtMost, timeoutMs, wakeUpToken };
 }
 
-/** What a key that is taken answers; undefined when its turn was given back and may be claimed again. */
+/** The response for a claimed key; undefined when its turn was released and may be claimed again. */
 function replay(book, row, { digest }) {
   if (row.digest !== null) {
     if (row.kind !== "turn" || row.digest !== digest) return failure(422, "key_reused");
@@ -56,7 +56,7 @@ function replay(book, row, { digest }) {
   return answer(STATUS[entry.state], entry);
 }
 
-/** Stops a turn that runs. One that the gateway does not stop at once is still `started` in the answer. */
+/** Stops a running turn. One that the gateway does not stop at once is still `started` in the response. */
 export async function abortTurn({ journal, book, runner }, input) {
   if (!isKey(input.key)) return failure(400, "invalid_request");
   if (!journal.confirm(input)) return failure(412, "other_journal");
@@ -66,7 +66,7 @@ export async function abortTurn({ journal, book, runner }, input) {
   return { status: 200, body: { entry: row ? book.anyEntry(row, true) : null } };
 }
 
-/** Deletes what the gateway remembers of a conversation. */
+/** Deletes the gateway's session of a conversation. */
 export async function endSession({ journal, book, runner }, input) {
   if (!agentOf(input.session)) return failure(400, "invalid_request");
   if (!journal.confirm(input)) return failure(412, "other_journal");

@@ -3,12 +3,12 @@ import { toJson } from "./text.js";
 const TIMEOUT_MS = 5000;
 const AGAIN_MS = [300, 1000, 3000, 10_000];
 const AT_ONCE = 32;
-// Progress of an open turn is reported so often at most, each time after twice the wait, so that a long turn costs little.
+// Maximum number of progress reports of an open turn, each after twice the previous pause, so that a long turn costs little.
 const PROGRESS_AT_MOST = 6;
 const PROGRESS_AFTER_MS = 1000;
-// The service is looking at the job now, and may have read the state before this change: send again.
+// A worker is running the job, and may have polled before this change: send again.
 const BUSY = 409;
-// The work that the token was given with is over. This answer to a late message says nothing about the next token.
+// The round of this token has ended. This response to a late message says nothing about the next token.
 const OVER = 410;
 
 /** Whether a text can be a wake-up token. */
@@ -33,7 +33,7 @@ export class WakeUps {
     return this.#url !== null;
   }
 
-  /** Whether reports with this token arrive, as far as this process knows. */
+  /** Whether reports with this token are expected to arrive. */
   reaches(token) {
     return this.#url !== null && Boolean(token) && this.#hasReached;
   }
@@ -56,7 +56,7 @@ export class WakeUps {
     }, Math.max(wait, 0)).unref();
   }
 
-  /** Sends, and again after each of `againMs` while the service does not answer or cannot look at the job. */
+  /** Sends, and again after each of `againMs` while the service does not answer or a worker runs the job. */
   async #send(token, againMs) {
     if (this.#underWay >= AT_ONCE) {
       this.#hasReached = false;

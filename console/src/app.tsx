@@ -22,7 +22,7 @@ import { session, type Session } from "./session/session.ts";
 import { duration } from "./text/format.ts";
 import { t } from "./text/text.ts";
 
-/** So long before a token ends, the page says so. */
+/** How long before the token expires the page warns. */
 const WARN_MS = 5 * 60_000;
 
 export function App() {
@@ -35,13 +35,13 @@ export function App() {
   );
 }
 
-function Frame({ session: { me, waiting, unknown, deadLetters, controls, endsAt } }: { session: Session }) {
-  const lists = [useWatch(waiting), useWatch(unknown), useWatch(deadLetters), useWatch(controls)] as const;
+function Frame({ session: { me, waiting, heldTexts, unknown, deadLetters, controls, endsAt } }: { session: Session }) {
+  const lists = [useWatch(waiting), useWatch(unknown), useWatch(deadLetters), useWatch(controls), useWatch(heldTexts)] as const;
   const counts: Partial<Record<Screen, number>> = {
-    waiting: lists[0].data.value?.approvals.length ?? 0,
+    waiting: (lists[0].data.value?.approvals.length ?? 0) + (lists[4].data.value?.held_texts.length ?? 0),
     wrong: (lists[1].data.value?.jobs.length ?? 0) + (lists[2].data.value?.count ?? 0),
   };
-  useTold(counts.waiting ?? 0, lists[0].data.value !== undefined);
+  useTold(counts.waiting ?? 0, lists[0].data.value !== undefined && lists[4].data.value !== undefined);
   const mode = controls.data.value?.service.mode;
   const rest = endsAt === undefined ? undefined : endsAt - now.value;
   return (
@@ -75,7 +75,7 @@ function Frame({ session: { me, waiting, unknown, deadLetters, controls, endsAt 
   );
 }
 
-/** Says when more wait than before, here and in the tab's title. */
+/** Announces an increase of waiting requests, here and in the tab's title. */
 function useTold(count: number, known: boolean): void {
   const before = useRef<number | undefined>(undefined);
   useEffect(() => {
@@ -101,7 +101,7 @@ function Main({ children }: { children: preact.ComponentChildren }) {
   return <main id="main" ref={main} tabindex={-1}>{children}</main>;
 }
 
-/** The charts and what draws them are fetched when they are first looked at. */
+/** The charts and their library are loaded when the screen is first opened. */
 function Charts() {
   const [loaded, setLoaded] = useState<{ Screen: () => preact.JSX.Element } | Problem>();
   useEffect(() => {
@@ -111,7 +111,7 @@ function Charts() {
   return loaded ? <loaded.Screen /> : <h1>{t("charts.title")}</h1>;
 }
 
-/** A screen that breaks says so, and the others go on. */
+/** Shows an error in place of a screen that throws; the other screens work. */
 function Place({ at }: { at: Route }) {
   const [fault, again] = useErrorBoundary();
   if (fault !== undefined) {

@@ -1,4 +1,4 @@
-/** Where one is, in the address after `#`: it never reaches a server or its log. */
+/** The current screen, in the fragment of the URL, which is not sent to a server. */
 import { signal } from "@preact/signals";
 import { BAD_STATES, type BadState } from "./api/shapes.ts";
 
@@ -13,7 +13,7 @@ export type Route =
   | { at: "user"; user: string }
   | { at: "account" };
 
-/** Reads an address. Anything unknown is the first screen. */
+/** Parses a fragment. An unknown one is the first screen. */
 export function parse(hash: string): Route {
   const [at, ...rest] = hash.replace(/^#\/?/, "").split("/");
   let open = rest.join("/");

@@ -1,4 +1,4 @@
-/** A reporter for `node --test`: one line for each test, what went wrong under the line, and a last line that counts. */
+/** A reporter for `node --test`: one line for each test, its error below the line, and a last line with counts. */
 import { basename } from "node:path";
 
 export default async function* lines(events) {

@@ -9,7 +9,7 @@ const answer = (details) => ({ content: [{ type: "text", text: JSON.stringify(de
 const object = (properties, required = []) => ({ type: "object", additionalProperties: false, properties, required });
 
 /**
- * What stays the same when a call is sent again: `http-direct-operator-<user>.<request>.<step>.<round>.<n>~<ticket>`
+ * The part of the call id that is the same for every repetition: `http-direct-operator-<user>.<request>.<step>.<round>.<n>~<ticket>`
  * without the prefix, the ticket and the number of the try.
  */
 export function stableId(toolCallId) {

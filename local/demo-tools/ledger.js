@@ -14,7 +14,7 @@ export class Ledger {
     const text = `${JSON.stringify({ at: Date.now(), ...line })}\n`;
     const handle = fs.openSync(this.file, "a+");
     try {
-      // A crash may have left half a line. It stays half a line, on a line of its own.
+      // A crash may have left an incomplete line: it is ended, so that the next entry begins on a line of its own.
       fs.writeSync(handle, this.#endsTorn(handle) ? `\n${text}` : text);
       fs.fsyncSync(handle);
     } finally {
@@ -35,7 +35,7 @@ export class Ledger {
     return fs.readFileSync(this.file, "utf8").split("\n").flatMap(parseLine);
   }
 
-  /** Waits while FILE.hold exists: so a test makes sure that it meets a read in the middle. */
+  /** Waits while FILE.hold exists, so that a test can act while a read is in progress. */
   async released() {
     while (fs.existsSync(`${this.file}.hold`)) await new Promise((resolve) => setTimeout(resolve, HOLD_POLL_MS));
   }

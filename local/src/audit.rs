@@ -3,9 +3,11 @@
 
 mod anchors;
 mod export;
+mod keys;
 mod source;
 mod verify;
 
 pub use export::{Exported, export};
+pub use keys::trusted_keys;
 pub use source::{AuditError, Source};
 pub use verify::{Report, Scope, Verification, run};

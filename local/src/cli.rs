@@ -6,23 +6,35 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::program;
 
 mod audit;
+mod backup;
+mod checkpoints;
 mod client;
 mod clock;
 mod config;
 mod demo;
+mod doctor;
 mod engines;
+mod export;
 mod id;
 mod mode;
 mod operator;
 mod output;
 mod policy;
+mod reload;
+mod restore;
 mod run;
 mod secrets;
+mod session;
+mod setup;
 mod signals;
 mod table_args;
+mod upgrade;
+mod watch;
 mod wechat_event;
 mod wechat_stub;
 
@@ -31,7 +43,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// OpenClaw for WeChat Mini Programs, on one machine.
 #[derive(Debug, Parser)]
-#[command(name = "local", version)]
+#[command(version)]
 struct Cli {
     /// Which log lines go to standard error, as in `info` or `worker=debug,warn`; libraries log at `info` at most
     #[arg(long, global = true, default_value = "warn")]
@@ -46,7 +58,7 @@ enum Command {
     Run(RunArgs),
     /// Run table, queue and WeChat stub alone on fixed ports, and print the environment for `cargo lambda watch`
     Engines(EngineArgs),
-    /// Act as a Mini Program on a new service and a real gateway, check every response, leave nothing running
+    /// Act as a Mini Program on a new service and a real gateway, check every response, stop everything
     Demo,
     /// Check the configuration file
     Config {
@@ -68,6 +80,8 @@ enum Command {
         #[command(subcommand)]
         command: secrets::SecretsCommand,
     },
+    /// Print a session of a test user of a stack, for requests without a Mini Program; not for prod
+    Session(session::SessionArgs),
     /// Tokens for the operator's API and console of one host
     Operator {
         #[command(subcommand)]
@@ -83,6 +97,33 @@ enum Command {
         #[command(subcommand)]
         command: clock::ClockCommand,
     },
+    /// Set this host up for its first start: keys, credentials, OpenClaw's configuration, Caddy and the units; changes only
+    /// what differs
+    Setup(setup::SetupArgs),
+    /// Check this host without changing it, within ten seconds. Each line has a state, a reason and a command that repairs it
+    Doctor(doctor::DoctorArgs),
+    /// Make, list and verify backups of a service on this machine
+    Backup {
+        #[command(subcommand)]
+        command: backup::BackupCommand,
+    },
+    /// Copy exported checkpoints to another host, and delete old ones
+    Checkpoints {
+        #[command(subcommand)]
+        command: checkpoints::CheckpointsCommand,
+    },
+    /// Write table and secrets of a stopped service into files from which a deployment on AWS goes on
+    Export(export::ExportArgs),
+    /// Restore a backup while the service is stopped; it then opens in the mode closed
+    Restore(restore::RestoreArgs),
+    /// Install a newer package after a backup, wait until the service is ready, and go back by itself if it is not
+    Upgrade(upgrade::UpgradeArgs),
+    /// Install the package of before the last upgrade again
+    Rollback(upgrade::RollbackArgs),
+    /// Let the running service read its configuration and policy again
+    Reload(reload::ReloadArgs),
+    /// Check gateway and service once: restart what fails, at most three times in half an hour, then send an alert
+    Watch(watch::WatchArgs),
     /// Run the WeChat stub alone, for a rehearsal; loopback only
     WechatStub(wechat_stub::StubArgs),
     /// Send the service a message as WeChat would push it, signed and encrypted
@@ -106,7 +147,7 @@ struct RunArgs {
     /// Port to listen on
     #[arg(long, default_value_t = 8787)]
     port: u16,
-    /// Port on loopback where Prometheus reads /metrics [default: nowhere]
+    /// Port on loopback where Prometheus reads /metrics [default: no metrics endpoint]
     #[arg(long)]
     metrics_port: Option<u16>,
     /// Where table, secrets and gateway state are stored, from the checkout's root
@@ -141,7 +182,7 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct OperatorArgs {
-    /// The issuer of the operators' tokens: `iss` [default: this host, with `local operator token`]
+    /// The issuer of the operators' tokens: `iss` [default: this host, with `operator token`]
     #[arg(long, requires_all = ["operator_audience", "operator_jwks"])]
     operator_issuer: Option<String>,
     /// The audience of their tokens: `aud`
@@ -188,13 +229,18 @@ struct EngineArgs {
 
 /// Runs the command that is given on the command line.
 pub async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = Cli::command().name(program::name()).bin_name(program::name());
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     if let Command::Run(RunArgs { config: Some(file), .. }) = &cli.command {
         return config::run(file).await;
     }
     output::log_to_stderr(&cli.log);
     let done = match cli.command {
         Command::Config { command } => return config::command(command),
+        Command::Doctor(args) => return doctor::run(args).await,
+        Command::Upgrade(args) => return upgrade::upgrade(args).await,
+        Command::Rollback(args) => return upgrade::rollback(args).await,
+        Command::Reload(args) => return reload::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Engines(args) => engines::run(args).await,
         Command::Demo => demo::run().await,
@@ -203,10 +249,17 @@ pub async fn main() -> ExitCode {
             Ok(code) => return code,
             Err(failure) => Err(failure),
         },
+        Command::Setup(args) => setup::run(&args),
         Command::Secrets { command } => secrets::run(command).await,
+        Command::Session(args) => session::run(args).await,
         Command::Operator { command } => operator::run(command),
         Command::Mode { command } => mode::run(command).await,
         Command::Clock { command } => clock::run(command).await,
+        Command::Backup { command } => backup::run(command),
+        Command::Checkpoints { command } => checkpoints::run(command).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
+        Command::Watch(args) => watch::run(args).await,
         Command::WechatStub(args) => wechat_stub::run(args).await,
         Command::WechatEvent(args) => wechat_event::run(args).await,
         Command::Id => id::print(),
@@ -219,7 +272,7 @@ fn ended(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("local: {}", output::sentence(failure.as_ref()));
+            eprintln!("{}: {}", program::name(), output::sentence(failure.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -2,23 +2,43 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
+
+use domain::ids::Timestamp;
+use rustix::fs::OFlags;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The name of the table's SQLite file.
 pub const TABLE_FILE: &str = "table.db";
+/// The marker of a restore that moves files.
+const RESTORING: &str = "restoring";
+/// The mark of an export.
+const EXPORTED: &str = "exported";
+/// What a restore writes into its lock.
+const RESTORE: &str = "restore";
 
 /// A directory or file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The current directory is in no checkout.
-    #[error("this must run inside a checkout of the project: scripts/openclaw-gateway.mjs is nowhere above {0}")]
+    #[error("this must run inside a checkout of the project: no directory above {0} has scripts/openclaw/gateway.mjs")]
     NoCheckout(PathBuf),
     /// Another process holds the lock.
     #[error("the data directory {0} is in use by another process; stop it, or choose another one with --data")]
     InUse(PathBuf),
+    /// A restore has moved the old state aside and has not finished.
+    #[error("the restore of a backup into {0} was interrupted: run `restore` again")]
+    Restoring(PathBuf),
+    /// Another service may have the exported users and jobs.
+    #[error(
+        "the data directory {0} was exported: a request that reaches this service and the one with the export would run \
+         twice; if the export is not used, delete the file `exported` in it"
+    )]
+    Exported(PathBuf),
     /// Any other I/O error.
     #[error("{path} cannot be {done}: {cause}")]
     Io {
@@ -40,7 +60,7 @@ pub fn failed(path: &Path, done: &'static str) -> impl FnOnce(std::io::Error) ->
 /// The root of the checkout that the current directory is in.
 pub fn checkout() -> Result<PathBuf, DataError> {
     let here = std::env::current_dir().map_err(failed(Path::new("."), "read"))?;
-    let is_root = |directory: &&Path| directory.join("scripts/openclaw-gateway.mjs").is_file();
+    let is_root = |directory: &&Path| directory.join("scripts/openclaw/gateway.mjs").is_file();
     here.ancestors().find(is_root).map(Path::to_owned).ok_or(DataError::NoCheckout(here))
 }
 
@@ -49,29 +69,106 @@ pub fn checkout() -> Result<PathBuf, DataError> {
 pub struct DataDir {
     /// Absolute path.
     pub path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+/// A service that holds a data directory, and reads its files again when it is signalled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningService {
+    /// Its process.
+    pub process: u32,
+    /// Its URL on loopback.
+    pub base_url: String,
+}
+
+impl RunningService {
+    /// Finds it by what it has written into its lock. `None` if no such service runs.
+    pub fn of(data: &Path) -> Result<Option<Self>, DataError> {
+        let lock = data.join("lock");
+        let file = match File::open(&lock) {
+            Ok(file) => file,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(failed(&lock, "read")(cause)),
+        };
+        // The process id of a process that has ended may belong to another one now.
+        if file.try_lock_shared().is_ok() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&lock).map_err(failed(&lock, "read"))?;
+        let found = text.split_once(' ').and_then(|(process, url)| Some((process.parse().ok()?, url.trim())));
+        Ok(found.map(|(process, base_url)| Self { process, base_url: base_url.to_owned() }))
+    }
 }
 
 impl DataDir {
-    /// Makes the directory if it is missing, and locks it.
+    /// Makes the directory if it is missing, and locks it. Refused after an export, and after an interrupted restore:
+    /// with some of its files the directory could look like a new one.
     pub fn take(path: &Path) -> Result<Self, DataError> {
+        let taken = Self::take_for_export(path)?;
+        if taken.exported().exists() { Err(DataError::Exported(taken.path.clone())) } else { Ok(taken) }
+    }
+
+    /// The same, also after an export.
+    pub fn take_for_export(path: &Path) -> Result<Self, DataError> {
+        let taken = Self::lock(path)?;
+        if taken.restoring().exists() { Err(DataError::Restoring(taken.path.clone())) } else { Ok(taken) }
+    }
+
+    /// The same, also after an interrupted restore. [`is_restoring`] finds it until the value is dropped.
+    pub fn take_for_restore(path: &Path) -> Result<Self, DataError> {
+        let taken = Self::lock(path)?;
+        (&taken.lock).write_all(RESTORE.as_bytes()).map_err(failed(&taken.path, "written"))?;
+        Ok(taken)
+    }
+
+    fn lock(path: &Path) -> Result<Self, DataError> {
         // New files are readable by their owner only; an existing directory keeps its mode.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))?;
         let path = path.canonicalize().map_err(failed(path, "read"))?;
         let lock = path.join("lock");
-        let file =
-            File::options().create(true).truncate(false).write(true).open(&lock).map_err(failed(&lock, "written"))?;
+        // The service's user owns the directory, and root takes the lock, too: through a link it would empty another file.
+        let unfollowed = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .custom_flags(unfollowed.bits().cast_signed())
+            .open(&lock)
+            .map_err(failed(&lock, "written"))?;
+        if !file.metadata().map_err(failed(&lock, "read"))?.is_file() {
+            return Err(failed(&lock, "used as a lock")(std::io::Error::other("it is no regular file")));
+        }
         match file.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: file }),
+            Ok(()) => {
+                // Content of an earlier process.
+                file.set_len(0).map_err(failed(&lock, "written"))?;
+                Ok(Self { path, lock: file })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(DataError::InUse(path)),
             Err(fs::TryLockError::Error(cause)) => Err(failed(&lock, "locked")(cause)),
         }
+    }
+
+    /// Writes into the lock that this process reads its files again on SIGHUP: any other process would end.
+    pub fn accept_reloads(&self, base_url: &str) -> Result<(), DataError> {
+        let text = format!("{} {base_url}\n", std::process::id());
+        (&self.lock).write_all(text.as_bytes()).map_err(failed(&self.path, "written"))
     }
 
     /// Whether the directory has never held a service. Secrets and exported checkpoints count too: if only the table is
     /// missing, it was lost or moved, and a new one must not replace it.
     pub fn is_new(&self) -> bool {
         [self.table_file(), self.secrets_file(), self.checkpoints()].iter().all(|kept| !kept.exists())
+    }
+
+    /// The marker of a restore that moves files.
+    pub fn restoring(&self) -> PathBuf {
+        self.path.join(RESTORING)
+    }
+
+    /// The mark of an export.
+    pub fn exported(&self) -> PathBuf {
+        self.path.join(EXPORTED)
     }
 
     /// The directory of exported audit checkpoints.
@@ -88,6 +185,17 @@ impl DataDir {
     pub fn secrets_file(&self) -> PathBuf {
         self.path.join("secrets.json")
     }
+}
+
+/// Whether a restore into this data directory runs, or was interrupted and has to be run again.
+pub fn is_restoring(data: &Path) -> bool {
+    if data.join(RESTORING).exists() {
+        return true;
+    }
+    let Ok(mut file) = File::open(data.join("lock")) else { return false };
+    let mut text = String::new();
+    // The lock is tried only when a restore was the last to take it: a service that starts in that moment would be refused.
+    file.read_to_string(&mut text).is_ok() && text.trim() == RESTORE && file.try_lock_shared().is_err()
 }
 
 /// Makes an SQLite file, if it is missing, and makes it and SQLite's side files readable by their owner only. SQLite
@@ -110,6 +218,22 @@ pub fn keep_table_private(table: &Path) -> Result<(), DataError> {
     Ok(())
 }
 
+/// Reads the state that an earlier process has stored with [`write_state`]; the default if the file cannot be read.
+pub fn read_state<T: Default + DeserializeOwned>(file: &Path) -> T {
+    domain::json::kept(fs::read_to_string(file).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Replaces the stored state.
+pub fn write_state(file: &Path, state: &impl Serialize) -> Result<(), DataError> {
+    write_private(file, serde_json::json!(state).to_string().as_bytes())
+}
+
+/// A time of a file; `None` if it is before 1970, or too far ahead to be one.
+pub fn timestamp(at: SystemTime) -> Option<Timestamp> {
+    let since_1970 = at.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since_1970.as_millis()).ok().map(Timestamp::from_millis)
+}
+
 /// Replaces a file atomically, readable by its owner only.
 pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), DataError> {
     let fresh = path.with_extension("new");
@@ -122,4 +246,26 @@ pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), DataError> {
         fs::rename(&fresh, path)
     };
     write().map_err(failed(path, "written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_the_file_behind_it_stays() {
+        let dir = std::env::temp_dir().join(format!("miniprogram-linked-lock-{}", std::process::id()));
+        let _left_by_a_crash = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        let victim = dir.join("victim");
+        fs::write(&victim, "kept").unwrap();
+        symlink(&victim, dir.join("lock")).unwrap();
+        assert!(matches!(DataDir::take_for_restore(&dir), Err(DataError::Io { .. })));
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+        fs::remove_file(dir.join("lock")).unwrap();
+        DataDir::take(&dir).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

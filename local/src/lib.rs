@@ -8,6 +8,9 @@
 pub mod audit;
 pub mod cli;
 pub mod data;
+pub mod disk;
 pub mod emulation;
 pub mod host;
+pub mod program;
 pub mod secrets;
+pub mod test_session;

@@ -17,9 +17,11 @@ use crate::{
     secrets::rotation::{Documents, Holder},
 };
 
+pub mod complete;
 pub mod rekey;
 pub mod rotate;
 pub mod rotation;
+pub mod split;
 pub mod store;
 
 /// Values from outside that go into the document at every start.
@@ -57,7 +59,7 @@ pub enum SecretsFault {
     Outdated(String),
     /// The table exists, but the keys that identify its users are missing.
     #[error(
-        "{0} is missing, but the table beside it is not; put it back, or choose another data directory with --data \
+        "{0} is missing, but the table of the same directory exists; put the file back, or choose another data directory with --data \
          (new login keys would make every user another one, and a request that is sent again could run again)"
     )]
     Lost(String),
@@ -143,7 +145,10 @@ pub fn documents(runtime: &Runtime, wechat_app_secret: &str, gateway_token: &str
             }),
         ),
         (Holder::Status, json!({"sessions": {"keys": [public]}, "cursors": [random_key(runtime)]})),
-        (Holder::Worker, json!({"openclaw": {"tokens": [gateway_token]}})),
+        (
+            Holder::Worker,
+            json!({"openclaw": {"tokens": [gateway_token]}, "wechat": {"app_secrets": [wechat_app_secret]}}),
+        ),
         (Holder::Sweep, json!({"checkpoints": signing_keys(runtime)?})),
     ]))
 }
@@ -272,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_were_lost_are_not_made_anew_beside_a_table() {
+    fn lost_keys_are_not_replaced_while_their_table_exists() {
         let file = directory("lost").join("secrets.json");
         install(&file, &Runtime::system(), &given(None, "t")).unwrap();
         fs::write(file.with_file_name("table.db"), "").unwrap();
         install(&file, &Runtime::system(), &given(None, "t")).unwrap();
         fs::remove_file(&file).unwrap();
         let error = install(&file, &Runtime::system(), &given(None, "t")).unwrap_err().to_string();
-        assert!(error.contains("put it back") && !error.contains('\n') && !file.exists(), "{error}");
+        assert!(error.contains("put the file back") && !error.contains('\n') && !file.exists(), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // One step of `make demo`: this library under Node, against the service that the demo runs. No installation is needed.
 //   node demo.mjs BASE_URL USER NOTE
-// A double tap whose first answer is lost, and an app that is killed then: one job in the end. Says what happens, and ends with
+// A double tap whose first response is lost, and an app that is killed then, result in one job. Prints its steps, and ends with
 // the request id of the job on the last line.
 import { createClient } from "./src/index.ts";
 import { nodeWx } from "./dev/node-wx.ts";
@@ -10,7 +10,7 @@ const stored = new Map();
 const phone = () => nodeWx({ user, stored });
 const says = (line) => console.log(line);
 
-/** A phone that is killed in the moment in which the service has answered the submission. */
+/** A phone whose app is killed when the service has answered the submission. */
 async function firstRun() {
   const wx = phone();
   const { request } = wx;

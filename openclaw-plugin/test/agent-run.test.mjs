@@ -27,7 +27,7 @@ test("a listed read passes in an agent run and is recorded", async (t) => {
   assert.deepEqual(rows.map((row) => [row.tool, row.decision]), [["ledger_read", "allowed"]]);
 });
 
-test("a ticket of the route opens nothing inside an agent run", async (t) => {
+test("a ticket of the route permits no call inside an agent run", async (t) => {
   const gateway = await Mini.start(t);
   const key = gateway.key();
   await gateway.sleep(key, 300, { wait: false });

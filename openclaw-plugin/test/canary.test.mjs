@@ -8,7 +8,7 @@ const TOOLS = "/tools/invoke";
 const OURS = { error: { type: "tool_call_blocked", message: "miniprogram-journal: ticket_required" } };
 const JOURNAL = { boot: "b", tickets: new Map(), resultCap: 1000, confirm: () => true };
 
-/** What the canary makes of a gateway that gives these answers in turn, and what it asked. */
+/** The result of the guard probe at a gateway that gives these responses in turn, and the requests that it made. */
 async function trial(t, ...answers) {
   const asked = [];
   const server = http.createServer(async (req, res) => {
@@ -26,7 +26,7 @@ async function trial(t, ...answers) {
   return { status, fence: body.fence, asked };
 }
 
-test("the canary asks without a ticket, then with one, each time as its caller", async (t) => {
+test("the guard probe calls without a ticket, then with one, each time with its caller's credential", async (t) => {
   const { fence, asked } = await trial(t, [403, OURS], [200]);
   assert.equal(fence, "holds");
   const [around, through] = asked;
@@ -36,14 +36,14 @@ test("the canary asks without a ticket, then with one, each time as its caller",
   assert.deepEqual(through, { ...call, idempotencyKey: through.idempotencyKey, tickets: [through.idempotencyKey] });
 });
 
-test("a fence that lets nothing through is not proven", async (t) => {
+test("a tool guard that blocks every call is not proven", async (t) => {
   for (const second of [[403, OURS], [404], [500], [503], ["reset"]]) {
     const { status, fence } = await trial(t, [403, OURS], second);
     assert.deepEqual([status, fence], [200, "unproven"], String(second));
   }
 });
 
-test("a block by anybody else does not prove the fence", async (t) => {
+test("a block by another plugin or policy does not prove the tool guard", async (t) => {
   const another = { error: { type: "tool_call_blocked", message: "another plugin: ticket_required" } };
   const forbidden = { error: { ...OURS.error, type: "forbidden" } };
   const long = { error: { ...OURS.error, more: "x".repeat(20_000) } };
@@ -53,7 +53,7 @@ test("a block by anybody else does not prove the fence", async (t) => {
   }
 });
 
-test("a gateway that runs the canary without a ticket is broken, and is told so once", async (t) => {
+test("a gateway that runs the guard probe without a ticket is reported as broken, once", async (t) => {
   const gateway = await Mini.start(t);
   await gateway.control("next", { path: TOOLS, action: "status", status: 200 });
   const { status, body } = await gateway.canary();
@@ -62,7 +62,7 @@ test("a gateway that runs the canary without a ticket is broken, and is told so 
   assert.equal((await gateway.control("stats")).counts[TOOLS], 3);
 });
 
-test("a trial that the gateway does not start says so, any other answer proves nothing", async (t) => {
+test("a guard probe that the gateway does not start is reported, any other response is inconclusive", async (t) => {
   const gateway = await Mini.start(t);
   for (const [status, retryAfter] of [[401, null], [408, null], [429, "1"], [503, "1"]]) {
     await gateway.control("next", { path: TOOLS, action: "status", status });
@@ -79,7 +79,7 @@ test("a trial that the gateway does not start says so, any other answer proves n
   assert.equal((await gateway.canary()).body.fence, "holds");
 });
 
-test("a fence is proven while the journal cannot be written, for the trial writes nothing", async (t) => {
+test("the tool guard is proven while the journal cannot be written, because the probe writes nothing", async (t) => {
   const gateway = await Mini.start(t);
   await gateway.whileLocked(async () => assert.equal((await gateway.canary()).body.fence, "holds"));
   assert.deepEqual(gateway.rows("SELECT * FROM calls"), []);

@@ -11,7 +11,7 @@ import { Mini, temporaryFolder } from "./support/mini.mjs";
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
 const TODAY = Date.UTC(2026, 10, 28);
 
-/** Looks at the clocks every hour for so long; the wall shows `wall`. The last verdict, and what is kept. */
+/** Reads the clocks every hour for this long; the wall clock shows `wall`. Returns the last decision and the stored state. */
 function hours(count, kept, wall, first = HOUR_MS) {
   let judged;
   for (let hour = 0; hour < count; hour += 1) {
@@ -21,14 +21,14 @@ function hours(count, kept, wall, first = HOUR_MS) {
   return { ...judged, kept };
 }
 
-test("a clock that goes on is believed, also after less than a day off", () => {
+test("a clock that moves normally is trusted, also after less than a day of downtime", () => {
   const kept = { accepted: TODAY, suspect: null };
   for (const now of [TODAY + HOUR_MS, TODAY - HOUR_MS, TODAY + DAY_MS - 1, TODAY - DAY_MS + 1]) {
     assert.deepEqual(judgeClock(kept, { now, ran: 0 }), { isTrusted: true, accepted: now, suspect: null });
   }
 });
 
-test("a clock that has jumped by a day or more is believed after a day of running", () => {
+test("a clock that has jumped by a day or more is trusted after the process has run for a day", () => {
   for (const jump of [DAY_MS, 40 * DAY_MS, -3 * DAY_MS, -20_000 * DAY_MS]) {
     const kept = { accepted: TODAY, suspect: null };
     assert.equal(hours(24, kept, TODAY + jump).isTrusted, false, String(jump));
@@ -38,7 +38,7 @@ test("a clock that has jumped by a day or more is believed after a day of runnin
   }
 });
 
-test("a restart does not begin the day anew, and another jump does", () => {
+test("a restart does not restart that day, another jump does", () => {
   const first = hours(13, { accepted: TODAY, suspect: null }, TODAY + 40 * DAY_MS);
   const wall = TODAY + 40 * DAY_MS + 14 * HOUR_MS;
   assert.equal(hours(12, first.kept, wall, 0).isTrusted, false);
@@ -47,7 +47,7 @@ test("a restart does not begin the day anew, and another jump does", () => {
   assert.equal(hours(24, first.kept, wall + 2 * DAY_MS, 0).isTrusted, false);
 });
 
-test("a clock that is set right again is believed at once", () => {
+test("a clock that is corrected is trusted at once", () => {
   const { kept } = hours(10, { accepted: TODAY, suspect: null }, TODAY + 40 * DAY_MS);
   assert.deepEqual(judgeClock(kept, { now: TODAY + 10 * HOUR_MS, ran: HOUR_MS }),
     { isTrusted: true, accepted: TODAY + 10 * HOUR_MS, suspect: null });
@@ -65,7 +65,7 @@ test("a gateway that starts with a clock 40 days ahead forgets nothing, and runs
   assert.match(gateway.log, /nothing is deleted for a day/);
 });
 
-test("what is written by a clock that shows 1970 is not the oldest of all when it is set", async (t) => {
+test("rows written while the clock showed 1970 are not pruned first once it is set", async (t) => {
   const gateway = await Mini.start(t);
   await gateway.append(gateway.key());
   gateway.args = [`--clock-offset=-${Date.now()}`];

@@ -110,7 +110,7 @@ test("the sequence never falls over a power cut", async (t) => {
   }
 });
 
-test("a gateway that is told to stop finishes what runs and starts nothing", async (t) => {
+test("a gateway that receives SIGTERM finishes running calls and starts no new ones", async (t) => {
   const gateway = await Mini.start(t);
   const [waited, sent, late] = [gateway.key(), gateway.key(), gateway.key()];
   const answer = gateway.sleep(waited, 400);
@@ -129,7 +129,7 @@ test("a gateway that is told to stop finishes what runs and starts nothing", asy
   assert.deepEqual(gateway.effects(late), []);
 });
 
-test("a gateway whose parent is gone ends", async (t) => {
+test("a gateway whose parent process has ended stops", async (t) => {
   const gateway = await Mini.start(t);
   gateway.child.stdin.end();
   assert.deepEqual(await gateway.exited, { code: 0, signal: null });

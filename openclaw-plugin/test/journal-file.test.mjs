@@ -8,7 +8,7 @@ import { Mini } from "./support/mini.mjs";
 
 const DAY_MS = 86_400_000;
 
-/** A gateway whose journal is shut: every guarded tool is blocked, on every way in. */
+/** A gateway whose journal is unavailable: every guarded tool is blocked, by every route. */
 async function assertShut(gateway) {
   const key = gateway.key();
   const { append, outcome, revoke, forget, canary } = gateway;
@@ -24,17 +24,17 @@ async function assertShut(gateway) {
   assert.deepEqual(gateway.effects(key), []);
 }
 
-test("a file that is no database shuts every guarded tool", async (t) => {
+test("a journal file that is not a database blocks every guarded tool", async (t) => {
   const arrange = ({ db }) => fs.writeFileSync(db, "this is not a database ".repeat(500));
   await assertShut(await Mini.start(t, { arrange }));
 });
 
-test("a path that cannot exist shuts every guarded tool", async (t) => {
+test("a journal path that cannot be created blocks every guarded tool", async (t) => {
   const arrange = ({ folder }) => fs.writeFileSync(path.join(folder, "file"), "");
   await assertShut(await Mini.start(t, { db: "file/journal.db", arrange }));
 });
 
-test("a damaged page is found at start and shuts every guarded tool", async (t) => {
+test("a damaged database page is detected at start and blocks every guarded tool", async (t) => {
   const gateway = await Mini.start(t);
   for (let call = 0; call < 30; call += 1) await gateway.append(gateway.key());
   await gateway.kill();
@@ -50,7 +50,7 @@ test("a damaged page is found at start and shuts every guarded tool", async (t) 
   await assertShut(gateway);
 });
 
-test("a journal of a newer plugin is left alone", async (t) => {
+test("a journal of a newer plugin is not used", async (t) => {
   const gateway = await Mini.start(t);
   await gateway.kill();
   const file = new DatabaseSync(gateway.db);
@@ -61,7 +61,7 @@ test("a journal of a newer plugin is left alone", async (t) => {
 });
 
 test("a full disk blocks calls, keeps what is known and never runs a tool", async (t) => {
-  // A limit on file size is the honest full disk: the kernel refuses the write. The unit is 1024 bytes.
+  // A limit on the file size acts like a full disk: the kernel refuses the write. The unit is 1024 bytes.
   const gateway = await Mini.start(t, { shell: "ulimit -f 160" });
   const done = gateway.key();
   const first = (await gateway.append(done)).body.entry;
@@ -105,7 +105,7 @@ test("the file is readable by its owner only", async (t) => {
   for (const name of [gateway.db, `${gateway.db}-wal`]) assert.equal(fs.statSync(name).mode & 0o777, 0o600);
 });
 
-test("what is forgotten cannot be found in the file", async (t) => {
+test("forgotten contents are not in the database file", async (t) => {
   const gateway = await Mini.start(t);
   const [key, note] = [gateway.key(), "a note to forget"];
   await gateway.invoke({ key, tool: "ledger_read", args: { limit: 1 } });
@@ -124,7 +124,7 @@ test("what is forgotten cannot be found in the file", async (t) => {
   assert.deepEqual([row.digest, row.result, row.state, row.tool], [null, null, "finished", "ledger_read"]);
 });
 
-test("what ended before the retention is pruned at start, and what never ended is not", async (t) => {
+test("rows that ended before the retention are pruned at start, unfinished ones are not", async (t) => {
   const gateway = await Mini.start(t);
   const [old, recent, revoked, released, cut] = Array.from({ length: 5 }, () => gateway.key());
   await gateway.append(old);

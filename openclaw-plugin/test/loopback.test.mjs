@@ -13,7 +13,7 @@ async function releasedCall(gateway, key) {
   return gateway.released(key);
 }
 
-test("a call that the gateway did not start gives its key back", async (t) => {
+test("a call that the gateway did not start releases its key", async (t) => {
   const gateway = await Mini.start(t);
   for (const [status, retryAfter] of [[401, null], [408, null], [429, "1"], [503, "1"]]) {
     const key = gateway.key();
@@ -138,10 +138,10 @@ test("a released key that is forgotten never runs, whether it was forgotten befo
   }
 });
 
-test("a key that cannot be given back yet blocks its call until it can", async (t) => {
+test("a key that cannot be released yet blocks its call until it can be", async (t) => {
   const gateway = await Mini.start(t);
   const key = gateway.key();
-  // The loopback call is answered in the moment in which the file is locked, so the claim stays on disk.
+  // The loopback call is answered while the file is locked, so the release cannot be written and the claim stays on disk.
   await gateway.control("next", { action: "hang", path: TOOLS });
   assert.equal((await gateway.append(key, { wait: false })).status, 202);
   await gateway.hanging(1);
@@ -193,7 +193,7 @@ test("a loopback call that dies is interrupted, whether or not the tool ran", as
   }
 });
 
-test("what the gateway refuses is refused, what it may have run is finished", async (t) => {
+test("a call that the gateway refused is `refused`, one that it may have run is `finished`", async (t) => {
   const gateway = await Mini.start(t);
   const refused = { 404: "refused", 405: "refused", 413: "refused" };
   const finished = { 400: "finished", 403: "finished", 500: "finished", 502: "finished" };

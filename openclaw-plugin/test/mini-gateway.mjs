@@ -64,7 +64,7 @@ function isAuthorized(req, res) {
   return false;
 }
 
-/** What a test may order under `/_test`. */
+/** The controls for tests under `/_test`. */
 const CONTROLS = {
   "/_test/clock": ({ offset_ms: offset, elapsed_ms: elapsed = 0 }) => {
     clock.now = () => Date.now() + offset;
@@ -85,6 +85,10 @@ const CONTROLS = {
   },
   "/_test/drain": ({ on }) => {
     draining = on;
+    return {};
+  },
+  "/_test/end-pauses": () => {
+    agents.endPauses();
     return {};
   },
   "/_test/run": (call) => callInRun(plugins.runs, call),

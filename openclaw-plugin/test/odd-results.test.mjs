@@ -1,4 +1,4 @@
-// What a tool returned is one thing, and that it ran is another: whatever the result, its outcome stands.
+// The outcome of a call does not depend on whether the content of its result can be read.
 import assert from "node:assert/strict";
 import http from "node:http";
 import { DatabaseSync } from "node:sqlite";
@@ -21,7 +21,7 @@ async function shownOf(gateway, args) {
 
 const nested = (levels) => JSON.parse("[".repeat(levels) + '"deep"' + "]".repeat(levels));
 
-test("a tool that has run is finished, whatever it returned", async (t) => {
+test("a call whose tool has run is `finished`, whatever the tool returned", async (t) => {
   const gateway = await Mini.start(t);
   const [whole, none] = [{ isError: undefined, truncated: false, omitted: null }, { details: undefined, isError: undefined }];
   assert.deepEqual(await shownOf(gateway, { kind: "half" }), { ...whole, details: HALF });
@@ -42,7 +42,7 @@ test("a result of 64 KiB is kept and one more byte is too large, whatever stands
   }
 });
 
-test("an answer too long to be read whole, and cut off, is not told as a success", async (t) => {
+test("a response that exceeds the cap and is cut off is not reported as a success", async (t) => {
   const server = http.createServer((_req, res) => res.end(`{"ok":true,"result":{"details":"${"a".repeat(5_000_000)}`));
   t.after(() => server.close());
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -50,7 +50,7 @@ test("an answer too long to be read whole, and cut off, is not told as a success
   assert.equal((await callTool(call)).verdict, "lost");
 });
 
-test("a tool that reports a failure is told so, even where nothing else of its result is kept", async (t) => {
+test("a tool's reported failure is kept even when its result is omitted", async (t) => {
   const gateway = await Mini.start(t);
   for (const [kind, omitted] of [["half", null], ["too_deep", "too_deep"], ["poison", "unreadable"], ["long", "too_large"], ["huge", "too_large"]]) {
     const shown = await shownOf(gateway, { kind, fails: true });
@@ -58,7 +58,7 @@ test("a tool that reports a failure is told so, even where nothing else of its r
   }
 });
 
-test("a row of an older plugin is shown as every reader takes it, and its state stands", async (t) => {
+test("a row written by an older plugin is shown with well-formed text and an unchanged state", async (t) => {
   const gateway = await Mini.start(t);
   const rows = {
     '{"ok":true,"result":{"details":"half \\ud83d"}}': [{ ok: true, result: { details: "half \ufffd" } }, null],
@@ -76,7 +76,7 @@ test("a row of an older plugin is shown as every reader takes it, and its state 
   }
 });
 
-test("what another reader would take for something else is refused before anything is claimed", async (t) => {
+test("a request that JSON readers interpret differently is refused before a key is claimed", async (t) => {
   const gateway = await Mini.start(t);
   const odd = [
     '{"note":"half \\ud83d"}', '{"\\ud83d":1}', '{"$serde_json::private::RawValue":"1"}', '{"a":{"__proto__":1}}',

@@ -79,7 +79,7 @@ test("both registrations of a process share one journal", (t) => {
   assert.equal(full.hooks[0].handler(call, {}).block, true);
 });
 
-/** An open turn of the run `k`. */
+/** Opens a turn with the run `k`. */
 function openTurn(journal) {
   const session = "agent:main:miniprogram:u:c";
   const limits = { proposals: true, callsAtMost: 9, timeoutMs: HOUR_MS };
@@ -88,7 +88,7 @@ function openTurn(journal) {
   return journal.book.ofSession(session);
 }
 
-test("a turn that is being stopped lets nothing through", (t) => {
+test("a turn that is being stopped may call no tool", (t) => {
   const journal = journalIn(t);
   const turn = openTurn(journal);
   const decide = fence(journal, { guard: new Set(), reads: new Set(["read"]), reach: new Reach({}) });
@@ -114,7 +114,7 @@ test("only the run of a turn is stopped, not one that has its session meanwhile"
   assert.deepEqual(stopped, [turn.session]);
 });
 
-test("what an earlier turn was answered is no answer to a message that has none", () => {
+test("the reply of an earlier turn is not the reply to a message without one", () => {
   const said = (key) => ({ role: "user", content: key, idempotencyKey: `${key}:user` });
   const reply = { role: "assistant", content: [{ type: "text", text: "one" }], stopReason: "stop" };
   assert.equal(foundEnd([said("first"), reply], "second"), null);
@@ -123,12 +123,12 @@ test("what an earlier turn was answered is no answer to a message that has none"
   assert.deepEqual(foundEnd([said("first"), reply, said("second"), reply], "second"), { reply: "one" });
 });
 
-test("other registrations register nothing", () => {
+test("other registration modes register no route and no tool", () => {
   const fail = () => assert.fail("registered");
   plugin.register({ registrationMode: "cli-metadata", on: fail, registerTool: fail, registerHttpRoute: fail });
 });
 
-test("what passes the retention is pruned every hour", (t) => {
+test("rows past the retention are pruned every hour", (t) => {
   mock.timers.enable({ apis: ["setInterval", "Date"], now: Date.now() });
   t.after(() => mock.timers.reset());
   const journal = journalIn(t);

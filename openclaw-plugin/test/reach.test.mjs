@@ -19,23 +19,23 @@ const INSIDE = [
   "\n\n \t\0https:[::1]", "//127.1/", "http://localhost.localdomain/", "http://kubernetes.default.svc/",
   "ht\ntp://127.0.\t0.1/", " \u0000http://127.0.0.1", "\u0000http:127.0.0.1", "http:///127.0.0.1", "ws://127.0.0.1", "gopher://0x7f.1:6379/_FLUSHALL",
   "redis://127.0.0.1", "127.0.0.1", "127.0.0.1:18789/miniprogram/v1/invoke", "localhost:18789", "//127.0.0.1/x", "::1", "[::1]:80",
-  // Networks beside it.
+  // Private and link-local networks.
   "http://10.0.0.1", "http://172.16.5.4/", "http://172.31.255.255", "http://192.168.1.1/", "http://100.64.0.1/",
   "http://198.18.0.1", "http://224.0.0.1", "http://255.255.255.255", "http://[fc00::1]/", "http://[fe80::1]/",
   "http://[2002:7f00:1::]/", "http://[2001:0:7f00:1::]/", "http://[64:ff9b::7f00:1]/", "http://router/", "http://nas.local",
   "http://printer.lan", "http://box.home.arpa/",
-  // What tells a machine in a cloud its own credentials.
+  // Metadata services, which give a machine in a cloud its credentials.
   "http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://100.100.100.200/", "http://169.254.0.23/",
   "http://168.63.129.16/", "http://metadata.google.internal/", "http://metadata.tencentyun.com/", "metadata.google.internal/computeMetadata",
   // In a text, in a list, and behind another address.
   "look at http://localhost:3000/ and tell", "(http://127.0.0.1)", "[x](http://127.0.0.1)", "http://127.0.0.1\nand more",
   "http://example.com,http://127.0.0.1", "https://example.com/?to=http://127.0.0.1/",
-  // Its state.
+  // Paths of OpenClaw's state.
   "/srv/openclaw/openclaw.json", "/srv/openclaw", "/SRV/OpenClaw/credentials", "/srv/openclaw/./agents/../openclaw.json",
   "/etc/openclaw.json", "/var/lib/journal.db", "/var/lib/journal.db-wal", "/proc/self/environ", "file:///etc/hosts",
   "FILE:/etc/hosts", "\u0001file:/etc/hosts", "fi\nle:/etc/hosts", "@/srv/openclaw/openclaw.json", "@../x", "@~/.openclaw/openclaw.json",
   "MEDIA: /srv/openclaw/x", "/srv/openclaw/workspaces.json", "/srv/openclaw/workspace-attestations/a", "/srv/openclaw/..x",
-  // What is only a path when something is put in its place, and files beside the state.
+  // Paths with expansions, and files next to the state folder.
   "$HOME/.openclaw/openclaw.json", "${HOME}/.openclaw", "$OPENCLAW_STATE_DIR", "${OPENCLAW_STATE_DIR}/credentials", "${HOME:-/root}/x",
   "$(echo ~)/.openclaw/openclaw.json", "%USERPROFILE%\\.openclaw", "~root/.openclaw/openclaw.json", "~user/notes.md", "~+/openclaw.json",
   "@~root/.openclaw", "MEDIA:$HOME/a.png", " $home/.openclaw", "/srv/data/gateway/gateway.token", "gateway.token", "data/secrets.json",
@@ -101,11 +101,11 @@ test("whatever the URL standard reads as an address inside is found, in random s
   assert.ok(found > 2000, `${found}`);
 });
 
-test("what is outside, or no address at all, passes", () => {
+test("external addresses and texts that are no address pass", () => {
   assert.deepEqual(OUTSIDE.filter((text) => reach.isInside({ url: text })), []);
 });
 
-test("every value and every name of the arguments is read, and what is no text is none", () => {
+test("every value and every name of the arguments is checked, and only texts are", () => {
   for (const args of [{ a: [{ b: ["http://127.0.0.1"] }] }, { "http://127.0.0.1": 1 }, ["/etc/openclaw.json"]]) {
     assert.equal(reach.isInside(args), true);
   }

@@ -1,4 +1,4 @@
-// The journal under another name: the same rows, the same id, and never two of them.
+// Renaming a journal keeps its rows and its id, and never leaves two journals.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -8,7 +8,7 @@ import { takeOver } from "../takeover.js";
 import { until } from "./support/client.mjs";
 import { Mini, temporaryFolder } from "./support/mini.mjs";
 
-/** A gateway that has run with `journal.db` and was killed, so that its rows are in the log beside the file. */
+/** A gateway that has run with `journal.db` and was killed, so that its rows are in the write-ahead log. */
 async function killed(t) {
   const gateway = await Mini.start(t);
   const key = gateway.key();
@@ -42,7 +42,7 @@ test("a journal that is to end in .sqlite takes over the one that ends in .db", 
   await assertGoesOn(of);
 });
 
-test("a crash at any moment of that leaves one journal, which is taken over by the next start", async (t) => {
+test("a crash at any step of the takeover leaves one journal, which the next start takes over", async (t) => {
   const of = await killed(t);
   // It had left its log, and was not renamed yet.
   const file = new DatabaseSync(of.old);
@@ -55,14 +55,14 @@ test("a crash at any moment of that leaves one journal, which is taken over by t
   await assertGoesOn(of);
 });
 
-test("an empty file under the new name is no journal", async (t) => {
+test("an empty file under the new name does not count as a journal", async (t) => {
   const of = await killed(t);
   fs.writeFileSync(of.gateway.db, "", { mode: 0o600 });
   await of.gateway.boot();
   await assertGoesOn(of);
 });
 
-test("a journal that somebody has open is not taken away from under them", async (t) => {
+test("a journal that another process has open is not renamed", async (t) => {
   const of = await killed(t);
   const file = new DatabaseSync(of.old);
   file.prepare("SELECT count(*) FROM calls").get();
@@ -74,7 +74,7 @@ test("a journal that somebody has open is not taken away from under them", async
   await assertGoesOn(of);
 });
 
-test("of two journals none is taken, and none is begun beside another", async (t) => {
+test("with a journal under the other name none is used and none is created", async (t) => {
   const of = await killed(t);
   fs.copyFileSync(of.old, of.gateway.db);
   await of.gateway.boot();
@@ -88,7 +88,7 @@ test("of two journals none is taken, and none is begun beside another", async (t
   assert.ok(!fs.existsSync(of.old));
 });
 
-test("files of other names are left alone", (t) => {
+test("files with other names are not touched", (t) => {
   const folder = temporaryFolder("takeover");
   t.after(() => fs.rmSync(folder, { recursive: true }));
   fs.writeFileSync(path.join(folder, "journal.db"), "rows");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cut, cutToJson, cutToLast, hasEscapedName, isBlank, readableJson, toJson, wellFormed } from "../text.js";
 
-test("a text of which nothing can be seen is blank", () => {
+test("a text without a visible character is blank", () => {
   for (const text of ["", " \t\n", "\ufeff", "\u200b\u2060", "\u00a0\u3000", "\0\x1b", "\u00ad", "\u2028", "\u{e0001}"]) {
     assert.equal(isBlank(text), true, JSON.stringify(text));
   }

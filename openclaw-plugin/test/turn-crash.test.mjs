@@ -1,4 +1,4 @@
-// What a killed gateway leaves of the turns that it ran: each is found again, lost or ended, and none runs twice.
+// Turns of a killed gateway: each is resumed, lost or ended, and none runs twice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
@@ -13,12 +13,12 @@ const SLOW = ["--reads", "ledger_read,ledger_sleep", "--guard", "ledger_append"]
 
 const assertNoWrite = (gateway) => assert.ok(gateway.lines().every(({ op }) => op.startsWith("sleep_")));
 
-/** How often the message of a key was put to the agent, in all lives of the gateway. */
+/** How often the message of a key was sent to the agent, over all starts of the gateway. */
 function timesTold(gateway, session, message) {
   return gateway.transcript(session).filter(({ role, content }) => role === "user" && content === message).length;
 }
 
-/** Kills the gateway in a turn, at a moment that `reached` tells, and returns how the turn ended after all. */
+/** Kills the gateway in a turn once `reached` holds, and returns how the turn ended. */
 async function cutOff(t, message, reached, { times = 1, args = SLOW, more = {} } = {}) {
   const gateway = await Mini.start(t, { args });
   const [key, session] = [gateway.key(), gateway.session()];
@@ -61,7 +61,7 @@ test("a turn that is cut off between its tool and its reply goes on with the rep
   assert.equal(gateway.rows(RUNS, key).length, 1);
 });
 
-test("a turn that is cut off again while it is resumed goes on all the same", async (t) => {
+test("a turn that is interrupted again while it is being resumed is resumed again", async (t) => {
   const { end } = await cutOff(t, `[[sleep:0.3]] ${READ} [[say:done]]`, inModel, { times: 3 });
   assert.deepEqual([end.state, end.reply, end.calls_total], ["finished", "done", 1]);
 });
@@ -93,7 +93,7 @@ test("a turn that the gateway gives up is lost at once, and its conversation is 
   assert.equal((await gateway.turnEnd("[[say:next]]", { session })).reply, "next");
 });
 
-test("a turn of which nothing is heard is lost a minute after the start, and not before", async (t) => {
+test("a turn without any event is lost one minute after the gateway's start, not before", async (t) => {
   const gateway = await Mini.start(t);
   const key = gateway.key();
   await gateway.startTurn(key, "[[gone]] [[sleep:5]] [[say:never]]", { timeout_ms: 10 * MINUTE_MS });
@@ -108,7 +108,7 @@ test("a turn of which nothing is heard is lost a minute after the start, and not
   assert.deepEqual([end.state, end.error], ["interrupted", "turn_lost"]);
 });
 
-test("a turn that the gateway gives up by half is lost at once, and its conversation goes on", async (t) => {
+test("a turn that the gateway neither resumes nor clears is lost at once, and its conversation continues", async (t) => {
   const { gateway, session, end } = await cutOff(t, `[[stuck]] [[sleep:5]] ${READ}`, inModel);
   assert.deepEqual([end.state, end.error], ["interrupted", "turn_lost"]);
   for (const before of [1, 2]) {
@@ -117,13 +117,13 @@ test("a turn that the gateway gives up by half is lost at once, and its conversa
   }
 });
 
-test("what the gateway says of a session in which it cannot go on is no reply", async (t) => {
+test("the gateway's message about a session that it cannot resume is not a reply", async (t) => {
   const { gateway, session, end } = await cutOff(t, "[[exhausted]] [[sleep:5]]", inModel);
   assert.deepEqual([end.state, end.error, end.reply], ["interrupted", "turn_lost", null]);
   assert.equal((await gateway.turnEnd("[[say:next]]", { session })).reply, "next");
 });
 
-test("a conversation that the gateway gave up by half goes on without a turn that tells of it", async (t) => {
+test("a conversation that the gateway did not clear continues after its turn is gone from the journal", async (t) => {
   const gateway = await Mini.start(t);
   const session = gateway.session();
   gateway.snapshot();
@@ -163,7 +163,7 @@ test("a resumed turn that takes too long is stopped", async (t) => {
   assert.deepEqual([end.state, end.error, end.resumed], ["failed", "turn_timed_out", true]);
 });
 
-test("a run that goes on after the end of its turn is let through to nothing", async (t) => {
+test("a run that continues after the end of its turn may call no tool", async (t) => {
   const gateway = await Mini.start(t);
   const session = gateway.session();
   await gateway.turnEnd("[[say:done]]", { session });
@@ -199,7 +199,7 @@ test("twenty kills at random moments never start a turn twice and never write", 
   assertNoWrite(gateway);
 });
 
-test("a restored snapshot knows no turn that was started since, and says that it is another journal", async (t) => {
+test("a restored snapshot reports a new journal id instead of denying later turns", async (t) => {
   const gateway = await Mini.start(t);
   gateway.snapshot();
   const [key, session] = [gateway.key(), gateway.session()];

@@ -1,4 +1,4 @@
-// What comes between two steps of the journal, told by a gateway that answers when the test lets it.
+// Events between two steps of the journal, with a fake gateway that answers when the test says so.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
 const BUSY = [503, { type: "busy", of: "session" }];
 const sessionOf = (name) => `agent:main:miniprogram:u:${name}`;
 
-/** What the gateway was asked, and the answers that it owes. */
+/** The requests to the gateway, and its pending responses. */
 class Held {
   asked = [];
   #owed = [];
@@ -28,7 +28,7 @@ class Held {
   times = (count) => until(`the gateway is asked ${count} times`, () => this.asked.length === count);
 }
 
-/** Turns on a gateway that runs whatever it is told to and never ends, but for what the test does itself. */
+/** Turns on a fake gateway that accepts every run and ends none until the test does. */
 function arranged(t, own) {
   const folder = temporaryFolder("races");
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -46,7 +46,7 @@ function arranged(t, own) {
     key, session, agent: "main", message: "hello", tools: [], proposals: false, at_most: 9, calls_at_most: 9,
     timeout_ms: 60_000,
   });
-  /** One that is over. */
+  /** A turn that has ended. */
   const done = (key, session) => {
     assert.equal(start(key, session).status, 202);
     journal.book.settle(journal.book.ofSession(session), { state: "finished", reply: "done" });
@@ -61,7 +61,7 @@ test("no turn begins in a session that is being deleted, however often that is t
   const { journal, start, done, end } = arranged(t, { forget: forget.ask });
   const session = sessionOf("c");
   done("before", session);
-  // Whoever asked has hung up long before this answers.
+  // The caller has disconnected long before this responds.
   const ended = end(session);
   assert.deepEqual(said(start("early", session)), BUSY);
   forget.fail("still at work");
@@ -97,7 +97,7 @@ test("a session that the gateway does not delete takes turns again", async (t) =
   assert.deepEqual(said(await end(session)), BUSY);
 });
 
-test("what nobody came back to is not deleted when a turn has begun there meanwhile", async (t) => {
+test("an expired session is not deleted if a turn has started in it meanwhile", async (t) => {
   const forget = new Held();
   const { runner, start, done } = arranged(t, { forget: forget.ask });
   const [first, second, third] = ["once.1", "once.2", "once.3"].map(sessionOf);
@@ -136,7 +136,7 @@ test("a turn that is stopped after it was not accepted is not sent again", async
   assert.deepEqual([state, error, run.asked], ["failed", "turn_aborted", ["stopped"]]);
 });
 
-test("a turn that is stopped, and that the gateway took though it said no, is not over before its run", async (t) => {
+test("a stopped turn that the gateway runs although its answer was lost is not over before its run", async (t) => {
   const [run, wait, session] = [new Held(), new Held(), sessionOf("c")];
   const { turns, runner, start } = arranged(t, {
     run: ({ idempotencyKey }) => run.ask(idempotencyKey), wait: ({ runId }) => wait.ask(runId),

@@ -1,4 +1,4 @@
-// What only the small gateway can be brought to.
+// Cases that only the mini gateway can be made to produce.
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000;
 const READ = "[[tool:ledger_read {}]]";
 const append = (note) => `[[tool:ledger_append {"note":${JSON.stringify(note)}}]]`;
 
-test("a gateway with a way around the hook is found out, and nothing is sent to it any more", async (t) => {
+test("a gateway that runs tools around the hook is detected, and nothing more is sent to it", async (t) => {
   const gateway = await Mini.start(t);
   const end = await gateway.turnEnd(`${append("around the hook")} [[sleep:1]] [[pause:1]] [[say:done]]`);
   assert.deepEqual([end.state, end.error], ["failed", "turn_aborted"]);
@@ -20,7 +20,7 @@ test("a gateway with a way around the hook is found out, and nothing is sent to 
   assert.equal((await gateway.canary()).body.fence, "holds");
 });
 
-test("another run in the session of an open turn is let through to nothing and not taken for it", async (t) => {
+test("another run in the session of an open turn may call no tool and is not recorded as the turn", async (t) => {
   const gateway = await Mini.start(t);
   const [key, session] = [gateway.key(), gateway.session()];
   await gateway.startTurn(key, "[[sleep:1]] [[say:done]]", { session });
@@ -36,7 +36,7 @@ test("another run in the session of an open turn is let through to nothing and n
   assert.deepEqual(rows.map(({ turn, decision }) => [turn, decision]), Array(4).fill([null, "vetoed"]));
 });
 
-test("a turn begins no run of another session, though that is listed as a read and given to it", async (t) => {
+test("a turn cannot start a run in another session, even if that tool is listed as a read", async (t) => {
   const gateway = await Mini.start(t, { args: ["--reads", "ledger_read,sessions_spawn"] });
   const tools = ["ledger_read", "sessions_spawn"];
   const message = '[[tool:sessions_spawn {"task":"x"}]] [[tool:ledger_read {}]] [[say:done]]';
@@ -97,7 +97,7 @@ test("a refusal that cannot pass ends a turn at once, and one that may pass does
   assert.equal((await gateway.control("stats")).asked, before + 5);
 });
 
-test("an agent that says nothing before a crash has not replied after it", async (t) => {
+test("an agent that chose NO_REPLY before a crash has no reply after it", async (t) => {
   const gateway = await Mini.start(t);
   const [key, session] = [gateway.key(), gateway.session()];
   await gateway.startTurn(key, "[[gone]] [[sleep:5]]", { session });
@@ -110,7 +110,7 @@ test("an agent that says nothing before a crash has not replied after it", async
   assert.equal((await gateway.concluded(key)).error, "turn_lost");
 });
 
-test("what a model calls with half of a character in it is recorded as every reader takes it", async (t) => {
+test("a call with half of a surrogate pair in it is recorded as well-formed text", async (t) => {
   const gateway = await Mini.start(t);
   const call = { tool: "ledger_append", run: "r", session: "s", call: "1" };
   for (const args of ['{"note":"half \\ud83d"}', '{"note":{"$serde_json::private::RawValue":"1"}}', '{"__proto__":1}']) {
@@ -123,7 +123,7 @@ test("what a model calls with half of a character in it is recorded as every rea
   ]);
 });
 
-test("a session of a single turn that nobody ends is deleted after a day", async (t) => {
+test("the session of a single turn is deleted after a day if no request deletes it", async (t) => {
   const gateway = await Mini.start(t);
   const [once, kept] = [`${gateway.session()}`.replace(/:([^:]*)$/, ":once.$1.0"), gateway.session()];
   for (const session of [once, kept]) await gateway.turnEnd("[[say:private]]", { session });

@@ -14,7 +14,7 @@ const textOf = ({ text, hex }) => (hex === undefined ? text : Buffer.from(hex, "
  */
 const visible = vectors.json.filter((vector) => !vector.text_only && !vector.escaped_key);
 
-test("what a tool or a model wrote is shown or omitted as everywhere", () => {
+test("texts of tools and models follow the shared vectors: shown or omitted", () => {
   assert.ok(visible.length > 250);
   for (const vector of visible) {
     const isNone = vector.client.refused === "syntax";
@@ -28,7 +28,7 @@ test("what a tool or a model wrote is shown or omitted as everywhere", () => {
   }
 });
 
-test("what a client may send is left as it is", () => {
+test("a text that a client may send is unchanged", () => {
   for (const vector of visible.filter(({ client }) => client.canonical !== undefined)) {
     const { value, mended } = wellFormed(JSON.parse(textOf(vector)), 64);
     assert.deepEqual([canonical(value), mended], [vector.client.canonical, false], vector.name);

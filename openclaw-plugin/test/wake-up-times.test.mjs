@@ -1,4 +1,4 @@
-// When progress is reported, by a clock that the test moves.
+// The times of progress reports, by a clock that the test advances.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { WakeUps } from "../wake-ups.js";
@@ -24,14 +24,14 @@ function arranged(t, answer = () => 204) {
 async function heard(t, ...statuses) {
   const { wakeUps } = arranged(t, () => statuses.shift());
   while (statuses.length > 0) {
-    // What shows while a turn runs is sent for once, whatever comes back.
+    // Progress of a running turn is reported with one attempt, whatever the response.
     wakeUps.changed({ wakeUpToken: "r" });
     await pass(3000);
   }
   return wakeUps;
 }
 
-/** Lets time go by, and what hangs on it. */
+/** Advances the clock and runs the timers that become due. */
 async function pass(ms) {
   for (let left = ms; left > 0; left -= STEP_MS) {
     await new Promise((resolve) => setImmediate(resolve));

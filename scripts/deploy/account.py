@@ -1,11 +1,11 @@
-"""What of the account and of the stack as a whole matters to a deployment."""
+"""Checks of the account, and settings of the whole stack."""
 
-# Below it, clients who wait at the API and workers take each other's places. New accounts often have 10.
+# Below this, held polls and workers compete for invocations. New accounts often have 10.
 ENOUGH = 100
 
 
 def warn_of_concurrency(stack):
-    """Says so when the account may run too few functions at once; the deployment goes on."""
+    """Prints a note when the account may run too few functions at once; the deployment continues."""
     limit = stack.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     if limit < ENOUGH:
         print(

@@ -1,16 +1,16 @@
-"""Checks the template, builds, deploys, and waits until the service is ready. See scripts/deploy.sh."""
+"""Checks the template, builds, deploys, and waits until the service is ready. See scripts/deploy/deploy.sh."""
 
 import argparse
 import re
 import subprocess
-import sys
 import time
 from datetime import datetime, timezone
 
 import account
 import hosting
 import ready
-from stack import CLOUD_ERRORS, FUNCTIONS, ROOT, Failure, Stack, parameters
+import shield
+from stack import FUNCTIONS, ROOT, Failure, Stack, ending, parameters
 
 LOG = ROOT / ".local/deploy/deploy.log"
 ERROR = re.compile(r"An error occurred \(\w+\) when calling the \w+ operation: (.*)")
@@ -19,7 +19,7 @@ REASON = re.compile(r"(?:CREATE|UPDATE)_FAILED\s+(\S+)\s+(\S+)\s+(.+)")
 
 
 def run(title, command):
-    """Runs a command; its words go to the log, and on failure its last ones tell why."""
+    """Runs a command; its output goes to the log, and the last lines explain a failure."""
     print(f"  {title} ...", end="", flush=True)
     began = time.monotonic()
     with LOG.open("a") as log:
@@ -34,7 +34,7 @@ def run(title, command):
 
 
 def reason(text):
-    """What a tool that ended badly said about it, as one line."""
+    """The error of a failed tool, in one line."""
     told = ERROR.findall(text) or [" ".join(found) for found in REASON.findall(text)]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
@@ -42,7 +42,7 @@ def reason(text):
 
 
 def refuse_unknown(given):
-    """A misspelt parameter is not refused by SAM CLI, it is ignored."""
+    """Refuses misspelt parameters, which SAM CLI ignores."""
     known = set(re.findall(r"^  (\w+):", (ROOT / "template.yaml").read_text().split("\nParameters:\n")[1].split("\n\n")[0], re.M))
     for name in given:
         if name not in known:
@@ -50,7 +50,7 @@ def refuse_unknown(given):
 
 
 def release():
-    """Commit and time: another one for each deployment, so that each publishes a version, also of the same commit."""
+    """Commit and time: different for each deployment, so that each publishes a version, also of the same commit."""
     git = ["git", "describe", "--always", "--abbrev=12", "--match=", "--dirty"]
     told = subprocess.run(git, cwd=ROOT, text=True, capture_output=True)
     commit = told.stdout.strip() if told.returncode == 0 else "unknown"
@@ -60,30 +60,38 @@ def release():
 def deploy(stack, given, built):
     refuse_unknown(given)
     hosting.refuse_china(stack, given)
+    shield.refuse(stack, given)
     given = {"Release": release(), **given}
     if "Arch" not in given:
         # CloudFormation keeps what a stack was given, and `sam build` would build for the template's default.
         kept = stack.deployed_parameters().get("Arch")
-        # It is not known of every region of China that Lambda has arm64 there.
+        # It is not confirmed that Lambda supports arm64 in every region of China.
         given |= {"Arch": kept or "x86_64"} if kept or stack.in_china() else {}
-    # An empty value takes a parameter back; SAM CLI wants it quoted.
+    # An empty value resets a parameter; SAM CLI requires quotes around it.
     options = ["--config-env", stack.stage, "--parameter-overrides", *(f"{name}={value or QUOTED_NOTHING}" for name, value in given.items())]
     if not built:
-        run("checking the template", ["scripts/lint-template.sh"])
+        run("checking the template", ["scripts/deploy/lint-template.sh"])
         run("building the functions", ["sam", "build", *options])
     account.warn_of_concurrency(stack)
     before = live_versions(stack)
     run("deploying", ["sam", "deploy", *options, "--no-confirm-changeset", "--no-fail-on-empty-changeset"])
     for role, version in before.items():
-        if stack.live(role) != version:
-            stack.note_before(role, version)
+        live = stack.live(role)
+        if live != version:
+            stack.note_before(role, version, live)
     if stack.stage == "prod":
         account.protect(stack)
+    published(stack)
+
+
+def published(stack):
+    """Steps after the stack's own deployment: console, shield, protection. They can be repeated."""
     hosting.publish(stack)
+    shield.publish(stack)
 
 
 def live_versions(stack):
-    """What serves before the deployment, to roll back to; nothing before the first."""
+    """The live versions before the deployment, to roll back to; none before the first."""
     outputs = (stack.described() or {}).get("Outputs", [])
     if {output["OutputKey"] for output in outputs}.isdisjoint(FUNCTIONS.values()):
         return {}
@@ -99,16 +107,12 @@ def main():
     parser.add_argument("--check", action="store_true", help="only check what is deployed")
     arguments = parser.parse_args()
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with ending("deploy"):
         stack = Stack(arguments.stage)
         if not arguments.check:
             LOG.write_text("")
             deploy(stack, {**stack.parameters, **parameters(arguments.parameters)}, arguments.built)
         ready.check(stack)
-    except Failure as failure:
-        sys.exit(f"deploy: {failure}")
-    except CLOUD_ERRORS as error:
-        sys.exit(f"deploy: AWS did not do as asked: {error}")
 
 
 if __name__ == "__main__":

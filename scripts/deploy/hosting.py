@@ -1,4 +1,4 @@
-"""The operators' page: built, and put where CloudFront finds it. Only with Console=on."""
+"""Builds the operators' page and uploads it to CloudFront's bucket. Only with Console=on."""
 
 import mimetypes
 import subprocess
@@ -6,13 +6,13 @@ import subprocess
 from stack import ROOT, Failure
 
 BUILT = ROOT / "console/dist"
-# Names of these change with what is in them, so they may be kept; the page itself and its settings may not.
+# Names of these contain a hash of their content, so they may be cached; the page itself and its settings may not.
 KEPT = "public, max-age=31536000, immutable"
 ASKED_AGAIN = "no-cache"
 
 
 def refuse_china(stack, given):
-    """Before anything is deployed: there, CloudFront lacks what the page needs."""
+    """Refuses Console=on in aws-cn before anything is deployed: CloudFront there lacks features that the page needs."""
     wanted = {**stack.deployed_parameters(), **given}.get("Console") == "on"
     if wanted and stack.in_china():
         raise Failure("Console=on is not for regions of aws-cn, where CloudFront has neither origin access control nor functions; see docs/operate/deploy.md")
@@ -25,7 +25,7 @@ def publish(stack):
     if bucket is None:
         return
     print("  building and publishing the operators' page ...", flush=True)
-    done = subprocess.run(["scripts/console.sh", "build"], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(["scripts/dev/console.sh", "build"], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode or not (BUILT / "index.html").exists():
         raise Failure(f"the operators' page cannot be built: {(done.stdout.strip().splitlines() or ['it said nothing'])[-1]}")
     storage = stack.client("s3")

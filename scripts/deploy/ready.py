@@ -1,4 +1,4 @@
-"""Whether what is deployed works, and if not, what is failing, by its name."""
+"""Checks whether the deployed service works, and names the part that fails."""
 
 import json
 import time
@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 
 from stack import ALIAS, FUNCTIONS, ROOT, SECRETS, Failure, fetch
 
-# The sweeper beats once a minute; its first beat may come a minute after the deployment, and a sandbox has to start.
+# sweep writes its heartbeat once a minute; the first one may come a minute after the deployment, and a sandbox has to start.
 PATIENCE_S = 150
 LOOK_AGAIN_S = 2
 
 
 def check(stack):
-    """Ends when the service is ready, or with the one thing that is to be mended."""
+    """Returns when the service is ready, or fails with the one fault that has to be repaired."""
     print("  checking what is deployed ...", flush=True)
     aliases(stack)
     secrets(stack)
@@ -34,16 +34,21 @@ def aliases(stack):
 
 
 def secrets(stack):
-    """Whether each secret has a value. Who deploys has no right to read one: its description says whether there is any."""
-    outputs = stack.outputs()
-    for role, output in SECRETS.items():
-        versions = stack.client("secretsmanager").describe_secret(SecretId=outputs[output]).get("VersionIdsToStages", {})
-        if not any("AWSCURRENT" in stages for stages in versions.values()):
-            raise Failure(f"the secret of {role} ({outputs[output]}) is empty; fill it as docs/operate/deploy.md says, then deploy.sh {stack.stage} --check")
+    """Whether each secret has a value. The deploying principal may not read values; the description of a secret shows whether there is one."""
+    for role in empty_secrets(stack):
+        arn = stack.outputs()[SECRETS[role]]
+        raise Failure(f"the secret of {role} ({arn}) is empty; fill it as docs/operate/deploy.md says, then deploy.sh {stack.stage} --check")
+
+
+def empty_secrets(stack):
+    """The functions whose secret has no value, as far as the stack has the secrets already."""
+    outputs, manager = stack.outputs(), stack.client("secretsmanager")
+    versions = {role: manager.describe_secret(SecretId=outputs[output]).get("VersionIdsToStages", {}) for role, output in SECRETS.items() if output in outputs}
+    return [role for role in SECRETS if not any("AWSCURRENT" in stages for stages in versions.get(role, {}).values())]
 
 
 def readiness(stack):
-    """Follows the readiness that status tells. A beat from before this check proves nothing about what is deployed now."""
+    """Polls the readiness that status reports. A heartbeat from before this check proves nothing about the deployed version."""
     began = datetime.now(timezone.utc)
     failing = ["nothing has answered"]
     while (datetime.now(timezone.utc) - began).total_seconds() < PATIENCE_S:
@@ -59,7 +64,7 @@ def readiness(stack):
 
 
 def look(stack):
-    """What fails, and when the sweeper last beat. Readiness has no public route: the version that serves is invoked."""
+    """The failing parts, and the time of sweep's last heartbeat. Readiness has no public route, so the live version is invoked."""
     event = (ROOT / "events/ready.json").read_bytes()
     try:
         answer = stack.client("lambda").invoke(FunctionName=stack.function("status"), Qualifier=ALIAS, Payload=event)
@@ -86,7 +91,7 @@ def reachable(stack):
     if status == 200:
         print(f"  reachable: {url}", flush=True)
     elif stack.in_china():
-        # There it takes requests without an authorizer of its own only in an account with an ICP licence.
+        # In aws-cn it accepts requests without its own authorizer only in an account with an ICP licence.
         print(f"  not reachable: {url}/healthz {told}; in China that needs the account's ICP licence, see docs/operate/deploy.md", flush=True)
     else:
         raise Failure(f"the service is ready, and {url}/healthz {told}; read the log group of {stack.function('status')}")

@@ -1,16 +1,15 @@
-"""Takes each function back to the version that was live before the one that is. See scripts/rollback.sh."""
+"""Moves each function back to the version that was live before the present one. See scripts/deploy/rollback.sh."""
 
 import argparse
-import sys
 from dataclasses import dataclass
 
 import shifts
-from stack import ALIAS, BEFORE, CLOUD_ERRORS, FUNCTIONS, Failure, Stack
+from stack import ALIAS, FUNCTIONS, Failure, Stack, ending
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one function. `before` is what the alias `before` names; `shifts` are CodeDeploy's deployments, newest first."""
+    """State of one function. `before` is the version that the live one replaced, if that was stored; `shifts` are CodeDeploy's deployments, newest first."""
 
     live: int
     weighted: list
@@ -20,14 +19,14 @@ class Known:
 
     @property
     def failed(self):
-        """Versions that CodeDeploy took back, or that were stopped, and that never went all the way."""
+        """Versions that CodeDeploy rolled back, or whose deployment was stopped before they had all traffic."""
         succeeded = {shift.target for shift in self.shifts if shift.status == "Succeeded"}
         return {shift.target for shift in self.shifts if shift.status in shifts.FAILED} - succeeded
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is done with one function: a running deployment is stopped, or the alias gets a version."""
+    """Action for one function: a running deployment is stopped, or the alias gets a version."""
 
     role: str
     stops: str | None = None
@@ -39,12 +38,8 @@ def main():
     parser.add_argument("stage")
     parser.add_argument("functions", nargs="*", metavar="function[=version]", help=", ".join(FUNCTIONS))
     arguments = parser.parse_args()
-    try:
+    with ending("rollback"):
         roll_back(Stack(arguments.stage), wanted(arguments.functions))
-    except Failure as failure:
-        sys.exit(f"rollback: {failure}")
-    except CLOUD_ERRORS as error:
-        sys.exit(f"rollback: AWS did not do as asked: {error}")
 
 
 def wanted(arguments):
@@ -64,7 +59,7 @@ def known(stack, role):
     live, weighted = stack.alias(role)
     if live is None:
         raise Failure(f"{stack.function(role)} has no alias {ALIAS}; deploy it first")
-    return Known(live, weighted, stack.versions(role), stack.alias(role, BEFORE)[0], shifts.of(stack, role))
+    return Known(live, weighted, stack.versions(role), stack.before(role, live), shifts.of(stack, role))
 
 
 def running(facts):
@@ -72,13 +67,13 @@ def running(facts):
 
 
 def choose(name, facts, version=None):
-    """The version to go to: one that has been live, never one that only was published."""
+    """The target version: one that has been live, never one that was only published."""
     if version is not None:
         return checked(name, facts, version)
     if facts.weighted:
         # No deployment is running, and the alias still splits requests: set by hand, or left by a deployment that was stopped.
         return facts.live
-    # What the live version took the place of, as CodeDeploy shifted it.
+    # The version that the live one replaced, by CodeDeploy's record.
     replaced = [shift.current for shift in facts.shifts if shift.status == "Succeeded" and shift.target == facts.live]
     for candidate in [*replaced, facts.before]:
         if candidate in facts.versions and candidate < facts.live and candidate not in facts.failed:
@@ -100,11 +95,11 @@ def checked(name, facts, version):
 
 
 def plan(stack, functions):
-    """Looks at all before anything is done: half a rollback is a combination of versions that was never tested."""
+    """Reads the state of all functions before it acts: a partial rollback would be a combination of versions that was never tested."""
     facts = {role: known(stack, role) for role in functions}
     active = [Step(role, stops=running(one).id) for role, one in facts.items() if running(one)]
     if active:
-        # CloudFormation takes back what else its update has done, as soon as one of its deployments is stopped.
+        # CloudFormation rolls back the rest of its update as soon as one of its deployments is stopped.
         return active
     status = (stack.described() or {}).get("StackStatus", "")
     if status.endswith("_IN_PROGRESS") and "CLEANUP" not in status:
@@ -127,7 +122,7 @@ def roll_back(stack, functions):
             stack.move(step.role, step.version)
             print(f"  {name}: {ALIAS} {live} -> {step.version}", flush=True)
     if any(step.stops for step in steps):
-        print(f"  CloudFormation takes the update of {stack.name} back; when it rests, scripts/deploy.sh {stack.stage} --check says what runs", flush=True)
+        print(f"  CloudFormation takes the update of {stack.name} back; when it rests, scripts/deploy/deploy.sh {stack.stage} --check says what runs", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What CodeDeploy knows of a function: which of its deployments is running, and what each of the others came to."""
+"""CodeDeploy's deployments of a function: the running one, and the outcomes of the others."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ RUNNING = {"Created", "Queued", "InProgress", "Baking", "Ready"}
 FAILED = {"Failed", "Stopped"}
 # The revision of a deployment is an AppSpec as text, in JSON or in YAML.
 VERSIONS = re.compile(r"\b(CurrentVersion|TargetVersion)\"?\s*:\s*[\"']?(\d+)")
-# BatchGetDeployments takes no more.
+# Maximum of BatchGetDeployments.
 BATCH = 25
 
 

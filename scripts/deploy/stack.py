@@ -1,7 +1,9 @@
-"""A deployed stack: what it is called, where it answers, which versions its functions run."""
+"""A deployed stack: its name, its URL, the versions of its functions."""
 
+import contextlib
 import json
 import os
+import sys
 import tomllib
 import urllib.error
 import urllib.request
@@ -12,8 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 ALIAS = "live"
-# Names the version that was live before the last deployment: CodeDeploy knows nothing of deployments without a canary.
+# Names the version that was live before the last deployment: CodeDeploy knows nothing of deployments without a canary. Its
+# description says which version took its place, since `sam deploy` by hand does not move it.
 BEFORE = "before"
+REPLACED_BY = "Live before version {}."
 FUNCTIONS = {
     "edge-auth": "EdgeAuthFunction",
     "worker": "WorkerFunction",
@@ -22,7 +26,7 @@ FUNCTIONS = {
     "operator": "OperatorFunction",
 }
 SECRETS = {"edge-auth": "EdgeAuthSecretArn", "status": "StatusSecretArn", "worker": "WorkerSecretArn", "sweep": "SweepSecretArn"}
-# What the SDK says of AWS's own errors may go to the operator; it never holds a secret.
+# The SDK's texts of AWS's errors may be shown to the operator; they contain no secret.
 CLOUD_ERRORS = (ClientError, BotoCoreError)
 
 
@@ -30,8 +34,19 @@ class Failure(Exception):
     """One sentence for the operator."""
 
 
+@contextlib.contextmanager
+def ending(command):
+    """Ends the command with one line about what it cannot do."""
+    try:
+        yield
+    except Failure as failure:
+        sys.exit(f"{command}: {failure}")
+    except CLOUD_ERRORS as error:
+        sys.exit(f"{command}: AWS did not do as asked: {error}")
+
+
 def settings(stage):
-    """What samconfig.toml says of a stage: the stack's name, its region if any, and its parameters."""
+    """The entry of a stage in samconfig.toml: the stack's name, its region if any, and its parameters."""
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     if stage not in config or stage == "version":
         stages = ", ".join(name for name in config if name not in ("version", "default"))
@@ -68,10 +83,12 @@ class Stack:
         """Whether the region is one of aws-cn."""
         return (self.session.region_name or "").startswith("cn-")
 
-    def client(self, service):
-        if service not in self._clients:
-            self._clients[service] = self.session.client(service)
-        return self._clients[service]
+    def client(self, service, region=None):
+        """A client of the stack's region, or of another."""
+        key = (service, region) if region else service
+        if key not in self._clients:
+            self._clients[key] = self.session.client(service, region_name=region)
+        return self._clients[key]
 
     def described(self):
         """The stack as CloudFormation has it, if there is one."""
@@ -89,14 +106,14 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def deployed_parameters(self):
-        """What the stack was given; nothing where there is no stack."""
+        """The stack's parameters; none if there is no stack."""
         return {item["ParameterKey"]: item["ParameterValue"] for item in (self.described() or {}).get("Parameters", [])}
 
     def function(self, role):
         return self.outputs()[FUNCTIONS[role]]
 
     def url(self):
-        """Where the HTTP API answers. An emulator answers under its own address."""
+        """URL of the HTTP API. An emulator has another address."""
         url = self.outputs()["ApiUrl"]
         endpoint = os.environ.get("AWS_ENDPOINT_URL")
         return f"{endpoint.rstrip('/')}/_aws/execute-api/{url.split('//')[1].split('.')[0]}/$default" if endpoint else url
@@ -107,14 +124,20 @@ class Stack:
         found = [int(item["Version"]) for page in pages for item in page["Versions"] if item["Version"] != "$LATEST"]
         return sorted(found)
 
-    def alias(self, role, name=ALIAS):
-        """The version that an alias names, and those that get a part of its requests beside it; nothing without the alias."""
+    def found_alias(self, role, name):
+        """An alias as Lambda has it, or None."""
         try:
-            found = self.client("lambda").get_alias(FunctionName=self.function(role), Name=name)
+            return self.client("lambda").get_alias(FunctionName=self.function(role), Name=name)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                return None, []
+                return None
             raise
+
+    def alias(self, role, name=ALIAS):
+        """The version of an alias, and the versions with a weight in its routing; none without the alias."""
+        found = self.found_alias(role, name)
+        if found is None:
+            return None, []
         weights = (found.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         return int(found["FunctionVersion"]), sorted(int(version) for version in weights)
 
@@ -125,11 +148,16 @@ class Stack:
             raise Failure(f"{self.function(role)} has no alias {ALIAS}; deploy it first")
         return version
 
-    def note_before(self, role, version):
-        """Remembers which version was live before another one took its place."""
+    def note_before(self, role, version, live):
+        """Remembers which version was live before `live` took its place."""
         name, client = self.function(role), self.client("lambda")
         change = client.create_alias if self.alias(role, BEFORE)[0] is None else client.update_alias
-        change(FunctionName=name, Name=BEFORE, FunctionVersion=str(version), Description="Live before the last deployment.")
+        change(FunctionName=name, Name=BEFORE, FunctionVersion=str(version), Description=REPLACED_BY.format(live))
+
+    def before(self, role, live):
+        """The version whose place `live` took, if a deployment by this script has noted it."""
+        found = self.found_alias(role, BEFORE)
+        return int(found["FunctionVersion"]) if found and found.get("Description") == REPLACED_BY.format(live) else None
 
     def resources(self, kind):
         """Physical ids of the stack's resources of a type, by their logical ids."""
@@ -138,13 +166,13 @@ class Stack:
         return {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in found if item.get("PhysicalResourceId")}
 
     def move(self, role, version):
-        """Lets the alias name another version, all at once, whatever a canary was about to do."""
+        """Moves the alias to another version at once, and removes the weights of a canary."""
         self.client("lambda").update_alias(
             FunctionName=self.function(role), Name=ALIAS, FunctionVersion=str(version), RoutingConfig={"AdditionalVersionWeights": {}}
         )
 
     def differs(self, role):
-        """What of the function's newest settings the alias does not run: names, never values."""
+        """The names of the function's newest settings that the version of the alias lacks; no values."""
         name, client = self.function(role), self.client("lambda")
         newest = client.get_function_configuration(FunctionName=name)
         live = client.get_function_configuration(FunctionName=name, Qualifier=ALIAS)

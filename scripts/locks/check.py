@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What can be said of everything that is installed without a network: a part of `make test`.
+"""Checks of everything that is installed, without a network: a part of `make test`.
 
-Fails when a lock file leaves a package open, when a script installs past the lock files, when a licence is not one that we may
+Fails when a lock file leaves a package unpinned, when a script installs without a lock file, when a licence is not one that we may
 use, or when a known vulnerability stands in reviewed.json that no reviewer has accepted. Warns, loudly, about packages that no
 advisory database was asked about, and about databases that are old: a change must not need a network to pass.
 """
@@ -16,11 +16,11 @@ import locked
 
 OLD_DAYS = 90
 REVIEWED = locked.LOCKS / "reviewed.json"
-# Forbidden wherever it is, in any combination that does not offer another one: what is served over a network would have to be
+# Refused in any combination that does not offer another licence: software that is served over a network would have to be
 # published.
 COPYLEFT = re.compile(r"AGPL|SSPL|(?<!L)GPL")
 # Only these may install, since only they compare digests.
-INSTALLERS = {"scripts/venv.sh", "scripts/install-openclaw.sh", "scripts/npm-project.sh", "scripts/locks/update",
+INSTALLERS = {"scripts/dev/venv.sh", "scripts/openclaw/install.sh", "scripts/dev/npm-project.sh", "scripts/locks/update",
               "scripts/locks/check.py"}
 INSTALLS = re.compile(r"\b(pip3?\"? +install|npm[^\n|&;]* (?:install|i|ci)\b|npx |uvx |cargo +install)")
 
@@ -31,7 +31,7 @@ def npm_faults():
         if '"resolved"' in lock.read_text(encoding="utf-8"):
             yield f"{name} names a registry's host"
         for place, entry in locked.npm_entries(lock).items():
-            # What is bundled comes inside a package that has a digest.
+            # Bundled packages are part of a package that has a digest.
             if "integrity" not in entry and not entry.get("inBundle"):
                 yield f"{name}: {place} has no digest"
             licence = str(entry.get("license", ""))

@@ -1,4 +1,4 @@
-"""The flow suite, an update under load, and the way back."""
+"""The flow suite, an update under load, and the rollback."""
 
 import threading
 import time
@@ -8,13 +8,13 @@ from first_day import DEPLOY_LOG
 from stack import ROOT
 
 FLOWS_LOG = ".local/rehearse/run/emulator.log, and the lines above"
-# Long enough to outlive the update that is under way while it sleeps: the deployment, and the minute or two in which the
-# check waits for a beat of the new sweeper.
+# Longer than the update during which it runs: the deployment, and the minute or two in which the
+# check waits for a heartbeat of the new sweep.
 NAP_MS = 150_000
 PAUSE_S = 0.1
 # The emulator has a process for each request that is under way; a burst would start some seventy at the same time.
 AT_ONCE = "8"
-# What the update changes for clients: so many jobs of one user may be open. It changes the log level of every function, too.
+# The update lowers the limit of a user's open jobs to this number. It changes the log level of every function, too.
 FEWER = 2
 
 
@@ -95,14 +95,14 @@ def update(rehearsal):
 def roll_back(rehearsal):
     console = rehearsal.console
     with Poller(rehearsal) as poller:
-        rehearsal.must("scripts/rollback.sh", "test")
+        rehearsal.must("scripts/deploy/rollback.sh", "test")
         accepted, refused = at_once(rehearsal, "rolled-back")
     console.claims(f"`live` names the versions from before the update: {rehearsal.before_update}", rehearsal.versions() == rehearsal.before_update, rehearsal.versions())
     console.claims("three jobs of one user may be open again", accepted == 3, refused)
     console.claims(f"{poller.asked} requests during the rollback, none failed", not poller.failed, poller.failed[:5])
-    code, said = rehearsal.command("scripts/deploy.sh", "test", "--check")
+    code, said = rehearsal.command("scripts/deploy/deploy.sh", "test", "--check")
     rehearsal.refused(code, said, "MAX_IN_FLIGHT", "live")
-    # A parameter that is not given keeps its value, so the way back is said in full.
+    # A parameter that is not given keeps its value, so the rollback gives all of them.
     code, said = rehearsal.deploy("--built", MaxInFlight=16, LogLevel="info")
     console.claims("the next deployment moves `live` forward again", code == 0, said)
 

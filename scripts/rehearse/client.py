@@ -28,12 +28,12 @@ class Client:
         return fetch(f"{self.url}{path}", headers=self.headers)
 
     def send(self, request, tool, **arguments):
-        """Submits; 202 is a new job, 200 one that was known."""
+        """Submits; 202 is a new job, 200 a replay."""
         headers = {**self.headers, "idempotency-key": request}
         return fetch(f"{self.url}/v1/jobs", "POST", headers, {"tool": tool, "arguments": arguments})
 
     def approve(self, request, digest, code=None):
-        """The user's own yes, with a fresh code of WeChat's."""
+        """The user's approval, with a fresh login code."""
         body = {"decision": "approve", "digest": digest, "code": code or f"dev-{self.name}"}
         status, _, answer = fetch(f"{self.url}/v1/jobs/{request}/approval", "POST", self.headers, body)
         return status, answer

@@ -1,4 +1,4 @@
-"""What the rehearsal says, on the terminal and in its transcript, and how long each step took."""
+"""Output of the rehearsal, on the terminal and in its transcript, with the duration of each step."""
 
 import time
 from contextlib import contextmanager
@@ -17,11 +17,11 @@ class Console:
         self.file.write(f"{line}\n")
 
     def shows(self, line):
-        """Something that was observed."""
+        """Prints an observation."""
         self.say(f"   {line}")
 
     def claims(self, claim, holds, found=""):
-        """Something that must hold."""
+        """Prints a claim, and fails if it does not hold."""
         if not holds:
             raise Failure(f"not so: {claim}; found {found}")
         self.shows(f"ok: {claim}")

@@ -36,7 +36,7 @@ class BrokenWorker:
         self.good = self.client.get_function_configuration(FunctionName=self.name)["Environment"]["Variables"]
         self._set({**self.good, "TABLE_NAME": "no-such-table"})
         self.version = int(self.client.publish_version(FunctionName=self.name, Description="broken on purpose")["Version"])
-        rehearsal.stack.note_before("worker", rehearsal.stack.live("worker"))
+        rehearsal.stack.note_before("worker", rehearsal.stack.live("worker"), self.version)
         rehearsal.stack.move("worker", self.version)
 
     def _set(self, variables):
@@ -44,7 +44,7 @@ class BrokenWorker:
         self.client.get_waiter("function_updated").wait(FunctionName=self.name)
 
     def mend_newest(self):
-        """`live` is rolled back by the operator's script; the newest settings are put right here."""
+        """`live` is rolled back by the operator's script; the newest settings are corrected here."""
         self._set(self.good)
 
 
@@ -69,9 +69,9 @@ def dead(rehearsal):
 
 def finish(rehearsal):
     console, outputs = rehearsal.console, rehearsal.stack.outputs()
-    rehearsal.must("scripts/rollback.sh", "test", "worker")
+    rehearsal.must("scripts/deploy/rollback.sh", "test", "worker")
     rehearsal.broken.mend_newest()
-    # The reconciler is to wake the job, too; against the emulator it was not seen to within ten minutes, and why is not known.
+    # The reconciler wakes the job, too; against the emulator that was not observed within ten minutes, for an unknown reason.
     status, _, body = rehearsal.client("unlucky").send(rehearsal.unlucky, "ledger_append", note=NOTE)
     console.claims("the client's repeated request is known, and wakes the job", status == 200, body)
     rehearsal.succeeds("unlucky", rehearsal.unlucky)

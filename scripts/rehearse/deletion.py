@@ -1,4 +1,4 @@
-"""Deletes the stack, and looks for what it has left."""
+"""Deletes the stack, and lists the resources that are left."""
 
 from stack import SECRETS
 

@@ -1,4 +1,4 @@
-"""What the emulator cannot take of a template that is right on AWS. Applied to the built template, never to the source."""
+"""Changes of the built template (never of the source) that the emulator needs, although it is valid on AWS."""
 
 import json
 
@@ -7,8 +7,7 @@ import yaml
 from stack import ROOT
 
 BUILT = ROOT / ".aws-sam/build/template.yaml"
-UNKNOWN_TYPES = {"AWS::CloudWatch::InsightRule"}
-# What denies whatever does not come by TLS.
+# Statements that deny requests without TLS.
 TLS_POLICIES = {"AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"}
 
 
@@ -17,23 +16,23 @@ BATCH = ("sqs:SendMessage", "sqs:SendMessageBatch")
 
 
 def adapt(rehearsal):
-    """Says each thing that is changed, and why."""
+    """Prints each change with its reason."""
     console = rehearsal.console
     template = yaml.safe_load(BUILT.read_text())
     resources = template["Resources"]
-    unknown = [name for name, resource in resources.items() if resource["Type"] in UNKNOWN_TYPES]
-    conditions = {resources.pop(name).get("Condition") for name in unknown}
-    console.claims(f"left out, since the emulator knows no such type; RatesAndRules=off makes none: {unknown}", conditions <= {"RatesAndRules"}, conditions)
-    hosting = [name for name, resource in resources.items() if resource["Type"] == "AWS::CloudFormation::Stack"]
-    conditions = {resources.pop(name).get("Condition") for name in hosting}
-    template["Outputs"] = {name: output for name, output in template["Outputs"].items() if output.get("Condition") not in conditions}
-    console.claims(f"{hosting} is left out, Console=off makes none: SAM CLI finds no nested template under the emulator's address when it deletes", conditions <= {"HasConsole"}, conditions)
+    nested = {name: resource.get("Condition") for name, resource in resources.items() if resource["Type"] == "AWS::CloudFormation::Stack"}
+    for name in nested:
+        del resources[name]
+    template["Outputs"] = {name: output for name, output in template["Outputs"].items() if output.get("Condition") not in nested.values()}
+    console.claims(f"{sorted(nested)} are left out: SAM CLI finds no nested template under the emulator's address when it deletes", nested == {"ConsoleHosting": "HasConsole", "Observation": "Observed"}, nested)
     plain = [name for name, resource in resources.items() if resource["Type"] in TLS_POLICIES]
     for name in plain:
         statements = resources.pop(name)["Properties"]["PolicyDocument"]["Statement"]
         console.claims(f"{name} is left out: it denies what does not come by TLS, and the emulator speaks plain HTTP", [one["Sid"] for one in statements] == ["TlsOnly"], statements)
     batching = [name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role" and allow_batches(resource)]
     console.shows(f"{batching} get {BATCH[1]} with {BATCH[0]}: that is one action on AWS, and two in the emulator")
+    checks = [name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role" and allow_functions(resource)]
+    console.shows(f"{checks} get the functions with their versions: the emulator asks for the right to invoke the function where AWS asks for that of the version")
     secrets = [name for name, resource in resources.items() if resource["Type"] == "AWS::SecretsManager::Secret"]
     console.shows(f"Ref of {secrets} is written as GetAtt Id: both are the ARN on AWS, Ref is the name in the emulator")
     limit = template["Parameters"]["MaximumConcurrency"]["Default"]
@@ -43,12 +42,21 @@ def adapt(rehearsal):
 
 
 def allow_batches(role):
-    """Adds the emulator's action where a role may send messages. Whether it may."""
+    """Adds the emulator's action where a role may send messages. Returns whether it may."""
     statements = [one for policy in role["Properties"].get("Policies", []) for one in policy["PolicyDocument"]["Statement"]]
     sending = [one for one in statements if BATCH[0] in actions(one)]
     for statement in sending:
         statement["Action"] = sorted({*actions(statement), BATCH[1]})
     return bool(sending)
+
+
+def allow_functions(role):
+    """Adds the functions where a role may invoke their versions. Returns whether it may."""
+    statements = [one for policy in role["Properties"].get("Policies", []) for one in policy["PolicyDocument"]["Statement"]]
+    versions = [one for one in statements if one.get("Sid") == "Versions"]
+    for statement in versions:
+        statement["Resource"] += [{"Fn::Sub": one["Fn::Sub"].removesuffix(":*")} for one in statement["Resource"]]
+    return bool(versions)
 
 
 def actions(statement):

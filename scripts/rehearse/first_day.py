@@ -1,23 +1,25 @@
-"""The first deployment, with what newcomers get wrong."""
+"""The first deployment, with typical mistakes."""
 
+import json
 import time
 
 import emulator
+import nested
 from client import request_id
-from stack import SECRETS, Failure, fetch
+from stack import ALIAS, FUNCTIONS, SECRETS, Failure, fetch
 
 DEPLOY_LOG = ".local/deploy/deploy.log"
 RUN = ".local/rehearse/run"
-# Who is who among the operators: a name and the roles in the token.
+# The operators: name, and roles in the token.
 VIEWER, APPROVER, ADMIN = ("vera", "viewer"), ("anna", "approver"), ("adam", "admin")
-# Longer than anything here takes on a slow machine; nothing is claimed of how long it takes.
+# Longer than any wait here takes on a slow machine.
 PATIENCE_S = 120
 # Nothing listens there.
 UNREACHABLE = "http://127.0.0.1:9"
 
 
 def until(claim, holds, console, seconds=PATIENCE_S):
-    """Something that holds after a while: caches are five seconds old at most, the sweeper comes once a minute."""
+    """Waits for a claim to hold: caches are five seconds old at most, sweep runs once a minute."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -52,48 +54,50 @@ def wrong_parameters(rehearsal):
     rehearsal.refused(code, said, "OpenclawBaseUrl")
 
 
-def without_secrets(rehearsal):
+def first_deploy(rehearsal, **changed):
+    """Runs `first-deploy` on the build of the step before."""
+    given = [f"{name}={value}" for name, value in {**rehearsal.parameters, **changed}.items()]
+    files = ["--wechat-app-secret-file", rehearsal.world.app_secret, "--gateway-token-file", rehearsal.world.gateway_token]
+    return rehearsal.command("scripts/deploy/first-deploy.sh", "test", *given, "--built", *files)
+
+
+def stops_at_the_gateway(rehearsal):
+    console = rehearsal.console
     emulator.adapt(rehearsal)
-    code, said = rehearsal.deploy("--built", OpenclawBaseUrl=UNREACHABLE)
-    rehearsal.console.shows("the emulator gives an empty secret a value, an empty text; on AWS it has none, and the check names the secret before it asks for readiness")
-    rehearsal.refused(code, said, "-status", "secret")
-
-
-def with_secrets(rehearsal):
-    outputs, documents = rehearsal.stack.outputs(), rehearsal.directory / "secrets"
-    given = ["--wechat-app-secret-file", rehearsal.world.app_secret, "--gateway-token-file", rehearsal.world.gateway_token]
-    rehearsal.local("secrets", "new", *given, "--out", documents)
-    options = [part for role, output in SECRETS.items() for part in (f"--{role}-secret", outputs[output])]
-    rehearsal.local("secrets", "put", "--from", documents, *options)
-    for document in documents.iterdir():
-        document.unlink()
-    code, said = rehearsal.command("scripts/deploy.sh", "test", "--check")
-    rehearsal.refused(code, said, "OpenclawBaseUrl", UNREACHABLE)
-
-
-def ready(rehearsal):
-    before = rehearsal.versions()
-    code, said = rehearsal.deploy("--built")
-    rehearsal.console.claims("it is ready, with a heartbeat from after the deployment", code == 0, said)
-    after = rehearsal.versions()
-    rehearsal.console.claims(f"the same build again, one URL changed: each function has a new version behind `live`, {before} -> {after}", all(after[role] > before[role] for role in after), after)
-
-
-def open_service(rehearsal):
-    console, client = rehearsal.console, rehearsal.client("first")
-    status, _, body = client.send(request_id(), "ledger_append", note="too early")
+    code, said = first_deploy(rehearsal, OpenclawBaseUrl=UNREACHABLE)
+    rehearsal.refused(code, said, "(ready)", "OpenclawBaseUrl", UNREACHABLE, "run the same command again")
+    console.claims("the four secrets are filled before that", said.count("is filled.") == len(SECRETS), said)
+    status, _, body = rehearsal.client("first").send(request_id(), "ledger_append", note="too early")
     console.claims("a table without a mode acts as read_only: a write is refused, 403 mode_read_only", (status, body.get("code")) == (403, "mode_read_only"), (status, body))
-    read = client.submit("ledger_read")
-    rehearsal.succeeds("first", read)
-    rehearsal.local("mode", "set", "full", "--reason", "first opening", "--table", rehearsal.stack.outputs()["TableName"])
+
+
+def goes_on(rehearsal):
+    console, client = rehearsal.console, rehearsal.client("first")
+    before = rehearsal.versions()
+    code, said = first_deploy(rehearsal)
+    console.claims("the same command with the right URL ends with a first answer", code == 0, said)
+    console.claims("it changes no secret", "nothing is changed" in said, said)
+    console.claims("a job of a test user succeeded, and its audit chain verifies", ": succeeded" in said and "ok: " in said, said)
+    after = rehearsal.versions()
+    console.claims(f"the same build again, one URL changed: each function has a new version behind `live`, {before} -> {after}", all(after[role] > before[role] for role in after), after)
+    answers_the_events(rehearsal)
     until("writes are taken, as soon as edge-auth has read the mode", lambda: client.send(request_id(), "ledger_append", note="open")[0] == 202, console)
+
+
+def answers_the_events(rehearsal):
+    """What CodeDeploy would ask of a new version before it gets traffic."""
+    stack = rehearsal.stack
+    for role in FUNCTIONS:
+        event = json.dumps({"function": stack.function(role), "version": ALIAS})
+        answer = stack.client("lambda").invoke(FunctionName=stack.outputs()["VersionCheckFunction"], Payload=event)
+        told = answer["Payload"].read().decode()
+        rehearsal.console.claims(f"{stack.function(role)} answers the sample events", told == "[]", told)
 
 
 STEPS = [
     ("Start the emulator, a real gateway, stand-ins for WeChat's login and for the operators' identity provider", RUN, start),
+    ("Package the nested stacks, as `sam deploy` does", RUN, nested.packages),
     ("Build; deploy with a wrong parameter, which is refused by name", DEPLOY_LOG, wrong_parameters),
-    ("Deploy without secrets, and with a gateway URL that does not answer", DEPLOY_LOG, without_secrets),
-    ("Fill the four secrets; the check names the gateway", DEPLOY_LOG, with_secrets),
-    ("Deploy the right gateway URL, and wait until the service is ready", DEPLOY_LOG, ready),
-    ("Open the service, which acts as read_only until it is opened", RUN, open_service),
+    ("First deployment by one command: it stops at a gateway URL that does not answer, with the secrets filled", DEPLOY_LOG, stops_at_the_gateway),
+    ("The same command with the right URL: ready, opened, a first job with its result and its audit chain", DEPLOY_LOG, goes_on),
 ]

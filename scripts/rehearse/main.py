@@ -1,4 +1,4 @@
-"""Rehearses a deployment from the first to the last day. See scripts/rehearse.sh and docs/operate/rehearsal.md."""
+"""Rehearses a deployment from the first to the last day. See scripts/rehearse/rehearse.sh and docs/operate/rehearsal.md."""
 
 import argparse
 import fcntl
@@ -22,7 +22,7 @@ from rehearsal import Rehearsal  # noqa: E402
 from stack import ROOT, Failure  # noqa: E402
 
 HOME = ROOT / ".local/rehearse"
-# The copy of the table is taken before the dead letters: what has to be still for some minutes before it is signed, is meanwhile.
+# The copy of the table is taken before the dead letters: heads are signed some minutes after their last change, which pass meanwhile.
 WHOLE = [
     *first_day.STEPS, *changes.STEPS, *operators.STEPS, *restore.STEPS[:1], *dead_letters.STEPS, *restore.STEPS[1:], *deletion.STEPS
 ]

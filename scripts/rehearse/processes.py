@@ -50,12 +50,12 @@ class Processes:
             time.sleep(0.2)
 
     def stop(self):
-        """Stops all, the last one first, and whatever they have started."""
+        """Stops all, the last one first, with their child processes."""
         while self.running:
             self._stop(self.running.pop()[1])
 
     def stop_one(self, name):
-        """Stops one of them, and whatever it has started."""
+        """Stops one of them, with its child processes."""
         found = next(one for one in self.running if one[0] == name)
         self.running.remove(found)
         self._stop(found[1])
@@ -83,7 +83,7 @@ class Processes:
 
 
 def read_event(stream, name):
-    """The gateway's script tells what happens, one JSON line each."""
+    """Reads the events of the gateway's script, one JSON line each."""
     for line in stream:
         event = json.loads(line)
         if event["event"] == name:

@@ -1,4 +1,4 @@
-"""What the steps share: the world, the stack in it, and the commands that an operator has."""
+"""State that the steps share: the local environment, the stack in it, and the operator's commands."""
 
 import os
 import re
@@ -34,16 +34,15 @@ class Rehearsal:
             "OperatorIssuer": self.world.issuer.url,
             "OperatorAudience": "rehearsal-operators",
             "OperatorJwks": self.world.issuer.jwks,
-            "RatesAndRules": "off",
             # The flow suite holds polls, which a deployment does only when it is asked to.
             "LongPollMaxS": "3",
-            # The least that it takes: nothing here waits five minutes for a checkpoint.
+            # The minimum, so that no step waits five minutes for a checkpoint.
             "CheckpointEveryS": "60",
         }
         self.clients = {}
 
     def command(self, *command, **environment):
-        """Runs one of the operator's commands; what it says is part of the transcript."""
+        """Runs one of the operator's commands; its output is part of the transcript."""
         shown = " ".join(str(part).replace(f"{ROOT}/", "") for part in command)
         self.console.shows(f"$ {shown}")
         process = subprocess.Popen(
@@ -64,7 +63,7 @@ class Rehearsal:
     def deploy(self, *options, **changed):
         """The deployment's own script, with the parameters of this rehearsal."""
         given = [f"{name}={value}" for name, value in {**self.parameters, **changed}.items()]
-        return self.command("scripts/deploy.sh", STAGE, *given, *options)
+        return self.command("scripts/deploy/deploy.sh", STAGE, *given, *options)
 
     def refused(self, code, said, *names):
         """A deployment that stops must say why, in its last line."""
@@ -94,7 +93,7 @@ class Rehearsal:
         return fetch(f"{self.stack.url()}{path}")
 
     def verify(self, name, request):
-        """Saves a chain and has it checked by the program that needs no service for it."""
+        """Saves a chain and verifies it offline with `local audit verify`."""
         file = self.directory / f"audit-{request}.json"
         self.client(name).audit(request, file)
         done = subprocess.run([LOCAL, "audit", "verify", file], text=True, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""The restore drill: the table is lost, and comes back as it was some time ago."""
+"""The restore drill: the table is lost, and an earlier copy is restored."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from world import LOCAL
 
 JOBS = 5
 PATIENCE_S = 120
-# A checkpoint signs what has been still for three minutes, and comes a minute later.
+# A checkpoint signs heads that have not changed for three minutes, and is exported a minute later.
 CHECKPOINT_PATIENCE_S = 480
 MISSING = re.compile(r"job (\S+): checkpoint \d+ has signed its chain, and the job is missing")
 CUT = re.compile(r"job (\S+): its chain was cut")
@@ -41,19 +41,19 @@ def back_up(rehearsal):
     rehearsal.lost = client.submit("ledger_append", note=LOST)
     rehearsal.succeeds("drill", rehearsal.lost)
     console.claims("the job from after the copy took effect once", rehearsal.world.effects(LOST) == 1, rehearsal.world.effects(LOST))
-    # What else came after the copy: nothing in the drill alone.
+    # Jobs of other steps after the copy; none when only the drill runs.
     rehearsal.unlucky_code = None
     rehearsal.lost_code = client.job(rehearsal.lost)["support_code"]
 
 
 def support_code(row):
-    """What names a job to operators: its user and its request id."""
+    """Support code of a job: its user and its request id."""
     ids = [uuid.UUID(row[key]["S"].split("#", 1)[1]).bytes for key in ("pk", "sk")]
     return base64.urlsafe_b64encode(b"".join(ids)).decode().rstrip("=")
 
 
 def anchored(rehearsal):
-    """Until a checkpoint outside the table knows of the job that the copy does not have."""
+    """Waits until an exported checkpoint names the job that the copy does not have."""
 
     def signed():
         return "anchor" in operator(rehearsal, VIEWER, "GET", f"/jobs/{rehearsal.lost_code}")[1]
@@ -92,7 +92,7 @@ def destroy(rehearsal):
 
 
 def verify(rehearsal):
-    """What the service answers and what the items hold: every chain of every user."""
+    """Verifies every chain of every user, from the API and from the items."""
     console = rehearsal.console
     records = {request: rehearsal.verify("drill", request) for request in rehearsal.kept}
     console.shows(f"chains that GET .../audit tells, checked by `local audit verify`: {list(records.values())} records")
@@ -127,7 +127,7 @@ def trusted(rehearsal):
 
 
 def against_checkpoints(rehearsal):
-    """What was signed and exported knows of what the copy has not."""
+    """Verifies that exported checkpoints name exactly the jobs that the copy lacks."""
     console, keys = rehearsal.console, trusted(rehearsal)
     code, said = audit(rehearsal, "--checkpoints", download(rehearsal, rehearsal.original), "--keys", keys)
     console.claims("against the checkpoints of the destroyed table something is missing", code != 0, said)

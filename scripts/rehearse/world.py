@@ -1,4 +1,4 @@
-"""What stands around the service: the emulator of AWS, a real OpenClaw gateway, a stand-in for WeChat's login."""
+"""The environment of the service: the emulator of AWS, a real OpenClaw gateway, the WeChat stub."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from stack import ROOT
 
 APP_ID = "wx00000000000000de"
 APP_SECRET = "rehearsal-app-secret"
-# Written when a tool that had written its beginning is over.
+# Ledger entries that a tool writes at its end.
 ENDS = {"sleep_end", "sleep_aborted"}
 # Of a line in its log.
 COMPLAINT = re.compile(r" (WARNING|ERROR) \[(?!samtranslator)|panicked|exited during init|\"level\":\"ERROR\"")
@@ -36,7 +36,7 @@ class World:
         self.wechat_url = f"http://127.0.0.1:{self.wechat_port}"
 
     def aws_environment(self):
-        """Replaces whatever AWS settings there are: nothing here may reach a real account."""
+        """Replaces all AWS settings of the environment, so that no request reaches a real account."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {
             **kept,
@@ -52,14 +52,15 @@ class World:
         }
 
     def start_emulator(self):
-        """Its own environment is what the functions inherit, so it gets nothing that a template could have forgotten."""
+        """The functions inherit its environment, so it contains no variable that the template has to set."""
         home = self.directory / "emulator"
         home.mkdir(exist_ok=True)
         environment = {
-            "PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "S3_DATA_DIR": str(home / "s3"),
+            # Functions in Python run on its own interpreter, which has the SDK as Lambda's runtime has.
+            "PATH": f"{ROOT / '.local/emulator/bin'}:{os.environ['PATH']}", "HOME": str(home), "TMPDIR": str(home), "S3_DATA_DIR": str(home / "s3"),
             "GATEWAY_PORT": str(self.emulator_port), "BIND_HOST": "127.0.0.1", "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-            # Functions get their role's policies evaluated; the device broker and SFTP are not ours to start.
+            # The roles' policies are enforced; the emulator's MQTT broker and SFTP are not needed.
             "AUTH": "true", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "MINISTACK_HOST": "127.0.0.1",
         }  # fmt: skip
         process = self.processes.start("emulator", [str(ROOT / ".local/emulator/bin/ministack")], environment)
@@ -73,12 +74,12 @@ class World:
         home = self.directory / "gateway"
         home.mkdir(exist_ok=True)
         command = [
-            str(ROOT / ".local/openclaw/bin/node"), str(ROOT / "scripts/openclaw-gateway.mjs"), "--dir", str(home), "--port", str(self.gateway_port),
+            str(ROOT / ".local/openclaw/bin/node"), str(ROOT / "scripts/openclaw/gateway.mjs"), "--dir", str(home), "--port", str(self.gateway_port),
             "--ledger", str(self.ledger), "--db", str(home / "journal.db"), "--guard", guarded, "--reads", reads,
         ]  # fmt: skip
         process = self.processes.start("gateway", command, dict(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         event = read_event(process.stdout, "ready")
-        # Whatever else it says is not needed, but a full pipe would stop it.
+        # Its further output is discarded; a full pipe would block it.
         threading.Thread(target=process.stdout.read, daemon=True).start()
         return event["seconds"]
 
@@ -89,13 +90,13 @@ class World:
         self.processes.wait_for("wechat", process, f"{self.wechat_url}/sns/jscode2session", 20)
 
     def complaints(self, newest=40):
-        """What the emulator complained of, of itself and of the functions, which log there."""
+        """The errors in the emulator's log, which has the functions' log lines too."""
         log = self.directory / "emulator.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return [line for line in lines if COMPLAINT.search(line)][-newest:]
 
     def effects(self, note):
-        """How often a tool began to do something with that note, says the ledger. A nap's end is the end of one effect."""
+        """Number of effects with that note in the ledger. An entry of a tool's end is not counted."""
         return sum(line.get("note") == note and line["op"] not in ENDS for line in self.lines())
 
     def lines(self):

@@ -21,8 +21,7 @@ async fn written(app: &mut App, alice: &Client, tool: &str, arguments: Value) ->
         app.functions.edge_auth.table().consumed().read_units() + app.worker.table().consumed().read_units()
     };
     let read_before = reads(app);
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, tool, arguments).await.status, 202);
+    let id = app.submit(alice, tool, arguments).await;
     app.deliver().await;
     // A tool that is sent without waiting ends by the real clock.
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -45,11 +44,11 @@ async fn a_job_stays_within_its_write_units() {
     let (slow, slow_rcu) = written(&mut app, &alice, "ledger_sleep", json!({"ms":10})).await;
     println!(
         "COST write units (read units): read job {read} ({read_rcu}), write job {write} ({write_rcu}), write job that is \
-         parked once {slow} ({slow_rcu})"
+         suspended once {slow} ({slow_rcu})"
     );
     assert!(read <= 9.0, "read job: {read}");
     assert!(write <= 11.0, "write job that is answered at once: {write}");
-    assert!(slow <= 13.0, "write job that is parked once: {slow}");
+    assert!(slow <= 13.0, "write job that is suspended once: {slow}");
 }
 
 #[tokio::test]
@@ -87,17 +86,40 @@ async fn the_state_item_stays_under_a_kilobyte_all_its_life() {
     let body = json!({"tool":"ledger_pay","arguments":{"amount":120,"note":"n"}}).to_string();
     let headers = [("idempotency-key", id.as_str()), ("content-type", "application/json"), ("traceparent", trace)];
     assert_eq!(alice.send("POST", "/v1/jobs", &headers, body.as_bytes()).await.status, 202);
-    let mut sizes = vec![app.table.size_of(&app.stored(&alice, &id).await)];
+    let mut sizes = vec![app.inspect().table().size_of(&app.inspect().stored(&alice, &id).await)];
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
-    sizes.push(app.table.size_of(&app.stored(&alice, &id).await));
+    sizes.push(app.inspect().table().size_of(&app.inspect().stored(&alice, &id).await));
     app.faults.plan(|_, n| (n == 7).then_some(integration_tests::Fault::KilledAfter));
     app.deliver().await;
     app.faults.none();
-    sizes.push(app.table.size_of(&app.stored(&alice, &id).await));
+    sizes.push(app.inspect().table().size_of(&app.inspect().stored(&alice, &id).await));
     app.finish(&alice, &id).await;
-    sizes.push(app.table.size_of(&app.stored(&alice, &id).await));
+    sizes.push(app.inspect().table().size_of(&app.inspect().stored(&alice, &id).await));
     println!("COST job item: {sizes:?} bytes");
     assert!(sizes.iter().all(|size| *size <= 1024), "{sizes:?}");
+}
+
+#[tokio::test]
+async fn an_erasure_costs_some_units_and_three_or_four_for_each_job() {
+    let mut app = App::with(roomy()).await;
+    let mut costs = Vec::new();
+    for (name, jobs) in [("none", 0), ("ten", 10)] {
+        let client = app.login(name).await;
+        for _ in 0..jobs {
+            app.run(&client, "ledger_append", json!({"note":"two coffees"})).await;
+        }
+        let reads = |app: &App| {
+            app.functions.edge_auth.table().consumed().read_units() + app.worker.table().consumed().read_units()
+        };
+        let before = (write_units(&app), reads(&app));
+        app.faults.none();
+        app.erase(&client, name).await;
+        app.finish_erasure(&client).await;
+        costs.push((write_units(&app) - before.0, reads(&app) - before.1, app.faults.seen().len()));
+    }
+    println!("COST erasure of a user without jobs, with ten (write units, read units, requests): {costs:?}");
+    assert!(costs[0].0 <= 20.0, "{costs:?}");
+    assert!((costs[1].0 - costs[0].0) / 10.0 <= 4.0, "{costs:?}");
 }
 
 /// Read units of one request of a client, those for its session included.
@@ -130,7 +152,7 @@ async fn a_poll_costs_the_same_whatever_an_agent_is_doing() {
     assert_eq!(alice.submit_body(&long, &say("[[long:8]]")).await.status, 202);
     let path = |id: &str| format!("/v1/jobs/{id}");
     let seen = until_seen(&mut app, &alice, &short, 3).await;
-    let size = app.table.size_of(&app.stored(&alice, &short).await);
+    let size = app.inspect().table().size_of(&app.inspect().stored(&alice, &short).await);
     let running = read(&app, &alice, &path(&short), None).await;
     let same = read(&app, &alice, &path(&short), Some(seen.header("etag"))).await;
     let mut ended = Vec::new();

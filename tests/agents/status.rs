@@ -12,8 +12,7 @@ pub(crate) mod turns;
 #[tokio::test]
 async fn an_etag_that_still_holds_is_304_and_says_when_to_look_again() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let path = format!("/v1/jobs/{id}");
     let first = alice.get(&path).await;
     assert_eq!(first.header("next-poll-ms"), first.body["next_poll_ms"].to_string());
@@ -33,13 +32,11 @@ async fn an_etag_that_still_holds_is_304_and_says_when_to_look_again() {
 #[tokio::test]
 async fn a_long_poll_answers_as_soon_as_something_changes_and_not_later_than_asked() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let began = std::time::Instant::now();
     assert_eq!(alice.get(&format!("/v1/jobs/{id}?wait=1")).await.body["status"], "queued");
     assert!((900..3000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
-    let asks = app.new_id();
-    alice.submit(&asks, "ledger_pay", json!({"amount": 120, "note": "two coffees"})).await;
+    let asks = app.submit(&alice, "ledger_pay", json!({"amount": 120, "note": "two coffees"})).await;
     let held =
         tokio::time::timeout(Duration::from_secs(10), async { alice.get(&format!("/v1/jobs/{asks}?wait=20")).await });
     assert_eq!(held.await.unwrap().body["status"], "awaiting_approval", "it waits for the one who waits");
@@ -59,8 +56,7 @@ async fn the_list_is_newest_first_and_a_cursor_goes_through_all_of_it_once() {
     let (mut app, alice) = App::start_with("alice").await;
     let mut ids = Vec::new();
     for _ in 0..7 {
-        let id = app.new_id();
-        assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+        let id = app.submit(&alice, "ledger_read", json!({})).await;
         app.advance(Duration::from_secs(1)).await;
         ids.insert(0, id);
     }

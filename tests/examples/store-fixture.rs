@@ -38,7 +38,7 @@ async fn main() {
         "queued": submitted(&app, &alice, note("five")).await,
     });
     assert_eq!(alice.reject(jobs["rejected"].as_str().unwrap()).await.status, 200);
-    let items = app.stored_items().await;
+    let items = app.inspect().stored_items().await;
     let fixture =
         json!({ "written_at_ms": app.clock.now().millis(), "user_id": alice.user_id, "jobs": jobs, "items": items });
     std::fs::write(to.join("items.json"), serde_json::to_string_pretty(&fixture).unwrap() + "\n").unwrap();

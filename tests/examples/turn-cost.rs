@@ -49,7 +49,7 @@ async fn cost(seconds: u64, webhook: bool) {
             busy += at.elapsed();
             cpu += cpu_ms() - used;
         }
-        let job = app.stored(&alice, &id).await;
+        let job = app.inspect().stored(&alice, &id).await;
         if job.state.is_over() {
             break job.state.name();
         }
@@ -61,7 +61,7 @@ async fn cost(seconds: u64, webhook: bool) {
     println!("| {webhook} | {seconds} s | {calls} | {busy} | {cpu} | {write} | {read} | {status} |");
 }
 
-/// What one user's turns cost another's call.
+/// How one user's turns delay another user's call.
 async fn fairness() {
     let mut app = App::start().await;
     let alone = quick_calls(&mut app).await;
@@ -83,7 +83,7 @@ async fn quick_calls(app: &mut App) -> u128 {
     for _ in 0..40 {
         let (id, began) = (app.new_id(), Instant::now());
         assert_eq!(bob.submit(&id, "ledger_append", json!({ "note": "quick" })).await.status, 202);
-        while !app.stored(&bob, &id).await.state.is_over() {
+        while !app.inspect().stored(&bob, &id).await.state.is_over() {
             app.advance(Duration::ZERO).await;
             app.deliver().await;
         }

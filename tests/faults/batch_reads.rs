@@ -12,20 +12,20 @@ use store::Stored;
 async fn a_batch_returns_what_single_reads_return() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = app.run(&alice, "ledger_append", json!({"note":"n"})).await["request_id"].as_str().unwrap().to_owned();
-    let job = app.stored(&alice, &id).await;
+    let job = app.inspect().stored(&alice, &id).await;
     let (user, absent_job) = (job.user_id, app.new_id().parse().unwrap());
     let absent_user = UserId::from_random([7; 16]);
     for (user, id) in [(user, job.request_id), (user, absent_job), (absent_user, job.request_id)] {
-        let both = app.table.user_and_job(user, id).await.unwrap();
-        assert_eq!(both.user, app.table.user(user).await.unwrap());
-        assert_eq!(both.job.unwrap(), app.table.job(user, id).await.unwrap());
+        let both = app.inspect().table().user_and_job(user, id).await.unwrap();
+        assert_eq!(both.user, app.inspect().table().user(user).await.unwrap());
+        assert_eq!(both.job.unwrap(), app.inspect().table().job(user, id).await.unwrap());
     }
-    let both = app.table.payload_and_user(&job).await.unwrap();
-    assert_eq!(both.user, app.table.user(user).await.unwrap());
-    let alone = app.table.payload(user, job.request_id, job.fingerprint).await.unwrap().unwrap();
+    let both = app.inspect().table().payload_and_user(&job).await.unwrap();
+    assert_eq!(both.user, app.inspect().table().user(user).await.unwrap());
+    let alone = app.inspect().table().payload(user, job.request_id, job.fingerprint).await.unwrap().unwrap();
     let payload = both.payload.unwrap();
     assert_eq!((payload.steps, String::from(payload.digest_key)), (alone.steps, String::from(alone.digest_key)));
-    assert!(matches!(app.table.job(user, job.request_id).await.unwrap(), Some(Stored::Job(_))));
+    assert!(matches!(app.inspect().table().job(user, job.request_id).await.unwrap(), Some(Stored::Job(_))));
 }
 
 /// The first `times` batches leave their first key unprocessed. Each attempt asks for what is left, until both are here.
@@ -60,8 +60,7 @@ async fn a_key_that_was_left_unprocessed_is_read_again_until_both_items_are_ther
 #[tokio::test]
 async fn keys_that_stay_unprocessed_are_a_503_and_are_not_taken_for_absent_items() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let path = format!("/v1/jobs/{id}");
     leave_unprocessed(&app, usize::MAX);
     assert_eq!(alice.submit(&app.new_id(), "ledger_append", json!({"note":"n"})).await.verdict(), (503, "unavailable"));

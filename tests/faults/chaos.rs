@@ -1,5 +1,5 @@
-//! Everything at once: random faults between service, table and queue, random misbehaviour of the gateway, results that
-//! are no text for some reader, two workers that get the same messages. The seed of a failing run stands in its
+//! Random combinations of faults: between service, table and queue, of the gateway, results that
+//! some parser refuses, two workers that get the same messages. The seed of a failing run is in its
 //! message.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// From now on, what the dice say happens to requests.
+/// From now on, requests get random faults.
 fn disturb(app: &App, dice: &Dice) {
     let faulty = dice.clone();
     app.faults.plan(move |_, _| match faulty.roll(12) {
@@ -82,7 +82,7 @@ async fn one_run(app: &mut App, seed: u64, jumps: &mut Vec<i64>) -> String {
         }
         let path = ["/miniprogram/v1/invoke", "/tools/invoke"][usize::try_from(dice.roll(2)).unwrap()];
         match dice.roll(10) {
-            // A tool, or the journal, says something that is no text for some reader on the way.
+            // A result, or a response of the journal, has content that some parser refuses.
             4 | 5 => {
                 let content = &CONTENTS[usize::try_from(dice.roll(CONTENTS.len() as u64)).unwrap()];
                 app.gateway().next_content(path, &content(), 1).await;
@@ -118,12 +118,12 @@ async fn one_run(app: &mut App, seed: u64, jumps: &mut Vec<i64>) -> String {
             disturb(app, &dice);
         }
     }
-    // The clock is set right, if it is not.
+    // The clock is corrected, if necessary.
     alice = jump(app, -jumped_days).await;
     if !accepted {
         assert!([200, 202].contains(&alice.submit(&id, tool, arguments).await.status.as_u16()), "seed {seed}");
     }
-    // Faults have stopped: it ends.
+    // Without faults the job ends (invariant 13).
     app.advance(Duration::from_secs(61)).await;
     app.sweep().await;
     let job = app.finish(&alice, &id).await;
@@ -147,7 +147,7 @@ async fn one_run(app: &mut App, seed: u64, jumps: &mut Vec<i64>) -> String {
 }
 
 #[tokio::test]
-async fn whatever_happens_there_is_one_effect_at_most_and_an_honest_answer() {
+async fn under_random_faults_there_is_one_effect_at_most_and_a_true_answer() {
     let unlimited = |edge: &mut platform::config::EdgeAuthConfig| {
         edge.limits.submissions = domain::limits::Rate::new(Duration::from_millis(1), 1000);
     };

@@ -1,4 +1,4 @@
-//! A host whose clock jumps: what was recorded is not forgotten by it, and nothing runs twice.
+//! Jumps of a host's clock: no record is deleted early, and nothing runs twice.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ const FORTY_DAYS: Duration = Duration::from_secs(40 * 86_400);
 /// A job that has run, and the id that it has run under.
 async fn job_that_ran(app: &mut App) -> String {
     let alice = app.login("alice").await;
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
+    let id = app.submit(&alice, "ledger_append", json!({"note":"once"})).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     app.expired_items().read_clock().await.unwrap();
     id
@@ -78,7 +77,7 @@ async fn after_a_jump_that_is_confirmed_what_has_expired_is_deleted() {
     let jumped = app.expired_items().read_clock().await.unwrap();
     assert!(jumped.late_by().is_some_and(|late| late >= FORTY_DAYS), "{jumped:?}");
     let confirmed = RetentionClock::confirmed(app.clock.now());
-    assert!(app.table.set_retention_clock(Some(jumped), confirmed).await.unwrap());
+    assert!(app.inspect().table().set_retention_clock(Some(jumped), confirmed).await.unwrap());
     assert!(app.expired_items().delete().await.unwrap() > 0);
     let alice = app.login("alice").await;
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
@@ -99,8 +98,7 @@ async fn a_clock_that_is_set_right_again_leaves_no_job_asleep_and_no_user_shut_o
     let mut ids = Vec::new();
     for _ in 0..2 {
         let alice = app.login("alice").await;
-        let id = app.new_id();
-        assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
+        let id = app.submit(&alice, "ledger_append", json!({"note":"once"})).await;
         // Its wake-up message is lost, so that only `sweep` can wake it.
         app.receive().await;
         ids.push(id);
@@ -119,7 +117,7 @@ async fn a_clock_that_is_set_right_again_leaves_no_job_asleep_and_no_user_shut_o
 /// Why the gateway keeps a job waiting.
 #[derive(Debug, Clone, Copy)]
 enum Gateway {
-    /// It is about to stop and begins nothing: the job is tried again.
+    /// It is draining and starts nothing: the job is rescheduled.
     Drains,
     /// A proxy answers 503, so the call may run: the job is polled.
     IsUnavailable,
@@ -138,8 +136,7 @@ async fn kept_waiting(app: &mut App, gateway: Gateway) -> String {
             "running"
         }
     };
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"once"})).await.status, 202);
+    let id = app.submit(&alice, "ledger_append", json!({"note":"once"})).await;
     app.deliver().await;
     assert_eq!(alice.job(&id).await["status"], waits, "{gateway:?}");
     app.gateway().drain(false).await;
@@ -199,8 +196,7 @@ async fn a_guard_probe_that_failed_while_the_clock_ran_ahead_is_repeated_after_i
         // The guard of this gateway lets a guarded tool through, once.
         app.gateway().next("/tools/invoke", "status", Some(200), 1).await;
         let alice = app.login("alice").await;
-        let id = app.new_id();
-        assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"ahead"})).await.status, 202);
+        let id = app.submit(&alice, "ledger_append", json!({"note":"ahead"})).await;
         app.deliver().await;
         assert_eq!((alice.job(&id).await["status"].as_str(), app.effects(&id)), (Some("retrying"), 0));
         app.jump(-days).await;

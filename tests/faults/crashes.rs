@@ -4,7 +4,7 @@
 use integration_tests::{App, Client, Fault, Sample, Setup};
 use serde_json::{Value, json};
 
-/// What must hold of a job at its end after every fault.
+/// Claims about a job at its end after every fault.
 fn check(job: &Value, effects: usize, idempotent: bool, story: &str) {
     let status = job["status"].as_str().unwrap();
     match status {
@@ -19,7 +19,7 @@ fn check(job: &Value, effects: usize, idempotent: bool, story: &str) {
 
 async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u64, bool)>) -> (Value, usize, usize) {
     let id = app.new_id();
-    // The gateway's view is cached; a worker that has just started asks for it, so that those requests are hit too.
+    // The gateway's view is cached; a new worker requests it, so that those requests get faults too.
     app.new_worker(None);
     if let Some((fault, place, lasting)) = fault {
         // A lasting loss hits every attempt that the SDK makes.
@@ -43,7 +43,7 @@ async fn one(app: &mut App, alice: &Client, tool: &str, fault: Option<(Fault, u6
     let before = app.faults.seen().len();
     let job = app.finish(alice, &id).await;
     app.faults.none();
-    // Late copies of everything change nothing.
+    // Late duplicates of all messages change nothing.
     app.wake(alice, &id).await;
     app.sweep().await;
     while app.deliver().await {}
@@ -117,33 +117,32 @@ async fn a_fault_at_any_request_leaves_a_read_answered() {
 #[tokio::test]
 async fn a_late_worker_cannot_overwrite_a_newer_answer() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let messages = app.receive().await;
-    // The first worker hangs in its last write: the outcome is on its way and does not arrive.
+    // The first worker's last write is delayed.
     let puts = std::sync::atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
         let put = operation == "PutItem" && puts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 4;
         put.then_some(Fault::KilledBefore)
     });
-    let before = app.stored(&alice, &id).await;
+    let before = app.inspect().stored(&alice, &id).await;
     app.hand_over(&messages).await;
     app.faults.none();
-    let stuck = app.stored(&alice, &id).await;
+    let stuck = app.inspect().stored(&alice, &id).await;
     assert_eq!(stuck.state, domain::job::JobState::Running, "{stuck:?}");
     // Its lease ends, another worker finishes.
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded");
-    let over = app.stored(&alice, &id).await;
-    // Now the first one's write arrives after all, from each state that it may have read.
+    let over = app.inspect().stored(&alice, &id).await;
+    // Now the delayed write arrives, based on each state that the worker may have read.
     for late in [before, stuck] {
         let mut after = late.clone();
         after.rev += 1;
         after.state = domain::job::JobState::Failed;
-        let commit = app.table.commit(&late, &after, "late").await.unwrap();
+        let commit = app.inspect().table().commit(&late, &after, "late").await.unwrap();
         assert!(matches!(commit, store::Commit::Lost(_)), "{commit:?}");
     }
-    assert_eq!(app.stored(&alice, &id).await, over);
+    assert_eq!(app.inspect().stored(&alice, &id).await, over);
     assert_eq!(app.effects(&id), 1);
 }
 
@@ -191,8 +190,7 @@ async fn a_table_that_does_not_answer_is_503_and_the_same_key_completes_the_job(
 #[tokio::test]
 async fn an_audit_record_that_cannot_be_written_stops_the_write() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     // The claim is a worker's first write; its second is the record of the intent.
     let puts = std::sync::atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {

@@ -11,6 +11,8 @@ mod batch_reads;
 mod chaos;
 mod clock_jumps;
 mod crashes;
+mod erasures;
 mod gateway_faults;
 mod invariants;
+mod restores;
 mod sweeping;

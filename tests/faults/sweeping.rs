@@ -29,7 +29,7 @@ async fn a_queue_that_lost_everything_loses_no_job() {
         alice.submit(&id, tool, arguments).await;
         ids.push(id);
     }
-    drop(app.receive().await); // taken, and never handed to anyone
+    drop(app.receive().await); // received from the queue and discarded
     app.advance(Duration::from_secs(59)).await;
     assert_eq!(app.sweep().await.woken, 0, "bells get their chance first");
     app.clock.advance(Duration::from_secs(2));
@@ -43,8 +43,7 @@ async fn a_queue_that_lost_everything_loses_no_job() {
 async fn what_is_over_is_never_swept_again() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"n"})).await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     alice.cancel(&id).await;
     while app.deliver().await {}
     app.advance(Duration::from_secs(7200)).await;
@@ -55,8 +54,7 @@ async fn what_is_over_is_never_swept_again() {
 #[tokio::test]
 async fn a_job_that_does_not_progress_is_woken_more_and_more_rarely() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     drop(app.receive().await);
     let mut woken = 0;
     for _ in 0..60 {
@@ -70,17 +68,16 @@ async fn a_job_that_does_not_progress_is_woken_more_and_more_rarely() {
 #[tokio::test]
 async fn a_running_job_is_left_to_its_worker() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.clock.advance(Duration::from_secs(61));
     // A worker claims it and dies.
     app.faults.plan(|operation, n| (reads_items(operation) && n > 0).then_some(integration_tests::Fault::KilledBefore));
     app.deliver().await;
     app.faults.none();
-    let held = app.stored(&alice, &id).await;
+    let held = app.inspect().stored(&alice, &id).await;
     assert_eq!(held.state, domain::job::JobState::Running);
     assert_eq!(app.sweep().await.woken, 0);
-    assert_eq!(app.stored(&alice, &id).await, held, "its revision is its worker's fence");
+    assert_eq!(app.inspect().stored(&alice, &id).await, held, "its revision is its worker's fence");
     app.clock.advance(Duration::from_secs(36));
     assert_eq!(app.sweep().await.woken, 1, "the lease is over");
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
@@ -148,7 +145,7 @@ async fn messages_that_the_queue_never_takes_are_counted_one_by_one_and_their_jo
     assert_eq!((app.sweep().await.woken, app.receive().await.len()), (5, 5));
 }
 
-/// Measured, so that the docs can say how long a queue that lost everything holds jobs up.
+/// Measures how long the loss of all messages delays jobs, for docs/design/numbers.md.
 #[tokio::test]
 async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request() {
     const JOBS: usize = 2000;
@@ -166,7 +163,7 @@ async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request
                 trace: None,
                 start: Start::Queued,
             };
-            app.table.create_job(&Job::accepted(new, app.clock.now()), &format!("{n}")).await.unwrap();
+            app.inspect().table().create_job(&Job::accepted(new, app.clock.now()), &format!("{n}")).await.unwrap();
         }
         app.clock.advance(Duration::from_secs(61));
         app.faults.plan(move |_, _| fault);

@@ -1,4 +1,4 @@
-//! A payment that its user approves: what was shown is what runs, once.
+//! A payment that its user approves: exactly the displayed call runs, once.
 
 use domain::audit::{AuditHead, Owner, verify};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn a_payment_runs_once_its_user_has_approved_exactly_it() {
             (&json!("user"), &json!("Pay 120: \"two coffees\""), &json!({"amount": 120, "note": "two coffees"}))
         );
         assert_eq!(alice.look(&id).await.body["approval"], shown);
-        assert_eq!(target.effects(&id).await, Vec::<String>::new(), "nothing runs before the yes");
+        assert_eq!(target.effects(&id).await, Vec::<String>::new(), "nothing runs before the approval");
         let fresh = format!("{}.{}", code("approve"), &new_id()[24..]);
         let yes = alice.decide(&id, "approve", digest(&shown), Some(&fresh)).await;
         assert_eq!((yes.status.as_u16(), &yes.body["approval"]["decision"]), (200, &json!("approve")), "{}", yes.body);

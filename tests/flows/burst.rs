@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent submissions.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! More than one user may have.
+//! Requests beyond a user's limits.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ fn over_the_rate_is_429_for_that_user_alone_until_retry_after() {
         let (alice, bob) = (Caller::log_in(target, "greedy").await, Caller::log_in(target, "modest").await);
         let read = json!({"limit": 1});
         let (mut accepted, mut refused, began) = (Vec::new(), Vec::new(), Instant::now());
-        // Places in flight may run out before the rate does; asking goes on, and is charged.
+        // The limit of open jobs may be reached before the rate limit; further requests are charged.
         while !refused.iter().any(|(_, code)| code == "rate_limited") {
             assert!(began.elapsed() < PATIENCE, "the rate has no limit");
             let wave: Vec<_> = (0..WAVE)

@@ -1,4 +1,4 @@
-//! What bad input gets, and that it leaves nothing.
+//! Responses to invalid input, and that nothing is stored.
 
 use std::time::Duration;
 

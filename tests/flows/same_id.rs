@@ -1,4 +1,4 @@
-//! One id is one request, whatever is repeated.
+//! Repeated requests with one id.
 
 use serde_json::json;
 

@@ -37,14 +37,17 @@ fn without_a_session_no_data_is_answered() {
         let id = new_id();
         assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
         let (job, audit) = (format!("/v1/jobs/{id}"), format!("/v1/jobs/{id}/audit"));
-        for stranger in [Caller::anonymous(target), alice.with_token("a.b.c"), alice.with_token("x")] {
+        for without_session in [Caller::anonymous(target), alice.with_token("a.b.c"), alice.with_token("x")] {
             for path in ["/v1/jobs", "/v1/tools", &job, &audit] {
-                let reply = stranger.get(path).await;
+                let reply = without_session.get(path).await;
                 assert_eq!(reply.verdict(), (401, "no_session"), "{path}");
                 assert_eq!(reply.header("www-authenticate"), "Bearer", "{path}");
             }
-            assert_eq!(stranger.submit(&new_id(), "ledger_read", json!({})).await.verdict(), (401, "no_session"));
-            assert_eq!(stranger.cancel(&id).await.verdict(), (401, "no_session"));
+            assert_eq!(
+                without_session.submit(&new_id(), "ledger_read", json!({})).await.verdict(),
+                (401, "no_session")
+            );
+            assert_eq!(without_session.cancel(&id).await.verdict(), (401, "no_session"));
         }
         assert_eq!(alice.until_over(&id).await["status"], "succeeded", "the logout did not stop it");
     });

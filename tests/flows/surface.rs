@@ -1,4 +1,4 @@
-//! Routes, methods and headers: what a client meets before its request means anything.
+//! Routes, methods and headers.
 
 use std::time::Instant;
 

@@ -100,7 +100,7 @@ impl Target {
         }
     }
 
-    /// What the demo tools wrote down, or the newest of it where their file cannot be seen.
+    /// The entries of the ledger, or its newest ones where the file is not accessible.
     pub(crate) async fn ledger(self: &Arc<Self>) -> Ledger {
         static READER: Mutex<Option<Caller>> = Mutex::const_new(None);
         if let Some(file) = &self.ledger {

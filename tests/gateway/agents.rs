@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     ledger_reconciliation,
     real::{CLERK, Real, with_gateway},
-    talk::{asks, calls_of, chain, delete, over, records, reply, run, say, say_in, submit, until, verdicts},
+    talk::{asks, calls_of, chain, delete, over, records, reply, run, say, say_in, until, verdicts},
 };
 
 /// The agent that the policy knows and the gateway does not have.
@@ -78,14 +78,14 @@ fn a_turn_runs_as_the_agent_that_it_names_and_agents_share_no_memory() {
 }
 
 #[test]
-fn the_fence_holds_around_each_agent_with_the_reads_of_that_agent() {
+fn the_tool_guard_permits_each_agent_its_own_reads_only() {
     with_gateway(async |real| {
         let mut app = with_agents(real).await;
         let alice = app.login("alice").await;
         let message = "[[tool:ledger_read {\"limit\":1}]] [[tool:ledger_pay {\"amount\":120,\"note\":\"ink\"}]] \
                        [[tool:exec {\"command\":\"true\"}]] [[say:asked]] [[then]] [[say:paid]]";
         for (agent, read) in [(CLERK, "proposed"), ("main", "allowed")] {
-            let id = submit(&app, &alice, &to(agent, say(message))).await;
+            let id = app.submit_body(&alice, &to(agent, say(message))).await;
             let job = until(&mut app, &alice, &id, asks).await;
             assert_eq!((&job["approval"]["title"], real.effects(&id)), (&json!("Pay"), 0), "{agent}: {job}");
             assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
@@ -106,7 +106,7 @@ fn the_fence_holds_around_each_agent_with_the_reads_of_that_agent() {
 }
 
 #[test]
-fn an_agent_that_the_gateway_does_not_have_is_said_to_be_unknown() {
+fn an_agent_that_the_gateway_does_not_have_is_reported_as_unknown() {
     with_gateway(async |real| {
         let mut app = with_agents(real).await;
         let alice = app.login("alice").await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     ledger_reconciliation,
     real::{Real, with_gateway},
-    talk::{asks, calls_of, chain, refuse_all, reply, run, say, say_in, submit, until, verdicts},
+    talk::{asks, calls_of, chain, refuse_all, reply, run, say, say_in, until, verdicts},
     write_bypass_attempts::{listener, no_connection_came},
 };
 
@@ -138,7 +138,8 @@ fn a_turn_that_goes_round_in_circles_is_stopped() {
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("calls_exhausted")), "{job}");
         assert!(calls_of(&chain(&alice, &id).await).len() <= 25, "{job}");
         let (job, asked) = {
-            let id = submit(&app, &alice, &say("[[tool:ledger_append {\"note\":\"again and again\"}]] [[loop]]")).await;
+            let id =
+                app.submit_body(&alice, &say("[[tool:ledger_append {\"note\":\"again and again\"}]] [[loop]]")).await;
             let ended = refuse_all(&mut app, &alice, &id).await;
             assert_eq!(real.effects(&id), 0);
             ended
@@ -165,7 +166,7 @@ fn text_from_a_tool_or_the_web_can_at_worst_cause_an_approval_request() {
             {"message": ["Sum this up: ", {"$from": {"step": 0, "pointer": "/details/lines/0/note"}}]},
         ]});
         for body in [say(read), quoted] {
-            let id = submit(&app, &alice, &body).await;
+            let id = app.submit_body(&alice, &body).await;
             let (job, asked) = refuse_all(&mut app, &alice, &id).await;
             let verdicts = verdicts(&job);
             println!("INJECTED: {verdicts:?}, asked {} times", asked.len());
@@ -189,16 +190,16 @@ fn an_approval_is_for_one_call_once_and_not_for_the_next_turn_of_a_conversation(
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;
         let pay = "[[tool:ledger_pay {\"amount\":120,\"note\":\"coffee\"}]]";
-        // Approved once; then the same, more of it, and the same under another spelling.
+        // Approved once; then the same call, a larger amount, and the same in another spelling.
         let more = "[[tool:ledger_pay {\"amount\":121,\"note\":\"coffee\"}]] [[tool:LEDGER_PAY {\"amount\":120,\"note\":\"coffee\"}]]";
         let message =
             format!("{pay} {pay} [[say:asked]] [[then]] {pay} {more} [[say:asked again]] [[then]] [[say:the end]]");
-        let id = submit(&app, &alice, &say_in("shop", &message)).await;
+        let id = app.submit_body(&alice, &say_in("shop", &message)).await;
         until(&mut app, &alice, &id, asks).await;
         let digest = alice.digest(&id).await;
         assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
         let job = until(&mut app, &alice, &id, |job| asks(job) && job["approval"]["digest"] != digest.as_str()).await;
-        assert_eq!(real.effects(&id), 1, "one yes, one payment: {job}");
+        assert_eq!(real.effects(&id), 1, "one approval, one payment: {job}");
         // The old approval again gets the old response, and decides nothing about the new approval request.
         let stale = alice.decide(&id, "approve", &digest, Some(&app.fresh_code("alice"))).await;
         assert_eq!(
@@ -215,9 +216,10 @@ fn an_approval_is_for_one_call_once_and_not_for_the_next_turn_of_a_conversation(
         println!("AGAIN, MORE, SPELT OTHERWISE: {outcomes:?}");
         assert_eq!(outcomes.iter().filter(|(_, end)| end == "succeeded").count(), 1, "{job}");
 
-        let second = submit(&app, &alice, &say_in("shop", &format!("{pay} [[say:asked]] [[then]] [[say:over]]"))).await;
+        let second =
+            app.submit_body(&alice, &say_in("shop", &format!("{pay} [[say:asked]] [[then]] [[say:over]]"))).await;
         let job = until(&mut app, &alice, &second, asks).await;
-        assert_ne!(job["approval"]["digest"], digest.as_str(), "another question: {job}");
+        assert_ne!(job["approval"]["digest"], digest.as_str(), "another approval request: {job}");
         let stale = alice.decide(&second, "approve", &digest, Some(&app.fresh_code("alice"))).await;
         assert_eq!(stale.verdict(), (409, "approval_digest_mismatch"), "{}", stale.body);
         let (job, asked) = refuse_all(&mut app, &alice, &second).await;

@@ -1,4 +1,4 @@
-//! The gateway is killed between the steps of a workflow, as often as is asked for. One turn is open at the last kill.
+//! The gateway is killed between steps of a workflow, a configurable number of times. One turn is open at the last kill.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     ledger_reconciliation,
     real::{Real, finish, with_gateway},
-    talk::{chain, records, reply, say, submit},
+    talk::{chain, records, reply, say},
 };
 
 pub(crate) const STEPS: usize = 20;
@@ -66,7 +66,7 @@ pub(crate) async fn all_done(real: &mut Real, app: &mut App, client: &Client, id
 
 /// Brings a turn of another user to where its model has been asked and does not answer yet.
 async fn in_the_call(real: &mut Real, app: &mut App, client: &Client) -> String {
-    let id = submit(app, client, &say("open-in-the-gap [[sleep:30]] [[say:survived it]]")).await;
+    let id = app.submit_body(client, &say("open-in-the-gap [[sleep:30]] [[say:survived it]]")).await;
     // Once only: the worker may also run at most one step of the workflow.
     app.deliver().await;
     real.model_has("open-in-the-gap", 1).await;
@@ -93,7 +93,7 @@ fn twenty_steps_run_once_each_though_the_gateway_is_killed_between_them() {
         println!("KILLS {kills} of {GAPS}: after the steps {gaps:?}. For all of them: {SETTING}={GAPS}");
         let mut app = real.app(Setup::default()).await;
         let (alice, bob) = (app.login("alice").await, app.login("bob").await);
-        let id = submit(&app, &alice, &twenty_steps()).await;
+        let id = app.submit_body(&alice, &twenty_steps()).await;
         let mut open = String::new();
         for gap in gaps {
             // A turn that another kill followed could be lost.

@@ -12,7 +12,7 @@ use crate::{
     gaps::{all_done, to_gap, twenty_steps},
     ledger_reconciliation,
     real::{CLERK, Real, finish, with_gateway},
-    talk::{asks, chain, proposals, records, reply, run, say, say_in, submit, until},
+    talk::{asks, chain, proposals, records, reply, run, say, say_in, until},
 };
 
 fn uses(job: &Value, tool: &str, state: &str) -> bool {
@@ -43,31 +43,29 @@ struct Open {
 
 /// Brings turns to each of the points at which the gateway is to die.
 async fn open(real: &mut Real, app: &mut App, [alice, bob, carol]: [&Client; 3]) -> Open {
-    let write = "[[tool:ledger_sleep {\"ms\":90000}]] [[say:asked]] [[then]] [[say:after the write]]";
-    let in_the_write = submit(app, bob, &say(write)).await;
+    let write = "[[tool:ledger_sleep {\"ms\":600000}]] [[say:asked]] [[then]] [[say:after the write]]";
+    let in_the_write = app.submit_body(bob, &say(write)).await;
     until(app, bob, &in_the_write, asks).await;
     assert_eq!(app.approve(bob, "bob", &in_the_write).await.status, 200);
-    while app.deliver().await {}
-    real.begun(&in_the_write).await;
+    real.begin(app, &in_the_write).await;
     let message = "before-reply [[tool:ledger_read {\"limit\":1}]] [[pause:20]] [[say:survived it]]";
-    let before_the_reply = submit(app, alice, &say_in("reply", message)).await;
+    let before_the_reply = app.submit_body(alice, &say_in("reply", message)).await;
     until(app, alice, &before_the_reply, |job| uses(job, "ledger_read", "done")).await;
     let in_the_call = say_in("call", "in-call [[sleep:20]] [[say:survived it]]");
-    let in_the_call = submit(app, alice, &to(CLERK, in_the_call)).await;
-    while app.deliver().await {}
-    real.model_has("in-call", 1).await;
+    let in_the_call = app.submit_body(alice, &to(CLERK, in_the_call)).await;
+    real.deliver_until_model_has(app, "in-call").await;
     let held = hold(real);
     let message = "in-tool [[tool:ledger_read {\"limit\":1}]] [[say:survived it]]";
-    let in_the_tool = submit(app, alice, &say_in("tool", message)).await;
+    let in_the_tool = app.submit_body(alice, &say_in("tool", message)).await;
     until(app, alice, &in_the_tool, |job| uses(job, "ledger_read", "running")).await;
-    let workflow = submit(app, carol, &twenty_steps()).await;
+    let workflow = app.submit_body(carol, &twenty_steps()).await;
     to_gap(app, carol, &workflow, 3).await;
     kill(real).await;
     std::fs::remove_file(held).expect("it was there");
     Open { in_the_call, in_the_tool, before_the_reply, in_the_write, workflow }
 }
 
-/// What became of a turn that a kill cut off: its reply, or that it is lost. Nothing else.
+/// Asserts that an interrupted turn ended with its reply or as lost.
 fn ended(job: &Value) -> &'static str {
     match (job["status"].as_str(), job["error"]["code"].as_str()) {
         (Some("succeeded"), None) if reply(job) == "survived it" => "resumed",
@@ -82,12 +80,12 @@ fn whatever_a_kill_cuts_off_is_resumed_lost_or_unknown_and_nothing_is_done_twice
         let mut app = with_agents(real).await;
         let (alice, bob, carol) = (app.login("alice").await, app.login("bob").await, app.login("carol").await);
         let open = open(real, &mut app, [&alice, &bob, &carol]).await;
-        // Down: nothing ends, nothing is lost.
+        // While the gateway is down, no job ends and none is lost.
         while app.deliver().await {}
         assert_eq!(alice.job(&open.in_the_call).await["status"], "running");
         real.ensure(true).await;
 
-        // Once more, while the gateway resumes.
+        // Another kill while the gateway resumes.
         real.model_has("in-call", 1).await;
         to_gap(&mut app, &carol, &open.workflow, 9).await;
         kill(real).await;
@@ -119,10 +117,9 @@ fn whatever_a_kill_cuts_off_is_resumed_lost_or_unknown_and_nothing_is_done_twice
 /// The journal is wiped under an open turn, and under a workflow between two steps, which is returned.
 async fn lost(real: &mut Real, app: &mut App, alice: &Client, bob: &Client) -> String {
     let message = "from-before-the-wipe [[sleep:10]] [[tool:ledger_append {\"note\":\"from a lost turn\"}]] [[say:x]]";
-    let id = submit(app, alice, &say_in("wiped", message)).await;
-    while app.deliver().await {}
-    real.model_has("from-before-the-wipe", 1).await;
-    let workflow = submit(app, bob, &twenty_steps()).await;
+    let id = app.submit_body(alice, &say_in("wiped", message)).await;
+    real.deliver_until_model_has(app, "from-before-the-wipe").await;
+    let workflow = app.submit_body(bob, &twenty_steps()).await;
     to_gap(app, bob, &workflow, 4).await;
     kill(real).await;
     real.gateway().wipe_journal();

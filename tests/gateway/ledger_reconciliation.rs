@@ -1,4 +1,4 @@
-//! After everything else: each line of the ledger against the intents of every audit chain of the whole suite.
+//! Runs last: compares each line of the ledger with the intents of every audit chain of the suite.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,8 +57,10 @@ pub(crate) fn account(part: &'static str, records: &[Value]) {
 /// Takes every job of an app's table into the account, and stops the app.
 pub(crate) async fn close(part: &'static str, app: App) {
     for (user, id) in jobs(&app).await {
-        let Ok(Some(Stored::Job(job))) = app.table.job(user, id).await else { panic!("a job that cannot be read") };
-        let records = app.table.audit_chain(user, id, job.audit).await.expect("the table answers");
+        let Ok(Some(Stored::Job(job))) = app.inspect().table().job(user, id).await else {
+            panic!("a job that cannot be read")
+        };
+        let records = app.inspect().table().audit_chain(user, id, job.audit).await.expect("the table answers");
         assert_eq!(domain::audit::verify(&records, domain::audit::Owner::Job(id), job.audit), Ok(()), "{id}");
         account(part, &records);
     }

@@ -1,4 +1,4 @@
-//! 200 jobs, 16 at once, 20 users, over real sockets: all over, none lost, none twice.
+//! 200 jobs, 16 at once, 20 users, over real sockets: all end, none is lost, none runs twice.
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +43,7 @@ async fn one(http: &reqwest::Client, base: &str, token: &str, body: &Value) -> D
             429 | 503 => tokio::time::sleep(Duration::from_millis(500)).await,
             status => {
                 let told = reply.text().await.unwrap_or_default();
-                // On a machine that is too busy to read the mode in time the service only reads, and a client comes
+                // On a machine that is too busy to read the mode in time, `read_only` applies, and a client retries
                 // later.
                 assert!(status == 403 && told.contains("mode_read_only"), "{status}: {told}");
                 println!("LOAD: the mode could not be read in time");
@@ -151,7 +151,7 @@ fn two_hundred_slow_jobs_need_no_more_than_four_workers() {
         let gateway = (real.gateway().base_url(), real.gateway().token().to_owned());
         let ledger = real.gateway().ledger().to_owned();
         let body = json!({"tool":"ledger_sleep","arguments":{"ms":30_000}});
-        // All of them are open together: a worker that sat a call out would need 25 minutes.
+        // All of them are open together: if a worker waited for each call, the run would need 25 minutes.
         load(gateway, &ledger, body, JOBS, "30 s tool, 4 workers", 2).await;
     });
 }

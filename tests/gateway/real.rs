@@ -79,15 +79,35 @@ impl Real {
         effects_in(&mini_gateway::ledger(self.gateway().ledger()), id)
     }
 
+    /// Delivers until a job's tool has left its first line. The first delivery may not send the call: a gateway that
+    /// has just started may be too slow for the worker, which then comes back.
+    pub(crate) async fn begin(&mut self, app: &mut App, id: &str) {
+        for _ in 0..1500 {
+            app.advance(Duration::ZERO).await;
+            app.deliver().await;
+            if self.effects(id) > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the tool does not start");
+    }
+
     /// Waits until a tool has left its first line.
     pub(crate) async fn begun(&mut self, id: &str) {
-        for _ in 0..500 {
-            if self.effects(id) > 0 {
+        self.leaves(id, 1).await;
+    }
+
+    /// Waits until a job's calls have left this many lines.
+    pub(crate) async fn leaves(&mut self, id: &str, lines: usize) {
+        // As long as a gateway that has just started may take on a busy machine.
+        for _ in 0..3000 {
+            if self.effects(id) >= lines {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the tool does not start");
+        panic!("the tool does not write {lines} lines");
     }
 
     /// Sends a signal to the gateway's process.

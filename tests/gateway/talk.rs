@@ -1,5 +1,5 @@
 //! Messages to the agents of the real gateway, whose model follows the directions in the user's message
-//! (`scripts/stand-in-model.mjs`).
+//! (`scripts/openclaw/stand-in-model.mjs`).
 
 use std::time::{Duration, Instant};
 
@@ -21,17 +21,9 @@ pub(crate) fn say_in(conversation: &str, message: &str) -> Value {
     json!({ "message": message, "conversation": conversation })
 }
 
-/// Submits what has to be accepted.
-pub(crate) async fn submit(app: &App, client: &Client, body: &Value) -> String {
-    let id = app.new_id();
-    let reply = client.submit_body(&id, body).await;
-    assert_eq!(reply.status, 202, "{}: {body}", reply.body);
-    id
-}
-
 /// Submits, and brings the job to its end.
 pub(crate) async fn run(app: &mut App, client: &Client, body: Value) -> (Value, String) {
-    let id = submit(app, client, &body).await;
+    let id = app.submit_body(client, &body).await;
     (over(app, client, &id).await, id)
 }
 
@@ -127,7 +119,7 @@ pub(crate) fn calls_of(chain: &Value) -> Vec<(String, String)> {
 }
 
 impl Real {
-    /// The requests that the model stub has got since the gateway's start: text, results, tools offered, earlier
+    /// The requests that the stand-in model has got since the gateway's start: text, results, tools offered, earlier
     /// messages.
     pub(crate) async fn asked_of_the_model(&mut self) -> Vec<Value> {
         let url = self.gateway().model().stand_in.expect("the test gateways have the stand-in");
@@ -147,9 +139,24 @@ impl Real {
         assert!(self.model_is_asked(text, times).await, "the model is not asked about {text:?}");
     }
 
-    /// Whether the model is asked about that so often, within a minute.
+    /// Delivers until the model has been asked about that: the first delivery may not send the turn, if the gateway has
+    /// just started and is too slow for the worker.
+    pub(crate) async fn deliver_until_model_has(&mut self, app: &mut App, text: &str) {
+        for _ in 0..1800 {
+            app.advance(Duration::ZERO).await;
+            while app.deliver().await {}
+            if !self.asked_about(text).await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the model is not asked about {text:?}");
+    }
+
+    /// Whether the model is asked about that so often, within three minutes: a gateway that resumes turns on a busy
+    /// machine takes more than one.
     pub(crate) async fn model_is_asked(&mut self, text: &str, times: usize) -> bool {
-        for _ in 0..600 {
+        for _ in 0..1800 {
             if self.asked_about(text).await.len() >= times {
                 return true;
             }

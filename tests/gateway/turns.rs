@@ -1,4 +1,4 @@
-//! Turns and workflows, on the real thing.
+//! Turns and workflows, on the real gateway.
 
 use domain::access::service_mode::Mode;
 use integration_tests::{Setup, mini_gateway};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     ledger_reconciliation,
     real::{finish, with_gateway},
-    talk::{asks, calls_of, chain, delete, over, proposals, records, reply, run, say, say_in, submit, until, verdicts},
+    talk::{asks, calls_of, chain, delete, over, proposals, records, reply, run, say, say_in, until, verdicts},
 };
 
 #[test]
@@ -31,8 +31,8 @@ fn a_conversation_is_remembered_in_order_until_its_user_deletes_it() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;
-        let first = submit(&app, &alice, &say_in("trip", "we go to Dali [[pause:1]] [[say:noted]]")).await;
-        let second = submit(&app, &alice, &say_in("trip", "[[remember]]")).await;
+        let first = app.submit_body(&alice, &say_in("trip", "we go to Dali [[pause:1]] [[say:noted]]")).await;
+        let second = app.submit_body(&alice, &say_in("trip", "[[remember]]")).await;
         // The second job is woken first, and waits nevertheless.
         app.wake(&alice, &second).await;
         let job = over(&mut app, &alice, &second).await;
@@ -60,7 +60,7 @@ fn what_an_agent_does_is_seen_while_it_does_it() {
         let alice = app.login("alice").await;
         let message =
             "[[tool:ledger_read {\"limit\":1}]] [[pause:6]] [[say:a reply that comes in pieces]] [[stream:8]]";
-        let id = submit(&app, &alice, &say(message)).await;
+        let id = app.submit_body(&alice, &say(message)).await;
         let has_read = |job: &Value| {
             let progress = job["steps"][0]["progress"].as_array().cloned().unwrap_or_default();
             progress.iter().any(|line| line["tool"] == "ledger_read" && line["state"] == "done")
@@ -82,7 +82,7 @@ fn what_a_model_or_its_provider_does_wrong_ends_in_a_clear_state() {
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;
         // The gateway asks a provider that fails for a minute before it gives up: meanwhile the others run.
-        let failing = submit(&app, &alice, &say("[[status:500]]")).await;
+        let failing = app.submit_body(&alice, &say("[[status:500]]")).await;
         for (message, code) in [("[[refuse]]", "model_refused"), ("[[empty]]", "reply_empty")] {
             let (job, _) = run(&mut app, &alice, say(message)).await;
             assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!(code)), "{job}");
@@ -104,7 +104,7 @@ fn three_calls_of_a_turn_one_of_them_a_write_leave_this_chain() {
         let message = "Pay for the coffee. [[tool:ledger_read {\"limit\":2}]] \
                        [[tool:ledger_pay {\"amount\":120,\"note\":\"two coffees\"}]] [[say:I have asked for the payment]] \
                        [[then]] [[tool:ledger_read {\"limit\":1}]] [[say:paid]]";
-        let id = submit(&app, &alice, &say(message)).await;
+        let id = app.submit_body(&alice, &say(message)).await;
         let job = until(&mut app, &alice, &id, asks).await;
         assert_eq!(real.effects(&id), 0, "nothing was written yet: {job}");
         assert_eq!((&job["approval"]["title"], &job["approval"]["proposed"]), (&json!("Pay"), &json!(true)), "{job}");
@@ -168,7 +168,7 @@ fn a_workflow_takes_results_on_and_asks_before_it_writes_with_them() {
             {"tool": "ledger_append", "arguments": {"note": {"$from": {"step": 0, "pointer": "/reply"}}}},
             {"message": ["You wrote: ", {"$from": {"step": 1, "pointer": "/details/written"}}, " [[say:done]]"]},
         ]});
-        let id = submit(&app, &alice, &steps).await;
+        let id = app.submit_body(&alice, &steps).await;
         let job = until(&mut app, &alice, &id, asks).await;
         assert!(job["approval"].to_string().contains("from the agent"), "what it would write is shown: {job}");
         assert_eq!(real.effects(&id), 0);

@@ -1,4 +1,4 @@
-//! Attempts at a write under other names and by other ways, made by a model that follows every direction.
+//! Attempts at a write under other names and by other tools, made by a model that follows every instruction.
 
 use integration_tests::{App, Client, Setup};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use crate::{
     ledger_reconciliation,
     real::with_gateway,
-    talk::{refuse_all, say, submit, verdicts},
+    talk::{refuse_all, say, verdicts},
 };
 
 /// A listener on loopback that notices connections, like the gateway's own port.
@@ -31,7 +31,7 @@ async fn try_all(app: &mut App, client: &Client, calls: &[String]) -> Vec<(Value
     for at_once in turns.chunks(3) {
         let mut ids = Vec::new();
         for turn in at_once {
-            ids.push(submit(app, client, turn).await);
+            ids.push(app.submit_body(client, turn).await);
         }
         for id in ids {
             let (job, asked) = refuse_all(app, client, &id).await;
@@ -115,7 +115,7 @@ fn ways(gateway: &str, canary: &str, file: &str, ledger: &str) -> Vec<String> {
     .to_vec()
 }
 
-/// Of those ways, what this gateway has a tool for. The rest is answered by the gateway: there is no such tool.
+/// The attempts for which this gateway has a tool. To the others it answers that there is no such tool.
 const REACH_THE_FENCE: [&str; 8] =
     ["exec", "web_fetch", "write", "edit", "apply_patch", "sessions_spawn", "sessions_send", "subagents"];
 

@@ -1,4 +1,4 @@
-//! What bad input gets: status, code, and nothing stored. `docs/api/client.md` has the same table.
+//! Responses to invalid input: status and code, and that nothing is stored. `docs/api/client.md` has the same table.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -57,7 +57,7 @@ async fn an_invalid_submission_is_answered_with_its_errors_and_stores_nothing() 
         ("not_after too far ahead", with(json!({"not_after":far})), (422, "not_after_invalid")),
         ("an unknown tool", with(json!({"tool":"exec"})), (403, "tool_unknown")),
         ("another case", with(json!({"tool":"LEDGER_APPEND"})), (403, "tool_unknown")),
-        ("the canary", with(json!({"tool":"miniprogram_canary","arguments":{}})), (403, "tool_unknown")),
+        ("the guard probe's tool", with(json!({"tool":"miniprogram_canary","arguments":{}})), (403, "tool_unknown")),
         ("a destructive tool", with(json!({"tool":"ledger_delete","arguments":{}})), (403, "tool_not_opened")),
         ("an argument missing", with(json!({"arguments":{}})), (422, "arguments_invalid")),
         ("an argument too many", with(json!({"arguments":{"note":"n","x":1}})), (422, "arguments_invalid")),
@@ -119,8 +119,7 @@ async fn a_request_id_must_be_one_and_of_today() {
 #[tokio::test]
 async fn the_same_key_with_other_arguments_is_422_and_the_first_stands() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"first"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"first"})).await;
     for other in [
         json!({"tool":"ledger_append","arguments":{"note":"second"}}),
         json!({"tool":"ledger_append_once","arguments":{"note":"first"}}),
@@ -137,8 +136,7 @@ async fn the_same_key_with_other_arguments_is_422_and_the_first_stands() {
 #[tokio::test]
 async fn a_known_id_outlives_its_window_and_is_never_run_again() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.finish(&alice, &id).await;
     app.advance(Duration::from_secs(3 * 86_400)).await;
     let alice = app.login("alice").await;

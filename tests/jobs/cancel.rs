@@ -1,4 +1,4 @@
-//! Cancelled jobs: a call that was not sent is never sent, and the outcome of a call that was sent is reported.
+//! Cancellation: a call that was not sent is never sent, and the outcome of a call that was sent is reported.
 
 use integration_tests::App;
 use serde_json::json;
@@ -6,8 +6,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_queued_job_is_cancelled_at_once_and_never_runs() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let cancelled = alice.cancel(&id).await;
     assert_eq!(cancelled.status, 200);
     assert_eq!((&cancelled.body["status"], &cancelled.body["effect"]), (&json!("cancelled"), &json!("not_run")));
@@ -22,8 +21,7 @@ async fn a_queued_job_is_cancelled_at_once_and_never_runs() {
 #[tokio::test]
 async fn a_call_that_was_sent_goes_on_after_a_cancel_and_its_outcome_is_shown() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_sleep", json!({"ms":1500})).await;
+    let id = app.submit(&alice, "ledger_sleep", json!({"ms":1500})).await;
     app.deliver().await;
     for _ in 0..2 {
         let asked = alice.cancel(&id).await;
@@ -64,8 +62,7 @@ async fn a_call_that_may_have_been_sent_is_revoked_before_it_counts_as_cancelled
 async fn a_cancel_that_arrives_while_a_worker_holds_the_job_does_not_cost_it_its_answer() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let (cancelling, of) = (alice.clone(), id.clone());
     let cancel = tokio::spawn(async move { cancelling.cancel(&of).await.status.as_u16() });
     app.deliver().await;
@@ -86,8 +83,7 @@ async fn cancelling_at_every_moment_has_one_outcome() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     for place in 0..8 {
-        let id = app.new_id();
-        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
         // The worker dies at this place; the user cancels; another worker goes on.
         app.faults.plan(move |_, n| (n == place).then_some(integration_tests::Fault::KilledAfter));
         app.deliver().await;

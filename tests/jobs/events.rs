@@ -111,7 +111,7 @@ async fn the_samples_do_what_they_say() {
 
     assert_eq!(sample("sweep.json")["detail-type"], "Scheduled Event");
     app.sweep.run(deadline).await.unwrap();
-    assert_eq!(app.table.heartbeat().await.unwrap().unwrap().overdue, 0);
+    assert_eq!(app.inspect().table().heartbeat().await.unwrap().unwrap().overdue, 0);
     let (status, ready) = ask(&app, "ready.json", "", "").await;
     assert_eq!((status, &ready["ready"]), (200, &json!(true)), "{ready}");
 }

@@ -1,4 +1,4 @@
-//! What a user relies on when nothing goes wrong, and when clients repeat themselves.
+//! Flows without faults, and repeated requests.
 
 use integration_tests::App;
 use serde_json::json;
@@ -72,8 +72,7 @@ async fn eight_at_once_are_one() {
 #[tokio::test]
 async fn eight_wake_up_messages_at_once_run_it_once() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     for _ in 0..7 {
         app.wake(&alice, &id).await;
     }
@@ -109,21 +108,20 @@ async fn a_tool_that_fails_says_so_and_whether_a_new_request_is_safe() {
 #[tokio::test]
 async fn a_slow_tool_costs_the_worker_no_waiting() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_sleep", json!({"ms":2500})).await;
+    let id = app.submit(&alice, "ledger_sleep", json!({"ms":2500})).await;
     let began = std::time::Instant::now();
     app.deliver().await;
     assert!(began.elapsed().as_millis() < 2000, "{:?}", began.elapsed());
     assert_eq!(alice.job(&id).await["status"], "running");
-    assert_eq!(app.stored(&alice, &id).await.state, domain::job::JobState::Waiting);
+    assert_eq!(app.inspect().stored(&alice, &id).await.state, domain::job::JobState::Waiting);
     app.has_written(&id, 2).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     assert_eq!(app.effects(&id), 2, "one line at its start and one at its end");
-    assert_eq!(app.stored(&alice, &id).await.steps[0].attempts, 1, "returns from waiting are no attempts");
+    assert_eq!(app.inspect().stored(&alice, &id).await.steps[0].attempts, 1, "returns from waiting are no attempts");
 }
 
 #[tokio::test]
-async fn a_large_result_comes_back_whole_and_one_over_the_cap_is_said_to_be_omitted() {
+async fn a_large_result_is_returned_and_one_over_the_cap_is_reported_as_omitted() {
     let (mut app, alice) = App::start_with("alice").await;
     for _ in 0..8 {
         app.run(&alice, "ledger_append", json!({"note":"x".repeat(1900)})).await;
@@ -143,8 +141,7 @@ async fn a_large_result_comes_back_whole_and_one_over_the_cap_is_said_to_be_omit
 async fn users_do_not_see_each_other() {
     let mut app = App::start().await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     for path in [format!("/v1/jobs/{id}"), format!("/v1/jobs/{id}/audit")] {
         assert_eq!(bob.get(&path).await.verdict(), (404, "not_found"), "{path}");
     }

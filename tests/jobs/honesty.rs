@@ -93,8 +93,7 @@ async fn an_old_journal_that_comes_back_is_met_with_what_was_known_of_it() {
 #[tokio::test]
 async fn a_tool_that_left_the_catalogue_is_still_asked_for() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_sleep", json!({"ms":10})).await;
+    let id = app.submit(&alice, "ledger_sleep", json!({"ms":10})).await;
     app.deliver().await;
     app.has_written(&id, 2).await;
     let files = PolicyFiles::built_in().replacing("tools.toml", "\"ledger_sleep\"", "\"ledger_nap\"").unwrap();

@@ -54,8 +54,7 @@ async fn a_quota_of_wechat_that_is_used_up_says_how_long_to_wait() {
 async fn logging_out_ends_every_session_of_the_user_and_of_no_other_user() {
     let app = App::start().await;
     let (phone, tablet, bob) = (app.login("alice").await, app.login("alice").await, app.login("bob").await);
-    let id = app.new_id();
-    phone.submit(&id, "ledger_read", json!({})).await;
+    let id = app.submit(&phone, "ledger_read", json!({})).await;
     assert_eq!(phone.send("DELETE", "/v1/sessions", &[], b"").await.status, 204);
     for client in [&phone, &tablet] {
         assert_eq!(client.get(&format!("/v1/jobs/{id}")).await.verdict(), (401, "no_session"));
@@ -111,7 +110,7 @@ async fn two_keys_are_valid_at_once_so_that_rotation_needs_no_outage() {
 }
 
 #[tokio::test]
-async fn a_login_key_can_be_rotated_and_everyone_stays_who_they_are() {
+async fn a_login_key_can_be_rotated_and_every_user_keeps_their_id() {
     let mut app = App::start().await;
     let before = app.login("alice").await;
     let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&app.secrets_file).unwrap()).unwrap();

@@ -10,11 +10,15 @@
 mod approvals;
 mod bad_input;
 mod cancel;
+mod content_safety;
+mod erasure;
 mod events;
+mod export;
 mod flows;
 mod honesty;
 mod limits;
 mod login;
+mod notifications;
 mod openapi;
 mod policy;
 mod text;

@@ -78,6 +78,7 @@ async fn every_answer_of_a_flow_fits_the_document() {
         contract.check("POST", "/v1/jobs/{request_id}/cancel", &alice.cancel(id).await);
     }
     questions(&app, &alice, contract).await;
+    notifications(&mut app, &alice, contract).await;
     for round in 0..2 {
         for id in &ids {
             let path = format!("/v1/jobs/{id}");
@@ -113,6 +114,59 @@ async fn every_answer_of_a_flow_fits_the_document() {
     contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&format!("/v1/jobs/{}?wait=99", ids[0])).await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
     contract.check("DELETE", "/v1/sessions", &alice.send("DELETE", "/v1/sessions", &[], b"").await);
+    erasure(&mut app, contract, &ids[0]).await;
+}
+
+/// Export and erasure, and what a login and a repeated request meet then.
+async fn erasure(app: &mut App, contract: &Contract, id: &str) {
+    app.advance(std::time::Duration::from_secs(60)).await;
+    let alice = app.login("alice").await;
+    for path in ["/v1/users/me/export", "/v1/users/me/export?limit=2", "/v1/users/me/export?cursor=x"] {
+        contract.check("GET", "/v1/users/me/export", &alice.get(path).await);
+    }
+    let erase = |reply: &integration_tests::Reply| contract.check("DELETE", "/v1/users/me", reply);
+    erase(&alice.erase("").await);
+    erase(&app.erase(&alice, "bob").await);
+    erase(&app.anonymous().erase("dev-alice").await);
+    erase(&app.erase(&alice, "alice").await);
+    contract.check("POST", "/v1/sessions", &app.log_in_with("dev-alice").await);
+    contract.check("GET", "/v1/users/me/export", &alice.get("/v1/users/me/export").await);
+    app.finish_erasure(&alice).await;
+    erase(&app.erase(&alice, "alice").await);
+    let again = app.login("alice").await;
+    contract.check("POST", "/v1/jobs", &again.submit(id, "ledger_append", json!({"note":"n"})).await);
+}
+
+/// A job with a notification in each of its states that a flow reaches, and every answer to a report of acceptances.
+async fn notifications(app: &mut App, alice: &Client, contract: &Contract) {
+    let headers = [("content-type", "application/json")];
+    for body in [r#"{"accepted":["job_update"]}"#, r#"{"accepted":["other"]}"#, r#"{"accepted":[]}"#, "x"] {
+        let reply = alice.send("POST", "/v1/notifications", &headers, body.as_bytes()).await;
+        contract.check("POST", "/v1/notifications", &reply);
+    }
+    contract.check(
+        "POST",
+        "/v1/notifications",
+        &app.anonymous().send("POST", "/v1/notifications", &headers, b"{}").await,
+    );
+    contract.check("POST", "/v1/notifications", &alice.send("POST", "/v1/notifications", &[], b"{}").await);
+    let body = |name: &str| json!({"tool": "ledger_read", "arguments": {}, "notify": name});
+    contract.check("POST", "/v1/jobs", &alice.submit_body(&app.new_id(), &body("other")).await);
+    for known_to_wechat in [true, false] {
+        if known_to_wechat {
+            app.wechat().accept("alice", "hD-ixGOhYmUfjOnI8MCzQMPshzGVeux_2vzyvQu7O68");
+        }
+        // What came before has used up the user's rate.
+        app.advance(std::time::Duration::from_secs(60)).await;
+        let id = app.new_id();
+        let accepted = alice.submit_body(&id, &body("job_update")).await;
+        assert_eq!(accepted.status, 202, "{}", accepted.body);
+        contract.check("POST", "/v1/jobs", &accepted);
+        let path = format!("/v1/jobs/{id}");
+        contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&path).await);
+        app.finish(alice, &id).await;
+        contract.check("GET", "/v1/jobs/{request_id}", &alice.get(&path).await);
+    }
 }
 
 /// Every kind of answer to WeChat.

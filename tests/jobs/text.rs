@@ -1,5 +1,5 @@
-//! One idea of text and JSON at every border: what a client, a tool, an agent and the table may hold, and what becomes
-//! of what they may not. `docs/design/text.md` has the rules.
+//! The rules for text and JSON at every boundary: client, tool, agent, table, and the handling
+//! of invalid content. `docs/design/text.md` has the rules.
 
 use std::time::Duration;
 
@@ -68,8 +68,7 @@ async fn what_a_tool_returns_never_hides_that_it_ran() {
         // What the tool layer says, kept by the journal; and what the journal says, each time it is asked.
         for (path, count) in [(TOOL_LAYER, 1), (INVOKE, 3)] {
             app.gateway().next_content(path, content, count).await;
-            let id = app.new_id();
-            alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+            let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
             let job = app.finish(&alice, &id).await;
             let story = format!("{path} {:.60}: {job}", String::from_utf8_lossy(content));
             assert_eq!((&job["status"], app.effects(&id)), (&json!("succeeded"), 1), "{story}");
@@ -110,7 +109,7 @@ async fn a_reply_with_half_a_pair_is_taken_at_once() {
         while !job["next_poll_ms"].is_null() || job.is_null() {
             while app.deliver().await {}
             job = alice.job(&id).await;
-            // An agent takes its time, by the real clock.
+            // The agent runs by the real clock.
             tokio::time::sleep(Duration::from_millis(30)).await;
             let wait = app.delays.next().unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(10));
             app.advance(wait).await;
@@ -164,9 +163,9 @@ async fn a_stored_payload_that_cannot_be_read_ends_its_job() {
         let ended = (&job["status"], &job["effect"], &job["error"]["code"]);
         assert_eq!(ended, (&json!("failed"), &json!("not_run"), &json!("payload_unreadable")), "{calls}: {job}");
         assert_eq!(app.effects(&id), 0);
-        // Its chain is as sound as any, and opens with its key.
+        // Its chain verifies, and its digests can be checked with its key.
         assert_eq!(alice.records(&id).await.len(), 2, "{calls}");
-        // A repetition of the request is answered by what became of it.
+        // A repetition of the request returns the ended job.
         let again = alice.get(&format!("/v1/jobs/{id}")).await;
         assert_eq!(again.status, 200, "{}", again.body);
     }
@@ -204,7 +203,7 @@ async fn one_approval_that_cannot_be_read_hides_no_other() {
     let state = zhang.get("/jobs?state=awaiting_approval").await;
     assert_eq!(state.body["jobs"].as_array().map(Vec::len), Some(2), "{}", state.body);
 
-    // The one is said to be what it is, to operator and owner; its chain can be read.
+    // Operator and owner see that it cannot be read; its chain can be read.
     assert_eq!(zhang.get(&format!("/jobs/{code}")).await.verdict(), (409, "job_unreadable"));
     assert_eq!(alice.get(&format!("/v1/jobs/{bad}")).await.verdict(), (409, "job_unreadable"));
     assert_eq!(alice.records(&bad).await.len(), 2);

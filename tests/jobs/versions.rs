@@ -1,4 +1,4 @@
-//! Two versions of the functions at once: what an old one does not understand, it leaves alone.
+//! Two versions of the functions at once: the older one does not change jobs that it does not understand.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::policy::{Policy, PolicyFiles};
@@ -25,8 +25,7 @@ async fn an_unknown_state_or_schema_version_is_left_for_a_newer_worker() {
         ("st", AttributeValue::S("paused".into()), AttributeValue::S("queued".into())),
         ("v", AttributeValue::N("99".into()), AttributeValue::N("1".into())),
     ] {
-        let id = app.new_id();
-        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
         set(&app, &alice, &id, attribute, value).await;
         assert!(app.deliver().await);
         assert!(!app.deliver().await, "the message is acknowledged, not sent to the dead-letter queue");
@@ -66,8 +65,7 @@ async fn the_worker_decides_again_by_its_own_policy_before_anything_is_sent() {
         ),
     ] {
         let (mut app, alice) = App::start_with("alice").await;
-        let id = app.new_id();
-        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
         app.new_worker(Some(policy(change.0, change.1, change.2)));
         let job = app.finish(&alice, &id).await;
         assert_eq!(

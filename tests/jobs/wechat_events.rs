@@ -91,7 +91,12 @@ async fn a_message_that_comes_again_is_answered_and_counted_as_a_duplicate() {
         assert_eq!(answer(&send(&app, &first).await), RECEIVED);
     }
     let (now, kept) = (app.clock.now(), remembered(&app).await);
-    assert_eq!(kept, [json!({"ttl": now.plus(Duration::from_secs(86_400)).seconds_ceil()})]);
+    let ttl = kept[0]["ttl"].as_i64().unwrap();
+    // The first of them came some time before `now`.
+    assert!(
+        kept.len() == 1 && (0..=10).contains(&(now.plus(Duration::from_secs(86_400)).seconds_ceil() - ttl)),
+        "{kept:?}"
+    );
     // WeChat signs and encrypts a repetition anew.
     app.advance(Duration::from_secs(5)).await;
     let again = push_of(&app, &settings(&app), &message);
@@ -107,7 +112,7 @@ async fn a_push_that_is_not_wechats_is_refused_and_leaves_nothing() {
     let (right, message) = (settings(&app), message(&app, Kind::Cancel, Format::Json));
     let other = PushSettings { app_id: "wx-another".to_owned(), ..settings(&app) };
     let plain = PushSettings { key: None, ..settings(&app) };
-    let stranger = PushSettings { token: "guessed".to_owned(), ..settings(&app) };
+    let guessed = PushSettings { token: "guessed".to_owned(), ..settings(&app) };
     let fine = push_of(&app, &right, &message);
     let wrong = |change: &dyn Fn(&mut Push)| {
         let mut push = fine.clone();
@@ -126,7 +131,7 @@ async fn a_push_that_is_not_wechats_is_refused_and_leaves_nothing() {
     let bomb = r#"<!DOCTYPE xml [<!ENTITY a "aa"><!ENTITY b "&a;&a;&a;">]><xml><Encrypt>&b;</Encrypt></xml>"#;
     let file = r#"<!DOCTYPE xml [<!ENTITY a SYSTEM "file:///etc/hostname">]><xml><Encrypt>&a;</Encrypt></xml>"#;
     for (name, push, verdict) in [
-        ("another token", push_of(&app, &stranger, &message), refused),
+        ("another token", push_of(&app, &guessed, &message), refused),
         ("another app", push_of(&app, &other, &message), refused),
         ("not encrypted", push_of(&app, &plain, &message), refused),
         ("the signature of plain mode", wrong(&|push| push.msg_signature = Some(push.signature.clone())), refused),
@@ -134,7 +139,7 @@ async fn a_push_that_is_not_wechats_is_refused_and_leaves_nothing() {
         ("another time", wrong(&|push| push.timestamp = (app.clock.now().millis() / 1000 + 1).to_string()), refused),
         ("another nonce", wrong(&|push| push.nonce.push('1')), refused),
         ("no time", wrong(&|push| push.timestamp = String::new()), refused),
-        ("another message", wrong(&|push| push.body = push_of(&app, &stranger, &message).body), refused),
+        ("another message", wrong(&|push| push.body = push_of(&app, &guessed, &message).body), refused),
         ("cut within a block", signed(&|text| text[..text.len() - 4].to_owned()), refused),
         ("cut to one block", signed(&|text| text[..24].to_owned()), refused),
         ("nothing encrypted", signed(&|_| String::new()), refused),
@@ -210,7 +215,7 @@ async fn the_console_of_wechat_verifies_the_address() {
 async fn a_message_costs_one_write_and_one_that_is_refused_costs_nothing() {
     let app = App::start().await;
     let consumed = app.functions.edge_auth.table().consumed();
-    let push = push_of(&app, &settings(&app), &message(&app, Kind::Accept, Format::Json));
+    let push = push_of(&app, &settings(&app), &message(&app, Kind::Media, Format::Json));
     let forged = Push { msg_signature: Some("0".repeat(40)), ..push.clone() };
     assert_eq!(send(&app, &forged).await.status, 403);
     assert_eq!((consumed.write_units(), consumed.read_units()), (0.0, 0.0));
@@ -219,7 +224,7 @@ async fn a_message_costs_one_write_and_one_that_is_refused_costs_nothing() {
     let leaving = push_of(&app, &settings(&app), &message(&app, Kind::Cancel, Format::Json));
     assert_eq!(send(&app, &leaving).await.status, 200);
     assert_eq!(consumed.write_units(), 2.0);
-    assert!((0.5..=1.0).contains(&consumed.read_units()), "one read of the login: {}", consumed.read_units());
+    assert!((1.0..=2.0).contains(&consumed.read_units()), "the marker and the login: {}", consumed.read_units());
 }
 
 #[tokio::test]
@@ -239,35 +244,53 @@ async fn a_message_that_could_not_be_remembered_is_taken_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn a_user_who_leaves_wechat_is_named_to_the_operator_by_the_user_id_alone() {
+async fn a_user_who_closes_the_wechat_account_is_erased() {
+    let mut app = App::start().await;
+    let (alice, bob) = (app.login("alice").await, app.login("bob").await);
+    let push = push_of(&app, &settings(&app), &message(&app, Kind::Cancel, Format::Json));
+    assert_eq!(answer(&send(&app, &push).await), RECEIVED);
+    assert_eq!(alice.get("/v1/jobs").await.status, 401, "at once");
+    let unknown_user = Kind::Cancel.message(Format::Json, &app.deployment.wechat_app_id, "mallory", app.clock.now());
+    assert_eq!(answer(&send(&app, &push_of(&app, &settings(&app), &unknown_user)).await), RECEIVED, "never logged in");
+    let report = app.finish_erasure(&alice).await;
+    assert_eq!((&report["reason"], &report["status"]), (&json!("authorization_cancelled"), &json!("done")), "{report}");
+    assert_eq!(bob.get("/v1/jobs").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_who_withdraws_one_permission_keeps_the_account() {
     let app = App::start().await;
     let alice = app.login("alice").await;
-    let _listening = app.metrics.listen();
-    for (kind, reason) in [(Kind::Revoke, "authorization_revoked"), (Kind::Cancel, "authorization_cancelled")] {
-        let push = push_of(&app, &settings(&app), &message(&app, kind, Format::Json));
-        assert_eq!(answer(&send(&app, &push).await), RECEIVED);
-        let logs = app.metrics.logs();
-        let line = logs.iter().map(|(_, line)| line).find(|line| line["reason"] == reason).expect(reason);
-        assert_eq!((&line["level"], &line["user_id"]), (&json!("WARN"), &json!(alice.user_id)), "{line}");
-    }
-    let stranger = Kind::Cancel.message(Format::Json, &app.deployment.wechat_app_id, "mallory", app.clock.now());
-    assert_eq!(answer(&send(&app, &push_of(&app, &settings(&app), &stranger)).await), RECEIVED, "never logged in");
-    // Not acted upon yet: docs/operate/runbook.md.
+    let push = push_of(&app, &settings(&app), &message(&app, Kind::Revoke, Format::Json));
+    assert_eq!(answer(&send(&app, &push).await), RECEIVED);
     assert_eq!(alice.get("/v1/jobs").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_user_who_leaves_is_named_even_if_the_writing_of_the_marker_was_never_answered() {
+async fn a_message_whose_signature_does_not_cover_its_body_erases_no_user() {
     let app = App::start().await;
-    app.login("alice").await;
-    let _listening = app.metrics.listen();
+    reconfigure(&app, |wechat| wechat["events"]["encoding_aes_keys"] = json!([]));
+    let alice = app.login("alice").await;
     let push = push_of(&app, &settings(&app), &message(&app, Kind::Cancel, Format::Json));
-    app.faults.plan(|name, _| (name == "PutItem").then_some(Fault::LostAfter));
+    assert_eq!(answer(&send(&app, &push).await), RECEIVED);
+    assert_eq!(alice.get("/v1/jobs").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_event_that_comes_again_does_not_erase_the_user_who_has_logged_in_since() {
+    let mut app = App::start().await;
+    let alice = app.login("alice").await;
+    let message = message(&app, Kind::Cancel, Format::Json);
+    let push = push_of(&app, &settings(&app), &message);
+    // The marker is written, and the answer is lost: WeChat sends the message again.
+    app.faults.plan_items(|name, key| (name == "PutItem" && key == "EVENT").then_some(Fault::LostAfter));
     send(&app, &push).await;
     app.faults.none();
-    assert_eq!(answer(&send(&app, &push).await), RECEIVED, "WeChat sends it again");
-    let logs = app.metrics.logs();
-    assert!(logs.iter().any(|(_, line)| line["reason"] == "authorization_cancelled"), "{logs:?}");
+    app.finish_erasure(&alice).await;
+    let again = app.login("alice").await;
+    assert_ne!(again.user_id, alice.user_id);
+    assert_eq!(answer(&send(&app, &push_of(&app, &settings(&app), &message)).await), RECEIVED);
+    assert_eq!(again.get("/v1/jobs").await.status, 200);
 }
 
 #[tokio::test]

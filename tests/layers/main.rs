@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 7] = [
 
 /// Everything that the domain is built with: parsers, policies, digests and signatures. Nothing that opens a
 /// connection, reads a clock or runs a task.
-const DOMAIN: [&str; 18] = [
+const DOMAIN: [&str; 19] = [
     "base64",
     "cedar-policy",
     "hmac",
@@ -43,6 +43,7 @@ const DOMAIN: [&str; 18] = [
     "toml",
     "unicode-general-category",
     "unicode-normalization",
+    "unicode-segmentation",
     "uuid",
 ];
 

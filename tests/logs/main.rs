@@ -10,8 +10,11 @@ use std::{
 };
 
 use domain::job::{JobWakeUp, WakeUpToken};
-use integration_tests::{App, Client, Setup};
-use local::emulation::wechat_events::{Format, Kind, PushSettings};
+use integration_tests::{App, Client, PATIENCE, Setup};
+use local::emulation::{
+    wechat_events::{Format, Kind, PushSettings},
+    wechat_stub::{PlannedAnswer, PlannedCall},
+};
 use platform::runtime::Clock;
 use serde_json::{Value, json};
 use tracing_subscriber::{fmt::MakeWriter, prelude::*};
@@ -47,7 +50,7 @@ fn one_trace_goes_through(lines: &[Value]) {
     assert_eq!(functions, BTreeSet::from(["edge-auth", "status", "worker"]));
 }
 
-/// What the runbook finds a job's end by.
+/// The fields by which the runbook finds a job's end.
 fn a_job_that_ends_leaves_a_line_with_its_state(lines: &[Value], id: &str) {
     let ends: Vec<&Value> =
         lines.iter().filter(|line| line["message"] == "handled" && !line["state"].is_null()).collect();
@@ -56,7 +59,7 @@ fn a_job_that_ends_leaves_a_line_with_its_state(lines: &[Value], id: &str) {
     assert!(ends.iter().any(|line| line["state"] == "failed"));
 }
 
-/// What the Insights rules count by.
+/// The fields of the Contributor Insights rules.
 fn a_line_about_a_request_says_whose_it_was(lines: &[Value], user: &str, size: usize) {
     let answers: Vec<&Value> = lines.iter().filter(|line| line["message"] == "answered").collect();
     let find = |route: &str, code: Option<&str>| {
@@ -105,7 +108,7 @@ async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Val
         if job["status"] == "awaiting_approval" {
             assert_eq!(app.approve(client, "alice-in-the-logs", id).await.status, 200);
         }
-        assert!(began.elapsed().as_secs() < 60, "it does not end: {job}");
+        assert!(began.elapsed() < PATIENCE, "it does not end: {job}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -120,7 +123,7 @@ async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static s
     let said = json!({ "message": format!("{message} [[sleep:1]] [[say:{reply}]]") });
     assert_eq!(alice.submit_body(&out, &said).await.status, 202);
     app.deliver().await;
-    let right = app.stored(alice, &out).await.wake_up().expect("a round is out");
+    let right = app.inspect().stored(alice, &out).await.wake_up().expect("a round is out");
     let wrong = JobWakeUp { secret: WakeUpToken::from_random([7; 16]), ..right.clone() };
     for (wake, status) in [(&wrong, 410), (&right, 204)] {
         let body = json!({ "ring": wake.text() }).to_string();
@@ -155,6 +158,23 @@ async fn an_agent_is_talked_to(app: &mut App, alice: &Client) -> Vec<(&'static s
         ("ring", String::from(right.secret)),
         ("wrong wake-up token", String::from(wrong.secret)),
     ]
+}
+
+/// One that WeChat refuses, one whose answer is lost, and one that it takes.
+async fn notifications(app: &mut App, alice: &Client) {
+    const TEMPLATE: &str = "hD-ixGOhYmUfjOnI8MCzQMPshzGVeux_2vzyvQu7O68";
+    app.wechat().plan(PlannedCall::Send, PlannedAnswer::Errcode(47003));
+    app.wechat().plan(PlannedCall::Send, PlannedAnswer::Lost);
+    for state in ["not_sent", "unknown", "sent"] {
+        app.wechat().accept("alice-in-the-logs", TEMPLATE);
+        let headers = [("content-type", "application/json")];
+        alice.send("POST", "/v1/notifications", &headers, br#"{"accepted":["job_update"]}"#).await;
+        let id = app.new_id();
+        let body = json!({"tool": "ledger_read", "arguments": {}, "notify": "job_update"});
+        alice.submit_body(&id, &body).await;
+        app.finish(alice, &id).await;
+        assert_eq!(alice.job(&id).await["notification"]["status"], state);
+    }
 }
 
 #[tokio::test]
@@ -196,7 +216,8 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     app.put_on_queue(&format!(r#"{{"note":"{secret_argument}"}}"#)).await;
     app.deliver().await;
     let of_turns = an_agent_is_talked_to(&mut app, &alice).await;
-    // An operator: their name, their words and their token are no line's business, and neither is what they are shown.
+    notifications(&mut app, &alice).await;
+    // Name, texts and token of an operator are in no line, and neither are the displayed jobs.
     let zhang = app.operator("zhang-in-the-logs", &["approver"]);
     let dear = app.new_id();
     alice.submit(&dear, "ledger_pay", json!({"amount": 501, "note": secret_argument})).await;
@@ -213,7 +234,9 @@ async fn a_whole_flow_logs_no_token_openid_argument_or_result_and_only_known_fie
     pushes(&app, &document).await;
 
     let openid = local::emulation::wechat_stub::openid("wx-test", "alice-in-the-logs");
+    let access_token = app.inspect().table().access_token().await.unwrap().unwrap().token;
     let mut forbidden = vec![
+        ("access token", access_token),
         ("argument or result", secret_argument.to_owned()),
         ("session token", alice.token.clone()),
         ("signature of the session", alice.token.rsplit('.').next().unwrap().to_owned()),

@@ -1,22 +1,16 @@
-//! What the template's alarms watch, and whether they would notice the faults that they are for.
+//! Tests of the alarms: their metrics, the faults that fire them, and their cost.
 //!
-//! A small evaluator of CloudWatch's alarms, metric math, Contributor Insights rules and dashboard (`alarm`, `math`,
-//! `missing`, `statistic`, `insight`, `dashboard`) reads their definitions from `template.yaml` and looks at what a run
-//! of the whole service has told CloudWatch (`run`). `faults` injects one fault after the other and claims which alarms
-//! fire, and that none fires in a healthy run. `references` and `pages` tie definitions, code and runbook together.
+//! `run` is the whole service by a manual clock under normal traffic; `faults` injects one fault after the other and
+//! claims which alarms of `observe/alarms.toml` fire, by the same evaluation as on one host (`domain::alarms`), and that
+//! none fires in a healthy run. `references`, `pages` and `cost` tie tables, code and pages together.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
+#![allow(clippy::cast_precision_loss, reason = "small counts")]
 
-mod alarm;
-mod dashboard;
+mod cost;
 mod faults;
-mod insight;
-mod math;
-mod missing;
 mod pages;
 mod references;
+mod rollbacks;
 mod run;
 mod samples;
-mod statistic;
-mod template;
-mod tour;
 mod verdict;

@@ -1,25 +1,22 @@
-//! Pages follow the template and the code: every alarm has its section in `docs/operate/runbook.md` and back, the
-//! runbook's commands name what there is, and `docs/operate/alarms.md` says what the faults came to.
+//! Pages follow the table, the template and the code: every alarm has its section in `docs/operate/runbook.md` and back, the
+//! runbook's commands name existing resources, and `docs/operate/alarms.md` has the results of the fault tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::alarms::{AlarmTable, Level};
 use integration_tests::{App, mini_gateway};
+use local::host::watch;
 use platform::{runtime::Clock, telemetry};
 use serde_json::json;
 
 use crate::{
-    alarm::{Alarm, alarms},
     faults::{FAULTS, NOT_SHOWN},
-    template::resources,
+    verdict::alarms,
 };
 
 const RUNBOOK: &str = include_str!("../../docs/operate/runbook.md");
 const TEMPLATE: &str = include_str!("../../template.yaml");
-
-fn is_rollback(alarm: &Alarm) -> bool {
-    alarm.notifies.is_empty()
-}
 
 /// The sections of the runbook about alarms, by their heading.
 fn sections() -> BTreeMap<&'static str, &'static str> {
@@ -30,13 +27,14 @@ fn sections() -> BTreeMap<&'static str, &'static str> {
 
 #[test]
 fn every_alarm_has_its_section_in_the_runbook_and_every_section_its_alarm() {
-    let alarms = alarms(&resources());
-    let claims: BTreeSet<&str> = alarms.iter().map(|alarm| alarm.claim.as_str()).collect();
+    let alarms = alarms();
+    let host = AlarmTable::of_one_host().unwrap();
+    let names = alarms.iter().chain(host.alarms()).map(|alarm| alarm.name());
+    let claims: BTreeSet<&str> = names.chain(watch::ALERTS.map(|(name, _)| name)).collect();
     let sections = sections();
     assert_eq!(sections.keys().copied().collect::<BTreeSet<_>>(), claims);
-    for alarm in alarms.iter().filter(|alarm| !is_rollback(alarm)) {
-        let (claim, section) = (&alarm.claim, sections[alarm.claim.as_str()]);
-        assert!(alarm.description.ends_with(&format!(" docs/operate/runbook.md#{claim}")), "{claim} names its section");
+    for claim in claims.into_iter().filter(|claim| !claim.ends_with("Rollback")) {
+        let section = sections[claim];
         assert!(section.contains("**Look at**") && section.contains("**do**") || section.contains("**Do**"), "{claim}");
         assert!(section.trim().lines().next().is_some_and(|means| means.ends_with('.')), "{claim} says what it means");
     }
@@ -48,7 +46,7 @@ fn every_alarm_is_fired_by_some_fault_or_says_why_not() {
     let shown: BTreeSet<&str> = fired.collect();
     let excused: BTreeSet<&str> = NOT_SHOWN.iter().map(|(claim, _)| *claim).collect();
     assert!(shown.is_disjoint(&excused), "what is shown needs no excuse");
-    let claims: BTreeSet<String> = alarms(&resources()).into_iter().map(|alarm| alarm.claim).collect();
+    let claims: BTreeSet<String> = alarms().iter().map(|alarm| alarm.name().to_owned()).collect();
     assert_eq!(shown.union(&excused).map(|claim| (*claim).to_owned()).collect::<BTreeSet<_>>(), claims);
 }
 
@@ -66,18 +64,25 @@ fn the_page_of_alarms_says_what_the_faults_came_to() {
 
 fn page() -> String {
     let mut page = "# Which fault fires which alarm\n\n\
-        Each row is a test: the whole service runs by a manual clock under normal traffic, the fault is injected, and every alarm of\n\
-        `template.yaml` is evaluated by its own definition against the metrics of the run.\n\
+        Each row is tested: the whole service runs by a manual clock, the fault is injected, and every alarm of\n\
+        `observe/alarms.toml` and the rollback alarms of `template.yaml` are evaluated against the metrics of the run, those of level\n\
+        `basic` against the few metrics that this level publishes.\n\
         Exactly the alarms of the row fire, each at the latest at the end of the minute in brackets; the minute in which the fault\n\
-        begins is 1. The platform's own metrics (dead letters, the age of messages, failed invocations, 5xx of the\n\
-        API) come from the embedded queue and from the test's own Lambda.\n\n\
+        begins is 1. When the fault is over, they end. The platform's own metrics (dead letters, the age of messages, failed\n\
+        invocations, 5xx of the API) come from the embedded queue and from the test's own Lambda.\n\n\
+        [One host](one-host.md#alarms) evaluates the same runs: the same alarms fire, except for those that its page leaves out,\n\
+        and each is reported once when it begins and once when it ends.\n\n\
         This page is written by the tests: `cargo test --workspace --test observe -- --show-output` prints each row as it was\n\
         evaluated, and a stale page fails.\n\
-        What each alarm means is in the [runbook](runbook.md#alarms).\n\n\
+        What each alarm means is in the [runbook](runbook.md#alarms); those of level `basic` are in bold.\n\n\
         | fault | alarms that fire |\n|---|---|\n"
         .to_owned();
+    let known = alarms();
+    let basic = |claim: &str| known.iter().any(|alarm| alarm.name() == claim && alarm.level() == Level::Basic);
+    let shown = |claim: &str| if basic(claim) { format!("**`{claim}`**") } else { format!("`{claim}`") };
     for fault in FAULTS {
-        let alarms: Vec<String> = fault.fires.iter().map(|(claim, within)| format!("`{claim}` ({within})")).collect();
+        let alarms: Vec<String> =
+            fault.fires.iter().map(|(claim, within)| format!("{} ({within})", shown(claim))).collect();
         let alarms = if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") };
         page.push_str(&format!("| {} | {alarms} |\n", fault.says));
     }
@@ -90,9 +95,8 @@ fn page() -> String {
     page.push_str(
         "\n## Assumptions of the evaluator\n\n\
         - An alarm is evaluated at the end of each minute, and the window of a longer period moves with it.\n\
-        - It looks two periods further back than it evaluates, and treats missing data by the tables of AWS's documentation; those\n\
-        \x20 tables are its tests.\n\
-        - An alarm on a counter without zeros therefore stays for up to three of its periods after the last event.\n\
+        - A period without data is within every limit; for a heartbeat it is beyond it. CloudWatch may look at older periods while\n\
+        \x20 data is missing, so an alarm may stay there for up to three of its periods after the last event.\n\
         - Percentiles lie between the two nearest ranks. CloudWatch does not publish how it computes its own.\n\
         - Metrics arrive at once. On AWS add the time that logs take to become metrics, usually well below a minute.\n",
     );

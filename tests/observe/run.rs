@@ -1,31 +1,31 @@
-//! A run: the whole service by a manual clock, minute after minute, under normal traffic, with everything captured that
-//! CloudWatch would be told, and what the platform itself would tell.
+//! A run: the whole service by a manual clock, minute by minute, with everything captured that CloudWatch would be
+//! sent, and the metrics that the platform itself would emit.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use domain::{
+    alarms::{Level, Series, Transition, Watch},
+    ids::Timestamp,
+};
 use integration_tests::{App, Client, Reply};
+use local::host::alerts::{self, RecentSamples};
 use platform::{
-    metrics::{Dimension, Metric},
+    metrics::{Dimension, Measurement, Metric, Sink},
     runtime::{Clock, Runtime, System},
 };
 use serde_json::json;
-use tracing::subscriber::DefaultGuard;
 
-use crate::{
-    alarm::Captured,
-    insight::Line,
-    samples::{Samples, Series},
-};
+use crate::samples::{self, Captured, series};
 
 mod queue;
 
-/// Minutes of normal traffic before anything is judged: every series is there, and no window reaches back to the start.
-pub(crate) const WARM_UP: i64 = 6;
+/// Minutes of normal traffic before anything is judged: no window of a rate begins with the first request.
+const WARM_UP: i64 = 4;
 const MINUTE_MS: i64 = 60_000;
 /// How often in a minute what is on the queue is delivered.
 const TICKS: i64 = 6;
 
-/// A message that a worker took and did not decide.
+/// A message that a worker received and did not acknowledge.
 struct Hidden {
     until: i64,
     handle: String,
@@ -44,22 +44,26 @@ pub(crate) struct Run {
     pub(crate) delivers_late: bool,
     /// Whether the schedule calls the sweep.
     pub(crate) sweep_runs: bool,
-    /// What was done in which minute, for people.
-    pub(crate) marks: Vec<(i64, String)>,
     began: i64,
     minute: i64,
-    platform: Samples,
+    basic: Captured,
+    full: Captured,
+    host: RecentSamples,
+    watch: Watch,
+    /// The alarms that began or ended on one host, with the minute.
+    pub(crate) told: Vec<(i64, Transition)>,
     hidden: Vec<Hidden>,
     filled_since: Option<i64>,
-    _listening: DefaultGuard,
+    /// Minutes that passed only until the end of the alarms was reported on one host. The traffic pattern is not advanced.
+    waited: i64,
 }
 
 impl Run {
     /// Starts, at the beginning of a minute, and warms up.
     pub(crate) async fn warmed_up() -> Self {
         let app = App::start().await;
-        let listening = app.metrics.listen();
         let began = (app.clock.now().millis() / MINUTE_MS + 1) * MINUTE_MS;
+        let rows = alerts::rows().expect("the tables can be read");
         let mut run = Self {
             app,
             users: Vec::new(),
@@ -67,13 +71,16 @@ impl Run {
             worker_dies: false,
             delivers_late: false,
             sweep_runs: true,
-            marks: Vec::new(),
             began,
             minute: 0,
-            platform: Samples::default(),
+            basic: Captured::default(),
+            full: Captured::default(),
+            host: RecentSamples::of(&rows),
+            watch: Watch::new(rows, BTreeSet::new(), Timestamp::from_millis(began)),
+            told: Vec::new(),
             hidden: Vec::new(),
             filled_since: None,
-            _listening: listening,
+            waited: 0,
         };
         run.advance_to(began).await;
         for function in ["edge-auth", "status", "worker", "sweep", "operator"] {
@@ -93,11 +100,6 @@ impl Run {
         }
     }
 
-    /// Notes what is done now.
-    pub(crate) fn mark(&mut self, what: &str) {
-        self.marks.push((self.minute, what.to_owned()));
-    }
-
     /// Counts the start of a process, as `telemetry::run` does; here there is one process, and it is the test's.
     pub(crate) fn process_starts(&self, function: &str) {
         let runtime = Runtime::new(Arc::new(self.app.clock.clone()), Arc::new(System));
@@ -107,17 +109,30 @@ impl Run {
     /// Some minutes of normal traffic.
     pub(crate) async fn minutes(&mut self, count: i64) {
         for _ in 0..count {
-            if self.minute % 60 == 59 {
-                self.log_in().await;
-            }
+            self.renew_sessions().await;
             self.traffic().await;
             self.pass_minute().await;
         }
     }
 
+    /// Some minutes in which only the schedule and the queue work. The last one is returned.
+    pub(crate) async fn quiet(&mut self, count: i64) -> i64 {
+        for _ in 0..count {
+            self.renew_sessions().await;
+            self.pass_minute().await;
+        }
+        self.minute
+    }
+
+    async fn renew_sessions(&mut self) {
+        if self.minute % 60 == 59 {
+            self.log_in().await;
+        }
+    }
+
     /// What users do in a normal minute: submit, repeat, poll; now and then something that is refused or that fails.
     async fn traffic(&mut self) {
-        let minute = self.minute;
+        let minute = self.minute - self.waited;
         for (place, user) in (0..).zip(self.users.clone()) {
             let (tool, arguments) = match (place, minute % 5) {
                 (0, 2) => ("ledger_fail", json!({"kind": "throw"})),
@@ -159,18 +174,29 @@ impl Run {
     /// The metrics that API Gateway emits for a response.
     pub(crate) fn answered(&mut self, reply: &Reply) {
         let failed = f64::from(u8::from(reply.status.is_server_error()));
-        self.platform.add(Series::new("AWS/ApiGateway", "5xx", &[("ApiId", "Api")]), self.now(), failed);
+        self.measured(series("platform.api_5xx", &[]), failed);
     }
 
-    /// The metrics that Lambda emits for an invocation.
+    /// The metrics that Lambda emits for an invocation: of the function, and of the version that is live.
     fn invoked(&mut self, function: &str, failed: bool) {
-        let (now, failed) = (self.now(), f64::from(u8::from(failed)));
-        let (alias, version) = (format!("{function}:live"), format!("{function}.Version.Version"));
-        let own = [("FunctionName", function)];
-        let canary = [("FunctionName", function), ("Resource", alias.as_str()), ("ExecutedVersion", version.as_str())];
-        for dimensions in [&own[..], &canary] {
-            self.platform.add(Series::new("AWS/Lambda", "Errors", dimensions), now, failed);
+        let failed = f64::from(u8::from(failed));
+        for metric in ["platform.function_errors", "platform.version_errors"] {
+            self.measured(series(metric, &[("function", function)]), failed);
         }
+        self.measured_on_the_host(Metric::FunctionErrors, failed, &[(Dimension::Function, function)]);
+    }
+
+    /// A metric of the platform, which every level has.
+    fn measured(&mut self, series: Series, value: f64) {
+        let now = self.now();
+        self.basic.add(series.clone(), now, value);
+        self.full.add(series, now, value);
+    }
+
+    /// What `local` measures in place of the platform.
+    fn measured_on_the_host(&self, metric: Metric, value: f64, dimensions: &[(Dimension, &str)]) {
+        let at = Timestamp::from_millis(self.now());
+        self.host.take(Measurement { at, values: &[(metric, value)], dimensions });
     }
 
     /// The rest of a minute: the queue delivers, the sweep runs at its half.
@@ -183,7 +209,7 @@ impl Run {
             if self.sweep_runs && tick == TICKS / 2 {
                 let deadline = self.app.clock.now().plus(Duration::from_secs(30));
                 let swept = self.app.sweep.run(deadline).await;
-                self.invoked("Sweep", swept.is_err());
+                self.invoked("sweep", swept.is_err());
             }
             if tick == TICKS {
                 self.look_at_queues().await;
@@ -191,15 +217,49 @@ impl Run {
             self.advance_to(start + tick * MINUTE_MS / TICKS).await;
         }
         self.minute += 1;
-        let end = self.began + self.minute * MINUTE_MS;
-        assert!(self.now() < end + MINUTE_MS / 2, "a minute of the run took longer than a minute");
+        assert!(self.now() < self.end_of(self.minute).millis() + MINUTE_MS / 2, "a minute took longer than a minute");
+        for document in self.app.metrics.documents() {
+            self.basic.add_document(Level::Basic, &document);
+            self.full.add_document(Level::Full, &document);
+            samples::measurements(&document, &self.host);
+        }
+        self.app.metrics.clear();
+        let changed = self.watch.evaluate(&self.host, self.end_of(self.minute));
+        self.told.extend(changed.into_iter().map(|one| (self.minute, one)));
+    }
+
+    /// Lets at most this many minutes pass until the one-host evaluation has reported the end of every alarm.
+    pub(crate) async fn calm_on_one_host(&mut self, at_most: i64) {
+        let before = self.minute;
+        while self.watch.firing().next().is_some() && self.minute < before + at_most {
+            self.quiet(1).await;
+        }
+        self.waited += self.minute - before;
+    }
+
+    /// How many minutes have passed.
+    pub(crate) const fn minute(&self) -> i64 {
+        self.minute
+    }
+
+    /// When so many minutes had passed.
+    pub(crate) const fn end_of(&self, minute: i64) -> Timestamp {
+        Timestamp::from_millis(self.began + minute * MINUTE_MS)
+    }
+
+    /// What CloudWatch has at a level.
+    pub(crate) const fn captured(&self, level: Level) -> &Captured {
+        match level {
+            Level::Basic => &self.basic,
+            Level::Full => &self.full,
+        }
     }
 
     fn now(&self) -> i64 {
         self.app.clock.now().millis()
     }
 
-    /// Waits for a time of the run. What takes time really may be late for it, but not for the end of its minute.
+    /// Waits for a time of the run. Work in real time may be later than it, but not later than the end of its minute.
     async fn advance_to(&mut self, at: i64) {
         let by = u64::try_from(at - self.now()).unwrap_or(0);
         self.app.advance(Duration::from_millis(by)).await;
@@ -213,27 +273,4 @@ impl Run {
             again.visibility_timeout(0).send().await.expect("the queue answers");
         }
     }
-
-    /// Everything that was captured, and from when to when it is to be judged.
-    pub(crate) fn captured(&self) -> (Captured, (i64, i64)) {
-        let mut captured = Captured { samples: self.platform.clone(), lines: Vec::new() };
-        for document in self.app.metrics.documents() {
-            captured.samples.add_document(&document);
-        }
-        for (at, fields) in self.app.metrics.logs() {
-            let group = match fields["function"].as_str() {
-                Some("edge-auth") => "EdgeAuthLog",
-                Some("status") => "StatusLog",
-                Some("worker") => "WorkerLog",
-                Some("sweep") => "SweepLog",
-                Some("operator") => "OperatorLog",
-                _ => continue,
-            };
-            captured.lines.push(Line { at, group: group.to_owned(), fields });
-        }
-        let end = self.began + self.minute * MINUTE_MS;
-        (captured, (self.began + (WARM_UP - 1) * MINUTE_MS, end))
-    }
-
-    pub(crate) async fn stop(self) {}
 }

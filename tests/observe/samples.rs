@@ -1,61 +1,53 @@
-//! Samples of series, as the functions emit them for CloudWatch in the embedded metric format.
+//! The samples that CloudWatch would have at a level, by series.
 
 use std::collections::BTreeMap;
 
+use domain::{
+    alarms::{Level, Samples, Series},
+    ids::Timestamp,
+};
+use platform::metrics::{Dimension, Kind, Measurement, Metric, Sink};
 use serde_json::Value;
 
-/// A series: namespace, metric, dimensions. CloudWatch adds nothing up over dimensions: another set is another series.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Series {
-    pub(crate) namespace: String,
-    pub(crate) metric: String,
-    pub(crate) dimensions: BTreeMap<String, String>,
+/// A series without or with dimensions.
+pub(crate) fn series(metric: &str, dimensions: &[(&str, &str)]) -> Series {
+    let dimensions = dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Series { metric: metric.to_owned(), dimensions }
 }
 
-impl Series {
-    pub(crate) fn new(namespace: &str, metric: &str, dimensions: &[(&str, &str)]) -> Self {
-        let dimensions = dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { namespace: namespace.to_owned(), metric: metric.to_owned(), dimensions }
-    }
-}
-
-/// Samples by series, each with its time in milliseconds.
+/// Samples, each with its time in milliseconds, in order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Samples(BTreeMap<Series, Vec<(i64, f64)>>);
+pub(crate) struct Captured(BTreeMap<Series, Vec<(i64, f64)>>);
 
-impl Samples {
+impl Captured {
     pub(crate) fn add(&mut self, series: Series, at: i64, value: f64) {
         self.0.entry(series).or_default().push((at, value));
     }
 
-    /// Takes in one document of the embedded metric format.
-    pub(crate) fn add_document(&mut self, document: &Value) {
+    /// Takes in what a level publishes of a document of the embedded metric format that has everything.
+    pub(crate) fn add_document(&mut self, level: Level, document: &Value) {
         let at = document["_aws"]["Timestamp"].as_i64().expect("a document has its time");
         for directive in document["_aws"]["CloudWatchMetrics"].as_array().expect("and its directives") {
-            let namespace = directive["Namespace"].as_str().expect("a directive has a namespace");
-            for set in directive["Dimensions"].as_array().expect("and sets of dimensions") {
-                let names = set.as_array().expect("a set is a list").iter().filter_map(Value::as_str);
-                let dimensions: Vec<(&str, &str)> = names
-                    .map(|name| (name, document[name].as_str().expect("a dimension has its value beside it")))
-                    .collect();
-                for metric in directive["Metrics"].as_array().expect("a directive has metrics") {
-                    let name = metric["Name"].as_str().expect("a metric has a name");
-                    let values = match &document[name] {
-                        Value::Array(several) => several.clone(),
-                        one => vec![one.clone()],
-                    };
-                    for value in values.iter().map(|value| value.as_f64().expect("a metric has a number")) {
-                        self.add(Series::new(namespace, name, &dimensions), at, value);
-                    }
+            for listed in directive["Metrics"].as_array().expect("a directive has metrics") {
+                let name = listed["Name"].as_str().expect("a metric has a name");
+                let metric = Metric::ALL.iter().find(|metric| metric.name() == name).expect("it is in the list");
+                let several = document[name].as_array().cloned().unwrap_or_else(|| vec![document[name].clone()]);
+                let values = several.iter().map(|value| value.as_f64().expect("a metric has numbers"));
+                let values: Vec<f64> = values.filter(|value| metric.kind() != Kind::Counter || *value != 0.0).collect();
+                // Lambda tells these two of each function, at every level.
+                if matches!(metric, Metric::Requests | Metric::RequestDuration) {
+                    let function = document["function"].as_str().expect("a request has its function");
+                    let lambda = series(&format!("platform.{name}"), &[("function", function)]);
+                    values.iter().for_each(|value| self.add(lambda.clone(), at, *value));
+                }
+                for set in metric.published(level) {
+                    let pair = |name: &str| (name.to_owned(), document[name].as_str().unwrap_or_default().to_owned());
+                    let dimensions = set.iter().map(|dimension| pair(dimension.name())).collect();
+                    let series = Series { metric: name.to_owned(), dimensions };
+                    values.iter().for_each(|value| self.add(series.clone(), at, *value));
                 }
             }
         }
-    }
-
-    /// The values of a series from `from` up to, and without, `to`.
-    pub(crate) fn within(&self, series: &Series, from: i64, to: i64) -> Vec<f64> {
-        let all = self.0.get(series).map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, value)| *value).collect()
     }
 
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
@@ -63,34 +55,28 @@ impl Samples {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_document_becomes_one_sample_per_set_of_dimensions_and_value() {
-        let mut samples = Samples::default();
-        samples.add_document(&json!({
-            "_aws": {"Timestamp": 1000, "CloudWatchMetrics": [
-                {"Namespace": "n", "Dimensions": [["f", "r"], ["f"]], "Metrics": [{"Name": "m", "Unit": "Count"}]},
-                {"Namespace": "n", "Dimensions": [[]], "Metrics": [{"Name": "b", "Unit": "Bytes"}]}]},
-            "f": "edge", "r": "GET /", "m": 1, "b": [3, 4.5],
-        }));
-        assert_eq!(samples.within(&Series::new("n", "m", &[("f", "edge"), ("r", "GET /")]), 0, 2000), [1.0]);
-        assert_eq!(samples.within(&Series::new("n", "m", &[("f", "edge")]), 0, 2000), [1.0]);
-        assert_eq!(samples.within(&Series::new("n", "b", &[]), 0, 2000), [3.0, 4.5]);
-        assert!(samples.within(&Series::new("n", "m", &[]), 0, 2000).is_empty(), "another set is another series");
-        assert_eq!(samples.series().count(), 3);
-    }
-
-    #[test]
-    fn a_window_has_its_beginning_and_not_its_end() {
-        let (mut samples, series) = (Samples::default(), Series::new("n", "m", &[]));
-        for at in [0, 59_999, 60_000] {
-            samples.add(series.clone(), at, 1.0);
+/// Measures again what a document has, into another sink.
+pub(crate) fn measurements(document: &Value, into: &impl Sink) {
+    let at = Timestamp::from_millis(document["_aws"]["Timestamp"].as_i64().expect("a document has its time"));
+    let dimension = |dimension: Dimension| Some((dimension, document[dimension.name()].as_str()?));
+    let dimensions: Vec<_> = Dimension::ALL.into_iter().filter_map(dimension).collect();
+    for metric in Metric::ALL {
+        let values = match &document[metric.name()] {
+            Value::Null => continue,
+            Value::Array(several) => several.clone(),
+            one => vec![one.clone()],
+        };
+        for value in values {
+            let values = &[(*metric, value.as_f64().expect("a metric has numbers"))];
+            into.take(Measurement { at, values, dimensions: &dimensions });
         }
-        assert_eq!(samples.within(&series, 0, 60_000).len(), 2);
-        assert_eq!(samples.within(&series, 60_000, 120_000).len(), 1);
+    }
+}
+
+impl Samples for Captured {
+    fn within(&self, series: &Series, from: Timestamp, to: Timestamp) -> Vec<f64> {
+        let all = self.0.get(series).map(Vec::as_slice).unwrap_or_default();
+        let at = |time: &i64| (from.millis()..to.millis()).contains(time);
+        all.iter().filter(|(time, _)| at(time)).map(|(_, value)| *value).collect()
     }
 }

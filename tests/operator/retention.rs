@@ -1,8 +1,11 @@
-//! `docs/design/data-model.md` says of every kind of item when it ends; what is stored has that end.
+//! The TTL of every kind of item is as `docs/design/data-model.md` says.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use domain::limits::RetentionClock;
+use domain::{
+    limits::RetentionClock,
+    policy::{Policy, PolicyFiles},
+};
 use integration_tests::{App, Client, Fault, Setup, mini_gateway::checkout};
 use local::emulation::wechat_events::{Format, Kind as Message, PushSettings};
 use platform::runtime::Clock as _;
@@ -64,10 +67,11 @@ fn fits(pattern: &str, key: &str) -> bool {
     rest.ends_with(last.as_str())
 }
 
-/// Whether an item of a kind has a time at which it is deleted. A job gets it when it is over.
+/// Whether an item of a kind has a time at which it is deleted. A job gets it when it is over, a user when erased.
 fn expires(kind: &Kind, item: &Value) -> bool {
     let never = kind.ends.starts_with("never") || kind.ends.starts_with("when ");
-    !never && item.get("open_shard").is_none()
+    let is_erased = kind.ends.contains("erased user") && item.get("un").is_some();
+    is_erased || !never && item.get("open_shard").is_none()
 }
 
 #[test]
@@ -123,10 +127,28 @@ async fn lived_in() -> App {
     let push = settings.push(&message, app.clock.now(), &app.functions.runtime);
     assert_eq!(app.anonymous().send("POST", &push.path(), &[], push.body.as_bytes()).await.status, 200);
 
+    app.wechat().accept("alice", "hD-ixGOhYmUfjOnI8MCzQMPshzGVeux_2vzyvQu7O68");
+    let headers = [("content-type", "application/json")];
+    let accepted = alice.send("POST", "/v1/notifications", &headers, br#"{"accepted":["job_update"]}"#).await;
+    assert_eq!(accepted.status, 204);
+    let notify = json!({ "tool": "ledger_append", "arguments": { "note": "n" }, "notify": "job_update" });
+    settled(&mut app, &alice, &notify).await;
+    while app.deliver().await {}
+    let checking = PolicyFiles::built_in().replacing("content_safety.toml", "enabled = false", "enabled = true");
+    app.new_worker(Some(Policy::parse(&checking.unwrap()).unwrap()));
+    settled(&mut app, &alice, &note("review-20002")).await;
+    app.new_worker(None);
+    let (erin, frank) = (app.login("erin").await, app.login("frank").await);
+    settled(&mut app, &erin, &note("of erin")).await;
+    assert_eq!(app.erase(&erin, "erin").await.status, 202);
+    app.finish_erasure(&erin).await;
+    assert_eq!(app.erase(&frank, "frank").await.status, 202);
+
     app.advance(Duration::from_secs(400)).await;
     app.sweep().await;
     let clock = RetentionClock::confirmed(app.clock.now());
-    assert!(app.table.set_retention_clock(None, clock).await.unwrap());
+    assert!(app.inspect().table().set_retention_clock(None, clock).await.unwrap());
+    app.inspect().table().refuse_ids_before(app.clock.now()).await.unwrap();
     app
 }
 
@@ -150,7 +172,7 @@ async fn settled(app: &mut App, client: &Client, body: &Value) {
         if job["status"] == "awaiting_approval" || job["next_poll_ms"].is_null() {
             return;
         }
-        // The small gateway's agent works by the real clock.
+        // The mini gateway's agent works by the real clock.
         tokio::time::sleep(Duration::from_millis(30)).await;
         let wait = app.delays.next().unwrap_or_default();
         app.advance(wait.max(Duration::from_millis(10))).await;
@@ -162,7 +184,7 @@ async fn settled(app: &mut App, client: &Client, body: &Value) {
 async fn every_item_is_of_a_kind_of_the_page_and_ends_as_it_says() {
     let (kinds, app) = (kinds(), lived_in().await);
     let mut met = BTreeSet::new();
-    for item in app.stored_items().await {
+    for item in app.inspect().stored_items().await {
         let (pk, sk) = (item["pk"]["S"].as_str().unwrap(), item["sk"]["S"].as_str().unwrap());
         let is = |kind: &&Kind| kind.pk.iter().any(|one| fits(one, pk)) && kind.sk.iter().any(|one| fits(one, sk));
         let of_it: Vec<&Kind> = kinds.iter().filter(is).collect();

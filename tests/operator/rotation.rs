@@ -21,7 +21,7 @@ use fleet::{Fleet, SILENT};
 const STEP: Duration = Duration::from_secs(55);
 const NOTHING: [&str; 0] = [];
 
-/// How many values a kind lists in each of its documents, and nothing else of them.
+/// The number of values of a kind in each of its documents.
 async fn listed(fleet: &Fleet, kind: Kind) -> Vec<usize> {
     let pointer = match kind {
         Kind::SessionKeys => "/sessions/keys",
@@ -98,9 +98,9 @@ async fn rekey_logins(fleet: &Fleet) {
     let runtime = Runtime::new(Arc::new(fleet.app.clock.clone()), Arc::new(System));
     let early = fleet.step(Kind::LoginKeys, Phase::Retire, None).await;
     assert!(matches!(early, Err(RotateError::Refused(Refusal::NotRekeyed))), "{early:?}");
-    let foreign = rekey::run(&fleet.store, &fleet.app.table, &runtime, "wx-another", false).await;
-    assert!(matches!(foreign, Err(rekey::RekeyError::Strangers(_))), "{foreign:?}");
-    let done = rekey::run(&fleet.store, &fleet.app.table, &runtime, "wx-test", false).await.unwrap();
+    let foreign = rekey::run(&fleet.store, fleet.app.inspect().table(), &runtime, "wx-another", false).await;
+    assert!(matches!(foreign, Err(rekey::RekeyError::UnknownUsers(_))), "{foreign:?}");
+    let done = rekey::run(&fleet.store, fleet.app.inspect().table(), &runtime, "wx-test", false).await.unwrap();
     assert!(done.written > 0 && done.users > done.written, "{done:?}: some had logged in meanwhile, some had not");
 }
 
@@ -110,7 +110,7 @@ async fn session_keys_rotate_without_a_failed_request() {
 }
 
 #[tokio::test]
-async fn login_keys_rotate_and_everyone_stays_who_they_are() {
+async fn login_keys_rotate_and_every_user_keeps_their_id() {
     rotates_without_a_failed_request(Kind::LoginKeys).await;
 }
 
@@ -135,7 +135,7 @@ async fn checkpoint_keys_rotate_and_trust_in_the_first_extends_to_the_last() {
 }
 
 #[tokio::test]
-async fn a_careless_rotation_of_session_or_cursor_keys_is_noticed_by_the_same_load() {
+async fn a_rotation_of_session_or_cursor_keys_without_the_wait_fails_requests_of_the_same_load() {
     for (kind, what) in [(Kind::SessionKeys, "session of"), (Kind::CursorKeys, "cursor of")] {
         let mut fleet = Fleet::start().await;
         assert_eq!(fleet.pass(STEP * 3, STEP).await, NOTHING);

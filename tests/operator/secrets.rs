@@ -1,4 +1,4 @@
-//! Where secrets come from, and what happens when they cannot be had.
+//! Sources of secrets, and their failures.
 
 use std::{sync::Arc, time::Duration};
 

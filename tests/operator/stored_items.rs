@@ -25,7 +25,7 @@ async fn successor() -> Successor {
     app.gateway().restart().await;
     let seconds = (stored["written_at_ms"].as_i64().unwrap() - app.clock.now().millis()) / 1000;
     app.jump_seconds(seconds + 5).await;
-    app.store_items(stored["items"].as_array().unwrap()).await;
+    app.inspect().store_items(stored["items"].as_array().unwrap()).await;
     app.login("alice").await;
     app.log_in_as_stored_user(stored["user_id"].as_str().unwrap()).await;
     let alice = app.login("alice").await;

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use domain::alarms::Level;
 use platform::{
     metrics::{Dimension, Measurement, Meter, Metric, Sink, emf},
     runtime::{Clock, Runtime},
@@ -25,12 +26,15 @@ use crate::clock::ManualClock;
 
 /// The namespace of what is captured: the name of the template's stack in tests.
 pub const NAMESPACE: &str = "stack";
+/// A namespace as long as that of a deployment, for counting bytes.
+const DEPLOYED: &str = "openclaw-miniprogram-prod";
 
 /// Every metric and, once [`listen`](Self::listen) was called, every log line, in order. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
     clock: ManualClock,
     lines: Arc<Mutex<Vec<Line>>>,
+    published: Arc<Mutex<BTreeMap<Level, usize>>>,
 }
 
 /// One line of standard output.
@@ -54,7 +58,7 @@ pub enum Content {
 impl Capture {
     /// A capture that dates lines by this clock.
     pub fn new(clock: ManualClock) -> Self {
-        Self { clock, lines: Arc::default() }
+        Self { clock, ..Self::default() }
     }
 
     /// A runtime that measures into this capture.
@@ -93,9 +97,16 @@ impl Capture {
         self.lines().into_iter().filter_map(|line| Some((line.at, line.content.log()?.clone()))).collect()
     }
 
+    /// How many bytes a deployment at a level has written: its metrics, and the log lines.
+    pub fn bytes(&self, level: Level) -> usize {
+        let logs: usize = self.logs().iter().map(|(_, line)| line.to_string().len() + 1).sum();
+        logs + self.published.lock().expect("no panic holds it").get(&level).copied().unwrap_or_default()
+    }
+
     /// Forgets every line so far.
     pub fn clear(&self) {
         self.lines.lock().expect("no panic holds it").clear();
+        self.published.lock().expect("no panic holds it").clear();
     }
 
     /// The values of one series, in order. To CloudWatch each set of dimensions is a series of its own, and so it is
@@ -168,8 +179,13 @@ fn values(document: &Value, metric: Metric, series: &BTreeMap<&str, &str>) -> Ve
 
 impl Sink for Capture {
     fn take(&self, measurement: Measurement<'_>) {
-        for document in emf::documents(NAMESPACE, measurement) {
+        for document in emf::documents(NAMESPACE, None, measurement) {
             self.push(measurement.at.millis(), Content::Metrics(document));
+        }
+        let mut published = self.published.lock().expect("no panic holds it");
+        for level in [Level::Basic, Level::Full] {
+            let lines = emf::documents(DEPLOYED, Some(level), measurement).map(|line| line.to_string().len() + 1);
+            *published.entry(level).or_default() += lines.sum::<usize>();
         }
     }
 }

@@ -110,6 +110,12 @@ impl Client {
         self.send("POST", &format!("/v1/jobs/{id}/approval"), &headers, body.to_string().as_bytes()).await
     }
 
+    /// Asks for the erasure of the user, with this login code.
+    pub async fn erase(&self, code: &str) -> Reply {
+        let body = json!({ "code": code }).to_string();
+        self.send("DELETE", "/v1/users/me", &[("content-type", "application/json")], body.as_bytes()).await
+    }
+
     /// The digest of the approval request that the service shows; "" without one.
     pub async fn digest(&self, id: &str) -> String {
         self.job(id).await["approval"]["digest"].as_str().unwrap_or_default().to_owned()

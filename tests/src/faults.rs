@@ -36,7 +36,7 @@ pub enum Fault {
     KilledAfter,
     /// It arrives after a short delay, in which other requests overtake it.
     Late,
-    /// It arrives, and the response takes longer than users wait.
+    /// It arrives, and the response is slow: 600 ms.
     Slow,
     /// The service refuses it, and quotes the request in the error, as DynamoDB does.
     Quoted,

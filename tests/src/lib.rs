@@ -1,12 +1,13 @@
 //! The whole service in one process, used through its HTTP handlers and its queue.
 //!
 //! Table and queue are the embedded engines without a socket, the clock is set by hand, and faults are injected into
-//! the SDK's HTTP client. The gateway is the real journal plugin in a small gateway, or the real gateway.
+//! the SDK's HTTP client. The gateway is the real journal plugin in a mini gateway, or the real gateway.
 
 pub mod app;
 pub mod capture;
 pub mod client;
 pub mod clock;
+pub mod cloudwatch;
 pub mod contract;
 pub mod delays;
 pub mod faults;
@@ -16,11 +17,15 @@ pub mod sample;
 pub mod secrets_manager;
 pub mod stored_items;
 
-pub use app::{App, Setup};
+pub use app::{App, Inspect, Setup};
 pub use capture::Capture;
 pub use client::{Client, Reply, events};
+pub use cloudwatch::CloudWatch;
 pub use contract::Contract;
 pub use faults::{Fault, Faults};
 pub use mini_gateway::MiniGateway;
 pub use operator::OperatorClient;
 pub use sample::Sample;
+
+/// How long a test waits, by the real clock, for something that has to happen.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! The real journal plugin and the demo tools in a small gateway (`openclaw-plugin/test/mini-gateway.mjs`). It starts
-//! in a tenth of a second, can be killed, and can be ordered to misbehave.
+//! The real journal plugin and the demo tools in a mini gateway (`openclaw-plugin/test/mini-gateway.mjs`). It starts
+//! in a tenth of a second, can be killed, and injects faults.
 
 use std::{
     path::{Path, PathBuf},
@@ -105,7 +105,7 @@ impl MiniGateway {
         self.restart().await;
     }
 
-    /// Orders a misbehaviour for the next `count` requests to a path.
+    /// Plans a fault for the next `count` requests to a path.
     pub async fn next(&self, path: &str, action: &str, status: Option<u16>, count: u32) {
         let mut order = json!({ "path": path, "action": action, "count": count });
         if let Some(status) = status {
@@ -127,7 +127,7 @@ impl MiniGateway {
         self.control("next", &json!({ "path": path, "action": "content", "hex": hex, "count": count })).await;
     }
 
-    /// Cancels orders that have not been carried out yet.
+    /// Cancels planned faults that have not occurred yet.
     pub async fn forget_orders(&self) {
         self.control("forget", &json!({})).await;
     }
@@ -145,6 +145,11 @@ impl MiniGateway {
     /// How many requests each path has had since the start.
     pub async fn counts(&self) -> Value {
         self.control("stats", &json!({})).await["counts"].clone()
+    }
+
+    /// Ends the pauses of its agents that are running.
+    pub async fn end_pauses(&self) {
+        self.control("end-pauses", &json!({})).await;
     }
 
     /// How often an agent has asked its model since the start.

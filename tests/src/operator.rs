@@ -46,7 +46,7 @@ impl OperatorClient {
     }
 
     /// The only approval request that waits for an operator.
-    pub async fn question(&self) -> Value {
+    pub async fn approval_request(&self) -> Value {
         let reply = self.get("/approvals").await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         let all = reply.body["approvals"].as_array().expect("a list").clone();

@@ -1,4 +1,4 @@
-//! How much of a fault sweep a run of the tests takes: a sample per change, everything in `make soak`.
+//! The sample of a fault sweep that a test run takes: a part per change, everything in `make soak`.
 
 use platform::runtime::Runtime;
 

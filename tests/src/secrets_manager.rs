@@ -39,7 +39,7 @@ struct Version {
     made_at_s: i64,
 }
 
-/// A small Secrets Manager. Clones share everything.
+/// A fake Secrets Manager. Clones share their state.
 #[derive(Clone)]
 pub struct SecretsManager {
     secrets: Arc<Mutex<BTreeMap<String, Option<Version>>>>,

@@ -4,46 +4,45 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use platform::aws::AwsSettings;
 use serde_json::{Map, Value, json};
 
 use crate::App;
 
 type Item = HashMap<String, AttributeValue>;
 
+pub(crate) async fn read(aws: &AwsSettings, table: &str) -> Vec<Value> {
+    let client = aws.dynamodb();
+    let (mut items, mut begin) = (Vec::new(), None);
+    loop {
+        let page = client.scan().table_name(table).set_exclusive_start_key(begin).send().await;
+        let page = page.expect("the table answers");
+        items.extend(page.items().iter().map(item_to_json));
+        begin = page.last_evaluated_key;
+        if begin.is_none() {
+            break;
+        }
+    }
+    items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
+    items
+}
+
+pub(crate) async fn write(aws: &AwsSettings, table: &str, items: &[Value]) {
+    for item in items {
+        let put = aws.dynamodb().put_item().table_name(table);
+        put.set_item(Some(item_from_json(item))).send().await.expect("the table answers");
+    }
+}
+
 impl App {
-    /// Every item of the table, sorted by its key.
-    pub async fn stored_items(&self) -> Vec<Value> {
-        let (client, table) = (self.aws.dynamodb(), &self.deployment.backend.table);
-        let (mut items, mut begin) = (Vec::new(), None);
-        loop {
-            let page = client.scan().table_name(table).set_exclusive_start_key(begin).send().await;
-            let page = page.expect("the table answers");
-            items.extend(page.items().iter().map(item_to_json));
-            begin = page.last_evaluated_key;
-            if begin.is_none() {
-                break;
-            }
-        }
-        items.sort_by_key(|item| (item["pk"].to_string(), item["sk"].to_string()));
-        items
-    }
-
-    /// Writes items as they are, over those with the same key.
-    pub async fn store_items(&self, items: &[Value]) {
-        for item in items {
-            let put = self.aws.dynamodb().put_item().table_name(&self.deployment.backend.table);
-            put.set_item(Some(item_from_json(item))).send().await.expect("the table answers");
-        }
-    }
-
     /// Makes every user who has logged in here the user with this id, so that the next login is theirs.
     pub async fn log_in_as_stored_user(&self, user_id: &str) {
-        let mut items = self.stored_items().await;
+        let mut items = self.inspect().stored_items().await;
         items.retain(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("LOGIN#")));
         for item in &mut items {
             item["user"] = json!({ "S": user_id });
         }
-        self.store_items(&items).await;
+        self.inspect().store_items(&items).await;
     }
 }
 

@@ -137,6 +137,42 @@ fn every_rust_test_that_the_page_of_broken_invariants_names_is_there() {
     assert!(absent.is_empty(), "not there: {absent:#?}");
 }
 
+/// Every page below a folder.
+fn pages_below(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            pages_below(&path, found);
+        } else if path.extension().is_some_and(|end| end == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_sentence_in_snake_case_that_a_page_names_is_in_the_code() {
+    let mut files = Vec::new();
+    for root in ROOTS.into_iter().chain(["scripts"]) {
+        files_below(&checkout().join(root), &mut files);
+    }
+    let sources: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
+    let mut pages = Vec::new();
+    pages_below(&checkout().join("docs"), &mut pages);
+    let is_sentence = |text: &&str| {
+        text.matches('_').count() > 3 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let mut absent = BTreeSet::new();
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        for line in text.lines() {
+            let names = quoted(line).into_iter().flat_map(|text| text.split([' ', ':', '/'])).filter(is_sentence);
+            absent
+                .extend(names.filter(|name| !sources.contains(name)).map(|name| format!("{}: {name}", page.display())));
+        }
+    }
+    assert!(pages.len() > 40 && absent.is_empty(), "not there: {absent:#?}");
+}
+
 #[test]
 fn what_is_not_defined_in_a_file_is_seen_to_be_missing() {
     let text = "pub(crate) fn decide() {}\nconst MAX: u8 = 1;\n  claim(row) {}\nlet x = claimed(1);\n";

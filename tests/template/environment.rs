@@ -22,6 +22,10 @@ fn set(template: &Template, function: &str) -> Vec<(String, Value)> {
 
 /// What a value is with every parameter at its default.
 fn at_default(template: &Template, value: &Value) -> String {
+    // Conditions name what is not the default.
+    if let Some(otherwise) = value.pointer("/Fn::If/2") {
+        return at_default(template, otherwise);
+    }
     let default = |name: &str| match (name, template.at(&format!("/Parameters/{name}/Default"))) {
         ("OpenclawBaseUrl", _) => "https://gateway.example.com".to_owned(),
         (_, Value::Null) => "some-name".to_owned(),
@@ -32,7 +36,7 @@ fn at_default(template: &Template, value: &Value) -> String {
 
 /// Starts a function's configuration as its process does.
 fn start(function: &str, env: &Env<'_>) -> Result<(), ConfigError> {
-    config::metrics_namespace(env)?;
+    config::cloud_metrics(env)?;
     config::release(env);
     match function {
         "EdgeAuth" => EdgeAuthConfig::from_env(env).map(drop),

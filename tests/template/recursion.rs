@@ -44,7 +44,7 @@ fn each_constant_that_the_page_names_is_in_the_code() {
         .collect();
     assert!(named.len() >= 4, "{named:?}");
     for name in named {
-        assert!(sources.contains(&format!("const {name}:")), "{name} is nowhere");
+        assert!(sources.contains(&format!("const {name}:")), "no source declares {name}");
     }
 }
 

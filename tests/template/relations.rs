@@ -5,7 +5,11 @@ mod changes;
 
 use std::collections::BTreeSet;
 
-use domain::{ids::RequestId, policy::Policy};
+use domain::{
+    alarms::{Alarm, AlarmTable, Shape},
+    ids::RequestId,
+    policy::Policy,
+};
 use platform::{aws::OPERATION_TIMEOUT, wechat};
 use serde_json::{Value, json};
 
@@ -15,7 +19,7 @@ type Relation = (&'static str, fn(&Template) -> Result<(), String>);
 
 /// Calls that one gateway takes in a second.
 const GATEWAY_CALLS_PER_S: f64 = 50.0;
-/// HTTP APIs wait no longer for a function.
+/// Timeout of an HTTP API for a function.
 const API_LIMIT_MS: f64 = 30_000.0;
 
 const RELATIONS: &[Relation] = &[
@@ -33,17 +37,23 @@ const RELATIONS: &[Relation] = &[
     ("batch", a_batch_fills_the_worker_and_reports_failures),
     ("throttling", routes_that_cost_more_take_fewer),
     ("lock out", one_client_does_not_use_up_what_a_route_takes),
+    ("shield", behind_the_shield_addresses_are_counted_by_waf_alone),
+    ("status concurrency", held_polls_can_be_kept_from_the_other_functions),
     ("vpc", only_functions_that_call_the_gateway_are_in_the_subnets),
-    ("regions", names_of_the_account_hold_the_region),
+    ("observe level", the_functions_publish_what_the_alarms_of_the_level_read),
     ("kept", table_secrets_and_checkpoints_are_kept),
     ("encrypted", table_and_queues_are_encrypted),
     ("checkpoints", a_checkpoint_is_younger_than_what_is_asked_of_it),
     ("locked", no_role_may_change_an_exported_checkpoint),
     ("no alarm acts", no_alarm_acts_on_the_service),
     ("alias", every_caller_of_a_function_calls_its_alias),
+    ("version check", every_new_version_is_invoked_before_it_gets_traffic),
     ("access log", the_access_log_holds_nothing_personal),
     ("logs end", logs_are_not_kept_for_ever),
 ];
+
+/// Maximum length of the template in bytes: about ten minutes of reading.
+const MOST_BYTES: usize = 60_000;
 
 fn hold(true_so: bool, sentence: impl FnOnce() -> String) -> Result<(), String> {
     if true_so { Ok(()) } else { Err(sentence()) }
@@ -211,15 +221,21 @@ fn routes_that_cost_more_take_fewer(t: &Template) -> Result<(), String> {
 fn one_client_does_not_use_up_what_a_route_takes(t: &Template) -> Result<(), String> {
     let default = |name: &str| t.at(&format!("/Parameters/{name}/Default")).as_f64().unwrap_or(0.0);
     for (rate, interval_ms, burst) in
-        [("LoginRate", "LoginIntervalMs", "LoginBurst"), ("SubmitRate", "SubmitIntervalMs", "SubmitBurst")]
+        [("LoginRate", "LoginIntervalMs", "LOGIN_BURST"), ("SubmitRate", "SubmitIntervalMs", "SUBMIT_BURST")]
     {
-        let (taken, one) = (default(rate), default(burst).max(1000.0 / default(interval_ms)));
+        let set = t.property("EdgeAuth", &format!("Environment/Variables/{burst}"));
+        let set = set.pointer("/Fn::If/2").unwrap_or(set);
+        let at_once = set.as_f64().or_else(|| set.as_str()?.parse().ok());
+        let at_once = at_once.ok_or_else(|| format!("{burst} is {set}, no number"))?;
+        let (taken, one) = (default(rate), at_once.max(1000.0 / default(interval_ms)));
         hold(taken >= 3.0 * one, || {
             format!("{rate} is {taken}, less than three times the {one} that one client may send at once ({burst})")
         })?;
     }
-    let strangers = default("OperatorRate");
-    hold(strangers >= 100.0, || format!("OperatorRate is {strangers}: a stranger without a token keeps operators out"))
+    let operators = &t.property("ApiStage", "RouteSettings")["ANY /v1/operator/{proxy+}"]["ThrottlingRateLimit"];
+    hold(operators.as_f64().is_some_and(|rate| rate >= 100.0), || {
+        format!("ThrottlingRateLimit of the operators is {operators}: a client without a token uses it up")
+    })
 }
 
 fn only_functions_that_call_the_gateway_are_in_the_subnets(t: &Template) -> Result<(), String> {
@@ -237,15 +253,15 @@ fn only_functions_that_call_the_gateway_are_in_the_subnets(t: &Template) -> Resu
     Ok(())
 }
 
-/// Dashboards and CloudFront's names are one set for all regions of an account.
-fn names_of_the_account_hold_the_region(t: &Template) -> Result<(), String> {
-    let dashboards =
-        t.of_type("AWS::CloudWatch::Dashboard").map(|(name, one)| (name, &one["Properties"]["DashboardName"]));
-    for (resource, name) in dashboards {
-        let text = name["Fn::Sub"].as_str().unwrap_or_default();
-        hold(text.contains("${AWS::Region}"), || format!("DashboardName of {resource} is {name}, without the region"))?;
-    }
-    Ok(())
+fn the_functions_publish_what_the_alarms_of_the_level_read(t: &Template) -> Result<(), String> {
+    let variables = t.at("/Globals/Function/Environment/Variables");
+    let (published, read) = (&variables["METRICS_LEVEL"], t.property("Observation", "Parameters/Level"));
+    hold(published == read && read["Fn::If"][1] == "full", || format!("METRICS_LEVEL is {published}, Level {read}"))?;
+    let (namespace, prefix) = (&variables["METRICS_NAMESPACE"], t.property("Observation", "Parameters/Prefix"));
+    let condition = t.at("/Resources/Observation/Condition");
+    hold(&namespace["Fn::If"][0] == condition && &namespace["Fn::If"][1] == prefix, || {
+        format!("METRICS_NAMESPACE is {namespace}; the alarms are there if {condition}, and read {prefix}")
+    })
 }
 
 fn a_checkpoint_is_younger_than_what_is_asked_of_it(t: &Template) -> Result<(), String> {
@@ -259,9 +275,11 @@ fn a_checkpoint_is_younger_than_what_is_asked_of_it(t: &Template) -> Result<(), 
             )
         })?;
     }
-    let alarm = seconds(t, "CheckpointsLateAlarm", "Threshold")?;
-    hold(alarm >= 3.0 * every, || {
-        format!("Threshold of CheckpointsLateAlarm is {alarm} s, less than three checkpoints")
+    let table = AlarmTable::built_in().map_err(|fault| fault.to_string())?;
+    let late = table.alarms().iter().find(|alarm| alarm.name() == "checkpoints-late").map(Alarm::shape);
+    let Some(Shape::Threshold { limit, .. }) = late else { return Err("there is no alarm checkpoints-late".into()) };
+    hold(limit.value() >= 3.0 * every, || {
+        format!("checkpoints-late fires after {} s, CHECKPOINT_EVERY_S may be {every}", limit.value())
     })
 }
 
@@ -292,14 +310,14 @@ fn no_alarm_acts_on_the_service(t: &Template) -> Result<(), String> {
             format!("{name} invokes Sweep, and is no schedule: what monitors the service must not change its mode")
         })?;
     }
+    // Those of this template are for CodeDeploy alone; those of observe/template.yaml know no other target than their topic.
     for (name, alarm) in t.of_type("AWS::CloudWatch::Alarm") {
         for kind in ["AlarmActions", "OKActions", "InsufficientDataActions"] {
-            let actions = alarm["Properties"][kind].as_array().into_iter().flatten();
-            for action in actions {
-                hold(action["Ref"] == "AlarmTopic", || format!("{kind} of {name} has {action}, not only AlarmTopic"))?;
-            }
+            hold(alarm["Properties"][kind].is_null(), || format!("{kind} of {name} are set"))?;
         }
     }
+    let topic = t.property("Observation", "Parameters/AlarmTopic");
+    hold(topic["Ref"] == "AlarmTopic", || format!("AlarmTopic of Observation is {topic}"))?;
     let subscribed = t.of_type("AWS::SNS::Subscription").find(|(_, one)| one["Properties"]["Protocol"] != "email");
     subscribed.map_or(Ok(()), |(name, _)| Err(format!("{name} gets alarms, and is no person")))
 }
@@ -345,21 +363,81 @@ fn every_caller_of_a_function_calls_its_alias(t: &Template) -> Result<(), String
     hold(alias == "live", || format!("AutoPublishAlias is {alias}; events, alarms and documents say live"))
 }
 
+fn every_new_version_is_invoked_before_it_gets_traffic(t: &Template) -> Result<(), String> {
+    let hook = t.at("/Globals/Function/DeploymentPreference/Hooks/PreTraffic");
+    hold(hook["Ref"] == "VersionCheck", || format!("PreTraffic is {hook}, not VersionCheck"))?;
+    for function in FUNCTIONS {
+        let own = t.property(function, "DeploymentPreference/Hooks");
+        hold(own.is_null(), || format!("DeploymentPreference of {function} has hooks of its own: {own}"))?;
+    }
+    let of = |role: &str, sid: &str| {
+        let statements = t.property(role, "Policies/0/PolicyDocument/Statement").as_array();
+        statements.into_iter().flatten().find(|one| one["Sid"] == sid).unwrap_or(&Value::Null).clone()
+    };
+    let invokes = of("ShiftRole", "Check");
+    let is_right = invokes["Action"] == "lambda:InvokeFunction"
+        && invokes["Resource"]["Fn::GetAtt"] == json!(["VersionCheck", "Arn"]);
+    hold(is_right, || format!("ShiftRole may not invoke VersionCheck: {invokes}"))?;
+    let versions = of("VersionCheckRole", "Versions")["Resource"].to_string();
+    for function in FUNCTIONS {
+        let name = t.property(function, "FunctionName")["Fn::Sub"].as_str().unwrap_or_default();
+        hold(versions.contains(&format!(":function:{name}:*")), || {
+            format!("VersionCheckRole may not invoke the versions of {function}")
+        })?;
+    }
+    let file = t.property("VersionCheck", "Handler").as_str().and_then(|handler| handler.strip_suffix(".handler"));
+    let folder = t.property("VersionCheck", "Code").as_str().unwrap_or_default();
+    let path =
+        integration_tests::mini_gateway::checkout().join(folder).join(format!("{}.py", file.unwrap_or_default()));
+    hold(path.is_file(), || format!("Handler of VersionCheck is not in {folder}"))
+}
+
+/// All clients then have CloudFront's addresses, so a limit for each address would be one for all of them.
+fn behind_the_shield_addresses_are_counted_by_waf_alone(t: &Template) -> Result<(), String> {
+    let route = t.at("/Parameters/LoginRate/Default").as_f64().unwrap_or_default();
+    let of = |name: &str| t.property("EdgeAuth", &format!("Environment/Variables/{name}"))["Fn::If"].clone();
+    let (interval, burst) = (of("LOGIN_INTERVAL_MS"), of("LOGIN_BURST"));
+    let number = |value: &serde_json::Value| value.as_str().and_then(|text| text.parse::<f64>().ok());
+    let open = number(&interval[1]).is_some_and(|ms| 1000.0 / ms >= route)
+        && number(&burst[1]).is_some_and(|count| count >= route)
+        && interval[0] == "Shielded";
+    hold(open, || {
+        format!(
+            "LOGIN_INTERVAL_MS and LOGIN_BURST with Shield=on are {interval} and {burst}: fewer than LoginRate, {route}"
+        )
+    })?;
+    hold(t.at("/Conditions/HasDomain").to_string().contains("Shielded"), || {
+        "HasDomain: with Shield=on the domain belongs to CloudFront".to_owned()
+    })?;
+    let file = integration_tests::mini_gateway::checkout().join("shield/template.yaml");
+    let shield = Template::parse(&std::fs::read_to_string(file).expect("the shield's template is there"));
+    let rules = shield.property("Acl", "Rules").as_array().cloned().unwrap_or_default();
+    hold(!rules.is_empty(), || "Acl has no rules".to_owned())?;
+    for rule in rules {
+        let seen = &rule["VisibilityConfig"]["SampledRequestsEnabled"];
+        hold(rule["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP" && seen == &json!(false), || {
+            format!("{} of Acl does not count by address, or keeps samples of requests: {rule}", rule["Name"])
+        })?;
+    }
+    Ok(())
+}
+
+fn held_polls_can_be_kept_from_the_other_functions(t: &Template) -> Result<(), String> {
+    let held = t.at("/Parameters/LongPollMaxS/Default");
+    hold(held == &json!(0), || {
+        format!("LongPollMaxS is {held} by default: polls take the invocations of a new account")
+    })?;
+    let reserved = t.property("Status", "ReservedConcurrentExecutions");
+    let is_right =
+        reserved["Fn::If"][1]["Ref"] == "StatusConcurrency" && reserved["Fn::If"][2]["Ref"] == "AWS::NoValue";
+    hold(is_right, || format!("ReservedConcurrentExecutions of Status is {reserved}"))
+}
+
 fn the_access_log_holds_nothing_personal(t: &Template) -> Result<(), String> {
     let format = t.property("ApiStage", "AccessLogSettings/Format").as_str().unwrap_or_default();
     let fields: Value = serde_json::from_str(format).map_err(|_| "Format of the access log is not JSON".to_owned())?;
-    let known: BTreeSet<&str> = [
-        "requestId",
-        "requestTimeEpoch",
-        "routeKey",
-        "status",
-        "responseLatency",
-        "integrationLatency",
-        "integrationStatus",
-        "integrationErrorMessage",
-        "responseLength",
-    ]
-    .into();
+    let known: BTreeSet<&str> =
+        ["requestId", "routeKey", "status", "responseLatency", "integrationErrorMessage"].into();
     for (name, value) in fields.as_object().into_iter().flatten() {
         let variable = value.as_str().and_then(|text| text.strip_prefix("$context.")).unwrap_or_default();
         hold(known.contains(variable), || {
@@ -381,6 +459,16 @@ fn logs_are_not_kept_for_ever(t: &Template) -> Result<(), String> {
         hold(group["Ref"] == format!("{function}Log"), || format!("LogGroup of {function} is {group}"))?;
     }
     Ok(())
+}
+
+#[test]
+fn the_template_is_read_in_ten_minutes() {
+    let file = integration_tests::mini_gateway::checkout().join("template.yaml");
+    let bytes = std::fs::read(file).unwrap().len();
+    assert!(
+        bytes <= MOST_BYTES,
+        "template.yaml has {bytes} bytes, {MOST_BYTES} are enough: generate it, nest it, or say it in docs"
+    );
 }
 
 #[test]

@@ -97,22 +97,33 @@ fn a_right_that_is_missing_or_spare_is_named() {
     }
 }
 
-/// Functions that any client may reach, or that a gateway's answer reaches, read no partition but their own keys' and
-/// the controls'.
+/// The partitions that the statements of a function with this action name.
+fn partitions(template: &Template, function: &str, action: &str) -> Vec<String> {
+    let statements = template.property(&format!("{function}Role"), "Policies/0/PolicyDocument/Statement");
+    let all = statements.as_array().expect("there are some");
+    let about = all.iter().filter(|one| listed(&one["Action"]).contains(&&json!(action)));
+    let keys = about.flat_map(|statement| {
+        assert_eq!(statement["Effect"], "Allow", "{function}: {statement}");
+        let condition = statement["Condition"].as_object().and_then(|all| all.values().next());
+        let keys = condition.unwrap_or_else(|| panic!("{function}: {statement} names no partition"));
+        listed(&keys["dynamodb:LeadingKeys"])
+            .into_iter()
+            .map(|key| key.as_str().expect("a key is a text").to_owned())
+            .collect::<Vec<_>>()
+    });
+    keys.collect()
+}
+
+/// Functions that any client may reach, or that a gateway's answer reaches, read no partition but their own keys', the
+/// controls', and, for an erasure, those of users; and delete only what an erasure deletes.
 #[test]
-fn edge_auth_and_the_worker_may_query_the_controls_alone() {
+fn edge_auth_and_the_worker_may_query_and_delete_only_what_the_template_names() {
     let template = Template::read();
-    for function in ["EdgeAuth", "Worker"] {
-        let statements = template.property(&format!("{function}Role"), "Policies/0/PolicyDocument/Statement");
-        let mut queries = 0;
-        for statement in statements.as_array().unwrap().iter().filter(|one| one.to_string().contains("dynamodb:Query"))
-        {
-            queries += 1;
-            let keys = &statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"];
-            assert_eq!(keys, &json!([store::keys::CONTROL]), "{function}: {statement}");
-        }
-        assert_eq!(queries, 1, "{function}");
-    }
+    let of = |function, action| partitions(&template, function, action);
+    assert_eq!(of("EdgeAuth", "dynamodb:Query"), [store::keys::CONTROL]);
+    assert_eq!(of("Worker", "dynamodb:Query"), [store::keys::CONTROL, "U#*"]);
+    assert_eq!(of("EdgeAuth", "dynamodb:DeleteItem"), [""; 0]);
+    assert_eq!(of("Worker", "dynamodb:DeleteItem"), ["U#*", "LOGIN#*", store::keys::ERASURES_OPEN]);
 }
 
 /// Partitions that a function may not write, by its statements that deny.

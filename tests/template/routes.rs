@@ -9,9 +9,10 @@ use crate::document::Template;
 
 /// Routes of the template that stand for more than one route of the contract. They answer other methods and other paths
 /// as the contract says.
-const OTHERS: [(&str, &str); 8] = [
+const OTHERS: [(&str, &str); 9] = [
     ("ANY /v1/sessions", "EdgeAuth"),
     ("ANY /v1/rings", "EdgeAuth"),
+    ("ANY /v1/users/me", "EdgeAuth"),
     ("ANY /v1/wechat/events", "EdgeAuth"),
     ("ANY /v1/jobs/{request_id}/cancel", "EdgeAuth"),
     ("ANY /v1/jobs/{request_id}/approval", "EdgeAuth"),
@@ -56,7 +57,7 @@ const OPERATORS: &str = "/v1/operator/";
 fn fault(template: &Template, expected: &BTreeMap<String, String>) -> Option<String> {
     let mut deployed = deployed(template);
     if deployed.contains_key(NOT_PUBLISHED) {
-        return Some(format!("{NOT_PUBLISHED} is published: it reads the table for anybody"));
+        return Some(format!("{NOT_PUBLISHED} is published: it reads the table for every client"));
     }
     for (key, function) in OTHERS {
         if deployed.remove(key).as_deref() != Some(function) {

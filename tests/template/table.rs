@@ -1,4 +1,4 @@
-//! The table of the template is the one that the code makes on a laptop, and the tests run on.
+//! The table of the template has the schema that the code creates on one host and in tests.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, KeySchemaElement, TableDescription};
 use local::emulation::connector::InProcess;

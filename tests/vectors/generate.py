@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes text.json and chains.json beside it: what every reader of JSON and text, in every language here, has to say.
+"""Writes text.json and chains.json: the expected results of every JSON and text reader of this repository.
 
     generate.py            writes both
     generate.py --check    fails when they are not what it would write

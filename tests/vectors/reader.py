@@ -1,5 +1,5 @@
 """JSON as docs/design/text.md says it is read, in Python: the client's reader, the foreign reader, and what is blank.
-The canonical form and the strict reading are those of docs/design/verify_audit.py, which has to stand alone."""
+The canonical form and the strict reader are those of docs/design/verify_audit.py, which must not import other files."""
 import importlib.util, pathlib, re, unicodedata
 
 _FILE = pathlib.Path(__file__).parent.parent.parent / "docs" / "design" / "verify_audit.py"

@@ -2,12 +2,12 @@
 import { heardFromServer } from "../live/clock.ts";
 import { Problem, problemOf } from "./problem.ts";
 import type {
-  Approval, BadState, Chain, Checkpoint, Controls, JobAnswer, JobLine, Json, Me, Metrics, Mode, OpenState,
+  Approval, BadState, Chain, Checkpoint, Controls, Erasure, HeldText, HeldTextLine, JobAnswer, JobLine, Json, Me, Metrics, Mode, OpenState,
 } from "./shapes.ts";
 
-/** No call is waited for any longer. */
+/** Timeout of a call. */
 const TIME_LIMIT_MS = 15_000;
-/** How many entries a list is asked for. */
+/** Number of entries of a page. */
 export const PAGE = 50;
 
 type Method = "GET" | "POST" | "PUT";
@@ -17,7 +17,7 @@ export class Api {
   readonly #token: string;
   readonly #rejected: (problem: Problem) => void;
 
-  /** `rejected` hears of an answer that says that the token is not, or no longer, good. */
+  /** `rejected` is called when the API answers that the token is invalid or has expired. */
   constructor(token: string, rejected: (problem: Problem) => void) {
     this.#token = token;
     this.#rejected = rejected;
@@ -60,6 +60,12 @@ export class Api {
   decide = (job: string, decision: "approve" | "reject", digest: string, note: string) =>
     this.#call<unknown>("POST", `jobs/${encodeURIComponent(job)}/approval`, note ? { decision, digest, note } : { decision, digest });
 
+  heldTexts = (cursor?: string) =>
+    this.#call<{ held_texts: HeldTextLine[]; unreadable?: string[]; next_cursor?: string }>("GET", `held-texts?${page(cursor)}`);
+  heldText = (job: string) => this.#call<HeldText>("GET", `jobs/${encodeURIComponent(job)}/held-text`);
+  decideText = (job: string, decision: "pass" | "refuse", digest: string, note: string) =>
+    this.#call<unknown>("POST", `jobs/${encodeURIComponent(job)}/held-text`, note ? { decision, digest, note } : { decision, digest });
+
   jobs = (state: OpenState | BadState, cursor?: string) =>
     this.#call<{ jobs: JobLine[]; next_cursor?: string }>("GET", `jobs?state=${state}&${page(cursor)}`);
   job = (job: string) => this.#call<JobAnswer>("GET", `jobs/${encodeURIComponent(job)}`);
@@ -74,6 +80,7 @@ export class Api {
   setGroups = (user: string, groups: string[], reason: string) =>
     this.#call<{ user_id: string; groups: string[] }>("PUT", `users/${encodeURIComponent(user)}/groups`, { groups, reason });
 
+  erasures = (cursor?: string) => this.#call<{ erasures: Erasure[]; next_cursor?: string }>("GET", `erasures?${page(cursor)}`);
   deadLetters = () => this.#call<{ count: number }>("GET", "dead-letters");
 
   controls = () => this.#call<Controls>("GET", "controls");

@@ -1,7 +1,7 @@
-/** A page may be empty though others follow: what was in it is over. So many are passed by at once. */
+/** A page may be empty although others follow, because its jobs have ended. Maximum number of empty pages that are skipped at once. */
 const PASSED_BY = 20;
 
-/** Reads the first pages of a list, one after the other, and on until there is something to show. */
+/** Reads pages of a list one after the other until there is an entry to show. */
 export async function pages<P extends { next_cursor?: string }, T>(
   count: number, ask: (cursor?: string) => Promise<P>, of: (page: P) => T[],
 ): Promise<{ entries: T[]; next: string | undefined; last: P }> {

@@ -1,4 +1,4 @@
-/** Anything that an API call can end with besides its answer. `code` is the stable one of problem+json, or one of ours. */
+/** The error of an API call. `code` is the stable code of the API, or one of this page. */
 export class Problem extends Error {
   readonly code: string;
   readonly status: number;
@@ -16,18 +16,18 @@ export class Problem extends Error {
     this.retryAfterS = more.retryAfterS;
   }
 
-  /** The request did not reach the service, or its answer did not come back. */
+  /** The request did not reach the service, or its response was lost. */
   static network(): Problem {
     return new Problem("network", 0);
   }
 
-  /** Whatever was thrown, as one of these. */
+  /** Converts any thrown value. */
   static from(thrown: unknown): Problem {
     return thrown instanceof Problem ? thrown : new Problem("page_fault", 0, { detail: String(thrown) });
   }
 }
 
-/** Reads the error of an answer: problem+json, or whatever a proxy in between has said. */
+/** Reads the error of a response: problem+json, or the response of a proxy. */
 export async function problemOf(answer: Response): Promise<Problem> {
   const wait = Number(answer.headers.get("retry-after"));
   const more: { title?: string; detail?: string; retryAfterS?: number } = {};

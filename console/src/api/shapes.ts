@@ -39,8 +39,62 @@ export interface Approval {
   own: boolean;
   /** An agent proposed it. */
   proposed?: boolean;
-  /** Something of it comes from a turn or an earlier step. */
+  /** An argument comes from a turn or an earlier step. */
   derived?: boolean;
+}
+
+export type HeldKind = "arguments" | "message" | "reply";
+
+/** A text that content safety holds, as lists show it: without the text. */
+export interface HeldTextLine {
+  job: string;
+  user_id: string;
+  request_id: string;
+  what: HeldKind;
+  /** The tool, or the agent. */
+  name: string;
+  suggestion: string;
+  label: string;
+  digest: string;
+  asked_at: string;
+  expires_at: string;
+  own: boolean;
+}
+
+/** The same with the text: `arguments` of a call, else `text`. */
+export interface HeldText extends HeldTextLine {
+  text?: string;
+  arguments?: Json;
+}
+
+/** What a job says of its held text. */
+export interface JobHeldText {
+  place: number;
+  what: HeldKind;
+  code: string;
+  message: string;
+  expires_at: string;
+}
+
+/** The report of a user's erasure. */
+export interface Erasure {
+  erasure_id: string;
+  user_id: string;
+  status: string;
+  reason: string;
+  requested_at: string;
+  finished_at?: string;
+  erased: { jobs: number; submissions: number; results: number; conversations: number };
+}
+
+/** What became of one message of WeChat about a job. */
+export interface PushMessage {
+  about: "approval" | "ended";
+  place?: number;
+  status: string;
+  code?: string;
+  at: string;
+  tries: number;
 }
 
 export interface JobLine {
@@ -107,6 +161,8 @@ export interface JobView {
   error?: { code: string; message?: string };
   resolution?: { by: string; happened: boolean; at: string; note?: string };
   approval?: JobApproval;
+  held?: JobHeldText;
+  notification?: { name: string; status: string; code?: string; at?: string };
   cancel_requested?: boolean;
   support_code: string;
   not_after: string;
@@ -121,7 +177,7 @@ export interface Head {
 }
 
 export interface Anchor extends Head {
-  /** Which checkpoint says so. */
+  /** Number of the checkpoint. */
   checkpoint: number;
 }
 
@@ -135,6 +191,7 @@ export interface JobAnswer {
   job: string;
   user_id: string;
   view: JobView;
+  messages?: PushMessage[];
   audit: Chain;
   anchor?: Anchor;
 }
@@ -151,7 +208,7 @@ export interface ToolControl {
   title: string;
   effect: Effect;
   mode: Mode;
-  /** What the service's own mode leaves of it. */
+  /** The effective mode: the more restrictive of this one and the service's. */
   effective?: Mode;
   reason?: string;
   by?: string;

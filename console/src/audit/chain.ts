@@ -1,6 +1,6 @@
 /**
- * Audit chains, checked here and not believed: each record names the SHA-256 of the canonical form (RFC 8785) of the one
- * before, and the head names the last. The rules are those of `local audit verify`; tests/vectors/chains.json proves it.
+ * Verifies audit chains in the browser: each record names the SHA-256 of the canonical form (RFC 8785) of the one
+ * before, and the head names the last. The rules are those of `local audit verify`; tests/vectors/chains.json tests that.
  */
 import canonicalize from "canonicalize";
 import type { Anchor, Head, Json } from "../api/shapes.ts";
@@ -9,7 +9,7 @@ import type { Anchor, Head, Json } from "../api/shapes.ts";
 const START = "A".repeat(43);
 
 /**
- * What is wrong with a chain, in the order in which it is looked for:
+ * The faults of a chain, in the order in which they are checked:
  * `unreadable`: a record is not of the expected shape; `misplaced`: one is missing, repeated, moved, or another chain's;
  * `unlinked`: one does not name the digest of the one before; `head`: the end is not the one that the head names;
  * `anchor`: a signed checkpoint names another digest for a record, or more records than there are.
@@ -18,7 +18,7 @@ export type Fault = "unreadable" | "misplaced" | "unlinked" | "head" | "anchor";
 
 export type Verdict =
   | { ok: true; length: number; anchored: "yes" | "no" }
-  /** `place` counts from 1: the first record that is not proven. */
+  /** `place` counts from 1: the first record that does not verify. */
   | { ok: false; place: number; fault: Fault };
 
 /** The digest of a record as published, unknown fields included: a field that was added is a change. */
@@ -32,21 +32,21 @@ export function base64url(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** What every record names: the request id of a job, or the name of a side chain. */
+/** The owner that every record names: the request id of a job, or the name of a side chain. */
 export type Owner = { request_id: string } | { chain: string };
 
 export interface What {
   records: Json[];
   head: Head;
-  /** Whose chain it has to be. A chain is not asked whose it is: another job's whole chain is sound in itself. */
+  /** The expected owner. It has to be given, because the whole chain of another job verifies as well. */
   owner: Owner;
-  /** What a checkpoint says of the chain. */
+  /** The checkpoint's entry for the chain. */
   anchor?: Anchor | undefined;
-  /** The records are the end of a longer chain: what the first of them follows cannot be looked at. */
+  /** The records are the end of a longer chain: the link of the first of them cannot be checked. */
   tail?: boolean;
 }
 
-/** Checks a chain, and names the first record that is not proven. */
+/** Verifies a chain, and names the first record that does not verify. */
 export async function verify({ records, head, owner, anchor, tail }: What): Promise<Verdict> {
   const before = tail ? Math.max(0, head.length - records.length) : 0;
   let digest = START;

@@ -1,9 +1,9 @@
-/** Checkpoints: signed statements of where chains end. The signature is checked here, where the browser knows Ed25519. */
+/** Checkpoints: signed statements of the heads of chains. The signature is checked if the browser supports Ed25519. */
 import canonicalize from "canonicalize";
 import type { Checkpoint, Json } from "../api/shapes.ts";
 import { digestOf } from "./chain.ts";
 
-/** `unchecked`: this browser cannot, or the key is not among those that the service names. */
+/** `unchecked`: the browser does not support Ed25519, or the service does not list the key. */
 export type Standing = "good" | "bad" | "unchecked";
 
 export interface PublicKey {

@@ -1,4 +1,4 @@
-/** The time as the service sees it: what expires, expires by its clock, not by this machine's. */
+/** The service's time: expiries are by its clock, not by this machine's. */
 import { signal } from "@preact/signals";
 
 /** How far the service's clock is ahead of this machine's. */

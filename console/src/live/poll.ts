@@ -3,7 +3,7 @@ import { signal, type ReadonlySignal } from "@preact/signals";
 import { Problem } from "../api/problem.ts";
 import { serverNow } from "./clock.ts";
 
-/** The longest pause between two attempts that fail. */
+/** The longest pause after a failed attempt. */
 const MAX_PAUSE_S = 60;
 
 /** The pause before the next attempt, after `failures` in a row. */
@@ -12,16 +12,16 @@ export function pauseS(everyS: number, failures: number, retryAfterS: number | u
   return Math.max(backoff, retryAfterS ?? 0);
 }
 
-/** What is known of one thing, and how good that knowledge is. */
+/** The polled data, and its age and error. */
 export class Live<T> {
   readonly #data = signal<T | undefined>(undefined);
   readonly #problem = signal<Problem | undefined>(undefined);
   readonly #at = signal<number | undefined>(undefined);
   readonly #busy = signal(false);
   readonly data: ReadonlySignal<T | undefined> = this.#data;
-  /** Why the last attempt failed; gone with the next success. */
+  /** Error of the last attempt; reset by the next success. */
   readonly problem: ReadonlySignal<Problem | undefined> = this.#problem;
-  /** When `data` was true. */
+  /** Time of `data`. */
   readonly at: ReadonlySignal<number | undefined> = this.#at;
   readonly busy: ReadonlySignal<boolean> = this.#busy;
   readonly everyS: number;
@@ -53,7 +53,7 @@ export class Live<T> {
     };
   }
 
-  /** Asks now. An answer that was overtaken by a later question is thrown away. */
+  /** Sends a request now. The response is discarded if a later request was sent meanwhile. */
   refresh = async (): Promise<void> => {
     clearTimeout(this.#timer);
     const turn = ++this.#turn;
@@ -76,7 +76,7 @@ export class Live<T> {
     }
   };
 
-  /** Takes an answer that came another way, as from a change. */
+  /** Takes data from another response, for example of a change. */
   set(data: T): void {
     this.#failures = 0;
     this.#data.value = data;

@@ -1,4 +1,4 @@
-/** How the page looks and speaks: the only things that this page keeps in the browser. */
+/** Theme, language and single keys: the only settings that this page stores in the browser. */
 import { effect, signal } from "@preact/signals";
 
 export const THEMES = ["auto", "light", "dark"] as const;
@@ -6,7 +6,7 @@ export type Theme = (typeof THEMES)[number];
 export const LANGUAGES = ["en", "zh"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
-/** A browser may refuse its storage; then the page forgets. */
+/** A browser may refuse its storage; then settings are lost at a reload. */
 function kept(name: string): string | null {
   try {
     return localStorage.getItem(name);
@@ -19,7 +19,7 @@ function keep(name: string, value: string): void {
   try {
     localStorage.setItem(name, value);
   } catch {
-    // Forgotten with the page.
+    // Kept until the page is closed.
   }
 }
 

@@ -1,4 +1,4 @@
-/** What changes by itself is told to those who do not see it. */
+/** Announces automatic changes to screen readers. */
 import { signal } from "@preact/signals";
 
 const polite = signal("");
@@ -6,7 +6,7 @@ const assertive = signal("");
 
 export function announce(text: string, urgent = false): void {
   const region = urgent ? assertive : polite;
-  // The same sentence twice is two events: an empty region between them makes it so.
+  // The region is emptied first, so that the same sentence is announced again.
   region.value = "";
   setTimeout(() => {
     region.value = text;

@@ -10,7 +10,7 @@ import { Code, EffectBadge, UserLink } from "./bits.tsx";
 import { Confirm } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 
-/** What is asked, as list and job page know it. */
+/** An approval request, from the list or from the job. */
 export interface Asked {
   job: string;
   user_id: string;
@@ -30,7 +30,7 @@ export type Decision = "approve" | "reject";
 
 export const isLapsed = (asked: Asked) => Date.parse(asked.expires_at) <= now.value;
 
-/** The rest of the time, as text that counts down. Screen readers hear it when they ask, not each second. */
+/** The remaining time as a countdown. Screen readers do not announce each second. */
 export function Expiry({ at }: { at: string }) {
   const rest = Date.parse(at) - now.value;
   if (rest <= 0) return <span class="expiry over">{t("approval.expired")}</span>;
@@ -42,7 +42,7 @@ export function Expiry({ at }: { at: string }) {
   );
 }
 
-/** All that an approver must see before a yes: what, for whom, with exactly which arguments. */
+/** Everything that an approver must see before approving: the call, its user, and all arguments. */
 export function AskedFacts({ asked }: { asked: Asked }) {
   return (
     <>
@@ -59,7 +59,7 @@ export function AskedFacts({ asked }: { asked: Asked }) {
   );
 }
 
-/** The two buttons, or why they are not there. */
+/** The two buttons, or the reason why they are absent. */
 export function Decide({ asked, onAsk }: { asked: Asked; onAsk: (decision: Decision) => void }) {
   const lapsed = isLapsed(asked);
   const why = !may.value.decide ? t("role.needs_approver") : asked.own ? t("approval.own") : lapsed ? t("approval.expired_hint") : undefined;

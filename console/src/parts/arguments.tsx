@@ -1,6 +1,6 @@
 /**
  * Arguments as the service shows them. Each value has a cell of its own, so that no text in one can pass for another field;
- * every text is a text node; what could hide or turn text round is made visible.
+ * every text is a text node; characters that could hide or reorder text are escaped.
  */
 import type { Json } from "../api/shapes.ts";
 import { visible } from "../text/format.ts";

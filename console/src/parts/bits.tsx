@@ -1,4 +1,4 @@
-/** The small things that every screen is made of. */
+/** Small components that several screens use. */
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Effect, Mode, Status } from "../api/shapes.ts";
@@ -9,12 +9,12 @@ import { named, t } from "../text/text.ts";
 import { announce } from "./announce.tsx";
 import { Icon, type IconName } from "./icon.tsx";
 
-/** A time where the reader is; UTC as the API gave it is in the title. */
+/** A time in the reader's time zone; the title has the API's UTC time. */
 export function Moment({ at }: { at: string }) {
   return <time dateTime={at} title={at}>{moment(at, now.value)}</time>;
 }
 
-/** An id or a digest in its short form, with the whole in the title and one button away. */
+/** An id or a digest in its short form, with the full text in the title and a copy button. */
 export function Code({ text, length }: { text: string; length?: number }) {
   const [done, setDone] = useState(false);
   const shown = visible(text);
@@ -67,14 +67,14 @@ export function ModeBadge({ mode }: { mode: Mode }) {
   return <span class={`badge ${MODE_TONES[mode] ?? "plain"}`}>{named("mode", visible(mode))}</span>;
 }
 
-/** Who did something: `user`, `command`, `operator:<id>`, `alarm:<name>`. */
+/** The actor of a record: `user`, `command`, `operator:<id>`, `alarm:<name>`. */
 export function who(text: string): string {
   const [kind = "", ...rest] = visible(text).split(":");
   const name = rest.join(":");
   return [named("actor", kind), kind === "operator" ? short(name, 8) : name].filter(Boolean).join(" ");
 }
 
-/** A screen's head: what it is, what it is for, and how fresh it is. */
+/** A screen's header: title, purpose, and age of the data. */
 export function Head(props: { title: string; lead?: string; children?: ComponentChildren }) {
   return (
     <header class="head">
@@ -97,12 +97,12 @@ export function Empty({ icon, title, children }: { icon: IconName; title: string
   );
 }
 
-/** Why a control is not there, for those who miss it. */
+/** The reason why a control is absent. */
 export function RoleNote({ needs }: { needs: "approver" | "admin" }) {
   return <p class="role-note"><Icon name="person" size={16} />{t(needs === "admin" ? "role.needs_admin" : "role.needs_approver")}</p>;
 }
 
-/** A line of pages that were asked for. */
+/** The button that loads the next page. */
 export function More({ next, onMore }: { next: string | undefined; onMore: () => void }) {
   if (next === undefined) return null;
   return <p class="more"><button type="button" onClick={onMore}>{t("list.more")}</button></p>;

@@ -10,13 +10,13 @@ export interface Line {
 }
 
 const HEIGHT = 190;
-/** As many colours as there are in the style sheet; a further line begins anew. */
+/** Number of colours in the style sheet; further lines reuse them. */
 const COLOURS = 6;
 
-/** A chart that is drawn again when its data, its width, the colours or the language change. The newest values are beside it as text. */
+/** A chart that is drawn again when its data, its width, the colours or the language change. The newest values are also shown as text. */
 export function Chart({ title, unit, lines, span }: { title: string; unit: string; lines: Line[]; span: [number, number] }) {
   const box = useRef<HTMLDivElement>(null);
-  // What the axis of time shows, whatever was measured in it; read again at each drawing.
+  // The range of the time axis, independent of the data; computed at each drawing.
   const shown = useRef(span);
   shown.current = span;
   const plot = useRef<uPlot | undefined>(undefined);
@@ -85,7 +85,7 @@ export function Chart({ title, unit, lines, span }: { title: string; unit: strin
   );
 }
 
-/** A value between two gaps has no line to be seen by: it gets a dot. */
+/** A value between two gaps has no line, so it is drawn as a dot. */
 function lonely(plot: uPlot, series: number): number[] {
   const values = plot.data[series] ?? [];
   return [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);

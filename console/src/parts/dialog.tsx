@@ -5,12 +5,12 @@ import { isBlank } from "../text/blank.ts";
 import { t } from "../text/text.ts";
 import { ProblemNote } from "./problem-note.tsx";
 
-/** How long a note or a reason may be. The API says the same. */
+/** Maximum length of a note or a reason, as in the API. */
 export const NOTE_MAX = 200;
 
 const FOCUSABLE = "button:not([disabled]),input:not([disabled]),select,textarea,a[href],summary,[tabindex='0']";
 
-/** A modal dialog: the rest of the page is out of reach, Tab goes round, Escape closes, focus goes back where it was. */
+/** A modal dialog: the rest of the page is inert, Tab stays inside, Escape closes it, and the focus returns to where it was. */
 export function Dialog(props: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
   const title = useId();
@@ -52,7 +52,7 @@ export interface Confirmation {
   title: string;
   confirm: string;
   tone?: "good" | "bad" | "plain";
-  /** `needed`: the API takes it only with a reason. */
+  /** `needed`: the API requires a reason. */
   note: "needed" | "optional";
   /** Why it cannot be confirmed right now. */
   blocked?: string | undefined;
@@ -61,7 +61,7 @@ export interface Confirmation {
   onClose: () => void;
 }
 
-/** The step between a wish and a deed: says what will be done, takes the reason, shows why it failed. */
+/** The confirmation of an action: shows what will be done, takes the reason, shows an error. */
 export function Confirm(props: Confirmation) {
   const [note, setNote] = useState("");
   const [busy, setBusy] = useState(false);

@@ -1,4 +1,4 @@
-/** Small line drawings. They never stand alone: the words are beside them, or in the button's label. */
+/** Icons. Each has a text next to it, or in the button's label. */
 const PATHS = {
   waiting: "M12 7v5l3 2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
   running: "M7 5l11 7-11 7z",

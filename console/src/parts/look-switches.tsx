@@ -2,7 +2,7 @@ import { language, THEMES, theme } from "../look/preferences.ts";
 import { t } from "../text/text.ts";
 import { Icon } from "./icon.tsx";
 
-/** Language and light, wherever one is. */
+/** The switches of language and theme, on every screen. */
 export function LookSwitches() {
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? "auto";
   const other = language.value === "en" ? "zh" : "en";

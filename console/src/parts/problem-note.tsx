@@ -3,7 +3,7 @@ import { named } from "../text/text.ts";
 import { visible } from "../text/format.ts";
 import { t } from "../text/text.ts";
 
-/** The sentence for a problem: ours where there is one in the reader's language, else the service's. */
+/** The text of an error: this page's text for its code in the reader's language, else the API's. */
 export function sentence(problem: Problem): string {
   const ours = named("problem", problem.code);
   if (ours !== problem.code) return ours;

@@ -5,7 +5,7 @@ import { t } from "../text/text.ts";
 import { announce } from "./announce.tsx";
 import { Confirm } from "./dialog.tsx";
 
-/** Writes down what became of an unknown write. Nothing is sent again by it. */
+/** Records the outcome of an unknown write. Nothing is sent again. */
 export function Resolve(props: { job: string; tool: string; onDone: () => void; onClose: () => void }) {
   const [happened, setHappened] = useState<boolean>();
   return (

@@ -4,9 +4,9 @@ import { go, type Screen } from "../route.ts";
 import { t, type Key } from "../text/text.ts";
 import { Dialog } from "./dialog.tsx";
 
-/** `g`, then one of these. */
+/** The second keys after `g`. */
 const PLACES: Record<string, Screen> = { w: "waiting", r: "running", p: "wrong", s: "switches", c: "charts", a: "audit" };
-/** The second key comes within this. */
+/** Maximum time between the two keys. */
 const PAIR_MS = 1500;
 
 const LIST: [string[], Key][] = [
@@ -34,7 +34,7 @@ export function ShortcutList() {
   );
 }
 
-/** Keys that work anywhere, but not while somebody types or a dialog is open. */
+/** Keyboard shortcuts of every screen, except while a text field has the focus or a dialog is open. */
 export function Shortcuts() {
   const [help, setHelp] = useState(false);
   useEffect(() => {

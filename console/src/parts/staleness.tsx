@@ -5,7 +5,7 @@ import { t } from "../text/text.ts";
 import { Icon } from "./icon.tsx";
 import { ProblemNote, sentence } from "./problem-note.tsx";
 
-/** How old what is shown is, and why it is not newer. */
+/** The age of the displayed data, and the error of the last attempt. */
 export function Staleness({ live }: { live: Live<unknown> }) {
   const at = live.at.value;
   const problem = live.problem.value;
@@ -28,7 +28,7 @@ export function Staleness({ live }: { live: Live<unknown> }) {
   );
 }
 
-/** Shows what came, or why nothing came, or that it is on its way. */
+/** Shows the data, an error, or that it is loading. */
 export function Loaded<T>({ live, children }: { live: Live<T>; children: (data: T) => preact.ComponentChildren }) {
   const data = live.data.value;
   if (data !== undefined) return <>{children(data)}</>;

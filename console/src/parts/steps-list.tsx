@@ -4,7 +4,7 @@ import { named, t } from "../text/text.ts";
 import { Moment } from "./bits.tsx";
 import { isPlain, nameOf, numberOf } from "./steps.ts";
 
-/** The steps of a job: those that were submitted, and what agents made of them. */
+/** The steps of a job: those that were submitted, and those that agents added. */
 export function Steps({ view }: { view: JobView }) {
   if (isPlain(view)) return <Facts step={view.steps[0] as JobStep} plain />;
   return (
@@ -35,7 +35,7 @@ function Facts({ step, plain }: { step: JobStep; plain?: boolean }) {
   );
 }
 
-/** What the agent was last seen to do, oldest first. */
+/** The latest progress of the agent, oldest first. */
 function Doing({ progress }: { progress: Progress[] }) {
   return (
     <ul class="progress" aria-label={t("step.progress")}>

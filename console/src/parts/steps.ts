@@ -1,16 +1,16 @@
 import type { JobStep, JobView } from "../api/shapes.ts";
 
-/** What a step calls, or with whom it talks. */
+/** The tool or the agent of a step. */
 export const nameOf = (step: JobStep | undefined): string => step?.tool ?? step?.agent ?? "";
 
-/** What a job is about now: the step at the cursor, or the last one when all are done. */
+/** The current step of a job: the one at the cursor, or the last one when all are done. */
 export const atCursor = (view: JobView): JobStep | undefined => view.steps[view.cursor] ?? view.steps.at(-1);
 
-/** The step whose call is, or was, asked about. The cursor may have moved on since. */
+/** The step of the approval request. The cursor may have moved since. */
 export const askedOf = (view: JobView): JobStep | undefined => (view.approval ? view.steps[view.approval.place] : undefined);
 
-/** Its number as people count: `2` for what was submitted, `2.1` for what an agent made of it. */
+/** Its number from 1: `2` for a submitted step, `2.1` for one that an agent added. */
 export const numberOf = (step: JobStep): string => (step.round === 0 ? String(step.step + 1) : `${step.step + 1}.${step.round}`);
 
-/** Whether it is worth a line of its own: a single call says all that there is to say of it on one. */
+/** Whether the list of steps is shown: a job of a single call needs none. */
 export const isPlain = (view: JobView): boolean => view.steps.length === 1 && view.steps[0]?.kind === "call";

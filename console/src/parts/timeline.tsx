@@ -5,22 +5,22 @@ import { named, t } from "../text/text.ts";
 import { JobLink, Moment, UserLink, who } from "./bits.tsx";
 import { Icon } from "./icon.tsx";
 
-/** Said elsewhere on the line, or of use to the verifier only. */
+/** Fields that are shown elsewhere on the line, or only used for verification. */
 const NOT_FACTS = new Set(["v", "seq", "at", "event", "actor", "prev", "request_id", "chain", "id"]);
 
-/** What is read first; the rest comes as it comes. */
-const FIRST = ["tool", "mode", "was", "until", "groups", "count", "approver", "approved", "decision", "outcome", "calls", "proposals", "tools", "status", "code", "happened", "reason", "job", "user_id", "policies"];
+/** Fields that are shown first; the others follow in the order of the record. */
+const FIRST = ["tool", "mode", "was", "until", "groups", "count", "approver", "approved", "what", "passed", "decision", "outcome", "calls", "proposals", "tools", "status", "code", "happened", "reason", "job", "user_id", "policies"];
 
 const rank = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
 
 const TONES: Record<string, string> = {
-  accepted: "info", approval_asked: "warn", approval_decided: "info", approval_lapsed: "warn", intended: "info", ended: "plain",
+  accepted: "info", approval_asked: "warn", approval_decided: "info", approval_lapsed: "warn", text_held: "warn", text_decided: "info", text_lapsed: "warn", intended: "info", ended: "plain",
   derived: "info", turn_sent: "info", round_ended: "plain", cancel_requested: "plain", explained: "info", resolved: "info", refused: "bad",
 };
 
 function tone(record: Fields): string {
-  if (record["status"] === "succeeded" || record["approved"] === true) return "good";
-  if (typeof record["code"] === "string" || record["approved"] === false) return "bad";
+  if (record["status"] === "succeeded" || record["approved"] === true || record["passed"] === true) return "good";
+  if (typeof record["code"] === "string" || record["approved"] === false || record["passed"] === false) return "bad";
   return TONES[String(record["event"])] ?? "plain";
 }
 
@@ -28,20 +28,20 @@ interface TimelineProps {
   records: Json[];
   verdict: Verdict | undefined;
   newestFirst?: boolean;
-  /** How many are drawn. */
+  /** Number of records that are drawn. */
   most?: number;
-  /** The place of the first of them, when they are the end of a longer chain. */
+  /** Position of the first of them, when they are the end of a longer chain. */
   from?: number;
 }
 
-/** The records of a chain, in order. From the first that is not proven on, nothing is shown as fact. */
+/** The records of a chain, in order. From the first that does not verify on, all are marked as unverified. */
 export function Timeline({ records, verdict, newestFirst, most, from }: TimelineProps) {
   const bad = verdict && !verdict.ok ? verdict.place : undefined;
-  // Where a link is broken, it may be the record before that was changed.
+  // If a link does not match, the record before it may have been changed.
   const reach = verdict && !verdict.ok && verdict.fault === "unlinked" ? 1 : 0;
   const lines = records.map((record, index) => ({ record, place: (from ?? 1) + index, before: records[index - 1] }));
   if (newestFirst) lines.reverse();
-  // One that is not proven is drawn however far down it is.
+  // The first record that does not verify is always drawn.
   const drawn = lines.filter(({ place }, index) => most === undefined || index < most || place === bad);
   return (
     <ol class="timeline" reversed={newestFirst ?? false}>
@@ -53,7 +53,7 @@ export function Timeline({ records, verdict, newestFirst, most, from }: Timeline
   );
 }
 
-/** What stays the same all along a job's chain is said once. */
+/** A value that is the same in all records of a chain is shown once. */
 function repeats(name: string, value: Json, fields: Fields, before: Json | undefined): boolean {
   const lasting = name === "policy_version" || ("request_id" in fields && (name === "step" || name === "round" || name === "tool"));
   return lasting && isFields(before) && before[name] === value;
@@ -82,7 +82,7 @@ function Line({ record, place, before, standing }: LineProps) {
       <div class="line-head">
         <span class="place">{place}</span>
         <strong>{named("event", visible(String(fields["event"] ?? t("timeline.unreadable"))))}</strong>
-        <span class="by">{typeof fields["actor"] === "string" ? t("timeline.by", { who: who(fields["actor"]) }) : t("timeline.nobody")}</span>
+        <span class="by">{typeof fields["actor"] === "string" ? t("timeline.by", { who: who(fields["actor"]) }) : t("timeline.no_actor")}</span>
         {standing === "bad" && <span class="badge bad"><Icon name="broken" size={14} />{t("timeline.bad")}</span>}
         {standing === "unproven" && <span class="badge plain">{t("timeline.unproven")}</span>}
         <span class="when">

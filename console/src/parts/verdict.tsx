@@ -19,7 +19,7 @@ export function useVerdict(what: What): Verdict | undefined {
   return verdict;
 }
 
-/** What this browser found out about a chain. */
+/** The result of the verification of a chain. */
 export function VerdictNote({ verdict, anchor }: { verdict: Verdict | undefined; anchor?: Anchor | undefined | "not-asked" }) {
   if (!verdict) return <p class="verdict" role="status">{t("verdict.checking")}</p>;
   if (!verdict.ok) {

@@ -53,7 +53,7 @@ export function Account() {
   );
 }
 
-/** The operator's own user ids: whoever names theirs cannot approve their own requests. */
+/** The operator's own user ids. The service refuses their decisions about requests of these users. */
 function OwnUsers() {
   const { api, me } = current();
   const [user, setUser] = useState("");

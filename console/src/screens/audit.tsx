@@ -3,6 +3,7 @@ import { pages } from "../api/pages.ts";
 import { standings, type PublicKey, type Standing } from "../audit/checkpoint.ts";
 import { useLive } from "../live/use-live.ts";
 import { Empty, Head, Moment } from "../parts/bits.tsx";
+import { Erasures } from "../parts/erasures.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { Timeline } from "../parts/timeline.tsx";
 import { useVerdict, VerdictNote } from "../parts/verdict.tsx";
@@ -11,13 +12,13 @@ import { current } from "../session/session.ts";
 import { short, visible } from "../text/format.ts";
 import { t } from "../text/text.ts";
 
-/** A chain is proven from its beginning, so all of it is read: a hundred records at a time, and no more than this many times. */
+/** A chain is verified from its beginning, so all of it is read: a hundred records at a time, at most this many times. */
 const MOST_PAGES = 100;
 
 export function Audit() {
   const { api } = current();
   const live = useLive("operators", async () => {
-    // The checkpoints first: a chain that is read later is at least as long as what they name.
+    // The checkpoints first: a chain that is read later is at least as long as their heads say.
     const signed = await api.checkpoints();
     const chain = await pages(MOST_PAGES, (cursor) => api.operatorAudit(cursor), (page) => page.records);
     return { ...signed, chain };
@@ -42,6 +43,7 @@ export function Audit() {
           </div>
         )}
       </Loaded>
+      <Erasures />
     </>
   );
 }

@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
-import type { JobAnswer } from "../api/shapes.ts";
+import type { JobAnswer, PushMessage } from "../api/shapes.ts";
 import { now } from "../live/clock.ts";
 import { useLive } from "../live/use-live.ts";
 import { AskedFacts, ConfirmDecision, Decide, Expiry, type Asked, type Decision } from "../parts/approval.tsx";
 import { Arguments } from "../parts/arguments.tsx";
 import { Code, Head, Moment, RoleNote, StatusBadge, UserLink, who } from "../parts/bits.tsx";
+import { HeldTextNote } from "../parts/held-text.tsx";
 import { Resolve } from "../parts/resolve.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { askedOf, atCursor, nameOf } from "../parts/steps.ts";
@@ -49,8 +50,18 @@ function Whole({ answer, expected, refresh }: { answer: JobAnswer; expected: str
           <div><dt>{t("field.updated")}</dt><dd><Moment at={view.updated_at} /></dd></div>
           <div><dt>{t("field.not_after")}</dt><dd><Moment at={view.not_after} /></dd></div>
           {view.deadline !== undefined && <div><dt>{t("field.deadline")}</dt><dd><Moment at={view.deadline} /></dd></div>}
+          {view.notification && (
+            <div>
+              <dt>{t("field.notification")}</dt>
+              <dd>
+                <code>{visible(view.notification.name)}</code>
+                <Messages list={answer.messages} status={view.notification.status} />
+              </dd>
+            </div>
+          )}
           {view.error && <div><dt>{t("field.error")}</dt><dd><code>{visible(view.error.code)}</code> {view.error.message && <span>{visible(view.error.message)}</span>}</dd></div>}
         </dl>
+        {view.held && <HeldTextNote held={view.held} job={answer.job} user={answer.user_id} refresh={refresh} />}
         <Question answer={answer} refresh={refresh} />
         <Unknown answer={answer} refresh={refresh} />
         {view.result !== undefined && <><h3 class="small-title">{t("field.result")}</h3><Arguments value={view.result} /></>}
@@ -65,9 +76,25 @@ function Whole({ answer, expected, refresh }: { answer: JobAnswer; expected: str
   );
 }
 
+/** What became of each message of WeChat about the job: sent or not, and why. */
+function Messages({ list = [], status }: { list: PushMessage[] | undefined; status: string }) {
+  if (list.length === 0) return <> {named("push", visible(status))}</>;
+  return (
+    <ul class="plain-list">
+      {list.map((one) => (
+        <li key={`${one.about} ${one.place ?? ""}`}>
+          {one.about === "approval" ? t("push.about_approval", { n: (one.place ?? 0) + 1 }) : t("push.about_ended")}: {named("push", visible(one.status))}
+          {one.code !== undefined && <>, {named("push_code", visible(one.code))} <code>{visible(one.code)}</code></>}
+          {" "}<small><Moment at={one.at} />{one.tries > 1 && <> · {t("push.tries", { n: one.tries })}</>}</small>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** The approval of a job: open, or how it was answered. */
 function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
-  // What was asked when it was asked: a later answer of the service does not change what is being confirmed.
+  // The request as displayed when the dialog opened: a later poll does not change what is being confirmed.
   const [confirming, setConfirming] = useState<{ asked: Asked; decision: Decision }>();
   const { view } = answer;
   const { approval } = view;
@@ -76,7 +103,8 @@ function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void 
     ...approval, job: answer.job, user_id: answer.user_id,
     tool: nameOf(askedOf(view)), own: current().me.user_ids.includes(answer.user_id),
   };
-  const open = view.status === "awaiting_approval";
+  // A job may also wait for a decision about its text, after its call was approved.
+  const open = view.status === "awaiting_approval" && !approval.decision;
   return (
     <div class="question">
       <div class="asked-head">
@@ -97,7 +125,7 @@ function Question({ answer, refresh }: { answer: JobAnswer; refresh: () => void 
   );
 }
 
-/** A write that nobody knows the end of: what was learnt, or who may say. */
+/** A write with an unknown outcome: its resolution, or the role that may record one. */
 function Unknown({ answer, refresh }: { answer: JobAnswer; refresh: () => void }) {
   const [resolving, setResolving] = useState(false);
   const { view } = answer;

@@ -8,7 +8,7 @@ import { current } from "../session/session.ts";
 import { named, t } from "../text/text.ts";
 import { pages } from "../api/pages.ts";
 
-/** Older than this, an open job is worth a look. */
+/** Age from which an open job is counted as old. */
 const OLD_S = 300;
 
 export function Running() {

@@ -22,7 +22,7 @@ export function Switches() {
       <Loaded live={live}>
         {(controls) => (
           <>
-            <Ladder controls={controls} onAsk={(mode) => setAsking({ what: "mode", mode })} />
+            <ServiceModes controls={controls} onAsk={(mode) => setAsking({ what: "mode", mode })} />
             <Proof controls={controls} />
             <h2>{t("switches.tools")}</h2>
             <Tools controls={controls} onAsk={setAsking} />
@@ -46,13 +46,13 @@ function By({ by, at, reason }: { by: string | undefined; at: string | undefined
   );
 }
 
-/** The four modes, from everything to nothing. */
-function Ladder({ controls, onAsk }: { controls: Controls; onAsk: (mode: Mode) => void }) {
+/** The four service modes, from `full` to `closed`. */
+function ServiceModes({ controls, onAsk }: { controls: Controls; onAsk: (mode: Mode) => void }) {
   const { service } = controls;
   return (
     <section class="card" aria-label={t("switches.service")}>
       <h2>{t("switches.service")}</h2>
-      <div class="ladder" role="group" aria-label={t("switches.service")}>
+      <div class="service-modes" role="group" aria-label={t("switches.service")}>
         {MODES.map((mode) => {
           const current = mode === service.mode;
           const inside = (
@@ -71,7 +71,7 @@ function Ladder({ controls, onAsk }: { controls: Controls; onAsk: (mode: Mode) =
   );
 }
 
-/** Whether destructive tools may run at all: only while what happens is provably written down. */
+/** Whether destructive tools may run: only while a recent audit checkpoint is signed and exported. */
 function Proof({ controls }: { controls: Controls }) {
   const { checkpoint, audit_proven: proven } = controls;
   return (

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Approval } from "../api/shapes.ts";
 import { announce } from "../parts/announce.tsx";
 import { AskedFacts, ConfirmDecision, Decide, Expiry, isLapsed, type Decision } from "../parts/approval.tsx";
+import { HeldTexts } from "../parts/held-text.tsx";
 import { Empty, Head, JobLink } from "../parts/bits.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { now, serverNow } from "../live/clock.ts";
@@ -11,7 +12,7 @@ import { current, may } from "../session/session.ts";
 import { duration, visible } from "../text/format.ts";
 import { t } from "../text/text.ts";
 
-/** How long one that has expired stays, so that whoever was reading it sees what became of it. */
+/** How long an expired request stays in the list, so that an operator who was reading it sees that it expired. */
 const SHOWN_AFTER_MS = 30_000;
 
 export function Waiting() {
@@ -59,6 +60,7 @@ export function Waiting() {
           </div>
         )}
       </Loaded>
+      <HeldTexts />
       {asking && (
         <ConfirmDecision asked={asking.approval} decision={asking.decision}
           onDone={() => decided(asking.approval)} onClose={() => setAsking(undefined)} />
@@ -67,7 +69,7 @@ export function Waiting() {
   );
 }
 
-/** Those that were in the list until they expired. */
+/** Requests that expired while they were displayed. */
 function useLapsed(approvals: Approval[] | undefined): Approval[] {
   const before = useRef<Approval[]>([]);
   const gone = useRef(new Map<string, Approval>());

@@ -28,7 +28,7 @@ async function discover(issuer: URL): Promise<oauth.AuthorizationServer> {
   return oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options(issuer)));
 }
 
-/** Leaves the page for the provider's. */
+/** Redirects to the provider. */
 export async function begin(issuerText: string, clientId: string): Promise<void> {
   const issuer = new URL(issuerText);
   const server = await discover(issuer).catch(() => {
@@ -56,7 +56,7 @@ export async function begin(issuerText: string, clientId: string): Promise<void>
   location.assign(url);
 }
 
-/** Trades the code for a token. The address and the storage are cleared first, whatever comes of it. */
+/** Exchanges the code for a token. The URL and the storage are cleared first. */
 export async function finish(issuerText: string, clientId: string): Promise<string> {
   const here = new URL(location.href);
   const text = sessionStorage.getItem(KEPT);

@@ -1,18 +1,19 @@
-/** Who is signed in. The token is held by one object in memory: a reload, a closed tab or a sign-out forgets it. */
+/** The signed-in operator. The token is in memory only: a reload, a closed tab or a sign-out discards it. */
 import { computed, signal } from "@preact/signals";
 import { Api } from "../api/client.ts";
 import { pages } from "../api/pages.ts";
 import { Problem } from "../api/problem.ts";
-import type { Approval, ConsoleConfig, JobLine, Me } from "../api/shapes.ts";
+import type { Approval, ConsoleConfig, HeldTextLine, JobLine, Me } from "../api/shapes.ts";
 import { Live } from "../live/poll.ts";
 
-/** A signed-in operator, and what the frame of the page watches all the time. */
+/** A signed-in operator, and the polls of the page's frame. */
 export interface Session {
   api: Api;
   me: Me;
   /** When the token ends, as it says itself. The service decides; this only warns. */
   endsAt: number | undefined;
   waiting: Live<{ approvals: Approval[]; unreadable?: string[]; next_cursor?: string }>;
+  heldTexts: Live<{ held_texts: HeldTextLine[]; unreadable?: string[]; next_cursor?: string }>;
   unknown: Live<{ jobs: JobLine[]; next_cursor?: string }>;
   deadLetters: Live<{ count: number }>;
   controls: Live<Awaited<ReturnType<Api["controls"]>>>;
@@ -24,7 +25,7 @@ export const ended = signal<Problem | undefined>(undefined);
 export const config = signal<ConsoleConfig>({});
 export const may = computed(() => session.value?.me.may ?? { view: false, decide: false, administer: false });
 
-/** The session, where there must be one: behind the sign-in. */
+/** The session; only called after the sign-in. */
 export function current(): Session {
   const found = session.value;
   if (!found) throw new Error("no operator is signed in");
@@ -43,8 +44,12 @@ export async function signIn(token: string): Promise<void> {
       const { entries, next } = await pages(1, (cursor) => api.approvals(cursor), (page) => page.approvals);
       return { approvals: entries, ...(next === undefined ? {} : { next_cursor: next }) };
     }, 4),
+    heldTexts: new Live(async () => {
+      const { entries, next } = await pages(1, (cursor) => api.heldTexts(cursor), (page) => page.held_texts);
+      return { held_texts: entries, ...(next === undefined ? {} : { next_cursor: next }) };
+    }, 8),
     unknown: new Live(async () => ({ jobs: (await pages(1, (cursor) => api.jobs("unknown", cursor), (page) => page.jobs)).entries }), 15),
-    // A look takes every message from the queue for a moment and puts it back: not too often.
+    // The number of dead letters changes rarely, so it is polled once a minute.
     deadLetters: new Live(() => api.deadLetters(), 60),
     controls: new Live(() => api.controls(), 10),
   };
@@ -60,14 +65,14 @@ export function setMe(me: Me): void {
   if (found) session.value = { ...found, me };
 }
 
-/** What `exp` says. Nothing is trusted for it. */
+/** The unverified `exp` of the token, for the warning only. */
 export function endOf(token: string): number | undefined {
   try {
     const text = atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
     const claims: unknown = JSON.parse(text);
     if (typeof claims === "object" && claims !== null && "exp" in claims && typeof claims.exp === "number") return claims.exp * 1000;
   } catch {
-    // Not a JWT, or not one of ours to read: the service will say.
+    // Not a JWT that this page can parse: the API decides.
   }
   return undefined;
 }
@@ -78,7 +83,7 @@ export function isReturning(): boolean {
   return asked.has("state") && (asked.has("code") || asked.has("error"));
 }
 
-/** Reads how to sign in. Without an answer, a pasted token it is. */
+/** Reads how operators sign in. Without a response they paste a token. */
 export async function loadConfig(): Promise<void> {
   try {
     const answer = await fetch("/console/config.json", { mode: "same-origin", credentials: "omit", cache: "no-store" });

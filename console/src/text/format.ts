@@ -4,7 +4,7 @@ import { t } from "./text.ts";
 
 const locale = () => (language.value === "zh" ? "zh-CN" : "en-GB");
 
-/** An age or a rest, in its two largest units: `2 h 05 min`. */
+/** An age or a remaining time, in its two largest units: `2 h 05 min`. */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
   const two = (n: number) => String(n).padStart(2, "0");
@@ -30,7 +30,7 @@ export function moment(text: string | number, nowMs: number): string {
   return sameDay ? time : `${at.toLocaleDateString(locale(), { year: "numeric", month: "short", day: "numeric" })} ${time}`;
 }
 
-/** The first characters of a digest or an id. The whole is always beside it, in a title and a copy button. */
+/** The first characters of a digest or an id. The full text is always in a title and behind a copy button. */
 export function short(text: string, length = 10): string {
   return text.length <= length + 1 ? text : `${text.slice(0, length)}…`;
 }
@@ -52,10 +52,10 @@ export function shortJob(code: string): string {
   return code.length <= 13 ? code : `…${code.slice(-12)}`;
 }
 
-/** What has no shape of its own, or takes that of a space: controls, format characters, private and unassigned ones, fillers. */
+/** Characters that are invisible or look like a space: controls, format characters, private and unassigned ones, fillers. */
 const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200a\u202f\u205f\u2800\u3000\u3164\ufe00-\ufe0f\uffa0]|[\u{e0100}-\u{e01ef}]/gu;
 
-/** Makes visible whatever could hide or reorder text. The service does so already; two look better than one. */
+/** Escapes characters that could hide or reorder text. The service has escaped them already; this is a second check. */
 export function visible(text: string): string {
   return text.replace(HIDDEN, (c) => {
     const hex = (c.codePointAt(0) ?? 0).toString(16);

@@ -9,7 +9,7 @@ type Values = Record<string, string | number>;
 
 export const TABLES = { en, zh } satisfies Record<string, Words>;
 
-/** Puts values in place of `{names}`. What is put in is never read again. */
+/** Inserts values for `{names}`. Inserted texts are not expanded again. */
 export function fill(text: string, values: Values): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
@@ -18,7 +18,7 @@ export function t(key: Key, values: Values = {}): string {
   return fill(TABLES[language.value][key], values);
 }
 
-/** A name that comes from the API: in words where there are words for it, else as it is. */
+/** A name from the API: its text in the table, else the name itself. */
 export function named(prefix: string, name: string): string {
   const key = `${prefix}.${name}`;
   return key in en ? t(key as Key) : name;

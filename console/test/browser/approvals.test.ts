@@ -45,6 +45,28 @@ test("an approver reads what will run, confirms it, and it runs", async () => {
   await open.page.getByText(/Checked in this browser: \d records, unbroken/).waitFor();
 });
 
+test("an operator reads a held text only when they may decide, and it is sent after they let it pass", async () => {
+  const job = await alice.submit("ledger_append", { note: "review-20002 a line of a song" });
+  await alice.until(job.request_id, "awaiting_approval");
+  open = await Console.as("viewer", stand, browser);
+  await open.held(job.support_code).getByText("approver").waitFor();
+  assert.equal(await open.held(job.support_code).getByRole("button", { name: "Show the text" }).count(), 0);
+  assert.doesNotMatch(await open.page.locator("main").innerText(), /a line of a song/);
+  await open.close();
+  open = await Console.as("approver", stand, browser);
+  const card = open.held(job.support_code);
+  assert.match(await card.innerText(), /to be reviewed · pornography/);
+  await card.getByRole("button", { name: "Show the text" }).click();
+  await card.getByText("review-20002 a line of a song").waitFor();
+  await card.getByRole("button", { name: "Let it pass" }).click();
+  assert.match(await open.dialog.innerText(), /a line of a song/);
+  await open.dialog.getByRole("button", { name: "Let exactly this pass" }).click();
+  await card.waitFor({ state: "detached" });
+  await alice.until(job.request_id, "succeeded");
+  await open.at(`job/${job.support_code}`);
+  await open.page.getByText("Text decided").waitFor();
+});
+
 test("an approver rejects, and it never runs", async () => {
   const job = await alice.asksToPay(1300, "a yacht");
   open = await Console.as("approver", stand, browser);
@@ -58,7 +80,7 @@ test("an approver rejects, and it never runs", async () => {
   await open.page.locator("td", { hasText: "approval_rejected" }).first().waitFor();
 });
 
-test("a request that expires under the eyes says so, and can no longer be approved", async () => {
+test("a request that expires while it is shown says so and can no longer be approved", async () => {
   const job = await alice.asksToPay(1400, "too late", 15);
   open = await Console.as("approver", stand, browser);
   const card = open.card(job.support_code);
@@ -68,18 +90,18 @@ test("a request that expires under the eyes says so, and can no longer be approv
   await open.dialog.getByText("The approval request has expired").waitFor();
   assert.ok(await confirm.isDisabled());
   await open.dialog.getByRole("button", { name: "Cancel" }).click();
-  // It stays a while, so that whoever was reading it sees what became of it.
+  // It stays in the list for a while, so that an operator who was reading it sees that it expired.
   await card.getByText("expired", { exact: true }).waitFor();
   assert.ok(await card.getByRole("button", { name: "Approve" }).isDisabled());
   await alice.until(job.request_id, "expired");
 });
 
-test("a yes that comes too late is shown with the service's code", async () => {
+test("an approval that comes too late shows the service's error code", async () => {
   const job = await alice.asksToPay(1500, "decided elsewhere");
   open = await Console.as("approver", stand, browser);
   const card = open.card(job.support_code);
   await card.getByRole("button", { name: "Approve" }).click();
-  // Somebody else is quicker.
+  // Another operator decides first.
   const answer = await fetch(`${stand.url}/v1/operator/jobs/${job.support_code}/approval`, {
     method: "POST",
     headers: { authorization: `Bearer ${stand.tokens.admin}`, "content-type": "application/json" },
@@ -102,7 +124,7 @@ test("with the keyboard alone: find the request, approve it, and keep the focus 
   await keyboard.insertText(stand.tokens.approver);
   await keyboard.press("Enter");
   await open.card(job.support_code).waitFor();
-  // The first stop of the page leads past everything to the content.
+  // The first Tab stop of the page skips to the content.
   await keyboard.press("Tab");
   assert.equal(await open.page.evaluate(() => document.activeElement?.className), "skip");
   await keyboard.press("Enter");
@@ -118,7 +140,7 @@ test("with the keyboard alone: find the request, approve it, and keep the focus 
     assert.ok(await open.page.evaluate(() => document.activeElement?.closest("dialog[open]") !== null), `after ${i} tabs`);
     await keyboard.press("Tab");
   }
-  // Escape is a no to the dialog, not to the request.
+  // Escape closes the dialog and does not reject the request.
   await keyboard.press("Escape");
   await open.dialog.waitFor({ state: "detached" });
   assert.equal(await here(), job.support_code, "the focus goes back to where it was");
@@ -129,7 +151,7 @@ test("with the keyboard alone: find the request, approve it, and keep the focus 
   await alice.until(job.request_id, "succeeded");
 });
 
-test("whoever named the user id as their own cannot decide, and is told why", async () => {
+test("an operator who registered the user id as their own cannot decide, and sees why", async () => {
   const bob = await stand.user("bob");
   const job = await bob.asksToPay(1700, "to myself");
   open = await Console.as("admin", stand, browser);
@@ -144,7 +166,7 @@ test("whoever named the user id as their own cannot decide, and is told why", as
   assert.ok(await card.getByRole("button", { name: "Reject" }).isDisabled());
 });
 
-test("a viewer sees what waits, and no way to decide it", async () => {
+test("a viewer sees the open approval requests without the buttons that decide them", async () => {
   const job = await alice.asksToPay(1800, "only to look at");
   open = await Console.as("viewer", stand, browser);
   const card = open.card(job.support_code);

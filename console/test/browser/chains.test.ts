@@ -1,4 +1,4 @@
-/** Chains that are not whole, which the service never serves: its answers are changed on their way into the page. */
+/** Chains with faults, which the service never returns: its responses are changed on the way to the page. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import type { Browser } from "playwright-core";
@@ -48,7 +48,7 @@ async function names(console: Console, place: number, why: RegExp): Promise<void
   assert.equal(await console.page.getByText("unbroken").count(), 0);
 }
 
-test("untouched, it is whole", async () => {
+test("an unchanged chain verifies", async () => {
   await tampered(() => undefined);
   await open!.page.getByText("Checked in this browser: 3 records, unbroken").waitFor();
   assert.equal(await open!.page.locator(".verdict.bad").count(), 0);
@@ -62,8 +62,8 @@ test("a chain that a checkpoint names says which", async () => {
 test("a changed record is named, and what follows is not shown as proven", async () => {
   await tampered(({ audit }) => { audit.records[0]!["tool"] = "ledger_delete"; });
   await names(open!, 2, /does not match record 1/);
-  await open!.page.locator('.timeline li[data-place="2"]').getByText("first invalid record").waitFor();
-  await open!.page.locator('.timeline li[data-place="3"]').getByText("not proven").waitFor();
+  await open!.page.locator('.timeline li[data-place="2"]').getByText("first record that does not verify").waitFor();
+  await open!.page.locator('.timeline li[data-place="3"]').getByText("not verified").waitFor();
 });
 
 test("a changed last record is named", async () => {

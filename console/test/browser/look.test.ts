@@ -16,6 +16,8 @@ before(async () => {
   [stand, browser] = await Promise.all([Stand.start(), launch()]);
   alice = await stand.user("alice");
   job = await alice.asksToPay(3000, `A long note without a place to break: ${"0123456789".repeat(12)}`);
+  const held = await alice.submit("ledger_append", { note: `review-20002 ${"0123456789".repeat(12)}` });
+  await alice.until(held.request_id, "awaiting_approval");
   const failed = await alice.submit("ledger_fail", { kind: "throw" });
   await alice.until(failed.request_id, "failed");
 });

@@ -54,7 +54,7 @@ test("dead letters are counted", async () => {
   await open.page.getByText("1 in the queue").waitFor();
 });
 
-test("what fails and what is open is listed by state, and a support code leads to its job", async () => {
+test("failed and open jobs are listed by state, and a support code opens its job", async () => {
   const failed = await alice.submit("ledger_fail", { kind: "throw" });
   await alice.until(failed.request_id, "failed");
   const running = await alice.submit("ledger_sleep", { ms: 4000, note: "a while" });

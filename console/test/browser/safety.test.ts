@@ -57,7 +57,7 @@ test("markup in arguments is text, in the list, in the confirmation, and on the 
   await isText(open, `note ${EVIL}`);
 });
 
-test("what could hide or turn text round is made visible before an approver sees it", async () => {
+test("control and bidirectional characters are made visible before an approver sees them", async () => {
   const job = await alice.asksToPay(2100, "to \u202Ecilbup eht\u202C and\u200B more");
   open = await Console.as("approver", stand, browser);
   const card = open.card(job.support_code);
@@ -152,7 +152,7 @@ test("another site can make a signed-in operator's browser do nothing: not by a 
     }
     return outcomes;
   }, [target, JSON.stringify({ decision: "approve", digest })]);
-  // The second one leaves, unreadable and without a token; the others are not even let go, or not let read.
+  // The second one is sent, without a token and with an unreadable response; the browser blocks the others, or their responses.
   assert.deepEqual(fetched, ["refused", "opaque", "refused"]);
   assert.equal((await alice.job(job.request_id)).status, "awaiting_approval");
   const preflight = await fetch(target, { method: "OPTIONS", headers: { origin: elsewhereUrl, "access-control-request-method": "POST" } });
@@ -167,7 +167,7 @@ test("the page cannot be framed", async () => {
   await open.page.waitForTimeout(800);
   const [, framed] = open.page.frames();
   assert.ok(!framed || !framed.url().startsWith(stand.url), framed?.url());
-  // The browser says why: that is what is wanted here.
+  // The browser logs the violation, which this test expects.
   assert.ok(open.complaints.some((text) => /frame-ancestors|X-Frame-Options|frame/i.test(text)), open.complaints.join());
   open.complaints.length = 0;
 });

@@ -19,7 +19,7 @@ let privateKey: KeyObject;
 let stand: Stand;
 let browser: Browser;
 let open: Console | undefined;
-/** What the provider was asked with, and how it misbehaves. */
+/** The requests to the provider, and its fault. */
 let asked: URLSearchParams;
 let trades = 0;
 let refuses = false;
@@ -120,7 +120,7 @@ test("a refusal of the provider is shown", async () => {
   await page.getByText("access_denied").waitFor();
 });
 
-test("an answer of the provider that was not asked for here signs nobody in", async () => {
+test("a provider's response with an unknown state does not sign in", async () => {
   const before = trades;
   open = await Console.open(stand, browser);
   await open.page.goto(`${stand.url}/console/?code=stolen&state=guessed`);
@@ -133,7 +133,7 @@ test("an answer of the provider that was not asked for here signs nobody in", as
   assert.equal(trades, before, "the code was not even tried");
 });
 
-test("a token of another sign-in signs nobody in", async () => {
+test("a token with another nonce does not sign in", async () => {
   nonce = "replayed";
   const { page } = await goThere();
   await page.getByText("The sign-in failed").waitFor();

@@ -22,7 +22,7 @@ afterEach(async () => {
   open = undefined;
 });
 
-/** Submits until the service has noticed the new mode: it looks every five seconds. */
+/** Submits until the service has read the new mode, which it does every five seconds. */
 async function untilRefused(tool: string, args: object, code: RegExp): Promise<void> {
   const end = Date.now() + 15_000;
   for (;;) {
@@ -36,7 +36,7 @@ async function untilRefused(tool: string, args: object, code: RegExp): Promise<v
   }
 }
 
-test("the mode is changed with a reason, holds, and stands in the operators' chain", async () => {
+test("a mode change needs a reason, takes effect, and is recorded in the operators' chain", async () => {
   open = await Console.as("admin", stand, browser);
   await open.at("switches");
   const modeButton = (name: string) => open!.page.locator(".mode", { hasText: name });
@@ -96,7 +96,7 @@ test("a destructive tool is unlocked for a while, and locked again", async () =>
   await row.getByText("locked", { exact: true }).waitFor();
 });
 
-test("viewers and approvers see modes and switches, and no way to change them", async () => {
+test("viewers and approvers see modes and switches without the controls that change them", async () => {
   for (const role of ["viewer", "approver"] as const) {
     open = await Console.as(role, stand, browser);
     await open.at("switches");

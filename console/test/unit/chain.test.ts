@@ -79,7 +79,7 @@ test("a chain that was rewritten from its second record on contradicts the check
   assert.deepEqual(await verify({ records, head: rewritten, owner, anchor }), { ok: false, place: 3, fault: "anchor" });
 });
 
-test("the whole chain of another job is not this one's", async () => {
+test("a complete chain of another job is refused", async () => {
   const { records, head } = await chain(3);
   assert.deepEqual(await verify({ records, head, owner: { request_id: "another" } }), { ok: false, place: 1, fault: "misplaced" });
   assert.deepEqual(await verify({ records, head, owner: { chain: "operators" } }), { ok: false, place: 1, fault: "unreadable" });

@@ -21,12 +21,12 @@ async function signed(count: number) {
   return { list, keys: [key] };
 }
 
-test("signed checkpoints that name each other stand", async () => {
+test("signed checkpoints that reference each other verify", async () => {
   const { list, keys } = await signed(3);
   assert.deepEqual(await standings(list, keys), ["good", "good", "good"]);
 });
 
-test("a changed word, an added field, another signature, another predecessor: none stands", async () => {
+test("a changed value, an added field, another signature or another predecessor is refused", async () => {
   const { list, keys } = await signed(2);
   const [newest, oldest] = list as [Checkpoint, Checkpoint];
   assert.equal(await signatureOf({ ...newest, at: "b" }, keys), "bad");
@@ -36,7 +36,7 @@ test("a changed word, an added field, another signature, another predecessor: no
   assert.deepEqual(await standings([newest, { ...oldest, at: "b" }], keys), ["bad", "bad"]);
 });
 
-test("a key that is not known proves nothing, and disproves nothing", async () => {
+test("a checkpoint signed by an unknown key is neither verified nor refused", async () => {
   const { list } = await signed(1);
   assert.deepEqual(await standings(list, []), ["unchecked"]);
   assert.deepEqual(await standings(list, [{ kid: "k1", public: "AA" }]), ["unchecked"]);

@@ -6,7 +6,7 @@ import { pauseS } from "../../src/live/poll.ts";
 import { address, parse, sought, type Route } from "../../src/route.ts";
 import { endOf } from "../../src/session/session.ts";
 
-test("every place has an address that leads back to it", () => {
+test("every screen has an address that opens it", () => {
   const places: Route[] = [
     { at: "waiting" }, { at: "running" }, { at: "wrong", tab: "unknown" }, { at: "wrong", tab: "dead-letters" }, { at: "switches" },
     { at: "charts" }, { at: "audit" }, { at: "account" }, { at: "job", job: "a/b#c%d" }, { at: "user", user: "ü" },
@@ -14,7 +14,7 @@ test("every place has an address that leads back to it", () => {
   for (const place of places) assert.deepEqual(parse(address(place)), place);
 });
 
-test("an address that leads nowhere leads to the first screen", () => {
+test("an unknown address opens the first screen", () => {
   for (const hash of ["", "#", "#/", "#/nothing", "#/job/", "#/user", "#/job/%E0%A4%A"]) assert.deepEqual(parse(hash), { at: "waiting" });
   assert.deepEqual(parse("#/wrong/<script>"), { at: "wrong", tab: "unknown" });
 });
@@ -26,7 +26,7 @@ test("a search knows support codes and user ids, and nothing else", () => {
   for (const text of ["", "x", code + "x", "javascript:alert(1)", "../../etc/passwd"]) assert.equal(sought(text), undefined);
 });
 
-test("what fails is asked less and less often, and never sooner than the service says", () => {
+test("a failing request is repeated with growing pauses, never before Retry-After", () => {
   assert.deepEqual([0, 1, 2, 3, 9].map((failures) => pauseS(5, failures, undefined)), [5, 10, 20, 40, 60]);
   assert.equal(pauseS(5, 1, 30), 30);
   assert.equal(pauseS(5, 0, 30), 30);
@@ -42,7 +42,7 @@ test("a problem keeps the service's code, and a proxy's page becomes one of ours
   assert.equal(Problem.from(new TypeError("x")).code, "page_fault");
 });
 
-test("a list is read page after page, as far as was asked for", async () => {
+test("a list is read page by page up to the requested length", async () => {
   const list = ["a", "b", "c"];
   const ask = async (cursor?: string) => {
     const at = Number(cursor ?? 0);
@@ -54,7 +54,7 @@ test("a list is read page after page, as far as was asked for", async () => {
   assert.deepEqual([all.entries, all.next], [list, undefined]);
 });
 
-test("an empty page with others behind it is passed by", async () => {
+test("an empty page with a next cursor is skipped", async () => {
   const list = [[], [], ["a"], ["b"]];
   const ask = async (cursor?: string) => {
     const at = Number(cursor ?? 0);

@@ -16,13 +16,13 @@ test("a job is about the step at its cursor, and about the last one when it is o
   assert.equal(nameOf(atCursor(view([], 0))), "");
 });
 
-test("what is approved is the call that was asked about, wherever the cursor is by now", () => {
+test("the approval applies to the requested call, wherever the cursor is now", () => {
   for (const cursor of [1, 2, 4]) assert.equal(nameOf(askedOf(view(grown, cursor, 1))), "tool_0_1");
   assert.equal(askedOf(view(grown, 1)), undefined);
   assert.equal(nameOf(askedOf(view(grown, 1, 9))), "");
 });
 
-test("what an agent made of a step is counted under it", () => {
+test("the calls that an agent made in a step are counted under that step", () => {
   assert.deepEqual(grown.map(numberOf), ["1", "1.1", "1.2", "2"]);
 });
 

@@ -52,7 +52,7 @@ test("a name without words is shown as it is", () => {
   assert.equal(named("status", "__proto__"), "__proto__");
 });
 
-test("nothing hides in a text", () => {
+test("no text contains an invisible character", () => {
   assert.equal(visible("a\u202eb\u0000c\u200bd\ufeff\n"), "a\\u202eb\\u0000c\\u200bd\\ufeff\\u000a");
   assert.equal(visible("a\u00a0b\u3000c\u3164d\u{e0041}e\ufe0ff\ud800"), "a\\u00a0b\\u3000c\\u3164d\\u{e0041}e\\ufe0ff\\ud800");
   assert.equal(visible("ordinary, é, 中文, 👍, <b>"), "ordinary, é, 中文, 👍, <b>");

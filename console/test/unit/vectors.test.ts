@@ -6,7 +6,7 @@ import type { Head, Json } from "../../src/api/shapes.ts";
 import { verify, type Owner } from "../../src/audit/chain.ts";
 import { isBlank } from "../../src/text/blank.ts";
 
-// What every reader here has to say: docs/design/text.md.
+// The rules of docs/design/text.md.
 const read = <T>(name: string) =>
   JSON.parse(readFileSync(new URL(`../../../tests/vectors/${name}`, import.meta.url), "utf8")) as T;
 
@@ -29,7 +29,7 @@ test("what the service accepts has the same canonical form here", () => {
   }
 });
 
-test("what is no JSON is none here", () => {
+test("a text that is not JSON is refused here, too", () => {
   for (const { name, text: json } of text.json.filter((one) => one.client.refused === "syntax")) {
     assert.throws(() => JSON.parse(json ?? ""), name);
   }

@@ -1,4 +1,4 @@
-//! The stage *admit* of a submission: the user's rate, a place in flight, a place in the conversation queue, and the
+//! The stage *admit* of a submission: the user's rate, the limit of open jobs, a place in its conversation queue, the
 //! limit of conversations.
 
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::{EdgeAuth, charge::charge, conversation_cap, conversation_queue};
 /// What a job that was admitted has reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admitted {
-    /// A place in flight and, for a turn, a place in the queue of a conversation that exists.
+    /// A place among the open jobs and, for a turn, a place in the queue of a conversation that exists.
     Joins,
     /// The same, and a count for the conversation that it begins.
     Begins,
 }
 
-/// Reserves what a job needs: a place in the conversation queue, a place in flight, and, if it begins a conversation, a
+/// Reserves places in the conversation queue and among the open jobs and, if the job begins a conversation, a
 /// count against the user's limit.
 pub(crate) async fn admit(
     edge: &EdgeAuth,
@@ -39,7 +39,7 @@ pub(crate) async fn admit(
         take_place(edge, session, job, Charged::With).await?;
         return Ok(Admitted::Joins);
     };
-    // Counted before the place in flight is taken, and given back when there is no place. The other order would have to
+    // Counted before the job joins the set of open jobs, given back when it is full. The other order would have to
     // give back a place, which may be shared with another request of this id. If the process dies in between, the count
     // stays until `conversation_cap` prunes it.
     charge(edge, user).await?;
@@ -51,7 +51,7 @@ pub(crate) async fn admit(
     Ok(Admitted::Begins)
 }
 
-/// Whether the caller has charged the user's rate before it asks for a place in flight.
+/// Whether the caller has charged the user's rate before the job is added to the set of open jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Charged {
     /// Not yet: the same conditional update charges and takes the place.
@@ -60,7 +60,7 @@ pub(crate) enum Charged {
     Before,
 }
 
-/// A job that takes a place in flight.
+/// A job to be added to the set of open jobs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InFlight {
     pub(crate) id: RequestId,
@@ -88,7 +88,7 @@ pub(crate) async fn take_place(
             Admission::RateLimited(wait) => return Err(ApiError::new(Code::RateLimited).retry_after(wait)),
             Admission::FullUnlessPruned if !pruned => {
                 pruned = true;
-                // Pruning reads every job in flight, the most expensive work that a submission can cause, so it is
+                // Pruning reads every job of the set, the most expensive work that a submission can cause, so it is
                 // charged separately.
                 charge(edge, session.user_id).await?;
                 if prune_stale(edge, session, kind).await? == 0 {
@@ -104,7 +104,7 @@ pub(crate) async fn take_place(
     }
 }
 
-/// Removes from the user's set in flight, for this kind, the jobs that are over and those that were never recorded.
+/// Removes from the user's set of open jobs of this kind those that are over and those that were never recorded.
 /// Therefore no worker has to update the user item when a job ends, and a crash cannot leave a place taken for ever. An
 /// id without a job may belong to a request that is still recording it: such an id is removed only when the last
 /// admission is so long ago that its job can no longer be recorded.

@@ -20,8 +20,10 @@ use platform::{
     wechat::LoginCode,
 };
 use serde::Deserialize;
-use service::{jobs::Decision, session};
-use store::Stored;
+use service::{
+    jobs::{Decision, known_job},
+    session,
+};
 
 use crate::{EdgeAuth, charge, log_in, refuse};
 
@@ -52,11 +54,7 @@ pub(crate) async fn approval(
     let own = session::alive_with_named_job(&session, &edge.table, id).await?;
     let body = parse(request)?;
     let input = DecisionInput { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
-    let job = match own.job.map_err(ApiError::unavailable)? {
-        None => return Err(ApiError::new(Code::NotFound)),
-        Some(Stored::Newer) => return Err(ApiError::try_again()),
-        Some(Stored::Job(job)) => job,
-    };
+    let job = known_job(own.job.map_err(ApiError::unavailable)?)?;
     charge::charge(edge, session.user_id).await?;
     match job.approval_check(&input, edge.runtime.now()) {
         ApprovalCheck::Open if input.approved => {
@@ -82,7 +80,7 @@ pub(crate) async fn approval(
 }
 
 fn parse(request: &Request) -> Result<Body, ApiError> {
-    let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "code": from wx.login}"#;
+    let expected = r#"{"decision": "approve" or "reject", "digest": of the approval request, "code": from wx.login}"#;
     body::read(request, expected)
 }
 

@@ -11,8 +11,7 @@ use platform::{
     http::{self as answers, ApiError, Code, Response},
     telemetry::RequestLog,
 };
-use service::session;
-use store::Stored;
+use service::{jobs::known_job, session};
 
 use crate::EdgeAuth;
 
@@ -30,13 +29,7 @@ pub(crate) async fn cancel(
     let own = session::alive_with_named_job(&session, &edge.table, id).await?;
     let mut read = own.job;
     for _ in 0..TRIES {
-        let job = match read.map_err(ApiError::unavailable)? {
-            None => return Err(ApiError::new(Code::NotFound)),
-            Some(Stored::Newer) => {
-                return Err(ApiError::try_again());
-            }
-            Some(Stored::Job(job)) => job,
-        };
+        let job = known_job(read.map_err(ApiError::unavailable)?)?;
         if job.state == JobState::Cancelled || job.cancel_requested {
             return answer(edge, &job).await;
         }

@@ -12,7 +12,7 @@ use store::{Counted, CountedNames, TableError};
 use crate::EdgeAuth;
 
 /// A new conversation that is counted against the user's limit.
-#[must_use = "what comes to nothing is given back"]
+#[must_use = "the count is given back when the job is refused"]
 pub(crate) struct MayBegin {
     /// Identifies this count, so that it can be given back. `None`: the conversation had been counted before.
     nonce: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) async fn give_back(edge: &EdgeAuth, user: UserId, name: &Conversation
     if let Err(error) = edge.table.give_back_conversation(user, name, &nonce).await {
         tracing::warn!(
             function = "edge-auth", code = "not_given_back", user_id = %user, error = %error,
-            "a conversation counts that does not begin"
+            "a conversation that did not begin is still counted, until its name is pruned"
         );
     }
 }
@@ -57,7 +57,7 @@ async fn has_room(
 
 /// Removes counted names whose conversation was never begun. A name without a conversation may belong to a request that
 /// is still recording its job, so nothing is removed until `RECORDED_WITHIN` after the last name was added. The pruning
-/// reads every counted conversation: `take_look` lets one of several concurrent requests do it, and at most once in
+/// reads every counted conversation: `take_look` gives its lease to one of several concurrent requests, and once in
 /// that time.
 async fn prune_stale(edge: &EdgeAuth, user: UserId, seen: &CountedNames, now: Timestamp) -> Result<bool, TableError> {
     let look = edge.runtime.nonce();

@@ -52,8 +52,8 @@ pub(crate) async fn check<'a>(
     }
 }
 
-/// Removes from the queue the jobs that are over, and ids whose job was never recorded because the request failed in
-/// between.
+/// Removes from the queue the jobs that are over, and ids whose job was never recorded because the request failed
+/// first.
 async fn prune_stale(
     edge: &EdgeAuth,
     user: UserId,

@@ -19,7 +19,7 @@ use domain::{
 use platform::http::{ApiError, Code};
 
 use crate::{
-    EdgeAuth, charge, parse,
+    EdgeAuth, charge, notifications, parse,
     refuse::{self, Refusal},
 };
 
@@ -123,7 +123,14 @@ pub(crate) async fn decide<'a>(
     id: RequestId,
     submission: &'a Submission,
 ) -> Result<Vec<Passed<'a>>, ApiError> {
-    if let Err(refusal) = parse::check_times(submission, asker.now) {
+    // The table was restored from a backup, and an id from before may have run although the table does not know it.
+    if asker.controls.ids_from.is_some_and(|ids_from| id.time() < ids_from) {
+        let error = ApiError::new(Code::RequestIdExpired).detail("The service was restored after the time in the id.");
+        return Err(error.with("server_time", asker.now.to_string()));
+    }
+    let checked =
+        parse::check_times(submission, asker.now).and_then(|()| notifications::check(edge, submission.notify()));
+    if let Err(refusal) = checked {
         return Err(charge::charged(edge, asker.user_id, refusal).await);
     }
     match look_then_ask(edge, asker, submission) {

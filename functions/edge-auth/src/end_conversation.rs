@@ -72,7 +72,7 @@ pub(crate) async fn end_conversation(
     }
 }
 
-/// What earlier deletions of this conversation have done.
+/// State of earlier deletions of this conversation.
 enum Already {
     /// This job deletes it, or has deleted it.
     Ends(Box<Job>),

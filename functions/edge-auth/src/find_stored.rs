@@ -23,7 +23,7 @@ pub(crate) async fn find(
     session: &Session,
     id: RequestId,
 ) -> Result<(UserState, Option<Stored>), ApiError> {
-    let OwnJob { user, job } = session::alive_with_job(session, &edge.table, id).await?;
+    let OwnJob { user, job } = session::alive_with_new_id(session, &edge.table, id).await?;
     Ok((user, job.map_err(ApiError::unavailable)?))
 }
 

@@ -3,7 +3,8 @@
 //!
 //! `POST /v1/sessions` ([`log_in`]) · `DELETE /v1/sessions` ([`log_out`]) · `POST /v1/jobs` ([`submit`]) ·
 //! `POST /v1/jobs/{request_id}/approval` ([`approval`]) · `POST /v1/jobs/{request_id}/cancel` ([`cancel`]) ·
-//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`]) · `POST /v1/rings` ([`webhook`]) ·
+//! `DELETE /v1/conversations/{conversation}` ([`end_conversation`]) · `DELETE /v1/users/me` ([`erase`]) ·
+//! `POST /v1/notifications` ([`notifications`]) · `POST /v1/rings` ([`webhook`]) ·
 //! `GET` and `POST /v1/wechat/events` ([`wechat_events`])
 
 use std::sync::Arc;
@@ -44,14 +45,17 @@ mod conversation_cap;
 mod conversation_queue;
 mod decide;
 mod end_conversation;
+mod erase;
 mod find_stored;
 mod log_in;
 mod log_out;
+mod notifications;
 mod parse;
 mod poll_headers;
 mod record;
 mod refuse;
 mod submit;
+mod wake_held;
 mod webhook;
 mod wechat_events;
 
@@ -63,7 +67,7 @@ pub struct EdgeAuth {
     table: Table,
     queue: Queue,
     wechat: WechatClient,
-    policy: Policy,
+    policy: Arc<Policy>,
     controls: ControlsCache,
     secrets: Secrets<EdgeKeys>,
 }
@@ -97,7 +101,7 @@ impl EdgeAuth {
     }
 
     /// Builds the function with another policy than the one compiled in, as a newer deployment would have.
-    pub fn with_policy(config: EdgeAuthConfig, runtime: Runtime, policy: Policy) -> Result<Self, StartError> {
+    pub fn with_policy(config: EdgeAuthConfig, runtime: Runtime, policy: Arc<Policy>) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
@@ -132,6 +136,8 @@ impl EdgeAuth {
                 let name = open.text("conversation").parse().ok();
                 end_conversation::end_conversation(self, request, name, log).await
             }
+            EdgeCall::Erase => erase::erase(self, request, log).await,
+            EdgeCall::Notifications => notifications::accepted(self, request, log).await,
             EdgeCall::Wake => webhook::webhook(self, request, log).await,
             EdgeCall::VerifyUrl => wechat_events::verify_url(self, request).await,
             EdgeCall::WechatEvent => wechat_events::receive(self, request).await,

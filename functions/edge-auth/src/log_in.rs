@@ -5,8 +5,8 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use domain::{
-    ids::{Digest, DigestKey, UserId},
-    limits::RateDecision,
+    ids::{Digest, DigestKey, Timestamp, UserId},
+    limits::{RateDecision, admission::UserState},
 };
 use lambda_http::{Request, RequestExt, request::RequestContext};
 use platform::{
@@ -18,7 +18,10 @@ use platform::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{EdgeAuth, EdgeKeys};
+use crate::{EdgeAuth, EdgeKeys, wake_held::wake_held};
+
+/// When a user whose erasure has just begun may try to log in again.
+const ERASURE_TAKES: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,12 +49,8 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
 
     let openid = openid_of(edge, &keys, &code).await?;
 
-    let logins = logins(edge, &keys, &openid);
-    let fresh = UserId::from_random(edge.runtime.bytes());
-    let user_id = edge.table.find_or_create_login(&logins, fresh).await.map_err(ApiError::unavailable)?;
-    log.user_id = Some(user_id);
     let now = edge.runtime.now();
-    let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
+    let (user_id, user) = record(edge, &logins(edge, &keys, &openid), &openid, now, log).await?;
     // Sessions that began at or before `not_before` are revoked, and this login came after the revocation that was just
     // read.
     let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
@@ -59,12 +58,45 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
         .signer
         .mint(user_id, began_at, edge.config.session_lifetime)
         .map_err(|error| ApiError::new(Code::Internal).because(error))?;
+    wake_held(edge, user_id, &user).await;
     Ok(http::created(&json!({
         "token": token,
         "token_type": "Bearer",
         "expires_at": session.expires_at.to_string(),
         "user_id": user_id,
     })))
+}
+
+/// Finds the user of an openid, or creates one, and records the login. A login of a user who is being erased
+/// is refused until every request id of that user is stored as used: a new user could repeat such a request. Afterwards
+/// the login leads to a new user.
+async fn record(
+    edge: &EdgeAuth,
+    logins: &[Digest],
+    openid: &OpenId,
+    now: Timestamp,
+    log: &mut RequestLog<'_>,
+) -> Result<(UserId, UserState), ApiError> {
+    let fresh = UserId::from_random(edge.runtime.bytes());
+    let user_id = edge.table.find_or_create_login(logins, fresh).await.map_err(ApiError::unavailable)?;
+    log.user_id = Some(user_id);
+    let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
+    if user.erasure.is_none() {
+        return Ok((user_id, user));
+    }
+    if !user.unlinked {
+        return Err(ApiError::new(Code::ErasureOpen).retry_after(ERASURE_TAKES));
+    }
+    // The login was found before the erasure deleted it, or a concurrent login has stored it again under another key.
+    let fresh = UserId::from_random(edge.runtime.bytes());
+    for login in logins {
+        if !edge.table.move_login(*login, user_id, fresh).await.map_err(ApiError::unavailable)? {
+            return Err(ApiError::try_again());
+        }
+    }
+    log.user_id = Some(fresh);
+    let user = edge.table.record_login(fresh, openid.expose(), now).await.map_err(ApiError::unavailable)?;
+    Ok((fresh, user))
 }
 
 /// Exchanges the login code for its openid at WeChat, which accepts a code once.

@@ -49,17 +49,17 @@ pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, A
     let digest_key = DigestKey::from_random(edge.runtime.bytes());
     let fingerprint = submission.fingerprint(&digest_key);
     let mut steps = steps(new);
-    let question = approval_request(new, &digest_key, now);
+    let approval = approval_request(new, &digest_key, now);
     let explained = explained(&new.passed);
-    let start = match (&explained, &question) {
+    let start = match (&explained, &approval) {
         // The result is stored below, once the job's key is known.
         (Some((_, why)), _) => Start::Explained { result: ResultRef::Omitted, code: why.code().to_owned() },
         (None, Some(asked)) => Start::AwaitingApproval { expires_at: asked.expires_at },
         (None, None) => Start::Queued,
     };
-    let records = records(edge, new, question.as_ref(), (explained.as_ref().map(|(_, why)| *why), fingerprint), now);
+    let records = records(edge, new, approval.as_ref(), (explained.as_ref().map(|(_, why)| *why), fingerprint), now);
     if let Some(first) = steps.first_mut() {
-        first.approval = question;
+        first.approval = approval;
     }
     let payload = Payload { digest_key, steps: submission.steps().to_vec() };
     // Payload and records are ignored until the job's item names them, so the order of these writes does not matter.
@@ -75,7 +75,7 @@ pub(crate) async fn record(edge: &EdgeAuth, new: &New<'_>) -> Result<Recorded, A
         trace: new.trace.map(ToString::to_string),
         start,
     };
-    let mut job = Job::accepted(parts, now);
+    let mut job = Job { notify: submission.notify().map(str::to_owned), ..Job::accepted(parts, now) };
     if let Some((told, _)) = explained {
         let kept = table.keep_result(&job, &payload.digest_key, &told, now).await;
         job.result = Some(kept.map_err(ApiError::unavailable)?.0);
@@ -216,7 +216,7 @@ async fn enqueue(edge: &EdgeAuth, job: &Job, counted: bool, now: Timestamp) {
     };
     tracing::warn!(
         function = "edge-auth", code = "queue_not_joined", request_id = %job.request_id, error = %why,
-        "the job is recorded, and not in its conversation queue yet"
+        "the job was recorded, and not added to its conversation queue; a worker adds it"
     );
 }
 

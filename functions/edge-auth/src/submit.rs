@@ -9,8 +9,8 @@
 //!    replay is answered here, and nothing is charged.
 //! 4. *decide* ([`decide`]): the age of the id; the times; name and arguments of each step; then policy and service mode
 //!    for each step. A refusal with 403 or 422 by this stage is charged.
-//! 5. *admit* ([`admit`]): one conditional update of the user item: revocation, rate, place in flight. If the job begins a
-//!    conversation, instead: the rate; the count of conversations; revocation and place in flight.
+//! 5. *admit* ([`admit`]): one conditional update of the user item: revocation, rate, limit of open jobs. If the job begins a
+//!    conversation, instead: the rate; the count of conversations; revocation and limit of open jobs.
 //! 6. *record* ([`record`]): payload, audit records, the job (condition: absent), its place in the conversation queue.
 //! 7. *wake*: the wake-up message. Once the job is recorded the answer is 202, even if the message could not be sent: the
 //!    reconciler sends it later.
@@ -21,7 +21,7 @@ use domain::{
     access::session::Session,
     ids::{RequestId, Timestamp},
     job::submission::Submission,
-    view::{ApprovalView, JobView},
+    view::{ApprovalView, JobView, NotificationView},
 };
 use lambda_http::Request;
 use platform::{
@@ -70,7 +70,8 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     // From the payload in hand, which saves the read that `EdgeAuth::render` needs.
     let work = payload.steps.first().map(|wanted| &wanted.work);
     let approval = ApprovalView::of(&job, work, edge.policy.catalogue());
-    let view = JobView::new(&job, result, edge.runtime.now()).asking(approval);
+    let notification = NotificationView::of(&job, None, now);
+    let view = JobView::new(&job, result, edge.runtime.now()).asking(approval).notifying(notification);
     Ok(point_to(answers::accepted(&view), &job, &view))
 }
 

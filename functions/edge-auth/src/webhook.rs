@@ -85,7 +85,7 @@ fn is_out(job: &Job, wake_up: &JobWakeUp, once: &DigestKey) -> bool {
 }
 
 /// Makes a suspended job due now. `false` when the conditional write was lost.
-async fn make_due(edge: &EdgeAuth, job: &Job) -> Result<bool, ApiError> {
+pub(crate) async fn make_due(edge: &EdgeAuth, job: &Job) -> Result<bool, ApiError> {
     let now = edge.runtime.now();
     if job.claimable(now) {
         // It is due already, and its wake-up message may have been lost: send one again.

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use domain::ids::{DigestKey, UserId};
+use domain::{
+    erasure::ErasureReason,
+    ids::{Digest, DigestKey, UserId},
+};
 use lambda_http::Request;
 use platform::{
     http::{self, ApiError, Code, Response, body, query},
@@ -16,7 +19,7 @@ use platform::{
     },
 };
 
-use crate::{EdgeAuth, EdgeKeys, log_in};
+use crate::{EdgeAuth, EdgeKeys, erase, log_in};
 
 /// The answer after which WeChat does not repeat a message.
 const RECEIVED: &str = "success";
@@ -40,56 +43,109 @@ pub(crate) async fn receive(edge: &EdgeAuth, request: &Request) -> Result<Respon
     let once = DigestKey::from_random(edge.runtime.bytes());
     let message = secrets(&keys)?.open(&query, bytes, &edge.config.wechat_app_id, now, &once).map_err(refusal)?;
     let event = WechatEvent::parse(&message);
-    // Before the message is remembered: if the table does not answer here, WeChat sends it again.
-    // The line comes first too: a marker whose write was not answered makes the repetition a duplicate, and a second
-    // line is harmless where a missing one leaves the data of a user who has left.
-    if let Some((reason, user_id)) = leaving_user(edge, &keys, event.as_ref()).await? {
-        tracing::warn!(
-            function = "edge-auth",
-            user_id = user_id.map(tracing::field::display),
-            reason,
-            "a user's data has to be erased, which this version does not do by itself"
-        );
-    }
     // The message itself, not the push: WeChat encrypts a repetition anew.
     let digest = keys.logins.first().digest(&[b"wechat event", &message]);
+    // Before the message is remembered: if the table does not answer here, WeChat sends it again.
+    erase_leaving_user(edge, &keys, event.as_ref(), digest).await?;
     let remembered = edge.table.remember_event(digest, now, &edge.runtime.nonce()).await;
     if !remembered.map_err(ApiError::unavailable)? {
         count(edge, "duplicate");
         return Ok(http::plain(RECEIVED));
     }
+    if let Some(event) = &event {
+        correct_credits(edge, &keys, event).await;
+    }
     match &event {
-        // A repetition would be no better, so it is not asked for.
+        // A repetition would be unreadable too, so the answer is `success`.
         None => count(edge, "malformed"),
         Some(event) => event.reports().iter().for_each(|report| count(edge, report.name())),
     }
     Ok(http::plain(RECEIVED))
 }
 
-/// The event's name and the user of an event after which the user's data has to be erased. An openid that never logged
-/// in has no user.
-async fn leaving_user(
+/// Records the erasure of a user who has closed the WeChat account. An openid that never logged in has no
+/// user, and so no data. A message that is remembered is not acted on again: the same person may have logged in since,
+/// as a new user.
+async fn erase_leaving_user(
     edge: &EdgeAuth,
     keys: &Arc<EdgeKeys>,
     event: Option<&WechatEvent>,
-) -> Result<Option<(&'static str, Option<UserId>)>, ApiError> {
-    let (reason, change) = match event {
-        Some(WechatEvent::AuthorizationRevoked(change)) => ("authorization_revoked", change),
-        Some(WechatEvent::AuthorizationCancelled(change)) => ("authorization_cancelled", change),
+    digest: Digest,
+) -> Result<(), ApiError> {
+    let change = match event {
+        Some(WechatEvent::AuthorizationCancelled(change)) => change,
         Some(
-            WechatEvent::Subscriptions { .. }
+            // It names one permission (camera, location, microphone ...), and the service stores nothing that these give.
+            WechatEvent::AuthorizationRevoked(_)
+            | WechatEvent::Subscriptions { .. }
             | WechatEvent::Deliveries { .. }
             | WechatEvent::MediaChecked(_)
             | WechatEvent::Unknown,
         )
-        | None => return Ok(None),
+        | None => return Ok(()),
     };
+    // A plain signature does not cover the body: a recorded push could be sent again with another user's openid.
+    if !secrets(keys)?.is_safe_mode() {
+        tracing::warn!(
+            function = "edge-auth",
+            reason = "authorization_cancelled",
+            "a user closed the WeChat account and was not erased: the message is not encrypted"
+        );
+        return Ok(());
+    }
+    if edge.table.remembers_event(digest).await.map_err(ApiError::unavailable)? {
+        return Ok(());
+    }
     let UserChange { openid } = change;
-    Ok(Some((reason, user_of(edge, keys, openid).await?)))
+    let logins = log_in::logins(edge, keys, openid);
+    if let Some(user) = user_of(edge, &logins).await? {
+        erase::record_and_begin(edge, user, ErasureReason::AuthorizationCancelled, logins).await?;
+    }
+    Ok(())
 }
 
-async fn user_of(edge: &EdgeAuth, keys: &EdgeKeys, openid: &OpenId) -> Result<Option<UserId>, ApiError> {
-    let found = edge.table.find_login(&log_in::logins(edge, keys, openid)).await;
+/// Corrects the credits of a user for the templates that the settings know: an acceptance that the client could not
+/// report, a refusal, or a message that was not delivered. A failure is not repeated: a wrong count costs one refusal
+/// of WeChat at most, after which it is right.
+async fn correct_credits(edge: &EdgeAuth, keys: &EdgeKeys, event: &WechatEvent) {
+    let (openid, reported): (&OpenId, Vec<(&str, bool)>) = match event {
+        WechatEvent::Subscriptions { openid, answers } => {
+            (openid, answers.iter().map(|answer| (answer.template_id.as_str(), answer.accepted)).collect())
+        }
+        WechatEvent::Deliveries { openid, deliveries } => {
+            let failed = deliveries.iter().filter(|delivery| delivery.errcode != 0);
+            (openid, failed.map(|delivery| (delivery.template_id.as_str(), false)).collect())
+        }
+        WechatEvent::AuthorizationRevoked(_)
+        | WechatEvent::AuthorizationCancelled(_)
+        | WechatEvent::MediaChecked(_)
+        | WechatEvent::Unknown => return,
+    };
+    let known = |template: &str| edge.policy.notifications().by_template(template).is_some();
+    let reported: Vec<(&str, bool)> = reported.into_iter().filter(|(template, _)| known(template)).collect();
+    if reported.is_empty() {
+        return;
+    }
+    let corrected = async {
+        let Some(user) = user_of(edge, &log_in::logins(edge, keys, openid)).await? else { return Ok(()) };
+        for (template, accepted) in reported {
+            edge.table.correct_credits(user, template, accepted).await.map_err(ApiError::unavailable)?;
+        }
+        Ok::<(), ApiError>(())
+    };
+    if let Err(error) = corrected.await {
+        let error = error.inside();
+        tracing::warn!(
+            function = "edge-auth",
+            code = "credits_not_corrected",
+            error,
+            "WeChat's report about credits was not stored"
+        );
+    }
+}
+
+async fn user_of(edge: &EdgeAuth, logins: &[Digest]) -> Result<Option<UserId>, ApiError> {
+    let found = edge.table.find_login(logins).await;
     Ok(found.map_err(ApiError::unavailable)?.map(|(_, user)| user))
 }
 

@@ -24,7 +24,6 @@ use store::{Order, TableError};
 use crate::{
     Operator,
     caller::Caller,
-    fault,
     get_job::named,
     pages::{self, Of, Page},
     request_body::Reason,
@@ -81,7 +80,7 @@ enum Choice {
     Reject,
 }
 
-/// The approval requests that are open, those that expire first first.
+/// The open approval requests, by expiry.
 pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request) -> Result<Response, ApiError> {
     let of = Of::Pointers(JobState::AwaitingApproval, Order::EarliestFirst, operator.runtime.now());
     let Page { jobs, unreadable: skipped, next_cursor } = operator.page(request, "approvals", of).await?;
@@ -97,7 +96,7 @@ pub(crate) async fn list(operator: &Operator, caller: &Caller, request: &Request
                 pages::note_unreadable(what, job.request_id);
                 unreadable.push(support_code(job.user_id, job.request_id));
             }
-            Err(error) => return Err(fault(error)),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(http::ok(&PendingApprovals { approvals, unreadable, next_cursor }))
@@ -134,7 +133,8 @@ pub(crate) async fn decide(
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
     let (user, id) = named(code, log)?;
-    let expected = r#"{"decision": "approve" or "reject", "digest": of the question, "note"?: 1 to 200 characters}"#;
+    let expected =
+        r#"{"decision": "approve" or "reject", "digest": of the approval request, "note"?: 1 to 200 characters}"#;
     let body: Body = body::read(request, expected)?;
     operator.may_about(caller, OperatorCall::Decide, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
@@ -154,7 +154,7 @@ pub(crate) async fn decide(
         | ApprovalCheck::OtherApprover
         | ApprovalCheck::NotAsked) => return stands(operator, caller, approval_check, &job).await,
     }
-    match operator.jobs().decide_approval(user, id, &input).await.map_err(fault)? {
+    match operator.jobs().decide_approval(user, id, &input).await? {
         Decision::Made(after) => answer(operator, &after).await,
         Decision::Stands(approval_check, job) => stands(operator, caller, approval_check, &job).await,
         Decision::NoJob => Err(ApiError::new(Code::NotFound)),

@@ -2,7 +2,7 @@
 //! checkpoints.
 
 use domain::{
-    audit::checkpoint::{Checkpoint, JobEnd, PublicKey},
+    audit::checkpoint::{Checkpoint, End, JobEnd, PublicKey},
     ids::support_code,
     job::Job,
     json,
@@ -13,16 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 use store::TableError;
 
-use crate::{
-    Operator, fault,
-    get_job::{Anchor, Head},
-    pages,
-};
+use crate::{Operator, get_job::Anchor, pages};
 
 #[derive(Serialize)]
 struct Chain {
     records: Vec<Value>,
-    head: Head,
+    head: End,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -45,7 +41,7 @@ fn after(request: &Request, list: &str) -> Result<Option<u64>, ApiError> {
 pub(crate) async fn operators(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let (list, limit) = ("audit", query::limit(request)?);
     let from = after(request, list)?.unwrap_or(0);
-    let page = operator.table.operator_chain(from, limit).await.map_err(fault)?;
+    let page = operator.table.operator_chain(from, limit).await?;
     let next_cursor = page.next.map(|after| pages::cursor(list, after));
     Ok(http::ok(&Chain { records: page.records, head: page.head.into(), next_cursor }))
 }
@@ -58,10 +54,10 @@ pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Resul
     let (list, limit) = ("checkpoints", query::limit(request)?);
     let before = after(request, list)?;
     // Reads one more than is shown, to know whether there is another page.
-    let kept = operator.table.checkpoints_before(before, limit + 1).await.map_err(fault)?;
+    let kept = operator.table.checkpoints_before(before, limit + 1).await?;
     let newest = match before {
         None => kept.first().map(|kept| kept.checkpoint.clone()),
-        Some(_) => operator.table.last_checkpoint().await.map_err(fault)?.map(|kept| kept.checkpoint),
+        Some(_) => operator.table.last_checkpoint().await?.map(|kept| kept.checkpoint),
     };
     let keys = newest.map(|checkpoint| checkpoint.statement.keys).unwrap_or_default();
     let (mut checkpoints, mut bytes, mut last) = (Vec::new(), 0, None);
@@ -70,7 +66,7 @@ pub(crate) async fn checkpoints(operator: &Operator, request: &Request) -> Resul
         if bytes > ANSWER_AT_MOST && !checkpoints.is_empty() {
             break;
         }
-        checkpoints.push(json::kept(&kept.document).map_err(|_| fault(TableError::Malformed("checkpoint")))?);
+        checkpoints.push(json::kept(&kept.document).map_err(|_| TableError::Malformed("checkpoint"))?);
         last = Some(kept.checkpoint.statement.seq);
     }
     let more = checkpoints.len() < kept.len();

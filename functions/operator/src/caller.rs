@@ -1,4 +1,4 @@
-//! Who sends a request, and what they may do.
+//! Authenticates the operator of a request, and decides whether they may make it.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use platform::{
 };
 use store::KnownOperator;
 
-use crate::{Operator, fault};
+use crate::Operator;
 
 /// An operator who is permitted to make the call.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Operator {
         log: &mut RequestLog<'_>,
     ) -> Result<Caller, ApiError> {
         let identity = self.identify(headers).await?;
-        let stored = self.table.operator(identity.subject).await.map_err(fault)?;
+        let stored = self.table.operator(identity.subject).await?;
         let id = stored.as_ref().map_or_else(|| OperatorId::from_random(self.runtime.bytes()), |known| known.id);
         let permitted = OperatorAction::ALL.map(|action| self.may(id, &identity.roles, action, false));
         if !permitted.contains(&true) {
@@ -69,7 +69,7 @@ impl Operator {
             Some(known) if known.name == identity.name => known,
             Some(_) | None => {
                 let met = self.table.meet_operator(identity.subject, id, identity.name.as_deref());
-                met.await.map_err(fault)?
+                met.await?
             }
         };
         log.operator_id = Some(known.id);
@@ -116,7 +116,7 @@ impl Operator {
 
     async fn record_refusal(&self, caller: &Caller, call: &str, code: &str) -> Result<(), ApiError> {
         let (subject, at) = (caller.identity.subject, self.runtime.now());
-        if self.table.call_refusal_noted(subject, call, code, at).await.map_err(fault)? {
+        if self.table.call_refusal_noted(subject, call, code, at).await? {
             return Ok(());
         }
         let event = OperatorEvent::CallRefused { call: call.to_owned(), code: code.to_owned() };
@@ -124,7 +124,7 @@ impl Operator {
         // The refusal is recorded. Without the marker of this minute the same refusal may be recorded once more, which
         // does no harm.
         if let Err(error) = self.table.note_call_refusal(subject, call, code, at).await {
-            tracing::warn!(function = "operator", error = %error, "a recorded refusal could not be noted");
+            tracing::warn!(function = "operator", error = %error, "a refusal was recorded, and its marker for this minute was not stored");
         }
         Ok(())
     }
@@ -146,6 +146,7 @@ impl Operator {
     /// Appends to the operators' side chain. Must succeed before the action, so that no action lacks its record.
     pub(crate) async fn record(&self, caller: &Caller, event: OperatorEvent) -> Result<(), ApiError> {
         let appended = self.table.append_operator(&self.runtime, caller.actor(), event, self.operators.version()).await;
-        self.table.audited(&self.runtime, appended).await.map(drop).map_err(fault)
+        self.table.audited(&self.runtime, appended).await?;
+        Ok(())
     }
 }

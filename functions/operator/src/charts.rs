@@ -1,17 +1,13 @@
 //! `GET /v1/operator/metrics`: rate, 95th percentile, refusals and failures of the last minutes. On one host they come
 //! from the process's memory, on AWS from CloudWatch.
 
-use std::{ops::RangeInclusive, time::Duration};
+mod cloudwatch;
 
-use aws_sdk_cloudwatch::{
-    Client,
-    error::SdkError,
-    types::{self, Metric as CloudWatchMetric, MetricDataQuery, MetricStat},
-};
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+
 use domain::{catalogue::Catalogue, ids::Timestamp, policy::DenyReason};
 use lambda_http::Request;
 use platform::{
-    aws,
     config::OperatorConfig,
     http::{self, ApiError, Response, query},
     metrics::history::{Chart, History, Line, SLOT},
@@ -19,6 +15,8 @@ use platform::{
 use serde::Serialize;
 
 use crate::Operator;
+pub use cloudwatch::BadCloudWatchClient;
+use cloudwatch::{CloudFault, CloudWatch, Dimension, Metric, MetricStat, QUERIES_AT_ONCE, Query};
 
 /// How many minutes back a chart may go.
 const MINUTES: RangeInclusive<usize> = 1..=180;
@@ -26,6 +24,8 @@ const MINUTES: RangeInclusive<usize> = 1..=180;
 const DEFAULT_MINUTES: usize = 60;
 /// The resolution of the metrics in CloudWatch.
 const CLOUD_STEP: Duration = Duration::from_secs(60);
+/// The namespace of what Lambda measures.
+const LAMBDA: &str = "AWS/Lambda";
 /// Functions that answer requests.
 const FUNCTIONS: [&str; 3] = ["edge-auth", "status", "operator"];
 
@@ -37,16 +37,16 @@ pub(crate) enum Charts {
     /// The memory of this process.
     Memory(History),
     /// CloudWatch, in this namespace.
-    Cloud(Box<Client>, String),
+    Cloud(Box<CloudWatch>, String),
 }
 
 impl Charts {
     /// CloudWatch, if its namespace is configured.
-    pub(crate) fn of(config: &OperatorConfig) -> Self {
-        match &config.metrics_namespace {
+    pub(crate) fn of(config: &OperatorConfig) -> Result<Self, BadCloudWatchClient> {
+        Ok(match &config.metrics_namespace {
             None => Self::None,
-            Some(namespace) => Self::Cloud(Box::new(Client::new(&config.table.aws.cloudwatch())), namespace.clone()),
-        }
+            Some(namespace) => Self::Cloud(Box::new(CloudWatch::new(&config.table.aws)?), namespace.clone()),
+        })
     }
 }
 
@@ -63,11 +63,6 @@ struct Series {
     points: Vec<(i64, f64)>,
 }
 
-/// CloudWatch did not answer. The text has the cause, and nothing of the request.
-#[derive(Debug, thiserror::Error)]
-#[error("CloudWatch did not answer GetMetricData: {0}")]
-struct CloudFault(String);
-
 /// Returns the charts.
 pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Response, ApiError> {
     let minutes = query::number(request, "minutes", &MINUTES)?.unwrap_or(DEFAULT_MINUTES);
@@ -80,8 +75,8 @@ pub(crate) async fn show(operator: &Operator, request: &Request) -> Result<Respo
             let slots = if minutes <= 60 { 1 } else { 4 };
             (SLOT * slots, history.lines(from, now, slots))
         }
-        Charts::Cloud(client, namespace) => {
-            let lines = from_cloud(client, namespace, operator.policy.catalogue(), from, now).await;
+        Charts::Cloud(cloudwatch, namespace) => {
+            let lines = from_cloud(cloudwatch, namespace, operator.policy.catalogue(), from, now).await;
             (CLOUD_STEP, lines.map_err(ApiError::unavailable)?)
         }
     };
@@ -101,11 +96,8 @@ fn wanted(catalogue: &Catalogue) -> Vec<(Chart, String)> {
     Chart::ALL.into_iter().flat_map(|chart| labels(chart).into_iter().map(move |label| (chart, label))).collect()
 }
 
-/// The most queries that one GetMetricData request may have.
-const QUERIES_AT_ONCE: usize = 500;
-
 async fn from_cloud(
-    client: &Client,
+    cloudwatch: &CloudWatch,
     namespace: &str,
     catalogue: &Catalogue,
     from: Timestamp,
@@ -114,41 +106,25 @@ async fn from_cloud(
     let wanted = wanted(catalogue);
     let mut lines = Vec::new();
     for some in wanted.chunks(QUERIES_AT_ONCE) {
-        let queries =
-            some.iter().enumerate().map(|(place, (chart, label))| data_query(place, namespace, *chart, label));
-        let asked = client
-            .get_metric_data()
-            .set_metric_data_queries(Some(queries.collect()))
-            .start_time(time(from))
-            .end_time(time(now));
+        let queries = some.iter().enumerate().map(|(place, (chart, label))| query(place, namespace, *chart, label));
+        let queries: Vec<Query<'_>> = queries.collect();
         // All points fit into one answer: 180 of each of 500 are fewer than the 100,800 that one may have.
-        let answer = asked.send().await.map_err(|error: SdkError<_, _>| CloudFault(aws::cause(&error)))?;
-        for result in answer.metric_data_results() {
-            let place = result.id().and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
+        for series in cloudwatch.series(&queries, from, now).await? {
+            let place = series.id.strip_prefix('q').and_then(|place| place.parse::<usize>().ok());
             let Some((chart, label)) = place.and_then(|place| some.get(place)) else { continue };
-            let mut points: Vec<(i64, f64)> =
-                result.timestamps().iter().map(types_seconds).zip(result.values().iter().copied()).collect();
-            points.sort_by_key(|(at, _)| *at);
+            let points = series.points();
             if !points.is_empty() {
-                lines.push(Line { chart: *chart, label: label.clone(), points: filled(*chart, points, from, now) });
+                lines.push(Line { chart: *chart, label: label.clone(), points: filled(*chart, &points, from, now) });
             }
         }
     }
     Ok(lines)
 }
 
-fn types_seconds(at: &aws_sdk_cloudwatch::primitives::DateTime) -> i64 {
-    at.secs()
-}
-
-fn time(at: Timestamp) -> aws_sdk_cloudwatch::primitives::DateTime {
-    aws_sdk_cloudwatch::primitives::DateTime::from_secs(at.seconds_floor())
-}
-
 /// A count without data is zero; a percentile without data has no value.
-fn filled(chart: Chart, points: Vec<(i64, f64)>, from: Timestamp, now: Timestamp) -> Vec<(i64, f64)> {
+fn filled(chart: Chart, points: &[(i64, f64)], from: Timestamp, now: Timestamp) -> Vec<(i64, f64)> {
     match chart {
-        Chart::P95 => points,
+        Chart::P95 => points.to_vec(),
         Chart::Requests | Chart::Refusals | Chart::Failures => {
             let step = CLOUD_STEP.as_secs().cast_signed();
             let (first, last) = (from.seconds_floor().div_euclid(step), now.seconds_floor().div_euclid(step));
@@ -158,15 +134,16 @@ fn filled(chart: Chart, points: Vec<(i64, f64)>, from: Timestamp, now: Timestamp
     }
 }
 
-fn data_query(place: usize, namespace: &str, chart: Chart, label: &str) -> MetricDataQuery {
+fn query<'a>(place: usize, namespace: &'a str, chart: Chart, label: &'a str) -> Query<'a> {
+    // Lambda measures each invocation by itself. A function is named after the stack, which the namespace is named after, too.
+    let function = || Dimension { name: "FunctionName", value: Cow::Owned(format!("{namespace}-{label}")) };
     let (metric, dimension) = chart.source();
-    let dimension = types::Dimension::builder().name(dimension.name()).value(label).build();
-    let metric = CloudWatchMetric::builder().namespace(namespace).metric_name(metric.name()).dimensions(dimension);
-    let statistic = match chart {
-        Chart::P95 => "p95",
-        Chart::Requests | Chart::Refusals | Chart::Failures => "Sum",
+    let own = Dimension { name: dimension.name(), value: Cow::Borrowed(label) };
+    let (stat, namespace, metric_name, dimension) = match chart {
+        Chart::Requests => ("Sum", LAMBDA, "Invocations", function()),
+        Chart::P95 => ("p95", LAMBDA, "Duration", function()),
+        Chart::Refusals | Chart::Failures => ("Sum", namespace, metric.name(), own),
     };
-    let seconds = i32::try_from(CLOUD_STEP.as_secs()).unwrap_or(60);
-    let stat = MetricStat::builder().metric(metric.build()).period(seconds).stat(statistic).build();
-    MetricDataQuery::builder().id(format!("q{place}")).metric_stat(stat).build()
+    let metric = Metric { namespace, metric_name, dimensions: [dimension] };
+    Query { id: format!("q{place}"), metric_stat: MetricStat { metric, period: CLOUD_STEP.as_secs(), stat } }
 }

@@ -9,7 +9,7 @@ use platform::http::{self, ApiError, Code, Response, body};
 use serde::{Deserialize, Serialize};
 use service::change_mode::{self, BadChange, Change};
 
-use crate::{Operator, caller::Caller, fault, request_body::Reason};
+use crate::{Operator, caller::Caller, request_body::Reason};
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -78,13 +78,13 @@ struct UnlockBody {
 
 impl Operator {
     async fn controls(&self) -> Result<Controls, ApiError> {
-        self.table.controls(self.runtime.now(), self.config.checkpoint_max_age).await.map_err(fault)
+        Ok(self.table.controls(self.runtime.now(), self.config.checkpoint_max_age).await?)
     }
 
     async fn change(&self, caller: &Caller, change: &Change) -> Result<Response, ApiError> {
         let changed = change_mode::change(&self.table, &self.runtime, caller.actor(), change, self.operators.version());
         // A concurrent change may have been recorded later and then applies; the response shows the mode that does.
-        changed.await.map_err(fault)?;
+        changed.await?;
         show(self).await
     }
 }

@@ -1,27 +1,30 @@
 //! `GET /v1/operator/jobs/{job}`: one job by its support code, with its audit chain.
 
 use domain::{
-    audit::AuditHead,
+    audit::checkpoint::End,
     ids::{Digest, RequestId, UserId, parse_support_code, support_code},
     job::Job,
-    view::JobView,
+    view::{JobView, MessageView},
 };
+use futures_util::future::BoxFuture;
 use platform::{
     http::{self, ApiError, Code, Response},
     telemetry::RequestLog,
 };
 use serde::Serialize;
 use serde_json::Value;
-use service::jobs::render_job;
-use store::Stored;
+use service::jobs::{known_job, render_job};
 
-use crate::{Operator, fault};
+use crate::Operator;
 
 #[derive(Serialize)]
 struct OneJob {
     job: String,
     user_id: UserId,
     view: JobView,
+    /// Messages of WeChat about the job.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<MessageView>,
     audit: Chain,
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<Anchor>,
@@ -32,14 +35,7 @@ struct Chain {
     /// As stored, without verification here: the client verifies them, and a chain that was tampered with is shown as
     /// it is.
     records: Vec<Value>,
-    head: Head,
-}
-
-/// The head of a chain, as it is published.
-#[derive(Debug, Serialize)]
-pub(crate) struct Head {
-    length: u64,
-    digest: Digest,
+    head: End,
 }
 
 /// The entry of a signed checkpoint for the chain.
@@ -53,12 +49,6 @@ pub(crate) struct Anchor {
     pub(crate) digest: Digest,
 }
 
-impl From<AuditHead> for Head {
-    fn from(head: AuditHead) -> Self {
-        Self { length: head.length, digest: head.digest }
-    }
-}
-
 /// The user and the job that a support code names. From then on the log line of the request contains both.
 pub(crate) fn named(code: &str, log: &mut RequestLog<'_>) -> Result<(UserId, RequestId), ApiError> {
     let (user, id) = parse_support_code(code).ok_or_else(|| ApiError::new(Code::NotFound))?;
@@ -69,26 +59,31 @@ pub(crate) fn named(code: &str, log: &mut RequestLog<'_>) -> Result<(UserId, Req
 impl Operator {
     /// Reads a job with strong consistency.
     pub(crate) async fn job(&self, user: UserId, id: RequestId) -> Result<Box<Job>, ApiError> {
-        match self.table.job(user, id).await.map_err(fault)? {
-            Some(Stored::Job(job)) => Ok(job),
-            Some(Stored::Newer) => Err(ApiError::try_again()),
-            None => Err(ApiError::new(Code::NotFound)),
-        }
+        known_job(self.table.job(user, id).await?)
     }
 
     /// The response that shows a job.
-    pub(crate) async fn shown(&self, job: &Job) -> Result<Response, ApiError> {
-        let (view, records, anchor) = tokio::join!(
-            render_job(&self.table, self.policy.catalogue(), job, self.runtime.now()),
+    ///
+    /// Boxed here: in a debug build the frames of its callers would have room for all that is read.
+    pub(crate) fn shown<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<Response, ApiError>> {
+        Box::pin(self.show_job(job))
+    }
+
+    async fn show_job(&self, job: &Job) -> Result<Response, ApiError> {
+        let now = self.runtime.now();
+        let (view, notices, records, anchor) = tokio::join!(
+            render_job(&self.table, self.policy.catalogue(), job, now),
+            self.table.notices(job),
             self.table.audit_chain(job.user_id, job.request_id, job.audit),
             self.anchor(job),
         );
         Ok(http::ok(&OneJob {
             job: support_code(job.user_id, job.request_id),
             user_id: job.user_id,
-            view: view.map_err(fault)?,
-            audit: Chain { records: records.map_err(fault)?, head: job.audit.into() },
-            anchor: anchor.map_err(fault)?,
+            view: view?,
+            messages: notices?.iter().map(|(notice, record)| MessageView::of(*notice, record, now)).collect(),
+            audit: Chain { records: records?, head: job.audit.into() },
+            anchor: anchor?,
         }))
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use store::Order;
 
 use crate::{
-    Operator, fault,
+    Operator,
     pages::{self, Of, Page},
 };
 
@@ -107,7 +107,7 @@ pub(crate) async fn of_user(
     let after = pages::after(request, &list)?;
     let after = after.map(|text| text.parse::<RequestId>().map_err(|_| pages::invalid())).transpose()?;
     // Reads one more than is shown, to know whether there is another page.
-    let (mut jobs, mut next) = operator.table.jobs_of(user, after, limit + 1).await.map_err(fault)?;
+    let (mut jobs, mut next) = operator.table.jobs_of(user, after, limit + 1).await?;
     if jobs.len() > limit {
         jobs.truncate(limit);
         next = jobs.last().map(|job| job.request_id);

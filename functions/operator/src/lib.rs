@@ -1,11 +1,13 @@
-//! operator: what operators see and do. One file per use case; this one routes and logs.
+//! operator: every call of an operator. One file per use case; this one routes and logs.
 //!
 //! Operators have a token of their own issuer ([`caller`]); `policy/operators.cedar` says what their roles permit.
 //! Every write is first recorded in the operators' side chain and then done, so that no action can lack its record. A
 //! repeated request (a decision, a resolution, a mode that is set already) gets the same response as the first and is
 //! recorded once.
 
-use domain::policy::{OperatorPolicy, Policy, PolicyFault, PolicyFiles};
+use std::sync::Arc;
+
+use domain::policy::{OperatorPolicy, Policy, PolicyFault};
 use lambda_http::Request;
 use platform::{
     config::OperatorConfig,
@@ -20,7 +22,7 @@ use platform::{
     telemetry::{self, RequestLog},
 };
 use service::jobs::Jobs;
-use store::{Table, TableError};
+use store::Table;
 
 mod approvals;
 mod audit;
@@ -28,7 +30,9 @@ mod caller;
 mod charts;
 mod controls;
 mod dead_letters;
+mod erasures;
 mod get_job;
+mod held_texts;
 mod jobs;
 mod me;
 mod pages;
@@ -36,6 +40,7 @@ mod request_body;
 mod resolution;
 mod users;
 
+pub use charts::BadCloudWatchClient;
 use charts::Charts;
 
 /// The function with its clients and caches.
@@ -46,8 +51,8 @@ pub struct Operator {
     table: Table,
     queue: Queue,
     dead_letters: DeadLetterQueue,
-    policy: Policy,
-    operators: OperatorPolicy,
+    policy: Arc<Policy>,
+    operators: Arc<OperatorPolicy>,
     jwks: Jwks,
     charts: Charts,
 }
@@ -61,18 +66,21 @@ pub enum StartError {
     /// The HTTP client for the operators' keys (JWKS) could not be built.
     #[error(transparent)]
     Client(#[from] BadJwksClient),
+    /// The HTTP client for the charts could not be built.
+    #[error(transparent)]
+    Charts(#[from] BadCloudWatchClient),
 }
 
 impl Operator {
     /// Builds the function and every client once. Charts come from CloudWatch, if its namespace is configured.
     pub fn new(config: OperatorConfig, runtime: Runtime) -> Result<Self, StartError> {
-        let charts = Charts::of(&config);
-        Self::with(config, runtime, charts, &PolicyFiles::built_in())
+        let charts = Charts::of(&config)?;
+        Self::with(config, runtime, charts, Policy::built_in()?, OperatorPolicy::built_in()?)
     }
 
     /// The same, with charts from the metrics that this process has kept in memory.
     pub fn remembering(config: OperatorConfig, runtime: Runtime, history: History) -> Result<Self, StartError> {
-        Self::with(config, runtime, Charts::Memory(history), &PolicyFiles::built_in())
+        Self::with_policy(config, runtime, history, Policy::built_in()?, OperatorPolicy::built_in()?)
     }
 
     /// The same, with other policies than those compiled in, as a newer deployment would have.
@@ -80,24 +88,26 @@ impl Operator {
         config: OperatorConfig,
         runtime: Runtime,
         history: History,
-        policy: &PolicyFiles,
+        policy: Arc<Policy>,
+        operators: Arc<OperatorPolicy>,
     ) -> Result<Self, StartError> {
-        Self::with(config, runtime, Charts::Memory(history), policy)
+        Self::with(config, runtime, Charts::Memory(history), policy, operators)
     }
 
     fn with(
         config: OperatorConfig,
         runtime: Runtime,
         charts: Charts,
-        policy: &PolicyFiles,
+        policy: Arc<Policy>,
+        operators: Arc<OperatorPolicy>,
     ) -> Result<Self, StartError> {
         let (aws, queue) = (&config.table.aws, &config.queue);
         Ok(Self {
             table: Table::new(aws.dynamodb(), config.table.table.clone(), config.table.retention),
             queue: Queue::new(aws.sqs(), queue.url.clone(), queue.fair),
             dead_letters: DeadLetterQueue::new(aws.sqs(), config.dead_letter_queue_url.clone()),
-            policy: Policy::parse(policy)?,
-            operators: OperatorPolicy::parse(policy)?,
+            policy,
+            operators,
             jwks: Jwks::new(config.jwks.clone())?,
             charts,
             config,
@@ -129,14 +139,18 @@ impl Operator {
             OperatorCall::Me => Ok(me::me(self, caller)),
             OperatorCall::AddOwnUser => me::add_user(self, caller, request).await,
             OperatorCall::Approvals => approvals::list(self, caller, request).await,
+            OperatorCall::HeldTexts => held_texts::list(self, caller, request).await,
             OperatorCall::Jobs => jobs::by_state(self, request).await,
             OperatorCall::Job => get_job::show(self, open, log).await,
             OperatorCall::Decide => approvals::decide(self, caller, request, open, log).await,
+            OperatorCall::HeldText => held_texts::show(self, caller, open, log).await,
+            OperatorCall::DecideText => held_texts::decide(self, caller, request, open, log).await,
             OperatorCall::Resolve => resolution::resolve(self, caller, request, open, log).await,
             OperatorCall::UserJobs => jobs::of_user(self, request, open, log).await,
             OperatorCall::Revoke => users::revoke(self, caller, request, open, log).await,
             OperatorCall::Groups => users::set_groups(self, caller, request, open, log).await,
             OperatorCall::Refusals => users::refusals(self, open, log).await,
+            OperatorCall::Erasures => erasures::list(self, request).await,
             OperatorCall::DeadLetters => dead_letters::count(self).await,
             OperatorCall::Controls => controls::show(self).await,
             OperatorCall::SetMode => controls::set_mode(self, caller, request).await,
@@ -147,9 +161,4 @@ impl Operator {
             OperatorCall::Metrics => charts::show(self, request).await,
         }
     }
-}
-
-/// A table that does not answer is a temporary error; an item of the wrong shape is not.
-fn fault(error: TableError) -> ApiError {
-    ApiError::from(error)
 }

@@ -11,7 +11,7 @@ use platform::http::{self, ApiError, Code, Response, body};
 use serde::{Deserialize, Serialize};
 use store::OWN_AT_MOST;
 
-use crate::{Operator, caller::Caller, fault};
+use crate::{Operator, caller::Caller};
 
 #[derive(Serialize)]
 struct Me<'a> {
@@ -59,7 +59,7 @@ pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Req
     if caller.is(user_id) {
         return Ok(me(operator, caller));
     }
-    if operator.table.user(user_id).await.map_err(fault)?.is_none() {
+    if operator.table.user(user_id).await?.is_none() {
         return Err(ApiError::new(Code::NotFound));
     }
     let full =
@@ -68,7 +68,7 @@ pub(crate) async fn add_user(operator: &Operator, caller: &Caller, request: &Req
         return Err(full());
     }
     operator.record(caller, OperatorEvent::UserRegistered { user_id }).await?;
-    let added = operator.table.add_own_user(caller.identity.subject, user_id).await.map_err(fault)?;
+    let added = operator.table.add_own_user(caller.identity.subject, user_id).await?;
     let known = added.ok_or_else(full)?;
     Ok(me(operator, &Caller { identity: caller.identity.clone(), known }))
 }

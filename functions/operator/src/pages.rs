@@ -7,12 +7,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
     ids::{RequestId, Timestamp, parse_support_code, support_code},
     job::{Job, JobState},
+    view,
 };
 use lambda_http::Request;
 use platform::http::{ApiError, Code, query};
-use store::{Listed, Order, TableError};
+use store::{Listed, Order, TableError, keys};
 
-use crate::{Operator, fault};
+use crate::Operator;
 
 /// How many entries are read at most for one page: most of them may be stale.
 const LOOKS: usize = 300;
@@ -43,7 +44,7 @@ pub(crate) fn invalid() -> ApiError {
 /// Logs which entry of a list was skipped.
 pub(crate) fn note_unreadable(what: &str, request_id: RequestId) {
     tracing::error!(
-        function = "operator", code = "job_unreadable", request_id = %request_id, error = what, "a list skips a job"
+        function = "operator", code = "job_unreadable", request_id = %request_id, error = what, "a list left out a job that cannot be read"
     );
 }
 
@@ -63,22 +64,22 @@ pub(crate) enum Of {
     Pointers(JobState, Order, Timestamp),
     /// Those in the index of open jobs.
     Open(JobState),
+    /// Jobs with a text that waits for a decision, those whose time for it ends first first, from this time on.
+    HeldTexts(Timestamp),
 }
 
 impl Of {
-    const fn state(self) -> JobState {
-        match self {
-            Self::Pointers(state, ..) | Self::Open(state) => state,
-        }
-    }
-
     /// Whether the job still belongs at this position. A pointer may be stale: the job has moved on, or the change that
     /// wrote the pointer has lost its conditional write.
     fn fits(self, job: &Job, place: Listed) -> bool {
+        let is = |state| view::status(job.state) == view::status(state);
         match self {
-            Self::Open(_) => true,
-            Self::Pointers(JobState::AwaitingApproval, ..) => job.lapses_at() == Some(place.at),
-            Self::Pointers(..) => job.updated_at == place.at,
+            Self::Open(state) => is(state),
+            Self::Pointers(JobState::AwaitingApproval, ..) => {
+                job.pending_text().is_none() && job.lapses_at() == Some(place.at)
+            }
+            Self::Pointers(state, ..) => is(state) && job.updated_at == place.at,
+            Self::HeldTexts(_) => job.pending_text().is_some_and(|held| held.expires_at == place.at),
         }
     }
 }
@@ -92,11 +93,16 @@ impl Operator {
         let mut looks = 0;
         while looks < LOOKS {
             let places = match of {
-                Of::Pointers(state, order, from) => self.table.pointers(state, order, (after, from), AT_ONCE).await,
+                Of::Pointers(state, order, from) => {
+                    self.table.pointers(&keys::jobs_in(state), order, (after, from), AT_ONCE).await
+                }
+                Of::HeldTexts(from) => {
+                    let list = keys::JOBS_WITH_HELD_TEXT;
+                    self.table.pointers(list, Order::EarliestFirst, (after, from), AT_ONCE).await
+                }
                 Of::Open(_) => self.table.open_jobs(after, AT_ONCE).await,
-            }
-            .map_err(fault)?;
-            let read = places.iter().map(|place| self.table.listed(*place, of.state()));
+            }?;
+            let read = places.iter().map(|place| self.table.listed(*place));
             for (place, job) in places.iter().zip(futures_util::future::join_all(read).await) {
                 after = Some(*place);
                 match job {
@@ -106,7 +112,7 @@ impl Operator {
                         note_unreadable(what, place.request_id);
                         unreadable.push(support_code(place.user_id, place.request_id));
                     }
-                    Err(error) => return Err(fault(error)),
+                    Err(error) => return Err(error.into()),
                 }
                 if jobs.len() == limit {
                     let next_cursor = after.map(|place| cursor(list, text(place)));

@@ -15,7 +15,7 @@ use platform::{
 };
 use serde::Deserialize;
 
-use crate::{Operator, caller::Caller, fault, get_job::named, request_body::Reason};
+use crate::{Operator, caller::Caller, get_job::named, request_body::Reason};
 
 /// `sweep` writes to unknown jobs, too; after this many lost conditional writes the operator gets a retryable error.
 const TRIES: usize = 5;
@@ -81,5 +81,5 @@ async fn commit(
         operator: Some(caller.known.id),
         note_digest: Some(Digest::sha256(note.text().as_bytes())),
     };
-    operator.jobs().commit_audited(job, after, Actor::Operator, event).await.map_err(fault)
+    Ok(operator.jobs().commit_audited(job, after, Actor::Operator, event).await?)
 }

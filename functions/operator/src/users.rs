@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use domain::{audit::OperatorEvent, ids::UserId};
+use domain::{
+    audit::{OperatorEvent, checkpoint::End},
+    ids::UserId,
+    limits::admission::UserState,
+};
 use lambda_http::Request;
 use platform::{
     http::{self, ApiError, Code, Response, body, routes::OperatorCall},
@@ -11,7 +15,7 @@ use platform::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Operator, caller::Caller, fault, get_job::Head, request_body::Reason};
+use crate::{Operator, caller::Caller, request_body::Reason};
 
 /// The most groups of one user.
 const GROUPS_AT_MOST: usize = 16;
@@ -54,7 +58,7 @@ impl TryFrom<String> for Group {
 #[derive(Serialize)]
 struct Refusals {
     records: Vec<Value>,
-    head: Head,
+    head: End,
 }
 
 /// The user that a path names. From then on the log line of the request contains the user id.
@@ -65,8 +69,10 @@ fn named(user: &str, log: &mut RequestLog<'_>) -> Result<UserId, ApiError> {
 }
 
 impl Operator {
-    async fn is_a_user(&self, user: UserId) -> Result<(), ApiError> {
-        self.table.user(user).await.map_err(fault)?.map(drop).ok_or_else(|| ApiError::new(Code::NotFound))
+    /// A user who is not erased.
+    async fn known_user(&self, user: UserId) -> Result<UserState, ApiError> {
+        let known = self.table.user(user).await?;
+        known.filter(|known| known.erasure.is_none()).ok_or_else(|| ApiError::new(Code::NotFound))
     }
 }
 
@@ -80,10 +86,10 @@ pub(crate) async fn revoke(
 ) -> Result<Response, ApiError> {
     let user_id = named(user, log)?;
     let RevocationBody { reason } = body::read(request, r#"{"reason": 1 to 200 characters}"#)?;
-    operator.is_a_user(user_id).await?;
+    operator.known_user(user_id).await?;
     operator.record(caller, OperatorEvent::UserRevoked { user_id, reason: reason.text() }).await?;
     let now = operator.runtime.now();
-    operator.table.revoke_sessions(user_id, now).await.map_err(fault)?;
+    operator.table.revoke_sessions(user_id, now).await?;
     Ok(http::ok(&json!({ "user_id": user_id, "revoked_at": now.to_string() })))
 }
 
@@ -103,11 +109,11 @@ pub(crate) async fn set_groups(
     }
     operator.may_about(caller, OperatorCall::Groups, user_id, Code::OperatorForbidden).await?;
     let groups: BTreeSet<String> = groups.into_iter().map(|group| group.0).collect();
-    let now = operator.table.user(user_id).await.map_err(fault)?.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    let now = operator.known_user(user_id).await?;
     if now.groups != groups {
         let named = groups.iter().cloned().collect();
         operator.record(caller, OperatorEvent::GroupsSet { user_id, groups: named, reason: reason.text() }).await?;
-        if !operator.table.set_groups(user_id, &groups).await.map_err(fault)? {
+        if !operator.table.set_groups(user_id, &groups).await? {
             return Err(ApiError::new(Code::NotFound));
         }
     }
@@ -116,6 +122,6 @@ pub(crate) async fn set_groups(
 
 /// The user's newest refusals.
 pub(crate) async fn refusals(operator: &Operator, user: &str, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
-    let page = operator.table.refusals_of(named(user, log)?).await.map_err(fault)?;
+    let page = operator.table.refusals_of(named(user, log)?).await?;
     Ok(http::ok(&Refusals { records: page.records, head: page.head.into() }))
 }

@@ -1,10 +1,7 @@
 //! `GET /v1/agents`: the agents that a user may talk to now.
 
-use std::collections::BTreeSet;
-
 use domain::{
-    access::service_mode::Controls,
-    ids::{Timestamp, UserId},
+    ids::Timestamp,
     policy::{Policy, TurnGate, TurnQuery},
 };
 use platform::http::{self, Response};
@@ -14,21 +11,14 @@ use crate::{PolicyContext, Status};
 
 /// The agents that this user may talk to now.
 pub(crate) fn agents(status: &Status, who: &PolicyContext) -> Response {
-    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.runtime.now());
-    http::ok(&json!({ "agents": listed }))
+    http::ok(&json!({ "agents": listed(&status.policy, who, status.runtime.now()) }))
 }
 
 /// Agents that would refuse a turn are left out. The tools of an agent are not shown, because only policy needs them.
-fn listed(
-    policy: &Policy,
-    controls: &Controls,
-    user_id: UserId,
-    groups: &BTreeSet<String>,
-    now: Timestamp,
-) -> Vec<Value> {
+fn listed(policy: &Policy, who: &PolicyContext, now: Timestamp) -> Vec<Value> {
     let listed = policy.catalogue().agents().filter_map(|agent| {
-        let query = TurnQuery { user_id, groups, agent: &agent.name, now };
-        match policy.gate_turn(controls, &query).gate {
+        let query = TurnQuery { user_id: who.user_id, groups: &who.groups, agent: &agent.name, now };
+        match policy.gate_turn(&who.controls, &query).gate {
             TurnGate::Run | TurnGate::WithoutTools => Some(json!({ "name": agent.name, "title": agent.title })),
             TurnGate::Refuse(_) => None,
         }
@@ -39,15 +29,12 @@ fn listed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::access::service_mode::{Mode, Setting};
+    use domain::access::service_mode::Mode;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 
     fn seen(mode: Mode) -> Vec<Value> {
-        let policy = Policy::built_in().unwrap();
-        let service = Setting { mode, reason: String::new(), by: "command".into(), at: NOW };
-        let controls = Controls { service, ..Controls::unreadable(NOW) };
-        listed(&policy, &controls, UserId::from_random([1; 16]), &BTreeSet::new(), NOW)
+        listed(&Policy::built_in().unwrap(), &PolicyContext::of_any_user(mode, NOW), NOW)
     }
 
     #[test]

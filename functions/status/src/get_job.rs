@@ -5,13 +5,17 @@ use std::time::Duration;
 use ::http::{HeaderMap, HeaderName, header::ETAG};
 use domain::{
     job::{Job, JobState},
+    notification::Notice,
     view,
 };
 use lambda_http::Request;
 use platform::http::{self, ApiError, Response};
-use service::{jobs::render_job, session::OwnJob};
+use service::{
+    jobs::{known_job, render_job},
+    session::OwnJob,
+};
 
-use crate::{Status, etag, known_job, query, table_fault};
+use crate::{Status, etag, query};
 
 const NEXT_POLL_MS: HeaderName = HeaderName::from_static("next-poll-ms");
 /// The pause between the first two reads of a held poll.
@@ -22,13 +26,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Returns this job, or a later version of it. An invalid parameter is reported before an unknown job.
 pub(crate) async fn get_job(status: &Status, request: &Request, own: OwnJob) -> Result<Response, ApiError> {
     let wait = query::wait(request)?.min(status.config.long_poll_cap);
-    let job = watch(status, known_job(own.job)?, request.headers(), wait).await?;
+    let job = watch(status, known_job(own.job?)?, request.headers(), wait).await?;
     let now = status.runtime.now();
-    let mut answer = if etag::known(request.headers(), job.rev) == Some(true) {
+    // The record of a notification changes without a new revision of the job.
+    let same = etag::known(request.headers(), job.rev) == Some(true) && Notice::of(&job).is_none();
+    let mut answer = if same {
         http::not_modified()
     } else {
         let view = render_job(&status.table, status.policy.catalogue(), &job, now).await;
-        http::ok(&view.map_err(table_fault)?)
+        http::ok(&view?)
     };
     http::set(&mut answer, ETAG, &etag::of(job.rev));
     if let Some(wait) = view::next_poll_ms(&job, now) {
@@ -39,7 +45,7 @@ pub(crate) async fn get_job(status: &Status, request: &Request, own: OwnJob) -> 
 
 /// Returns the job when it is over, when it has an approval request that the client has not seen, when its revision
 /// differs from the client's or from the first one read, or after `wait`.
-async fn watch(status: &Status, mut job: Job, headers: &HeaderMap, wait: Duration) -> Result<Job, ApiError> {
+async fn watch(status: &Status, mut job: Box<Job>, headers: &HeaderMap, wait: Duration) -> Result<Box<Job>, ApiError> {
     let first_rev = job.rev;
     let mut pauses = Pauses::within(wait);
     loop {
@@ -49,7 +55,7 @@ async fn watch(status: &Status, mut job: Job, headers: &HeaderMap, wait: Duratio
         let news = job.state.is_over() || asks || job.rev != first_rev || known == Some(false);
         let Some(pause) = (!news).then(|| pauses.next()).flatten() else { return Ok(job) };
         tokio::time::sleep(pause).await;
-        job = known_job(status.table.job(job.user_id, job.request_id).await)?;
+        job = known_job(status.table.job(job.user_id, job.request_id).await?)?;
     }
 }
 

@@ -7,14 +7,14 @@ use domain::{
 };
 use platform::http::{self, ApiError, Code, Response};
 
-use crate::{Status, table_fault};
+use crate::Status;
 
 /// Returns the step. An index that the job does not have, or that is malformed, answers 404.
 pub(crate) async fn get_step(status: &Status, job: &Job, place: &str) -> Result<Response, ApiError> {
     let not_found = || ApiError::new(Code::NotFound);
     let place = parse(place).ok_or_else(not_found)?;
     let step = StepView::at(job, place).ok_or_else(not_found)?;
-    let result = status.table.result_at(job, view::result_of_step(job, place)).await.map_err(table_fault)?;
+    let result = status.table.result_at(job, view::result_of_step(job, place)).await?;
     Ok(http::ok(&WholeStepView { step, result: result.shown() }))
 }
 

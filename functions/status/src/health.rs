@@ -70,7 +70,7 @@ fn judge(
     let (beat, seen) = match (beat, seen) {
         (Ok(beat), Ok(seen)) => (beat, seen),
         (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(function = "status", error = %error, "readiness is not known");
+            tracing::error!(function = "status", error = %error, "readiness could not be determined");
             return Readiness {
                 ready: false,
                 failing: vec!["table"],

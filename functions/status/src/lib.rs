@@ -10,7 +10,6 @@ use domain::{
         session::{Session, SessionVerifier},
     },
     ids::{DigestKey, UserId},
-    job::Job,
     limits::admission::UserState,
     policy::{Policy, PolicyFault},
 };
@@ -28,13 +27,15 @@ use platform::{
 };
 use service::{
     controls::ControlsCache,
+    jobs::known_job,
     session::{self, OwnJob},
 };
-use store::{Stored, Table, TableError};
+use store::Table;
 
 mod agents;
 mod audit;
 mod etag;
+mod export;
 mod get_job;
 mod get_step;
 mod health;
@@ -49,7 +50,7 @@ pub struct Status {
     config: StatusConfig,
     runtime: Runtime,
     table: Table,
-    policy: Policy,
+    policy: Arc<Policy>,
     controls: ControlsCache,
     secrets: Secrets<StatusKeys>,
 }
@@ -67,6 +68,16 @@ struct PolicyContext {
     controls: Arc<Controls>,
 }
 
+#[cfg(test)]
+impl PolicyContext {
+    /// A user without groups, in this service mode.
+    fn of_any_user(mode: domain::access::service_mode::Mode, now: domain::ids::Timestamp) -> Self {
+        let mut controls = Controls::unreadable(now);
+        (controls.service.mode, controls.service.by) = (mode, "command".to_owned());
+        Self { user_id: UserId::from_random([1; 16]), groups: BTreeSet::new(), controls: Arc::new(controls) }
+    }
+}
+
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -75,11 +86,6 @@ pub enum StartError {
     Policy(#[from] PolicyFault),
 }
 
-/// A newer version wrote the job.
-#[derive(Debug, thiserror::Error)]
-#[error("the job was written by a newer version")]
-struct NewerJob;
-
 impl Status {
     /// Builds the function and every client once, with the policy that is compiled in.
     pub fn new(config: StatusConfig, runtime: Runtime) -> Result<Self, StartError> {
@@ -87,7 +93,7 @@ impl Status {
     }
 
     /// Builds the function with another policy than the one compiled in, as a newer deployment would have.
-    pub fn with_policy(config: StatusConfig, runtime: Runtime, policy: Policy) -> Self {
+    pub fn with_policy(config: StatusConfig, runtime: Runtime, policy: Arc<Policy>) -> Self {
         let table = &config.table;
         Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
@@ -121,13 +127,17 @@ impl Status {
             StatusCall::Jobs => list_jobs::list_jobs(self, request, self.user(request, log).await?).await,
             StatusCall::Job => get_job::get_job(self, request, self.named_job(request, &open, log).await?).await,
             StatusCall::Step => {
-                let job = known_job(self.named_job(request, &open, log).await?.job)?;
+                let job = known_job(self.named_job(request, &open, log).await?.job?)?;
                 get_step::get_step(self, &job, open.text("place")).await
             }
-            StatusCall::Audit => audit::audit(self, &known_job(self.named_job(request, &open, log).await?.job)?).await,
+            StatusCall::Audit => {
+                let job = known_job(self.named_job(request, &open, log).await?.job?)?;
+                audit::audit(self, &job).await
+            }
             StatusCall::Conversations => {
                 list_conversations::list_conversations(self, request, self.user(request, log).await?).await
             }
+            StatusCall::Export => export::export(self, request, self.user(request, log).await?).await,
             StatusCall::Tools => Ok(tools::tools(self, &self.policy_context(request, log).await?)),
             StatusCall::Agents => Ok(agents::agents(self, &self.policy_context(request, log).await?)),
         }
@@ -192,16 +202,6 @@ impl Status {
     }
 }
 
-/// A job that was read, or why it cannot be shown.
-fn known_job(read: Result<Option<Stored>, TableError>) -> Result<Job, ApiError> {
-    match read.map_err(table_fault)? {
-        Some(Stored::Job(job)) => Ok(*job),
-        // Happens during a deployment: the next request may reach a version that can read the job.
-        Some(Stored::Newer) => Err(ApiError::try_again().because(NewerJob)),
-        None => Err(ApiError::new(Code::NotFound)),
-    }
-}
-
 /// Whether API Gateway has no route of its own for the path, so that the request came through `$default`. A deployment
 /// publishes no route for readiness, which shows what fails and reads the table for every caller: operators invoke the
 /// function instead.
@@ -210,9 +210,4 @@ fn has_no_route(request: &Request) -> bool {
         Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref() == Some("$default"),
         _ => false,
     }
-}
-
-/// A table that does not answer is a temporary error; an item of the wrong shape is not.
-fn table_fault(error: TableError) -> ApiError {
-    ApiError::from(error)
 }

@@ -2,10 +2,10 @@
 
 use domain::{access::cursor::Cursor, conversation::ConversationName, ids::UserId, view::ConversationView};
 use lambda_http::Request;
-use platform::http::{self, ApiError, Code, Response};
+use platform::http::{self, ApiError, Response};
 use serde::Serialize;
 
-use crate::{Status, query, table_fault};
+use crate::{Status, query};
 
 #[derive(Serialize)]
 struct Page {
@@ -19,14 +19,9 @@ struct Page {
 pub(crate) async fn list_conversations(status: &Status, request: &Request, user: UserId) -> Result<Response, ApiError> {
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
-    let after: Option<Cursor<ConversationName>> = query::once(request, "cursor")?
-        .map(|text| Cursor::decode(text, user, keys.cursors.iter()))
-        .transpose()
-        .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?;
-    let after = after.map(|cursor| cursor.after);
+    let after: Option<ConversationName> = query::after(request, user, &keys)?;
     // Reads one more than is shown, to know whether there is another page.
-    let page = status.table.conversations_of(user, after.as_ref(), limit + 1).await;
-    let (mut known, mut next) = page.map_err(table_fault)?;
+    let (mut known, mut next) = status.table.conversations_of(user, after.as_ref(), limit + 1).await?;
     if known.len() > limit {
         known.truncate(limit);
         next = known.last().map(|last| last.name.clone());

@@ -2,11 +2,11 @@
 
 use domain::{access::cursor::Cursor, ids::UserId, job::Job, view::JobView};
 use lambda_http::Request;
-use platform::http::{self, ApiError, Code, Response};
+use platform::http::{self, ApiError, Response};
 use serde::Serialize;
 use store::KeptResult;
 
-use crate::{Status, query, table_fault};
+use crate::{Status, query};
 
 #[derive(Serialize)]
 struct Page {
@@ -19,13 +19,9 @@ struct Page {
 pub(crate) async fn list_jobs(status: &Status, request: &Request, user: UserId) -> Result<Response, ApiError> {
     let limit = query::limit(request)?;
     let keys = status.keys().await?;
-    let after = query::once(request, "cursor")?
-        .map(|text| Cursor::decode(text, user, keys.cursors.iter()))
-        .transpose()
-        .map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?
-        .map(|cursor| cursor.after);
+    let after = query::after(request, user, &keys)?;
     // Reads one more than is shown, to know whether there is another page.
-    let (mut jobs, mut next) = status.table.jobs_of(user, after, limit + 1).await.map_err(table_fault)?;
+    let (mut jobs, mut next) = status.table.jobs_of(user, after, limit + 1).await?;
     if jobs.len() > limit {
         jobs.truncate(limit);
         next = jobs.last().map(|job| job.request_id);

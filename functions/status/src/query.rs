@@ -1,18 +1,31 @@
-//! The query parameters of this function's reads, except those that every list has.
+//! The query parameters of this function's reads.
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use domain::{
+    access::cursor::{Cursor, Place},
+    ids::UserId,
+};
 use lambda_http::Request;
-use platform::http::ApiError;
-pub(crate) use platform::http::query::{limit, once};
+pub(crate) use platform::http::query::limit;
+use platform::http::{ApiError, Code, query};
+
+use crate::StatusKeys;
 
 /// The longest poll of the API, in seconds. A deployment may configure less.
 const WAIT: RangeInclusive<usize> = 0..=20;
 
 /// `wait`: how long to hold a poll.
 pub(crate) fn wait(request: &Request) -> Result<Duration, ApiError> {
-    let seconds = platform::http::query::number(request, "wait", &WAIT)?.unwrap_or(0);
+    let seconds = query::number(request, "wait", &WAIT)?.unwrap_or(0);
     Ok(Duration::from_secs(seconds as u64))
+}
+
+/// `cursor`: after which entry of this user's list the page begins. `None`: with the first.
+pub(crate) fn after<P: Place>(request: &Request, user: UserId, keys: &StatusKeys) -> Result<Option<P>, ApiError> {
+    let cursor = query::once(request, "cursor")?.map(|text| Cursor::decode(text, user, keys.cursors.iter()));
+    let cursor = cursor.transpose().map_err(|fault| ApiError::new(Code::CursorInvalid).because(fault))?;
+    Ok(cursor.map(|cursor| cursor.after))
 }
 
 #[cfg(test)]

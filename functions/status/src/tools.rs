@@ -1,11 +1,9 @@
-//! `GET /v1/tools`: the tools that a user may call now, who has to approve, and schema and example of the arguments.
-
-use std::collections::BTreeSet;
+//! `GET /v1/tools`: the tools that a user may call now, who has to approve, and schema and example of the arguments; and
+//! the notifications that a submission may ask for.
 
 use domain::{
-    access::service_mode::Controls,
     catalogue::Tool,
-    ids::{Approver, Timestamp, UserId},
+    ids::{Approver, Timestamp},
     policy::{CallQuery, Gate, Policy},
 };
 use platform::http::{self, Response};
@@ -15,23 +13,23 @@ use crate::{PolicyContext, Status};
 
 /// The tools that this user may call now.
 pub(crate) fn tools(status: &Status, who: &PolicyContext) -> Response {
-    let listed = listed(&status.policy, &who.controls, who.user_id, &who.groups, status.runtime.now());
-    http::ok(&json!({ "tools": listed }))
+    let listed = listed(&status.policy, who, status.runtime.now());
+    let notifications = status
+        .policy
+        .notifications()
+        .iter()
+        .map(|one| json!({ "name": one.name, "title": one.title, "template_id": one.template_id }));
+    http::ok(&json!({ "tools": listed, "notifications": notifications.collect::<Vec<Value>>() }))
 }
 
 /// Decided with the arguments of each tool's example, so another call of the same tool may be decided otherwise. Tools
 /// that would be refused are left out.
-fn listed(
-    policy: &Policy,
-    controls: &Controls,
-    user_id: UserId,
-    groups: &BTreeSet<String>,
-    now: Timestamp,
-) -> Vec<Value> {
+fn listed(policy: &Policy, who: &PolicyContext, now: Timestamp) -> Vec<Value> {
+    let PolicyContext { user_id, groups, controls } = who;
     let listed = policy.catalogue().tools().filter_map(|tool| {
         let arguments = &tool.example();
         let name = &tool.entry.name;
-        let query = CallQuery { user_id, groups, tool: name, arguments, derived: false, audited: true, now };
+        let query = CallQuery { user_id: *user_id, groups, tool: name, arguments, derived: false, audited: true, now };
         let gated = policy.gate(controls, &query);
         match gated.gate {
             Gate::Run | Gate::Ask(_) | Gate::Explain(_) => Some(view(tool, gated.decided.decision.approver())),
@@ -55,15 +53,13 @@ fn view(tool: &Tool, approver: Option<Approver>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::access::service_mode::{Mode, Setting};
+    use domain::access::service_mode::Mode;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
 
     fn seen(mode: Mode) -> Vec<(String, String)> {
         let policy = Policy::built_in().unwrap();
-        let service = Setting { mode, reason: String::new(), by: "command".into(), at: NOW };
-        let controls = Controls { service, ..Controls::unreadable(NOW) };
-        let tools = listed(&policy, &controls, UserId::from_random([1; 16]), &BTreeSet::new(), NOW);
+        let tools = listed(&policy, &PolicyContext::of_any_user(mode, NOW), NOW);
         for tool in &tools {
             let name = tool["name"].as_str().unwrap();
             assert!(policy.tool(name).unwrap().validate(&tool["example"]).is_ok(), "{name}");

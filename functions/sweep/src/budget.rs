@@ -58,7 +58,7 @@ impl Share<'_> {
     pub(crate) async fn limit<T>(&self, duty: &'static str, work: impl Future<Output = T>) -> Result<T, CutOff> {
         let done = tokio::time::timeout(self.limit, work).await;
         done.map_err(|_| CutOff(duty)).inspect_err(|cut_off| {
-            tracing::warn!(function = "sweep", code = "duty_cut_off", error = %cut_off, "a run goes on without a duty");
+            tracing::warn!(function = "sweep", code = "duty_cut_off", error = %cut_off, "a duty exceeded its share of the run and was cancelled");
         })
     }
 }

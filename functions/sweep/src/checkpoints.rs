@@ -72,7 +72,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)
     let mut failed = false;
     for error in [signed.as_ref().err(), exported.as_ref().err()].into_iter().flatten() {
         failed = true;
-        tracing::error!(function = "sweep", code = "checkpoint_failed", error = %error, "no checkpoint");
+        tracing::error!(function = "sweep", code = "checkpoint_failed", error = %error, "a checkpoint could not be signed or exported");
     }
     let mut values = vec![(Metric::CheckpointFailures, metrics::one_if(failed))];
     let proven_at = match exported {

@@ -13,7 +13,7 @@ use directory::Directory;
 #[derive(Debug)]
 pub(crate) enum Export {
     Directory(Directory),
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 /// A checkpoint that could not be exported.
@@ -47,7 +47,7 @@ impl Export {
     ) -> Result<Self, reqwest::Error> {
         Ok(match target {
             CheckpointTarget::Directory(path) => Self::Directory(Directory::new(path.clone())),
-            CheckpointTarget::Bucket(name) => Self::Bucket(Bucket::new(name, table, aws)?),
+            CheckpointTarget::Bucket(name) => Self::Bucket(Box::new(Bucket::new(name, table, aws)?)),
         })
     }
 

@@ -21,6 +21,7 @@ use store::{Table, TableError};
 
 mod budget;
 mod checkpoints;
+mod erasures;
 mod export;
 mod fault_watch;
 mod open_jobs;
@@ -30,6 +31,10 @@ use budget::{Budget, CutOff};
 use checkpoints::Checkpoints;
 use export::Export;
 use overdue::Tally;
+
+/// Not measured before a mode is set for the first time: until then secrets are empty and the gateway may be missing,
+/// and alarms on them would report the first day and nothing else.
+const IN_SERVICE_ONLY: [Metric; 3] = [Metric::GatewayReady, Metric::CheckpointAge, Metric::CheckpointFailures];
 
 /// The function with its clients and caches.
 #[derive(Debug)]
@@ -56,7 +61,7 @@ pub enum StartError {
     Export(#[source] reqwest::Error),
 }
 
-/// What one run did.
+/// Result of one run.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SweepReport {
     /// Overdue jobs that were woken.
@@ -137,9 +142,13 @@ impl Sweep {
         let budget = Budget::new(&self.runtime, deadline);
         let (tally, seen, beaten) = overdue::run(self, &budget).await;
         let mut measured = seen.values(&tally.overdue);
+        measured.extend(erasures::wake(self, &budget).await);
         measured.extend(checkpoints::run(self, &budget).await);
         let (mode, watched) = Box::pin(self.watch_faults(seen.gateway_reachable, &budget)).await;
-        measured.push((Metric::Mode, f64::from(mode.level())));
+        match mode {
+            Some(mode) => measured.push((Metric::Mode, f64::from(mode.level()))),
+            None => measured.retain(|(metric, _)| !IN_SERVICE_ONLY.contains(metric)),
+        }
         let Tally { report, failed, fault, .. } = tally;
         let ended = match (fault, beaten, watched) {
             (Some(fault), _, _) => Err(SweepError::Incomplete { failed, fault }),
@@ -152,7 +161,7 @@ impl Sweep {
         match &ended {
             Ok(_) => tracing::info!(function = "sweep", woken, skipped, duration_ms, "swept"),
             Err(error) => {
-                tracing::error!(function = "sweep", woken, skipped, failed, duration_ms, error = %error, "swept in part");
+                tracing::error!(function = "sweep", woken, skipped, failed, duration_ms, error = %error, "the run could not be finished");
             }
         }
         let runs = [(Metric::SweepRuns, 1.0), (Metric::SweepFailures, metrics::one_if(ended.is_err()))];
@@ -160,8 +169,8 @@ impl Sweep {
         ended
     }
 
-    /// Changes the service mode for what was observed, and returns it for its gauge.
-    async fn watch_faults(&self, reachable: Option<bool>, budget: &Budget<'_>) -> (Mode, Result<(), Fault>) {
+    /// Changes the service mode for what was observed, and returns it for its gauge: `None` if none was ever set.
+    async fn watch_faults(&self, reachable: Option<bool>, budget: &Budget<'_>) -> (Option<Mode>, Result<(), Fault>) {
         let controls = self.read_controls(budget).await;
         let work = fault_watch::run(self, reachable, controls.as_ref());
         let (changed, watched) = match budget.share(50).limit("watching for faults", work).await {
@@ -170,8 +179,12 @@ impl Sweep {
             Err(cut_off) => (true, Err(cut_off.into())),
         };
         let controls = if changed { self.read_controls(budget).await } else { controls };
-        // An unreadable mode acts as `read_only`.
-        (controls.map_or(Mode::ReadOnly, |controls| controls.service.mode), watched)
+        let mode = match controls {
+            Some(controls) => controls.is_set().then_some(controls.service.mode),
+            // An unreadable mode acts as `read_only`.
+            None => Some(Mode::ReadOnly),
+        };
+        (mode, watched)
     }
 
     async fn read_controls(&self, budget: &Budget<'_>) -> Option<Controls> {

@@ -20,9 +20,6 @@ const COUNTED_PER_SHARD: usize = 2500;
 const LOOKED_AT: usize = 32;
 /// How late a wake-up message may be before its job counts as overdue.
 const GRACE: Duration = Duration::from_secs(60);
-/// Later than any time that a job may carry.
-const END_OF_TIME: Timestamp = Timestamp::from_millis(4_102_444_800_000);
-
 /// Overdue jobs, and for how long they have been.
 pub(crate) type Overdue = BTreeMap<(UserId, RequestId), Duration>;
 
@@ -66,7 +63,7 @@ async fn count(sweep: &Sweep, share: &Share<'_>, overdue: &mut Overdue) -> Resul
         if share.is_used_up() {
             return Ok(None);
         }
-        open.extend(sweep.table.overdue(shard, END_OF_TIME, COUNTED_PER_SHARD).await?);
+        open.extend(sweep.table.overdue(shard, Timestamp::END, COUNTED_PER_SHARD).await?);
     }
     // Request ids sort by the time that they contain.
     open.sort_unstable_by_key(|(_, id)| *id);

@@ -57,7 +57,7 @@ async fn decided(worker: &Worker, message: SqsMessage, deadline: Timestamp) -> b
         Err(error) => {
             tracing::error!(
                 function = "worker", request_id = %wake_up.request_id, user_id = %wake_up.user_id, trace_id, duration_ms,
-                error = %error, "a message could not be decided"
+                error = %error, "a message could not be processed"
             );
             false
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use domain::{
     audit::AuditEvent,
-    ids::{Approver, Digest},
+    ids::Approver,
     job::{
-        Intent, Job, JobEvent, StepOutcome,
+        Intent, Job, JobEvent,
         approval::{self, Approval, Bound},
         submission::Call,
     },
@@ -16,10 +16,11 @@ use crate::{
     Worker,
     step::{
         Ending, RunError, RunOutcome, StepContext,
-        finish::{self, EndOfStep},
+        finish::{self, EndOfStep, called_off},
     },
 };
 
+mod check;
 mod decide;
 mod dispatch;
 pub(crate) mod resolve;
@@ -53,6 +54,7 @@ impl Worker {
         match verdict {
             Verdict::End(ending) => self.end_call(context, call, &ending).await,
             Verdict::Ask(approver, within) => self.ask(context, call, approver, within).await,
+            Verdict::Hold(held) => self.hold_text(context, *held).await,
             Verdict::Suspend { wait, running } => {
                 let check_at = finish::next_look(&context.job, self.runtime.now(), wait);
                 let event = JobEvent::Suspended { check_at, intent, running, seen: None };
@@ -92,6 +94,7 @@ impl Worker {
             return finish::after_the_end(self, context, Some(after)).await;
         }
         self.jobs().try_wake(&after, context.trace.as_ref(), expires_at.since(now)).await?;
+        self.jobs().wake_to_notify(&after).await;
         Ok(RunOutcome::AwaitingApproval)
     }
 
@@ -105,23 +108,11 @@ impl Worker {
         let EndOfStep { event, record } = finish::ended(self, context, ending).await?;
         let committed = match self.commit(&context.job, event.clone(), &[record]).await {
             Err(RunError::Unaudited(error)) if self.may_end_unaudited(context, call).await => {
-                tracing::error!(function = "worker", code = "unaudited", error = %error, "a read ends without its record");
+                tracing::error!(function = "worker", code = "unaudited", error = %error, "a read ended without its audit record");
                 self.commit(&context.job, event, &[]).await?
             }
             committed => committed?,
         };
         finish::after_the_end(self, context, committed).await
-    }
-}
-
-/// The audit record of a step that ended before anything was sent, because the user cancelled the job.
-fn called_off(after: &Job, work_digest: Digest) -> AuditEvent {
-    AuditEvent::Ended {
-        outcome: StepOutcome::NotRun.name().to_owned(),
-        status: String::new(),
-        code: after.error.clone(),
-        key: None,
-        arguments_digest: Some(work_digest),
-        result_digest: None,
     }
 }

@@ -1,12 +1,9 @@
-//! The gateway's journal, as the worker knows it: its tokens, which journal answers now, and what answers tell about it.
+//! The worker's view of the gateway's journal: its tokens, the journal that answers now, and updates from answers.
 
 use std::{sync::Arc, time::Duration};
 
 use domain::job::JournalId;
-use platform::{
-    openclaw::{CallAnswer, GatewayTokens, JournalSeen, journal::Expected, journal::JournalAnswer},
-    secrets::{SecretsError, WorkerSecrets},
-};
+use platform::openclaw::{CallAnswer, GatewayTokens, JournalSeen, journal::Expected, journal::JournalAnswer};
 
 use crate::{Worker, step::RunError};
 
@@ -47,11 +44,7 @@ impl Worker {
     }
 
     pub(crate) async fn tokens(&self) -> Result<Arc<GatewayTokens>, RunError> {
-        Ok(self.read_tokens().await?)
-    }
-
-    pub(crate) async fn read_tokens(&self) -> Result<Arc<GatewayTokens>, SecretsError> {
-        self.secrets.get(&self.runtime, |secrets: WorkerSecrets| Ok(secrets.tokens())).await
+        Ok(self.read_keys().await?.tokens.clone())
     }
 
     /// Updates the caches from an answer to a call.

@@ -4,7 +4,7 @@
 //! gateway ([`run_job`]). No function waits for a slow call: the call is sent, the job is suspended, and a delayed
 //! wake-up message is sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::{
@@ -13,18 +13,25 @@ use domain::{
 };
 use platform::{
     config::WorkerConfig,
+    non_empty::NonEmpty,
     openclaw::{Gateway, GatewayClientError, GatewayTokens},
     queue::Queue,
     runtime::Runtime,
-    secrets::{Secrets, SecretsError},
+    secrets::{Secrets, SecretsError, WorkerSecrets},
+    wechat::{BadWechatClient, WechatClient},
 };
+use secrecy::SecretString;
 use service::{controls::ControlsCache, jobs::Jobs};
 use store::Table;
 
+mod access_token;
 mod batch;
 mod call;
+mod content_safety;
 mod conversation;
+mod erasure;
 mod journal;
+mod notify;
 mod run_job;
 mod step;
 mod turn;
@@ -48,10 +55,19 @@ pub struct Worker {
     table: Table,
     queue: Queue,
     gateway: Gateway,
-    policy: Policy,
+    policy: Arc<Policy>,
     controls: ControlsCache,
-    secrets: Secrets<GatewayTokens>,
+    secrets: Secrets<WorkerKeys>,
+    wechat: WechatClient,
     view: journal::view::Cache,
+}
+
+/// The secrets, taken apart once per refresh.
+#[derive(Debug)]
+struct WorkerKeys {
+    tokens: Arc<GatewayTokens>,
+    /// Without them no notification is sent, and no text can be checked.
+    app_secrets: Option<NonEmpty<SecretString>>,
 }
 
 /// Why the function cannot start.
@@ -60,9 +76,12 @@ pub enum StartError {
     /// The catalogue or the policies are invalid.
     #[error(transparent)]
     Policy(#[from] PolicyFault),
-    /// The HTTP client could not be built.
+    /// The HTTP client of the gateway could not be built.
     #[error(transparent)]
     Client(#[from] GatewayClientError),
+    /// The HTTP client of WeChat could not be built.
+    #[error(transparent)]
+    Wechat(#[from] BadWechatClient),
 }
 
 impl Worker {
@@ -79,13 +98,14 @@ impl Worker {
     }
 
     /// Builds the function with another policy than the one compiled in, as a newer deployment would have.
-    pub fn with_policy(config: WorkerConfig, runtime: Runtime, policy: Policy) -> Result<Self, StartError> {
+    pub fn with_policy(config: WorkerConfig, runtime: Runtime, policy: Arc<Policy>) -> Result<Self, StartError> {
         let table = &config.table;
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             gateway: Gateway::new(&config.openclaw_base_url, runtime.clone())?,
             secrets: Secrets::new("worker", config.secrets.clone(), &table.aws),
+            wechat: WechatClient::new(&config.wechat_base_url, runtime.clone())?,
             controls: ControlsCache::new("worker", config.checkpoint_max_age),
             view: journal::view::Cache::default(),
             policy,
@@ -102,7 +122,17 @@ impl Worker {
 
     /// Reads the secrets at start, so that a function whose secrets are missing or invalid does not start.
     pub async fn load_secrets(&self) -> Result<(), SecretsError> {
-        self.read_tokens().await.map(drop)
+        self.read_keys().await.map(drop)
+    }
+
+    async fn read_keys(&self) -> Result<Arc<WorkerKeys>, SecretsError> {
+        let make = |secrets: WorkerSecrets| {
+            Ok(WorkerKeys {
+                tokens: Arc::new(secrets.openclaw.tokens()),
+                app_secrets: secrets.wechat.map(|wechat| wechat.app_secrets),
+            })
+        };
+        self.secrets.get(&self.runtime, make).await
     }
 
     /// The table, for tests that count its requests.

@@ -11,7 +11,7 @@ use platform::{
 use store::{Commit, Payload, PayloadAndUser, Stored, TableError};
 
 use crate::{
-    LEASE_MARGIN, Worker, call,
+    LEASE_MARGIN, Worker, call, erasure, notify,
     step::{
         Ending, RunError, RunOutcome, StepContext, finish,
         policy_context::KnownUser,
@@ -34,12 +34,21 @@ struct Claimed<'a> {
 }
 
 pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Timestamp) -> Result<RunOutcome, RunError> {
+    if wake_up.erasure {
+        return Box::pin(erasure::run(worker, wake_up.user_id, deadline)).await;
+    }
     let now = worker.runtime.now();
     let job = match worker.table.job(wake_up.user_id, wake_up.request_id).await? {
         None => return Ok(RunOutcome::NoJob),
         Some(Stored::Newer) => return Ok(RunOutcome::NothingToDo),
         Some(Stored::Job(job)) => job,
     };
+    // Once a notice is handled, a further message of the job is for what follows.
+    if job.state.is_over()
+        && let Some(state) = notify::send_due(worker, &job).await
+    {
+        return Ok(RunOutcome::Notified(state));
+    }
     if job.state == JobState::Unknown && job.resolution.is_none() {
         return call::resolve::run(worker, &job).await;
     }
@@ -52,7 +61,9 @@ pub(crate) async fn run(worker: &Worker, wake_up: &WakeUpMessage, deadline: Time
         if job.state.is_over() && job.steps.iter().any(|step| step.kind == StepKind::End) {
             worker.jobs().leave_queue(&job).await;
         }
-        return Ok(RunOutcome::NothingToDo);
+        // It waits for an approval, or another worker has it.
+        let notified = if job.state.is_over() { None } else { notify::send_due(worker, &job).await };
+        return Ok(notified.map_or(RunOutcome::NothingToDo, RunOutcome::Notified));
     }
     let lease = Lease { owner: worker.runtime.nonce(), expires_at: deadline.plus(LEASE_MARGIN) };
     let after = job.apply(JobEvent::Claimed { lease }, now)?;
@@ -128,9 +139,16 @@ async fn go_on(worker: &Worker, claimed: Claimed<'_>) -> Result<RunOutcome, RunE
     }
 }
 
-/// Ends a job whose approval request has expired.
+/// Ends a job whose approval request has expired, or refuses the held text that no operator has decided about in time.
 async fn lapse(worker: &Worker, job: &Job) -> Result<RunOutcome, RunError> {
-    let lapsed = worker.jobs().lapse_approval(job, Actor::Worker).await?;
-    // Lost the conditional write to an approval, a rejection or a cancel.
-    Ok(lapsed.map_or(RunOutcome::NothingToDo, |after| RunOutcome::Over(after.state)))
+    let lapsed = if job.pending_text().is_some() {
+        worker.jobs().lapse_held_text(job).await?
+    } else {
+        worker.jobs().lapse_approval(job, Actor::Worker).await?
+    };
+    // Lost the conditional write to a decision or a cancel.
+    let Some(after) = lapsed else { return Ok(RunOutcome::NothingToDo) };
+    worker.jobs().wake_if_due(&after).await;
+    // After a refused proposal the job goes on.
+    Ok(if after.state.is_over() { RunOutcome::Over(after.state) } else { RunOutcome::Later })
 }

@@ -6,6 +6,7 @@
 
 use domain::{
     catalogue::AgentEntry,
+    content_safety::CheckedText,
     conversation::{self, TurnPlace},
     job::{Attempt, JobEvent, Step, Via, submission::Turn},
     limits::Backoff,
@@ -18,12 +19,14 @@ use platform::openclaw::{
 
 use crate::{
     Worker,
+    content_safety::{CONTENT_REFUSED, CONTENT_UNCHECKED, Checked},
     conversation::queue::LOOK_AGAIN,
     journal::AT_ONCE,
-    step::{RunError, RunOutcome, StepContext, finish},
+    step::{Ending, RunError, RunOutcome, StepContext, finish},
 };
 
 mod decide;
+mod held_reply;
 mod message;
 mod poll;
 mod progress_view;
@@ -65,6 +68,27 @@ impl Worker {
                 return Box::pin(self.apply_turn_verdict(&context, turn, verdict)).await;
             }
         };
+        // The message of a further round has the outcomes of proposals, which the service wrote.
+        let first_round = context.job.step().is_some_and(|step| step.round == 0);
+        let text = CheckedText::Message { agent: turn.agent.as_str().into(), text: ready.message.as_str().into() };
+        let checked = if first_round { self.check_text(&context, &text).await } else { Checked::Passed };
+        match checked {
+            Checked::Passed => {}
+            Checked::Held(held) => return self.hold_text(&context, *held).await,
+            Checked::Refused(finding) => {
+                let ending = Ending::refused(CONTENT_REFUSED).because(finding);
+                return finish::end(self, &context, &ending).await;
+            }
+            // A text that is to be sent is not claimed before the decision. If it is all the same, it is not sent.
+            Checked::Undecided(_) | Checked::Lapsed | Checked::Never => {
+                return finish::end(self, &context, &Ending::failed_unsent(CONTENT_UNCHECKED)).await;
+            }
+            Checked::NotNow | Checked::Away => {
+                let answer = TurnState::Other(CallAnswer::NotStarted(None));
+                let verdict = self.judge_turn(&context, turn, true, answer);
+                return Box::pin(self.apply_turn_verdict(&context, turn, verdict)).await;
+            }
+        }
         Box::pin(self.send_turn(context, turn, ready, &Dispatch { tokens: &tokens, to: &to, first: true })).await
     }
 

@@ -169,14 +169,24 @@ impl Anchored<'_> {
                 "chain {name} was cut: checkpoint {} has signed record {}, and it ends at {}",
                 statement.seq, end.length, page.head.length
             )),
-            // Records of refusals expire.
+            // Records of refusals expire, and go with their user.
             None if name != ChainName::Operators && self.is_old() => {}
+            None if self.is_of_erased(name).await? => {
+                report.notes.push(format!("chain {name} has no records any more: its user is erased"));
+            }
             None => report.fault(format!(
                 "chain {name}: checkpoint {} has signed record {}, and it is missing",
                 statement.seq, end.length
             )),
         }
         Ok(())
+    }
+
+    async fn is_of_erased(&self, name: ChainName) -> Result<bool, AuditError> {
+        match name {
+            ChainName::Operators => Ok(false),
+            ChainName::Refusals(user) => self.source.is_erased(user).await,
+        }
     }
 
     fn is_old(&self) -> bool {

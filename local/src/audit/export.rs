@@ -79,7 +79,13 @@ async fn copy_side_chain(source: &Source, out: &Path, name: ChainName) -> Result
         }
         after = page.next.unwrap_or(head.length);
     }
-    writeln!(lines, "{}", json!({ "head": End::from(head) })).and_then(|()| lines.flush()).map_err(written)
+    let erased = match name {
+        ChainName::Operators => false,
+        ChainName::Refusals(user) => source.is_erased(user).await?,
+    };
+    let last =
+        if erased { json!({ "head": End::from(head), "erased": true }) } else { json!({ "head": End::from(head) }) };
+    writeln!(lines, "{last}").and_then(|()| lines.flush()).map_err(written)
 }
 
 fn make(directory: &Path) -> Result<(), DataError> {

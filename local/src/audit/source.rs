@@ -18,7 +18,7 @@ use store::{ChainPage, FoundChain, Item, Stored, Table, TableError};
 
 use crate::data::{DataError, failed};
 
-/// Something could not be read, so nothing can be said about it.
+/// A chain could not be read, so it cannot be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// A request to the table failed.
@@ -132,6 +132,21 @@ impl Source {
                 })?;
                 page.next = (last < page.head.length && page.records.len() == limit).then_some(last);
                 Ok(page)
+            }
+        }
+    }
+
+    /// Whether the user is erased, and so the records of the user's refusals.
+    pub(super) async fn is_erased(&self, user: UserId) -> Result<bool, AuditError> {
+        match self {
+            Self::Table(table) => Ok(table.erasure(user).await?.is_some()),
+            Self::Export(root) => {
+                let mut erased = false;
+                for_each_line(&side_chain_file(root, ChainName::Refusals(user)), |line| {
+                    erased |= line["erased"] == true;
+                    Some(())
+                })?;
+                Ok(erased)
             }
         }
     }

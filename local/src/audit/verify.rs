@@ -87,7 +87,7 @@ pub struct Report {
     pub broken: u64,
     /// The first faults.
     pub faults: Vec<String>,
-    /// What an operator should know although it is no fault.
+    /// Remarks for the operator that are not faults.
     pub notes: Vec<String>,
 }
 

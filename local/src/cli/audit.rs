@@ -6,20 +6,15 @@ use clap::{Args, Subcommand};
 use domain::{
     audit::checkpoint::PublicKey,
     ids::{RequestId, UserId, parse_support_code},
-    json,
 };
 use platform::runtime::Runtime;
-use serde::Deserialize;
 
 use super::{
     Failure,
     output::say,
     table_args::{Opened, Which},
 };
-use crate::{
-    audit::{self, Report, Scope, Source, Verification},
-    data::failed,
-};
+use crate::audit::{self, Report, Scope, Source, Verification};
 
 pub(super) mod answers;
 
@@ -118,7 +113,7 @@ pub(super) async fn run(command: AuditCommand) -> Result<(), Failure> {
             let audit::Exported { jobs, refusals, newer } = exported?;
             say(format_args!("Exported to {}: {jobs} jobs, {refusals} chains of refusals.", out.display()));
             if newer > 0 {
-                say(format_args!("{newer} jobs were left: only a newer version can read them."));
+                say(format_args!("{newer} jobs were not exported: only a newer version can read them."));
             }
             Ok(())
         }
@@ -172,18 +167,6 @@ fn tell(report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Public keys, in either of the two shapes. Private keys in the same document are not parsed.
-#[derive(Deserialize)]
-struct Keys {
-    keys: Option<Vec<PublicKey>>,
-    checkpoints: Option<Inner>,
-}
-
-#[derive(Deserialize)]
-struct Inner {
-    keys: Vec<PublicKey>,
-}
-
 fn keys(args: &VerifyArgs) -> Result<Vec<PublicKey>, Failure> {
     let file = match &args.keys {
         Some(file) => file.clone(),
@@ -192,8 +175,5 @@ fn keys(args: &VerifyArgs) -> Result<Vec<PublicKey>, Failure> {
         }
         None => args.which.host.directory()?.join("secrets.json"),
     };
-    let bytes = std::fs::read(&file).map_err(failed(&file, "read"))?;
-    let read: Option<Keys> = json::kept(&bytes).ok();
-    let keys = read.and_then(|read| read.keys.or_else(|| read.checkpoints.map(|inner| inner.keys)));
-    keys.ok_or_else(|| format!("{} has no list of public keys", file.display()).into())
+    Ok(audit::trusted_keys(&file)?)
 }

@@ -45,6 +45,11 @@ impl Client {
         self.send(Method::GET, path, None, None).await
     }
 
+    /// Sends a DELETE with a body.
+    pub(super) async fn delete(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
+        self.send(Method::DELETE, path, None, Some(body)).await
+    }
+
     /// Posts JSON.
     pub(super) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Result<Reply, Failure> {
         self.send(Method::POST, path, key, Some(body)).await
@@ -57,7 +62,7 @@ impl Client {
             let Some(pause) = reply.body["next_poll_ms"].as_u64() else { return Ok(reply) };
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
-        Err(format!("job {id} is not over after 60 looks").into())
+        Err(format!("job {id} is not over after 60 polls").into())
     }
 
     async fn send(

@@ -18,18 +18,25 @@ use super::{
     signals::Stop,
 };
 use crate::{
+    data::DataError,
     emulation::console::{ConsoleOptions, SignIn},
     host::{
-        config_file::{ConfigFile, DEFAULT_FILE, LogFormat},
+        alerts::{AlertOptions, Format, Webhook},
+        config_file::{AlertSettings, ConfigFile, DEFAULT_FILE, LogFormat},
         policy_folder::{self, CheckedPolicy},
-        service::{Claim, Login, Options, Service},
+        service::{Claim, Login, Options, Service, ServiceError},
         systemd::{self, Watchdog},
     },
+    program,
 };
 
 /// `EX_CONFIG` of `sysexits.h`. The unit names it in `RestartPreventExitStatus`, because a restart does not change the
 /// file.
 const EX_CONFIG: u8 = 78;
+/// Where systemd puts the credential `alerts-webhook` of the unit.
+const WEBHOOK_CREDENTIAL: &str = "/run/credentials/miniprogram.service/alerts-webhook";
+/// The credential of a unit for which no webhook was set.
+pub(super) const NO_WEBHOOK: &str = "none";
 /// The time between two runs of `sweep`.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -45,9 +52,9 @@ pub(super) enum ConfigCommand {
 }
 
 /// A configuration file and the policy that it names, both checked.
-struct Checked {
-    config: ConfigFile,
-    policy: CheckedPolicy,
+pub(super) struct Checked {
+    pub(super) config: ConfigFile,
+    pub(super) policy: CheckedPolicy,
 }
 
 impl Checked {
@@ -57,9 +64,10 @@ impl Checked {
         Ok(Self { config, policy })
     }
 
-    fn read_or_exit(file: &Path) -> Result<Self, ExitCode> {
+    /// Prints the fault of the files, and gives the exit code for it.
+    pub(super) fn read_or_exit(file: &Path) -> Result<Self, ExitCode> {
         Self::read(file).map_err(|fault| {
-            eprintln!("local: {}", output::sentence(fault.as_ref()));
+            eprintln!("{}: {}", program::name(), output::sentence(fault.as_ref()));
             ExitCode::from(EX_CONFIG)
         })
     }
@@ -79,7 +87,7 @@ pub(super) fn command(command: ConfigCommand) -> ExitCode {
     let ConfigCommand::Check { config } = command;
     match Checked::read_or_exit(&config) {
         Ok(checked) => {
-            checked.policy.warnings.iter().for_each(|warning| say(format_args!("odd: {warning}")));
+            checked.policy.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
             say(format_args!("ok: {}; {checked}", config.display()));
             ExitCode::SUCCESS
         }
@@ -97,7 +105,14 @@ pub(super) async fn run(file: &Path) -> ExitCode {
         LogFormat::Json => output::log_json_to_stderr(&checked.config.log_level),
         LogFormat::Text => output::log_to_stderr(&checked.config.log_level),
     }
-    ended(serve(file, checked).await)
+    let done = serve(file, checked).await;
+    let is_marked = done.as_ref().is_err_and(|failure| {
+        let data = failure.downcast_ref::<ServiceError>();
+        matches!(data, Some(ServiceError::Data(DataError::Restoring(_) | DataError::Exported(_))))
+    });
+    let code = ended(done);
+    // Only an operator ends that, so systemd must not try again.
+    if is_marked { ExitCode::from(EX_CONFIG) } else { code }
 }
 
 async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
@@ -105,11 +120,12 @@ async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
     // Before anything slow: without a handler the signal ends the process.
     let mut hangup = signal(SignalKind::hangup())?;
     let mut service = start(&current).await?;
+    service.accept_reloads()?;
     let watchdog = Watchdog::start(service.deployment.open_table());
     let mode = service.controls.service.mode.name();
     systemd::ready(&current.to_string());
     say(format_args!(
-        "Ready on {}; mode: {mode}; {current}; open jobs that go on from before: {}.",
+        "Ready on {}; mode: {mode}; {current}; open jobs that were woken: {}.",
         service.base_url, service.woken
     ));
     if !service.controls.is_set() {
@@ -125,6 +141,33 @@ async fn serve(file: &Path, mut current: Checked) -> Result<(), Failure> {
     watchdog.into_iter().for_each(Watchdog::stop);
     service.stop().await;
     Ok(())
+}
+
+/// The webhook and the heartbeat of the alarms. Alarms are only logged with a webhook that cannot be used: requests of
+/// users must not wait until it is repaired.
+fn alerts(settings: &AlertSettings) -> AlertOptions {
+    let webhook = webhook(settings.webhook_file.as_deref(), settings.format, Path::new(WEBHOOK_CREDENTIAL));
+    let webhook = webhook.unwrap_or_else(|fault| {
+        let error = output::sentence(fault.as_ref());
+        tracing::error!(function = "local", error, "the webhook cannot be used; alarms are only logged");
+        None
+    });
+    AlertOptions { webhook, heartbeat: settings.heartbeat.clone(), ..AlertOptions::default() }
+}
+
+/// The webhook of the file that the configuration names, else of `default`, which may be missing.
+pub(super) fn webhook(named: Option<&Path>, format: Format, default: &Path) -> Result<Option<Webhook>, Failure> {
+    let file = match named {
+        Some(file) => file,
+        None if default.exists() => default,
+        None => return Ok(None),
+    };
+    let text = value(file)?;
+    if text == NO_WEBHOOK {
+        return Ok(None);
+    }
+    // The text is a secret, and stays out of the error.
+    Ok(Some(Webhook::parse(&text, format).map_err(|fault| format!("{}: {fault}", file.display()))?))
 }
 
 async fn start(Checked { config, policy }: &Checked) -> Result<Service, Failure> {
@@ -151,7 +194,9 @@ async fn start(Checked { config, policy }: &Checked) -> Result<Service, Failure>
         settings: config.settings.clone(),
         policy: policy.files.clone(),
         socket: config.socket.clone(),
+        min_free_mb: config.min_free_mb,
         opens_new_table: false,
+        alerts: Some(alerts(&config.alerts)),
         ..Options::dev(claim.data.path.clone(), config.gateway_url.clone(), gateway_token)
     };
     Ok(Service::start_with(claim, options).await?)
@@ -171,7 +216,7 @@ async fn reload(service: &mut Service, file: &Path, current: &mut Checked) {
             let rest = if differs { " Other keys have changed; they take effect at the next start." } else { "" };
             say(format_args!("Reloaded: {next}.{rest}"));
             systemd::status(&next.to_string());
-            // What differs is compared with the start, so that every reload until then mentions it.
+            // Compared with the configuration at the start, so that every reload mentions the difference.
             let ConfigFile { settings, policy_dir, .. } = next.config;
             current.config = ConfigFile { settings, policy_dir, ..current.config.clone() };
             current.policy = next.policy;

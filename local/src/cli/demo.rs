@@ -17,7 +17,9 @@ use crate::{
     },
 };
 
+mod erasure;
 mod mini_program;
+mod notification;
 mod transcript;
 mod turns;
 mod workflow;
@@ -44,7 +46,7 @@ pub(super) async fn run() -> Result<(), Failure> {
     gateway.stop().await?;
     say(format_args!("\nData, ledger and gateway log of this run: {}", directory.display()));
     shown?;
-    say("Everything was as claimed. Nothing is left running.");
+    say("Every check passed. Everything is stopped.");
     Ok(())
 }
 
@@ -81,10 +83,10 @@ async fn start(checkout: &Path, directory: &Path) -> Result<(Gateway, Service), 
 
 async fn show(service: &Service, gateway: &Gateway) -> Result<(), Failure> {
     let mut transcript = Transcript::new();
-    let anybody = Client::new(&service.base_url)?;
+    let anonymous = Client::new(&service.base_url)?;
     shows(format_args!("service {}, gateway {}", service.base_url, gateway.base_url()));
 
-    let client = log_in(&mut transcript, &anybody).await?;
+    let client = log_in(&mut transcript, &anonymous).await?;
     let id = submit_and_wait(&mut transcript, &client, gateway).await?;
     repeat(&mut transcript, &client, gateway, &id).await?;
     at_once(&mut transcript, &client, gateway).await?;
@@ -92,16 +94,18 @@ async fn show(service: &Service, gateway: &Gateway) -> Result<(), Failure> {
     verify_audit(&mut transcript, &client, &id).await?;
     turns::show(&mut transcript, &client, gateway).await?;
     workflow::show(&mut transcript, &client, gateway).await?;
-    mini_program::show(&mut transcript, &client, &service.base_url, gateway).await
+    notification::show(&mut transcript, &client, service).await?;
+    mini_program::show(&mut transcript, &client, &service.base_url, gateway).await?;
+    erasure::show(&mut transcript, &client, &anonymous).await
 }
 
-async fn log_in(transcript: &mut Transcript, anybody: &Client) -> Result<Client, Failure> {
+async fn log_in(transcript: &mut Transcript, anonymous: &Client) -> Result<Client, Failure> {
     transcript.step("Log in: POST /v1/sessions {\"code\":\"dev-demo\"}");
-    let reply = anybody.post("/v1/sessions", None, &json!({"code": "dev-demo"})).await?;
+    let reply = anonymous.post("/v1/sessions", None, &json!({"code": "dev-demo"})).await?;
     status_is(&reply, 201)?;
     let token = reply.body["token"].as_str().ok_or("the session has no token")?;
     shows(format_args!("user {}, until {}", reply.body["user_id"], reply.body["expires_at"]));
-    let client = anybody.with_token(token);
+    let client = anonymous.with_token(token);
 
     transcript.step("What may I call: GET /v1/tools");
     let reply = client.get("/v1/tools").await?;

@@ -25,6 +25,7 @@ use super::{
     output::say,
     table_args::{Opened, Which},
 };
+use crate::program;
 
 /// Commands about the service mode.
 #[derive(Debug, Subcommand)]
@@ -113,7 +114,7 @@ async fn act(table: &Table, change: Option<&Change>, policy_version: &str) -> Re
             Applied::Overtaken => say("A later change applies instead."),
         }
     }
-    let max_age = Duration::from_secs(config::CHECKPOINT_MAX_AGE_S);
+    let max_age = Duration::from_secs(config::defaults::CHECKPOINT_MAX_AGE_S);
     let controls = table.controls(runtime.now(), max_age).await?;
     say(Shown(&controls, runtime.now()));
     if change.is_some() {
@@ -131,7 +132,11 @@ impl Display for Shown<'_> {
         if controls.is_set() {
             write!(f, "service  {}", Line(&controls.service))?;
         } else {
-            write!(f, "service  read_only: no mode was ever set; open it with `local mode set full --reason TEXT`")?;
+            let program = program::name();
+            write!(
+                f,
+                "service  read_only: no mode was ever set; open it with `{program} mode set full --reason TEXT`"
+            )?;
         }
         for (tool, switch) in &controls.tools {
             if let Some(setting) = &switch.setting {

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorCommand {
     /// Print a token for the operator's API and console of one host; its bearer acts as that operator until it expires.
-    /// The directory may also be one that `local operator key` has filled
+    /// The directory may also be one that `operator key` has filled
     Token(TokenArgs),
     /// Make a key and its public key set in a directory, without starting the service
     Key(KeyArgs),
@@ -65,6 +65,9 @@ fn key(args: &KeyArgs) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
     let key = OperatorKey::within(&args.out);
     key.keep(&Runtime::system())?;
-    say(format_args!("The public key set is {}. The key beside it is a secret.", key.key_set().display()));
+    say(format_args!(
+        "The public key set is {}. The private key in the same directory is a secret.",
+        key.key_set().display()
+    ));
     Ok(())
 }

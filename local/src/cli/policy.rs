@@ -1,18 +1,16 @@
 //! `local policy`: checks policy files, prints their schema, and explains the decision about a call. Reads the files of
 //! the checkout, so that a change can be tried without building.
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use domain::{
-    catalogue::ToolEffect,
-    policy::{OperatorPolicy, Policy, PolicyFiles, SCHEMA},
-};
+use domain::policy::{OperatorPolicy, Policy, PolicyFiles, SCHEMA};
 
 use super::{Failure, output::say};
 use crate::{
     data::{checkout, failed},
-    host::policy_folder,
+    host::{guard_lists::GuardLists, policy_folder},
+    program,
 };
 
 mod explain;
@@ -72,12 +70,14 @@ impl Folder {
 fn check(files: &PolicyFiles) -> Result<(), Failure> {
     let (policy, operators) = (Policy::parse(files)?, OperatorPolicy::parse(files)?);
     for warning in policy.warnings().iter().chain(operators.warnings()) {
-        say(format_args!("odd: {warning}"));
+        say(format_args!("warning: {warning}"));
     }
     if files.text(SCHEMA) != Some(policy.schema_text().as_str()) {
-        return Err(
-            format!("policy/{SCHEMA} is not what the catalogue makes: run `local policy schema --write`").into()
-        );
+        return Err(format!(
+            "policy/{SCHEMA} is not what the catalogue makes: run `{} policy schema --write`",
+            program::name()
+        )
+        .into());
     }
     let (tools, agents) = (policy.catalogue().tools().count(), policy.catalogue().agents().count());
     let policies = policy.ids().len();
@@ -91,14 +91,7 @@ fn check(files: &PolicyFiles) -> Result<(), Failure> {
 /// Reads are also those that only the gateway has, and that the catalogue lists for an agent.
 fn guard(files: &PolicyFiles) -> Result<(), Failure> {
     let policy = Policy::parse(files)?;
-    let catalogue = policy.catalogue();
-    let (mut guard, mut reads) = (BTreeSet::new(), BTreeSet::new());
-    for tool in catalogue.tools() {
-        let list = if tool.entry.effect == ToolEffect::Read { &mut reads } else { &mut guard };
-        list.insert(tool.entry.name.as_str());
-    }
-    reads.extend(catalogue.agents().flat_map(|agent| &agent.tools).map(String::as_str));
-    say(serde_json::json!({ "guard": guard, "reads": reads }));
+    say(serde_json::to_string(&GuardLists::of(&policy))?);
     Ok(())
 }
 

@@ -176,6 +176,9 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
     if service.has_console {
         say(format_args!("The operator's console: {url}/console/"));
     }
+    if let Some(stub) = service.wechat_stub() {
+        say(format_args!("The WeChat stub: {} (docs/api/push.md).", stub.base_url()));
+    }
     if let Some(url) = service.metrics_url() {
         say(format_args!("Prometheus reads {url}."));
     }
@@ -189,7 +192,7 @@ fn greet(service: &Service, gateway: &Source, dev: bool, ledger: &Path) {
         say(format_args!("\nCheck the date: {}\n", Late(late)));
     }
     if service.woken > 0 {
-        say(format_args!("Open jobs that go on from before: {}.", service.woken));
+        say(format_args!("Open jobs of an earlier run that were woken: {}.", service.woken));
     }
     let code = if dev { "dev-alice" } else { "CODE_OF_WX_LOGIN" };
     say(format_args!(

@@ -3,12 +3,13 @@
 
 use std::{
     fs::DirBuilder,
+    io::Read,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use platform::{
     config::{self, Env},
     runtime::Runtime,
@@ -16,12 +17,17 @@ use platform::{
 use serde_json::Value;
 use store::Table;
 
-use super::{Failure, output::say};
+use super::{Failure, config::NO_WEBHOOK, output::say};
 use crate::{
     data::failed,
+    host::{
+        alerts::{Format, Webhook},
+        config_file::DEFAULT_FILE,
+        credentials,
+    },
     secrets::{
-        self, rekey,
-        rotation::{Done, Holder, Kind, Phase, Request},
+        self, complete, rekey,
+        rotation::{Documents, Done, Holder, Kind, Phase, Request},
         store::SecretStore,
     },
 };
@@ -32,20 +38,31 @@ pub(super) enum SecretsCommand {
     New(NewArgs),
     /// Write the documents of that directory to the secrets of a stack, which must exist and have no other value
     Put(PutArgs),
+    /// Make and write the documents of a stack's empty secrets, without a file between; filled ones stay as they are
+    Fill(FillArgs),
+    /// Write a credential of one host from standard input to its file; the service reads it after a restart
+    Set(SetArgs),
     /// Take one step of a rotation; docs/operate/rotation.md says which and when
     Rotate(RotateArgs),
     /// Write every user under the new login key, so that the old one can be retired
     RekeyLogins(RekeyArgs),
 }
 
+/// The values that WeChat and the gateway issue.
 #[derive(Debug, Args)]
-pub(super) struct NewArgs {
+struct GivenArgs {
     /// File with the Mini Program's app secret
     #[arg(long)]
     wechat_app_secret_file: PathBuf,
     /// File with the gateway's token
     #[arg(long)]
     gateway_token_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    #[command(flatten)]
+    given: GivenArgs,
     /// Where to write edge-auth.json, status.json, worker.json and sweep.json, readable by their owner only
     #[arg(long)]
     out: PathBuf,
@@ -56,6 +73,15 @@ pub(super) struct PutArgs {
     /// The directory with the four documents
     #[arg(long)]
     from: PathBuf,
+    #[command(flatten)]
+    manager: ManagerArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FillArgs {
+    /// The files are read only if a secret is empty.
+    #[command(flatten)]
+    given: GivenArgs,
     #[command(flatten)]
     manager: ManagerArgs,
 }
@@ -75,6 +101,37 @@ struct ManagerArgs {
     /// ARN or name of sweep's secret (the stack's output SweepSecretArn)
     #[arg(long, value_name = "ARN")]
     sweep_secret: Option<String>,
+}
+
+/// A credential of one host: a file that systemd passes to the service when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Credential {
+    /// The Mini Program's app secret
+    WechatAppSecret,
+    /// The gateway's token
+    GatewayToken,
+    /// The URL that alarms are sent to
+    AlertsWebhook,
+}
+
+impl Credential {
+    /// The name of its file, which is its name in the unit.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::WechatAppSecret => credentials::WECHAT_APP_SECRET,
+            Self::GatewayToken => credentials::GATEWAY_TOKEN,
+            Self::AlertsWebhook => credentials::ALERTS_WEBHOOK,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetArgs {
+    /// The credential
+    name: Credential,
+    /// The configuration file; the credentials are in the folder `secrets` next to it
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +180,14 @@ pub(super) struct RekeyArgs {
     store: StoreArgs,
 }
 
+impl GivenArgs {
+    /// New documents with these values.
+    fn documents(&self) -> Result<Documents, Failure> {
+        let (app_secret, token) = (value(&self.wechat_app_secret_file)?, value(&self.gateway_token_file)?);
+        Ok(secrets::documents(&Runtime::system(), &app_secret, &token)?)
+    }
+}
+
 impl ManagerArgs {
     fn store(self) -> Result<SecretStore, Failure> {
         let named = [
@@ -151,14 +216,15 @@ pub(super) async fn run(command: SecretsCommand) -> Result<(), Failure> {
     match command {
         SecretsCommand::New(args) => new(&args).await,
         SecretsCommand::Put(args) => put(args).await,
+        SecretsCommand::Fill(args) => fill(args).await,
+        SecretsCommand::Set(args) => set(&args, std::io::stdin()),
         SecretsCommand::Rotate(args) => rotate(args).await,
         SecretsCommand::RekeyLogins(args) => rekey(args).await,
     }
 }
 
 async fn new(args: &NewArgs) -> Result<(), Failure> {
-    let (app_secret, token) = (value(&args.wechat_app_secret_file)?, value(&args.gateway_token_file)?);
-    let documents = secrets::documents(&Runtime::system(), &app_secret, &token)?;
+    let documents = args.given.documents()?;
     DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
     SecretStore::Directory(args.out.clone()).fill(&documents).await?;
     say(format_args!("Four documents are in {}. They are secrets: delete them once they are put.", args.out.display()));
@@ -168,7 +234,39 @@ async fn new(args: &NewArgs) -> Result<(), Failure> {
 async fn put(args: PutArgs) -> Result<(), Failure> {
     let documents = SecretStore::Directory(args.from).read(&Holder::ALL).await?;
     args.manager.store()?.fill(&documents).await?;
-    say("The four secrets are filled. A function that could not start for want of them starts with its next request.");
+    say("The four secrets are filled. A function that could not start without them starts with its next request.");
+    Ok(())
+}
+
+async fn fill(args: FillArgs) -> Result<(), Failure> {
+    let store = args.manager.store()?;
+    let existing = store.existing().await?;
+    let documents = if existing.len() == Holder::ALL.len() {
+        Documents::new()
+    } else {
+        complete::missing(args.given.documents()?, &existing)
+    };
+    // edge-auth, which signs sessions, comes last: by then every function can verify them.
+    for (holder, document) in documents.iter().rev() {
+        store.write(*holder, document).await?;
+        say(format_args!("The secret of {} is filled.", holder.function()));
+    }
+    if documents.is_empty() {
+        say("Each secret has a value already; nothing is changed.");
+    }
+    Ok(())
+}
+
+fn set(args: &SetArgs, mut from: impl Read) -> Result<(), Failure> {
+    let mut text = String::new();
+    from.read_to_string(&mut text)?;
+    let text = one_value(&text, "standard input")?;
+    if args.name == Credential::AlertsWebhook && text != NO_WEBHOOK {
+        Webhook::parse(text, Format::Json).map_err(|fault| format!("standard input: {fault}"))?;
+    }
+    let file = credentials::put(&args.config, args.name.file(), text)?;
+    // systemd copies credentials when it starts a unit, so a reload would not bring the new one.
+    say(format_args!("{} is written. The service has it after: systemctl restart miniprogram", file.display()));
     Ok(())
 }
 
@@ -222,14 +320,20 @@ fn fresh(runtime: &Runtime, kind: Kind, phase: Phase, file: Option<&Path>) -> Re
 
 /// Reads a value from a file, because every user of the machine can see the arguments of a command.
 pub(super) fn value(file: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(file).map_err(failed(file, "read"))?.trim().to_owned();
+    let text = std::fs::read_to_string(file).map_err(failed(file, "read"))?;
+    one_value(&text, &file.display().to_string()).map(str::to_owned)
+}
+
+/// The one value that a text holds. An error names only where the text is from.
+pub(super) fn one_value<'a>(text: &'a str, from: &str) -> Result<&'a str, Failure> {
+    let text = text.trim();
     if text.is_empty() {
-        return Err(format!("{} is empty; it must hold the value", file.display()).into());
+        return Err(format!("{from} is empty; it must hold the value").into());
     }
     // A token goes into a header and a secret into a URL. A file with two lines is refused here; otherwise every later
     // request would fail.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("{} must hold one value, in visible ASCII without spaces", file.display()).into());
+        return Err(format!("{from} must hold one value, in visible ASCII without spaces").into());
     }
     Ok(text)
 }

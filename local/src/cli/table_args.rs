@@ -50,20 +50,24 @@ impl Which {
             return Ok(PolicyFiles::built_in());
         }
         match self.host.host()? {
-            Host::Configured(ConfigFile { policy_dir: Some(folder), .. }) => Ok(policy_folder::read(&folder)?),
-            Host::Configured(_) | Host::Directory(_) => Ok(PolicyFiles::built_in()),
+            Host::Configured(_, config) => policy_of(&config),
+            Host::Directory(_) => Ok(PolicyFiles::built_in()),
         }
     }
 }
 
+/// The policy files of a service: those of its folder, or those that this program was built with.
+pub(super) fn policy_of(config: &ConfigFile) -> Result<PolicyFiles, Failure> {
+    Ok(config.policy_dir.as_deref().map_or_else(|| Ok(PolicyFiles::built_in()), policy_folder::read)?)
+}
+
 /// A service on this machine, as the options name it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value, for a moment")]
 pub(super) enum Host {
     /// By its data directory.
     Directory(PathBuf),
     /// By its configuration file.
-    Configured(ConfigFile),
+    Configured(PathBuf, Box<ConfigFile>),
 }
 
 impl HostArgs {
@@ -72,13 +76,18 @@ impl HostArgs {
         self.host_from(checkout(), Path::new(DEFAULT_FILE))
     }
 
+    /// The configuration file that `--config` names, or the installed one.
+    pub(super) fn config_file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into())
+    }
+
     /// Its data directory.
     pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
         self.host().map(Host::into_directory)
     }
 
     fn host_from(&self, checkout: Result<PathBuf, DataError>, default_file: &Path) -> Result<Host, Failure> {
-        let configured = |file: &Path| Ok(Host::Configured(ConfigFile::read(file)?));
+        let configured = |file: &Path| Ok(Host::Configured(file.to_owned(), Box::new(ConfigFile::read(file)?)));
         match (&self.data, &self.config, checkout) {
             (Some(data), _, _) if data.is_absolute() => Ok(Host::Directory(data.clone())),
             (None, Some(file), _) => configured(file),
@@ -94,7 +103,7 @@ impl Host {
     fn into_directory(self) -> PathBuf {
         match self {
             Self::Directory(directory) => directory,
-            Self::Configured(config) => config.data,
+            Self::Configured(_, config) => config.data,
         }
     }
 }

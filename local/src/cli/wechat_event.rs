@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct EventArgs {
     /// What the message reports
     kind: Kind,
-    /// The user whom it is about: NAME of the login code `dev-NAME`
+    /// The user that it is about: NAME of the login code `dev-NAME`
     #[arg(long, default_value = "alice")]
     user: String,
     /// Format of the message

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use edge_auth::EdgeAuth;
-use http::{header, request::Parts};
+use http::{Method, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as HttpBody, Incoming};
 use lambda_http::Body;
@@ -25,6 +25,7 @@ use platform::{
         routes::{self, Found, Function},
     },
     http_event::HttpEvent,
+    metrics::{Dimension, Metric},
     runtime::Runtime,
     telemetry::{self, RequestLog},
 };
@@ -34,12 +35,17 @@ use tokio::{
     sync::watch,
 };
 
-use crate::emulation::{
-    console::Console,
-    event::event,
-    listener::{self, Running, Server},
-    loopback_guard::Hosts,
+use crate::{
+    disk::DiskGuard,
+    emulation::{
+        console::Console,
+        event::event,
+        listener::{self, Running, Server},
+        loopback_guard::Hosts,
+    },
 };
+
+mod low_disk;
 
 /// How much of a body is kept before a function sees it. The functions' own limits are lower and answer with their own
 /// errors; API Gateway's limit is higher, but that memory is not in this process.
@@ -64,6 +70,8 @@ pub struct Functions {
     pub console: Option<Arc<Console>>,
     /// Clock and randomness.
     pub runtime: Runtime,
+    /// Refuses new jobs while the disk is nearly full.
+    pub disk: DiskGuard,
 }
 
 /// Serves the functions on a bound listener, for requests whose host is one of `hosts`. Each request is answered by the
@@ -146,9 +154,11 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
             let answer = match read {
                 // A separate task: as on Lambda, the function runs to its end when the client disconnects, and a panic
                 // is one failed invocation.
-                Ok((body, client)) => tokio::spawn(async move { functions.answer(parts, &body, client).await })
-                    .await
-                    .unwrap_or_else(|_| at_the_front.refuse(ApiError::new(Code::Internal), None, began)),
+                Ok((body, client)) => {
+                    let function = function_of(&parts);
+                    let answer = tokio::spawn(async move { functions.answer(parts, &body, client).await });
+                    answer.await.unwrap_or_else(|_| at_the_front.panicked(function, began))
+                }
                 // The rest of the body is not read.
                 Err(error) => {
                     let mut answer = at_the_front.refuse(error, None, began);
@@ -158,6 +168,18 @@ impl hyper::service::Service<http::Request<Incoming>> for Connection {
             };
             Ok(answer.map(into_bytes))
         })
+    }
+}
+
+/// The name of the function that a request is for; `local` for one that no function answers.
+fn function_of(parts: &Parts) -> &'static str {
+    match routes::find(parts.method.as_str(), parts.uri.path()) {
+        Found::Route(route, _) => match route.function() {
+            Function::EdgeAuth => "edge-auth",
+            Function::Status => "status",
+            Function::Operator => "operator",
+        },
+        Found::OtherMethods(_) | Found::Nothing => "local",
     }
 }
 
@@ -212,6 +234,10 @@ impl Functions {
             }
             Found::Nothing => return self.refuse(ApiError::new(Code::NotFound), Some(body.len()), began),
         };
+        let is_low = low_disk::concerns(&parts.method, parts.uri.path()) && self.disk.is_low();
+        if is_low && parts.method == Method::POST {
+            return self.refuse(low_disk::refusal(), Some(body.len()), began);
+        }
         let event = event(&self.runtime, route, &open, &parts, body, client).to_string();
         #[expect(clippy::disallowed_methods, reason = "as the runtime of Lambda reads it: texts only, and no `Value`")]
         let read = serde_json::from_str::<HttpEvent>(&event);
@@ -232,7 +258,14 @@ impl Functions {
             }
         });
         let timed = tokio::time::timeout(TIME_LIMIT, answer).await;
-        timed.unwrap_or_else(|late| self.refuse(ApiError::unavailable(late), None, began))
+        let answer = timed.unwrap_or_else(|late| self.refuse(ApiError::unavailable(late), None, began));
+        if is_low { low_disk::not_ready(answer) } else { answer }
+    }
+
+    /// The response after a function has panicked.
+    fn panicked(&self, function: &'static str, began: Instant) -> Response {
+        self.runtime.measure(&[(Metric::FunctionErrors, 1.0)], &[(Dimension::Function, function)]);
+        self.refuse(ApiError::new(Code::Internal), None, began)
     }
 
     /// A response that no function gave.

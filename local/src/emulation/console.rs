@@ -69,7 +69,7 @@ pub enum ConsoleFault {
         source: std::io::Error,
     },
     /// The directory is no built console.
-    #[error("{path} holds no index.html; build the console with scripts/console.sh build")]
+    #[error("{path} holds no index.html; build the console with scripts/dev/console.sh build")]
     NotBuilt {
         /// The directory.
         path: PathBuf,

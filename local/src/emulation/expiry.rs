@@ -12,7 +12,7 @@ use platform::{aws::cause, runtime::Runtime};
 use store::{Table, TableError};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
-use crate::emulation::backend::Backend;
+use crate::{emulation::backend::Backend, program};
 
 /// How often the host's clock is read. A jump counts from one day on, so any interval far below a day is enough.
 const READ_EVERY: Duration = Duration::from_secs(60);
@@ -144,7 +144,8 @@ impl std::fmt::Display for Late {
         write!(
             f,
             "this host's clock has jumped, or nothing ran for a while: expired items are deleted {days} days late; \
-             if the clock is right, say so with `local clock confirm`"
+             if the clock is right, say so with `{} clock confirm`",
+            program::name()
         )
     }
 }

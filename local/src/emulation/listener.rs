@@ -81,10 +81,36 @@ pub fn bind_socket(path: &Path) -> Result<UnixListener, BindError> {
     bind().map_err(|source| BindError::Socket { path: path.to_owned(), source })
 }
 
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A service of HTTP whose connections run as tasks.
+pub trait ServesHttp:
+    Service<
+        http::Request<Incoming>,
+        Response = http::Response<<Self as ServesHttp>::Content>,
+        Error: Into<BoxError>,
+        Future: Send,
+    > + Send
+    + 'static
+{
+    /// The body of its responses.
+    type Content: hyper::body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> ServesHttp for S
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>, Error: Into<BoxError>, Future: Send>
+        + Send
+        + 'static,
+    B: hyper::body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Content = B;
+}
+
 /// A bound listener of either kind.
 trait Listens: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    type Peer;
+    type Peer: Send;
 
     /// The next connection, and the client that its requests come from.
     fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
@@ -172,65 +198,31 @@ impl Running {
 }
 
 /// Serves until stopped. `service` makes the service of one connection, given the peer's address.
-pub fn serve<S, B>(listener: TcpListener, service: impl Fn(SocketAddr) -> S + Send + 'static) -> Server
-where
-    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub fn serve<S: ServesHttp>(listener: TcpListener, service: impl Fn(SocketAddr) -> S + Send + 'static) -> Server {
     serve_within(CAPS, FIRST_HEADER_LIMIT, listener, service)
 }
 
-fn serve_within<S, B>(
+fn serve_within<S: ServesHttp>(
     caps: Caps,
     first_header_limit: Duration,
     listener: TcpListener,
     service: impl Fn(SocketAddr) -> S + Send + 'static,
-) -> Server
-where
-    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+) -> Server {
     let address = address(&listener);
     Server { address, running: run(caps, first_header_limit, listener, service) }
 }
 
 /// Serves a unix socket until stopped. `service` makes the service of one connection.
-pub fn serve_socket<S, B>(listener: UnixListener, service: impl Fn() -> S + Send + 'static) -> Running
-where
-    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+pub fn serve_socket<S: ServesHttp>(listener: UnixListener, service: impl Fn() -> S + Send + 'static) -> Running {
     run(CAPS, FIRST_HEADER_LIMIT, listener, move |()| service())
 }
 
-fn run<L, S, B>(
+fn run<L: Listens, S: ServesHttp>(
     caps: Caps,
     first_header_limit: Duration,
     listener: L,
     service: impl Fn(L::Peer) -> S + Send + 'static,
-) -> Running
-where
-    L: Listens,
-    L::Peer: Send,
-    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: hyper::body::Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+) -> Running {
     let (stop, stopped) = oneshot::channel();
     let connections = Connections { http: http1(), graceful: GracefulShutdown::new(), first_header_limit };
     let task = tokio::spawn(connections.accept(Places::new(caps), listener, service, stopped));
@@ -251,22 +243,13 @@ struct Connections {
 }
 
 impl Connections {
-    async fn accept<L, S, B>(
+    async fn accept<L: Listens, S: ServesHttp>(
         self,
         places: Places,
         listener: L,
         service: impl Fn(L::Peer) -> S + Send + 'static,
         mut stopped: oneshot::Receiver<()>,
-    ) where
-        L: Listens,
-        L::Peer: Send,
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<Box<dyn Error + Send + Sync>>,
-        B: hyper::body::Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.next() => accepted,
@@ -284,16 +267,12 @@ impl Connections {
         let _ = tokio::time::timeout(STOP_LIMIT, self.graceful.shutdown()).await;
     }
 
-    fn open<T, S, B>(&self, stream: T, service: S, place: Place)
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Service<http::Request<Incoming>, Response = http::Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Into<Box<dyn Error + Send + Sync>>,
-        B: hyper::body::Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    fn open<S: ServesHttp>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        service: S,
+        place: Place,
+    ) {
         let heard = Arc::new(Notify::new());
         let service = Heard { service, heard: heard.clone() };
         let connection = self.graceful.watch(self.http.serve_connection(TokioIo::new(stream), service));

@@ -9,7 +9,11 @@ use aws_sdk_sqs::{
     types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName},
 };
 use domain::ids::Timestamp;
-use platform::{aws, runtime::Runtime};
+use platform::{
+    aws,
+    metrics::{Dimension, Metric},
+    runtime::Runtime,
+};
 use tokio::{sync::watch, task::JoinSet};
 use worker::Worker;
 
@@ -127,15 +131,8 @@ impl<W: Batches> Poller<W> {
         batch.spawn(async move { worker.handle(event, deadline).await });
         let response = match tokio::time::timeout(BATCH_DEADLINE, batch.join_next()).await {
             Ok(Some(Ok(response))) => response,
-            Ok(Some(Err(_)) | None) => {
-                return tracing::error!(function = "local", "the worker panicked; its messages will come back");
-            }
-            Err(_) => {
-                return tracing::error!(
-                    function = "local",
-                    "the worker passed its deadline; its messages will come back"
-                );
-            }
+            Ok(Some(Err(_)) | None) => return self.failed("the worker panicked; its messages will come back"),
+            Err(_) => return self.failed("the worker passed its deadline; its messages will come back"),
         };
         let done = messages.iter().filter(|message| {
             !response
@@ -144,6 +141,11 @@ impl<W: Batches> Poller<W> {
                 .any(|failed| Some(failed.item_identifier.as_str()) == message.message_id())
         });
         self.delete(done).await;
+    }
+
+    fn failed(&self, why: &'static str) {
+        tracing::error!(function = "local", "{why}");
+        self.runtime.measure(&[(Metric::FunctionErrors, 1.0)], &[(Dimension::Function, "worker")]);
     }
 
     async fn delete(&self, done: impl Iterator<Item = &Message>) {

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use platform::runtime::Runtime;
+use platform::{
+    metrics::{Dimension, Metric},
+    runtime::Runtime,
+};
 use sweep::Sweep;
 use tokio::{
     sync::watch,
@@ -31,11 +34,11 @@ impl Schedule {
                 let mut run = JoinSet::new();
                 run.spawn(async move { sweep.run(deadline).await });
                 match run.join_next().await {
-                    Some(Ok(Ok(_))) => {}
+                    Some(Ok(Ok(_))) | None => continue,
                     Some(Ok(Err(error))) => tracing::warn!(function = "local", %error, "the sweep failed"),
                     Some(Err(_)) => tracing::error!(function = "local", "the sweep panicked"),
-                    None => {}
                 }
+                runtime.measure(&[(Metric::FunctionErrors, 1.0)], &[(Dimension::Function, "sweep")]);
             }
         }))
     }

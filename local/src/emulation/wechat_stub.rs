@@ -1,4 +1,5 @@
-//! WeChat's login API for development: `GET /sns/jscode2session`, on loopback, under `--dev` and in rehearsals only.
+//! WeChat's API for development, on loopback, under `--dev` and in rehearsals only: `GET /sns/jscode2session`,
+//! `POST /cgi-bin/stable_token`, `POST /cgi-bin/message/subscribe/send` and `POST /wxa/msg_sec_check`.
 //!
 //! | code | answer |
 //! |---|---|
@@ -8,11 +9,11 @@
 //! | `dev-html` `dev-empty` `dev-500` `dev-slow` | an HTML page, nothing, HTTP 502, no answer at all |
 //! | anything else | errcode 40029 |
 //!
-//! Answers are HTTP 200 with JSON as `text/plain`, as WeChat's are.
+//! Answers are HTTP 200 with JSON as `text/plain`, as WeChat's are. `docs/api/push.md` shows how to plan the next answers,
+//! and to let a user accept a template, from the command line.
 
 use std::{
     collections::{HashMap, HashSet},
-    convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     pin::Pin,
@@ -20,21 +21,32 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use domain::ids::Digest;
+use domain::ids::{Digest, Timestamp};
 use http::{Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use platform::runtime::Runtime;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::emulation::{
     listener::{self, BindError, Server},
     loopback_guard::Hosts,
 };
+
+mod messages;
+mod texts;
+
+use messages::Messages;
+pub use messages::{PlannedAnswer, PlannedCall};
+use texts::Visitor;
+
+/// For how long after a login a user's texts are checked.
+const VISIT_COUNTS: Duration = Duration::from_secs(2 * 3600);
 
 /// The app id that the stub accepts with `--dev`.
 pub const DEV_APP_ID: &str = "wx00000000000000de";
@@ -54,6 +66,8 @@ pub enum AppSecrets {
 pub struct WechatStub {
     server: Server,
     asked: Arc<AtomicU64>,
+    app_id: String,
+    messages: Arc<Messages>,
 }
 
 impl WechatStub {
@@ -71,9 +85,47 @@ impl WechatStub {
     ) -> Result<Self, BindError> {
         let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), flag).await?;
         let asked = Arc::new(AtomicU64::new(0));
-        let account =
-            Account { app_id: app_id.to_owned(), app_secrets, used: Arc::default(), asked: asked.clone(), runtime };
-        Ok(Self { server: listener::serve(listener, move |_| account.clone()), asked })
+        let (app_id, messages) = (app_id.to_owned(), Arc::<Messages>::default());
+        let account = Account {
+            app_id: app_id.clone(),
+            app_secrets,
+            used: Arc::default(),
+            known: Arc::default(),
+            asked: asked.clone(),
+            messages: messages.clone(),
+            runtime,
+        };
+        Ok(Self { server: listener::serve(listener, move |_| account.clone()), asked, app_id, messages })
+    }
+
+    /// A user accepts a template in a dialog: one more message is permitted.
+    pub fn accept(&self, name: &str, template_id: &str) {
+        self.messages.accept(&openid(&self.app_id, name), template_id);
+    }
+
+    /// Another caller forces a new access token.
+    pub fn rotate_token(&self) {
+        self.messages.rotate_token();
+    }
+
+    /// Plans the next answer of a call, after those that are planned already.
+    pub fn plan(&self, call: PlannedCall, answer: PlannedAnswer) {
+        self.messages.plan(call, answer);
+    }
+
+    /// The messages that it has taken.
+    pub fn messages(&self) -> Vec<Value> {
+        self.messages.received()
+    }
+
+    /// How often a token was asked for, and how often a message was offered.
+    pub fn messages_asked(&self) -> (u64, u64) {
+        self.messages.asked()
+    }
+
+    /// The texts that it has checked, in order.
+    pub fn checked(&self) -> Vec<String> {
+        self.messages.checked()
     }
 
     /// The value for WeChat's base URL.
@@ -97,25 +149,35 @@ struct Account {
     app_id: String,
     app_secrets: AppSecrets,
     used: Arc<Mutex<HashSet<String>>>,
+    /// The openids that have logged in, and when they last did.
+    known: Arc<Mutex<HashMap<String, Timestamp>>>,
     asked: Arc<AtomicU64>,
+    messages: Arc<Messages>,
     runtime: Runtime,
 }
+
+/// Closes the connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is lost, as planned")]
+struct LostAnswer;
 
 /// A response of the stub.
 #[derive(Debug, PartialEq, Eq)]
 enum Reply {
     Login(String),
-    Errcode(i32, &'static str),
+    Json(Value),
+    Errcode(i64, &'static str),
     Html,
     Empty,
     BadGateway,
     Never,
+    Lost,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Account {
     type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = LostAnswer;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, LostAnswer>> + Send>>;
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let account = self.clone();
@@ -123,12 +185,13 @@ impl hyper::service::Service<http::Request<Incoming>> for Account {
             if !Hosts::Loopback.admit(&request) {
                 return Ok(respond(StatusCode::FORBIDDEN, "text/plain", String::new()));
             }
-            if request.uri().path() != "/sns/jscode2session" {
+            let Some(reply) = account.route(request).await else {
                 return Ok(respond(StatusCode::NOT_FOUND, "text/plain", String::new()));
-            }
-            account.asked.fetch_add(1, Ordering::SeqCst);
-            Ok(match account.reply(request.uri().query().unwrap_or_default()) {
+            };
+            Ok(match reply {
                 Reply::Login(name) => respond(StatusCode::OK, "text/plain", account.login(&name)),
+                Reply::Json(body) => respond(StatusCode::OK, "text/plain", body.to_string()),
+                Reply::Lost => return Err(LostAnswer),
                 Reply::Errcode(code, message) => {
                     let rid = Digest::sha256(account.runtime.nonce().as_bytes()).to_string();
                     let errmsg = format!("{message} rid: {}", rid.get(..8).unwrap_or_default());
@@ -162,15 +225,53 @@ impl AppSecrets {
     }
 }
 
+/// The fields of a query string. The values that this service sends need no percent encoding, but a client may encode
+/// more than it must.
+fn fields(query: &str) -> HashMap<&str, String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name, unescape(value))).collect()
+}
+
 impl Account {
+    /// The reply to a request; `None` for a path that the stub does not have.
+    async fn route(&self, request: http::Request<Incoming>) -> Option<Reply> {
+        let (head, body) = request.into_parts();
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        match head.uri.path() {
+            "/sns/jscode2session" => {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                Some(self.reply(&query))
+            }
+            "/cgi-bin/stable_token" => Some(self.messages.token(&self.app_id, &self.app_secrets, &body, &self.runtime)),
+            "/cgi-bin/message/subscribe/send" => {
+                let token = fields(&query).remove("access_token");
+                let knows = |openid: &str| self.known().contains_key(openid);
+                Some(self.messages.send(token.as_deref(), &body, knows, self.runtime.now()))
+            }
+            "/wxa/msg_sec_check" => {
+                let (token, now) = (fields(&query).remove("access_token"), self.runtime.now());
+                Some(self.messages.check(token.as_deref(), &body, |openid| self.visitor(openid, now), now))
+            }
+            path => self.messages.order(path, &body, |name| openid(&self.app_id, name)).map(Reply::Json),
+        }
+    }
+
+    fn visitor(&self, openid: &str, now: Timestamp) -> Visitor {
+        match self.known().get(openid) {
+            None => Visitor::Unknown,
+            Some(login) if now >= login.plus(VISIT_COUNTS) => Visitor::Away,
+            Some(_) => Visitor::Here,
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The response to a query string.
     fn reply(&self, query: &str) -> Reply {
-        // The values that this service sends need no percent encoding, but a client may encode more than it must.
-        let fields: HashMap<&str, String> = query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name, unescape(value)))
-            .collect();
+        let fields = fields(query);
         let field = |name| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let (Some(app_id), Some(secret)) = (field("appid"), field("secret")) else {
             return if field("appid").is_none() {
@@ -218,8 +319,9 @@ impl Account {
     }
 
     fn login(&self, name: &str) -> String {
-        json!({"session_key": STANDARD.encode(self.runtime.bytes::<16>()), "openid": openid(&self.app_id, name)})
-            .to_string()
+        let openid = openid(&self.app_id, name);
+        self.known().insert(openid.clone(), self.runtime.now());
+        json!({"session_key": STANDARD.encode(self.runtime.bytes::<16>()), "openid": openid}).to_string()
     }
 }
 
@@ -258,12 +360,14 @@ mod tests {
             app_id: "app".into(),
             app_secrets: AppSecrets::One("s".into()),
             used: Arc::default(),
+            known: Arc::default(),
             asked: Arc::default(),
+            messages: Arc::default(),
             runtime: Runtime::system(),
         }
     }
 
-    fn errcode(reply: &Reply) -> i32 {
+    fn errcode(reply: &Reply) -> i64 {
         match reply {
             Reply::Errcode(code, _) => *code,
             other => panic!("{other:?}"),

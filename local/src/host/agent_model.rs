@@ -1,4 +1,4 @@
-//! The model of the gateway's agents. `scripts/agent-model.mjs` reads the environment and makes the choice, so that no
+//! The model of the gateway's agents. `scripts/openclaw/agent-model.mjs` reads the environment and makes the choice, so that no
 //! API key passes through this process.
 
 use std::fmt;
@@ -6,9 +6,9 @@ use std::fmt;
 /// The model to start the gateway with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgentModel {
-    /// A model stub that follows directions in the user's message.
+    /// The stand-in model, which follows directions in the user's message.
     StandIn,
-    /// The model that the environment names, or else the stub.
+    /// The model that the environment names, or else the stand-in.
     Environment,
 }
 
@@ -27,7 +27,7 @@ impl AgentModel {
 pub struct ModelInUse {
     /// The name to show.
     pub name: String,
-    /// Where the model stub reports the requests that it gets; `None` for a real model.
+    /// URL at which the stand-in model lists the requests that it got; `None` for a real model.
     pub stand_in: Option<String>,
 }
 

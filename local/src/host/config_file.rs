@@ -17,7 +17,13 @@ use domain::{
 use platform::jwks::JwksSource;
 use reqwest::Url;
 
-use crate::host::{service::OperatorIssuer, settings::Settings};
+use crate::host::{
+    alerts::{Format, Webhook},
+    backup::BackupSettings,
+    checkpoint_folder::CheckpointSettings,
+    service::OperatorIssuer,
+    settings::Settings,
+};
 
 mod sections;
 
@@ -25,6 +31,8 @@ use sections::Sections;
 
 /// Where the package puts the file.
 pub const DEFAULT_FILE: &str = "/etc/miniprogram/config.toml";
+/// The URL of the gateway unless another one is configured.
+pub const DEFAULT_GATEWAY: &str = "http://127.0.0.1:18789";
 
 /// A configuration file that was read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +43,8 @@ pub struct ConfigFile {
     pub socket: Option<PathBuf>,
     /// The port on loopback, where the gateway's plugin sends its webhook and operators' commands connect.
     pub rings_port: u16,
+    /// Free space in MiB on the disk of the data directory below which new jobs are refused; 0 never refuses.
+    pub min_free_mb: u64,
     /// The operator's console, built.
     pub console: Option<PathBuf>,
     /// The Mini Program's app id.
@@ -47,6 +57,10 @@ pub struct ConfigFile {
     pub gateway_url: String,
     /// File with the gateway's token.
     pub gateway_token_file: PathBuf,
+    /// The user whose systemd runs the gateway. Without one the gateway is not restarted. Only `watch` reads it.
+    pub gateway_user: Option<String>,
+    /// The gateway's unit.
+    pub gateway_unit: String,
     /// The folder of the catalogue and the policies; without one, those that this program was built with.
     pub policy_dir: Option<PathBuf>,
     /// Limits, lifetimes and retention.
@@ -57,12 +71,29 @@ pub struct ConfigFile {
     pub operators: Option<OperatorIssuer>,
     /// The console's client id at that issuer.
     pub console_client_id: Option<String>,
+    /// Where backups are kept, and how many. Only the commands read it.
+    pub backup: BackupSettings,
+    /// What is done with exported checkpoints. Only the command reads it.
+    pub checkpoints: CheckpointSettings,
+    /// Where alarms are sent.
+    pub alerts: AlertSettings,
     /// Port of Prometheus metrics on loopback.
     pub metrics_port: Option<u16>,
     /// Which log lines are written, as in `info` or `worker=debug,warn`.
     pub log_level: String,
     /// The form of log lines.
     pub log_format: LogFormat,
+}
+
+/// Where alarms are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertSettings {
+    /// File with the URL of the webhook. Without one the unit's credential `alerts-webhook`, if there is one.
+    pub webhook_file: Option<PathBuf>,
+    /// The form of the messages.
+    pub format: Format,
+    /// Called once a minute while table and gateway answer.
+    pub heartbeat: Option<Webhook>,
 }
 
 /// The form of log lines.
@@ -122,6 +153,9 @@ impl ConfigFile {
         let check = Check { file };
         let operators = operators(check, &sections)?;
         let settings = settings(check, &sections)?;
+        let backup = backup(check, &sections)?;
+        let alerts = alerts(check, &sections)?;
+        let checkpoints = checkpoints(check, &sections)?;
         let Sections { server, wechat, gateway, policy, limits, metrics, log, operators: from, .. } = sections;
         let paths = [
             ("server.data", Some(&server.data)),
@@ -130,10 +164,17 @@ impl ConfigFile {
             ("wechat.secret_file", Some(&wechat.secret_file)),
             ("gateway.token_file", Some(&gateway.token_file)),
             ("policy.dir", policy.dir.as_ref()),
+            ("backup.dir", Some(&backup.dir)),
+            ("backup.journal", backup.journal.as_ref()),
+            ("alerts.webhook_file", alerts.webhook_file.as_ref()),
         ];
         for (key, path) in paths {
             check.that(key, path.is_none_or(|path| path.is_absolute()), "an absolute path")?;
         }
+        let is_unit = gateway.unit.ends_with(".service") && is_name(gateway.unit.as_bytes(), b"-_.@");
+        check.that("gateway.unit", is_unit, "the name of a unit that ends in .service")?;
+        let is_user = gateway.user.as_ref().is_none_or(|user| is_name(user.as_bytes(), b"-_."));
+        check.that("gateway.user", is_user, "the name of a user")?;
         let levels = "levels such as `info`, or `worker=debug,warn`: off, error, warn, info, debug, trace";
         check.that("log.level", log.level.split(',').all(is_log_directive), levels)?;
         check.that("wechat.app_id", is_app_id(&wechat.app_id), "4 to 32 letters, digits, hyphens or underscores")?;
@@ -141,17 +182,23 @@ impl ConfigFile {
             data: server.data,
             socket: server.socket,
             rings_port: server.rings_port,
+            min_free_mb: check.number("server.min_free_mb", server.min_free_mb, 0..=1_000_000)?,
             console: server.console,
             wechat_app_id: wechat.app_id,
             wechat_base_url: check.url("wechat.base_url", &wechat.base_url)?,
             wechat_secret_file: wechat.secret_file,
             gateway_url: check.url("gateway.url", &gateway.url)?,
             gateway_token_file: gateway.token_file,
+            gateway_user: gateway.user,
+            gateway_unit: gateway.unit,
             workers: check.count("limits.maximum_concurrency", limits.maximum_concurrency, 1..=64)?,
             policy_dir: policy.dir,
             settings,
             operators,
             console_client_id: from.client_id,
+            backup,
+            checkpoints,
+            alerts,
             metrics_port: metrics.port,
             log_level: log.level,
             log_format: log.format,
@@ -161,7 +208,11 @@ impl ConfigFile {
     /// Whether `other` differs in a key that a running service cannot replace. It replaces the policy, the limits of
     /// users, lifetimes and retention.
     pub fn differs_beyond_reload(&self, other: &Self) -> bool {
-        let reloaded = Self { settings: self.settings.clone(), policy_dir: self.policy_dir.clone(), ..other.clone() };
+        let (settings, policy_dir) = (self.settings.clone(), self.policy_dir.clone());
+        // Read by commands only.
+        let (backup, checkpoints) = (self.backup.clone(), self.checkpoints.clone());
+        let (gateway_user, gateway_unit) = (self.gateway_user.clone(), self.gateway_unit.clone());
+        let reloaded = Self { settings, policy_dir, backup, checkpoints, gateway_user, gateway_unit, ..other.clone() };
         reloaded != *self
     }
 }
@@ -194,6 +245,33 @@ fn settings(check: Check<'_>, sections: &Sections) -> Result<Settings, ConfigFau
     })
 }
 
+fn backup(check: Check<'_>, sections: &Sections) -> Result<BackupSettings, ConfigFault> {
+    let sections::Backup { dir, keep, min_free_mb, journal, after_command } = &sections.backup;
+    Ok(BackupSettings {
+        dir: dir.clone(),
+        keep: check.count("backup.keep", *keep, 1..=1000)?,
+        min_free_mb: check.number("backup.min_free_mb", *min_free_mb, 0..=1_000_000)?,
+        journal: journal.clone(),
+        after_command: after_command.clone(),
+    })
+}
+
+/// Checkpoints are kept at least as long as the jobs that they prove.
+fn checkpoints(check: Check<'_>, sections: &Sections) -> Result<CheckpointSettings, ConfigFault> {
+    let sections::Checkpoints { keep_days, copy_command, .. } = &sections.checkpoints;
+    let least = sections.retention.days.clamp(2, 3650);
+    let keep_days = keep_days.map(|days| check.number("checkpoints.keep_days", days, least..=3650)).transpose()?;
+    Ok(CheckpointSettings { keep_days, copy_command: copy_command.clone() })
+}
+
+fn alerts(check: Check<'_>, sections: &Sections) -> Result<AlertSettings, ConfigFault> {
+    let sections::Alerts { webhook_file, format, heartbeat_url } = &sections.alerts;
+    let expected = "an https URL, or an http URL on loopback";
+    let heartbeat = heartbeat_url.as_deref().map(|url| Webhook::parse(url, Format::Json)).transpose();
+    let heartbeat = heartbeat.map_err(|_| check.invalid("alerts.heartbeat_url", expected))?;
+    Ok(AlertSettings { webhook_file: webhook_file.clone(), format: *format, heartbeat })
+}
+
 fn operators(check: Check<'_>, sections: &Sections) -> Result<Option<OperatorIssuer>, ConfigFault> {
     let sections::Operators { issuer, audience, jwks, roles_claim, client_id } = &sections.operators;
     let (issuer, audience, jwks) = match (issuer, audience, jwks) {
@@ -211,6 +289,12 @@ fn operators(check: Check<'_>, sections: &Sections) -> Result<Option<OperatorIss
 fn is_log_directive(directive: &str) -> bool {
     let (target, level) = directive.trim().rsplit_once('=').unwrap_or(("all", directive.trim()));
     !target.is_empty() && ["off", "error", "warn", "info", "debug", "trace"].contains(&level)
+}
+
+/// Letters, digits and some others, and not an option of a command.
+fn is_name(text: &[u8], others: &[u8]) -> bool {
+    let is_fine = |byte: &u8| byte.is_ascii_alphanumeric() || others.contains(byte);
+    (1..=100).contains(&text.len()) && !text.starts_with(b"-") && text.iter().all(is_fine)
 }
 
 /// The rule of `WechatAppId` in `template.yaml`.

@@ -114,6 +114,8 @@ impl Deployment {
             unjournaled_writes: false,
             concurrency: self.settings.worker_concurrency,
             checkpoint_max_age: self.settings.checkpoint_max_age,
+            wechat_base_url: self.wechat_base_url.clone(),
+            wechat_app_id: self.wechat_app_id.clone(),
         }
     }
 

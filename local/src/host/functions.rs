@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::policy::{Policy, PolicyFiles};
+use domain::policy::{OperatorPolicy, Policy, PolicyFiles};
 use edge_auth::EdgeAuth;
 use operator::Operator;
 use platform::{config::OperatorConfig, metrics::history::History, runtime::Runtime};
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use worker::Worker;
 
 use crate::{
+    disk::DiskGuard,
     emulation::{api_gateway::Functions, console::Console},
     host::{
         configs::Deployment,
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub operators: Option<OperatorIssuer>,
     /// The operator's console.
     pub console: Option<Arc<Console>>,
+    /// Refuses new jobs while the disk is nearly full.
+    pub disk: DiskGuard,
 }
 
 /// The functions that answer now.
@@ -96,19 +99,23 @@ struct Built {
 
 impl Built {
     fn new(deployment: &Deployment, files: &PolicyFiles, surroundings: &Surroundings) -> Result<Self, ServiceError> {
-        let Surroundings { runtime, history, operators, console } = surroundings;
-        let policy = || Policy::parse(files).map_err(refused("the policy"));
-        let edge_auth = EdgeAuth::with_policy(deployment.edge_auth(), runtime.clone(), policy()?);
+        let Surroundings { runtime, history, operators, console, disk } = surroundings;
+        let policy = Arc::new(Policy::parse(files).map_err(refused("the policy"))?);
+        let operators_policy = Arc::new(OperatorPolicy::parse(files).map_err(refused("the policy"))?);
+        let edge_auth = EdgeAuth::with_policy(deployment.edge_auth(), runtime.clone(), Arc::clone(&policy));
         let operator = operator_config(deployment, runtime, operators.clone())?;
-        let operator = Operator::with_policy(operator, runtime.clone(), history.clone(), files);
+        let operator =
+            Operator::with_policy(operator, runtime.clone(), history.clone(), Arc::clone(&policy), operators_policy);
         let front = Functions {
             edge_auth: Arc::new(edge_auth.map_err(refused("edge-auth"))?),
-            status: Arc::new(Status::with_policy(deployment.status(), runtime.clone(), policy()?)),
+            status: Arc::new(Status::with_policy(deployment.status(), runtime.clone(), Arc::clone(&policy))),
             operator: Arc::new(operator.map_err(refused("operator"))?),
             console: console.clone(),
             runtime: runtime.clone(),
+            disk: disk.clone(),
         };
-        let worker = Worker::with_policy(deployment.worker(), runtime.clone(), policy()?).map_err(refused("worker"))?;
+        let worker = Worker::with_policy(deployment.worker(), runtime.clone(), Arc::clone(&policy))
+            .map_err(refused("worker"))?;
         let sweep = Sweep::new(deployment.sweep(), runtime.clone()).map_err(refused("sweep"))?;
         let sweep = sweep.with_policy_version(files.version());
         Ok(Self { front, worker: Arc::new(worker), sweep: Arc::new(sweep) })

@@ -1,4 +1,4 @@
-//! Starts, watches and stops the real OpenClaw gateway, through `scripts/openclaw-gateway.mjs`.
+//! Starts, watches and stops the real OpenClaw gateway, through `scripts/openclaw/gateway.mjs`.
 //!
 //! The script's standard input is a pipe from this process: when this process ends, for any reason, the pipe closes and
 //! the script stops the gateway.
@@ -59,7 +59,7 @@ pub struct GatewayOptions {
 }
 
 impl GatewayOptions {
-    /// A gateway with a journal and the model stub, with every file below one directory.
+    /// A gateway with a journal and the stand-in model, with every file below one directory.
     pub fn within(checkout: PathBuf, dir: PathBuf) -> Self {
         let (ledger, journal) = (dir.join("ledger.jsonl"), Some(dir.join("journal.db")));
         Self {
@@ -155,7 +155,7 @@ impl Gateway {
         &self.token
     }
 
-    /// The model of its agents. A stub has another address after each start.
+    /// The model of its agents. A stand-in has another address after each start.
     pub fn model(&self) -> ModelInUse {
         self.process.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -234,7 +234,7 @@ impl Process {
         let agents = policy.catalogue().agents().map(|agent| &agent.name).chain(&options.more_agents);
         let agents = agents.map(String::as_str).collect::<Vec<_>>().join(",");
         let mut command = Command::new(node);
-        command.arg(options.checkout.join("scripts/openclaw-gateway.mjs"));
+        command.arg(options.checkout.join("scripts/openclaw/gateway.mjs"));
         command.arg("--dir").arg(&options.dir).arg("--port").arg(port.to_string()).arg("--ledger").arg(&options.ledger);
         if let Some(url) = &options.webhook_url {
             command.args(["--ring-url", url]);

@@ -1,8 +1,8 @@
 //! The initial service mode of a table on one host.
 //!
 //! `local run` makes a new table for the operator who starts it, so it begins in `full`. With a configuration file a new
-//! table has no mode until an operator opens it, which acts as `read_only`: the package starts the service at boot,
-//! before anybody has tested it. An existing table keeps its
+//! table has no mode until an operator sets one, which acts as `read_only`: the package starts the service at boot,
+//! before it was tested. An existing table keeps its
 //! mode. If it has none, which acts as `read_only`, its mode was lost, and a lost mode must not become permission to
 //! write.
 
@@ -30,7 +30,9 @@ pub enum BeginFault {
 
 /// Sets a new table to `full`, once. Returns the modes of any table.
 pub async fn begin(table: &Table, runtime: &Runtime, is_new: bool) -> Result<Controls, BeginFault> {
-    let now = async || table.controls(runtime.now(), Duration::from_secs(platform::config::CHECKPOINT_MAX_AGE_S)).await;
+    let now = async || {
+        table.controls(runtime.now(), Duration::from_secs(platform::config::defaults::CHECKPOINT_MAX_AGE_S)).await
+    };
     let controls = now().await?;
     match Reason::parse("a new data directory") {
         Ok(reason) if is_new && !controls.is_set() => {

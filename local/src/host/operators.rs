@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::{
     data::{DataError, failed, write_private},
+    program,
     secrets::{SecretsFault, session_key},
 };
 
@@ -41,10 +42,10 @@ pub enum OperatorKeyFault {
     #[error(transparent)]
     Key(#[from] SecretsFault),
     /// The file has another shape.
-    #[error("{0} is not an operators' key; delete it, and `local run` makes a new one")]
+    #[error("{0} is not an operators' key; delete it, and `{program} run` makes a new one", program = program::name())]
     Shape(String),
     /// The file does not exist.
-    #[error("{0} does not exist; start the service once with `local run`, or make one with `local operator key`")]
+    #[error("{0} does not exist; start the service once, or make one with `{program} operator key`", program = program::name())]
     Missing(String),
 }
 
@@ -159,7 +160,7 @@ mod tests {
         let (key, runtime) = (OperatorKey::within(&dir), Runtime::system());
         let minute = Duration::from_secs(60);
         let missing = key.mint(&runtime, "zhang", &["admin".to_owned()], minute).unwrap_err().to_string();
-        assert!(missing.contains("local run"), "{missing}");
+        assert!(missing.contains("start the service once"), "{missing}");
         key.keep(&runtime).unwrap();
         let before = fs::read(dir.join(KEY_FILE)).unwrap();
         key.keep(&runtime).unwrap();

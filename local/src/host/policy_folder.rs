@@ -29,7 +29,7 @@ pub struct CheckedPolicy {
     pub files: PolicyFiles,
     /// The catalogue, and the policies about tools.
     pub tools: Policy,
-    /// Remarks about policies that are valid and probably not meant.
+    /// Warnings about valid policies that are probably a mistake.
     pub warnings: Vec<String>,
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use domain::{
     access::{operator_token::OperatorAudience, service_mode::Controls},
+    alarms::AlarmTableError,
     limits::RetentionClock,
     policy::PolicyFiles,
 };
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     data::{DataDir, DataError},
+    disk::DiskGuard,
     emulation::{
         api_gateway,
         console::{Console, ConsoleFault, ConsoleOptions},
@@ -35,6 +37,7 @@ use crate::{
         wechat_stub::{DEV_APP_ID, WechatStub},
     },
     host::{
+        alerts::{self, AlertOptions, Alerts, RecentSamples},
         configs::Deployment,
         functions::{CurrentFunctions, Surroundings},
         initial_mode::{self, BeginFault},
@@ -100,6 +103,10 @@ pub struct Options {
     pub policy: PolicyFiles,
     /// The unix socket on which a reverse proxy passes clients' requests on.
     pub socket: Option<PathBuf>,
+    /// Free space in MiB below which new jobs are refused; 0 never refuses.
+    pub min_free_mb: u64,
+    /// Evaluates the alarms of one host, and sends them. Without it no alarm is evaluated.
+    pub alerts: Option<AlertOptions>,
     /// Whether a new table begins in `full`. Otherwise it reads only until an operator opens it.
     pub opens_new_table: bool,
     /// Clock and randomness.
@@ -123,6 +130,8 @@ impl Options {
             settings: Settings::default(),
             policy: PolicyFiles::built_in(),
             socket: None,
+            min_free_mb: 0,
+            alerts: None,
             opens_new_table: true,
             runtime: Runtime::system(),
         }
@@ -133,7 +142,9 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// `--dev` on an address that other hosts can reach.
-    #[error("--dev lets anybody log in as anybody, so it binds loopback only; leave --bind out, or leave --dev out")]
+    #[error(
+        "--dev lets every client log in as any user, so it binds loopback only; leave --bind out, or leave --dev out"
+    )]
     DevBeyondLoopback,
     /// The data directory cannot be used.
     #[error(transparent)]
@@ -150,6 +161,9 @@ pub enum ServiceError {
     /// Two metrics have the same name.
     #[error("the metrics cannot be exported")]
     Metrics(#[from] ::prometheus::Error),
+    /// The tables of alarms that are compiled in have a fault.
+    #[error(transparent)]
+    Alarms(#[from] AlarmTableError),
     /// A function refuses its configuration.
     #[error("{function} cannot start")]
     Function {
@@ -175,7 +189,7 @@ pub enum ServiceError {
     Expiry(#[from] ExpiryError),
 }
 
-/// Resources that are taken before anything slow is started, so that a conflict is reported at once.
+/// Port and data directory, claimed before anything slow is started, so that a conflict is reported at once.
 #[derive(Debug)]
 pub struct Claim {
     listener: TcpListener,
@@ -235,10 +249,11 @@ pub struct Service {
     pollers: Pollers,
     schedule: Schedule,
     expiry: Expiry,
+    alerts: Option<Alerts>,
     stub: Option<WechatStub>,
     engines: Engines,
     // The last field: the directory is unlocked after everything above has stopped.
-    _data: DataDir,
+    data: DataDir,
 }
 
 impl Service {
@@ -253,7 +268,11 @@ impl Service {
         let Claim { listener, data } = claim;
         let Options { login, gateway_base_url, gateway_token, runtime, metrics_port, settings, .. } = options;
         let proxied = options.socket.as_deref().map(listener::bind_socket).transpose()?;
-        let (runtime, metrics, history) = metered(runtime, metrics_port).await?;
+        let samples = match &options.alerts {
+            Some(_) => Some(RecentSamples::of(&alerts::rows()?)),
+            None => None,
+        };
+        let (runtime, metrics, history) = metered(runtime, metrics_port, samples.clone()).await?;
         runtime.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, "local")]);
         let given_secret = match &login {
             Login::Dev => None,
@@ -293,10 +312,25 @@ impl Service {
         let woken = wake_open_jobs(&deployment, &runtime).await?;
         let console = options.console.as_ref().map(Console::read).transpose()?.map(Arc::new);
         let has_console = console.is_some();
-        let surroundings = Surroundings { runtime: runtime.clone(), history, operators: options.operators, console };
+        let disk = DiskGuard::new(&data.path, options.min_free_mb);
+        let surroundings = Surroundings {
+            runtime: runtime.clone(),
+            history,
+            operators: options.operators,
+            console,
+            disk: disk.clone(),
+        };
         let functions = CurrentFunctions::build(&deployment, &options.policy, surroundings).await?;
         let pollers = Pollers::start(&deployment.backend, &functions.worker(), &runtime, options.workers);
-        let schedule = Schedule::start(functions.sweep(), runtime, options.sweep_every);
+        let schedule = Schedule::start(functions.sweep(), runtime.clone(), options.sweep_every);
+        let alerts = match (options.alerts, samples) {
+            (Some(alerts), Some(samples)) => {
+                let (table, backend) = (deployment.open_table(), deployment.backend.clone());
+                let sources = alerts::Sources { runtime, samples, table, backend, disk, data: data.path.clone() };
+                Some(Alerts::start(alerts, sources)?)
+            }
+            _ => None,
+        };
         let expiry = Expiry::start(expired);
         let proxied = proxied.map(|socket| api_gateway::serve_proxy(socket, functions.front()));
         let front = api_gateway::serve(listener, functions.front(), hosts);
@@ -315,10 +349,21 @@ impl Service {
             pollers,
             schedule,
             expiry,
+            alerts,
             stub,
             engines,
-            _data: data,
+            data,
         })
+    }
+
+    /// The WeChat stub, with `--dev`.
+    pub fn wechat_stub(&self) -> Option<&WechatStub> {
+        self.stub.as_ref()
+    }
+
+    /// Lets `reload` find this process, which has to read its files again on SIGHUP from now on.
+    pub fn accept_reloads(&self) -> Result<(), DataError> {
+        self.data.accept_reloads(&self.base_url)
     }
 
     /// Replaces policy, limits and lifetimes for the requests and batches that begin from now on. After an error
@@ -346,6 +391,7 @@ impl Service {
         }
         self.schedule.stop();
         self.expiry.stop();
+        self.alerts.into_iter().for_each(Alerts::stop);
         self.pollers.stop().await;
         if let Some(stub) = self.stub {
             stub.stop().await;
@@ -354,14 +400,20 @@ impl Service {
     }
 }
 
-/// The same runtime, with metrics for the operator's charts, and for Prometheus if a port is given.
-async fn metered(runtime: Runtime, port: Option<u16>) -> Result<(Runtime, Option<Server>, History), ServiceError> {
+/// The same runtime, with metrics for the operator's charts, for the alarms, and for Prometheus if a port is given.
+async fn metered(
+    runtime: Runtime,
+    port: Option<u16>,
+    samples: Option<RecentSamples>,
+) -> Result<(Runtime, Option<Server>, History), ServiceError> {
     let history = History::default();
-    let Some(port) = port else { return Ok((runtime.metered(Meter::into_sink(history.clone())), None, history)) };
-    let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--metrics-port").await?;
-    let exporter = Exporter::new()?;
-    let server = exporter.serve(listener);
-    Ok((runtime.metered(Meter::into_sink((exporter, history.clone()))), Some(server), history))
+    let (mut exporter, mut server) = (None, None);
+    if let Some(port) = port {
+        let listener = listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--metrics-port").await?;
+        server = Some(exporter.insert(Exporter::new()?).serve(listener));
+    }
+    let meter = Meter::into_sink((exporter, (samples, history.clone())));
+    Ok((runtime.metered(meter), server, history))
 }
 
 async fn wake_open_jobs(deployment: &Deployment, runtime: &Runtime) -> Result<usize, TableError> {

@@ -1,10 +1,12 @@
-//! Limits, lifetimes and retention of one host. The defaults are those of `template.yaml`, except for the long poll,
-//! which costs nothing on one host.
+//! Limits, lifetimes and retention of one host.
 
 use std::time::Duration;
 
 use domain::limits::{Rate, admission::Limits};
-use platform::config;
+use platform::config::defaults;
+
+/// Longest long poll on one host, in seconds. A held request costs nothing here.
+pub const LONG_POLL_MAX_S: u64 = 20;
 
 /// Limits, lifetimes and retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +33,18 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits {
-                submissions: Rate::new(Duration::from_millis(500), 20),
-                in_flight: 16,
-                in_flight_long: 3,
-                conversations: 100,
+                submissions: Rate::new(Duration::from_millis(defaults::SUBMIT_INTERVAL_MS), defaults::SUBMIT_BURST),
+                in_flight: usize::from(defaults::MAX_IN_FLIGHT),
+                in_flight_long: usize::from(defaults::MAX_IN_FLIGHT_LONG),
+                conversations: usize::from(defaults::MAX_CONVERSATIONS),
             },
-            login_rate: Rate::new(Duration::from_secs(2), 60),
-            session_lifetime: Duration::from_secs(7200),
-            long_poll_cap: Duration::from_secs(20),
-            worker_concurrency: 4,
-            retention_days: 30,
-            checkpoint_every: Duration::from_secs(300),
-            checkpoint_max_age: Duration::from_secs(config::CHECKPOINT_MAX_AGE_S),
+            login_rate: Rate::new(Duration::from_millis(defaults::LOGIN_INTERVAL_MS), defaults::LOGIN_BURST),
+            session_lifetime: Duration::from_secs(defaults::SESSION_LIFETIME_S),
+            long_poll_cap: Duration::from_secs(LONG_POLL_MAX_S),
+            worker_concurrency: usize::from(defaults::WORKER_CONCURRENCY),
+            retention_days: defaults::RETENTION_DAYS,
+            checkpoint_every: Duration::from_secs(defaults::CHECKPOINT_EVERY_S),
+            checkpoint_max_age: Duration::from_secs(defaults::CHECKPOINT_MAX_AGE_S),
         }
     }
 }

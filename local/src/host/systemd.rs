@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use store::Table;
 use tokio::task::JoinHandle;
 
-/// How often the table is read within one watchdog interval. A feeding may be late, or one read may fail, without a
+/// How often the table is read within one watchdog interval. A ping may be late, or one read may fail, without a
 /// restart.
 const READS_PER_INTERVAL: u32 = 4;
 
@@ -26,12 +26,12 @@ pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// A running task that feeds systemd's watchdog.
+/// A running task that pings systemd's watchdog.
 #[derive(Debug)]
 pub struct Watchdog(JoinHandle<()>);
 
 impl Watchdog {
-    /// Feeds the watchdog after each successful read of the table, if the unit has one. The read crosses the runtime of
+    /// Pings the watchdog after each successful read of the table, if the unit has one. The read uses the runtime of
     /// the functions and the threads of the table engine, so a process in which either hangs is restarted.
     pub fn start(table: Table) -> Option<Self> {
         let every = sd_notify::watchdog_enabled()? / READS_PER_INTERVAL;
@@ -40,7 +40,7 @@ impl Watchdog {
             async move {
                 let read = table.heartbeat().await;
                 if let Err(error) = &read {
-                    tracing::warn!(function = "local", %error, "the table did not answer; the watchdog is not fed");
+                    tracing::warn!(function = "local", %error, "the table did not answer; systemd's watchdog is not pinged");
                 }
                 read.is_ok()
             }

@@ -12,15 +12,12 @@ use store::{Stored, Table, TableError, keys};
 
 /// How many jobs of one shard are woken. The reconciler wakes the others when they are overdue.
 const JOBS_PER_SHARD: usize = 5000;
-/// Later than any time that a job may carry.
-const END_OF_TIME: Timestamp = Timestamp::from_millis(4_102_444_800_000);
-
 /// Sends a wake-up message for every open job, delayed until the job is due, and returns how many there were. A message
 /// that the queue does not take is left to the reconciler.
 pub async fn wake_open_jobs(table: &Table, queue: &Queue, runtime: &Runtime) -> Result<usize, TableError> {
     let mut woken = 0;
     for shard in 0..keys::OPEN_SHARDS {
-        for (user, id) in table.overdue(shard, END_OF_TIME, JOBS_PER_SHARD).await? {
+        for (user, id) in table.overdue(shard, Timestamp::END, JOBS_PER_SHARD).await? {
             let Some(Stored::Job(job)) = table.job(user, id).await? else { continue };
             if job.state.is_over() {
                 continue;

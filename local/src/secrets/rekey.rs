@@ -29,7 +29,7 @@ pub enum RekeyError {
     #[error(
         "{0} users are not known under any listed login key and this app id; nothing is noted, and the old key must stay"
     )]
-    Strangers(usize),
+    UnknownUsers(usize),
     /// The login keys changed during the run, so users were written under keys that are not listed any more.
     #[error("the login keys were changed meanwhile; nothing is noted; run it again")]
     Changed,
@@ -51,7 +51,7 @@ pub struct Rekeyed {
 enum Outcome {
     Known,
     Written,
-    Stranger,
+    UnknownUser,
     Crossed,
 }
 
@@ -94,7 +94,7 @@ async fn read(store: &SecretStore, request: &Request) -> Result<(Value, NonEmpty
 
 async fn write_all(table: &Table, logins: &NonEmpty<DigestKey>, app_id: &str) -> Result<Rekeyed, RekeyError> {
     let mut counted = Rekeyed { users: 0, written: 0 };
-    let (mut strangers, mut crossed, mut begin) = (0, 0, None);
+    let (mut unknown, mut crossed, mut begin) = (0, 0, None);
     loop {
         let (users, next) = table.users_page(begin).await?;
         for known in users {
@@ -102,7 +102,7 @@ async fn write_all(table: &Table, logins: &NonEmpty<DigestKey>, app_id: &str) ->
             match rekey(table, logins, app_id, &known).await? {
                 Outcome::Known => {}
                 Outcome::Written => counted.written += 1,
-                Outcome::Stranger => strangers += 1,
+                Outcome::UnknownUser => unknown += 1,
                 Outcome::Crossed => crossed += 1,
             }
         }
@@ -111,10 +111,10 @@ async fn write_all(table: &Table, logins: &NonEmpty<DigestKey>, app_id: &str) ->
             break;
         }
     }
-    match (strangers, crossed) {
+    match (unknown, crossed) {
         (0, 0) => Ok(counted),
         (0, _) => Err(RekeyError::Crossed(crossed)),
-        _ => Err(RekeyError::Strangers(strangers)),
+        _ => Err(RekeyError::UnknownUsers(unknown)),
     }
 }
 
@@ -138,5 +138,5 @@ async fn rekey(
             return Ok(if user == known.user { Outcome::Written } else { Outcome::Crossed });
         }
     }
-    Ok(Outcome::Stranger)
+    Ok(Outcome::UnknownUser)
 }

@@ -48,9 +48,9 @@ pub enum Phase {
     Add,
     /// Put the new value first: used
     Activate,
-    /// Take the old value away
+    /// Remove the old value
     Retire,
-    /// Take back an `add` that was not activated
+    /// Undo an `add` that was not activated
     Cancel,
 }
 
@@ -87,7 +87,9 @@ impl Kind {
     pub const fn holders(self) -> &'static [Holder] {
         match self {
             Self::SessionKeys => &[Holder::EdgeAuth, Holder::Status],
-            Self::LoginKeys | Self::Wechat => &[Holder::EdgeAuth],
+            Self::LoginKeys => &[Holder::EdgeAuth],
+            // The worker's document lists it only where notifications are sent.
+            Self::Wechat => &[Holder::EdgeAuth, Holder::Worker],
             Self::CursorKeys => &[Holder::Status],
             Self::GatewayToken => &[Holder::Worker],
             Self::CheckpointKeys => &[Holder::Sweep],

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     data::{DataError, failed, write_private},
+    program,
     secrets::rotation::{Documents, Holder},
 };
 
@@ -44,7 +45,7 @@ pub enum StoreError {
         cause: String,
     },
     /// The secret has no value.
-    #[error("{0} has no value yet; fill it with `local secrets put`")]
+    #[error("{0} has no value yet; fill it with `{program} secrets put`", program = program::name())]
     NoValue(SecretSource),
     /// The secret has another value.
     #[error("{0} has another value already; rotate it, or delete the value first if it is not in use")]
@@ -78,6 +79,20 @@ impl SecretStore {
         let mut documents = Documents::new();
         for holder in holders {
             documents.insert(*holder, self.read_one(*holder).await?);
+        }
+        Ok(documents)
+    }
+
+    /// The documents that exist. An empty secret has none.
+    pub async fn existing(&self) -> Result<Documents, StoreError> {
+        let mut documents = Documents::new();
+        for holder in Holder::ALL {
+            let found = match self {
+                Self::Manager { .. } => self.current(holder).await?,
+                Self::Directory(_) | Self::File(_) if self.path(holder).is_file() => Some(self.read_one(holder).await?),
+                Self::Directory(_) | Self::File(_) => None,
+            };
+            documents.extend(found.map(|document| (holder, document)));
         }
         Ok(documents)
     }

@@ -41,7 +41,7 @@ async fn the_demo_ends_well_and_leaves_nothing_running() {
     let output = nobodys.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("Everything was as claimed."), "{told}");
+    assert!(told.contains("Every check passed."), "{told}");
     assert!(told.contains("THERE IS NO LANGUAGE MODEL HERE"), "{told}");
     let urls: Vec<&str> = told
         .split_whitespace()
@@ -54,7 +54,7 @@ async fn the_demo_ends_well_and_leaves_nothing_running() {
     }
 }
 
-/// What stands for the key of the operator's provider.
+/// Placeholder for the API key of the operator's model provider.
 const KEY: &str = "sk-of-this-test-5d2f81c07a";
 
 /// Another stand-in for a model, in the place of a provider that wants its key.
@@ -66,7 +66,7 @@ struct Provider {
 fn provider() -> Provider {
     let checkout = local::data::checkout().unwrap();
     let mut command = Command::new(checkout.join(".local/openclaw/bin/node"));
-    command.arg(checkout.join("scripts/stand-in-model.mjs")).env("STAND_IN_KEY", KEY);
+    command.arg(checkout.join("scripts/openclaw/stand-in-model.mjs")).env("STAND_IN_KEY", KEY);
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -144,7 +144,7 @@ async fn a_job_whose_service_was_killed_in_the_call_goes_on_after_a_start_and_ru
     before.process.kill().unwrap();
     before.process.wait().unwrap();
 
-    // The gateway that was orphaned still drains: the directory is its until it has.
+    // The gateway of the killed service is still draining, and holds the directory until it has ended.
     let mut after = run(&data, &provider);
     let job = until_over(&after.base_url, token, &id).await;
     assert_eq!(lines(&data, "sleep_start"), 1, "{job}");

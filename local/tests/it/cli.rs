@@ -124,7 +124,7 @@ fn a_saved_chain_is_verified_offline_and_its_first_broken_record_is_named() {
     assert_eq!((code, out), (Some(0), format!("ok: 3 records of job {id}\n")));
     let (code, _, err) = verify(&records, "019a8f3c-7e10-7abc-9def-0123456789ac");
     assert!(code == Some(1) && err.contains("record 1 belongs to another job"), "{err}");
-    // Another job's whole chain, in an answer that says it is of that one, is not of the job that was asked about.
+    // The complete chain of another job is refused when the chain of this job is expected.
     let (code, _, err) = {
         verify(&records, id);
         local(&["audit", "verify", file.to_str().unwrap(), "--request-id", "019a8f3c-7e10-7abc-9def-0123456789ac"])

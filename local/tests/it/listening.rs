@@ -1,4 +1,4 @@
-//! Who may use what this process listens on: engines in a process of their own, and the service under `--dev`.
+//! Which requests the listeners accept: engines in a process of their own, and the service under `--dev`.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

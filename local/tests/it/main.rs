@@ -1,10 +1,14 @@
-//! What stands for the platform on one machine.
+//! The replacements of AWS and WeChat on one machine.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod alerts;
+mod backups;
+mod checkpoints;
 mod cli;
 mod clock;
 mod connector;
+mod export;
 mod front;
 mod listening;
 mod mode;
@@ -13,7 +17,11 @@ mod panics;
 mod policy;
 mod poller;
 mod secrets;
+mod session;
+mod setup;
 mod stub;
+mod upgrade;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{directory, http};
 
-/// Exit code, standard output and standard error of one look or change.
+/// Exit code, standard output and standard error of one command.
 fn mode(data: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
     let output = command.arg("mode").args(args).arg("--data").arg(data).output().unwrap();

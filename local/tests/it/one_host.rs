@@ -5,7 +5,7 @@ use std::{
     os::unix::net::{UnixDatagram, UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::{limits::Rate, policy::PolicyFiles};
@@ -135,12 +135,12 @@ impl Drop for Process {
 }
 
 /// A service that runs from its configuration file, outside a checkout.
-struct Installed {
-    file: PathBuf,
+pub(super) struct Installed {
+    pub(super) file: PathBuf,
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
     /// The first line that it prints.
-    ready: String,
+    pub(super) ready: String,
     stub: WechatStub,
 }
 
@@ -155,7 +155,7 @@ impl Installed {
     }
 
     /// In a directory, and with variables of the environment.
-    async fn start_in(root: &Path, more: &str, variables: &[(&str, &str)]) -> Self {
+    pub(super) async fn start_in(root: &Path, more: &str, variables: &[(&str, &str)]) -> Self {
         let stub = WechatStub::start("wx0123456789abcdef", "stub-secret", 0, Runtime::system()).await.unwrap();
         std::fs::write(root.join("secret"), "stub-secret\n").unwrap();
         std::fs::write(root.join("token"), "no-token\n").unwrap();
@@ -190,13 +190,13 @@ impl Installed {
     }
 
     /// The URL on loopback.
-    fn base_url(&self) -> String {
+    pub(super) fn base_url(&self) -> String {
         let url = self.ready.strip_prefix("Ready on ").and_then(|rest| rest.split(';').next());
         url.unwrap_or_else(|| panic!("{}", self.ready)).to_owned()
     }
 
     /// Runs a command on this service outside a checkout; what it prints.
-    fn command(&self, args: &[&str]) -> String {
+    pub(super) fn command(&self, args: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
         let output = command.args(args).arg("--config").arg(&self.file).current_dir("/").output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
@@ -211,14 +211,24 @@ impl Installed {
         self.lines.by_ref().map(Result::unwrap).find(reloaded).expect("it goes on")
     }
 
+    async fn readiness(&self) -> String {
+        http().get(format!("{}/readyz", self.base_url())).send().await.unwrap().text().await.unwrap()
+    }
+
     /// The version of the policy, as readiness shows it.
     async fn policy_version(&self) -> String {
-        let ready = http().get(format!("{}/readyz", self.base_url())).send().await.unwrap().text().await.unwrap();
-        json(&ready)["policy_version"].as_str().unwrap().to_owned()
+        json(&self.readiness().await)["policy_version"].as_str().unwrap().to_owned()
     }
 
     /// A request of a client; status and body.
-    async fn request(&self, method: Method, path: &str, token: &str, key: Option<&str>, body: &str) -> (u16, Value) {
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        key: Option<&str>,
+        body: &str,
+    ) -> (u16, Value) {
         let request = http().request(method, format!("{}{path}", self.base_url())).bearer_auth(token);
         let request = request.header("content-type", "application/json").body(body.to_owned());
         let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
@@ -227,7 +237,7 @@ impl Installed {
     }
 
     /// Stops it; the other lines that it printed, and its log.
-    async fn stop(mut self) -> (Vec<String>, String) {
+    pub(super) async fn stop(mut self) -> (Vec<String>, String) {
         self.process.signal("-TERM");
         let rest = self.lines.map(Result::unwrap).collect();
         let output = self.process.wait();
@@ -252,6 +262,21 @@ async fn the_service_runs_from_its_file_outside_a_checkout_and_logs_json_alone()
     for line in log.lines() {
         assert!(domain::json::kept::<serde_json::Value>(line).is_ok(), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_cannot_be_used_is_an_error_of_the_log_and_the_service_starts() {
+    let root = directory("config-webhook");
+    let file = root.join("robot");
+    std::fs::write(&file, "ftp://example.com/hidden-key\n").unwrap();
+    let section = format!("[alerts]\nwebhook_file = \"{}\"\n", file.display());
+    let service = Installed::start_in(&root, &section, &[]).await;
+    assert!(service.ready.starts_with("Ready on "), "{}", service.ready);
+    let (_, log) = service.stop().await;
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("alarms are only logged")).collect();
+    let fault: Value = json(said.first().unwrap_or_else(|| panic!("{log}")));
+    assert_eq!((said.len(), &fault["level"]), (1, &Value::from("ERROR")), "{log}");
+    assert!(said[0].contains("robot") && !log.contains("hidden-key"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -326,6 +351,8 @@ async fn a_tool_is_added_by_folder_and_reload_and_a_broken_policy_keeps_the_old(
     let check = check.unwrap();
     assert_eq!(check.status.code(), Some(78));
     assert!(String::from_utf8(check.stderr).unwrap().contains("tools.cedar:"));
+    let refused = Command::new(env!("CARGO_BIN_EXE_local")).args(["reload", "--config", file]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(78), "a broken policy is not even tried");
     let set = service.command(&["mode", "set", "read_only", "--reason", "the policy is broken"]);
     assert!(set.starts_with("service  read_only"), "{set}");
 
@@ -333,7 +360,7 @@ async fn a_tool_is_added_by_folder_and_reload_and_a_broken_policy_keeps_the_old(
     std::fs::write(&policies, sound).unwrap();
     std::fs::write(&tools, before).unwrap();
     std::fs::remove_file(folder.join("schemas/weather_read.json")).unwrap();
-    let said = service.reload();
+    let said = service.command(&["reload"]);
     assert!(said.starts_with(&format!("Reloaded: policy {built_in}, ")), "{said}");
     let path = format!("/v1/jobs/{waiting}?wait=20");
     let mut job = Value::Null;
@@ -410,4 +437,72 @@ async fn systemd_is_told_when_the_service_is_ready_alive_reloaded_and_stopping()
     next("the last reload was refused");
     service.stop().await;
     next("STOPPING=1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_nearly_full_refuses_new_jobs_and_says_so_before_the_table_fails() {
+    let root = directory("disk-low");
+    let options = |min_free_mb| Options {
+        min_free_mb,
+        ..Options::dev(root.join("data"), "http://127.0.0.1:9".to_owned(), "no-token".to_owned())
+    };
+    let service = Service::start(options(1_000_000_000)).await.unwrap();
+    let url = service.base_url.clone();
+    let ready = http().get(format!("{url}/readyz")).send().await.unwrap();
+    assert_eq!(ready.status().as_u16(), 503);
+    let ready = json(&ready.text().await.unwrap());
+    assert!(ready["failing"].as_array().unwrap().contains(&"disk_low".into()) && ready["ready"] == false, "{ready}");
+    let refused = http().post(format!("{url}/v1/jobs")).body("{}").send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "60"));
+    assert_eq!(json(&refused.text().await.unwrap())["code"], "unavailable");
+    let login = http().post(format!("{url}/v1/sessions")).header("content-type", "application/json");
+    let login = login.body(r#"{"code":"dev-alice"}"#).send().await.unwrap();
+    assert_eq!(login.status().as_u16(), 201, "a user can still read jobs");
+    service.stop().await;
+
+    let service = Service::start(options(1)).await.unwrap();
+    let submitted = http().post(format!("{}/v1/jobs", service.base_url)).body("{}").send().await.unwrap();
+    assert_eq!(submitted.status().as_u16(), 401, "with room it goes on to the function");
+    let ready = http().get(format!("{}/readyz", service.base_url)).send().await.unwrap().text().await.unwrap();
+    assert!(!ready.contains("disk_low"), "{ready}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_what_is_wrong_and_the_command_that_mends_it() {
+    let service = Installed::start("doctor").await;
+    let port = service.base_url().rsplit(':').next().unwrap().to_owned();
+    let text =
+        std::fs::read_to_string(&service.file).unwrap().replace("rings_port = 0", &format!("rings_port = {port}"));
+    std::fs::write(&service.file, text + "[backup]\ndir = \"/does/not/exist\"\n").unwrap();
+    // The first sweep has to have asked the gateway, or there is no heartbeat to read.
+    let patience = Instant::now();
+    while !service.readiness().await.contains("gateway_unreachable") {
+        assert!(patience.elapsed() < Duration::from_secs(60), "sweep has not asked the gateway");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let doctor = |file: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        let output = command.args(["doctor", "--json", "--config"]).arg(file).current_dir("/").output().unwrap();
+        (output.status.code(), json(&String::from_utf8(output.stdout).unwrap()))
+    };
+    let (code, found) = doctor(&service.file);
+    assert_eq!(code, Some(2), "{found}");
+    let of = |check: &str| found.as_array().unwrap().iter().find(|one| one["check"] == check).unwrap().clone();
+    for check in ["configuration", "policy", "permissions", "disk"] {
+        assert_eq!(of(check)["state"], "ok", "{found}");
+    }
+    assert_eq!(of("backup")["state"], "warn");
+    assert!(of("backup")["mend"].as_str().unwrap().contains("miniprogram backup create"));
+    assert_eq!(of("mode")["reason"], "read_only");
+    assert!(of("readiness")["reason"].as_str().unwrap().contains("gateway_unreachable"), "{found}");
+    assert_eq!(of("gateway")["state"], "fail", "nothing listens on its port");
+    assert!(!found.to_string().contains("stub-secret") && !found.to_string().contains("no-token"));
+    service.stop().await;
+
+    let broken = directory("doctor-broken").join("config.toml");
+    std::fs::write(&broken, "[server]\nsockets = 3\n").unwrap();
+    let (code, found) = doctor(&broken);
+    assert_eq!((code, &found[0]["state"]), (Some(2), &Value::from("fail")), "{found}");
+    assert!(found[0]["reason"].as_str().unwrap().contains("`sockets`"));
 }

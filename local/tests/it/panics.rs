@@ -10,7 +10,7 @@ use platform::runtime::{Random, Runtime, System};
 
 use super::{directory, http};
 
-/// Random bytes that panic once when told to: every event of the front takes some.
+/// A source of random bytes that panics once on request: every event of API Gateway takes some.
 #[derive(Debug, Default)]
 struct Broken(AtomicBool);
 

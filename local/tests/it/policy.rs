@@ -119,7 +119,7 @@ fn a_turn_is_explained_with_what_the_agent_uses_by_itself() {
 }
 
 #[test]
-fn an_undecidable_question_is_an_error() {
+fn a_query_that_cannot_be_evaluated_is_an_error() {
     let user = ["explain", "--user", USER, "--tool", "ledger_read"];
     for (args, code) in [
         (&[&user[..], &["--args", "{"]].concat(), 1),

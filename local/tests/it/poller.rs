@@ -1,4 +1,4 @@
-//! What becomes of messages after a batch.
+//! Which messages stay on the queue after a batch.
 
 use std::sync::Arc;
 

@@ -1,6 +1,12 @@
 //! `local secrets`, as a process: documents in a directory, nothing overwritten, nothing printed, no step too early.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -9,7 +15,7 @@ use super::directory;
 const KINDS: [&str; 6] = ["session-keys", "login-keys", "cursor-keys", "wechat", "gateway-token", "checkpoint-keys"];
 const DOCUMENTS: [&str; 4] = ["edge-auth.json", "status.json", "worker.json", "sweep.json"];
 
-/// Exit code 0 or 1, and whatever was said.
+/// Exit code 0 or 1, and the output.
 fn secrets(args: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_local")).arg("secrets").args(args).env_clear().output().unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -129,4 +135,32 @@ fn a_file_with_more_than_one_value_is_refused() {
         assert!(!text.split_whitespace().any(|word| said.contains(word)), "{said}");
     }
     assert!(!out.exists());
+}
+
+#[test]
+fn a_credential_of_one_host_is_set_from_standard_input_and_a_wrong_one_changes_nothing() {
+    let config = directory("secrets-set").join("config.toml");
+    let set = |name: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        command.args(["secrets", "set", name, "--config", config.to_str().unwrap()]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        process.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
+        let output = process.wait_with_output().unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let file = config.with_file_name("secrets").join("gateway-token");
+    let (ok, said) = set("gateway-token", "the-token-of-the-gateway\n");
+    assert!(ok && said.contains("systemctl restart miniprogram") && !said.contains("the-token"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "the-token-of-the-gateway\n");
+    for (path, mode) in [(&*file, 0o600), (file.parent().unwrap(), 0o700)] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    }
+    for wrong in ["", " \n", "two words\n", "zwölf"] {
+        let (ok, said) = set("gateway-token", wrong);
+        assert!(!ok && said.contains("standard input"), "{wrong:?}: {said}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "the-token-of-the-gateway\n");
+    assert!(!set("alerts-webhook", "http://example.com/hook").0, "the secret URL would be sent in clear text");
+    assert!(set("alerts-webhook", "https://example.com/hook").0);
+    assert!(!set("../config.toml", "x").0, "only known names");
 }

@@ -2,7 +2,7 @@
 import type { Wx } from "../src/types.ts";
 
 export interface NodeWxOptions {
-  /** A name: `wx.login` gives `dev-<user>.<n>`, good once, which a service with `--dev` takes. */
+  /** A user name: `wx.login` gives `dev-<user>.<n>`, valid once, which a service with `--dev` accepts. */
   user: string;
   stored?: Map<string, string>;
 }

@@ -6,10 +6,10 @@ import { parse } from "yaml";
 
 const CONTRACT = new URL("../../../openapi.yaml", import.meta.url);
 const GENERATED = new URL("../src/api.gen.ts", import.meta.url);
-/** What a Mini Program sends and gets. What only operators or the gateway's journal see is left out. */
+/** The schemas that a Mini Program uses. Those of operators and of the gateway's journal are left out. */
 const ROOTS = [
   "Code", "Problem", "LogIn", "Session", "Submission", "ApprovalDecision", "Job", "JobPage", "WholeStep", "TurnResult",
-  "Explanation", "AuditChain", "Conversation", "ConversationPage", "Tools", "Agents",
+  "Explanation", "AuditChain", "Conversation", "ConversationPage", "Tools", "Agents", "Erasure", "UserExport", "AcceptedNotifications",
 ];
 
 export const contract = async () => parse(await readFile(CONTRACT, "utf8"));
@@ -26,7 +26,7 @@ function reachable(schemas, roots) {
   return found;
 }
 
-/** The shapes alone: what is said of them is read in openapi.yaml, and changes more often. A property may be called `description`. */
+/** The schemas without descriptions, which change more often. A property may be called `description`. */
 function shape(schema, isMap = false) {
   if (Array.isArray(schema)) return schema.map((item) => shape(item));
   if (typeof schema !== "object" || schema === null) return schema;

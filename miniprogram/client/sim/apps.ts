@@ -4,13 +4,13 @@ import type { PhoneClock } from "../src/clock.ts";
 import { requestId } from "../src/request-id.ts";
 import type { Client, Job, JobHandle, Wx } from "../src/types.ts";
 
-/** What the user wants: one effect with this note. */
+/** A user intent: one effect with this note. */
 export interface Wish {
   note: string;
   tool: "ledger_append" | "ledger_sleep" | "ledger_pay";
   ms?: number;
 }
-/** What the app shows about a wish. `none`: it knows of none, so the user does not know either. */
+/** What the app shows about a user intent. `none`: the app does not know it, so the user does not see it. */
 export type Shown = "none" | "pending" | "asks" | "done" | "failed" | "unknown";
 
 export interface App {
@@ -37,7 +37,7 @@ export class LibraryApp implements App {
     try {
       this.#handles.set(wish.note, this.client.submit(wish.tool, argumentsOf(wish)));
     } catch {
-      // The app shows that it was not taken.
+      // The app shows that it was not stored.
     }
   }
 
@@ -54,7 +54,7 @@ export class LibraryApp implements App {
     return this.client.open().length;
   }
 
-  /** Why a wish did not become a job. */
+  /** Why a user intent did not become a job. */
   error(note: string): { code: string; effect?: string } | undefined {
     return this.#handles.get(note)?.error;
   }

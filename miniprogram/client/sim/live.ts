@@ -1,4 +1,4 @@
-// A real service: `local run --dev` with the small gateway, or one that runs already.
+// A real service: `local run --dev` with the mini gateway, or one that runs already.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -88,7 +88,7 @@ async function stopped({ child }: { child: ChildProcess }): Promise<void> {
   await exited;
 }
 
-/** Starts the service with the small gateway, or with the real one, on free ports; everything it keeps is in `directory`. */
+/** Starts the service with the mini gateway, or with the real one, on free ports; everything it keeps is in `directory`. */
 export async function startService(directory: string, real = false): Promise<Live> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });

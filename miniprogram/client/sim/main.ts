@@ -1,7 +1,7 @@
 // node sim/main.ts [--model N] [--live N] [--real N] [--app library|tutorial] [--from SEED] [--at-once N] [--report FILE]
 //
 // --model  so many seeds against the model of the service, in this process
-// --live   so many seeds against the service itself (LOCAL, by default target/debug/local) with the small gateway
+// --live   so many seeds against the service itself (LOCAL, by default target/debug/local) with the mini gateway
 // --real   so many with the real gateway, which takes a minute to start
 // Ends with 1 when the library did anything twice, lost anything or left anything behind.
 import { tmpdir } from "node:os";
@@ -43,7 +43,7 @@ async function onService(seeds: number, live: Live): Promise<Count> {
   };
   try {
     await Promise.all(Array.from({ length: Number(values["at-once"]) }, worker));
-    // What the tutorial's app began and forgot ends as well.
+    // Jobs that the tutorial's app no longer knows have to end, too.
     await settled(live);
     const effects = live.effects();
     const total = nothing();
@@ -72,7 +72,7 @@ function report(where: string, { faults, ...total }: Count, seconds: number): vo
 let faults = 0;
 const runs: [string, number, (seeds: number) => Promise<Count>][] = [
   ["model of the service", Number(values.model), onModel],
-  ["service with the small gateway", Number(values.live), async (seeds) => onService(seeds, await startService(values.directory))],
+  ["service with the mini gateway", Number(values.live), async (seeds) => onService(seeds, await startService(values.directory))],
   ["service with the real gateway", Number(values.real), async (seeds) => onService(seeds, await startService(values.directory, true))],
 ];
 for (const [where, seeds, run] of runs) {

@@ -16,7 +16,7 @@ export interface Told {
   open: boolean;
 }
 
-/** A story in a world of its own: service and phone share one time that is driven, but not one clock. */
+/** Runs a story with a model of the service: service and phone share one simulated time, with different clocks. */
 export async function modelStory(seed: number, kind: AppKind): Promise<{ told: Told; effects: (note: string) => number }> {
   const random = new Random(seed);
   const time = new Time();
@@ -87,7 +87,7 @@ export interface Count {
   losses: number;
   /** Not done, and the user was told so. */
   refused: number;
-  /** The job says that it is not known, or the app says it. */
+  /** The job or the app reports an unknown outcome. */
   unknown: number;
   open: number;
   faults: string[];
@@ -95,7 +95,7 @@ export interface Count {
 
 export const nothing = (): Count => ({ stories: 0, intents: 0, taps: 0, once: 0, doubles: 0, losses: 0, refused: 0, unknown: 0, open: 0, faults: [] });
 
-/** Holds the endings against the ledger. */
+/** Compares the ends of the user intents with the ledger. */
 export function count(into: Count, { seed, endings, open }: Told, effects: (note: string) => number): void {
   into.stories += 1;
   if (open) {

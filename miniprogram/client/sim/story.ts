@@ -35,7 +35,7 @@ export interface StoryOptions {
   jumps: readonly number[];
 }
 
-/** What became of a wish in the end, as the app shows it. */
+/** The end of a user intent, as the app shows it. */
 export interface Ending extends Wish {
   shown: Shown;
   taps: number;
@@ -59,7 +59,7 @@ export class Story {
     options.time.setTimeout(this.#look, 1000);
   }
 
-  /** Nothing is open any more, and the user has tapped all that was to be tapped. */
+  /** No user intent is open, and the user has made every tap. */
   get over(): boolean {
     return this.#ended && this.#app?.open() === 0;
   }
@@ -144,7 +144,7 @@ export class Story {
     this.#start();
   }
 
-  /** The user looks at the screen: says yes where it is asked for, and taps again what failed, or what is not there. */
+  /** The user looks at the screen: approves requests, and taps again what failed or is missing. */
   #look = (): void => {
     const { random, phone, time } = this.#options;
     if (this.#app && phone.inForeground) {

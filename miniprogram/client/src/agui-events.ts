@@ -1,4 +1,4 @@
-// From looks at a job to events of AG-UI 1.0, and from events to messages. Pure.
+// Converts polls of a job to events of AG-UI 1.0, and events to messages. Pure.
 import type { AguiEvent, Interrupt, Message, ToolCall, UiMessage, UiPart } from "./agui-types.ts";
 import type { Job, Step, Submission } from "./types.ts";
 
@@ -14,7 +14,7 @@ interface Call {
   answered: boolean;
 }
 
-/** What of a job was told as events already. It lives as long as the job, over several runs. */
+/** The part of a job that was emitted as events. Kept as long as the job, over several runs. */
 export class Teller {
   turns_ = new Map<string, Turn>();
   calls_ = new Map<string, Call>();
@@ -26,7 +26,7 @@ export class Teller {
     this.submission_ = submission;
   }
 
-  /** The events that this look adds. `replies`: what the turns that are over have said, by place. */
+  /** The events that this poll adds. `replies`: the replies of ended turns, by place. */
   look_(job: Job, replies: Map<number, string>): AguiEvent[] {
     const events: AguiEvent[] = [];
     job.steps.forEach((step, place) => {
@@ -78,7 +78,7 @@ export class Teller {
       Object.assign(turn, { open: true, said: true, text: grown });
     }
     if (step.outcome) this.endText_(messageId, turn, events);
-    // What was shown of the reply on the way is not what it became.
+    // The final reply differs from the part that was shown.
     if (reply !== undefined && !fits) {
       turn.text = reply;
       events.push({ type: "CUSTOM", name: REPLACED, value: { messageId, content: reply } });
@@ -127,7 +127,7 @@ export const REPLACED = "reply_replaced";
 
 export const callId = ({ request_id: id }: Job, step: Step): string => `${id}-${keyOf(step)}`;
 
-/** What a job asks its user, or nothing. */
+/** The approval request of a job for its user, if any. */
 export function interruptOf(job: Job): Interrupt | undefined {
   const { approval } = job;
   if (job.status !== "awaiting_approval" || !approval || approval.approver !== "user" || approval.decision) return undefined;

@@ -12,7 +12,7 @@ export interface Interrupt {
 }
 export interface ResumeEntry {
   interruptId: string;
-  /** `resolved` with the payload `{approved: boolean}`, or `cancelled`, which is a no. */
+  /** `resolved` with the payload `{approved: boolean}`, or `cancelled`, which rejects. */
   status: "resolved" | "cancelled";
   payload?: unknown;
 }

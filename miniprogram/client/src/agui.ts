@@ -15,7 +15,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
   const tellers = new Map<string, Teller>();
   const describe = options.describe ?? ((cause) => ("error" in cause ? cause.error.message : (cause.job.error?.message ?? cause.job.status)));
 
-  /** The handle of a run: of a new turn, or of the job whose question it answers. */
+  /** The handle of a run: of a new turn, or of the job whose approval request it decides. */
   const begin = async (input: RunInput): Promise<JobHandle> => {
     const [entry] = input.resume ?? [];
     if (!entry) {
@@ -66,7 +66,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
           const teller = tellers.get(handle.requestId) ?? new Teller(handle.submission);
           const replies = new Map<number, string>();
           let over = false;
-          /** Looks come faster than what has to be read for them: one after another. */
+          /** Polls may be faster than the reads of steps that they need, so they are handled one after another. */
           let looks: Promise<void> = Promise.resolve();
           const look = async (job: Job | undefined, error: ClientError | undefined): Promise<void> => {
             if (over || stopped) return;
@@ -108,7 +108,7 @@ export function aguiTransport(client: Client, options: TransportOptions = {}): T
   };
 }
 
-/** What the rounds of a turn said that are over. The last one's is the job's result, the others' are read with their step. */
+/** The replies of ended rounds of a turn. The last one is the job's result, the others are read with their step. */
 async function readReplies(client: Client, job: Job, replies: Map<number, string>): Promise<void> {
   for (const [place, { kind, outcome }] of job.steps.entries()) {
     if (kind !== "turn" || outcome !== "succeeded" || replies.has(place)) continue;

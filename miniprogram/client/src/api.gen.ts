@@ -4,7 +4,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @enum {string} */
-        Code: "no_session" | "login_code_rejected" | "login_blocked" | "login_limited" | "wechat_unavailable" | "request_malformed" | "idempotency_key_missing" | "idempotency_key_malformed" | "request_id_in_future" | "request_id_expired" | "idempotency_key_reused" | "body_too_large" | "content_type_unsupported" | "body_not_json" | "body_too_deep" | "body_duplicate_key" | "body_number" | "body_invalid" | "parameter_invalid" | "cursor_invalid" | "arguments_invalid" | "not_after_invalid" | "deadline_invalid" | "conversation_other_agent" | "conversation_ending" | "conversations_full" | "conversation_full" | "arguments_not_showable" | "tool_unknown" | "agent_unknown" | "policy_denied" | "policy_error" | "mode_read_only" | "mode_closed" | "tool_closed" | "tool_not_opened" | "audit_unproven" | "approval_by_operator" | "approval_other_user" | "approval_own_request" | "no_operator" | "host_not_allowed" | "operator_forbidden" | "job_unreadable" | "job_not_unknown" | "already_resolved" | "approval_not_asked" | "approval_digest_mismatch" | "approval_decided" | "approval_expired" | "not_found" | "method_not_allowed" | "job_over" | "job_busy" | "ring_over" | "event_refused" | "rate_limited" | "in_flight_full" | "unavailable" | "internal";
+        Code: "no_session" | "login_code_rejected" | "erasure_open" | "erasure_other_user" | "login_blocked" | "login_limited" | "wechat_unavailable" | "request_malformed" | "idempotency_key_missing" | "idempotency_key_malformed" | "request_id_in_future" | "request_id_expired" | "request_id_erased" | "idempotency_key_reused" | "body_too_large" | "content_type_unsupported" | "body_not_json" | "body_too_deep" | "body_duplicate_key" | "body_number" | "body_invalid" | "parameter_invalid" | "cursor_invalid" | "arguments_invalid" | "not_after_invalid" | "notification_unknown" | "deadline_invalid" | "conversation_other_agent" | "conversation_ending" | "conversations_full" | "conversation_full" | "arguments_not_showable" | "tool_unknown" | "agent_unknown" | "policy_denied" | "policy_error" | "mode_read_only" | "mode_closed" | "tool_closed" | "tool_not_opened" | "audit_unproven" | "approval_by_operator" | "approval_other_user" | "approval_own_request" | "no_operator" | "host_not_allowed" | "operator_forbidden" | "job_unreadable" | "job_not_unknown" | "already_resolved" | "approval_not_asked" | "approval_digest_mismatch" | "approval_decided" | "approval_expired" | "text_not_held" | "text_digest_mismatch" | "text_decided" | "text_decision_expired" | "not_found" | "method_not_allowed" | "job_over" | "job_busy" | "ring_over" | "event_refused" | "rate_limited" | "in_flight_full" | "unavailable" | "internal";
         Problem: {
             type: string;
             title: string;
@@ -31,6 +31,42 @@ export interface components {
         PolicyVersion: string;
         LogIn: {
             code: string;
+        };
+        Erasure: {
+            /** Format: uuid */
+            erasure_id: string;
+            user_id: components["schemas"]["UserId"];
+            /** @enum {string} */
+            status: "running" | "waiting_for_gateway" | "done";
+            /** @enum {string} */
+            reason: "user_request" | "authorization_cancelled";
+            requested_at: components["schemas"]["Timestamp"];
+            logins_deleted_at?: components["schemas"]["Timestamp"];
+            table_erased_at?: components["schemas"]["Timestamp"];
+            gateway_erased_at?: components["schemas"]["Timestamp"];
+            finished_at?: components["schemas"]["Timestamp"];
+            erased: components["schemas"]["ErasedCounts"];
+        };
+        ErasedCounts: {
+            jobs: number;
+            submissions: number;
+            results: number;
+            conversations: number;
+            refusals: number;
+            logins: number;
+            others: number;
+            journal_rows: number;
+        };
+        UserExport: {
+            user_id: components["schemas"]["UserId"];
+            exported_at: components["schemas"]["Timestamp"];
+            items: components["schemas"]["ExportedItem"][];
+            next_cursor?: string;
+        };
+        ExportedItem: {
+            kind: string;
+        } & {
+            [key: string]: unknown;
         };
         ApprovalDecision: {
             /** @enum {string} */
@@ -73,7 +109,19 @@ export interface components {
         Times: {
             not_after?: components["schemas"]["TimeInput"];
             deadline?: components["schemas"]["TimeInput"];
+            notify?: components["schemas"]["NotificationName"];
             sent_at?: components["schemas"]["TimeInput"];
+        };
+        NotificationName: string;
+        AcceptedNotifications: {
+            accepted: components["schemas"]["NotificationName"][];
+        };
+        JobNotification: {
+            name: components["schemas"]["NotificationName"];
+            /** @enum {string} */
+            status: "requested" | "sending" | "sent" | "delayed" | "not_sent" | "unknown";
+            code?: string;
+            at?: components["schemas"]["Timestamp"];
         };
         /** @enum {string} */
         JobStatus: "queued" | "running" | "retrying" | "awaiting_approval" | "succeeded" | "failed" | "refused" | "explained" | "cancelled" | "expired" | "unknown";
@@ -82,7 +130,7 @@ export interface components {
         /** @enum {string} */
         StepOutcome: "succeeded" | "failed" | "refused" | "not_run" | "unknown";
         /** @enum {string} */
-        JobErrorCode: "tool_failed" | "tool_unavailable" | "tool_blocked" | "gateway_request_rejected" | "attempts_exhausted" | "not_after_passed" | "cancelled" | "outcome_unknown" | "payload_missing" | "payload_unreadable" | "tool_unknown" | "agent_unknown" | "tool_changed" | "arguments_invalid" | "arguments_not_showable" | "deadline_passed" | "derived_missing" | "derived_invalid" | "conversation_other_agent" | "conversation_ending" | "model_failed" | "model_refused" | "reply_empty" | "turn_lost" | "turn_timed_out" | "turn_aborted" | "refused_by_gateway" | "calls_exhausted" | "rounds_exhausted" | "policy_denied" | "policy_error" | "approval_rejected" | "approval_expired" | "approval_insufficient" | "mode_explain_only" | "mode_read_only" | "mode_closed" | "tool_closed" | "tool_not_opened" | "audit_unproven";
+        JobErrorCode: "tool_failed" | "tool_unavailable" | "tool_blocked" | "gateway_request_rejected" | "attempts_exhausted" | "not_after_passed" | "cancelled" | "outcome_unknown" | "payload_missing" | "payload_unreadable" | "tool_unknown" | "agent_unknown" | "tool_changed" | "arguments_invalid" | "arguments_not_showable" | "deadline_passed" | "derived_missing" | "derived_invalid" | "conversation_other_agent" | "conversation_ending" | "model_failed" | "model_refused" | "reply_empty" | "turn_lost" | "turn_timed_out" | "turn_aborted" | "refused_by_gateway" | "calls_exhausted" | "rounds_exhausted" | "content_refused" | "content_undecided" | "content_unchecked" | "reply_refused" | "reply_undecided" | "reply_unchecked" | "policy_denied" | "policy_error" | "approval_rejected" | "approval_expired" | "approval_insufficient" | "mode_explain_only" | "mode_read_only" | "mode_closed" | "tool_closed" | "tool_not_opened" | "audit_unproven";
         Job: {
             request_id: components["schemas"]["RequestIdText"];
             status: components["schemas"]["JobStatus"];
@@ -92,6 +140,8 @@ export interface components {
             result?: unknown;
             error?: components["schemas"]["JobError"];
             approval?: components["schemas"]["Approval"];
+            held?: components["schemas"]["HeldText"];
+            notification?: components["schemas"]["JobNotification"];
             resolution?: components["schemas"]["Resolution"];
             /** @constant */
             cancel_requested?: true;
@@ -101,6 +151,15 @@ export interface components {
             deadline?: components["schemas"]["Timestamp"];
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
+        };
+        HeldText: {
+            place: number;
+            /** @enum {string} */
+            what: "arguments" | "message" | "reply";
+            /** @enum {string} */
+            code: "content_held" | "reply_held";
+            message: string;
+            expires_at: components["schemas"]["Timestamp"];
         };
         TurnResult: {
             reply: string;
@@ -205,7 +264,7 @@ export interface components {
             };
             digest_key?: components["schemas"]["Digest"];
         };
-        AuditRecord: components["schemas"]["AuditAccepted"] | components["schemas"]["AuditApprovalAsked"] | components["schemas"]["AuditApprovalDecided"] | components["schemas"]["AuditApprovalLapsed"] | components["schemas"]["AuditExplained"] | components["schemas"]["AuditDerived"] | components["schemas"]["AuditIntended"] | components["schemas"]["AuditTurnSent"] | components["schemas"]["AuditRoundEnded"] | components["schemas"]["AuditEnded"] | components["schemas"]["AuditCancelRequested"] | components["schemas"]["AuditResolved"];
+        AuditRecord: components["schemas"]["AuditAccepted"] | components["schemas"]["AuditApprovalAsked"] | components["schemas"]["AuditApprovalDecided"] | components["schemas"]["AuditApprovalLapsed"] | components["schemas"]["AuditTextHeld"] | components["schemas"]["AuditTextDecided"] | components["schemas"]["AuditTextLapsed"] | components["schemas"]["AuditExplained"] | components["schemas"]["AuditDerived"] | components["schemas"]["AuditIntended"] | components["schemas"]["AuditTurnSent"] | components["schemas"]["AuditRoundEnded"] | components["schemas"]["AuditEnded"] | components["schemas"]["AuditCancelRequested"] | components["schemas"]["AuditResolved"];
         AuditCommon: {
             /** @constant */
             v: 1;
@@ -261,6 +320,28 @@ export interface components {
             event?: "approval_lapsed";
             digest: components["schemas"]["Digest"];
         } & components["schemas"]["AuditCommon"];
+        AuditTextHeld: {
+            /** @constant */
+            event?: "text_held";
+            /** @enum {string} */
+            what: "arguments" | "message" | "reply";
+            digest: components["schemas"]["Digest"];
+            expires_at: components["schemas"]["Timestamp"];
+            content: components["schemas"]["AuditContentFinding"];
+        } & components["schemas"]["AuditCommon"];
+        AuditTextDecided: {
+            /** @constant */
+            event?: "text_decided";
+            passed: boolean;
+            digest: components["schemas"]["Digest"];
+            /** Format: uuid */
+            operator: string;
+        } & components["schemas"]["AuditCommon"];
+        AuditTextLapsed: {
+            /** @constant */
+            event?: "text_lapsed";
+            digest: components["schemas"]["Digest"];
+        } & components["schemas"]["AuditCommon"];
         AuditExplained: {
             /** @constant */
             event?: "explained";
@@ -308,6 +389,7 @@ export interface components {
                 decision: string;
                 policies?: components["schemas"]["AuditPolicies"];
             }[];
+            content?: components["schemas"]["AuditContentFinding"];
         } & components["schemas"]["AuditCommon"];
         AuditIntended: {
             /** @constant */
@@ -328,7 +410,16 @@ export interface components {
             key?: string;
             arguments_digest?: components["schemas"]["Digest"];
             result_digest?: components["schemas"]["Digest"];
+            content?: components["schemas"]["AuditContentFinding"];
         } & components["schemas"]["AuditCommon"];
+        AuditContentFinding: {
+            /** @enum {string} */
+            decision: "hold" | "refuse";
+            /** @enum {string} */
+            suggestion: "review" | "risky";
+            /** @enum {string} */
+            label: "normal" | "advertising" | "politics" | "porn" | "abuse" | "crime" | "fraud" | "vulgar" | "copyright" | "other";
+        };
         AuditCancelRequested: {
             /** @constant */
             event?: "cancel_requested";
@@ -346,6 +437,12 @@ export interface components {
         } & components["schemas"]["AuditCommon"];
         Tools: {
             tools: components["schemas"]["Tool"][];
+            notifications: components["schemas"]["Notification"][];
+        };
+        Notification: {
+            name: components["schemas"]["NotificationName"];
+            title: string;
+            template_id: string;
         };
         Tool: {
             name: string;

@@ -5,7 +5,7 @@ import { listen, pathOf } from "./handle.ts";
 import { intentsOf } from "./intents.ts";
 import { sessionsOf, successOf } from "./session.ts";
 import { subscribe } from "./subscribe.ts";
-import type { Client, ClientError, ClientOptions, ClientStorage, PageOptions, Submission, Wx } from "./types.ts";
+import type { Client, ClientError, ClientOptions, ClientStorage, Erasure, PageOptions, Submission, Wx } from "./types.ts";
 
 declare const wx: Wx | undefined;
 
@@ -61,6 +61,7 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
       sessions.drop_();
     },
     tools: async () => (await read<{ tools: [] }>("/v1/tools")).tools,
+    notifications: async () => (await read<{ notifications: [] }>("/v1/tools")).notifications,
     agents: async () => (await read<{ agents: [] }>("/v1/agents")).agents,
     submit: (tool, args, more) => engine.add_({ tool, arguments: args }, more),
     // The copy that is kept has no member that is undefined.
@@ -78,7 +79,25 @@ export function createClient(options: ClientOptions & { clock?: PhoneClock }): C
       const reply = await call("DELETE", `/v1/conversations/${encodeURIComponent(name)}`);
       return engine.follow_(reply.body_?.["request_id"] as string, reply);
     },
-    requestSubscribe: (templates) => subscribe(phone, templates),
+    exportUser: (page) => list("/v1/users/me/export", page),
+    eraseUser: async () => {
+      const { userId } = await sessions.get_();
+      // What is open would log in again, as a new user.
+      engine.hide_();
+      try {
+        const body_ = JSON.stringify({ code: await sessions.code_() });
+        const { body_: erasure } = successOf(await sessions.call_({ method: "DELETE", path_: "/v1/users/me", body_ }, userId));
+        for (const intent of intents.all_.filter(({ user = userId }) => user === userId)) intents.remove_(intent);
+        sessions.drop_();
+        return erasure as unknown as Erasure;
+      } catch (error) {
+        engine.show_();
+        throw error;
+      }
+    },
+    requestSubscribe: (notifications) =>
+      subscribe(phone, notifications, async (accepted) =>
+        successOf(await sessions.call_({ method: "POST", path_: "/v1/notifications", body_: JSON.stringify({ accepted }) }))),
     onChange: (listener) => listen(engine.listeners_, listener),
     now: clock.now_,
     show: engine.show_,

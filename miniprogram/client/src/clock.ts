@@ -3,7 +3,7 @@
 /** Time and timers of the phone; the real ones unless a test drives them. */
 export interface PhoneClock {
   now(): number;
-  /** Runs something later. Returns what stops it. */
+  /** Starts a timer. Returns the function that stops it. */
   after_(ms: number, run: () => void): () => void;
 }
 
@@ -17,13 +17,13 @@ export const phoneClock: PhoneClock = {
 
 export interface ServerClock {
   phone_: PhoneClock;
-  /** The latest time that the service has told: what is made after that is not older. */
+  /** The latest time that the service reported: later ids are not older. */
   seen_: number;
   /** What has to be added to a time of the phone. Unknown until the service has told its time in this run of the app. */
   skew_: number | undefined;
-  /** The service's time now. Never earlier than what it has told: the phone's clock may have been set back. */
+  /** The service's time now. Never earlier than a reported time: the phone's clock may have been set back. */
   now_(): number;
-  /** Takes a time that the service told. `corrects`: it told it because ours was wrong, so what was seen before was as well. */
+  /** Takes a time that the service reported. `corrects`: it was reported because the phone's was wrong, so earlier times are discarded. */
   observe_(told: number, corrects?: boolean): void;
 }
 

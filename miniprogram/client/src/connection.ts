@@ -3,7 +3,7 @@ import type { ServerClock } from "./clock.ts";
 import { phoneError } from "./errors.ts";
 import type { Wx } from "./types.ts";
 
-/** Of the ten connections of a Mini Program. The others are the app's own. */
+/** Maximum number of requests at once, of the ten of a Mini Program. The others are left to the app. */
 const AT_ONCE = 2;
 const DOMAIN_NOT_LISTED = 600002;
 
@@ -80,7 +80,7 @@ export function connect(wx: Wx, baseUrl: string, { phone_, observe_ }: ServerClo
   return {
     async send_(request) {
       while (flights.size >= AT_ONCE) {
-        // A long poll gives way to what the user asks for; it is repeated later.
+        // A long poll is aborted for a request of the user; it is repeated later.
         if (yieldOne()) break;
         await new Promise<void>((resolve) => waiting.push(resolve));
       }

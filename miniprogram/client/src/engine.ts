@@ -1,4 +1,4 @@
-// Drains the outbox and follows open jobs: what runs by itself, in the foreground only.
+// Drains the outbox and follows open jobs, in the foreground only.
 import type { ServerClock } from "./clock.ts";
 import type { Connection, Reply } from "./connection.ts";
 import { HOUR_MS, phoneError } from "./errors.ts";
@@ -16,9 +16,9 @@ export interface Engine extends Owner {
   follow_(id: string, reply?: Reply): Handle;
   show_(): void;
   hide_(): void;
-  /** What rests because there was no network is tried again; what the service asked to wait goes on waiting. */
+  /** Retries requests that had no network; delays that the service requested continue. */
   retry_(): void;
-  /** Sends the next that may be sent, and looks at what is due. */
+  /** Sends the next submissions that may be sent, and polls jobs that are due. */
   wake_(): void;
   close_(): void;
 }
@@ -27,7 +27,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   // Inside the function the build puts the numbers in their places.
   const WAIT_S = 20;
   const LONGEST_PAUSE_MS = 60_000;
-  /** Handles of what is over that are kept for a second tap of the same intent. */
+  /** Number of handles of ended jobs that are kept for a second tap of the same intent. */
   const RECENT = 32;
   /** From here on an id that was made by the phone's clock is corrected before it is used. */
   const WRONG_MS = 60_000;
@@ -36,7 +36,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
   let handles: Handle[] = [];
   let recent: Handle[] = [];
   let stopped = false;
-  /** How often the app came to the foreground: a request of before says nothing about now. */
+  /** How often the app came to the foreground: results of earlier requests are not used for the network state. */
   let shows = 0;
   let sending = false;
 
@@ -56,7 +56,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     return !intent?.user || !user || intent.user === user;
   };
 
-  /** Rests as long as the service says, less the time for which it held the answer. */
+  /** Waits as long as the service says, less the time for which it held the response. */
   const next = (handle: Handle, reply: Reply, heldMs: number): void => {
     const ms = Math.min(Number(reply.header_("next-poll-ms")) || 2000, HOUR_MS);
     rest(handle, Math.max(50, ms - Math.max(0, heldMs)));
@@ -145,7 +145,7 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
       // The app is in the background, unless it has come back since that request was sent.
       if (/interrupted$/.test(error.message) && shown === shows) engine.hide_();
       const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** handle.failures_++) * (0.75 + Math.random() / 2);
-      // What an earlier time in the foreground began says nothing about the network of now.
+      // A request from before the app went to the background says nothing about the present network.
       if (shown === shows || error.retryAfterMs) rest(handle, error.retryAfterMs || pause);
       handle.changed_();
     });
@@ -156,11 +156,11 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
     listeners_: new Set(),
     sessions_: sessions,
     open_: () => handles.filter(mine),
-    add_: (body, { intent: key, validForMs: validMs } = {}) => {
+    add_: (body, { intent: key, validForMs: validMs, notify } = {}) => {
       if (intents.closed_) throw phoneError("closed", "by close()");
       stopped = false;
       // A copy: the page may go on with what it has given, and every request of an intent is the same.
-      const text = JSON.stringify(body);
+      const text = JSON.stringify({ ...body, notify });
       const wanted = key ?? text;
       const twin = (handle: Handle): boolean => !!handle.intent_ && keyOf(handle.intent_) === wanted && mine(handle);
       const same = handles.find(twin) ?? recent.find((handle) => twin(handle) && (key || handle.young_));
@@ -229,11 +229,11 @@ export function engineOf(clock: ServerClock, connection: Connection, sessions: S
         const intent = handle.intent_!;
         const idle = !handle.busy_ && handle.resting_ === undefined;
         if (handle.recorded_) {
-          // With more jobs than connections each is looked at in its turn.
+          // With more jobs than connections they are polled in rotation.
           if (idle && connection.free_()) void work(handle, () => poll(handle, due.length <= 2 && handle.job ? WAIT_S : 0)).then(engine.wake_);
           continue;
         }
-        // Each conversation is a lane: of its submissions the earlier one has to be recorded first.
+        // Submissions of one conversation are sent in order: the earlier one has to be recorded first.
         const { steps = [intent.body] } = intent.body as { steps?: object[] };
         const own = (steps as { conversation?: string }[]).map(({ conversation }) => conversation).filter(Boolean);
         if (idle && !sending && !limited(intent) && !own.some((lane) => lanes.has(lane))) {

@@ -8,9 +8,9 @@ import type { Approval, ClientError, HandleStatus, Job, JobHandle, NotRecordedEf
 
 export const pathOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
-/** What is open under another status is shown as running. */
+/** Any other status of an open job is shown as running. */
 const SHOWN = ["queued", "retrying", "awaiting_approval"];
-/** A decision whose answer is lost is looked up, and sent again with a new code. */
+/** After a lost response to a decision the job is read, and the decision is sent again with a new code. */
 const DECISION_TRIES = 3;
 
 /** What a handle needs of the engine. */
@@ -37,7 +37,7 @@ export class Handle implements JobHandle {
   etag_: string | undefined;
   /** A request for it is out. */
   busy_?: boolean;
-  /** While it rests: what ends that. */
+  /** While it waits: the function that ends the wait. */
   resting_: (() => void) | undefined;
   failures_ = 0;
   /** Made so shortly ago that an equal tap is the same. */
@@ -115,7 +115,7 @@ export class Handle implements JobHandle {
         return await this.ask_("POST", "/approval", JSON.stringify(body));
       } catch (caught) {
         const { code } = caught as ClientError;
-        // Whether it was decided is only known by looking, also for the page that shows it.
+        // Only a poll shows whether it was decided.
         await this.ask_("GET").catch(() => undefined);
         if (tries === DECISION_TRIES || (code !== "offline" && code !== "login_code_rejected")) throw caught;
       }
@@ -135,7 +135,7 @@ export class Handle implements JobHandle {
   take_(reply: Reply, known?: Job): Job {
     const job = successOf(reply).body_ as unknown as Job | undefined;
     if (!job?.steps || (this.intent_ && job.request_id !== this.intent_.id)) throw phoneError("offline", "no job");
-    // Answers may overtake each other: what is over stays over, and an older look changes nothing. Where none came in between this
+    // Responses may arrive out of order: an ended job stays ended, and an older response changes nothing. If no other response came in between, this
     // one is newer whatever its time says: the service's machines do not have one clock.
     if (this.job && (this.over || (this.job !== known && job.updated_at < this.job.updated_at))) return this.job;
     this.job = job;
@@ -162,7 +162,7 @@ export class Handle implements JobHandle {
       try {
         listener(this);
       } catch (error) {
-        // A fault of the page stops nothing here, least of all the outbox.
+        // An error of a page's listener must not stop the outbox.
         console.error(error);
       }
     }

@@ -1,4 +1,4 @@
-// The outbox: what a user wanted, from before its request leaves until its end is known.
+// The outbox: user intents, from before their request is sent until their end is known.
 import type { ServerClock } from "./clock.ts";
 import { phoneError } from "./errors.ts";
 import { requestId, timeOf } from "./request-id.ts";
@@ -15,20 +15,20 @@ const COPY_MS = 300_000;
 /** As it is stored: the names stay. */
 export interface Intent {
   id: string;
-  /** What makes two taps one intent, where the page named it. Otherwise the body does. */
+  /** The page's name of the intent, by which two taps are one. Without it the body is compared. */
   key?: string | undefined;
   body: Submission;
   /** Start nothing later than so many milliseconds after the id's time. */
   validMs?: number | undefined;
   /** The latest that the service had told of its time when the intent was made: it is not older than that. */
   seen: number;
-  /** Whose it is. Absent until the first login after it was made. */
+  /** The user of the intent. Absent until the first login after it was made. */
   user?: string | undefined;
   /** A request may have left. */
   sent?: true;
   /** The service has recorded it. */
   accepted?: true;
-  /** The user has taken it back. */
+  /** The user has cancelled it. */
   cancel?: true | undefined;
 }
 
@@ -96,7 +96,7 @@ export function intentsOf(storage: ClientStorage, clock: ServerClock, key: strin
       try {
         write();
       } catch {
-        // See above.
+        // As for the write above: the next start finds an older state.
       }
     },
   };

@@ -35,9 +35,9 @@ export interface Sessions {
   get_(): Promise<Stored>;
   /** The user of the session that is stored. */
   user_(): string | undefined;
-  /** Forgets a token that the service did not take. One that is newer stays. */
+  /** Discards a token that the service refused. A newer one stays. */
   drop_(token?: string): void;
-  /** What failed may be tried again now: the network is back, or the user is. */
+  /** Allows a new attempt after a failed login: the network or the user is back. */
   retry_(): void;
   /** Sends with the session, and once more with a new one after a 401. `user`: whose request it is, if it is one user's. */
   call_(request: Request, user?: string): Promise<Reply>;

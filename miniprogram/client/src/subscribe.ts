@@ -1,18 +1,23 @@
-import type { SubscribeResult, Wx } from "./types.ts";
+import type { Reply } from "./connection.ts";
+import type { Notification, SubscribeResult, Wx } from "./types.ts";
 
-/** Asks the user for push messages of these templates. WeChat wants the call inside a tap: nothing is awaited before it. */
-export const subscribe = (wx: Wx, tmplIds: string[]): Promise<SubscribeResult> =>
+/**
+ * Asks the user for messages, and reports to the service what was accepted. WeChat wants the call inside a tap: nothing is
+ * awaited before it. The report is not repeated, since a repetition would count again: WeChat's own report makes up for it.
+ */
+export const subscribe = (wx: Wx, notifications: Notification[], report: (accepted: string[]) => Promise<Reply>): Promise<SubscribeResult> =>
   new Promise((resolve) => {
-    const said: Record<string, string> = {};
-    // The service has no call that takes the credits yet: it cannot send a message, and `recorded` says so.
-    const end = (more?: Pick<SubscribeResult, "error">): void => resolve({ templates: said as SubscribeResult["templates"], recorded: false, ...more });
+    const said: SubscribeResult["notifications"] = {};
+    const end = (more?: Partial<SubscribeResult>): void => resolve({ notifications: said, recorded: false, ...more });
     const fail = ({ errMsg: message, errCode: code = 0 }: { errMsg: string; errCode?: number }): void => end({ error: { code, message } });
     if (!wx.requestSubscribeMessage) return fail({ errMsg: "too old" });
     wx.requestSubscribeMessage({
-      tmplIds,
+      tmplIds: notifications.map((one) => one.template_id),
       success: (result) => {
-        for (const id of tmplIds) if (result[id]) said[id] = result[id];
-        end();
+        for (const { name, template_id: id } of notifications) if (result[id]) said[name] = result[id] as "accept";
+        const accepted = Object.keys(said).filter((name) => said[name] === "accept");
+        if (!accepted.length) return end();
+        report(accepted).then(() => end({ recorded: true }), ({ message }: Error) => end({ error: { code: 0, message } }));
       },
       fail,
     });

@@ -12,9 +12,12 @@ export type Submission = Schemas["Submission"];
 /** One step of `run`: a call `{tool, arguments}` or a turn `{message, agent?, conversation?}`. */
 export type RunStep = Schemas["CallStep"] | Schemas["TurnStep"];
 export type Tool = Schemas["Tool"];
+export type Notification = Schemas["Notification"];
 export type Agent = Schemas["Agents"]["agents"][number];
 export type AuditChain = Schemas["AuditChain"];
 export type ConversationPage = Schemas["ConversationPage"];
+export type Erasure = Schemas["Erasure"];
+export type UserExport = Schemas["UserExport"];
 export type Problem = Schemas["Problem"];
 /** Every code that the service documents. */
 export type ServiceCode = Schemas["Code"];
@@ -93,7 +96,7 @@ export interface JobHandle {
   readonly job: Job | undefined;
   /** While open: what keeps the phone from the service just now. Once `not_recorded`: why. */
   readonly error: ClientError | undefined;
-  /** To be read to an operator. */
+  /** A text for the user to give to an operator. */
   readonly supportCode: string | undefined;
   /** What was submitted. Absent for a job that this phone did not submit. */
   readonly submission: Submission | undefined;
@@ -101,11 +104,11 @@ export interface JobHandle {
   onProgress(listener: (handle: JobHandle) => void): () => void;
   /** The job once it is over, however it ended: look at `status` and `effect`. Rejects when it never became a job. */
   result(): Promise<Job>;
-  /** Asks to stop. Something that is out goes to its end: `result()` tells. */
+  /** Cancels the job. A call that was sent runs to its end: see `result()`. */
   cancel(): Promise<void>;
-  /** Says yes to what `job.approval` shows, with a fresh code of `wx.login`. */
+  /** Approves what `job.approval` shows, with a fresh code of `wx.login`. */
   approve(): Promise<Job>;
-  /** Says no. */
+  /** Rejects what `job.approval` shows. */
   reject(): Promise<Job>;
 }
 
@@ -118,6 +121,8 @@ export interface IntentOptions {
   intent?: string;
   /** Start nothing later than so many milliseconds from now. Without it the tool's own limit counts from when it is sent. */
   validForMs?: number;
+  /** Name of one of `notifications()`: the user gets a message of WeChat at the end, and for each approval that a later step needs. */
+  notify?: string;
 }
 
 export interface SayOptions extends IntentOptions {
@@ -138,10 +143,10 @@ export interface PageOptions {
   cursor?: string;
 }
 
-/** What `wx.requestSubscribeMessage` said of each template, and whether the service knows of it. */
+/** What `wx.requestSubscribeMessage` said of each notification, by name, and whether the service knows what was accepted. */
 export interface SubscribeResult {
-  templates: Record<string, "accept" | "reject" | "ban" | "filter">;
-  /** `false` until the service takes credits: it cannot send a message yet. */
+  notifications: Record<string, "accept" | "reject" | "ban" | "filter">;
+  /** The service has counted what was accepted. */
   recorded: boolean;
   error?: { code: number; message: string };
 }
@@ -168,10 +173,19 @@ export interface Client {
   step(requestId: string, place: number): Promise<WholeStep>;
   audit(requestId: string): Promise<AuditChain>;
   conversations(page?: PageOptions): Promise<ConversationPage>;
-  /** Has a conversation forgotten; the handle follows the job that does it. */
+  /** Deletes a conversation; the handle follows the job that does it. */
   deleteConversation(name: string): Promise<JobHandle>;
-  /** Call it inside a tap. */
-  requestSubscribe(templates: string[]): Promise<SubscribeResult>;
+  /** One page of everything that is stored about the user. */
+  exportUser(page?: PageOptions): Promise<UserExport>;
+  /** Erases the user, with a fresh code of `wx.login`, and drops the session and the user's intents. A later `login()` is a new user. */
+  eraseUser(): Promise<Erasure>;
+  /** The messages that a submission may ask for with `notify`. */
+  notifications(): Promise<Notification[]>;
+  /**
+   * Asks the user for one message of each of up to three notifications, and reports what was accepted. Call it inside the tap
+   * that submits, with what `notifications()` gave before: WeChat refuses it after anything was awaited.
+   */
+  requestSubscribe(notifications: Notification[]): Promise<SubscribeResult>;
   /** Calls the listener when an intent is made, changes or ends. Returns what removes it. */
   onChange(listener: (handle: JobHandle) => void): () => void;
   /** Now, by the service's clock as far as it was seen, in milliseconds: for countdowns. */

@@ -20,7 +20,7 @@ function job(status: Job["status"], steps: Partial<Step>[], more: Partial<Job> =
   return { request_id: ID, status, cursor: whole.findIndex(({ outcome }) => !outcome), steps: whole, support_code: "s", not_after: at, created_at: at, updated_at: at, ...more };
 }
 
-/** A client whose one job is told look by look. */
+/** A client whose one job changes poll by poll. */
 class ScriptedClient {
   handle: JobHandle & { job: Job | undefined; error: ClientError | undefined; over: boolean };
   said: unknown[] = [];

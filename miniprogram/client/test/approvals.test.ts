@@ -1,4 +1,4 @@
-// A user's yes and no.
+// Approvals and rejections by the user.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rejection, stand, type Stand } from "./stand.ts";

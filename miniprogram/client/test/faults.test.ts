@@ -267,7 +267,7 @@ test("a user whose session is lost does not get the intents of the one before", 
   assert.deepEqual(client.open(), []);
 });
 
-test("only the service tells the time, not a page of somebody else", async () => {
+test("the time is taken from the service's responses only, not from a page of another server", async () => {
   const s = stand();
   await s.run(s.client.login());
   const header = { Date: "Wed, 21 Oct 2099 07:28:00 GMT" };

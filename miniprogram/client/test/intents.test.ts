@@ -51,7 +51,7 @@ test("a double tap is one intent, also when the first is over already", async ()
   assert.equal(s.client.submit("ledger_append", { note: "tea" }), first);
   await s.time.advance(2000);
   const again = s.client.submit("ledger_append", { note: "tea" });
-  assert.notEqual(again, first, "later it is a new wish");
+  assert.notEqual(again, first, "later it is a new user intent");
   await s.time.until(() => again.over);
   assert.equal(s.effects("tea"), 2);
 });

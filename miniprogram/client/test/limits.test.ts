@@ -1,4 +1,4 @@
-// What the service limits is waited for by the whole client, not by each intent.
+// A limit of the service delays the whole client, not each intent separately.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Fate, WireRequest } from "./phone.ts";

@@ -1,4 +1,4 @@
-// The library, the foreign client and the demo's step against the service itself, with the small gateway.
+// The library, the foreign client and the demo's step against the service itself, with the mini gateway.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { tmpdir } from "node:os";

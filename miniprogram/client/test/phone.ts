@@ -1,4 +1,4 @@
-// A phone with WeChat on it, as facts about the platform say it behaves: every status arrives in `success`, ten connections,
+// A simulated phone with WeChat, by WeChat's documentation: every status arrives in `success`, ten connections,
 // `interrupted` five seconds after the app went to the background, four logins a second, a bottom layer that repeats requests
 // by itself, header names in lower case, and a storage that may be full.
 import type { PhoneClock } from "../src/clock.ts";
@@ -35,7 +35,7 @@ export class Phone {
   storageFull = false;
   /** Whether WeChat's own session holds. */
   sessionHolds = true;
-  /** The fate of the next requests. */
+  /** Planned faults of the next requests. */
   fates: Fate[] = [];
   fate: (request: WireRequest) => Fate = () => this.fates.shift() ?? "ok";
   /** How long the network takes each way. */
@@ -68,7 +68,7 @@ export class Phone {
     return this.#run!.clock;
   }
 
-  /** The system ends the app: no callback and no timer of it runs any more. What was sent is on its way. */
+  /** The system ends the app: none of its callbacks and timers runs any more. Sent requests still arrive. */
   kill(): void {
     this.#run?.kill();
     this.#run = undefined;

@@ -28,6 +28,8 @@ export class Service {
   codes = new Set<string>();
   jobs = new Map<string, Stored>();
   submissions = 0;
+  /** Names of notifications that users have accepted. */
+  accepted: string[] = [];
   /** Retention after the end of a job. */
   keepsMs = 30 * DAY_MS;
   /** Forced upon the next submissions. */
@@ -64,7 +66,9 @@ export class Service {
     if (!session || session.until < this.now()) return problem(401, "no_session");
     const { user } = session;
     if (pathname === "/v1/sessions") return (this.revoke(user), { status: 204, header: {}, body: "" });
-    if (pathname === "/v1/tools") return ok({ tools: [] });
+    if (pathname === "/v1/users/me") return this.#erase(user, String(body["code"]));
+    if (pathname === "/v1/tools") return ok({ tools: [], notifications: [] });
+    if (pathname === "/v1/notifications") return (this.accepted.push(...(body as { accepted: string[] }).accepted), { status: 204, header: {}, body: "" });
     if (pathname === "/v1/agents") return ok({ agents: [{ name: "main", title: "Assistant" }] });
     if (pathname === "/v1/jobs" && method === "POST") return this.#submit(user, header["idempotency-key"] ?? "", data!);
     const [, , , id, what] = pathname.split("/");
@@ -82,6 +86,15 @@ export class Service {
     const token = `t${(this.#tokens += 1)}`;
     this.sessions.set(token, { user, until: this.now() + 2 * HOUR_MS });
     return ok({ token, token_type: "Bearer", user_id: user, expires_at: new Date(this.now() + 2 * HOUR_MS).toISOString() }, 201);
+  }
+
+  #erase(user: string, code: string): WireResponse {
+    if (this.codes.has(code) || code.slice(4).split(".")[0] !== user) return problem(403, "erasure_other_user");
+    this.codes.add(code);
+    this.revoke(user);
+    const erased = { jobs: 0, submissions: 0, results: 0, conversations: 0, refusals: 0, logins: 0, others: 0, journal_rows: 0 };
+    const requested_at = new Date(this.now()).toISOString();
+    return ok({ erasure_id: "019a8f3c-7e10-7abc-9def-0123456789ab", user_id: user, status: "running", reason: "user_request", requested_at, erased }, 202);
   }
 
   #submit(user: string, id: string, body: string): WireResponse {

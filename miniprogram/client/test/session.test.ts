@@ -36,6 +36,28 @@ test("a 401 logs in once more and repeats the request, and a second one is told"
   assert.equal(logins(s), 3);
 });
 
+test("an erasure carries a fresh code, drops the session and the user's intents, and a later login is a new user's", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  s.phone.connect(false);
+  s.client.submit("ledger_append", { note: "tea" });
+  s.phone.connect(true);
+  const asked = s.phone.logins;
+  const erasure = await s.run(s.client.eraseUser());
+  assert.deepEqual([erasure.status, erasure.user_id, s.phone.logins], ["running", "alice", asked + 1]);
+  assert.deepEqual(s.restart().open(), []);
+  await s.run(s.client.login());
+  assert.equal(logins(s), 2, "the session was dropped");
+});
+
+test("an erasure that is refused leaves the session and the intents", async () => {
+  const s = stand();
+  await s.run(s.client.login());
+  s.phone.fate = ({ method }) => (method === "DELETE" ? { status: 403, after: false, code: "erasure_other_user" } : "ok");
+  assert.equal((await s.run(rejection(s.client.eraseUser()))).code, "erasure_other_user");
+  assert.deepEqual([(await s.run(s.client.login())).userId, logins(s)], ["alice", 1]);
+});
+
 test("a session that ends soon is renewed before it is used", async () => {
   const s = stand();
   await s.run(s.client.login());

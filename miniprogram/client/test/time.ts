@@ -70,5 +70,5 @@ export class Time {
   }
 }
 
-/** Lets every promise that can go on do so. */
+/** Runs all pending promise callbacks. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -8,6 +8,3 @@ export const SERVICE_URL: string = "http://127.0.0.1:8787";
  * It is used with an address of this computer only. Empty it before the first preview on a phone.
  */
 export const DEV_USER: string = "alice";
-
-/** Templates of subscribe messages, from the Mini Program's settings. Without one the page does not ask. */
-export const TEMPLATES: string[] = [];

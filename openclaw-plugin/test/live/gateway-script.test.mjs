@@ -9,7 +9,7 @@ import { until } from "../support/client.mjs";
 import { freePort } from "../support/live.mjs";
 import { temporaryFolder } from "../support/mini.mjs";
 
-const SCRIPT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts/openclaw-gateway.mjs");
+const SCRIPT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts/openclaw/gateway.mjs");
 
 /** The script in a folder of its own; `pid()` is the gateway's, once it has one. */
 function run(t, args) {
@@ -51,7 +51,7 @@ test("a port that is taken is refused in one sentence", async (t) => {
   assert.equal(script.out, "");
 });
 
-test("arguments that make no sense are refused in one sentence", async (t) => {
+test("invalid arguments are refused in one sentence", async (t) => {
   const script = run(t, ["--port", "none"]);
   assert.equal(await script.code, 1);
   assert.equal(script.err, "openclaw-gateway: --port must be a port number\n");

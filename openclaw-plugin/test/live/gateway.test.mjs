@@ -10,13 +10,13 @@ import { bareClaims, claims } from "../support/claims/index.mjs";
 import { until } from "../support/client.mjs";
 import { Live, startModel } from "../support/live.mjs";
 
-// Whoever lists these as reads lets agents have children and fetch pages. The model takes images from then on.
+// With these as reads, agents can start child runs and fetch pages. The model accepts images from then on.
 const MORE_READS = ["--reads", "ledger_read,sessions_spawn,web_fetch", "--model-sees"];
 const PROPOSALS = "SELECT run, call, tool, args, decision FROM proposals WHERE session = ?";
 const model = await startModel({ after });
 const gateway = await Live.create({ after }, { modelUrl: model });
 
-/** What every journal call was answered until the gateway was ready. */
+/** The responses to every journal call until the gateway was ready. */
 async function answersWhileStarting() {
   const seen = new Set();
   let ready = false;
@@ -72,19 +72,19 @@ test("a core tool does not run inside an agent run", async () => {
   assert.ok(!fs.existsSync(target));
 });
 
-test("a model is offered the demo tools and not the canary", async () => {
+test("a model is offered the demo tools and not the guard probe's tool", async () => {
   await gateway.turn("[[say:which tools?]]", "agent:main:wx:tools");
   const { tools } = (await (await fetch(`${model}/requests`)).json()).at(-1);
   assert.ok(tools.includes("ledger_append"));
   assert.ok(!tools.includes("miniprogram_canary"));
 });
 
-test("a turn without tools is not in the fence's way", async () => {
+test("the tool guard permits a turn without tools", async () => {
   const { status, reply } = await gateway.turn("[[say:good morning]]", "agent:main:wx:say");
   assert.deepEqual([status, reply], [200, "good morning"]);
 });
 
-test("a run in a session of ours without an open turn is let through to nothing", async () => {
+test("a run in one of the plugin's sessions without an open turn may call no tool", async () => {
   const session = gateway.session();
   for (const call of ["ledger_read {}", 'ledger_append {"note":"from a model"}']) {
     assert.match((await gateway.turn(`[[tool:${call}]]`, session)).reply, /miniprogram-journal: not_allowed/);
@@ -94,7 +94,7 @@ test("a run in a session of ours without an open turn is let through to nothing"
   assert.ok(gateway.lines().every(({ note }) => note !== "from a model"));
 });
 
-test("what a user, an agent and a tool say stands in no log of the gateway", async () => {
+test("texts of users, agents and tools are in no log of the gateway", async () => {
   const [asked, said, noted] = ["asked", "said", "noted"].map((what) => `a sentence that was ${what}`);
   await gateway.append(gateway.key(), { args: { note: noted } });
   const end = await gateway.turnEnd(`[[tool:ledger_read {"limit":1}]] [[say:${said}]] ${asked}`);
@@ -113,7 +113,7 @@ test("the gateway's own backup holds a journal that opens alone and is complete"
   assert.equal(JSON.parse(await gateway.openclaw("backup", "create", ...options)).verified, true);
   const names = execFileSync("tar", ["tzf", archive], { encoding: "utf8" }).split("\n");
   const [file, ...others] = names.filter((name) => name.includes("/journal.sqlite"));
-  assert.deepEqual(others, [], "nothing lies beside it");
+  assert.deepEqual(others, [], "no other file is next to it");
   const [restored, into] = [path.join(gateway.folder, "restored"), path.join(gateway.folder, "restored.sqlite")];
   fs.mkdirSync(restored);
   execFileSync("tar", ["xzf", archive, "-C", restored, file]);
@@ -128,8 +128,8 @@ test("the gateway's own backup holds a journal that opens alone and is complete"
   copy.close();
 });
 
-// Before the power cut: after one, the gateway may wait a minute and more for what it believes to be at work still.
-test("a gateway that is told to stop finishes what runs, starts nothing, and remembers", async () => {
+// Before the power cut: after one, the gateway may wait a minute or more for runs that it still considers active.
+test("a gateway that receives SIGTERM finishes running calls, starts no new ones, and keeps their outcomes", async () => {
   const [waited, sent, late] = [gateway.key(), gateway.key(), gateway.key()];
   const answer = gateway.sleep(waited, 3000);
   await gateway.sleep(sent, 3000, { wait: false });
@@ -151,7 +151,7 @@ test("a gateway that is told to stop finishes what runs, starts nothing, and rem
   assert.deepEqual(gateway.effects(late), []);
 });
 
-/** Turns that are at work now: in the model's call, and between a tool and the reply. */
+/** Running turns: one in the model's call, one between a tool and the reply. */
 async function turnsAtWork() {
   const append = '[[tool:ledger_append {"note":"from a model"}]]';
   const messages = [`[[sleep:8]] ${append} [[say:1]]`, `[[tool:ledger_read {}]] ${append} [[pause:8]] [[say:2]]`];
@@ -161,7 +161,7 @@ async function turnsAtWork() {
   return open;
 }
 
-/** A turn that was cut off is resumed by the gateway or given up, but not sent again, and its conversation goes on. */
+/** An interrupted turn is resumed or abandoned by the gateway, but not sent again, and its conversation continues. */
 async function endAfterAll({ key, session, message }) {
   const { status, body } = await gateway.startTurn(key, message, { session });
   assert.ok([200, 202, 410].includes(status) && body.entry.resumed, `${status}`);
@@ -221,7 +221,7 @@ test("a restored snapshot becomes another journal before it answers", async () =
   assert.deepEqual(gateway.effects(key), ["append"]);
 });
 
-test("a turn that may fetch pages fetches none of the gateway's own machine and network", async () => {
+test("a turn that may fetch pages cannot fetch pages of the gateway's machine or network", async () => {
   const fetching = (url) => `[[tool:web_fetch ${JSON.stringify({ url })}]]`;
   const own = `http://127.0.0.1:${gateway.port}/tools/invoke`;
   const inside = [own, "http://0x7f.1/", "http://169.254.169.254/latest/meta-data/", "http://[::1]/"];
@@ -235,7 +235,7 @@ test("a turn that may fetch pages fetches none of the gateway's own machine and 
 
 const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-test("a path in a message of a turn shows a model that sees no file of the gateway's machine", async () => {
+test("a path in a message does not show a vision model a file of the gateway's machine", async () => {
   const file = path.join(gateway.folder, "gateway/workspace/inside.png");
   fs.writeFileSync(file, Buffer.from(PNG, "base64"));
   const images = async () => (await (await fetch(`${model}/requests`)).json()).at(-1).images;
@@ -266,14 +266,14 @@ async function callsOfAChild(make) {
 const READS_ONLY = [[null, "ledger_append", "proposed"], [null, "ledger_read", "allowed"], [null, "exec", "proposed"]];
 const assertNothingWritten = () => assert.ok(gateway.lines().every(({ note }) => note !== "from a child"));
 
-test("the child of a run that is no turn of ours reads, and nothing else", async () => {
+test("the child of a run that is not a turn may call reads only", async () => {
   const message = `${spawning(`${TASK} [[say:done]]`)} [[say:spawned]]`;
   const { calls } = await callsOfAChild(() => gateway.turn(message, "agent:main:wx:parent"));
   assert.deepEqual(calls, READS_ONLY);
   assertNothingWritten();
 });
 
-test("a turn has no child, though making one is listed as a read and given to it", async () => {
+test("a turn cannot start a child run, even if that tool is listed as a read", async () => {
   const children = "SELECT count(DISTINCT session) AS count FROM proposals WHERE session LIKE 'agent:main:subagent:%'";
   const before = gateway.rows(children);
   const turn = { session: gateway.session(), tools: ["ledger_read", "sessions_spawn"] };
@@ -285,7 +285,7 @@ test("a turn has no child, though making one is listed as a read and given to it
   assertNothingWritten();
 });
 
-test("a journal that cannot be opened shuts every guarded tool", async () => {
+test("a journal that cannot be opened blocks every guarded tool", async () => {
   await gateway.stop();
   await gateway.start("--db", `${gateway.ledger}/journal.db`);
   const key = gateway.key();

@@ -1,4 +1,4 @@
-// What the gateway would act upon in a message, asked of the gateway's own code: none of it is left.
+// The gateway's own code finds nothing to interpret in a message that prompt.js has processed.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -9,7 +9,7 @@ import { asPlainText } from "../../prompt.js";
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 const DIST = path.join(ROOT, ".local/openclaw/app/node_modules/openclaw/dist");
 
-/** What a built module of the gateway exports under a name that its file does not keep. */
+/** An export of a built module of the gateway, found by its original name. */
 async function exported(prefix, name) {
   for (const file of fs.readdirSync(DIST).filter((one) => one.startsWith(prefix) && one.endsWith(".mjs"))) {
     if (!fs.readFileSync(path.join(DIST, file), "utf8").includes(`export { `)) continue;

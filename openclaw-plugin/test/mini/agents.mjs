@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { planOf, reply, turnOf } from "../../../scripts/stand-in-plan.mjs";
+import { planOf, reply, turnOf } from "../../../scripts/openclaw/stand-in-plan.mjs";
 import { callInRun } from "./tools-invoke.mjs";
 
 const RESUMED = "[System] Your previous turn was interrupted by a gateway restart while it was at work. Go on.";
@@ -18,6 +18,7 @@ const textOf = (content) => (typeof content === "string" ? content : joined(cont
 export class Agents {
   #runs = new Map();
   #listeners = [];
+  #pauses = new Set();
   /** How often a model was asked, and how often a run was asked for. */
   modelCalls = 0;
   asked = 0;
@@ -26,7 +27,7 @@ export class Agents {
     Object.assign(this, { sessions, agents, registry });
   }
 
-  /** What a plugin gets as `api.runtime.subagent`. */
+  /** The object that a plugin gets as `api.runtime.subagent`. */
   get subagent() {
     return {
       run: async (request) => this.#accept(request),
@@ -39,7 +40,7 @@ export class Agents {
     };
   }
 
-  /** What a plugin gets as `api.runtime.agent`. */
+  /** The object that a plugin gets as `api.runtime.agent`. */
   get agent() {
     const getSessionEntry = ({ sessionKey }) => this.sessions.entry(sessionKey);
     const patchSessionEntry = async ({ sessionKey, update }) => {
@@ -110,7 +111,7 @@ export class Agents {
     return seen;
   }
 
-  /** What a crash cut off goes on by itself, some time after the start, or is given up, said, unsaid or half. */
+  /** Some time after the start, interrupted runs are resumed, or abandoned: with a message, without one, or with the mark left. */
   resume(cutOff) {
     for (const session of cutOff) {
       const { content, idempotencyKey } = this.sessions.messages(session).findLast(isUsers);
@@ -129,20 +130,20 @@ export class Agents {
     this.sessions.end(session);
   }
 
-  /** The mark stays. */
+  /** Abandons a session and leaves its mark. */
   #giveUpByHalf(session) {
     this.sessions.setEntry(session, { ...this.sessions.entry(session), status: "failed" });
     this.sessions.end(session);
   }
 
-  /** As long as a session is stuck every run in it ends like this, before anything is said. */
+  /** While a session has the mark, every run in it fails like this, before the model is asked. */
   async #refuse({ id, session }) {
     this.#giveUp(session, id);
     throw new Error(`Session "${session}" changed while starting work. Retry. | SESSION_WORK_START_CHANGED`);
   }
 
   async #work(run) {
-    // The answer to whoever started it comes first, as on the real gateway.
+    // The response to the caller comes first, as on the real gateway.
     await this.#pause(run, 0);
     this.#tell(run, "lifecycle", { phase: "start" });
     for (;;) {
@@ -169,7 +170,7 @@ export class Agents {
     return { message, end: answer.end, isLast: answer.last };
   }
 
-  /** The error with which a run ends stands in the transcript. */
+  /** Writes the error with which a run ends into the transcript. */
   #lastWord({ id, session }, errorMessage) {
     const idempotencyKey = `${id}:terminal-error`;
     this.sessions.say(session, { role: "assistant", content: [], stopReason: "error", errorMessage, idempotencyKey });
@@ -210,11 +211,18 @@ export class Agents {
     }
   }
 
+  /** Ends the pauses that are running, so that a test does not wait for them. */
+  endPauses() {
+    for (const end of this.#pauses) end();
+  }
+
   #pause(run, seconds) {
     return new Promise((resolve, reject) => {
       const { signal } = run.abort;
-      const timer = setTimeout(resolve, seconds * 1000);
-      const stop = () => (clearTimeout(timer), reject(signal.reason));
+      const end = () => (clearTimeout(timer), this.#pauses.delete(end), resolve());
+      const stop = () => (clearTimeout(timer), this.#pauses.delete(end), reject(signal.reason));
+      const timer = setTimeout(end, seconds * 1000);
+      this.#pauses.add(end);
       if (signal.aborted) stop();
       signal.addEventListener("abort", stop, { once: true });
     });
@@ -233,18 +241,18 @@ function parsed(args) {
 }
 
 const isUsers = ({ role, idempotencyKey }) => role === "user" && idempotencyKey !== undefined;
-/** The real gateway tells no more of a reply; its transcript has all of it. */
+/** The real gateway reports no more of a reply; its transcript has all of it. */
 const told = (text) => ({
   disposition: "visible", text: text.length > TOLD_LETTERS ? `${text.slice(0, TOLD_LETTERS - 1)}…` : text,
 });
-/** What the gateway says in the agent's place when all its tries to go on in a session have failed. */
+/** The gateway's message in the agent's place after its last attempt to resume a session. */
 const NOTICE = {
   role: "assistant", content: [{ type: "text", text: "I couldn't continue this session." }], stopReason: "stop",
   idempotencyKey: "main-session-restart-recovery:u.1:failed-notice",
 };
 const SILENT = { status: "error", error: "failed", terminalReply: { disposition: "silent" } };
 
-/** What the gateway refuses however often it is asked: a session command, and what a test wants to see refused. */
+/** Permanent refusals: session commands, and messages that a test marks. */
 function refusalOf(message) {
   const refused = (gatewayCode, text, more) => Object.assign(new Error(text), { gatewayCode, retryable: false, ...more });
   if (/^\/(new|reset)(?:\s+([\s\S]*))?$/i.test(message)) return refused("FORBIDDEN", "missing scope: operator.admin");

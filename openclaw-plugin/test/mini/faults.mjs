@@ -28,7 +28,7 @@ export class Faults {
     return fault;
   }
 
-  /** True when the request has been dealt with and must not be handled. */
+  /** True when the fault has answered the request, so that it must not be handled. */
   strikes(path, req, res) {
     const fault = this.#take(path);
     if (!fault) return false;
@@ -54,7 +54,7 @@ export class Faults {
     return this.#hanging.length;
   }
 
-  /** Answers everything that hangs. */
+  /** Answers every hanging request. */
   release({ status }) {
     for (const res of this.#hanging.splice(0)) answer(res, status);
   }
@@ -69,7 +69,7 @@ function loseAnswer(req, res) {
   };
 }
 
-/** The handler does all of its work, and somebody on the way answers in its place. */
+/** The handler does all of its work, and a proxy answers in its place. */
 function replaceAnswer(res, status) {
   const { writeHead, end } = res;
   res.writeHead = () => res;

@@ -3,7 +3,7 @@ const PLUGINS = {
   demo: "../../../local/demo-tools/index.js",
 };
 
-/** What the gateway keeps of one registration of its plugins. Agent runs have a registration of their own. */
+/** One registration of the gateway's plugins. Agent runs have a registration of their own. */
 export class Registry {
   tools = new Map();
   routes = new Map();
@@ -29,7 +29,7 @@ export class Registry {
     };
   }
 
-  /** What the hooks that only watch are told. */
+  /** Calls the hooks that only observe. */
   async tellEnd(event, context) {
     for (const handler of this.#endings) await handler(event, context);
   }

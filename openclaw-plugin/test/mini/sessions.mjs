@@ -17,7 +17,7 @@ export class Sessions {
   say = (key, message) => this.#append(key, { message });
   end = (key) => this.#append(key, { end: true });
 
-  /** What is kept of a session beside its messages: how it stands. */
+  /** The state of a session, without its messages. */
   entry = (key) => this.#lines(key).findLast((line) => line.entry)?.entry;
   setEntry = (key, entry) => this.#append(key, { entry });
 
@@ -28,10 +28,10 @@ export class Sessions {
 
   messages = (key) => this.#lines(key).flatMap(({ message }) => message ?? []);
 
-  /** Whether a run was at work in it when the process ended. */
+  /** Whether a run was active in it when the process ended. */
   #isCutOff = (key) => this.#lines(key).findLast(({ entry }) => !entry)?.message !== undefined;
 
-  /** Those that were cut off, each marked: the gateway means to go on in it. */
+  /** The interrupted sessions, each marked: the gateway is going to resume it. */
   cutOff() {
     const keys = fs.readdirSync(this.folder).map((name) => decodeURIComponent(name.replace(/\.jsonl$/, "")));
     const cutOff = keys.filter(this.#isCutOff);

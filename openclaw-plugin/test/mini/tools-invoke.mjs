@@ -21,7 +21,7 @@ export async function toolsInvoke(registry, req, res, isAuthorized) {
     return sendJson(res, 400, invalid(error.message));
   }
   const [status, answer] = await invokeTool(registry, body ?? {}, hangUp.signal);
-  // Nobody is there to read the answer of an aborted call, and the gateway writes none.
+  // The caller of an aborted call has disconnected, and the gateway writes no response.
   if (!hangUp.signal.aborted) sendJson(res, status, answer);
   hangUp.abort(new Error("HTTP tool invocation authority ended"));
   return undefined;

@@ -54,13 +54,13 @@ export class Client {
     return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   }
 
-  /** What the tool calls of a key did to the world, oldest first. */
+  /** The effects of the tool calls of a key, oldest first. */
   effects(key) {
     const isOfKey = (id) => id === `http-direct-operator-${key}` || id.startsWith(`http-direct-operator-${key}~`);
     return this.lines().filter((line) => isOfKey(line.toolCallId)).map((line) => line.op);
   }
 
-  /** Rows of the journal's file, read behind the journal's back. */
+  /** Rows of the journal's file, read directly. */
   rows(sql, ...values) {
     const file = new DatabaseSync(this.db, { readOnly: true });
     try {
@@ -85,7 +85,7 @@ export class Client {
     fs.copyFileSync(`${this.db}.snapshot`, this.db);
   }
 
-  /** Runs `work` while somebody else holds the write lock of the journal's file. */
+  /** Runs `work` while another process holds the write lock of the journal's file. */
   async whileLocked(work) {
     const file = new DatabaseSync(this.db);
     file.exec("BEGIN IMMEDIATE");

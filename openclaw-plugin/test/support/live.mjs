@@ -8,8 +8,8 @@ import { promisify } from "node:util";
 import { Client, until } from "./client.mjs";
 import { temporaryFolder } from "./mini.mjs";
 
-const SCRIPTS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts");
-const ROOT = path.resolve(SCRIPTS, "..");
+const SCRIPTS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../scripts/openclaw");
+const ROOT = path.resolve(SCRIPTS, "../..");
 const NODE = path.join(ROOT, ".local/openclaw/bin/node");
 const OPENCLAW = path.join(ROOT, ".local/openclaw/app/node_modules/openclaw/openclaw.mjs");
 const GUARD = "ledger_append,ledger_append_once,ledger_sleep,ledger_fail,ledger_pay,ledger_delete";
@@ -42,7 +42,7 @@ export async function startModel({ after }) {
 export class Live extends Client {
   static async create({ after }, { modelUrl } = {}) {
     const folder = temporaryFolder("live");
-    // Where the gateway's own backup finds it.
+    // A path that the gateway's own backup includes.
     const db = path.join(folder, "gateway/state/miniprogram-journal/journal.sqlite");
     const live = new Live({ ledger: path.join(folder, "ledger.jsonl"), db });
     Object.assign(live, { folder, modelUrl, port: await freePort(), starts: [] });
@@ -61,7 +61,7 @@ export class Live extends Client {
       "--reads", "ledger_read", ...(this.modelUrl ? ["--model-url", `${this.modelUrl}/v1`] : []), ...more,
     ];
     this.events = [];
-    this.script = startScript("openclaw-gateway.mjs", args, (line) => this.events.push(JSON.parse(line)));
+    this.script = startScript("gateway.mjs", args, (line) => this.events.push(JSON.parse(line)));
     this.ended = new Promise((resolve) => this.script.once("exit", resolve));
     const { pid } = await until("the gateway has a process", () => this.#event("starting"));
     this.pid = pid;

@@ -43,7 +43,7 @@ export class Mini extends Client {
     this.port = Number(line.split(" ")[1]);
   }
 
-  /** Like a power cut: nothing is flushed, nobody is told. */
+  /** Kills it like a power cut: nothing is flushed, no connection is closed properly. */
   async kill() {
     this.child.kill("SIGKILL");
     await this.exited;
@@ -66,14 +66,14 @@ export class Mini extends Client {
     return answer;
   }
 
-  /** What stands on disk of a conversation, read behind the gateway's back: its lines, oldest first. */
+  /** The lines of a conversation on disk, oldest first, read directly. */
   #lines(session) {
     const file = path.join(`${this.ledger}.sessions`, `${encodeURIComponent(session)}.jsonl`);
     const text = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
     return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   }
 
-  /** Writes a message into a conversation behind the gateway's back. */
+  /** Writes a message directly into a conversation on disk. */
   say(session, message) {
     const file = path.join(`${this.ledger}.sessions`, `${encodeURIComponent(session)}.jsonl`);
     fs.appendFileSync(file, `${JSON.stringify({ message })}\n`);

@@ -1,5 +1,5 @@
-"""An AWS account in memory, as far as scripts/deploy asks it. What it is asked is held against botocore's own service models,
-so that a call that AWS does not know, or a parameter that it does not take, fails here as it would there."""
+"""An AWS account in memory, as far as scripts/deploy uses it. Every call is validated by botocore's service models,
+so that an unknown operation or parameter fails here as it would at AWS."""
 
 import io
 import json
@@ -53,6 +53,7 @@ class Account:
     def __init__(self, canary=True):
         self.status = "UPDATE_COMPLETE"
         self.parameters = {}
+        self.outputs = {"TableName": "table", "ApiUrl": "https://api.execute-api.eu-west-1.amazonaws.com"}
         self.concurrency = 1000
         self.secrets = {output: {"v": ["AWSCURRENT"]} for output in stack.SECRETS.values()}
         self.readiness = {"ready": True, "failing": []}
@@ -67,6 +68,10 @@ class Account:
     def publish(self, role, *versions, live):
         self.versions[role] = [*versions]
         self.aliases[role]["live"] = (live, {})
+
+    def note(self, role, version, live):
+        """What a deployment by the script leaves."""
+        self.aliases[role]["before"] = (version, {}, stack.REPLACED_BY.format(live))
 
     def shift(self, role, current, target, status, form="json"):
         """A deployment of CodeDeploy's."""
@@ -87,8 +92,11 @@ class Account:
     # ---- what it answers
 
     def described(self, StackName):
+        if self.status is None:
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}}, "DescribeStacks")
         outputs = [{"OutputKey": output, "OutputValue": role} for role, output in stack.FUNCTIONS.items()]
         outputs += [{"OutputKey": output, "OutputValue": output} for output in stack.SECRETS.values()]
+        outputs += [{"OutputKey": name, "OutputValue": value} for name, value in self.outputs.items()]
         given = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.parameters.items()]
         return {"Stacks": [{"StackStatus": self.status, "Outputs": outputs, "Parameters": given}]}
 
@@ -106,12 +114,14 @@ class Account:
     def get_alias(self, FunctionName, Name):
         if Name not in self.aliases[FunctionName]:
             raise missing("GetAlias")
-        version, weights = self.aliases[FunctionName][Name]
+        version, weights, *description = self.aliases[FunctionName][Name]
+        described = {"Description": description[0]} if description else {}
         routing = {"RoutingConfig": {"AdditionalVersionWeights": weights}} if weights else {}
-        return {"FunctionVersion": str(version), **routing}
+        return {"FunctionVersion": str(version), **routing, **described}
 
     def set_alias(self, FunctionName, Name, FunctionVersion, RoutingConfig=None, Description=None):
-        self.aliases[FunctionName][Name] = (int(FunctionVersion), (RoutingConfig or {}).get("AdditionalVersionWeights", {}))
+        described = [Description] if Description else []
+        self.aliases[FunctionName][Name] = (int(FunctionVersion), (RoutingConfig or {}).get("AdditionalVersionWeights", {}), *described)
 
     def list_versions(self, FunctionName):
         return {"Versions": [{"Version": "$LATEST"}, *({"Version": str(one)} for one in self.versions[FunctionName])]}

@@ -1,4 +1,4 @@
-"""What scripts/deploy.sh gives to the deployment, and what it notes for a rollback."""
+"""The parameters that scripts/deploy/deploy.sh passes to the deployment, and the alias that it sets for a rollback."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ class Deploy(unittest.TestCase):
             if title == "deploying":
                 move()
 
-        with mock.patch.object(deploy, "run", run), mock.patch.object(deploy.hosting, "publish"):
+        with mock.patch.object(deploy, "run", run), mock.patch.object(deploy.hosting, "publish"), mock.patch.object(deploy.shield, "publish"):
             self.said = io.StringIO()
             with contextlib.redirect_stdout(self.said):
                 deploy.deploy(account.stack(stage, region), given, built=False)
@@ -53,7 +53,7 @@ class Deploy(unittest.TestCase):
             account.aliases["worker"]["live"] = (2, {})
 
         self.deployed(account, {}, move)
-        self.assertEqual(account.aliases["worker"]["before"], (1, {}))
+        self.assertEqual(account.aliases["worker"]["before"], (1, {}, "Live before version 2."))
         self.assertTrue(all("before" not in account.aliases[role] for role in FUNCTIONS if role != "worker"))
 
     def test_a_deployment_that_fails_notes_nothing(self):

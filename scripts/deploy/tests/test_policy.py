@@ -15,6 +15,17 @@ KEPT = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem
         "secretsmanager:PutSecretValue", "sqs:ReceiveMessage", "sqs:SendMessage", "iam:CreateUser", "iam:CreateAccessKey"]  # fmt: skip
 
 
+# A property that a template sets, and the action that it takes.
+TAKEN = {
+    "ReservedConcurrentExecutions": "lambda:PutFunctionConcurrency",
+    "LifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "RecursiveLoop": "lambda:PutFunctionRecursionConfig",
+    "ObjectLockConfiguration": "s3:PutBucketObjectLockConfiguration",
+    "PointInTimeRecoverySpecification": "dynamodb:UpdateContinuousBackups",
+    "DomainName": "iam:CreateServiceLinkedRole",
+}
+
+
 def policies():
     return [json.loads(file.read_text()) for file in sorted((ROOT / "docs/operate").glob("deployer-policy-*.json"))]
 
@@ -50,6 +61,17 @@ class Policy(unittest.TestCase):
         for action in asked():
             self.assertTrue(any(fnmatch.fnmatchcase(action, right) for right in granted()), action)
 
+    def test_it_has_what_the_properties_of_the_templates_take(self):
+        """Actions that the schemas name for many types are withheld only where no template sets what they are for."""
+        templates = "".join((ROOT / name).read_text() for name in ("template.yaml", "console/template.yaml", "observe/template.yaml", "shield/template.yaml"))
+        for property, action in TAKEN.items():
+            self.assertIn(f"{property}:", templates, f"{property} is in no template: withhold {action}")
+            self.assertIn(action, granted())
+
+    def test_it_has_what_the_access_log_of_an_http_api_takes(self):
+        for name in ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries", "PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"):
+            self.assertTrue(any(fnmatch.fnmatchcase(f"logs:{name}", right) for right in granted()), name)
+
     def test_it_has_the_workers_recursion(self):
         self.assertIn("lambda:PutFunctionRecursionConfig", granted())
 
@@ -57,10 +79,13 @@ class Policy(unittest.TestCase):
         for action in KEPT:
             self.assertFalse(any(fnmatch.fnmatchcase(action, right) for right in granted()), action)
 
-    def test_roles_are_made_and_passed_under_the_stacks_name_alone(self):
+    def test_roles_are_made_and_passed_under_the_stacks_name_alone_beside_that_of_custom_domains(self):
         for policy in policies():
             for one in policy["Statement"]:
-                if any(action.startswith("iam:") for action in one["Action"]):
+                if one["Action"] == ["iam:CreateServiceLinkedRole"]:
+                    self.assertEqual(one["Condition"], {"StringEquals": {"iam:AWSServiceName": "ops.apigateway.amazonaws.com"}})
+                    self.assertTrue(one["Resource"].endswith(":role/aws-service-role/ops.apigateway.amazonaws.com/*"), one)
+                elif any(action.startswith("iam:") for action in one["Action"]):
                     self.assertEqual(one["Resource"], "arn:PARTITION:iam::ACCOUNT:role/STACK-*", one)
 
 

@@ -1,4 +1,4 @@
-"""What scripts/deploy.sh --check asks, and what it says."""
+"""The calls and the messages of scripts/deploy/deploy.sh --check."""
 
 import unittest
 

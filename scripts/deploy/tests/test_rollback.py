@@ -1,4 +1,4 @@
-"""What scripts/rollback.sh does in each state that a deployment may be in."""
+"""What scripts/deploy/rollback.sh does in each state that a deployment may be in."""
 
 import contextlib
 import io
@@ -53,7 +53,7 @@ class Rollback(unittest.TestCase):
         account.publish("worker", 4, 5, 6, live=5)
         account.shift("worker", 4, 5, "Succeeded")
         account.shift("worker", 5, 6, "Stopped")
-        # CodeDeploy's own way back is a deployment as well.
+        # A rollback by CodeDeploy is a deployment as well.
         account.shift("worker", 6, 5, "Succeeded")
         roll_back(account, "worker")
         self.assertEqual(lives(account), (4, {}))
@@ -84,7 +84,7 @@ class Rollback(unittest.TestCase):
     def test_an_update_under_way_without_a_canary_is_not_raced(self):
         account = Account(canary=False)
         account.publish("worker", 4, 5, live=5)
-        account.aliases["worker"]["before"] = (4, {})
+        account.note("worker", 4, live=5)
         account.status = "UPDATE_IN_PROGRESS"
         self.assertIn("cancel-update-stack", self.refused(account, "worker"))
         account.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
@@ -111,9 +111,15 @@ class Rollback(unittest.TestCase):
         account = Account(canary=False)
         # 5 was published by a deployment that failed, and was never live.
         account.publish("worker", 4, 5, 6, live=6)
-        account.aliases["worker"]["before"] = (4, {})
+        account.note("worker", 4, live=6)
         roll_back(account, "worker")
         self.assertEqual(lives(account), (4, {}))
+
+    def test_a_deployment_by_hand_makes_the_alias_before_outdated(self):
+        account = Account(canary=False)
+        account.publish("worker", 3, 4, 5, live=5)
+        account.note("worker", 3, live=4)
+        self.assertIn("not known which version was live before 5", self.refused(account, "worker"))
 
     def test_an_alias_that_was_moved_by_hand_to_a_version_that_nobody_deployed(self):
         account = Account()
@@ -130,7 +136,7 @@ class Rollback(unittest.TestCase):
         account.publish("worker", 3, 4, 5, live=4)
         account.shift("worker", 3, 4, "Succeeded")
         account.shift("worker", 4, 5, "Succeeded")
-        account.aliases["worker"]["before"] = (4, {})
+        account.note("worker", 4, live=5)
         roll_back(account, "worker")
         self.assertEqual(lives(account), (3, {}))
 

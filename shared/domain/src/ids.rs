@@ -2,18 +2,18 @@
 
 mod actor;
 mod digest;
-mod operator_id;
+mod random_id;
 mod request_id;
 mod support_code;
+mod text_form;
 mod timestamp;
 mod trace_context;
-mod user_id;
 
 pub use actor::{Actor, Approver};
 pub use digest::{Digest, DigestKey, NotADigest};
-pub use operator_id::{NotAnOperatorId, OperatorId};
+pub use random_id::{NotAUserId, NotAnOperatorId, OperatorId, UserId};
 pub use request_id::{BadRequestId, IdAge, RequestId};
 pub use support_code::{parse_support_code, support_code};
+pub(crate) use text_form::text_form;
 pub use timestamp::{CLOCKS_DIFFER, NotATime, Timestamp};
 pub use trace_context::TraceParent;
-pub use user_id::{NotAUserId, UserId};

@@ -16,7 +16,9 @@ mod audit_context;
 mod cancel;
 mod decide;
 mod ending;
+mod erase;
 mod event;
+pub mod held_text;
 mod intent;
 pub mod progress;
 mod result;
@@ -27,6 +29,7 @@ mod transition;
 mod wakeup_token;
 
 pub use event::{Attempt, JobEvent, Seen, TransitionError};
+pub use held_text::HeldText;
 pub use intent::{CallKey, Intent, JournalId, Via};
 pub use result::ResultRef;
 pub use state::JobState;
@@ -34,7 +37,7 @@ pub use step::{Step, StepKind, StepOutcome};
 pub use wakeup_token::{JobWakeUp, NotAWakeUp, WakeUpToken};
 
 /// Schema version of the stored item. A function leaves an item with a higher version unchanged for a newer function.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 /// Maximum number of steps of a job, including those that the proposals of its turns add.
 pub const STEPS_GROWN_AT_MOST: usize = 64;
 /// Longest lease of a worker: the deadline of its function, with a margin.
@@ -171,6 +174,10 @@ pub struct Job {
     /// The client's `traceparent`, passed on to the gateway.
     #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Name of the notification that the user asked for. It does not raise the schema version: an older function that
+    /// rewrites the job drops it, and then no message is sent, whereas a job that it did not understand would wait.
+    #[serde(rename = "no", default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<String>,
 }
 
 /// Initial state of an accepted job.
@@ -241,6 +248,7 @@ impl Job {
             sweep_at: Some(now.plus(SWEEP_GRACE)),
             sweeps: None,
             trace: new.trace,
+            notify: None,
         };
         match new.start {
             Start::Queued => queued,
@@ -270,16 +278,21 @@ impl Job {
         lease_over.or(self.check_at).or(self.lapses_at()).unwrap_or_else(|| self.free_to_run_at())
     }
 
-    /// The time since which no approval is missing: the job's acceptance or its last approval.
+    /// The time since which no decision of a person is missing: the job's acceptance, its last approval, or the last
+    /// decision about a held text.
     pub fn free_to_run_at(&self) -> Timestamp {
-        let decision = self.approval_request().and_then(|question| question.decision.as_ref());
-        decision.map_or(self.created_at, |decision| decision.at)
+        let approval = self.approval_request().and_then(|approval| approval.decision.as_ref());
+        let text = self.step().and_then(|step| step.held.as_ref()?.decision.as_ref());
+        let decided = approval.map(|decision| decision.at).max(text.map(|decision| decision.at));
+        decided.unwrap_or(self.created_at)
     }
 
-    /// When the pending approval request expires; `None` while none is pending.
+    /// When the pending approval request, or the time to decide about a held text, expires; `None` while neither is
+    /// pending. A held reply has no such time: its job looks by itself.
     pub fn lapses_at(&self) -> Option<Timestamp> {
-        let waits = self.state == JobState::AwaitingApproval;
-        self.step().filter(|_| waits)?.approval.as_ref().map(|approval| approval.expires_at)
+        let step = self.step().filter(|_| self.state == JobState::AwaitingApproval)?;
+        let held = step.pending_text().map(|held| held.expires_at);
+        held.or_else(|| step.approval.as_ref().map(|approval| approval.expires_at))
     }
 
     /// Schema version to store: the lowest one whose functions understand everything in the job.
@@ -293,6 +306,11 @@ impl Job {
         let third = results
             .into_iter()
             .any(|result| matches!(result, ResultRef::OmittedTooDeep | ResultRef::OmittedUnreadable));
+        // A function that dropped a held text would take its job for one that waits for an approval. A job that is over
+        // waits for nothing, and earlier versions may show, count and erase it.
+        if !self.state.is_over() && self.steps.iter().any(|step| step.held.is_some()) {
+            return 4;
+        }
         match (third, first_version) {
             (true, _) => 3,
             (false, true) => 1,

@@ -8,12 +8,16 @@
 //! several functions share. Imports point down only, also between the modules below; tests/layers checks both.
 
 pub mod access;
+pub mod alarms;
 pub mod audit;
 pub mod catalogue;
+pub mod content_safety;
 pub mod conversation;
+pub mod erasure;
 pub mod ids;
 pub mod job;
 pub mod json;
 pub mod limits;
+pub mod notification;
 pub mod policy;
 pub mod view;

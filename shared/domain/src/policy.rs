@@ -6,14 +6,19 @@
 //! and the worker calls it again at the cursor, with the arguments that will be sent. docs/api/policy.md documents
 //! the order of the checks.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
 
 use crate::{
     access::service_mode::Mode,
     catalogue::{AgentEntry, Catalogue, Tool},
+    content_safety::{CONTENT_SAFETY, ContentSafety},
     ids::{Approver, Timestamp, UserId},
+    notification::{NOTIFICATIONS, Notifications},
 };
 
 mod agent_decision;
@@ -181,19 +186,26 @@ impl DenyReason {
     }
 }
 
-/// The catalogue and the policies about its tools.
+/// The catalogue, the policies about its tools, the notifications about their jobs, and the checks of texts.
 #[derive(Debug)]
 pub struct Policy {
     catalogue: Catalogue,
+    notifications: Notifications,
+    content_safety: ContentSafety,
     model: Model,
     rules: RuleSet,
     version: String,
 }
 
 impl Policy {
-    /// The policy files that were compiled into this program.
-    pub fn built_in() -> Result<Self, PolicyFault> {
-        Self::parse(&PolicyFiles::built_in())
+    /// The policy files that were compiled into this program, parsed once in a process.
+    pub fn built_in() -> Result<Arc<Self>, PolicyFault> {
+        static BUILT_IN: OnceLock<Arc<Policy>> = OnceLock::new();
+        if let Some(policy) = BUILT_IN.get() {
+            return Ok(Arc::clone(policy));
+        }
+        let parsed = Arc::new(Self::parse(&PolicyFiles::built_in())?);
+        Ok(Arc::clone(BUILT_IN.get_or_init(|| parsed)))
     }
 
     /// Parses and checks the files. Returns the first fault, with its place.
@@ -202,7 +214,9 @@ impl Policy {
         let policies: Result<Vec<(&str, &str)>, PolicyFault> =
             files.about_tools().map(|file| Ok((file, required(files, file)?))).collect();
         let rules = RuleSet::parse(schema::schema(&catalogue)?, policies?)?;
-        Ok(Self { catalogue, model: Model::new(), rules, version: files.version() })
+        let notifications = notifications(files, &catalogue)?;
+        let (content_safety, version) = (content_safety(files)?, files.version());
+        Ok(Self { catalogue, notifications, content_safety, model: Model::new(), rules, version })
     }
 
     /// The text of `policy/schema.cedarschema` for a catalogue, without reading the policies.
@@ -215,6 +229,16 @@ impl Policy {
         &self.catalogue
     }
 
+    /// The notifications that a submission may ask for.
+    pub fn notifications(&self) -> &Notifications {
+        &self.notifications
+    }
+
+    /// Whether texts of users and models are checked, and what follows from an answer.
+    pub fn content_safety(&self) -> &ContentSafety {
+        &self.content_safety
+    }
+
     /// Looks a tool up.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.catalogue.get(name)
@@ -225,7 +249,7 @@ impl Policy {
         self.catalogue.agent(name)
     }
 
-    /// A short digest of catalogue, schemas and policies, which every audit record contains.
+    /// A short digest of catalogue, schemas, policies and decisions about texts, which every audit record contains.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -290,6 +314,24 @@ fn required<'a>(files: &'a PolicyFiles, file: &str) -> Result<&'a str, PolicyFau
 fn catalogue(files: &PolicyFiles) -> Result<Catalogue, PolicyFault> {
     let schema = |name: &str| files.get(&format!("schemas/{name}")).map(<[u8]>::to_vec);
     Ok(Catalogue::parse(required(files, "tools.toml")?, schema)?)
+}
+
+/// A folder of an earlier version has no such file: then there are no notifications.
+fn notifications(files: &PolicyFiles, catalogue: &Catalogue) -> Result<Notifications, PolicyFault> {
+    if files.get(NOTIFICATIONS).is_none() {
+        return Ok(Notifications::default());
+    }
+    let tools = catalogue.tools().map(|tool| tool.entry.title.as_str());
+    let titles: Vec<&str> = tools.chain(catalogue.agents().map(|agent| agent.title.as_str())).collect();
+    Ok(Notifications::parse(required(files, NOTIFICATIONS)?, &titles)?)
+}
+
+/// A folder of an earlier version has no such file: then no text is checked.
+fn content_safety(files: &PolicyFiles) -> Result<ContentSafety, PolicyFault> {
+    if files.get(CONTENT_SAFETY).is_none() {
+        return Ok(ContentSafety::default());
+    }
+    Ok(ContentSafety::parse(required(files, CONTENT_SAFETY)?)?)
 }
 
 #[cfg(test)]

@@ -11,12 +11,16 @@ use crate::{
 mod approval;
 mod conversation;
 mod error;
+mod held_text;
+mod notification;
 mod poll;
 mod step;
 
 pub use approval::ApprovalView;
 pub use conversation::ConversationView;
 pub use error::ErrorView;
+pub use held_text::HeldTextView;
+pub use notification::{MessageView, NotificationView};
 pub use poll::next_poll_ms;
 pub use step::{ProgressView, StepView, WholeStepView, result_of_step};
 
@@ -44,6 +48,12 @@ pub struct JobView {
     /// The approval request and its decision. Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalView>,
+    /// The text that waits for an operator's decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldTextView>,
+    /// The notification that the user asked for. Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification: Option<NotificationView>,
     /// What was found out about an unknown job after its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<ResolutionView>,
@@ -111,6 +121,12 @@ impl JobView {
         Self { approval, ..self }
     }
 
+    /// The view with the notification.
+    #[must_use]
+    pub fn notifying(self, notification: Option<NotificationView>) -> Self {
+        Self { notification, ..self }
+    }
+
     /// The view of a job with its result.
     pub fn new(job: &Job, result: Option<Value>, now: Timestamp) -> Self {
         Self {
@@ -123,6 +139,8 @@ impl JobView {
             error: job.error.as_deref().map(ErrorView::of),
             resolution: job.resolution.as_ref().map(ResolutionView::from),
             approval: None,
+            held: HeldTextView::of(job),
+            notification: None,
             cancel_requested: job.cancel_requested && !job.state.is_over(),
             next_poll_ms: next_poll_ms(job, now),
             support_code: support_code(job.user_id, job.request_id),

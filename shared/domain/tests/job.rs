@@ -1,4 +1,4 @@
-//! A job's life as a table: every state met by every event.
+//! Every event applied in every state.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn job(state: JobState) -> Job {
         state,
         rev: 7,
         check_at: matches!(state, JobState::Waiting | JobState::Retrying).then_some(NOW),
-        // A running job whose lease is over: the only kind that can be claimed.
+        // Only a running job whose lease has expired can be claimed.
         lease: (state == JobState::Running).then(|| Lease { owner: "other".into(), expires_at: NOW }),
         effect: (over && state != JobState::Succeeded).then_some(Effect::NotRun),
         sweep_at: (!over || state == JobState::Unknown).then(|| later(60)),
@@ -53,7 +53,7 @@ fn job(state: JobState) -> Job {
     }
 }
 
-/// Waits for a yes until ten seconds from now.
+/// A job whose approval request expires ten seconds from now.
 fn asked(approver: Approver) -> Job {
     let mut job = job(JobState::AwaitingApproval);
     job.steps[0].approval = Some(Approval::requested(approver, Digest::ZERO, NOW, later(10)));
@@ -75,10 +75,11 @@ fn every_state_meets_every_event() {
         Unknown, Waiting,
     };
     let resolution = Resolution { by: ResolvedBy::Journal, happened: true, at: NOW, note: None };
-    let events: [(&str, JobEvent); 14] = [
+    let events: [(&str, JobEvent); 16] = [
         ("claimed", JobEvent::Claimed { lease: lease() }),
         ("intended", JobEvent::Intended(intent())),
         ("suspended", JobEvent::Suspended { check_at: later(5), intent: None, running: true, seen: None }),
+        ("held", JobEvent::ReplyHeld { check_at: later(5) }),
         ("not started", JobEvent::Rescheduled { check_at: later(5), attempt: Attempt::NotStarted }),
         ("repeatable", JobEvent::Rescheduled { check_at: later(5), attempt: Attempt::Repeatable }),
         ("succeeded", ended(StepOutcome::Succeeded, Succeeded)),
@@ -90,12 +91,13 @@ fn every_state_meets_every_event() {
         ("approved", decided(true, DecidedBy::User)),
         ("rejected", decided(false, DecidedBy::User)),
         ("lapsed", JobEvent::ApprovalLapsed),
+        ("erased", JobEvent::Erased),
     ];
-    // Where each event leads from each state; none: it does not fit, and nothing changes.
+    // The state after each event in each state; none: the event is not valid, and nothing changes.
     let leads_to = |state: JobState, event: &str| match (state, event) {
         (Queued | Waiting | Retrying | Running, "claimed") => Some(Running),
         (Running, "intended") => Some(Running),
-        (Running, "suspended") => Some(Waiting),
+        (Running, "suspended" | "held") => Some(Waiting),
         (Running, "not started" | "repeatable") => Some(Retrying),
         (Running, "succeeded") => Some(Succeeded),
         (Running, "failed") => Some(Failed),
@@ -106,6 +108,7 @@ fn every_state_meets_every_event() {
         (Running | Waiting, "cancel") => Some(state),
         (Queued | Running | Waiting | Retrying | AwaitingApproval | Unknown, "swept") => Some(state),
         (Unknown, "resolved") => Some(Unknown),
+        (Succeeded | Failed | Refused | Explained | Cancelled | Expired | Unknown, "erased") => Some(state),
         (Queued | Waiting | Retrying | Running | AwaitingApproval, _) => None,
         (Succeeded | Failed | Refused | Explained | Cancelled | Expired | Unknown, _) => None,
     };
@@ -121,7 +124,7 @@ fn every_state_meets_every_event() {
             let Ok(after) = after else { continue };
             assert_eq!(after.rev, before.rev + 1, "{state:?} met by {name}: every write bumps the fence");
             assert_eq!(after.lease.is_some(), after.state == Running, "{state:?} met by {name}");
-            let in_index = !after.state.is_over() || (after.state == Unknown && *name != "resolved");
+            let in_index = !after.state.is_over() || (after.state == Unknown && !["resolved", "erased"].contains(name));
             assert_eq!(after.sweep_at.is_some(), in_index, "{state:?} met by {name}: open jobs are in the index");
             let told = after.state.is_over() && after.state != Succeeded;
             assert_eq!(after.effect.is_some(), told, "{state:?} met by {name}");
@@ -313,7 +316,7 @@ fn a_decision_is_stored_at_the_step_of_its_approval_request() {
     ] {
         assert_eq!(job.approval_check(&input, at), stands, "{story}");
         let decides = job.apply(decided(input.approved, input.by), at).is_ok();
-        // What a job would take, it takes only from the one who was shown this call.
+        // A decision is valid only from the approver to whom this call was shown.
         assert!(stands == ApprovalCheck::Open || !decides || input.digest != Digest::ZERO, "{story}");
         assert!(stands != ApprovalCheck::Open || decides, "{story}");
     }

@@ -1,4 +1,4 @@
-//! Which tokens are an operator's, and which are not, for which reason (RFC 8725).
+//! Which operator tokens are accepted, and why the others are refused (RFC 8725).
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn b64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key of the issuer: what signs, and what is published.
+/// A key of the issuer: the private half that signs, and the published half.
 struct Key {
     algorithm: Algorithm,
     signing: EncodingKey,
@@ -185,7 +185,7 @@ fn a_key_is_accepted_for_its_issuer_only() {
     }
     let header = Header { kid: None, ..ours.header("a") };
     assert_eq!(verify(&keys, &ours.sign(&header, &claims())), Err(TokenFault::KeyId));
-    // A header that brings a key, or says where one is, is not followed.
+    // A header with a key, or with the URL of one, is ignored.
     let mut header = theirs.header("a");
     header.jku = Some("https://attacker.example/keys".to_owned());
     header.x5u = Some("https://attacker.example/chain".to_owned());
@@ -324,7 +324,7 @@ fn keys_that_are_for_something_else_are_left_out_and_break_no_set() {
         assert!(keys.has("a") && !keys.has("b") && !keys.has("small"), "{jwk}");
     }
     assert!(keys(&[&changed(&ec.jwk, "use", json!("sig"))]).has("b"));
-    // Two keys of one id: it would be the token that chose.
+    // Two keys with one id: the token could choose between them.
     let twice = keys(&[&ed.jwk, &Key::ed25519("a").jwk, &ec.jwk]);
     assert!(!twice.has("a") && twice.has("b"));
     let thrice = keys(&[&ed.jwk, &Key::ed25519("a").jwk, &Key::ed25519("a").jwk]);

@@ -1,4 +1,4 @@
-//! Jobs of several steps, and steps that grow by what an agent proposes.
+//! Jobs of several steps, and steps that are inserted for an agent's proposals.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::time::Duration;

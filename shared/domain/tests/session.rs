@@ -1,4 +1,4 @@
-//! Which tokens are sessions, and which are not, for which reason.
+//! Which session tokens are accepted, and why the others are refused.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn what_was_minted_is_a_session_exact_to_the_millisecond() {
     assert_eq!(minted, verifier(&[&key]).verify(&token, NOW).unwrap());
     assert_eq!((minted.user_id, minted.began_at), (user(), NOW));
     assert_eq!(minted.expires_at.millis(), 1_795_348_801_000, "whole seconds, never less than the lifetime");
-    // The helper of the tests below makes sessions too, so what they change is what is refused.
+    // The helper of the tests below makes valid sessions too, so each refusal is due to the one change of its test.
     assert!(verifier(&[&key]).verify(&key.sign(&header("k1"), &claims()), NOW).is_ok());
 }
 
@@ -263,7 +263,7 @@ fn only_eddsa_is_verified() {
         }
     }
 
-    // The classic confusion: the public key, which everyone knows, as the secret of an HMAC.
+    // Algorithm confusion: the public key used as the secret of an HMAC.
     let public = URL_SAFE_NO_PAD.encode(&key.public);
     for secret in [key.public.as_slice(), public.as_bytes()] {
         for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
@@ -271,7 +271,7 @@ fn only_eddsa_is_verified() {
             let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(secret)).unwrap();
             assert_eq!(verifier(&[&key]).verify(&token, NOW), Err(SessionFault::Algorithm), "{algorithm:?}");
 
-            // The same, and the header says EdDSA.
+            // The same with `alg: EdDSA` in the header.
             let parts: Vec<_> = token.split('.').collect();
             let token = by_hand("EdDSA", parts[2]);
             assert_eq!(verifier(&[&key]).verify(&token, NOW), Err(SessionFault::Signature));

@@ -69,7 +69,7 @@ fn what_others_wrote_is_shown_or_omitted() {
             Err(fault) => fault.omission().shown(),
         };
         assert_eq!(said, vector["foreign"], "{vector}");
-        // What is stored is read again as it was, in either language.
+        // Rust and JavaScript read the stored form as the same value.
         if let Some(canonical) = vector["foreign"]["canonical"].as_str() {
             assert_eq!(json::kept::<Value>(canonical).map(|value| shown(&value)).unwrap(), said, "{vector}");
         }

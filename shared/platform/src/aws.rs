@@ -1,5 +1,7 @@
 //! The AWS clients, built from the Lambda environment or for engines on one host.
 
+pub mod signature;
+
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -66,11 +68,6 @@ impl AwsSettings {
     /// A Secrets Manager client.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config(self.secrets_manager_endpoint.as_deref()))
-    }
-
-    /// Settings of a CloudWatch client; only one function has one.
-    pub fn cloudwatch(&self) -> SdkConfig {
-        self.sdk_config(self.cloudwatch_endpoint.as_deref())
     }
 
     fn sdk_config(&self, endpoint: Option<&str>) -> SdkConfig {

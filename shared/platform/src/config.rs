@@ -8,17 +8,28 @@ use std::{path::PathBuf, time::Duration};
 
 use aws_credential_types::Credentials;
 
-use crate::{aws::AwsSettings, secrets::SecretSource};
-use domain::access::session::Audience;
+use crate::{aws::AwsSettings, metrics::emf::CloudMetrics, secrets::SecretSource};
+use domain::{access::session::Audience, alarms::Level};
 
+pub mod defaults;
 mod env;
 mod functions;
 
 pub use env::{ConfigError, Env};
 pub use functions::{EdgeAuthConfig, OperatorConfig, StatusConfig, SweepConfig, WorkerConfig};
 
-/// `METRICS_NAMESPACE`, the namespace in CloudWatch. Without it nothing is measured.
-pub fn metrics_namespace(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
+/// `METRICS_NAMESPACE`, the namespace in CloudWatch, and `METRICS_LEVEL`, `basic` or `full`, which is the default.
+/// Without a namespace nothing is measured.
+pub fn cloud_metrics(env: &Env<'_>) -> Result<Option<CloudMetrics>, ConfigError> {
+    let level = match env.0("METRICS_LEVEL").as_deref() {
+        None | Some("full") => Level::Full,
+        Some("basic") => Level::Basic,
+        Some(_) => return Err(ConfigError::Invalid { name: "METRICS_LEVEL", expected: "basic or full" }),
+    };
+    Ok(metrics_namespace(env)?.map(|namespace| CloudMetrics { namespace, level }))
+}
+
+fn metrics_namespace(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
     let legal = |text: &String| {
         let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_/#:".contains(&byte);
         text.len() <= 255 && text.bytes().all(of_a_name) && !text.starts_with("AWS/") && !text.starts_with(':')
@@ -50,7 +61,7 @@ pub struct TableConfig {
 impl TableConfig {
     /// `TABLE_NAME`, `RETENTION_DAYS`, and the standard `AWS_*`.
     pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
-        let days = env.number("RETENTION_DAYS", 30)?;
+        let days = env.number("RETENTION_DAYS", defaults::RETENTION_DAYS)?;
         if !(2..=3650).contains(&days) {
             return Err(ConfigError::Invalid { name: "RETENTION_DAYS", expected: "2 to 3650" });
         }
@@ -112,15 +123,12 @@ fn audience(env: &Env<'_>) -> Result<Audience, ConfigError> {
 
 /// `CHECKPOINT_MAX_AGE_S`: maximum age of the last exported checkpoint for a destructive call. At most one day.
 fn checkpoint_max_age(env: &Env<'_>) -> Result<Duration, ConfigError> {
-    let age = env.seconds("CHECKPOINT_MAX_AGE_S", CHECKPOINT_MAX_AGE_S)?;
+    let age = env.seconds("CHECKPOINT_MAX_AGE_S", defaults::CHECKPOINT_MAX_AGE_S)?;
     if !(1..=86_400).contains(&age.as_secs()) {
         return Err(ConfigError::Invalid { name: "CHECKPOINT_MAX_AGE_S", expected: "1 to 86400" });
     }
     Ok(age)
 }
-
-/// Default of `CHECKPOINT_MAX_AGE_S`: three intervals of checkpoints.
-pub const CHECKPOINT_MAX_AGE_S: u64 = 900;
 
 /// Target of exported checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -47,6 +47,10 @@ codes! {
     NoSession = UNAUTHORIZED "no_session" "A session is needed; log in again.";
     /// WeChat does not accept the login code: invalid, used, or older than five minutes.
     LoginCodeRejected = UNAUTHORIZED "login_code_rejected" "WeChat does not accept this login code; call wx.login again.";
+    /// The user who logs in is being erased. A login leads to a new user in some seconds.
+    ErasureOpen = SERVICE_UNAVAILABLE "erasure_open" "Your data is being erased; log in again in some seconds.";
+    /// The login code of an erasure belongs to another user.
+    ErasureOtherUser = FORBIDDEN "erasure_other_user" "The login code belongs to another user.";
     /// WeChat has blocked this user.
     LoginBlocked = FORBIDDEN "login_blocked" "WeChat does not let this user log in.";
     /// WeChat's rate limit for logins.
@@ -54,7 +58,7 @@ codes! {
     /// WeChat did not answer, or its answer does not follow its protocol.
     WechatUnavailable = SERVICE_UNAVAILABLE "wechat_unavailable" "WeChat is not answering; call wx.login again later.";
     /// A pushed message that WeChat did not send to this app, or not now. The response does not say which.
-    EventRefused = FORBIDDEN "event_refused" "This is no message of WeChat for this service.";
+    EventRefused = FORBIDDEN "event_refused" "WeChat did not send this message to this app, or it is too old.";
     /// Not a valid HTTP request.
     RequestMalformed = BAD_REQUEST "request_malformed" "The request is not well-formed.";
     /// The header `Idempotency-Key` is missing.
@@ -62,9 +66,11 @@ codes! {
     /// `Idempotency-Key` is neither a UUIDv7 nor a ULID.
     KeyMalformed = BAD_REQUEST "idempotency_key_malformed" "The header Idempotency-Key must be a UUIDv7 or a ULID.";
     /// No job has this id, and the time in it is more than ten minutes in the future.
-    RequestIdInFuture = BAD_REQUEST "request_id_in_future" "The time inside the request id lies ahead of the server's.";
+    RequestIdInFuture = BAD_REQUEST "request_id_in_future" "The time in the request id is later than the server's.";
     /// No job has this id, and the time in it is more than a day in the past.
     RequestIdExpired = GONE "request_id_expired" "The request id is too old to start a job.";
+    /// A user who was erased since has used the id. It does not run again.
+    RequestIdErased = GONE "request_id_erased" "The request with this id belonged to data that was erased.";
     /// Another request was stored under this id.
     KeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" "This request id already names another request.";
     /// The body is over the size cap.
@@ -88,9 +94,11 @@ codes! {
     /// The arguments do not match the tool's schema.
     ArgumentsInvalid = UNPROCESSABLE_ENTITY "arguments_invalid" "The arguments do not fit the tool's schema.";
     /// `not_after` is in the past, or too far in the future.
-    NotAfterInvalid = UNPROCESSABLE_ENTITY "not_after_invalid" "not_after must lie ahead, by at most 24 hours.";
+    NotAfterInvalid = UNPROCESSABLE_ENTITY "not_after_invalid" "not_after must be in the future, by at most 24 hours.";
     /// `deadline` is in the past, or too far in the future.
-    DeadlineInvalid = UNPROCESSABLE_ENTITY "deadline_invalid" "deadline must lie ahead, by at most 24 hours.";
+    DeadlineInvalid = UNPROCESSABLE_ENTITY "deadline_invalid" "deadline must be in the future, by at most 24 hours.";
+    /// There is no notification of this name.
+    NotificationUnknown = UNPROCESSABLE_ENTITY "notification_unknown" "There is no notification of this name.";
     /// The conversation was started with another agent.
     ConversationOtherAgent = CONFLICT "conversation_other_agent" "This conversation is with another agent.";
     /// The conversation is being deleted.
@@ -135,6 +143,14 @@ codes! {
     ApprovalDecided = CONFLICT "approval_decided" "The opposite decision has already been made.";
     /// The approval request has expired.
     ApprovalExpired = GONE "approval_expired" "The approval request has expired.";
+    /// A decision about a text of a job that holds none.
+    TextNotHeld = CONFLICT "text_not_held" "No text of this job waits for a decision.";
+    /// A decision about another text than the one that is held.
+    TextDigestMismatch = CONFLICT "text_digest_mismatch" "The digest does not match the text that is held.";
+    /// The opposite decision about the text is stored already.
+    TextDecided = CONFLICT "text_decided" "The opposite decision has already been made.";
+    /// The text was refused because no decision came in time.
+    TextDecisionExpired = GONE "text_decision_expired" "The time to decide about this text is over.";
     /// The arguments are too large to be shown in full to the approver.
     ArgumentsNotShowable = UNPROCESSABLE_ENTITY "arguments_not_showable" "The arguments are too large to be shown for approval.";
     /// The stored data of a job cannot be read, so the job cannot be shown or decided.
@@ -154,7 +170,7 @@ codes! {
     /// A wake-up for a job that a worker holds.
     JobBusy = CONFLICT "job_busy" "A worker is running this job at the moment; repeat the request.";
     /// A wake-up token that is unknown or no longer valid.
-    WakeUpOver = GONE "ring_over" "The wake-up token is not valid, or no longer.";
+    WakeUpOver = GONE "ring_over" "The wake-up token is invalid or has expired.";
     /// The user submits faster than the rate limit allows.
     RateLimited = TOO_MANY_REQUESTS "rate_limited" "Too many requests; wait as long as Retry-After says.";
     /// The user has the maximum number of open jobs.

@@ -1,18 +1,15 @@
 //! The operators' public keys, as their issuer publishes them: cached for ten minutes, read sooner for an unknown
 //! key, and used for a limited time while the issuer does not answer.
 
-use std::{
-    fmt,
-    net::IpAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use reqwest::{Client, Url, redirect};
 
-use crate::runtime::Runtime;
-use domain::{access::operator_token::OperatorKeys, ids::Timestamp};
+use crate::{
+    cached::{CacheLimits, Cached},
+    runtime::Runtime,
+};
+use domain::access::operator_token::OperatorKeys;
 
 /// Maximum age of a key set.
 pub const MAX_AGE: Duration = Duration::from_secs(600);
@@ -76,50 +73,19 @@ pub struct JwksError {
 #[error("no HTTP client for the operators' issuer")]
 pub struct BadJwksClient(#[source] reqwest::Error);
 
+const LIMITS: CacheLimits =
+    CacheLimits { max_age: MAX_AGE, retry_after: AGAIN_AFTER, last_good_for: Some(LAST_GOOD_FOR) };
+
 /// Cached keys.
 pub struct Jwks {
     source: JwksSource,
     http: Client,
-    state: Mutex<State>,
-    /// Held during a read; other callers wait for it and then use the cached result.
-    reading: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    held: Option<(Timestamp, Arc<OperatorKeys>)>,
-    /// Time of the last read, successful or not.
-    tried_at: Option<Timestamp>,
-    failed: Option<JwksError>,
+    cached: Cached<OperatorKeys, JwksError>,
 }
 
 impl fmt::Debug for Jwks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwks").field("source", &self.source).finish_non_exhaustive()
-    }
-}
-
-/// Whether `at` is less than `within` ago. False for a time in the future: after a clock was set back, a cached value
-/// must not last for ever.
-fn recent(at: Timestamp, now: Timestamp, within: Duration) -> bool {
-    at <= now && now.since(at) < within
-}
-
-impl State {
-    /// The result without a read, if the cache allows one.
-    fn at_hand(&self, kid: &str, now: Timestamp) -> Option<Result<Arc<OperatorKeys>, JwksError>> {
-        if let Some((read_at, keys)) = &self.held
-            && recent(*read_at, now, MAX_AGE)
-            && keys.has(kid)
-        {
-            return Some(Ok(keys.clone()));
-        }
-        self.tried_at.filter(|at| recent(*at, now, AGAIN_AFTER))?;
-        self.last_good(now).map(Ok).or_else(|| self.failed.clone().map(Err))
-    }
-
-    fn last_good(&self, now: Timestamp) -> Option<Arc<OperatorKeys>> {
-        self.held.as_ref().filter(|(at, _)| recent(*at, now, LAST_GOOD_FOR)).map(|(_, keys)| keys.clone())
     }
 }
 
@@ -135,35 +101,17 @@ impl Jwks {
             .no_proxy()
             .build()
             .map_err(BadJwksClient)?;
-        Ok(Self { source, http, state: Mutex::default(), reading: tokio::sync::Mutex::default() })
+        Ok(Self { source, http, cached: Cached::new(LIMITS) })
     }
 
     /// The keys, including `kid` if the issuer lists it.
     pub async fn keys(&self, kid: &str, runtime: &Runtime) -> Result<Arc<OperatorKeys>, JwksError> {
-        if let Some(answer) = self.state().at_hand(kid, runtime.now()) {
-            return answer;
-        }
-        let _one_at_a_time = self.reading.lock().await;
-        if let Some(answer) = self.state().at_hand(kid, runtime.now()) {
-            return answer;
-        }
-        let asked_at = runtime.now();
-        let read = self.read().await;
-        let mut state = self.state();
-        state.tried_at = Some(asked_at);
-        match read {
-            Ok(keys) => {
-                let keys = Arc::new(keys);
-                state.held = Some((asked_at, keys.clone()));
-                state.failed = None;
-                Ok(keys)
-            }
-            Err(error) => {
+        let read = async {
+            self.read().await.inspect_err(|error| {
                 tracing::error!(function = "operator", code = "operator_keys_not_refreshed", error = %error, "the last good keys stay in use");
-                state.failed = Some(error.clone());
-                state.last_good(asked_at).ok_or(error)
-            }
-        }
+            })
+        };
+        self.cached.get(runtime, |keys| keys.has(kid), read).await
     }
 
     async fn read(&self) -> Result<OperatorKeys, JwksError> {
@@ -193,10 +141,6 @@ impl Jwks {
             }
         }
         String::from_utf8(bytes).map_err(|_| "did not answer text".to_owned())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

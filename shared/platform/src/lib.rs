@@ -2,6 +2,7 @@
 //! metrics and logs. Decisions are made in `domain`.
 
 pub mod aws;
+pub mod cached;
 pub mod config;
 pub mod http;
 pub mod http_event;

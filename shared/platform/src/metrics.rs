@@ -59,11 +59,20 @@ pub trait Sink: Debug + Send + Sync {
     fn take(&self, measurement: Measurement<'_>);
 }
 
-/// Both take every measurement.
+/// Two sinks: each takes every measurement.
 impl<A: Sink, B: Sink> Sink for (A, B) {
     fn take(&self, measurement: Measurement<'_>) {
         self.0.take(measurement);
         self.1.take(measurement);
+    }
+}
+
+/// `None` discards measurements.
+impl<S: Sink> Sink for Option<S> {
+    fn take(&self, measurement: Measurement<'_>) {
+        if let Some(sink) = self {
+            sink.take(measurement);
+        }
     }
 }
 
@@ -82,9 +91,9 @@ impl Meter {
         Self(Some(Arc::new(sink)))
     }
 
-    /// Writes CloudWatch's embedded metric format to standard output; measures nothing without a namespace.
-    pub fn embedded(namespace: Option<String>) -> Self {
-        namespace.map_or(Self::none(), |namespace| Self::into_sink(emf::ToStandardOutput::new(namespace)))
+    /// Writes CloudWatch's embedded metric format to standard output; `None` measures nothing.
+    pub fn embedded(published: Option<emf::CloudMetrics>) -> Self {
+        published.map_or(Self::none(), |published| Self::into_sink(emf::ToStandardOutput::new(published)))
     }
 
     /// Takes a measurement. A missing dimension is a programming error: it panics in tests; in a release only the

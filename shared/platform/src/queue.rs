@@ -23,6 +23,10 @@ pub struct WakeUpMessage {
     /// Trace context of the request that caused the message.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
+    /// Whether `request_id` names the erasure of the user instead of a job. A worker of an earlier version finds no job,
+    /// and acknowledges the message; `sweep` sends another one.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub erasure: bool,
 }
 
 /// The queue did not accept a message.
@@ -155,6 +159,11 @@ type NotSent = (WakeUpMessage, QueueError);
 impl WakeUpMessage {
     /// The wake-up message of a job.
     pub fn new(user_id: UserId, request_id: RequestId, trace: Option<&TraceParent>) -> Self {
-        Self { user_id, request_id, traceparent: trace.map(ToString::to_string) }
+        Self { user_id, request_id, traceparent: trace.map(ToString::to_string), erasure: false }
+    }
+
+    /// The wake-up message of the erasure of a user.
+    pub const fn of_erasure(user_id: UserId, erasure: RequestId) -> Self {
+        Self { user_id, request_id: erasure, traceparent: None, erasure: true }
     }
 }

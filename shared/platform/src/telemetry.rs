@@ -50,14 +50,13 @@ pub const FIELDS: &[&str] = &[
 ];
 
 /// Libraries that log bodies and headers at debug and trace.
-const QUOTING: [&str; 10] = [
+const QUOTING: [&str; 9] = [
     "aws_smithy_runtime",
     "aws_smithy_runtime_api",
     "aws_smithy_http_client",
     "aws_sdk_dynamodb",
     "aws_sdk_sqs",
     "aws_sdk_secretsmanager",
-    "aws_sdk_cloudwatch",
     "hyper",
     "hyper_util",
     "reqwest",
@@ -94,7 +93,7 @@ pub async fn run<E: Display + From<ConfigError>>(
     start();
     let env = Env::process();
     let served = async {
-        let runtime = Runtime::system().metered(Meter::embedded(config::metrics_namespace(&env)?));
+        let runtime = Runtime::system().metered(Meter::embedded(config::cloud_metrics(&env)?));
         runtime.measure(&[(Metric::ColdStarts, 1.0)], &[(Dimension::Function, function)]);
         // Names the release once; the other lines of the process are in the same log stream.
         tracing::info!(function, release = config::release(&env), "the function starts");

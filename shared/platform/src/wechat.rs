@@ -23,8 +23,10 @@ use domain::{
     limits::Backoff,
 };
 
+pub mod content_safety;
 mod errcode;
 pub mod events;
+pub mod notifications;
 
 /// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -193,6 +195,9 @@ pub enum BadWechatClient {
 pub struct WechatClient {
     http: Client,
     code_to_session: Url,
+    stable_token: Url,
+    send_message: Url,
+    check_text: Url,
     runtime: Runtime,
 }
 
@@ -200,8 +205,10 @@ impl WechatClient {
     /// A client of the API at `base_url`.
     pub fn new(base_url: &str, runtime: Runtime) -> Result<Self, BadWechatClient> {
         let base_url = base_url.trim_end_matches('/');
-        let code_to_session =
-            Url::parse(&format!("{base_url}/sns/jscode2session")).map_err(|_| BadWechatClient::BaseUrl)?;
+        let url = |path: &str| Url::parse(&format!("{base_url}{path}")).map_err(|_| BadWechatClient::BaseUrl);
+        let code_to_session = url("/sns/jscode2session")?;
+        let (stable_token, send_message) = (url("/cgi-bin/stable_token")?, url("/cgi-bin/message/subscribe/send")?);
+        let check_text = url("/wxa/msg_sec_check")?;
         let http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
@@ -213,7 +220,7 @@ impl WechatClient {
             .no_proxy()
             .build()
             .map_err(BadWechatClient::Http)?;
-        Ok(Self { http, code_to_session, runtime })
+        Ok(Self { http, code_to_session, stable_token, send_message, check_text, runtime })
     }
 
     /// Exchanges a login code for the user's openid. The session key in the response is dropped unread.

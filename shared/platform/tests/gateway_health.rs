@@ -1,4 +1,4 @@
-//! When the gateway counts as ready, against a server on this machine that plays it, or a proxy before it.
+//! When the gateway counts as ready, tested with a local server in place of the gateway or of a proxy.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::{

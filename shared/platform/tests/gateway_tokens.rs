@@ -1,4 +1,4 @@
-//! Calls of a gateway with two listed tokens, against a server on this machine that plays a box on the way.
+//! Calls of a gateway with two listed tokens, tested with a local server in place of a proxy.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::{
@@ -21,7 +21,7 @@ use serde_json::Value;
 const OWN_401: (u16, &str) = (401, r#"{"error":{"type":"unauthorized"}}"#);
 const SECONDS: Duration = Duration::from_secs(5);
 
-/// Answers one connection after the other, and then takes no more. Returns where.
+/// Answers one connection after the other, then accepts no more. Returns the URL.
 fn script(answers: &'static [(u16, &'static str)]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -52,7 +52,7 @@ fn gateway(base: &str) -> Gateway {
     Gateway::new(base, Runtime::system()).unwrap()
 }
 
-/// What a write came to, as the worker takes note of it.
+/// Outcome of a write, as the worker records it.
 async fn invoke(base: &str) -> CallAnswer {
     let arguments = serde_json::json!({});
     let not_after = Runtime::system().now().plus(SECONDS);
@@ -91,7 +91,7 @@ async fn a_token_that_no_header_can_hold_is_never_sent() {
     assert_eq!(answer, CallAnswer::NotStarted(None));
 }
 
-/// What a call without a journal came to.
+/// Outcome of a call without a journal.
 async fn call_directly(base: &str) -> CallAnswer {
     let call = ("t", &serde_json::json!({}));
     gateway(base).call_directly(&tokens(&["old", "new"]), call, "key", None, SECONDS).await

@@ -1,4 +1,4 @@
-//! The WeChat client against a server on this machine that misbehaves as WeChat and the network do.
+//! The WeChat client, tested with a local server that fails as WeChat and the network can.
 #![allow(missing_docs, clippy::unwrap_used, reason = "in a test an unwrap is a failure")]
 
 use std::{
@@ -49,7 +49,7 @@ const fn answer(body: &'static str) -> Act {
     Act::Response { status: "200 OK", content_type: "text/plain", body }
 }
 
-/// Plays a script, one act for each connection, and then answers every request with success: a request that should not
+/// Handles connections as the script says, then answers every request with success: a request that should not
 /// have been repeated shows as a login.
 struct FakeWechat {
     address: SocketAddr,
@@ -68,7 +68,7 @@ impl FakeWechat {
         thread::spawn(move || {
             let script = script.into_iter().chain(std::iter::repeat(answer(SUCCESS)));
             for (connection, act) in listener.incoming().zip(script) {
-                // A client that gives up first is part of the play.
+                // Some scripts expect the client to close first, so that is no error.
                 let _ = play(connection.unwrap(), act, &recorded);
             }
         });
@@ -151,7 +151,7 @@ fn assert_nothing_secret(text: &str) {
     }
 }
 
-/// Plays `script`, logs in once, and says how many connections that took.
+/// Serves `script`, logs in once, and returns the number of connections.
 async fn outcome(script: &[Act]) -> (Result<OpenId, WechatError>, usize) {
     let wechat = FakeWechat::start(script);
     let result = log_in(&wechat.client()).await;

@@ -177,5 +177,5 @@ fn made(runtime: &Runtime, function: &'static str, applied: Applied) {
         Applied::Done => "done",
         Applied::Overtaken => "overtaken",
     };
-    tracing::info!(function, outcome, code = "mode_changed", "what the service may do has been changed");
+    tracing::info!(function, outcome, code = "mode_changed", "a mode or a temporary unlock was changed");
 }

@@ -56,10 +56,11 @@ pub fn finished_at_once(runtime: &Runtime, job: &Job) {
     runtime.measure(&of_the_end(job), &[(Dimension::State, job.state.name())]);
 }
 
-fn of_the_end(job: &Job) -> [(Metric, f64); 3] {
+fn of_the_end(job: &Job) -> [(Metric, f64); 4] {
     let attempts: u32 = job.steps.iter().map(|step| step.attempts).sum();
     [
         (Metric::JobsFinished, 1.0),
+        (Metric::JobsUnknown, one_if(job.state == JobState::Unknown)),
         (Metric::JobDuration, millis(job.updated_at.since(job.created_at))),
         (Metric::JobAttempts, f64::from(attempts)),
     ]

@@ -2,7 +2,7 @@
 
 use domain::{access::session::Session, ids::RequestId, limits::admission::UserState};
 use platform::http::{ApiError, Code, bearer::no_session};
-use store::{Stored, Table, TableError, UserAndJob};
+use store::{KnownId, Stored, Table, TableError, UserAndJob};
 
 /// The user of a valid session: the user exists, and has not revoked the session.
 pub async fn alive(session: &Session, table: &Table) -> Result<UserState, ApiError> {
@@ -23,6 +23,18 @@ pub struct OwnJob {
 pub async fn alive_with_job(session: &Session, table: &Table, id: RequestId) -> Result<OwnJob, ApiError> {
     let UserAndJob { user, job } = table.user_and_job(session.user_id, id).await.map_err(ApiError::unavailable)?;
     Ok(OwnJob { user: check(session, user)?, job })
+}
+
+/// The same for an id that may start a job. An id that an erased user has used may not: a login after the erasure leads
+/// to a new user, and the job would run again.
+pub async fn alive_with_new_id(session: &Session, table: &Table, id: RequestId) -> Result<OwnJob, ApiError> {
+    let KnownId { own: UserAndJob { user, job }, used } =
+        table.known_id(session.user_id, id).await.map_err(ApiError::unavailable)?;
+    let user = check(session, user)?;
+    if used && matches!(job, Ok(None)) {
+        return Err(ApiError::new(Code::RequestIdErased));
+    }
+    Ok(OwnJob { user, job })
 }
 
 /// The same for an id in a path. An id that is malformed has no job, and is `not_found` for a valid session only, like

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use super::{ALL, Condition, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
 use domain::{
     audit::{AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
     ids::{Actor, Digest, RequestId, Timestamp, UserId},
@@ -107,15 +107,9 @@ impl Table {
 
     /// Sequence number of the oldest record of a side chain that is still kept. Records of refusals expire.
     pub async fn chain_begins(&self, name: ChainName) -> Result<Option<u64>, TableError> {
-        let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk AND begins_with(sk, :records)")
-            .expression_attribute_values(":pk", text(keys::chain(name)))
-            .expression_attribute_values(":records", text(keys::CHAIN_RECORDS))
-            .limit(1)
-            .consistent_read(true);
-        let answer = self.ask(query).await?;
+        let values = [(":pk", text(keys::chain(name))), (":records", text(keys::CHAIN_RECORDS))];
+        let query = self.query("pk = :pk AND begins_with(sk, :records)", values);
+        let answer = self.ask(query.limit(1)).await?;
         let place = answer.items().iter().find_map(|item| keys::parse_chain_record(text_of(item, "sk")?));
         Ok(place.map(|place| place.length))
     }
@@ -259,33 +253,20 @@ impl Table {
 
     async fn records_between(&self, name: ChainName, first: u64, last: u64) -> Result<ByPlace, TableError> {
         let mut found = ByPlace::new();
-        let mut start: Option<Item> = None;
         if first > last {
             return Ok(found);
         }
-        loop {
-            let query = self
-                .client
-                .query()
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", text(keys::chain(name)))
-                .expression_attribute_values(":first", text(keys::chain_place(first)))
-                .expression_attribute_values(":last", text(keys::chain_place(last.saturating_add(1))))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = self.ask(query).await?;
-            for item in answer.items.unwrap_or_default() {
-                let place = text_of(&item, "sk").and_then(keys::parse_chain_record);
-                if let (Some(place), Some(record)) = (place, text_of(&item, "rec")) {
-                    let record = json::kept(record).map_err(|_| TableError::Malformed("audit record"))?;
-                    found.entry(place.length).or_default().push((place.digest, record));
-                }
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
+        let (begin, end) = (keys::chain_place(first), keys::chain_place(last.saturating_add(1)));
+        let values = [(":pk", text(keys::chain(name))), (":first", text(begin)), (":last", text(end))];
+        let query = self.query("pk = :pk AND sk BETWEEN :first AND :last", values);
+        for item in self.collect(query, ALL, |item| Ok(Some(item))).await? {
+            let place = text_of(&item, "sk").and_then(keys::parse_chain_record);
+            if let (Some(place), Some(record)) = (place, text_of(&item, "rec")) {
+                let record = json::kept(record).map_err(|_| TableError::Malformed("audit record"))?;
+                found.entry(place.length).or_default().push((place.digest, record));
             }
         }
+        Ok(found)
     }
 }
 

@@ -1,7 +1,7 @@
-//! Two items of one user in one request: a `BatchGetItem` costs the same read units as two `GetItem`, and half of the
-//! requests, each of which costs a function more processor time than everything else that it does for a client.
+//! Several items in one request: a `BatchGetItem` costs the read units of one `GetItem` per item, and fewer requests,
+//! each of which costs a function more processor time than everything else that it does for a client.
 //!
-//! Each item is strongly consistent, as by `GetItem`. The two are not a snapshot: a write may happen between them, as
+//! Each item is strongly consistent, as by `GetItem`. They are not a snapshot: a write may happen between them, as
 //! between two `GetItem`. So every write that follows has its own condition.
 
 use std::{collections::HashMap, time::Duration};
@@ -37,6 +37,15 @@ pub struct UserAndJob {
     pub job: Result<Option<Stored>, TableError>,
 }
 
+/// What a submission needs to know of its request id.
+#[derive(Debug)]
+pub struct KnownId {
+    /// The user, and the job of this id.
+    pub own: UserAndJob,
+    /// Whether a user who was erased has used the id within the time in which it may start a job.
+    pub used: bool,
+}
+
 /// What the first run of a step needs besides its job.
 #[derive(Debug)]
 pub struct PayloadAndUser {
@@ -49,31 +58,43 @@ pub struct PayloadAndUser {
 impl Table {
     /// Reads a user and one of their jobs, each strongly consistent.
     pub async fn user_and_job(&self, user: UserId, id: RequestId) -> Result<UserAndJob, TableError> {
-        let [user, job] = self.get_both(user, [keys::USER.to_owned(), keys::job(id)]).await?;
+        let pk = keys::user(user);
+        let [user, job] = self.get_each([(pk.clone(), keys::USER.to_owned()), (pk, keys::job(id))]).await?;
         Ok(UserAndJob { user: user.map(users::parse).transpose()?, job: job.as_ref().map(jobs::parse).transpose() })
+    }
+
+    /// The same, and whether an erased user has used the id.
+    pub async fn known_id(&self, user: UserId, id: RequestId) -> Result<KnownId, TableError> {
+        let pk = keys::user(user);
+        let used = (keys::used_id(id), keys::USED_ID.to_owned());
+        let [user, job, used] = self.get_each([(pk.clone(), keys::USER.to_owned()), (pk, keys::job(id)), used]).await?;
+        let own =
+            UserAndJob { user: user.map(users::parse).transpose()?, job: job.as_ref().map(jobs::parse).transpose() };
+        Ok(KnownId { own, used: used.is_some() })
     }
 
     /// Reads the payload of a job, and its user, each strongly consistent. A malformed payload is
     /// `Malformed("payload")`, also when the user's item is malformed.
     pub async fn payload_and_user(&self, job: &Job) -> Result<PayloadAndUser, TableError> {
         let payload = keys::payload(job.request_id, job.fingerprint);
-        let [payload, user] = self.get_both(job.user_id, [payload, keys::USER.to_owned()]).await?;
+        let pk = keys::user(job.user_id);
+        let [payload, user] = self.get_each([(pk.clone(), payload), (pk, keys::USER.to_owned())]).await?;
         Ok(PayloadAndUser {
-            payload: payload.as_ref().map(records::parse_payload).transpose()?,
+            payload: payload.as_ref().map(records::parse_payload).transpose()?.flatten(),
             user: user.map(users::parse).transpose()?,
         })
     }
 
-    /// Reads two different items of a user's partition, each strongly consistent; `None` for one that does not exist.
+    /// Reads items with different sort keys, each strongly consistent; `None` for one that does not exist.
     /// The repetitions for unprocessed keys are part of the operation, and bounded by its timeout.
-    async fn get_both(&self, user: UserId, sks: [String; 2]) -> Result<[Option<Item>; 2], TableError> {
-        let pk = keys::user(user);
-        let key = |sk: &String| HashMap::from([("pk".to_owned(), text(&pk)), ("sk".to_owned(), text(sk))]);
-        let reads = self.get_all(sks.iter().map(key).collect());
+    async fn get_each<const N: usize>(&self, of: [(String, String); N]) -> Result<[Option<Item>; N], TableError> {
+        let key =
+            |(pk, sk): &(String, String)| HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]);
+        let reads = self.get_all(of.iter().map(key).collect());
         let failed = |cause: &str| TableError::Unavailable { operation: OPERATION, cause: cause.to_owned() };
         let mut items = tokio::time::timeout(OPERATION_TIMEOUT, reads).await.map_err(|_| failed("timed out"))??;
         // The order of the answer is not that of the keys.
-        Ok(sks.map(|sk| {
+        Ok(of.map(|(_, sk)| {
             let place = items.iter().position(|item| text_of(item, "sk") == Some(sk.as_str()))?;
             Some(items.swap_remove(place))
         }))

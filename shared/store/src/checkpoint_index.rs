@@ -58,15 +58,8 @@ impl Table {
     }
 
     async fn first_entry_from(&self, place: &str) -> Result<Option<Entry>, TableError> {
-        let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk AND sk >= :place")
-            .expression_attribute_values(":pk", text(keys::CHECKPOINT_REACHES))
-            .expression_attribute_values(":place", text(place))
-            .limit(1)
-            .consistent_read(true);
-        let answer = self.ask(query).await?;
+        let values = [(":pk", text(keys::CHECKPOINT_REACHES)), (":place", text(place))];
+        let answer = self.ask(self.query("pk = :pk AND sk >= :place", values).limit(1)).await?;
         answer.items().first().map(|item| parse(item).ok_or(TableError::Malformed("entry of the index"))).transpose()
     }
 

@@ -92,31 +92,15 @@ impl Table {
     }
 
     async fn grown_under(&self, pk: String, after: &str, limit: usize) -> Result<Vec<Grown>, TableError> {
-        let mut found = Vec::new();
-        let mut after = after.to_owned();
-        while found.len() < limit {
-            let query = self
-                .client
-                .query()
-                .key_condition_expression("pk = :pk AND sk > :after")
-                .expression_attribute_values(":pk", text(&pk))
-                .expression_attribute_values(":after", text(&after))
-                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .consistent_read(true);
-            let answer = self.ask(query).await?;
-            for item in answer.items.unwrap_or_default() {
-                let Some(place) = text_of(&item, "sk") else { continue };
-                let job = keys::parse_grown_job(place).map(|(user, id)| GrownChain::Job(user, id));
-                let chain = job.or_else(|| keys::parse_grown_refusals(place).map(GrownChain::Refusals));
-                // A marker of a newer version is skipped: it must not stop this version.
-                found.extend(chain.map(|chain| Grown { place: place.to_owned(), chain }));
-                place.clone_into(&mut after);
-            }
-            if answer.last_evaluated_key.is_none() {
-                break;
-            }
-        }
-        Ok(found)
+        let query = self.query("pk = :pk AND sk > :after", [(":pk", text(pk)), (":after", text(after))]);
+        let grown = |item: &Item| {
+            let place = text_of(item, "sk")?;
+            let job = keys::parse_grown_job(place).map(|(user, id)| GrownChain::Job(user, id));
+            // A marker of a newer version is skipped: it must not stop this version.
+            let chain = job.or_else(|| keys::parse_grown_refusals(place).map(GrownChain::Refusals))?;
+            Some(Grown { place: place.to_owned(), chain })
+        };
+        self.collect(query, limit, |item| Ok(grown(&item))).await
     }
 
     /// Stores a checkpoint that covers the markers after `from`, unless one of its number exists: of two concurrent
@@ -184,29 +168,12 @@ impl Table {
         forward: bool,
         limit: usize,
     ) -> Result<Vec<KeptCheckpoint>, TableError> {
-        let (mut found, mut start) = (Vec::new(), None);
-        while found.len() < limit && first <= last {
-            let query = self
-                .client
-                .query()
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", text(keys::CHECKPOINTS))
-                .expression_attribute_values(":first", text(&first))
-                .expression_attribute_values(":last", text(&last))
-                .scan_index_forward(forward)
-                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = self.ask(query).await?;
-            for item in answer.items.unwrap_or_default() {
-                found.push(parse(&item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
+        if first > last {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        let values = [(":pk", text(keys::CHECKPOINTS)), (":first", text(first)), (":last", text(last))];
+        let query = self.query("pk = :pk AND sk BETWEEN :first AND :last", values).scan_index_forward(forward);
+        self.collect(query, limit, |item| parse(&item).map(Some)).await
     }
 }
 

@@ -140,23 +140,14 @@ impl Table {
         let start = after.map(|name| {
             Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::conversation(name)))])
         });
+        let values = [(":pk", text(keys::user(user))), (":conversations", text(keys::CONVERSATIONS))];
         let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk AND begins_with(sk, :conversations)")
-            .expression_attribute_values(":pk", text(keys::user(user)))
-            .expression_attribute_values(":conversations", text(keys::CONVERSATIONS))
-            .consistent_read(true)
+            .query("pk = :pk AND begins_with(sk, :conversations)", values)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(start);
         let answer = self.ask(query).await?;
-        let name = |item: &Item| text_of(item, "sk").and_then(keys::parse_conversation);
-        let next = answer.last_evaluated_key.as_ref().and_then(name);
-        let known = answer.items.unwrap_or_default().into_iter().map(|item| {
-            let name = name(&item).ok_or(MALFORMED)?;
-            let conversation = serde_dynamo::from_item(item).map_err(|_| MALFORMED)?;
-            Ok(KnownConversation { name, conversation })
-        });
+        let next = answer.last_evaluated_key.as_ref().and_then(name_of);
+        let known = answer.items.unwrap_or_default().into_iter().map(|item| parse(&item).ok_or(MALFORMED));
         let known: Result<Vec<KnownConversation>, TableError> = known.collect();
         Ok((known?.into_iter().filter(|known| !known.conversation.gone).collect(), next))
     }
@@ -184,4 +175,13 @@ impl Table {
         };
         Ok(matches!(self.put(item, condition).await?, Written::Done))
     }
+}
+
+fn name_of(item: &Item) -> Option<ConversationName> {
+    text_of(item, "sk").and_then(keys::parse_conversation)
+}
+
+/// The conversation of an item; `None` if it is malformed.
+pub(super) fn parse(item: &Item) -> Option<KnownConversation> {
+    Some(KnownConversation { name: name_of(item)?, conversation: serde_dynamo::from_item(item.clone()).ok()? })
 }

@@ -53,14 +53,8 @@ impl Table {
     /// The journal that was seen last. Each journal has an item of its own, so that a journal that returns is
     /// compared with its own highest sequence. One that was seen by a clock that ran ahead comes last.
     pub async fn last_gateway(&self, now: Timestamp) -> Result<Option<GatewaySeen>, TableError> {
-        let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", text(keys::CONTROL))
-            .expression_attribute_values(":prefix", text(keys::gateway("")))
-            .consistent_read(true);
-        let answer = self.ask(query).await?;
+        let values = [(":pk", text(keys::CONTROL)), (":prefix", text(keys::gateway("")))];
+        let answer = self.ask(self.query("pk = :pk AND begins_with(sk, :prefix)", values)).await?;
         let seen = answer.items.unwrap_or_default();
         let in_the_past = |seen: &GatewaySeen| seen.seen_at <= Timestamp::furthest(now, Duration::ZERO);
         Ok(seen.iter().filter_map(parse_gateway).max_by_key(|seen| (in_the_past(seen), seen.seen_at)))
@@ -109,15 +103,15 @@ impl Table {
 
     /// Stores the result of the guard probe.
     pub async fn settle_probe(&self, id: &JournalId, holds: bool, until: Timestamp) -> Result<(), TableError> {
-        self.end_trial(id, if holds { "proven" } else { "broken" }, until).await
+        self.end_probe(id, if holds { "proven" } else { "broken" }, until).await
     }
 
     /// Releases the probe lease after an inconclusive probe, so that the next worker can probe at once.
     pub async fn release_probe(&self, id: &JournalId, now: Timestamp) -> Result<(), TableError> {
-        self.end_trial(id, "testing", now).await
+        self.end_probe(id, "testing", now).await
     }
 
-    async fn end_trial(&self, id: &JournalId, guard: &str, until: Timestamp) -> Result<(), TableError> {
+    async fn end_probe(&self, id: &JournalId, guard: &str, until: Timestamp) -> Result<(), TableError> {
         // Condition: the stored boot is the one that was probed, so the gateway has not been restarted since.
         let condition = Condition::new("fence_boot = :boot")
             .value(":boot", text(&id.boot))

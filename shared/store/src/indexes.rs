@@ -1,5 +1,5 @@
-//! Pointers to the jobs that operators list: those that wait for an operator's approval, by expiry, and those that
-//! ended in a failure, by time. A pointer is put before the change that it refers to is committed, so that a crash
+//! Pointers to the jobs that operators list: those that wait for an operator's approval or decision about a text, by
+//! expiry, and those that ended in a failure, by time. A pointer is put before the change that it refers to is committed, so that a crash
 //! cannot leave such a job without one. A pointer whose change was never made, or is outdated, is stale; a list reads
 //! each job and skips it.
 
@@ -12,12 +12,17 @@ use domain::{
 impl Table {
     /// Puts the pointer that this change of a job needs; `before` is `None` for a new job.
     pub(super) async fn point_at(&self, before: Option<&Job>, after: &Job) -> Result<(), TableError> {
-        if before.is_some_and(|before| before.state == after.state) {
-            return Ok(());
-        }
-        let Some(at) = wanted_at(after) else { return Ok(()) };
+        let held = |job: &Job| job.pending_text().map(|held| held.expires_at);
+        let (list, at) = match (held(after), before.and_then(held)) {
+            (Some(at), before) if before != Some(at) => (keys::JOBS_WITH_HELD_TEXT.to_owned(), at),
+            _ if before.is_some_and(|before| before.state == after.state) => return Ok(()),
+            _ => match wanted_at(after) {
+                Some(at) => (keys::jobs_in(after.state), at),
+                None => return Ok(()),
+            },
+        };
         let item = Item::from([
-            ("pk".to_owned(), text(keys::jobs_in(after.state))),
+            ("pk".to_owned(), text(list)),
             ("sk".to_owned(), text(keys::pointer(at, after.user_id, after.request_id))),
             ("ttl".to_owned(), number(at.plus(self.retention).seconds_ceil())),
         ]);
@@ -30,7 +35,8 @@ impl Table {
 fn wanted_at(job: &Job) -> Option<Timestamp> {
     match job.state {
         JobState::AwaitingApproval => {
-            let question = job.approval_request().filter(|question| question.approver == Approver::Operator);
+            let unanswered = job.approval_request().filter(|question| question.decision.is_none());
+            let question = unanswered.filter(|question| question.approver == Approver::Operator);
             question.map(|question| question.expires_at)
         }
         JobState::Failed | JobState::Refused | JobState::Expired | JobState::Unknown => Some(job.updated_at),

@@ -92,14 +92,10 @@ impl Table {
     ) -> Result<(Vec<Job>, Option<RequestId>), TableError> {
         let start = after
             .map(|id| Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::job(id)))]));
+        let values = [(":pk", text(keys::user(user))), (":jobs", text(keys::JOBS))];
         let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk AND begins_with(sk, :jobs)")
-            .expression_attribute_values(":pk", text(keys::user(user)))
-            .expression_attribute_values(":jobs", text(keys::JOBS))
+            .query("pk = :pk AND begins_with(sk, :jobs)", values)
             .scan_index_forward(false)
-            .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(start);
         let answer = self.ask(query).await?;
@@ -143,28 +139,10 @@ impl Table {
         at: Timestamp,
         limit: usize,
     ) -> Result<Vec<(UserId, RequestId)>, TableError> {
-        let mut found = Vec::new();
-        let mut start: Option<Item> = None;
-        while found.len() < limit {
-            let query = self
-                .client
-                .query()
-                .index_name(keys::OPEN_JOBS)
-                .key_condition_expression(condition)
-                .expression_attribute_values(":shard", text(keys::shard(shard)))
-                .expression_attribute_values(":at", number(at.millis()))
-                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(OVERDUE_PAGE))
-                .set_exclusive_start_key(start);
-            let answer = self.ask(query).await?;
-            let id =
-                |item: &Item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?));
-            found.extend(answer.items.unwrap_or_default().iter().filter_map(id));
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(found)
+        let values = [(":shard", text(keys::shard(shard))), (":at", number(at.millis()))];
+        let query = self.query(condition, values).index_name(keys::OPEN_JOBS).consistent_read(false);
+        let id = |item: &Item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?));
+        self.collect(query.limit(OVERDUE_PAGE), limit, |item| Ok(id(&item))).await
     }
 
     /// The item of a job. Each write is billed for the whole item, rounded up to 1 kB, so it is kept small.

@@ -5,6 +5,7 @@ use domain::{
     conversation::ConversationName,
     ids::{Digest, RequestId, Timestamp, UserId, parse_support_code, support_code},
     job::JobState,
+    notification::Notice,
 };
 
 /// The index of open jobs: hash `open_shard`, range `sweep_at`. A job is in it from its acceptance to its end.
@@ -22,8 +23,20 @@ pub const FAULT_WATCH: &str = "FAULT_WATCH";
 pub const UNWRITTEN_AUDIT: &str = "UNWRITTEN_AUDIT";
 /// Sort key of the clock by which one host deletes expired items.
 pub const RETENTION_CLOCK: &str = "RETENTION_CLOCK";
-/// Sort key of the user item.
+/// Sort key of the user item, also of a login and of an address.
 pub const USER: &str = "USER";
+/// Sort key of a user's erasure, which is also its report.
+pub const ERASURE: &str = "ERASURE";
+/// Partition of the pointers to erasures that are not finished. Their sort key is the user id.
+pub const ERASURES_OPEN: &str = "ERASURES#OPEN";
+/// Partition of the pointers to finished erasures, for the operators' list.
+pub const ERASURES: &str = "ERASURES";
+/// Sort key of the marker of a request id that an erased user has used.
+pub const USED_ID: &str = "USED";
+/// First sort key after the audit records of a user. An erasure keeps those, and reads everything after them.
+pub const AFTER_AUDIT: &str = "A$";
+/// First sort key after the jobs of a user.
+pub const AFTER_JOBS: &str = "J$";
 /// Prefix of the sort keys of jobs, so that a list of jobs reads no other items.
 pub const JOBS: &str = "J#";
 
@@ -58,17 +71,17 @@ pub fn parse_job(sk: &str) -> Option<RequestId> {
 /// Sort key of a payload. It contains the fingerprint, so that two concurrent requests with one id have different
 /// records.
 pub fn payload(id: RequestId, fingerprint: Digest) -> String {
-    format!("IN#{id}#{fingerprint}")
+    format!("{PAYLOADS}{id}#{fingerprint}")
 }
 
 /// Prefix of the sort keys of a job's payloads: concurrent requests with one id have one each.
 pub fn payloads_of(id: RequestId) -> String {
-    format!("IN#{id}#")
+    format!("{PAYLOADS}{id}#")
 }
 
 /// Sort key of a step's input that differs from what was submitted.
 pub fn input(id: RequestId, digest: Digest) -> String {
-    format!("SEND#{id}#{digest}")
+    format!("{INPUTS}{id}#{digest}")
 }
 
 /// Prefix of the sort keys of conversations, so that a list of conversations reads no other items.
@@ -87,20 +100,53 @@ pub fn parse_conversation(sk: &str) -> Option<ConversationName> {
     sk.strip_prefix(CONVERSATIONS)?.parse().ok()
 }
 
+/// Partition of the marker of a request id that an erased user has used. It names no user: a login after the erasure
+/// leads to a new user, whose request with this id must not run again.
+pub fn used_id(id: RequestId) -> String {
+    format!("{USED_ID}#{id}")
+}
+
+/// Sort key of the pointer to a finished erasure: time of the request, then user.
+pub fn erasure_at(at: Timestamp, user: UserId) -> String {
+    format!("{:015}#{user}", at.millis())
+}
+
+/// Parses the sort key of the pointer to a finished erasure: the user.
+pub fn parse_erasure_at(sk: &str) -> Option<UserId> {
+    sk.split_once('#')?.1.parse().ok()
+}
+
+/// Prefix of the sort keys of results.
+pub const RESULTS: &str = "OUT#";
+/// Prefix of the sort keys of payloads.
+pub const PAYLOADS: &str = "IN#";
+/// Prefix of the sort keys of held texts.
+pub const HELD_TEXTS: &str = "HELD#";
+/// Prefix of the sort keys of inputs of steps.
+pub const INPUTS: &str = "SEND#";
+
 /// Sort key of a result.
 pub fn result(id: RequestId, digest: Digest) -> String {
-    format!("OUT#{id}#{digest}")
+    format!("{RESULTS}{id}#{digest}")
 }
+
+/// Sort key of a text that content safety holds for an operator.
+pub fn held_text(id: RequestId, digest: Digest) -> String {
+    format!("{HELD_TEXTS}{id}#{digest}")
+}
+
+/// Prefix of the sort keys of audit records.
+pub const AUDIT: &str = "A#";
 
 /// Prefix of the sort keys of a job's audit records.
 pub fn audit_of(id: RequestId) -> String {
-    format!("A#{id}#")
+    format!("{AUDIT}{id}#")
 }
 
 /// Sort key of an audit record: sequence number, then digest. A writer that lost the fence therefore cannot overwrite
 /// the record of another writer with the same number; its record is ignored.
 pub fn audit(id: RequestId, seq: u64, digest: Digest) -> String {
-    format!("A#{id}#{seq:05}#{digest}")
+    format!("{AUDIT}{id}#{seq:05}#{digest}")
 }
 
 /// Partition of a login: keyed digest of app id and openid.
@@ -115,6 +161,29 @@ pub fn event(digest: Digest) -> String {
 
 /// Sort key of that marker.
 pub const EVENT: &str = "EVENT";
+
+/// Sort key of the record of a notice.
+pub fn notice(id: RequestId, notice: Notice) -> String {
+    format!("{}{}", notices_of(id), notice.key())
+}
+
+/// Prefix of the sort keys of the records of a job's notices.
+pub fn notices_of(id: RequestId) -> String {
+    format!("PUSH#{id}#")
+}
+
+/// Parses the sort key of the record of a notice.
+pub fn parse_notice(sk: &str) -> Option<Notice> {
+    Notice::parse_key(sk.strip_prefix("PUSH#")?.split_once('#')?.1)
+}
+
+/// Attribute of the user item with the user's credits for a template.
+pub fn credits(template_id: &str) -> String {
+    format!("credits:{template_id}")
+}
+
+/// Partition and sort key of WeChat's access token. Not among the controls: only the worker reads and writes it.
+pub const WECHAT_TOKEN: &str = "WECHAT_TOKEN";
 
 /// Partition of an address before login: keyed digest of the address.
 pub fn address(digest: Digest) -> String {
@@ -132,6 +201,8 @@ pub const SERVICE_MODE: &str = "LADDER#";
 pub const SERVICE_MODE_ALL: &str = "LADDER#SERVICE";
 /// Sort key of the last checkpoint, on which destructive calls depend.
 pub const SERVICE_MODE_CHECKPOINT: &str = "LADDER#CHECKPOINT";
+/// Sort key of what a restore from a backup has set.
+pub const SERVICE_MODE_RESTORED: &str = "LADDER#RESTORED";
 /// Prefix of the sort keys of the settings of single tools.
 pub const SERVICE_MODE_TOOLS: &str = "LADDER#TOOL#";
 
@@ -175,6 +246,9 @@ pub fn parse_chain_record(sk: &str) -> Option<AuditHead> {
 pub fn jobs_in(state: JobState) -> String {
     format!("STATE#{}", state.name())
 }
+
+/// Partition of pointers to jobs that wait, or waited, for an operator's decision about a text.
+pub const JOBS_WITH_HELD_TEXT: &str = "STATE#text_held";
 
 /// Sort key of a pointer: time, then job.
 pub fn pointer(at: Timestamp, user: UserId, id: RequestId) -> String {

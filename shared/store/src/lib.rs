@@ -38,12 +38,15 @@ mod checkpoints;
 mod conversation_names;
 mod conversation_queue;
 mod conversations;
+mod erasures;
+mod exports;
 mod fault_watch;
 mod gateway_state;
 mod indexes;
 mod jobs;
 pub mod keys;
 mod logins;
+mod notifications;
 mod operators;
 mod pages;
 mod records;
@@ -54,15 +57,18 @@ mod users;
 mod wechat_events;
 
 pub use audit_chains::{ChainPage, FoundChain};
-pub use batch::{PayloadAndUser, UserAndJob};
+pub use batch::{KnownId, PayloadAndUser, UserAndJob};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
 pub use conversation_names::{Counted, CountedNames};
 pub use conversation_queue::QueueJoin;
 pub use conversations::EndOf;
+pub use erasures::{OwnItem, OwnJob};
+pub use exports::{ExportPlace, Owned};
 pub use fault_watch::KeptWatch;
 pub use gateway_state::{GatewaySeen, Heartbeat, ToolGuard};
 pub use jobs::{Commit, Created, Stored};
 pub use logins::KnownUser;
+pub use notifications::{AccessToken, Credit, CreditTaken, Recipient, SEND_LOCK};
 pub use operators::{KnownOperator, OWN_AT_MOST};
 pub use pages::{Listed, Order};
 pub use records::{KeptResult, Payload};
@@ -106,7 +112,7 @@ impl From<TableError> for ApiError {
         match error {
             TableError::Unavailable { .. } | TableError::Contended(_) => Self::unavailable(error),
             // The fault concerns one job only, so its client gets an error of its own.
-            TableError::Malformed("job" | "payload" | "input" | "result") => {
+            TableError::Malformed("job" | "payload" | "input" | "result" | "held text") => {
                 Self::new(Code::JobUnreadable).because(error)
             }
             TableError::Malformed(_) => Self::new(Code::Internal).because(error),
@@ -143,6 +149,9 @@ impl Consumed {
         counter.fetch_add((units * 1000.0).round() as u64, Ordering::Relaxed);
     }
 }
+
+/// No limit to the number of items.
+const ALL: usize = usize::MAX;
 
 /// Outcome of a conditional write.
 #[derive(Debug)]
@@ -184,6 +193,37 @@ impl Table {
             .map_err(|e| unavailable("GetItem", e))?;
         Consumed::add(&self.consumed.read, answer.consumed_capacity.as_ref());
         Ok(answer.item)
+    }
+
+    /// A strongly consistent query with this condition and its values.
+    fn query<const N: usize>(&self, condition: &str, values: [(&str, AttributeValue); N]) -> QueryFluentBuilder {
+        let query = self.client.query().key_condition_expression(condition).consistent_read(true);
+        values.into_iter().fold(query, |query, (name, value)| query.expression_attribute_values(name, value))
+    }
+
+    /// What `read` makes of the items of a query, at most `limit`, over as many pages as that takes. A limit of the
+    /// query itself is that of each page.
+    async fn collect<T>(
+        &self,
+        query: QueryFluentBuilder,
+        limit: usize,
+        mut read: impl FnMut(Item) -> Result<Option<T>, TableError>,
+    ) -> Result<Vec<T>, TableError> {
+        let (mut found, mut start) = (Vec::new(), query.get_exclusive_start_key().clone());
+        while found.len() < limit {
+            let left = i32::try_from(limit - found.len()).unwrap_or(i32::MAX);
+            let page = left.min(query.get_limit().unwrap_or(i32::MAX));
+            let query = query.clone().set_limit((limit < ALL).then_some(page)).set_exclusive_start_key(start);
+            let answer = self.ask(query).await?;
+            for item in answer.items.unwrap_or_default() {
+                found.extend(read(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Queries one page of the table, and counts the consumed capacity.
@@ -262,6 +302,34 @@ impl Table {
         }
     }
 
+    /// Deletes an item under a condition. False: there is no such item, or the condition failed.
+    async fn delete(&self, (pk, sk): (String, String), condition: Condition<'_>) -> Result<bool, TableError> {
+        let sent = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .set_condition_expression(condition.expression())
+            .set_expression_attribute_names(condition.names())
+            .set_expression_attribute_values(condition.values())
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => {
+                Consumed::add(&self.consumed.write, answer.consumed_capacity.as_ref());
+                Ok(answer.attributes.is_some_and(|old| !old.is_empty()))
+            }
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
+                self.count_refused();
+                Ok(false)
+            }
+            Err(e) => Err(unavailable("DeleteItem", e)),
+        }
+    }
+
     /// DynamoDB bills a write whose condition failed too: at least one unit.
     fn count_refused(&self) {
         self.consumed.write.fetch_add(1000, Ordering::Relaxed);
@@ -292,6 +360,11 @@ impl<'a> Condition<'a> {
 
     fn value(mut self, placeholder: &'a str, value: AttributeValue) -> Self {
         self.values.push((placeholder, value));
+        self
+    }
+
+    fn all(mut self, values: Vec<(&'a str, AttributeValue)>) -> Self {
+        self.values.extend(values);
         self
     }
 

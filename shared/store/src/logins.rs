@@ -133,7 +133,7 @@ fn is_cancelled(error: &TransactWriteItemsError) -> bool {
     cancelled.cancellation_reasons().iter().any(|reason| reason.code().is_some_and(is_race))
 }
 
-fn login_item(login: Digest, user: UserId) -> Item {
+pub(super) fn login_item(login: Digest, user: UserId) -> Item {
     Item::from([
         ("pk".to_owned(), text(keys::login(login))),
         ("sk".to_owned(), text(keys::USER)),

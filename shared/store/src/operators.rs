@@ -102,8 +102,8 @@ impl Table {
 
     /// Sets the groups of a user. False: there is no such user.
     pub async fn set_groups(&self, user: UserId, groups: &BTreeSet<String>) -> Result<bool, TableError> {
-        // Condition: the user exists. Without it the update would create a user.
-        let condition = Condition::new("attribute_exists(pk)");
+        // Condition: the user exists, and is not erased. Without it the update would create a user.
+        let condition = Condition::new("attribute_exists(pk) AND attribute_not_exists(er)");
         let key = (keys::user(user), keys::USER.to_owned());
         let set = if groups.is_empty() {
             // DynamoDB has no empty sets: the attribute is removed instead.

@@ -1,17 +1,19 @@
 //! Write-once records: payloads, results, audit records. Each key contains a digest of the content, so a put that
 //! fails because the record exists has found the same bytes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use serde_json::Value;
 
-use super::{Condition, Item, Table, TableError, keys, number, text, text_of};
+use super::{ALL, Condition, Item, Table, TableError, keys, number, text, text_of};
 use domain::{
     audit::{AuditHead, AuditRecord},
     catalogue::Catalogue,
+    content_safety::CheckedText,
     ids::{Digest, DigestKey, RequestId, Timestamp, UserId},
     job::{
-        Job, JobState, ResultRef,
+        HeldText, Job, JobState, ResultRef, held_text,
         submission::{Wanted, Work},
     },
     json::{self, Omission, canonical},
@@ -22,6 +24,9 @@ use domain::{
 const INLINE_ITEM_BYTES: usize = 1000;
 /// Maximum size of a stored result in bytes. The journal has the same cap.
 const RESULT_CAP_BYTES: usize = 64 * 1024;
+
+/// How long a held text is kept after the time for a decision about it.
+const HELD_TEXT_KEPT: Duration = Duration::from_secs(86_400);
 
 /// Reason shown when the record of a result does not exist.
 const NOT_STORED: &str = "not_stored";
@@ -102,14 +107,15 @@ impl Table {
         Ok(head)
     }
 
-    /// Reads a payload.
+    /// Reads a payload; `None` also for one whose content was erased.
     pub async fn payload(
         &self,
         user: UserId,
         id: RequestId,
         fingerprint: Digest,
     ) -> Result<Option<Payload>, TableError> {
-        self.get(keys::user(user), keys::payload(id, fingerprint)).await?.as_ref().map(parse_payload).transpose()
+        let item = self.get(keys::user(user), keys::payload(id, fingerprint)).await?;
+        Ok(item.as_ref().map(parse_payload).transpose()?.flatten())
     }
 
     /// The key of a job's digests. Readable even when the rest of its payload is not.
@@ -207,6 +213,32 @@ impl Table {
         Ok(digest)
     }
 
+    /// Stores a text that an operator has to decide about, for as long as they may, and a day longer.
+    pub async fn put_held_text(&self, job: &Job, held: &HeldText, text: &CheckedText<'_>) -> Result<(), TableError> {
+        let canonical = serde_json::to_value(text).map(|value| canonical::canonical(&value)).ok();
+        let body =
+            canonical.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(TableError::Malformed("held text"))?;
+        let (sk, until) = (keys::held_text(job.request_id, held.digest), held.expires_at.plus(HELD_TEXT_KEPT));
+        // Binary, since an earlier version exports every item that it does not know, except for binary values.
+        self.put_record_until(job.user_id, sk, [("body", AttributeValue::B(Blob::new(body)))], until).await
+    }
+
+    /// Reads the text that a job waits for a decision about. It is an error if it is not the text of the digest, which is
+    /// the one that would be sent or shown.
+    pub async fn held_text(&self, job: &Job, held: &HeldText) -> Result<Option<CheckedText<'static>>, TableError> {
+        let (user, id) = (job.user_id, job.request_id);
+        let (item, key) = tokio::try_join!(
+            self.get(keys::user(user), keys::held_text(id, held.digest)),
+            self.digest_key(user, id, job.fingerprint)
+        )?;
+        let (Some(item), Some(key)) = (item, key) else { return Ok(None) };
+        let body =
+            item.get("body").and_then(|body| body.as_b().ok()).and_then(|body| std::str::from_utf8(body.as_ref()).ok());
+        let text = body.and_then(|body| json::kept::<CheckedText<'static>>(body).ok());
+        let same = text.filter(|text| held_text::digest(&key, job, text) == held.digest);
+        same.map(Some).ok_or(TableError::Malformed("held text"))
+    }
+
     /// Reads what [`put_input`](Self::put_input) has stored.
     pub async fn input(&self, user: UserId, id: RequestId, digest: Digest) -> Result<Option<Work>, TableError> {
         let Some(item) = self.get(keys::user(user), keys::input(id, digest)).await? else { return Ok(None) };
@@ -256,24 +288,9 @@ impl Table {
     }
 
     async fn records_under(&self, user: UserId, prefix: String) -> Result<Vec<Item>, TableError> {
-        let (mut found, mut start): (_, Option<Item>) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(keys::user(user)))
-                .expression_attribute_values(":prefix", text(&prefix))
-                .projection_expression("sk, rec, rd")
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = self.ask(query).await?;
-            found.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let values = [(":pk", text(keys::user(user))), (":prefix", text(prefix))];
+        let query = self.query("pk = :pk AND begins_with(sk, :prefix)", values).projection_expression("sk, rec, rd");
+        self.collect(query, ALL, |item| Ok(Some(item))).await
     }
 
     async fn put_record<const N: usize>(
@@ -283,26 +300,38 @@ impl Table {
         fields: [(&str, String); N],
         now: Timestamp,
     ) -> Result<(), TableError> {
-        let mut item: Item = fields.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
-        item.insert("pk".to_owned(), text(keys::user(user)));
-        item.insert("sk".to_owned(), text(sk));
         // The job's item is kept for the retention time after its end. Its records must outlive it, even if an outage
         // delayed the end.
-        let until = now.plus(self.retention * 2);
+        let fields = fields.map(|(name, value)| (name, text(value)));
+        self.put_record_until(user, sk, fields, now.plus(self.retention * 2)).await
+    }
+
+    async fn put_record_until<const N: usize>(
+        &self,
+        user: UserId,
+        sk: String,
+        fields: [(&str, AttributeValue); N],
+        until: Timestamp,
+    ) -> Result<(), TableError> {
+        let mut item: Item = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        item.insert("pk".to_owned(), text(keys::user(user)));
+        item.insert("sk".to_owned(), text(sk));
         item.insert("ttl".to_owned(), number(until.seconds_ceil()));
         // Condition: no such record exists yet. If one exists, it has the same bytes: the key contains their digest.
         self.put(item, Condition::new("attribute_not_exists(pk)")).await.map(drop)
     }
 }
 
-pub(super) fn parse_payload(item: &Item) -> Result<Payload, TableError> {
+/// `None` for a payload whose content was erased: only the first audit record of its job is left.
+pub(super) fn parse_payload(item: &Item) -> Result<Option<Payload>, TableError> {
     let malformed = || TableError::Malformed("payload");
+    if !item.contains_key("key") && !item.contains_key("calls") {
+        return Ok(None);
+    }
     let key = text_of(item, "key").ok_or_else(malformed)?.to_owned();
     let calls = text_of(item, "calls").ok_or_else(malformed)?;
-    Ok(Payload {
-        digest_key: DigestKey::try_from(key).map_err(|_| malformed())?,
-        steps: json::kept(calls).map_err(|_| malformed())?,
-    })
+    let digest_key = DigestKey::try_from(key).map_err(|_| malformed())?;
+    Ok(Some(Payload { digest_key, steps: json::kept(calls).map_err(|_| malformed())? }))
 }
 
 fn text_of_record(record: &AuditRecord) -> Result<String, TableError> {

@@ -1,5 +1,5 @@
 //! Stored controls: one item for the service mode, one for each tool that was ever set, one for the last audit
-//! checkpoint. One strongly consistent query reads them all.
+//! checkpoint, one for the last restore from a backup. One strongly consistent query reads them all.
 //!
 //! Each change is first a record of the operators' chain (`service::change_mode::change`), and each item stores the
 //! sequence number of its record. So the chain decides which of two concurrent changes is the later one, not the
@@ -9,7 +9,9 @@
 
 use std::time::Duration;
 
-use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{ALL, Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{
     access::{
         fault_watch::WatchedFault,
@@ -33,25 +35,12 @@ impl Table {
     /// The controls. A table in which no mode was ever set acts as `read_only`; its settings of tools apply.
     pub async fn controls(&self, now: Timestamp, checkpoint_max_age: Duration) -> Result<Controls, TableError> {
         let mut controls = Controls { checkpoint_max_age, ..Controls::unset(now) };
-        let mut start: Option<Item> = None;
-        loop {
-            let query = self
-                .client
-                .query()
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(keys::CONTROL))
-                .expression_attribute_values(":prefix", text(keys::SERVICE_MODE))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = self.ask(query).await?;
-            for item in answer.items.unwrap_or_default() {
-                read(&mut controls, &item)?;
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(controls);
-            }
+        let values = [(":pk", text(keys::CONTROL)), (":prefix", text(keys::SERVICE_MODE))];
+        let query = self.query("pk = :pk AND begins_with(sk, :prefix)", values);
+        for item in self.collect(query, ALL, |item| Ok(Some(item))).await? {
+            read(&mut controls, &item)?;
         }
+        Ok(controls)
     }
 
     /// Sets the service mode; `seq` is the number of the record in the operators' chain.
@@ -88,16 +77,11 @@ impl Table {
 
     /// Lowers the mode to which `sweep` may raise the service again; `seq` is the number of the change that stored it.
     async fn lower_mode_before(&self, seq: u64, mode: Mode) -> Result<(), TableError> {
-        let (higher, list) = modes_above(mode);
-        if higher.is_empty() {
-            return Ok(());
-        }
+        let Some((list, higher)) = modes_above(mode) else { return Ok(()) };
         // Condition: the mode was not set again since, and would be raised further than a person allows.
         let expression = format!("seq = :seq AND was IN ({list})");
-        let mut condition = Condition::new(&expression).value(":seq", number(seq)).value(":mode", text(mode.name()));
-        for (name, mode) in higher {
-            condition = condition.value(name, text(mode.name()));
-        }
+        let condition = Condition::new(&expression).value(":seq", number(seq)).value(":mode", text(mode.name()));
+        let condition = condition.all(higher);
         let key = (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
         self.update(key, "SET was = :mode", condition).await.map(drop)
     }
@@ -105,16 +89,10 @@ impl Table {
     /// Lowers the service mode, never raises it, and keeps the mode before; `seq` is the number of the record in the
     /// operators' chain.
     pub async fn lower_mode(&self, seq: u64, setting: &Setting) -> Result<Applied, TableError> {
-        let (higher, list) = modes_above(setting.mode);
-        if higher.is_empty() {
-            return Ok(Applied::Overtaken);
-        }
+        let Some((list, higher)) = modes_above(setting.mode) else { return Ok(Applied::Overtaken) };
         // Condition: the stored mode was recorded before this one and is higher.
         let expression = format!("seq < :seq AND #mode IN ({list})");
-        let mut condition = with(Condition::new(&expression), seq, setting);
-        for (name, mode) in higher {
-            condition = condition.value(name, text(mode.name()));
-        }
+        let condition = with(Condition::new(&expression), seq, setting).all(higher);
         let key = (keys::CONTROL.to_owned(), keys::SERVICE_MODE_ALL.to_owned());
         // The mode before is copied by the write itself: between a read and the write an operator may have set another.
         let set = format!("{SET}, was = #mode");
@@ -149,6 +127,19 @@ impl Table {
         Ok(applied(&self.update(switch(tool), update, condition).await?, "opened_seq", seq))
     }
 
+    /// Stores that the table was restored from a backup: from now on an unknown request id whose time is before
+    /// `ids_from` is refused. Never an earlier time than the stored one.
+    pub async fn refuse_ids_before(&self, ids_from: Timestamp) -> Result<(), TableError> {
+        let item = Item::from([
+            ("pk".to_owned(), text(keys::CONTROL)),
+            ("sk".to_owned(), text(keys::SERVICE_MODE_RESTORED)),
+            ("ids_from".to_owned(), number(ids_from.millis())),
+        ]);
+        // Condition: no restore has set a later time.
+        let condition = Condition::new("attribute_not_exists(ids_from) OR ids_from < :ids_from");
+        self.put(item, condition.value(":ids_from", number(ids_from.millis()))).await.map(drop)
+    }
+
     /// Stores the last checkpoint. Never an older one, and never one without export in place of an exported one.
     pub async fn note_checkpoint(&self, seen: CheckpointSeen) -> Result<(), TableError> {
         let mut item = Item::from([
@@ -170,12 +161,13 @@ impl Table {
     }
 }
 
-/// The modes above one, each with its name in an expression, and the list of these names.
-fn modes_above(mode: Mode) -> (Vec<(&'static str, Mode)>, String) {
-    let names = [":closed", ":explain_only", ":read_only", ":full"];
-    let higher: Vec<(&str, Mode)> = names.into_iter().zip(Mode::ALL).filter(|(_, above)| *above > mode).collect();
-    let list = higher.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    (higher, list)
+/// The modes above one for an expression: the list of their placeholders, and each placeholder with its value. `None`
+/// above the highest mode.
+fn modes_above(mode: Mode) -> Option<(String, Vec<(&'static str, AttributeValue)>)> {
+    let names = [":closed", ":explain_only", ":read_only", ":full"].into_iter().zip(Mode::ALL);
+    let (names, values): (Vec<_>, Vec<_>) =
+        names.filter(|(_, above)| *above > mode).map(|(name, above)| (name, (name, text(above.name())))).unzip();
+    (!names.is_empty()).then(|| (names.join(", "), values))
 }
 
 const SET: &str = "SET #mode = :mode, reason = :reason, #by = :by, #at = :at, seq = :seq";
@@ -214,6 +206,8 @@ fn read(controls: &mut Controls, item: &Item) -> Result<(), TableError> {
         controls.lowered = lowered(item, &controls.service);
     } else if sk == keys::SERVICE_MODE_CHECKPOINT {
         controls.checkpoint = Some(checkpoint(item).ok_or(MALFORMED)?);
+    } else if sk == keys::SERVICE_MODE_RESTORED {
+        controls.ids_from = Some(number_of(item, "ids_from").map(Timestamp::from_millis).ok_or(MALFORMED)?);
     } else if let Some(tool) = sk.strip_prefix(keys::SERVICE_MODE_TOOLS) {
         let opened_until = number_of(item, "opened_until").map(Timestamp::from_millis);
         controls.tools.insert(tool.to_owned(), ToolSwitch { setting: setting(item)?, opened_until });

@@ -11,6 +11,7 @@ use domain::{
         admission::{self, Admission, JobKind, Limits, UserState},
     },
 };
+use platform::wechat::OpenId;
 
 /// Condition of every admission: the user exists; the session started after the last revocation; and either the set
 /// of open jobs of this kind has room, or it contains this id already. The condition of the rate limit is appended.
@@ -26,16 +27,18 @@ macro_rules! place {
 
 impl Table {
     /// Creates the user's item if it is missing, and returns it. After a crash between login and user, the next login
-    /// creates it.
+    /// creates it. The item of an erased user is returned as it is, without the openid.
     pub async fn record_login(&self, user: UserId, openid: &str, now: Timestamp) -> Result<UserState, TableError> {
         let update = "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)";
-        let values = Condition::none()
+        // Condition: the user is not erased. An erasure may have begun since the login was found.
+        let values = Condition::new("attribute_not_exists(#erasure)")
+            .name("#erasure", "er")
             .value(":openid", text(openid))
             .value(":now", number(now.millis()))
             .value(":never", number(0));
         match self.update((keys::user(user), keys::USER.to_owned()), update, values).await? {
-            Ok(item) => parse(item),
-            Err(_) => Err(TableError::Malformed("user")),
+            Ok(item) | Err(Some(item)) => parse(item),
+            Err(None) => Err(TableError::Malformed("user")),
         }
     }
 
@@ -49,6 +52,18 @@ impl Table {
     /// Reads a user, strongly consistent.
     pub async fn user(&self, user: UserId) -> Result<Option<UserState>, TableError> {
         self.get(keys::user(user), keys::USER.to_owned()).await?.map(parse).transpose()
+    }
+
+    /// The user's openid, strongly consistent; `None` when the user does not exist, or is erased.
+    pub async fn openid(&self, user: UserId) -> Result<Option<OpenId>, TableError> {
+        let item = self.get(keys::user(user), keys::USER.to_owned()).await?;
+        Ok(item.as_ref().and_then(|item| text_of(item, "openid")).map(OpenId::stored))
+    }
+
+    /// When the user last logged in.
+    pub async fn last_login(&self, user: UserId) -> Result<Option<Timestamp>, TableError> {
+        let item = self.get(keys::user(user), keys::USER.to_owned()).await?;
+        Ok(item.as_ref().and_then(|item| number_of(item, "la")).map(Timestamp::from_millis))
     }
 
     /// Charges one login to an address.

@@ -10,6 +10,11 @@ use domain::ids::{Digest, Timestamp};
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 impl Table {
+    /// Whether a message is remembered.
+    pub async fn remembers_event(&self, event: Digest) -> Result<bool, TableError> {
+        Ok(self.get(keys::event(event), keys::EVENT.to_owned()).await?.is_some())
+    }
+
     /// Remembers a message by its keyed digest. False: it was remembered before.
     pub async fn remember_event(&self, event: Digest, now: Timestamp, nonce: &str) -> Result<bool, TableError> {
         let item = Item::from([

@@ -1,4 +1,4 @@
-//! Invariant 11, *limits hold*: how many conversations a user may have.
+//! Invariant 11, *bounded*: how many conversations a user may have.
 
 use std::{
     collections::BTreeSet,
@@ -39,7 +39,7 @@ pub(super) async fn begin(app: &App, client: &Client, name: &str) -> String {
     id
 }
 
-/// Two conversations, and a name that was counted by an edge which died before it could begin anything under it.
+/// Two conversations, and a name that was counted by a function that died before it created the conversation.
 pub(super) async fn with_one_that_never_began() -> (App, Client) {
     let app = capped().await;
     let alice = app.login("alice").await;
@@ -73,7 +73,7 @@ async fn one_conversation_too_many_does_not_begin_until_another_is_deleted() {
     for name in ["a", "b", "c"] {
         begin(&app, &alice, name).await;
     }
-    let user = async || app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
+    let user = async || app.inspect().table().user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     let taken = user().await.in_flight_long;
     let (late, refused) = say(&app, &alice, "d").await;
     assert_eq!(refused.verdict(), (409, "conversations_full"));
@@ -134,7 +134,7 @@ async fn only_what_begins_a_conversation_asks_how_many_there_are() {
     assert_eq!(asked.load(Ordering::SeqCst), 1, "a turn in one that is there costs nothing more");
 }
 
-/// Names that are tried while there is no place for another job do not use up the room for conversations.
+/// Submissions that are refused by the limit of open jobs do not use up the limit of conversations.
 #[tokio::test]
 async fn names_that_are_tried_without_a_place_for_a_job_count_for_nothing() {
     let edge = |edge: &mut EdgeAuthConfig| {
@@ -155,7 +155,7 @@ async fn names_that_are_tried_without_a_place_for_a_job_count_for_nothing() {
     assert_eq!(say(&app, &alice, "d").await.1.verdict(), (409, "conversations_full"), "as many as may be");
 }
 
-/// Of requests that race for one name and one place, the refused one does not take back what the other one counts on.
+/// Of two concurrent requests for one name and one place, the refused one does not undo the count of the other one.
 #[tokio::test]
 async fn a_name_that_another_request_counts_on_is_not_given_back() {
     let edge = |edge: &mut EdgeAuthConfig| {

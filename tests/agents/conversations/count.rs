@@ -1,4 +1,4 @@
-//! Invariant 11, *limits hold*: the count of a user's conversations, and the places in flight, under races and crashes.
+//! Invariant 11, *bounded*: the count of a user's conversations, and the set of open jobs, under races and crashes.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::workflows::{say as alone, say_in};
 
-/// One place in flight for what takes long, and three conversations that exist.
+/// A limit of one open long job, and three existing conversations.
 async fn full_with_one_place() -> (App, Client) {
     let edge = |edge: &mut EdgeAuthConfig| {
         edge.limits.submissions = Rate::new(Duration::from_millis(1), 10_000);
@@ -78,7 +78,7 @@ async fn delete(app: &mut App, alice: &Client, name: &str) {
     assert_eq!(job["status"], "succeeded", "{job}");
 }
 
-/// Two requests under one key: what the refused one does not get must not be taken from the other one.
+/// Two requests with one id: the refused one must not remove the place of the other one.
 #[tokio::test]
 async fn a_conversation_that_finds_no_room_frees_no_place_of_another_request() {
     let (app, alice) = full_with_one_place().await;

@@ -40,7 +40,7 @@ async fn a_conversation_is_deleted_by_a_job_behind_the_turns_before_it() {
     let ending = id_of(&reply);
     assert_eq!(reply.header("location"), format!("/v1/jobs/{ending}"));
     assert_eq!(queued(&app, &alice, "trip").await, [turn.clone(), ending.clone()]);
-    let job = app.stored(&alice, &ending).await;
+    let job = app.inspect().stored(&alice, &ending).await;
     let [step] = &job.steps[..] else { panic!("{job:?}") };
     assert_eq!((step.kind, step.tool.as_str(), job.state), (StepKind::End, "main", JobState::Queued));
     assert_eq!(app.receive().await.len(), 1, "it is woken");
@@ -95,7 +95,7 @@ async fn of_many_that_delete_at_once_one_job_comes() {
     assert_eq!((jobs, queued(&app, &alice, "trip").await.len()), (2, 2), "the turn, and its end");
 }
 
-/// Wherever the process dies, the same call again brings it to its end, under one job.
+/// Wherever the process dies, repeating the request completes the deletion, with one job.
 #[tokio::test]
 async fn a_deletion_that_was_cut_short_is_taken_up_again() {
     for dies_at in 0..12 {

@@ -15,13 +15,13 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How the job of a deletion can end without success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// Its user takes it back before a worker has it.
+    /// Its user cancels it before a worker claims it.
     Cancelled,
-    /// The same while the gateway does not take it.
+    /// The same while the gateway refuses it.
     CancelledLate,
-    /// The gateway is away for a day.
+    /// The gateway is unreachable for a day.
     Expired,
-    /// What it was to do is no longer stored.
+    /// Its payload is no longer stored.
     Failed,
 }
 
@@ -63,12 +63,12 @@ async fn begun() -> (App, Client) {
     (app, alice)
 }
 
-/// Brings the job of a deletion to its end. With `untold`, the conversation queue cannot be updated at that end.
+/// Brings the job of a deletion to its end. With `untold`, the conversation queue cannot be updated then.
 async fn end(app: &mut App, alice: &mut Client, end: End, untold: bool) -> String {
     let id = delete(alice).await;
     assert!(refused(app, alice).await, "{end:?}");
     if end == End::Failed {
-        let job = app.stored(alice, &id).await;
+        let job = app.inspect().stored(alice, &id).await;
         let key = |text: String| AttributeValue::S(text);
         let payload = app.aws.dynamodb().delete_item().table_name(&app.deployment.backend.table);
         let payload = payload.key("pk", key(format!("U#{}", alice.user_id)));
@@ -119,8 +119,8 @@ async fn whatever_a_deletion_ends_as_the_conversation_can_be_used_again() {
     }
 }
 
-/// Not even a new request is needed: when a worker dies between the end of the job and the queue, another one does the
-/// rest.
+/// When a worker dies between the end of the job and the update of the queue, another worker completes the update
+/// without a new request.
 #[tokio::test]
 async fn a_late_wake_up_message_of_a_failed_deletion_opens_the_conversation() {
     for (how, expected) in ENDS {
@@ -140,7 +140,7 @@ async fn a_worker_that_dies_in_a_deletion_is_followed_by_another() {
     let (mut app, alice) = begun().await;
     for dies_at in 0..40 {
         let id = delete(&alice).await;
-        // A worker that has just started asks for everything.
+        // A new worker has empty caches.
         app.new_worker(None);
         app.faults.plan(move |_, n| (n == dies_at).then_some(Fault::KilledAfter));
         while app.deliver().await {}
@@ -161,7 +161,7 @@ async fn a_worker_that_dies_in_a_deletion_is_followed_by_another() {
     panic!("a deletion takes more requests than this test knows");
 }
 
-/// The edge dies between noting that a conversation ends and recording the job, whose id comes with it.
+/// The edge dies between marking the conversation as ending, with the id of the job, and recording the job.
 async fn ended_and_not_recorded() -> (App, Client, String) {
     let (app, alice) = begun().await;
     app.faults.plan_items(|operation, sk| (operation == "PutItem" && sk == "C#trip").then_some(Fault::KilledAfter));
@@ -189,7 +189,7 @@ async fn an_unrecorded_deletion_blocks_no_job_after_a_minute() {
     assert_eq!(kept(&app, &alice, "trip").await, None);
 }
 
-/// A request repeated after half a minute gets a job of another id: the first one can then be taken back for good.
+/// A request repeated after half a minute gets a job of another id, so that the first mark can be removed for good.
 #[tokio::test]
 async fn a_deletion_that_was_never_recorded_is_asked_for_again_at_any_time() {
     for seconds in [0, 29, 30, 59, 60, 600] {

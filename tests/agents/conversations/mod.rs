@@ -21,9 +21,9 @@ async fn unlimited() -> App {
     App::with(Setup { edge, ..Setup::default() }).await
 }
 
-/// A conversation as the table has it.
+/// The stored conversation.
 async fn kept(app: &App, client: &Client, name: &str) -> Option<Conversation> {
-    app.table.conversation(client.user_id.parse().unwrap(), &name.parse().unwrap()).await.unwrap()
+    app.inspect().table().conversation(client.user_id.parse().unwrap(), &name.parse().unwrap()).await.unwrap()
 }
 
 /// The request ids in its queue.

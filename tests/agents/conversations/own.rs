@@ -40,7 +40,7 @@ async fn no_user_deletes_or_names_another_users_conversation() {
     for other in [format!("{}:c.secret-plan", alice.user_id), format!("../{}/secret-plan", alice.user_id)] {
         assert_eq!(bob.submit_body(&app.new_id(), &say_in(&other, "hello")).await.verdict(), (400, "body_invalid"));
     }
-    // The id of another user makes a name like any other, in one's own partition.
+    // Another user's id as a name is an ordinary name in the caller's own partition.
     let named = alice.user_id.clone();
     assert_eq!(bob.submit_body(&app.new_id(), &say_in(&named, "hello")).await.status, 202);
     assert_eq!(kept(&app, &alice, &named).await, None);

@@ -48,7 +48,7 @@ async fn a_conversation_stays_with_the_agent_that_it_began_with() {
     assert_eq!(alice.submit_body(&refused, &inside).await.verdict(), (409, "conversation_other_agent"));
     assert_eq!(alice.get(&format!("/v1/jobs/{refused}")).await.status, 404, "nothing is recorded");
     assert_eq!(queued(&app, &alice, "trip").await, [id]);
-    let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
+    let user = app.inspect().table().user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(user.in_flight_long.len(), 1, "and no place is taken");
 }
 
@@ -111,18 +111,18 @@ async fn the_next_job_is_woken_when_the_first_ends_without_a_worker() {
     let app = unlimited().await;
     let alice = app.login("alice").await;
     let ids = [says(&app, &alice, "trip").await, says(&app, &alice, "trip").await];
-    // The one behind has been found not to be first: it sleeps.
-    let sleeping = app.stored(&alice, &ids[1]).await;
+    // The second job has been rescheduled, because it is not first.
+    let sleeping = app.inspect().stored(&alice, &ids[1]).await;
     let now = platform::runtime::Clock::now(&app.clock);
     let lease = domain::job::Lease { owner: "w".into(), expires_at: now.plus(std::time::Duration::from_secs(60)) };
     let claimed = sleeping.apply(domain::job::JobEvent::Claimed { lease }, now).unwrap();
     let check_at = now.plus(std::time::Duration::from_secs(15));
     let attempt = domain::job::Attempt::NotStarted;
     let asleep = claimed.apply(domain::job::JobEvent::Rescheduled { check_at, attempt }, now).unwrap();
-    app.table.commit(&sleeping, &asleep, "test").await.unwrap();
+    app.inspect().table().commit(&sleeping, &asleep, "test").await.unwrap();
     drop(app.receive().await);
     assert_eq!(alice.cancel(&ids[0]).await.status, 200);
-    let woken = app.stored(&alice, &ids[1]).await;
+    let woken = app.inspect().stored(&alice, &ids[1]).await;
     assert_eq!((woken.state, woken.claimable(platform::runtime::Clock::now(&app.clock))), (JobState::Retrying, true));
     let wake_ups = app.receive().await;
     assert!(wake_ups.iter().any(|wake_up| wake_up.body().is_some_and(|body| body.contains(&ids[1]))), "{wake_ups:?}");

@@ -40,8 +40,7 @@ async fn a_refused_submission_takes_one_read_and_its_charge() {
 #[tokio::test]
 async fn a_replay_takes_two_reads() {
     let (mut app, alice) = warm().await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.finish(&alice, &id).await;
     sent(&app);
     assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 200);
@@ -51,8 +50,7 @@ async fn a_replay_takes_two_reads() {
 #[tokio::test]
 async fn a_poll_takes_one_read_whether_the_job_has_changed_or_not() {
     let (mut app, alice) = warm().await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let path = format!("/v1/jobs/{id}");
     for over in [false, true] {
         if over {
@@ -81,8 +79,7 @@ async fn a_poll_that_shows_a_record_of_its_own_takes_two_reads() {
 #[tokio::test]
 async fn the_worker_takes_eight_requests_for_a_write_that_is_answered_at_once() {
     let (mut app, alice) = warm().await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     sent(&app);
     app.deliver().await;
     let seen = sent(&app);
@@ -101,10 +98,39 @@ async fn the_worker_takes_eight_requests_for_a_write_that_is_answered_at_once() 
 }
 
 #[tokio::test]
+async fn a_notification_adds_one_wake_up_message_and_six_requests_after_the_job_has_ended() {
+    const TEMPLATE: &str = "hD-ixGOhYmUfjOnI8MCzQMPshzGVeux_2vzyvQu7O68";
+    let (mut app, alice) = warm().await;
+    app.wechat().accept("alice", TEMPLATE);
+    let headers = [("content-type", "application/json")];
+    alice.send("POST", "/v1/notifications", &headers, br#"{"accepted":["job_update"]}"#).await;
+    assert_eq!(sent(&app), ["GetItem", "UpdateItem", "UpdateItem"]);
+    // The refused request was charged, so the next one is within a burst.
+    app.advance(Duration::from_secs(2)).await;
+    let body = json!({"tool": "ledger_append", "arguments": {"note": "n"}, "notify": "job_update"});
+    let id = app.new_id();
+    assert_eq!(alice.submit_body(&id, &body).await.status, 202);
+    assert_eq!(sent(&app), ["BatchGetItem", "UpdateItem", "PutItem", "PutItem", "SendMessage"], "as without");
+    app.deliver().await;
+    assert_eq!(sent(&app).split_off(8), ["SendMessage"], "after the job");
+    app.deliver().await;
+    let steps = [
+        "GetItem",    // the job
+        "UpdateItem", // its record: a worker has begun
+        "UpdateItem", // a credit of the user, and the lock
+        "GetItem",    // the access token
+        "UpdateItem", // the access token, which WeChat has just given
+        "UpdateItem", // the lock
+        "UpdateItem", // the record: sent
+    ];
+    assert_eq!(sent(&app), steps);
+    assert_eq!(alice.job(&id).await["notification"]["status"], "sent");
+}
+
+#[tokio::test]
 async fn the_worker_takes_six_requests_for_a_read() {
     let (mut app, alice) = warm().await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_read", json!({"limit":1})).await;
+    let id = app.submit(&alice, "ledger_read", json!({"limit":1})).await;
     sent(&app);
     app.deliver().await;
     let seen = sent(&app);

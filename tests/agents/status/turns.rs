@@ -1,4 +1,4 @@
-//! What a phone sees of a turn: what the agent does while it does it, what it proposes, and what it says.
+//! A turn as clients see it: progress, proposals, reply.
 
 use std::time::Duration;
 

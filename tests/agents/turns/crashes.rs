@@ -1,11 +1,11 @@
-//! Gateways that die under a turn. The turn is found again by its session, never sent again.
+//! Gateways that are killed during a turn. The turn is identified by its session, never sent again.
 
 use std::time::Duration;
 
 use integration_tests::App;
 use serde_json::json;
 
-use super::{TURNS, reply, roomy, say, settle, settle_slowly, until_asked, verdict};
+use super::{TURNS, reply, roomy, say, settle, settle_slowly, until_asked, until_resumed, verdict};
 
 async fn turns_sent(app: &mut App) -> u64 {
     app.gateway().counts().await[TURNS].as_u64().unwrap_or(0)
@@ -36,8 +36,7 @@ async fn a_turn_whose_gateway_died_twice_still_ends_in_one_state() {
     let id = say(&app, &alice, "[[sleep:1]][[say:done]]").await;
     until_asked(&mut app).await;
     app.gateway().restart().await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    // It is being resumed now.
+    until_resumed(&mut app).await;
     app.gateway().restart().await;
     let job = settle_slowly(&mut app, &alice, &id).await;
     assert!(matches!(verdict(&job), ("succeeded", "") | ("failed", "turn_lost")), "{job}");
@@ -95,14 +94,14 @@ async fn a_gateway_that_dies_under_a_proposed_write_makes_the_job_unknown_and_th
 }
 
 #[tokio::test]
-async fn a_round_that_was_not_claimed_is_not_sent_again_before_the_fence_of_the_new_gateway_is_proven() {
+async fn a_round_that_was_not_claimed_is_not_sent_again_before_the_tool_guard_of_the_new_gateway_is_proven() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().next(TURNS, "reset_before", None, 2).await;
     let id = say(&app, &alice, "[[say:hi]]").await;
     app.deliver().await;
-    assert!(app.journaled(&alice, &id).await, "it may be out");
+    assert!(app.inspect().journaled(&alice, &id).await, "it may be out");
     app.gateway().restart().await;
     app.gateway().next("/miniprogram/v1/canary", "status", Some(503), 100).await;
     for _ in 0..4 {
@@ -117,7 +116,7 @@ async fn a_round_that_was_not_claimed_is_not_sent_again_before_the_fence_of_the_
 }
 
 #[tokio::test]
-async fn a_turn_behind_an_unproven_fence_never_begins() {
+async fn a_turn_never_begins_while_the_tool_guard_is_unproven() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     app.gateway().next("/miniprogram/v1/canary", "status", Some(503), 1000).await;

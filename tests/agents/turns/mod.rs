@@ -1,8 +1,8 @@
-//! Turns of agents, through the front door: sent once, found again, and unable to do what they may not.
+//! Turns of agents through the API: sent once, found again after a crash, and unable to write.
 
 use std::time::Duration;
 
-use integration_tests::{App, Client, Setup};
+use integration_tests::{App, Client, PATIENCE, Setup};
 use serde_json::{Value, json};
 
 mod crashes;
@@ -13,24 +13,17 @@ mod replies;
 mod stopping;
 mod webhook;
 
-/// The journal's way in for turns.
+/// The journal's route for turns.
 const TURNS: &str = "/miniprogram/v1/turns";
 
-/// Room for many long jobs, so that a test can do a lot.
+/// High limits of open jobs and rate.
 pub(crate) fn roomy() -> Setup {
     Setup::roomy()
 }
 
-/// Submits what is said to the agent; returns the request id.
+/// Submits a message to the agent; returns the request id.
 async fn say(app: &App, client: &Client, text: &str) -> String {
-    submit(app, client, &json!({ "message": text })).await
-}
-
-async fn submit(app: &App, client: &Client, body: &Value) -> String {
-    let id = app.new_id();
-    let reply = client.submit_body(&id, body).await;
-    assert_eq!(reply.status, 202, "{}", reply.body);
-    id
+    app.submit_body(client, &json!({ "message": text })).await
 }
 
 /// Brings a job to its end, or to an approval request.
@@ -41,7 +34,7 @@ async fn settle(app: &mut App, client: &Client, id: &str) -> Value {
         if job["status"] == "awaiting_approval" || job["next_poll_ms"].is_null() {
             return job;
         }
-        // An agent takes its time, by the real clock.
+        // The agent runs by the real clock.
         tokio::time::sleep(Duration::from_millis(30)).await;
         let wait = app.delays.next().unwrap_or(Duration::from_secs(61)).max(Duration::from_millis(10));
         app.advance(wait).await;
@@ -50,7 +43,7 @@ async fn settle(app: &mut App, client: &Client, id: &str) -> Value {
     panic!("the job does not settle: {}", client.job(id).await);
 }
 
-/// The same for one whose agent is slow: time passes as it does.
+/// The same for a slow agent: the test clock follows the real one.
 async fn settle_slowly(app: &mut App, client: &Client, id: &str) -> Value {
     let began = std::time::Instant::now();
     loop {
@@ -59,18 +52,23 @@ async fn settle_slowly(app: &mut App, client: &Client, id: &str) -> Value {
         if job["status"] == "awaiting_approval" || job["next_poll_ms"].is_null() {
             return job;
         }
-        assert!(began.elapsed().as_secs() < 60, "the job does not settle: {job}");
+        assert!(began.elapsed() < PATIENCE, "the job does not settle: {job}");
         tokio::time::sleep(Duration::from_millis(250)).await;
         app.advance(Duration::from_millis(1750)).await;
     }
 }
 
-/// Delivers until the agent has been asked.
+/// Delivers until the agent's model has been called.
 async fn until_asked(app: &mut App) {
     app.deliver().await;
+    until_resumed(app).await;
+}
+
+/// Waits until an agent has asked its model since the gateway's start.
+async fn until_resumed(app: &mut App) {
     let began = std::time::Instant::now();
     while app.gateway().model_calls().await == 0 {
-        assert!(began.elapsed().as_secs() < 10, "the agent does not begin");
+        assert!(began.elapsed() < PATIENCE, "the agent does not begin");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,5 +1,5 @@
-//! What an agent wants to do and may not do by itself: decided like any request, asked where it must, run as a step of
-//! its own.
+//! Proposals of agents: decided like any call, with an approval where policy requires one, run as a step of
+//! their own.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, events};
 use serde_json::{Value, json};
 
-use super::{outcomes, reply, roomy, say, settle, submit, verdict};
+use super::{outcomes, reply, roomy, say, settle, verdict};
 
 const PAY: &str = "[[tool:ledger_pay {\"amount\":120,\"note\":\"tea\"}]]";
 
@@ -96,7 +96,7 @@ async fn two_proposals_are_two_approval_requests_and_the_same_one_twice_is_one()
     for amount in [120, 121] {
         let job = settle(&mut app, &alice, &id).await;
         assert_eq!(job["approval"]["arguments"]["amount"], amount, "{job}");
-        assert_eq!(app.effects(&id), asked.len(), "one yes runs one call");
+        assert_eq!(app.effects(&id), asked.len(), "one approval runs one call");
         asked.push(alice.digest(&id).await);
         assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     }
@@ -109,7 +109,7 @@ async fn an_approval_in_one_turn_does_not_hold_in_the_next_turn_or_round() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let body = json!({"message": format!("{PAY}[[then]]{PAY}[[then]][[say:done]]"), "conversation": "trip"});
-    let id = submit(&app, &alice, &body).await;
+    let id = app.submit_body(&alice, &body).await;
     settle(&mut app, &alice, &id).await;
     let first = alice.digest(&id).await;
     app.approve(&alice, "alice", &id).await;
@@ -122,7 +122,7 @@ async fn an_approval_in_one_turn_does_not_hold_in_the_next_turn_or_round() {
     assert_ne!(alice.digest(&id).await, first);
     alice.reject(&id).await;
     assert_eq!(verdict(&settle(&mut app, &alice, &id).await).0, "succeeded");
-    let second = submit(&app, &alice, &body).await;
+    let second = app.submit_body(&alice, &body).await;
     let job = settle(&mut app, &alice, &second).await;
     assert_eq!((&job["status"], app.effects(&second)), (&json!("awaiting_approval"), 0), "{job}");
 }

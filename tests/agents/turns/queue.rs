@@ -1,12 +1,12 @@
-//! Turns of one conversation: in order, one at a time, and separate from those of other users.
+//! Turns of one conversation run in order, one at a time, and independently of other users'.
 
 use integration_tests::{App, Client};
 use serde_json::json;
 
-use super::{reply, roomy, settle, submit, verdict};
+use super::{reply, roomy, settle, verdict};
 
 async fn in_trip(app: &App, client: &Client, text: &str) -> String {
-    submit(app, client, &json!({"message": text, "conversation": "trip"})).await
+    app.submit_body(client, &json!({"message": text, "conversation": "trip"})).await
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_turn_without_a_conversation_remembers_nothing() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     for _ in 0..2 {
-        let id = submit(&app, &alice, &json!({"message": "[[remember]]"})).await;
+        let id = app.submit_body(&alice, &json!({"message": "[[remember]]"})).await;
         assert_eq!(reply(&settle(&mut app, &alice, &id).await), "0 before: none");
     }
 }

@@ -1,4 +1,4 @@
-//! Turns that the gateway would not run, and conversations that it would not end: a journal that only answers, in place
+//! Turns that the gateway refuses to run, and conversations that it refuses to delete: with a fake journal in place
 //! of a real one.
 
 use std::{
@@ -21,12 +21,12 @@ use serde_json::{Value, json};
 
 use super::{roomy, verdict};
 
-/// A journal that takes every round, and then says this of it.
+/// A fake journal that accepts every round, and then reports this outcome.
 #[derive(Clone)]
 struct StubJournal {
     outcome: Value,
     sent: Arc<AtomicU32>,
-    /// How often it was asked to delete a session, which it refuses for good.
+    /// Number of requests to delete a session, which it refuses permanently.
     ended: Arc<AtomicU32>,
 }
 
@@ -100,20 +100,20 @@ async fn a_turn_that_the_journal_gives_back_again_and_again_is_sent_six_times_an
     assert_eq!(journal.sent.load(Ordering::SeqCst), 6, "once, and five times more");
     let chain = alice.records(&id).await;
     assert!(chain.len() <= 8, "few records of nothing: {}", chain.len());
-    let since = app.stored(&alice, &id).await;
+    let since = app.inspect().stored(&alice, &id).await;
     assert!(since.updated_at.since(since.created_at) < Duration::from_secs(600), "it does not wait for not_after");
     app.stop().await;
     server.stop().await;
 }
 
-/// A deletion does no harm when it is repeated, and goes on for a day while the gateway is away; not when it is
+/// A deletion is repeated for a day while the gateway is unreachable, since repeating it is harmless; not when it is
 /// refused.
 #[tokio::test]
 async fn the_end_of_a_conversation_that_the_gateway_refuses_for_good_is_asked_for_once() {
     let replied = json!({"kind": "turn", "state": "finished", "reply": "hello"});
     let (mut app, server, journal) = with_journal_that_says(replied).await;
     let alice = app.login("alice").await;
-    let id = super::submit(&app, &alice, &crate::workflows::say_in("trip", "hello")).await;
+    let id = app.submit_body(&alice, &crate::workflows::say_in("trip", "hello")).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
     let ending = alice.send("DELETE", "/v1/conversations/trip", &[], b"").await;
     let job = app.finish(&alice, ending.body["request_id"].as_str().unwrap()).await;

@@ -6,7 +6,7 @@ use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
 
-use super::{TURNS, reply, roomy, say, settle, submit, verdict};
+use super::{TURNS, reply, roomy, say, settle, verdict};
 
 #[tokio::test]
 async fn a_turn_replies_and_its_chain_says_what_was_sent_and_what_was_called() {
@@ -102,7 +102,7 @@ async fn a_turn_takes_the_result_of_a_tool_and_a_tool_the_reply_of_a_turn() {
         {"message": ["I noted: ", from(0, "/content/0/text"), " [[say:well noted]]"]},
         {"tool": "ledger_append", "arguments": {"note": from(1, "/reply")}},
     ]});
-    let id = submit(&app, &alice, &body).await;
+    let id = app.submit_body(&alice, &body).await;
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!(
         (&job["status"], &job["approval"]["arguments"]["note"]),

@@ -1,4 +1,4 @@
-//! Turns that are cancelled, or run into a deadline, and what is seen of them meanwhile.
+//! Turns that are cancelled or exceed a deadline, and their progress meanwhile.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use integration_tests::{App, Client};
 use platform::runtime::Clock;
 use serde_json::json;
 
-use super::{roomy, say, settle, settle_slowly, submit, until_asked, verdict};
+use super::{roomy, say, settle, settle_slowly, until_asked, verdict};
 
 #[tokio::test]
 async fn a_cancel_stops_a_turn_that_runs_and_what_would_come_after_it() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let body = json!({"steps": [{"message": "[[sleep:30]]"}, {"tool": "ledger_append", "arguments": {"note": "n"}}]});
-    let id = submit(&app, &alice, &body).await;
+    let id = app.submit_body(&alice, &body).await;
     until_asked(&mut app).await;
     let asked = alice.cancel(&id).await;
     assert_eq!((asked.status.as_u16(), &asked.body["cancel_requested"]), (202, &json!(true)), "{}", asked.body);
@@ -26,7 +26,7 @@ async fn a_cancel_stops_a_turn_that_runs_and_what_would_come_after_it() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_comes_while_a_worker_looks_is_heeded_at_once() {
+async fn a_cancel_during_a_poll_takes_effect_at_once() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[sleep:30]]").await;
@@ -59,7 +59,7 @@ async fn a_deadline_stops_a_turn_that_runs() {
             "step" => body["deadline_s"] = 20.into(),
             _ => body["deadline"] = app.clock.now().plus(Duration::from_secs(20)).to_string().into(),
         }
-        let id = submit(&app, &alice, &body).await;
+        let id = app.submit_body(&alice, &body).await;
         until_asked(&mut app).await;
         app.advance(Duration::from_secs(20)).await;
         let job = settle_slowly(&mut app, &alice, &id).await;
@@ -95,19 +95,25 @@ async fn a_turn_that_is_over_before_it_is_looked_at_costs_two_looks_and_a_long_o
     for seconds in [1_u64, 30, 300] {
         let alice = app.login("alice").await;
         let (before, began) = (units(&app), app.clock.now());
-        // The agent sleeps by the real clock; what counts here is how often the job is polled.
-        let id = say(&app, &alice, "[[sleep:4]][[say:done]]").await;
-        until_asked(&mut app).await;
+        // The agent is busy until the polls have been counted.
+        let asked = app.gateway().model_calls().await;
+        let id = say(&app, &alice, "[[sleep:600]][[say:done]]").await;
+        app.deliver().await;
+        while app.gateway().model_calls().await == asked {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         while app.clock.now().since(began) < Duration::from_secs(seconds) {
             let next = app.delays.next().unwrap_or(Duration::from_secs(1));
             let left = Duration::from_secs(seconds).saturating_sub(app.clock.now().since(began));
             app.advance(next.min(left).max(Duration::from_millis(10))).await;
             while app.deliver().await {}
         }
-        tokio::time::sleep(Duration::from_millis(4200)).await;
+        app.gateway().end_pauses().await;
+        // The journal writes the end to its disk.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let job = settle(&mut app, &alice, &id).await;
         assert_eq!(verdict(&job).0, "succeeded", "{job}");
-        spent.push((seconds, units(&app) - before, app.stored(&alice, &id).await.rev));
+        spent.push((seconds, units(&app) - before, app.inspect().stored(&alice, &id).await.rev));
         assert_eq!(alice.records(&id).await.len(), 3);
     }
     println!("COST of a turn (seconds, worker's write units, writes of the job): {spent:?}");

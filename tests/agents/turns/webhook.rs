@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use domain::job::{Job, JobEvent, JobState, JobWakeUp, Lease, WakeUpToken};
-use integration_tests::{App, Client, Fault, Setup};
+use integration_tests::{App, Client, Fault, PATIENCE, Setup};
 use platform::runtime::Clock;
 use serde_json::{Value, json};
 use store::{Commit, Stored};
 
-use super::{roomy, say, submit};
+use super::{roomy, say};
 
 const ROUTE: &str = "/v1/rings";
 
@@ -21,7 +21,7 @@ async fn ringing() -> App {
     app
 }
 
-/// Delivers what is on the queue as it comes, and moves no clock.
+/// Delivers the queued messages without advancing the clock.
 async fn until(app: &mut App, client: &Client, id: &str, seen: impl Fn(&Value) -> bool) -> Value {
     let began = Instant::now();
     loop {
@@ -30,7 +30,7 @@ async fn until(app: &mut App, client: &Client, id: &str, seen: impl Fn(&Value) -
         if seen(&job) {
             return job;
         }
-        assert!(began.elapsed().as_secs() < 30, "no report comes: {job}");
+        assert!(began.elapsed() < PATIENCE, "no report comes: {job}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -41,7 +41,7 @@ fn is_over(job: &Value) -> bool {
 
 /// The wake-up token and job that the journal was given for the round in progress.
 async fn wake_up_of(app: &App, client: &Client, id: &str) -> JobWakeUp {
-    app.stored(client, id).await.wake_up().expect("a round is out")
+    app.inspect().stored(client, id).await.wake_up().expect("a round is out")
 }
 
 async fn wake(app: &App, text: &str) -> (u16, String) {
@@ -61,14 +61,18 @@ async fn the_end_of_a_turn_is_reported_when_it_happens_without_a_poll() {
     let alice = app.login("alice").await;
     let id = say(&app, &alice, "[[sleep:2]] [[say:done]]").await;
     app.deliver().await;
-    let job = app.stored(&alice, &id).await;
+    let job = app.inspect().stored(&alice, &id).await;
     let next_look = job.check_at.expect("it waits").since(app.clock.now());
     assert!(next_look >= Duration::from_secs(100), "no poll while nothing changes: {next_look:?}");
     let polls = alice.job(&id).await["next_poll_ms"].as_u64().unwrap();
     assert!(polls <= 2000, "a client looks as usual: {polls}");
     let job = until(&mut app, &alice, &id, is_over).await;
     assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("done")), "{job}");
-    assert_eq!(app.stored(&alice, &id).await.rev, 7, "sent in four writes; woken, claimed and ended in three");
+    assert_eq!(
+        app.inspect().stored(&alice, &id).await.rev,
+        7,
+        "sent in four writes; woken, claimed and ended in three"
+    );
 }
 
 #[tokio::test]
@@ -102,7 +106,7 @@ async fn a_step_of_a_workflow_and_each_round_of_a_turn_is_reported() {
     let alice = app.login("alice").await;
     let read = "[[tool:ledger_pay {\"amount\":5,\"note\":\"n\"}]] [[say:asked]] [[then]] [[sleep:1]] [[say:paid]]";
     let id =
-        submit(&app, &alice, &json!({"steps": [{"message": read}, {"message": "[[sleep:1]] [[say:last]]"}]})).await;
+        app.submit_body(&alice, &json!({"steps": [{"message": read}, {"message": "[[sleep:1]] [[say:last]]"}]})).await;
     let asked = until(&mut app, &alice, &id, |job| job["status"] == "awaiting_approval" || is_over(job)).await;
     assert_eq!(asked["status"], "awaiting_approval", "{asked}");
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
@@ -123,10 +127,10 @@ async fn a_lost_report_costs_one_poll_and_a_missing_webhook_many() {
     app.advance(Duration::from_secs(125)).await;
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "succeeded");
-    // The journal knows now that its webhooks do not arrive.
+    // The journal has recorded that its webhooks do not arrive.
     let id = say(&app, &alice, "[[sleep:20]] [[say:done]]").await;
     app.deliver().await;
-    let next_look = app.stored(&alice, &id).await.check_at.expect("it waits").since(app.clock.now());
+    let next_look = app.inspect().stored(&alice, &id).await.check_at.expect("it waits").since(app.clock.now());
     assert!(next_look <= Duration::from_secs(30), "{next_look:?}");
 }
 
@@ -135,7 +139,7 @@ async fn no_report_is_accepted_without_the_wake_up_token_of_the_current_round() 
     let mut app = App::with(roomy()).await;
     let (alice, bob) = (app.login("alice").await, app.login("bob").await);
     let id = say(&app, &alice, "[[say:done]]").await;
-    assert_eq!(app.stored(&alice, &id).await.wake_up().map(|wake| wake.text()), None, "nothing is out");
+    assert_eq!(app.inspect().stored(&alice, &id).await.wake_up().map(|wake| wake.text()), None, "nothing is out");
     app.deliver().await;
     let right = wake_up_of(&app, &alice, &id).await;
     let nonsense = ["", "x", "..", &right.text()[1..], &format!("{}A", right.text())];
@@ -159,7 +163,7 @@ async fn no_report_is_accepted_without_the_wake_up_token_of_the_current_round() 
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(wake(&app, &right.text()).await, over(), "it is good as long as the round is out");
-    assert_eq!(app.stored(&alice, &id).await.state, JobState::Succeeded);
+    assert_eq!(app.inspect().stored(&alice, &id).await.state, JobState::Succeeded);
 }
 
 #[tokio::test]
@@ -185,7 +189,7 @@ async fn a_report_during_a_running_step_is_repeated() {
     app.deliver().await;
     let right = wake_up_of(&app, &alice, &id).await.text();
     app.advance(Duration::from_secs(600)).await;
-    let waits = app.stored(&alice, &id).await;
+    let waits = app.inspect().stored(&alice, &id).await;
     let lease = Lease { owner: "another".to_owned(), expires_at: app.clock.now().plus(Duration::from_secs(60)) };
     commit(&app, &waits, JobEvent::Claimed { lease }).await;
     assert_eq!(wake(&app, &right).await, (409, "job_busy".to_owned()));
@@ -193,13 +197,15 @@ async fn a_report_during_a_running_step_is_repeated() {
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(wake(&app, &right).await, (204, String::new()));
     assert!(app.deliver().await);
-    assert_eq!(app.stored(&alice, &id).await.state, JobState::Succeeded);
+    assert_eq!(app.inspect().stored(&alice, &id).await.state, JobState::Succeeded);
 }
 
 async fn commit(app: &App, job: &Job, event: JobEvent) {
     let after = job.apply(event, app.clock.now()).unwrap();
-    let Commit::Done = app.table.commit(job, &after, "nonce-of-this-test").await.unwrap() else { panic!("{after:?}") };
-    let stored = app.table.job(job.user_id, job.request_id).await.unwrap();
+    let Commit::Done = app.inspect().table().commit(job, &after, "nonce-of-this-test").await.unwrap() else {
+        panic!("{after:?}")
+    };
+    let stored = app.inspect().table().job(job.user_id, job.request_id).await.unwrap();
     assert_eq!(stored, Some(Stored::Job(Box::new(after))));
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{from, note, say, say_in, steps, two_agents};
 
-/// The clock goes on while a request is answered.
+/// Tolerance: the clock advances while a request is answered.
 fn about(real: Duration, s: u64) {
     assert!(
         real <= Duration::from_secs(s) && real + Duration::from_secs(30) > Duration::from_secs(s),
@@ -22,7 +22,7 @@ async fn accepted(app: &App, client: &Client, body: &Value) -> Job {
     let id = app.new_id();
     let reply = client.submit_body(&id, body).await;
     assert_eq!(reply.status, 202, "{}", reply.body);
-    app.stored(client, &id).await
+    app.inspect().stored(client, &id).await
 }
 
 #[tokio::test]
@@ -32,13 +32,13 @@ async fn a_turn_is_a_job_that_is_woken_at_once() {
     let reply = alice.submit_body(&id, &say_in("trip", "Where to?")).await;
     assert_eq!((reply.status.as_u16(), &reply.body["status"]), (202, &json!("queued")), "{}", reply.body);
     assert_eq!(reply.header("location"), format!("/v1/jobs/{id}"));
-    let job = app.stored(&alice, &id).await;
+    let job = app.inspect().stored(&alice, &id).await;
     let [step] = &job.steps[..] else { panic!("{job:?}") };
     assert_eq!((step.kind, step.tool.as_str(), step.of, step.round), (StepKind::Turn, "main", 0, 0));
     assert_eq!(step.conversation.as_ref().map(ToString::to_string).as_deref(), Some("trip"));
-    let line = app.table.conversation(job.user_id, &"trip".parse().unwrap()).await.unwrap().unwrap();
+    let line = app.inspect().table().conversation(job.user_id, &"trip".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((line.queue, line.jobs, line.agent.as_str()), (vec![job.request_id], 1, "main"));
-    assert_eq!(app.receive().await.len(), 1, "one bell");
+    assert_eq!(app.receive().await.len(), 1, "one wake-up message");
     assert!(!reply.body.to_string().contains("Where to?"), "what was said is not told again");
 }
 
@@ -75,7 +75,7 @@ async fn a_workflow_is_recorded_step_by_step_and_says_what_comes_from_where() {
     let later = json!([
         {"step":1,"tool":"main","decision":"run","policies":["agents-talk"]},
         {"step":2,"tool":"main","decision":"run","policies":["agents-talk"]},
-        // What comes from a turn is decided when it is known.
+        // A call with a value from a turn is decided when the value is known.
         {"step":4,"tool":"ledger_append","decision":"run","policies":["demo-notes-run"]},
     ]);
     assert_eq!(accepted["later"], later);
@@ -92,7 +92,7 @@ async fn the_same_again_is_the_same_job_and_anything_else_is_422() {
     let mut app = App::start().await;
     app.new_edge(Some(Policy::parse(&two_agents()).unwrap()));
     let alice = app.login("alice").await;
-    // One moment for all: the clock goes on between two lines.
+    // One time for all requests: the clock advances between two lines.
     let now = app.clock.now();
     let at = |s: u64| now.plus(Duration::from_secs(s));
     let turn = json!({"message":"hello","conversation":"trip","deadline":at(600).to_string()});

@@ -1,4 +1,4 @@
-//! Invariant 11, *bounded*, by kind: what takes long has places of its own, for each user.
+//! Invariant 11, *bounded*, by kind: long jobs have a limit of their own for each user.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ async fn turns_that_were_charged_and_never_recorded_are_dropped_after_a_minute()
     assert_eq!(submitted(&app, &alice, &say("hello")).await, taken());
 }
 
-/// The place is taken by the same conditional update that charges the rate, so a race takes none too many.
+/// One conditional update charges the rate and adds the job, so concurrent requests do not exceed the limit.
 #[tokio::test]
 async fn many_that_race_take_no_more_places_of_either_kind_than_there_are() {
     let app = app().await;
@@ -126,7 +126,7 @@ async fn many_that_race_take_no_more_places_of_either_kind_than_there_are() {
         }
     }
     assert_eq!((quick, long), (QUICK, LONG));
-    let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
+    let user = app.inspect().table().user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((user.in_flight.len(), user.in_flight_long.len()), (QUICK, LONG));
     app.faults.none();
 }
@@ -139,6 +139,6 @@ async fn a_submission_that_is_refused_takes_no_place() {
         let (status, _) = submitted(&app, &alice, &steps(&[say("hello"), json!({"tool":"exec","arguments":{}})])).await;
         assert_eq!(status, 403);
     }
-    let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
+    let user = app.inspect().table().user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
     assert!(user.in_flight.is_empty() && user.in_flight_long.is_empty());
 }

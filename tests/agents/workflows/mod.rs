@@ -1,4 +1,4 @@
-//! Turns of agents, and jobs of several steps, at the front door: what is accepted, as what, and what is refused.
+//! Submissions of turns and of several steps: accepted, with which job, or refused.
 
 use domain::policy::{Policy, PolicyFiles};
 use serde_json::{Value, json};
@@ -16,12 +16,12 @@ pub(crate) fn note(text: &str) -> Value {
     json!({ "tool": "ledger_append", "arguments": { "note": text } })
 }
 
-/// A step that says something to the agent.
+/// A step with a message to the agent.
 pub(crate) fn say(text: &str) -> Value {
     json!({ "message": text })
 }
 
-/// A step that says something in a conversation.
+/// A step with a message in a conversation.
 pub(crate) fn say_in(conversation: &str, text: &str) -> Value {
     json!({ "message": text, "conversation": conversation })
 }

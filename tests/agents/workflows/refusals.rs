@@ -80,7 +80,12 @@ fn faulty() -> Vec<(&'static str, Value, Option<u64>, Option<&'static str>)> {
         ("nearly: no object", nearly(json!({"$from":0})), Some(1), Some("/note")),
         ("nearly: no pointer's shape", nearly(from(0, "note")), Some(1), Some("/note")),
         ("nearly: a bad escape", nearly(from(0, "/a~2")), Some(1), Some("/note")),
-        ("nearly: more beside it", nearly(json!({"$from":{"step":0,"pointer":""},"or":"b"})), Some(1), Some("/note")),
+        (
+            "nearly: with a further field",
+            nearly(json!({"$from":{"step":0,"pointer":""},"or":"b"})),
+            Some(1),
+            Some("/note"),
+        ),
         ("nearly: more inside it", nearly(json!({"$from":{"step":0,"pointer":"","or":"b"}})), Some(1), Some("/note")),
         ("nearly: a number as text", nearly(json!({"$from":{"step":"0","pointer":""}})), Some(1), Some("/note")),
         ("nearly: a number below nought", nearly(json!({"$from":{"step":-1,"pointer":""}})), Some(1), Some("/note")),
@@ -120,7 +125,7 @@ async fn a_refused_step_refuses_all_with_its_number() {
             (403, "tool_unknown"),
         ),
         ("a tool in another case", call("LEDGER_READ", json!({})), (403, "tool_unknown")),
-        ("the canary", call("miniprogram_canary", json!({})), (403, "tool_unknown")),
+        ("the guard probe's tool", call("miniprogram_canary", json!({})), (403, "tool_unknown")),
         ("a destructive tool", call("ledger_delete", json!({})), (403, "tool_not_opened")),
         ("what no policy permits", call("ledger_pay", json!({"amount":10_001,"note":"n"})), (403, "policy_denied")),
         ("arguments that do not fit", call("ledger_append", json!({"note":7})), (422, "arguments_invalid")),
@@ -149,7 +154,7 @@ async fn a_refused_step_refuses_all_with_its_number() {
     assert_eq!((alone.verdict(), &alone.body["step"]), ((403, "agent_unknown"), &Value::Null));
     assert_eq!(stored(&app, &alice).await, [""; 0], "not even of the steps before it");
     assert!(app.receive().await.is_empty(), "no wake-up message was sent");
-    let refusals = app.table.refusals_of(alice.user_id.parse().unwrap()).await.unwrap();
+    let refusals = app.inspect().table().refusals_of(alice.user_id.parse().unwrap()).await.unwrap();
     let last = refusals.records.iter().rev().find(|record| record["code"] == "policy_denied").unwrap();
     assert_eq!((&last["tool"], &last["policies"]), (&json!("other"), &json!(["not-with-the-other"])));
 }
@@ -174,8 +179,8 @@ async fn times_that_cannot_be_kept_are_refused() {
     }
 }
 
-/// Whatever can be seen without a policy is, for every step, before a policy is asked about any: what is faulty is
-/// cheap.
+/// Every step is validated before a policy is evaluated for any: a faulty submission is
+/// cheap to refuse.
 #[tokio::test]
 async fn no_policy_is_asked_about_a_submission_with_a_faulty_step() {
     let mut app = App::start().await;

@@ -17,13 +17,6 @@ fn twenty() -> Value {
     json!({"steps": (0..20).map(|n| append(&format!("step {n}"))).collect::<Vec<_>>()})
 }
 
-async fn submit(app: &App, alice: &Client, body: &Value) -> String {
-    let id = app.new_id();
-    let reply = alice.submit_body(&id, body).await;
-    assert_eq!(reply.status, 202, "{}", reply.body);
-    id
-}
-
 fn outcomes(job: &Value) -> Vec<&str> {
     job["steps"].as_array().unwrap().iter().map(|step| step["outcome"].as_str().unwrap_or("-")).collect()
 }
@@ -42,7 +35,7 @@ async fn events(client: &Client, id: &str) -> Vec<String> {
 async fn twenty_steps_run_once_each_and_in_order() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
-    let id = submit(&app, &alice, &twenty()).await;
+    let id = app.submit_body(&alice, &twenty()).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(notes(&app, &id), (0..20).map(|n| format!("step {n}")).collect::<Vec<_>>());
@@ -53,7 +46,7 @@ async fn twenty_steps_run_once_each_and_in_order() {
 async fn twenty_steps_run_once_each_though_every_answer_of_the_journal_is_lost() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
-    let id = submit(&app, &alice, &twenty()).await;
+    let id = app.submit_body(&alice, &twenty()).await;
     app.gateway().next(INVOKE, "reset_after", None, 40).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], notes(&app, &id).len()), (&json!("succeeded"), 20), "{job}");
@@ -63,10 +56,10 @@ async fn twenty_steps_run_once_each_though_every_answer_of_the_journal_is_lost()
 async fn twenty_steps_run_once_each_though_the_gateway_is_killed_between_each() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
-    let id = submit(&app, &alice, &twenty()).await;
+    let id = app.submit_body(&alice, &twenty()).await;
     let mut cursor = 0;
     for _ in 0..400 {
-        let stored = app.stored(&alice, &id).await;
+        let stored = app.inspect().stored(&alice, &id).await;
         if stored.state.is_over() {
             break;
         }
@@ -92,7 +85,7 @@ async fn a_worker_that_dies_anywhere_in_a_workflow_leaves_each_step_one_effect()
     let body = json!({"steps": [append("one"), {"tool": "ledger_read", "arguments": {"limit": 1}}, append("two")]});
     for place in (0..30).step_by(2) {
         for fault in [Fault::KilledBefore, Fault::KilledAfter] {
-            let id = submit(&app, &alice, &body).await;
+            let id = app.submit_body(&alice, &body).await;
             app.faults.plan(move |_, n| (n == place).then_some(fault));
             while app.deliver().await {}
             app.faults.none();
@@ -112,7 +105,7 @@ async fn a_step_that_fails_stops_the_job_which_says_what_was_done() {
     let alice = app.login("alice").await;
     let body =
         json!({"steps": [append("done"), {"tool": "ledger_fail", "arguments": {"kind": "result"}}, append("never")]});
-    let id = submit(&app, &alice, &body).await;
+    let id = app.submit_body(&alice, &body).await;
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["effect"]), (&json!("failed"), &json!("ran")), "{job}");
     assert_eq!(outcomes(&job), ["succeeded", "failed", "not_run"], "{job}");
@@ -124,9 +117,9 @@ async fn a_step_that_fails_stops_the_job_which_says_what_was_done() {
 async fn a_cancel_between_two_steps_stops_the_rest_and_keeps_what_was_done() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
-    let id = submit(&app, &alice, &json!({"steps": [append("one"), append("two"), append("three")]})).await;
+    let id = app.submit_body(&alice, &json!({"steps": [append("one"), append("two"), append("three")]})).await;
     app.deliver().await;
-    assert_eq!(app.stored(&alice, &id).await.cursor, 1);
+    assert_eq!(app.inspect().stored(&alice, &id).await.cursor, 1);
     let cancelled = alice.cancel(&id).await;
     assert_eq!(
         (cancelled.status.as_u16(), &cancelled.body["status"]),
@@ -148,13 +141,13 @@ async fn a_value_from_an_earlier_step_is_asked_about_and_sent_as_it_was_approved
     let alice = app.login("alice").await;
     let from = json!({"$from": {"step": 0, "pointer": "/content/0/text"}});
     let body = json!({"steps": [append("source"), {"tool": "ledger_append", "arguments": {"note": from}}]});
-    let id = submit(&app, &alice, &body).await;
+    let id = app.submit_body(&alice, &body).await;
     while app.deliver().await {}
     let job = alice.job(&id).await;
     assert_eq!(job["status"], "awaiting_approval", "{job}");
     let shown = job["approval"]["arguments"]["note"].as_str().unwrap().to_owned();
     assert!(!shown.is_empty() && job["steps"][1]["outcome"].is_null());
-    assert_eq!(notes(&app, &id), ["source"], "nothing before the yes");
+    assert_eq!(notes(&app, &id), ["source"], "nothing before the approval");
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     let job = app.finish(&alice, &id).await;
     assert_eq!(job["status"], "succeeded", "{job}");
@@ -172,7 +165,7 @@ async fn a_derived_write_that_is_rejected_stops_the_job() {
     let from = json!({"$from": {"step": 0, "pointer": "/content/0/text"}});
     let body =
         json!({"steps": [append("source"), {"tool": "ledger_append", "arguments": {"note": from}}, append("never")]});
-    let id = submit(&app, &alice, &body).await;
+    let id = app.submit_body(&alice, &body).await;
     while app.deliver().await {}
     assert_eq!(alice.reject(&id).await.status, 200);
     let job = app.finish(&alice, &id).await;
@@ -187,7 +180,7 @@ async fn a_reference_to_nothing_or_to_what_does_not_fit_ends_the_job_with_its_re
     for (pointer, code) in [("/nowhere", "derived_missing"), ("/content", "derived_invalid"), ("", "derived_invalid")] {
         let from = json!({"$from": {"step": 0, "pointer": pointer}});
         let body = json!({"steps": [append("source"), {"tool": "ledger_append", "arguments": {"note": from}}]});
-        let id = submit(&app, &alice, &body).await;
+        let id = app.submit_body(&alice, &body).await;
         let job = app.finish(&alice, &id).await;
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!(code)), "{pointer}: {job}");
         assert_eq!((outcomes(&job), notes(&app, &id).len()), (vec!["succeeded", "not_run"], 1), "{pointer}");
@@ -199,7 +192,7 @@ async fn a_later_step_requests_its_own_approval_when_the_cursor_reaches_it() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;
     let pay = |note: &str| json!({"tool": "ledger_pay", "arguments": {"amount": 120, "note": note}});
-    let id = submit(&app, &alice, &json!({"steps": [append("first"), pay("tea"), pay("tea")]})).await;
+    let id = app.submit_body(&alice, &json!({"steps": [append("first"), pay("tea"), pay("tea")]})).await;
     while app.deliver().await {}
     let first = alice.digest(&id).await;
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
@@ -211,7 +204,7 @@ async fn a_later_step_requests_its_own_approval_when_the_cursor_reaches_it() {
     let again = alice.decide(&id, "approve", &first, Some(&app.fresh_code("alice"))).await;
     assert_eq!(again.status, 200, "it stands: {}", again.body);
     while app.deliver().await {}
-    assert_eq!(notes(&app, &id).len(), 2, "a repeated yes moves nothing");
+    assert_eq!(notes(&app, &id).len(), 2, "a repeated approval changes nothing");
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], notes(&app, &id).len()), (&json!("succeeded"), 3), "{job}");

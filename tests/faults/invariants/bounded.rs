@@ -77,13 +77,13 @@ async fn a_concurrent_admission_keeps_its_place() {
     let ids = [app.new_id(), app.new_id()];
     assert_eq!(alice.submit(&ids[0], "ledger_read", json!({})).await.status, 202);
     // One request reads the set, and prunes it only after the next admission.
-    let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
+    let seen = app.inspect().table().user(user).await.unwrap().unwrap().last_admission;
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(alice.submit(&ids[1], "ledger_read", json!({})).await.status, 202);
     let both = ids.clone().map(|id| id.parse().unwrap());
-    assert!(!app.table.drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
-    assert_eq!(app.table.user(user).await.unwrap().unwrap().in_flight.len(), 2);
-    let seen = app.table.user(user).await.unwrap().unwrap().last_admission;
-    assert!(app.table.drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
-    assert!(app.table.user(user).await.unwrap().unwrap().in_flight.is_empty());
+    assert!(!app.inspect().table().drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
+    assert_eq!(app.inspect().table().user(user).await.unwrap().unwrap().in_flight.len(), 2);
+    let seen = app.inspect().table().user(user).await.unwrap().unwrap().last_admission;
+    assert!(app.inspect().table().drop_unrecorded(user, JobKind::Quick, &both, seen).await.unwrap());
+    assert!(app.inspect().table().user(user).await.unwrap().unwrap().in_flight.is_empty());
 }

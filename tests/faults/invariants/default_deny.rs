@@ -9,8 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_write_that_a_newer_catalogue_takes_for_a_read_is_not_sent_without_an_intent() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let (write, read) =
         ("title = \"Append a note\"\neffect = \"write\"", "title = \"Append a note\"\neffect = \"read\"");
     let changed = PolicyFiles::built_in().replacing("tools.toml", write, read).unwrap();

@@ -10,17 +10,16 @@ use store::Commit;
 
 use super::{INVOKE, claim_and_die};
 
-/// A job that another worker has taken over from one that died: as the first one left it, and as it is now.
+/// A job that another worker has claimed after the first one died: as the first one left it, and as it is now.
 async fn taken_over(app: &mut App) -> (Client, String, domain::job::Job, domain::job::Job) {
     let alice = app.login("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     claim_and_die(app).await;
-    let first = app.stored(&alice, &id).await;
+    let first = app.inspect().stored(&alice, &id).await;
     app.advance(AFTER_A_CRASH).await;
     app.wake(&alice, &id).await;
     claim_and_die(app).await;
-    let second = app.stored(&alice, &id).await;
+    let second = app.inspect().stored(&alice, &id).await;
     assert_eq!((first.state, second.state), (JobState::Running, JobState::Running));
     (alice, id, first, second)
 }
@@ -32,7 +31,7 @@ async fn a_late_write_is_refused_even_when_the_state_is_the_same() {
     assert!(second.rev > first.rev, "each write has a revision of its own");
     let mut late = first.clone();
     late.rev += 1;
-    let commit = app.table.commit(&first, &late, "late").await.unwrap();
+    let commit = app.inspect().table().commit(&first, &late, "late").await.unwrap();
     assert!(matches!(commit, Commit::Lost(_)), "{commit:?}");
 }
 
@@ -40,8 +39,7 @@ async fn a_late_write_is_refused_even_when_the_state_is_the_same() {
 async fn a_worker_that_lost_its_lease_changes_nothing_when_its_answer_comes_at_last() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.gateway().next(INVOKE, "hang", None, 1).await;
     let before = app.gateway().counts().await[INVOKE].clone();
     let messages = app.receive().await;
@@ -56,18 +54,17 @@ async fn a_worker_that_lost_its_lease_changes_nothing_when_its_answer_comes_at_l
     app.new_worker(None);
     app.wake(&alice, &id).await;
     claim_and_die(&mut app).await;
-    let held = app.stored(&alice, &id).await;
+    let held = app.inspect().stored(&alice, &id).await;
     assert_eq!(held.state, JobState::Running);
     slow.await.unwrap();
-    assert_eq!(app.stored(&alice, &id).await, held, "the job is the other worker's");
+    assert_eq!(app.inspect().stored(&alice, &id).await, held, "the job is the other worker's");
     assert_eq!((app.finish(&alice, &id).await["status"].as_str(), app.effects(&id)), (Some("succeeded"), 1));
 }
 
 #[tokio::test]
 async fn a_claim_whose_answer_was_lost_is_the_workers_own_all_the_same() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let puts = atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
         let claim = operation == "PutItem" && puts.fetch_add(1, atomic::Ordering::SeqCst) == 0;
@@ -75,5 +72,9 @@ async fn a_claim_whose_answer_was_lost_is_the_workers_own_all_the_same() {
     });
     app.deliver().await;
     app.faults.none();
-    assert_eq!(alice.job(&id).await["status"], "succeeded", "by the first bell, without waiting for the lease to end");
+    assert_eq!(
+        alice.job(&id).await["status"],
+        "succeeded",
+        "by the first wake-up message, without waiting for the lease to end"
+    );
 }

@@ -11,16 +11,15 @@ use super::claim_and_die;
 #[tokio::test]
 async fn a_worker_that_still_has_time_is_not_replaced() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     claim_and_die(&mut app).await;
-    let held = app.stored(&alice, &id).await;
+    let held = app.inspect().stored(&alice, &id).await;
     // The function's deadline is 30 s; until the lease has expired, a dead worker cannot be told from a slow one.
     for seconds in [15, 15, 3] {
         app.advance(Duration::from_secs(seconds)).await;
         app.wake(&alice, &id).await;
         app.deliver().await;
-        assert_eq!(app.stored(&alice, &id).await, held);
+        assert_eq!(app.inspect().stored(&alice, &id).await, held);
     }
     app.advance(Duration::from_secs(3)).await;
     app.wake(&alice, &id).await;
@@ -33,8 +32,7 @@ async fn a_call_ends_before_the_function_must() {
     let mut app = App::with(Setup { journal: false, unjournaled_writes: true, ..Setup::default() }).await;
     let alice = app.login("alice").await;
     app.run(&alice, "ledger_read", json!({})).await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.gateway().next("/tools/invoke", "hang", None, 1).await;
     let messages = app.receive().await;
     let began = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! The invariants of `docs/design/invariants.md`, where no other flow would notice that one is broken: each test here
+//! Tests of invariants that no other test covers: each test here
 //! was written after a deliberate break that every other test had let pass. One file for each invariant.
 
 mod always_ends;
@@ -14,7 +14,7 @@ mod same_request;
 
 use integration_tests::{App, Fault, faults::reads_items};
 
-/// The journal's way in.
+/// The journal's route for calls.
 const INVOKE: &str = "/miniprogram/v1/invoke";
 
 /// A worker that claims what is on the queue, and dies.

@@ -12,11 +12,10 @@ async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().snapshot_journal().await;
     app.new_worker(None);
-    let id = app.new_id();
-    alice.submit(&id, "ledger_sleep", json!({"ms":20_000})).await;
+    let id = app.submit(&alice, "ledger_sleep", json!({"ms":20_000})).await;
     app.deliver().await;
     app.begun(&id).await;
-    // The snapshot is younger than what the table knows of the journal, and others carry the journal past that at once.
+    // The snapshot is newer than the sequence in the table, and other calls advance the journal beyond that at once.
     app.gateway().restore_snapshot().await;
     app.new_worker(None);
     for _ in 0..4 {
@@ -24,7 +23,7 @@ async fn a_call_that_was_seen_running_is_not_sent_again_by_a_journal_that_forgot
     }
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], app.effects(&id)), (&json!("unknown"), 1), "{job}");
-    // Nor does that journal's word that it never had the call count for anything.
+    // Its response that it does not know the key proves nothing.
     app.advance(Duration::from_secs(3600)).await;
     assert_eq!(app.sweep().await.woken, 1);
     while app.deliver().await {}
@@ -37,19 +36,18 @@ async fn the_highest_sequence_of_a_journal_is_never_forgotten() {
     let app = App::start().await;
     let id = domain::job::JournalId { journal: "j".into(), boot: "b".into() };
     for sequence in [10, 7, 11, 3] {
-        app.table.see_gateway(&id, sequence, app.clock.now()).await.unwrap();
+        app.inspect().table().see_gateway(&id, sequence, app.clock.now()).await.unwrap();
     }
-    assert_eq!(app.table.gateway_seen("j").await.unwrap().unwrap().sequence, 11);
+    assert_eq!(app.inspect().table().gateway_seen("j").await.unwrap().unwrap().sequence, 11);
 }
 
 #[tokio::test]
-async fn a_boot_whose_first_witness_died_still_has_its_fence_tried() {
+async fn a_boot_whose_first_prober_died_still_has_its_tool_guard_probed() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
     app.gateway().restart().await;
     app.new_worker(None);
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     // It stores the new boot, and dies before it takes the lease of the guard probe.
     let updates = atomic::AtomicUsize::new(0);
     app.faults.plan(move |operation, _| {
@@ -60,17 +58,16 @@ async fn a_boot_whose_first_witness_died_still_has_its_fence_tried() {
     app.faults.none();
     app.new_worker(None);
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    assert_eq!(app.gateway().counts().await["/miniprogram/v1/canary"], 1, "no write before the trial");
+    assert_eq!(app.gateway().counts().await["/miniprogram/v1/canary"], 1, "no write before the guard probe");
 }
 
 #[tokio::test]
 async fn a_gateway_that_died_under_a_call_and_then_refuses_another_denies_nothing() {
     let (mut app, alice) = App::start_with("alice").await;
     app.run(&alice, "ledger_append", json!({"note":"warm"})).await;
-    // One that has a single connection, so that its second sending must make another.
+    // A client with a single connection, so that its second dispatch must open another.
     app.new_worker(None);
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     // The journal has claimed the call and runs it when the gateway dies; the worker's second dispatch is not answered.
     app.gateway().next("/tools/invoke", "hang", None, 1).await;
     let before = app.gateway().counts().await["/tools/invoke"].clone();

@@ -17,7 +17,7 @@ async fn the_call_that_the_user_was_shown_and_approved_runs_once() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     while app.deliver().await {}
-    assert_eq!(app.effects(&id), 0, "nothing runs before the yes");
+    assert_eq!(app.effects(&id), 0, "nothing runs before the approval");
     let asked = alice.job(&id).await;
     let question = &asked["approval"];
     assert_eq!(
@@ -125,7 +125,7 @@ async fn an_undecided_approval_request_expires_by_its_wake_up_message() {
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
     app.advance(Duration::from_secs(1)).await;
-    assert!(app.deliver().await, "the bell of the question");
+    assert!(app.deliver().await, "the wake-up message of the approval request");
     let job = alice.job(&id).await;
     assert_eq!(
         (&job["status"], &job["effect"], &job["error"]["code"]),
@@ -142,7 +142,7 @@ async fn a_lost_wake_up_message_of_an_approval_request_is_sent_by_the_reconciler
     let id = pay(&app, &alice, COFFEES).await;
     app.faults.none();
     app.advance(Duration::from_secs(659)).await;
-    assert_eq!(app.sweep().await.woken, 0, "a question has its time, and a minute for its bell");
+    assert_eq!(app.sweep().await.woken, 0, "an approval request is swept one minute after its wake-up message was due");
     app.advance(Duration::from_secs(1)).await;
     assert_eq!(app.sweep().await.woken, 1);
     while app.deliver().await {}

@@ -56,7 +56,7 @@ async fn no_user_decides_for_another_user() {
         let reply = alice.decide(&id, "approve", &digest, Some(&app.fresh_code(name))).await;
         assert_eq!(reply.verdict(), (403, "approval_other_user"), "{name}");
     }
-    // And with a code that WeChat does not know, has seen before, or has forgotten.
+    // And with a code that is unknown to WeChat, used or expired.
     let used = app.fresh_code("alice");
     assert_eq!(app.log_in_with(&used).await.status, 201);
     for code in ["made-up", "dev-expired", &used] {

@@ -39,7 +39,7 @@ async fn after_a_change(app: &mut App, alice: &Client, amount: u64, changed: Pol
 async fn a_need_that_has_become_weaker_or_stayed_runs() {
     let (mut app, alice) = App::start_with("alice").await;
     for (story, amount, changed) in [
-        ("the same", COFFEES, Policy::built_in().unwrap()),
+        ("the same", COFFEES, Policy::parse(&PolicyFiles::built_in()).unwrap()),
         ("another title", COFFEES, policy("tools.toml", "title = \"Pay\"", "title = \"Transfer\"")),
         (
             "no approval is requested any more",
@@ -103,8 +103,7 @@ fn without_pay() -> Policy {
 #[tokio::test]
 async fn a_call_that_needs_an_approval_since_it_was_accepted_is_refused() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.new_worker(Some(policy("tools.cedar", "MiniProgram::Tool::\"ledger_append\",", "")));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("approval_insufficient")));
@@ -140,7 +139,7 @@ async fn the_groups_of_now_decide() {
         let update = update.key("pk", AttributeValue::S(format!("U#{}", alice.user_id)));
         let update = update.key("sk", AttributeValue::S("USER".into())).update_expression("SET gr = :g");
         update.expression_attribute_values(":g", groups(members)).send().await.unwrap();
-        let stored = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
+        let stored = app.inspect().table().user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(stored.groups, members.iter().map(ToString::to_string).collect::<BTreeSet<_>>());
         app.new_worker(Some(Policy::parse(&PolicyFiles::built_in().with("tools.cedar", rule.clone())).unwrap()));
         let job = app.finish(&alice, &id).await;
@@ -154,7 +153,7 @@ async fn an_approval_of_other_arguments_than_are_stored_is_none() {
     let id = pay(&app, &alice, COFFEES).await;
     app.approve(&alice, "alice", &id).await;
     // An attacker who can write the table changes what will be sent.
-    let job = app.stored(&alice, &id).await;
+    let job = app.inspect().stored(&alice, &id).await;
     let update = app.aws.dynamodb().update_item().table_name(&app.deployment.backend.table);
     let update = update.key("pk", AttributeValue::S(format!("U#{}", alice.user_id)));
     let update = update.key("sk", AttributeValue::S(format!("IN#{id}#{}", job.fingerprint)));
@@ -169,13 +168,12 @@ async fn an_approval_of_other_arguments_than_are_stored_is_none() {
 #[tokio::test]
 async fn no_call_is_sent_for_a_user_who_was_deleted() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     let delete = app.aws.dynamodb().delete_item().table_name(&app.deployment.backend.table);
     let delete = delete.key("pk", AttributeValue::S(format!("U#{}", alice.user_id)));
     delete.key("sk", AttributeValue::S("USER".into())).send().await.unwrap();
     while app.deliver().await {}
-    let job = app.stored(&alice, &id).await;
+    let job = app.inspect().stored(&alice, &id).await;
     assert_eq!((job.state.name(), job.error.as_deref()), ("refused", Some("policy_denied")));
     assert_eq!(app.effects(&id), 0);
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{COFFEES, DEAR, pay, payment, payments, unlimited};
 
-/// Decides while something goes wrong, then as a phone does: repeats until it is answered, with a fresh code each time.
+/// Decides during a fault, then like a client: repeats until there is a response, with a fresh code each time.
 async fn decided(app: &App, alice: &Client, id: &str, decision: &str, fault: impl FnOnce(&App)) -> u16 {
     let digest = alice.digest(id).await;
     fault(app);
@@ -100,7 +100,7 @@ async fn after_a_crash_between_approval_and_wake_up_the_reconciler_wakes_the_job
         () = app.faults.killed() => {}
     }
     app.faults.none();
-    assert_eq!(alice.job(&id).await["status"], "queued", "the yes holds");
+    assert_eq!(alice.job(&id).await["status"], "queued", "the approval is stored");
     assert!(!app.deliver().await, "no wake-up message was sent");
     app.advance(Duration::from_secs(61)).await;
     assert_eq!(app.sweep().await.woken, 1);
@@ -153,7 +153,7 @@ async fn while_the_audit_log_fails_writes_stop() {
     assert_eq!((app.effects(&queued), app.effects(&waiting)), (0, 0));
     assert_eq!(alice.job(&waiting).await["status"], "awaiting_approval");
     app.faults.none();
-    // And everything goes on as if nothing had been.
+    // Afterwards everything works as before.
     assert_eq!(app.approve(&alice, "alice", &waiting).await.status, 200);
     for id in [&waiting, &queued] {
         assert_eq!(app.finish(&alice, id).await["status"], "succeeded");
@@ -165,8 +165,7 @@ async fn while_the_audit_log_fails_writes_stop() {
 async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
     let (mut app, alice) = App::start_with("alice").await;
     without_audit(&app);
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+    let id = app.submit(&alice, "ledger_read", json!({})).await;
     while app.deliver().await {}
     assert_eq!(alice.job(&id).await["status"], "succeeded");
     assert_eq!(events(&alice.records(&id).await), ["accepted"], "what was not recorded is not claimed");
@@ -177,8 +176,7 @@ async fn while_the_audit_log_fails_reads_go_on_if_policy_says_so() {
         files.text("tools.cedar").unwrap()
     );
     app.new_worker(Some(Policy::parse(&files.with("tools.cedar", strict)).unwrap()));
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 202);
+    let id = app.submit(&alice, "ledger_read", json!({})).await;
     app.deliver().await;
     assert_eq!(alice.job(&id).await["status"], "running", "it does not end without its record");
     app.faults.none();
@@ -200,16 +198,15 @@ async fn whatever_an_operator_looks_for_is_pointed_at() {
     pay(&app, &alice, COFFEES).await;
     assert!(pointers(&app, "awaiting_approval").await.is_empty(), "the user is asked, not an operator");
     let id = pay(&app, &alice, DEAR).await;
-    let asked = app.stored(&alice, &id).await;
+    let asked = app.inspect().stored(&alice, &id).await;
     let support_code = alice.job(&id).await["support_code"].as_str().unwrap().to_owned();
     let expires_at = asked.approval_request().unwrap().expires_at.millis();
     assert_eq!(pointers(&app, "awaiting_approval").await, [format!("{expires_at:015}#{support_code}")]);
     app.operator_decides(&alice, &id, false).await;
-    let refused = app.stored(&alice, &id).await;
+    let refused = app.inspect().stored(&alice, &id).await;
     assert_eq!(pointers(&app, "refused").await, [format!("{:015}#{support_code}", refused.updated_at.millis())]);
     // The pointer of a job that ends at once is written before the job, so it is never missing.
-    let failing = app.new_id();
-    alice.submit(&failing, "ledger_fail", json!({"kind": "throw"})).await;
+    let failing = app.submit(&alice, "ledger_fail", json!({"kind": "throw"})).await;
     app.faults.plan_items(|_, sk| sk.starts_with("0").then_some(Fault::LostBefore));
     app.deliver().await;
     assert_eq!(alice.job(&failing).await["status"], "running");

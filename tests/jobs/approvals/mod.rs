@@ -44,6 +44,6 @@ fn payments(app: &App, id: &str) -> Vec<Value> {
 
 /// The codes that a user was refused with, oldest first.
 async fn refusals(app: &App, client: &Client) -> Vec<String> {
-    let page = app.table.refusals_of(client.user_id.parse().unwrap()).await.unwrap();
+    let page = app.inspect().table().refusals_of(client.user_id.parse().unwrap()).await.unwrap();
     page.records.iter().map(|record| record["code"].as_str().unwrap().to_owned()).collect()
 }

@@ -7,16 +7,16 @@ use integration_tests::{App, Client, Fault, Reply, events};
 
 use super::{COFFEES, pay, payments, unlimited};
 
-/// How often each race is run, each time with other requests held up.
+/// Number of rounds of each race, each with other requests delayed.
 const ROUNDS: u64 = 40;
 
-/// Holds up every request whose number has its bit set in a pattern that is another one each round.
+/// Delays every request whose number has its bit set in a pattern that changes each round.
 fn hold_up(app: &App, round: u64) {
     let pattern = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     app.faults.plan(move |_, n| ((pattern >> (n % 61)) & 1 == 1).then_some(Fault::Late));
 }
 
-async fn question(app: &App, alice: &Client) -> (String, String) {
+async fn approval_request(app: &App, alice: &Client) -> (String, String) {
     app.faults.none();
     let id = pay(app, alice, COFFEES).await;
     let digest = alice.digest(&id).await;
@@ -38,7 +38,7 @@ async fn an_approval_and_a_rejection_at_once_are_one_of_them() {
     let alice = app.login("alice").await;
     let mut seen = BTreeMap::new();
     for round in 0..ROUNDS {
-        let (id, digest) = question(&app, &alice).await;
+        let (id, digest) = approval_request(&app, &alice).await;
         let code = app.fresh_code("alice");
         hold_up(&app, round);
         let (yes, no) = tokio::join!(
@@ -74,7 +74,7 @@ async fn two_approvals_at_once_are_one() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
     for round in 0..ROUNDS {
-        let (id, digest) = question(&app, &alice).await;
+        let (id, digest) = approval_request(&app, &alice).await;
         let (one, two) = (app.fresh_code("alice"), app.fresh_code("alice"));
         hold_up(&app, round);
         let (first, second) = tokio::join!(
@@ -96,7 +96,7 @@ async fn an_approval_and_a_cancel_at_once_leave_one_outcome() {
     let alice = app.login("alice").await;
     let mut seen = BTreeMap::new();
     for round in 0..ROUNDS {
-        let (id, digest) = question(&app, &alice).await;
+        let (id, digest) = approval_request(&app, &alice).await;
         let code = app.fresh_code("alice");
         hold_up(&app, round);
         // A cancel after the approval still stops a call that has not begun.
@@ -131,7 +131,7 @@ async fn an_approval_and_the_expiry_at_once_are_one_of_them() {
     let mut seen = BTreeMap::new();
     for round in 0..ROUNDS {
         let alice = app.login("alice").await;
-        let (id, digest) = question(&app, &alice).await;
+        let (id, digest) = approval_request(&app, &alice).await;
         let code = app.fresh_code("alice");
         // Half a second is left; it passes during the approval, and the wake-up message of the expiry is delivered.
         app.clock.advance(Duration::from_millis(599_500));
@@ -171,7 +171,7 @@ async fn the_first_of_approval_and_expiry_holds() {
     let mut app = App::with(unlimited()).await;
     for yes_first in [true, false] {
         let alice = app.login("alice").await;
-        let (id, digest) = question(&app, &alice).await;
+        let (id, digest) = approval_request(&app, &alice).await;
         // Ten seconds are left.
         app.clock.advance(Duration::from_secs(590));
         let code = app.fresh_code("alice");

@@ -1,4 +1,4 @@
-//! Jobs whose service mode changes on the way: explained or refused, and never half done.
+//! Changes of the service mode during a job: the job is explained or refused, and never runs in part.
 
 use std::time::Duration;
 
@@ -156,8 +156,7 @@ async fn a_destructive_tool_needs_everything_at_once() {
     app.checkpoint(true).await;
     app.open_tool("ledger_delete", 10).await;
     seen_by_all(&mut app).await;
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, "ledger_delete", json!({})).await.status, 202);
+    let id = app.submit(&alice, "ledger_delete", json!({})).await;
     app.operator_decides(&alice, &id, true).await;
     app.open_tool("ledger_delete", 0).await;
     seen_by_all(&mut app).await;

@@ -109,7 +109,7 @@ pub(super) fn policies() -> [Policy; 2] {
     [Policy::parse(&files).unwrap(), Policy::parse(&files.with("examples.cedar", examples)).unwrap()]
 }
 
-/// The same, of a team that lets everything run that no other policy stops.
+/// The same with policies that permit everything that no other policy forbids.
 pub(super) fn loose_policies() -> [Policy; 2] {
     const LOOSE: &str = "
         @id(\"everything-runs\")
@@ -143,6 +143,7 @@ fn controls(case: &Case, tool: &str) -> Controls {
         tools: [(tool.to_owned(), switch)].into(),
         checkpoint: case.signed_at_s.map(|at| CheckpointSeen { seq: 1, signed_at: time(at), exported_at }),
         checkpoint_max_age: Duration::from_secs(u64::try_from(case.max_age_s).unwrap()),
+        ids_from: None,
     }
 }
 
@@ -160,7 +161,7 @@ fn gate(policy: &Policy, case: &Case) -> Gate {
     policy.gate(&controls(case, case.tool), &query).gate
 }
 
-/// What the service makes of a turn, in the oracle's words.
+/// The service's decision about a turn, in the oracle's terms.
 pub(super) fn turn(policy: &Policy, case: &Case) -> (&'static str, Vec<String>) {
     let groups: BTreeSet<String> = case.groups.iter().map(|group| (*group).to_owned()).collect();
     let user_id = UserId::from_random([case.user; 16]);
@@ -174,7 +175,7 @@ pub(super) fn turn(policy: &Policy, case: &Case) -> (&'static str, Vec<String>) 
     (gate, gated.tools)
 }
 
-/// What the service makes of it at the edge, in the oracle's words.
+/// The decision of the edge, in the oracle's terms.
 pub(super) fn at_the_edge(policy: &Policy, case: &Case) -> &'static str {
     match gate(policy, case) {
         Gate::Run => "run",
@@ -185,7 +186,7 @@ pub(super) fn at_the_edge(policy: &Policy, case: &Case) -> &'static str {
     }
 }
 
-/// What the worker makes of it, in the oracle's words.
+/// The decision of the worker, in the oracle's terms.
 pub(super) fn at_the_worker(policy: &Policy, case: &Case) -> &'static str {
     let said = |approved, by| Some(Decision { approved, by, at: time(case.now_s) });
     let operator = DecidedBy::Operator(OperatorId::from_random([7; 16]));

@@ -19,8 +19,7 @@ async fn a_policy_that_cannot_be_evaluated_denies_and_is_counted() {
     let pay = json!({"amount": 10, "note": "tea"});
     // The worker's files are newer than the edge's: approved, and then not sent.
     let alice = app.login("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_pay", pay.clone()).await;
+    let id = app.submit(&alice, "ledger_pay", pay.clone()).await;
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     app.new_worker(Some(broken()));
     let job = app.finish(&alice, &id).await;
@@ -34,7 +33,7 @@ async fn a_policy_that_cannot_be_evaluated_denies_and_is_counted() {
     assert_eq!(alice.submit(&id, "ledger_pay", pay).await.verdict(), (403, "policy_error"));
     assert_eq!(alice.get(&format!("/v1/jobs/{id}")).await.status, 404);
     assert_eq!(app.metrics.sum(Metric::PolicyErrors, &[]), 2.0);
-    // What it does not meet goes on.
+    // Calls that the faulty policy does not concern run.
     let note = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     assert_eq!(note["status"], "succeeded", "{note}");
 }
@@ -53,8 +52,7 @@ async fn an_argument_that_policies_have_no_type_for_is_a_fault_of_the_arguments_
     // To the edge's files it is nothing that a policy sees; the worker's are newer.
     app.new_edge(Some(with_rate(r#"{"type": ["number", "null"]}"#)));
     let alice = app.login("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_pay", pay.clone()).await;
+    let id = app.submit(&alice, "ledger_pay", pay.clone()).await;
     assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
     app.new_worker(Some(with_rate(r#"{"type": "number"}"#)));
     let job = app.finish(&alice, &id).await;

@@ -10,7 +10,7 @@ use std::{
 use domain::limits::Rate;
 use edge_auth::EdgeAuth;
 use integration_tests::{App, Client, Setup};
-use platform::{config::CHECKPOINT_MAX_AGE_S, runtime::Clock};
+use platform::{config::defaults::CHECKPOINT_MAX_AGE_S, runtime::Clock};
 use serde_json::Value;
 use service::controls;
 use service::jobs::Decision;
@@ -95,7 +95,7 @@ impl Runtime {
 
     async fn groups(&self, client: &Client, groups: &[&str]) {
         let groups: BTreeSet<String> = groups.iter().map(|group| (*group).to_owned()).collect();
-        assert!(self.app.table.set_groups(client.user_id.parse().unwrap(), &groups).await.unwrap());
+        assert!(self.app.inspect().table().set_groups(client.user_id.parse().unwrap(), &groups).await.unwrap());
     }
 
     /// The case with the settings as they are now.
@@ -124,7 +124,7 @@ impl Runtime {
 async fn one(runtime: &mut Runtime, seed: u64) -> String {
     let mut dice = Dice::new(!seed);
     let mut case = cases::case(seed);
-    // More of what is asked about than chance would give.
+    // Cases that need an approval are more frequent than by chance.
     if dice.one_in(3) {
         case.tool = "ledger_pay";
         case.amount = dice.pick(&[21, 99, 100, 500, 501, 10_000]);
@@ -239,7 +239,7 @@ async fn answer(
 /// Lines that a call of the tool leaves in the ledger.
 fn ran(tool: &str) -> usize {
     match tool {
-        // It takes the ledger away, with its own traces.
+        // It deletes the ledger, with its own entries.
         "ledger_read" | "ledger_delete" => 0,
         "ledger_sleep" => 2,
         _ => 1,

@@ -1,4 +1,4 @@
-//! What becomes of a call or a turn, written from docs/api/policy.md and nothing else: plain conditions on plain data.
+//! Decides about calls and turns, written from docs/api/policy.md only: plain conditions on plain data.
 //! It knows neither Cedar nor the catalogue nor any type of the service, so that it cannot be wrong in the same way.
 
 /// One call and its circumstances, as plain data. Times are seconds since 1970.

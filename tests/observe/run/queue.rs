@@ -5,18 +5,18 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use integration_tests::Fault;
 use local::emulation::poller;
-use platform::runtime::Clock;
+use platform::{metrics::Metric, runtime::Clock};
 
 use super::{Hidden, Run};
-use crate::samples::Series;
+use crate::samples::series;
 
 /// How long a message is hidden after a worker took it, as in the template.
 const VISIBILITY_MS: i64 = 180_000;
 const RECEIVES: MessageSystemAttributeName = MessageSystemAttributeName::ApproximateReceiveCount;
 
 impl Run {
-    /// What Lambda does with what is on the queue, until it is empty.
-    pub(super) async fn deliver(&mut self) {
+    /// Delivers the queue's messages as Lambda does, until it is empty.
+    pub(crate) async fn deliver(&mut self) {
         loop {
             let receive = self.app.aws.sqs().receive_message().queue_url(&self.app.deployment.backend.queue_url);
             let receive = receive.message_system_attribute_names(RECEIVES).max_number_of_messages(10);
@@ -42,7 +42,7 @@ impl Run {
         if self.worker_dies {
             self.app.faults.none();
         }
-        self.invoked("Worker", done.is_none());
+        self.invoked("worker", done.is_none());
         let queue = self.app.deployment.backend.queue_url.clone();
         for message in batch {
             let handle = message.receipt_handle.clone().expect("a message has a handle");
@@ -60,7 +60,7 @@ impl Run {
         }
     }
 
-    /// What SQS tells: how many messages are dead, and how old the oldest of the others is. A message that stays is the
+    /// The metrics of SQS: number of dead letters, and age of the oldest other message. A message that stays is the
     /// oldest one, so that is for how long the queue has had any. One that was taken three times in vain counts no
     /// more, as on AWS.
     pub(super) async fn look_at_queues(&mut self) {
@@ -71,11 +71,10 @@ impl Run {
         let now = self.now();
         self.filled_since = if waiting > 0.0 { self.filled_since.or(Some(now)) } else { None };
         let age_s = self.filled_since.map_or(0, |since| (now - since) / 1000);
-        let series = |name: &str, queue: &str| Series::new("AWS/SQS", name, &[("QueueName", queue)]);
-        let visible = series("ApproximateNumberOfMessagesVisible", "DeadLetterQueue.QueueName");
-        self.platform.add(visible, now, dead);
-        let age = series("ApproximateAgeOfOldestMessage", "Queue.QueueName");
-        self.platform.add(age, now, f64::from(i32::try_from(age_s).unwrap_or(i32::MAX)));
+        self.measured(series("platform.dead_letters", &[]), dead);
+        self.measured_on_the_host(Metric::DeadLetters, dead, &[]);
+        let age = f64::from(i32::try_from(age_s).unwrap_or(i32::MAX));
+        self.measured(series("platform.oldest_message_s", &[]), age);
     }
 
     async fn count(&self, queue_url: &str, in_flight_too: bool) -> f64 {

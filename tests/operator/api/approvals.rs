@@ -12,7 +12,7 @@ async fn an_operator_approves_what_a_user_may_not_and_it_runs_once() {
     let mut app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let id = dear(&app, &alice).await;
-    let question = zhang.question().await;
+    let question = zhang.approval_request().await;
     assert_eq!(question["summary"], "Pay 501: \"a chair\"");
     assert_eq!(question["arguments"], json!({"amount": 501, "note": "a chair"}));
     assert_eq!(
@@ -57,7 +57,7 @@ async fn a_later_step_is_asked_about_with_what_it_will_send() {
         let wait = app.delays.next().unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(10));
         app.advance(wait).await;
     }
-    let question = zhang.question().await;
+    let question = zhang.approval_request().await;
     assert_eq!((&question["tool"], &question["effect"]), (&json!("ledger_pay"), &json!("write")), "{question}");
     assert_eq!(question["arguments"], json!({"amount": 501, "note": "a chair"}));
     let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
@@ -72,7 +72,7 @@ async fn a_no_ends_it_and_nothing_runs() {
     let mut app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let id = dear(&app, &alice).await;
-    let question = zhang.question().await;
+    let question = zhang.approval_request().await;
     let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
     let reply = zhang.decide(job, "reject", digest).await;
     assert_eq!((&reply.body["view"]["status"], &reply.body["view"]["effect"]), (&json!("refused"), &json!("not_run")));
@@ -128,13 +128,11 @@ async fn a_refused_decision_is_recorded_once_in_a_minute_however_often_it_is_tri
 async fn what_a_user_has_to_decide_is_not_an_operators_to_decide() {
     let app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
-    let id = app.new_id();
-    alice.submit(&id, "ledger_pay", json!({"amount": 5, "note": "tea"})).await;
+    let id = app.submit(&alice, "ledger_pay", json!({"amount": 5, "note": "tea"})).await;
     let (job, digest) = (code(&alice, &id).await, alice.digest(&id).await);
     assert_eq!(zhang.decide(&job, "approve", &digest).await.verdict(), (409, "approval_not_asked"));
     assert!(list(&zhang.get("/approvals").await.body, "approvals").is_empty());
-    let plain = app.new_id();
-    alice.submit(&plain, "ledger_read", json!({})).await;
+    let plain = app.submit(&alice, "ledger_read", json!({})).await;
     let job = code(&alice, &plain).await;
     assert_eq!(zhang.decide(&job, "approve", &digest).await.verdict(), (409, "approval_not_asked"));
 }
@@ -144,7 +142,7 @@ async fn too_late_is_too_late_and_the_job_knows_it_at_once() {
     let mut app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
     let id = dear(&app, &alice).await;
-    let question = zhang.question().await;
+    let question = zhang.approval_request().await;
     let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
     app.clock.advance(Duration::from_secs(86_400));
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["approver"]));
@@ -196,7 +194,7 @@ async fn no_operator_of_any_role_decides_their_own_request() {
         let zhang = app.operator(role, &[role]);
         let reply = zhang.post("/me/users", json!({"user_id": alice.user_id})).await;
         assert_eq!(reply.body["user_ids"], json!([alice.user_id]), "{}", reply.body);
-        let question = zhang.question().await;
+        let question = zhang.approval_request().await;
         assert_eq!(question["own"], true);
         let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
         for decision in ["approve", "reject"] {
@@ -215,7 +213,7 @@ async fn no_operator_of_any_role_decides_their_own_request() {
     );
     assert_eq!(app.operator("another", &["admin"]).put(&path, groups).await.status, 200);
     let wang = app.operator("wang", &["approver"]);
-    let question = wang.question().await;
+    let question = wang.approval_request().await;
     assert_eq!(question["own"], false);
     let (job, digest) = (question["job"].as_str().unwrap(), question["digest"].as_str().unwrap());
     assert_eq!(wang.decide(job, "approve", digest).await.status, 200);

@@ -1,4 +1,4 @@
-//! What a signed statement says of a job's chain, and the statements themselves.
+//! The checkpoint that covers a job's chain, and the list of checkpoints.
 
 use std::time::Duration;
 

@@ -31,8 +31,7 @@ async fn dead_letters_are_counted_and_stay_in_their_queue() {
 #[tokio::test]
 async fn a_job_whose_message_is_a_dead_letter_is_woken_by_the_reconciler_and_a_message_moved_back_changes_nothing() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note": "n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note": "n"})).await;
     let queue = app.deployment.backend.queue_url.clone();
     for message in app.receive().await {
         bury(&app, message.body().unwrap()).await;
@@ -58,7 +57,7 @@ async fn the_record_of_a_replay_by_an_earlier_version_is_listed_and_its_chain_ve
     let event: OperatorEvent = json::kept(written).unwrap();
     let runtime = Runtime::new(Arc::new(app.clock.clone()), Arc::new(System));
     let actor: OperatorActor = "operator:11111111-2222-4333-8444-555555555555".parse().unwrap();
-    app.table.append_operator(&runtime, actor, event, "policy-tests").await.unwrap();
+    app.inspect().table().append_operator(&runtime, actor, event, "policy-tests").await.unwrap();
     let reply = zhang.get("/audit?limit=100").await;
     let records = reply.body["records"].as_array().unwrap();
     let record = records.last().unwrap();

@@ -66,8 +66,7 @@ async fn what_looks_like_a_page_comes_as_data() {
     let app = App::start().await;
     let (alice, zhang) = (app.login("alice").await, app.operator("zhang", &["viewer"]));
     let hostile = "<img src=x onerror=alert(1)>\u{202e}</script>";
-    let id = app.new_id();
-    alice.submit(&id, "ledger_pay", json!({"amount": 501, "note": hostile})).await;
+    app.submit(&alice, "ledger_pay", json!({"amount": 501, "note": hostile})).await;
     let reply = zhang.get("/approvals").await;
     assert_eq!(reply.header("content-type"), "application/json");
     assert_eq!(reply.header("x-content-type-options"), "nosniff");

@@ -1,4 +1,4 @@
-//! The operators' issuer: its keys are read seldom, sooner for a new one, and kept for a while when it is down.
+//! The operators' issuer: its keys are cached, read at once for an unknown key, and kept for a limited time.
 
 use std::{
     sync::{

@@ -40,8 +40,7 @@ async fn jobs_are_found_by_their_state_page_by_page() {
     }
     let mut queued = Vec::new();
     for _ in 0..3 {
-        let id = app.new_id();
-        alice.submit(&id, "ledger_read", json!({})).await;
+        let id = app.submit(&alice, "ledger_read", json!({})).await;
         queued.push(id);
     }
     let found = ids(&all(&zhang, "/jobs?state=awaiting_approval", "jobs").await);
@@ -108,7 +107,7 @@ async fn a_users_jobs_are_theirs_alone_and_a_cursor_is_of_its_list() {
 }
 
 #[tokio::test]
-async fn a_state_or_a_limit_that_is_none_is_said_to_be_none() {
+async fn an_invalid_state_or_limit_is_refused() {
     let app = App::start().await;
     let zhang = app.operator("zhang", &["viewer"]);
     for query in [

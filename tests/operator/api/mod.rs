@@ -7,6 +7,7 @@ mod approvals;
 mod charts;
 mod checkpoints;
 mod dead_letters;
+mod erasures;
 mod http;
 mod issuer;
 mod jobs;
@@ -31,8 +32,7 @@ async fn unknown(app: &mut App, client: &Client) -> (String, String) {
     app.gateway().next("/miniprogram/v1/invoke", "reset_after", None, 1).await;
     app.gateway().next("/miniprogram/v1/invoke", "status", Some(503), 1000).await;
     app.gateway().next("/miniprogram/v1/revoke", "status", Some(503), 1000).await;
-    let id = app.new_id();
-    client.submit(&id, "ledger_append", json!({"note": "n"})).await;
+    let id = app.submit(client, "ledger_append", json!({"note": "n"})).await;
     let job = app.finish(client, &id).await;
     assert_eq!(job["status"], "unknown", "{job}");
     (job["support_code"].as_str().unwrap().to_owned(), id)

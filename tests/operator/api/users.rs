@@ -46,7 +46,7 @@ async fn groups_are_kept_exactly_and_are_names() {
     for groups in [json!(["testers", "staff"]), json!(["testers"]), json!([]), json!(["a_b-1"])] {
         let reply = zhang.put(&path, json!({"groups": groups, "reason": "a test"})).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
-        let user = app.table.user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
+        let user = app.inspect().table().user(alice.user_id.parse().unwrap()).await.unwrap().unwrap();
         let mut expected: Vec<String> = serde_json::from_value(groups).unwrap();
         expected.sort();
         assert_eq!(user.groups.into_iter().collect::<Vec<_>>(), expected);

@@ -58,8 +58,7 @@ async fn a_changed_missing_or_moved_record_is_named() {
 #[tokio::test]
 async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     // Each of these workers dies right after it has written a record: of its intent, then of the outcome.
     for place in [6, 5, 7] {
         app.new_worker(None);
@@ -80,8 +79,7 @@ async fn a_writer_that_lost_its_fence_leaves_no_trace_in_the_chain() {
 #[tokio::test]
 async fn a_cancel_stands_in_the_chain_as_the_users() {
     let (app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     alice.cancel(&id).await;
     let answer = alice.get(&format!("/v1/jobs/{id}/audit")).await.body;
     let last = answer["records"].as_array().unwrap().last().unwrap().clone();
@@ -122,8 +120,7 @@ async fn the_end_of_a_call_that_went_out_names_its_key_and_that_of_one_that_did_
         let alice = app.login("alice").await;
         app.run(&alice, "ledger_read", json!({})).await;
         app.gateway().next("/tools/invoke", "status", Some(status), 1).await;
-        let id = app.new_id();
-        alice.submit(&id, "ledger_read", json!({})).await;
+        let id = app.submit(&alice, "ledger_read", json!({})).await;
         let job = app.finish(&alice, &id).await;
         assert!(job["status"] == "refused" || job["status"] == "failed", "{journal} {status}: {job}");
         let records = alice.records(&id).await;
@@ -131,8 +128,7 @@ async fn the_end_of_a_call_that_went_out_names_its_key_and_that_of_one_that_did_
         assert!(key.contains(&id), "{journal} {status}: {records:?}");
     }
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_read", json!({})).await;
+    let id = app.submit(&alice, "ledger_read", json!({})).await;
     app.advance(std::time::Duration::from_secs(1000)).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "expired");
     let records = alice.records(&id).await;

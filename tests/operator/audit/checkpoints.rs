@@ -1,5 +1,5 @@
-//! Where the audit chains ended is signed, kept and exported, whatever happens in between; and what a checkpoint names
-//! can neither be cut nor written anew unseen.
+//! The heads of the audit chains are signed, stored and exported under all faults; a chain that a checkpoint covers
+//! cannot be truncated or rewritten undetected.
 
 use std::{
     collections::BTreeMap,
@@ -58,7 +58,7 @@ fn ends(all: &[Checkpoint]) -> BTreeMap<String, AuditHead> {
 }
 
 async fn code_and_head(app: &App, alice: &Client, job: &Value) -> (String, AuditHead) {
-    let stored = app.stored(alice, job["request_id"].as_str().unwrap()).await;
+    let stored = app.inspect().stored(alice, job["request_id"].as_str().unwrap()).await;
     (support_code(stored.user_id, stored.request_id), stored.audit)
 }
 
@@ -76,9 +76,9 @@ async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service
     let user: UserId = alice.user_id.parse().unwrap();
     let job = app.run(&alice, "ledger_append", json!({"note":"n"})).await;
     let read = app.run(&alice, "ledger_read", json!({})).await;
-    app.table.append_refusal(&runtime(&app), user, refusal(), "p").await.unwrap();
+    app.inspect().table().append_refusal(&runtime(&app), user, refusal(), "p").await.unwrap();
     let operator = OperatorActor::Operator(OperatorId::from_random([7; 16]));
-    let operators = app.table.append_operator(&runtime(&app), operator, closed(), "p").await.unwrap();
+    let operators = app.inspect().table().append_operator(&runtime(&app), operator, closed(), "p").await.unwrap();
     app.sweep().await;
     assert!(exported(&app).iter().all(|one| one.statement.heads.is_empty()), "nothing is settled yet");
     let before = exported(&app).len();
@@ -90,9 +90,10 @@ async fn every_end_is_signed_once_it_is_settled_and_exported_and_an_idle_service
     assert_eq!(ends(&all), expected);
     let statement = &all.last().unwrap().statement;
     assert_eq!(AuditHead::from(statement.operators), operators);
-    let refusals = app.table.chain_head(ChainName::Refusals(user)).await.unwrap();
+    let refusals = app.inspect().table().chain_head(ChainName::Refusals(user)).await.unwrap();
     assert_eq!((statement.refusals[0].user, AuditHead::from(statement.refusals[0].end)), (user, refusals));
-    let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap().checkpoint.unwrap();
+    let seen =
+        app.inspect().table().controls(app.clock.now(), Duration::from_secs(900)).await.unwrap().checkpoint.unwrap();
     assert_eq!(seen.seq, statement.seq);
     assert!(seen.exported_at.is_some_and(|at| at >= seen.signed_at && at <= app.clock.now()));
     // Not again before it is time, and then without anything to say.
@@ -126,7 +127,7 @@ async fn a_sweep_that_is_killed_at_any_request_or_loses_any_response_leaves_no_e
     app.advance(Duration::from_secs(301)).await;
     app.sweep().await;
     assert_eq!(ends(&exported(&app)), expected);
-    let kept = app.table.checkpoints_after(0, 1000).await.unwrap();
+    let kept = app.inspect().table().checkpoints_after(0, 1000).await.unwrap();
     assert!(kept.iter().all(|kept| kept.exported_at.is_some()));
 }
 
@@ -169,15 +170,14 @@ async fn two_sweeps_at_once_sign_each_number_once() {
 #[tokio::test]
 async fn a_note_whose_change_was_never_made_does_no_harm_and_an_end_that_moves_on_is_signed_again() {
     let (mut app, alice) = App::start_with("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_read", json!({})).await;
+    let id = app.submit(&alice, "ledger_read", json!({})).await;
     // The worker dies between the note of the end and the end.
     app.faults.plan_items(|operation, sk| {
         (operation == "PutItem" && sk.starts_with("J#") && sk.len() == 45).then_some(Fault::KilledAfter)
     });
     app.deliver().await;
     app.faults.none();
-    let open = app.stored(&alice, &id).await;
+    let open = app.inspect().stored(&alice, &id).await;
     assert!(!open.state.is_over());
     app.clock.advance(SETTLED);
     app.sweep().await;
@@ -187,7 +187,7 @@ async fn a_note_whose_change_was_never_made_does_no_harm_and_an_end_that_moves_o
     app.finish(&alice, &id).await;
     app.advance(Duration::from_secs(301) + SETTLED).await;
     app.sweep().await;
-    let over = app.stored(&alice, &id).await;
+    let over = app.inspect().stored(&alice, &id).await;
     assert_eq!(ends(&exported(&app)).get(&code), Some(&over.audit));
     assert!(over.audit.length > open.audit.length);
 }
@@ -216,7 +216,7 @@ async fn more_ends_than_one_checkpoint_takes_are_signed_in_several_and_none_is_l
     // Nine in one minute, and then exactly as many as one takes in each of two.
     for (count, wait) in [(9, 60), (4, 60), (4, 0)] {
         for n in 0..count {
-            app.table.create_job(&job(&app), &format!("{count}-{n}-{wait}")).await.unwrap();
+            app.inspect().table().create_job(&job(&app), &format!("{count}-{n}-{wait}")).await.unwrap();
         }
         app.advance(Duration::from_secs(wait)).await;
     }
@@ -245,22 +245,21 @@ async fn a_failed_export_is_reported_blocks_nothing_else_and_is_made_up_in_order
     std::fs::write(&directory, "no directory").unwrap();
     for _ in 0..3 {
         app.advance(Duration::from_secs(301)).await;
-        let id = app.new_id();
-        alice.submit(&id, "ledger_append", json!({"note":"n"})).await;
+        let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
         assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
         app.sweep().await;
     }
     assert!(app.metrics.sum(Metric::CheckpointFailures, &[]) >= 3.0);
     // The exported checkpoint grows older, and the metric shows its age.
     assert!(app.metrics.values(Metric::CheckpointAge, &[]).last().is_some_and(|age| *age >= 903.0));
-    let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
+    let seen = app.inspect().table().controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
     assert!(!seen.audit_proven(app.clock.now()), "what stands outside is too old");
     std::fs::remove_file(&directory).unwrap();
     std::fs::rename(directory.with_extension("away"), &directory).unwrap();
     app.sweep().await;
-    let kept = app.table.checkpoints_after(0, 100).await.unwrap();
+    let kept = app.inspect().table().checkpoints_after(0, 100).await.unwrap();
     assert_eq!(exported(&app).len(), kept.len());
-    let seen = app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
+    let seen = app.inspect().table().controls(app.clock.now(), Duration::from_secs(900)).await.unwrap();
     assert!(seen.audit_proven(app.clock.now()));
 }
 

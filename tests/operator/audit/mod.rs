@@ -1,4 +1,4 @@
-//! The audit chains: what they hold, what a checkpoint signs of them, and what a verifier outside finds changed.
+//! The audit chains: their records, the checkpoints of their heads, and the changes that a verifier detects.
 
 mod chains;
 mod checkpoints;

@@ -1,4 +1,4 @@
-//! What is measured when something outside fails.
+//! Metrics of failures of other services.
 
 use std::time::Duration;
 

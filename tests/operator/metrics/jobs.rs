@@ -96,7 +96,7 @@ async fn ends_that_are_no_success_are_counted_by_their_state() {
     app.run(&alice, "ledger_fail", json!({"kind":"throw"})).await;
     assert_eq!(app.metrics.sum(Metric::JobsFinished, &state("failed")), 1.0);
     assert_eq!(app.metrics.sum(Metric::ToolFailures, &tool("ledger_fail")), 1.0);
-    // Unknown, and what is learnt later does not end it again.
+    // Unknown, and a later resolution does not count as another end.
     app.gateway().next("/tools/invoke", "reset_after", None, 1).await;
     let id = submitted(&app, &alice, "ledger_append", json!({"note":"n"})).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "unknown");
@@ -106,6 +106,7 @@ async fn ends_that_are_no_success_are_counted_by_their_state() {
         while app.deliver().await {}
     }
     assert_eq!(app.metrics.sum(Metric::JobsFinished, &state("unknown")), 1.0);
+    assert_eq!(count(&app, Metric::JobsUnknown), 1.0);
     assert_eq!(app.metrics.sum(Metric::ToolFailures, &tool("ledger_append")), 1.0);
     assert_eq!((count(&app, Metric::JobsFinished), count(&app, Metric::ToolCalls)), (3.0, 3.0));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integration_tests::{App, Client};
-use platform::config::CHECKPOINT_MAX_AGE_S;
+use platform::config::defaults::CHECKPOINT_MAX_AGE_S;
 use serde_json::json;
 use service::controls;
 
@@ -68,8 +68,7 @@ async fn a_checkpoint_proves_for_so_long_and_no_longer() {
 async fn opened_proven_and_approved_it_runs() {
     let mut app = App::start().await;
     let (alice, id) = waiting(&mut app, 60).await;
-    let noted = app.new_id();
-    alice.submit(&noted, "ledger_append", json!({"note":"n"})).await;
+    let noted = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
     app.deliver().await;
     assert_eq!(app.effects(&noted), 1);
     app.operator_decides(&alice, &id, true).await;
@@ -79,8 +78,7 @@ async fn opened_proven_and_approved_it_runs() {
 
 /// The job ends so, and what was noted before is still there.
 async fn ends_refused(app: &mut App, client: &Client, id: &str, code: &str) {
-    let noted = app.new_id();
-    client.submit(&noted, "ledger_append", json!({"note":"n"})).await;
+    let noted = app.submit(client, "ledger_append", json!({"note":"n"})).await;
     let job = app.finish(client, id).await;
     let told = [&job["status"], &job["error"]["code"], &job["effect"]];
     assert_eq!(told, [&json!("refused"), &json!(code), &json!("not_run")], "{job}");
@@ -103,8 +101,7 @@ async fn a_checkpoint_that_grows_old_before_the_claim_shuts_what_was_accepted_an
     app.open_tool(TOOL, 60).await;
     app.checkpoint(true).await;
     app.clock.advance(MAX_AGE - Duration::from_secs(100));
-    let id = app.new_id();
-    assert_eq!(alice.submit(&id, TOOL, json!({})).await.status, 202);
+    let id = app.submit(&alice, TOOL, json!({})).await;
     app.operator_decides(&alice, &id, true).await;
     app.clock.advance(Duration::from_secs(100));
     ends_refused(&mut app, &alice, &id, "audit_unproven").await;

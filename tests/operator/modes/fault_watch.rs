@@ -28,7 +28,7 @@ async fn minutes(app: &mut App, runs: u32) {
 }
 
 async fn set(app: &App) -> Controls {
-    app.table.controls(app.clock.now(), Duration::ZERO).await.unwrap()
+    app.inspect().table().controls(app.clock.now(), Duration::ZERO).await.unwrap()
 }
 
 async fn mode(app: &App) -> (Mode, String) {
@@ -39,7 +39,7 @@ async fn mode(app: &App) -> (Mode, String) {
 /// The changes of the mode by `sweep` that are in the operators' chain: the mode before, the mode, the author.
 async fn changes(app: &App) -> Vec<(String, String, String)> {
     let text = |record: &Value, name: &str| record[name].as_str().unwrap_or_default().to_owned();
-    let records = app.table.operator_chain(0, 500).await.unwrap().records;
+    let records = app.inspect().table().operator_chain(0, 500).await.unwrap().records;
     let by_sweep = records.iter().filter(|record| text(record, "actor").starts_with("alarm:"));
     by_sweep.map(|record| (text(record, "was"), text(record, "mode"), text(record, "actor"))).collect()
 }
@@ -137,7 +137,7 @@ async fn runs_that_do_not_take_place_and_checks_that_follow_at_once_lower_nothin
     }
     assert_eq!(mode(&app).await.0, Mode::Full, "repetitions of one run");
     app.gateway().restart().await;
-    // Of an hour without a run nothing is known.
+    // An hour without a run counts as nothing.
     app.advance(Duration::from_secs(3600)).await;
     minutes(&mut app, 1).await;
     assert_eq!((mode(&app).await.0, changes(&app).await), (Mode::Full, vec![]));
@@ -188,13 +188,19 @@ async fn a_raise_that_crosses_a_change_by_a_person_is_not_made() {
     let app = App::start().await;
     let setting = |mode, by: &str| Setting { mode, reason: "r".to_owned(), by: by.to_owned(), at: app.clock.now() };
     // A person has set `read_only` after `sweep` had read `full`, and before it writes.
-    assert_eq!(app.table.set_mode(10, &setting(Mode::ReadOnly, "operator:x")).await.unwrap(), Applied::Done);
-    assert_eq!(app.table.lower_mode(11, &setting(Mode::ExplainOnly, GATEWAY)).await.unwrap(), Applied::Done);
+    assert_eq!(
+        app.inspect().table().set_mode(10, &setting(Mode::ReadOnly, "operator:x")).await.unwrap(),
+        Applied::Done
+    );
+    assert_eq!(
+        app.inspect().table().lower_mode(11, &setting(Mode::ExplainOnly, GATEWAY)).await.unwrap(),
+        Applied::Done
+    );
     let lowered = set(&app).await.lowered.unwrap();
     assert_eq!(lowered, Lowered { seq: 11, was: Mode::ReadOnly }, "never raised above what the person has set");
     // A person's change was recorded before, and is written last.
-    assert_eq!(app.table.set_mode(9, &setting(Mode::Closed, "operator:x")).await.unwrap(), Applied::Done);
-    let raised = app.table.raise_mode(12, lowered, &setting(Mode::ReadOnly, GATEWAY)).await.unwrap();
+    assert_eq!(app.inspect().table().set_mode(9, &setting(Mode::Closed, "operator:x")).await.unwrap(), Applied::Done);
+    let raised = app.inspect().table().raise_mode(12, lowered, &setting(Mode::ReadOnly, GATEWAY)).await.unwrap();
     assert_eq!((raised, mode(&app).await.0), (Applied::Overtaken, Mode::Closed));
 }
 

@@ -1,4 +1,4 @@
-//! What is stored: changes that cross, beginnings, checkpoints.
+//! Stored modes: concurrent changes, the initial mode, checkpoints.
 
 use std::{
     collections::HashMap,
@@ -36,7 +36,7 @@ fn faulty(app: &App) -> Table {
 }
 
 async fn set(app: &App) -> Controls {
-    app.table.controls(app.clock.now(), Duration::from_secs(900)).await.unwrap()
+    app.inspect().table().controls(app.clock.now(), Duration::from_secs(900)).await.unwrap()
 }
 
 fn setting(app: &App, mode: Mode, by: &str) -> Setting {
@@ -67,7 +67,7 @@ async fn operators_who_change_the_mode_at_once_leave_what_was_recorded_last() {
         let applied = changes.join_all().await;
         assert!(applied.contains(&Applied::Done));
         app.faults.none();
-        let last = app.table.operator_chain(0, 500).await.unwrap().records.pop().unwrap();
+        let last = app.inspect().table().operator_chain(0, 500).await.unwrap().records.pop().unwrap();
         let service = set(&app).await.service;
         let told = [json!(service.mode.name()), json!(service.by), json!(service.reason)];
         assert_eq!(told, [&last["mode"], &last["actor"], &last["reason"]].map(Value::clone), "round {round}");
@@ -79,20 +79,32 @@ async fn an_operator_and_an_alarm_that_cross_leave_the_weaker_mode() {
     let app = App::start().await;
     let (alarm, operator) = ("alarm:audit_unwritable", "operator:x");
     // The alarm was recorded later, and its item is written first.
-    assert_eq!(app.table.lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Done);
-    let raised = app.table.set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap();
+    assert_eq!(
+        app.inspect().table().lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(),
+        Applied::Done
+    );
+    let raised = app.inspect().table().set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap();
     assert_eq!((raised, set(&app).await.service.mode), (Applied::Overtaken, Mode::ReadOnly));
-    let closed = app.table.set_mode(9, &setting(&app, Mode::Closed, operator)).await.unwrap();
+    let closed = app.inspect().table().set_mode(9, &setting(&app, Mode::Closed, operator)).await.unwrap();
     assert_eq!((closed, set(&app).await.service.mode), (Applied::Done, Mode::Closed));
     // A change recorded before the alarm's does not undo it now either.
-    assert_eq!(app.table.set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap(), Applied::Overtaken);
+    assert_eq!(
+        app.inspect().table().set_mode(10, &setting(&app, Mode::Full, operator)).await.unwrap(),
+        Applied::Overtaken
+    );
     // The alarm's own repetition finds nothing to lower.
-    assert_eq!(app.table.lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Done);
+    assert_eq!(
+        app.inspect().table().lower_mode(11, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(),
+        Applied::Done
+    );
     assert_eq!(set(&app).await.service.mode, Mode::Closed);
     // Nor does a later alarm raise what was closed after it had looked.
-    assert_eq!(app.table.lower_mode(12, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(), Applied::Overtaken);
+    assert_eq!(
+        app.inspect().table().lower_mode(12, &setting(&app, Mode::ReadOnly, alarm)).await.unwrap(),
+        Applied::Overtaken
+    );
     assert_eq!(set(&app).await.service.mode, Mode::Closed);
-    assert_eq!(app.table.set_mode(13, &setting(&app, Mode::Full, operator)).await.unwrap(), Applied::Done);
+    assert_eq!(app.inspect().table().set_mode(13, &setting(&app, Mode::Full, operator)).await.unwrap(), Applied::Done);
 }
 
 #[tokio::test]
@@ -101,14 +113,14 @@ async fn a_mode_that_an_operator_set_while_the_gateway_was_lost_is_the_most_that
     for (recorded_first, raised_to) in [(Mode::ReadOnly, Some(Mode::ReadOnly)), (Mode::ExplainOnly, None)] {
         let app = App::start().await;
         // The operator's change was recorded first, and its item is written last.
-        let lowered = app.table.lower_mode(11, &setting(&app, Mode::ExplainOnly, sweep)).await.unwrap();
+        let lowered = app.inspect().table().lower_mode(11, &setting(&app, Mode::ExplainOnly, sweep)).await.unwrap();
         assert_eq!((lowered, set(&app).await.lowered.unwrap().was), (Applied::Done, Mode::Full));
-        app.table.set_mode(10, &setting(&app, recorded_first, operator)).await.unwrap();
+        app.inspect().table().set_mode(10, &setting(&app, recorded_first, operator)).await.unwrap();
         let controls = set(&app).await;
         assert_eq!(controls.service.mode, Mode::ExplainOnly, "{recorded_first:?}");
         assert_eq!(controls.lowered.map(|lowered| lowered.was), raised_to, "{recorded_first:?}");
         // A higher one that was recorded still earlier changes nothing.
-        app.table.set_mode(9, &setting(&app, Mode::Full, operator)).await.unwrap();
+        app.inspect().table().set_mode(9, &setting(&app, Mode::Full, operator)).await.unwrap();
         assert_eq!(set(&app).await.lowered.map(|lowered| lowered.was), raised_to, "{recorded_first:?}");
     }
 }
@@ -117,15 +129,19 @@ async fn a_mode_that_an_operator_set_while_the_gateway_was_lost_is_the_most_that
 async fn a_new_table_begins_in_full_and_an_old_one_keeps_what_it_says() {
     let app = App::with(Setup { mode: None, ..Setup::default() }).await;
     let runtime = runtime(&app);
-    let old = begin(&app.table, &runtime, false).await.unwrap();
+    let old = begin(app.inspect().table(), &runtime, false).await.unwrap();
     assert!(!old.is_set() && !set(&app).await.is_set(), "nothing is written to an old table");
-    let new = begin(&app.table, &runtime, true).await.unwrap();
+    let new = begin(app.inspect().table(), &runtime, true).await.unwrap();
     assert_eq!((new.service.mode, new.service.by.as_str()), (Mode::Full, "command"));
     app.mode(Mode::Closed).await;
     for is_new in [false, true] {
-        assert_eq!(begin(&app.table, &runtime, is_new).await.unwrap().service.mode, Mode::Closed, "{is_new}");
+        assert_eq!(
+            begin(app.inspect().table(), &runtime, is_new).await.unwrap().service.mode,
+            Mode::Closed,
+            "{is_new}"
+        );
     }
-    let records = app.table.operator_chain(0, 10).await.unwrap().records;
+    let records = app.inspect().table().operator_chain(0, 10).await.unwrap().records;
     assert_eq!(records.len(), 2, "the beginning is recorded, once");
     assert_eq!((&records[0]["event"], &records[0]["actor"]), (&json!("mode_set"), &json!("command")));
 }
@@ -135,7 +151,7 @@ async fn a_checkpoint_never_moves_back() {
     let app = App::start().await;
     let now = app.clock.now();
     let note = async |seq, exported_at| {
-        app.table.note_checkpoint(CheckpointSeen { seq, signed_at: now, exported_at }).await.unwrap();
+        app.inspect().table().note_checkpoint(CheckpointSeen { seq, signed_at: now, exported_at }).await.unwrap();
         let seen = set(&app).await.checkpoint.unwrap();
         (seen.seq, seen.exported_at.is_some())
     };
@@ -155,16 +171,16 @@ async fn a_mode_with_an_unknown_name_is_unreadable() {
     let runtime = runtime(&app);
     app.switch_tool("ledger_append", Mode::Full).await;
     app.checkpoint(true).await;
-    assert_eq!(cache.get(&app.table, &runtime).await.service.mode, Mode::Full);
+    assert_eq!(cache.get(app.inspect().table(), &runtime).await.service.mode, Mode::Full);
     for (key, name) in [("SERVICE", "mode"), ("TOOL#ledger_append", "mode"), ("CHECKPOINT", "signed_at")] {
         let before = spoil(&app, &format!("LADDER#{key}"), name).await;
         app.clock.advance(controls::MAX_AGE);
-        let seen = cache.get(&app.table, &runtime).await;
+        let seen = cache.get(app.inspect().table(), &runtime).await;
         assert_eq!((seen.service.mode, seen.is_set()), (Mode::ReadOnly, false), "{key}");
         let put = app.aws.dynamodb().put_item().table_name(&app.deployment.backend.table);
         put.set_item(Some(before)).send().await.unwrap();
         app.clock.advance(controls::RETRY_AFTER);
-        assert_eq!(cache.get(&app.table, &runtime).await.service.mode, Mode::Full, "{key}");
+        assert_eq!(cache.get(app.inspect().table(), &runtime).await.service.mode, Mode::Full, "{key}");
     }
 }
 

@@ -130,7 +130,7 @@ impl Fleet {
     /// None is missing or untrusted, by the first key alone, through every rotation since; nor late, where time went by
     /// in small steps.
     pub(super) async fn verify_checkpoints(&self, small_steps: bool) {
-        let kept = self.app.table.checkpoints_after(0, 10_000).await.unwrap();
+        let kept = self.app.inspect().table().checkpoints_after(0, 10_000).await.unwrap();
         let mut verifier = CheckpointVerifier::new(std::slice::from_ref(&self.checkpoint_key)).unwrap();
         let mut last = None;
         for kept in &kept {

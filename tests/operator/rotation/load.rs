@@ -28,7 +28,7 @@ pub(super) struct HeldCursor {
 }
 
 impl Fleet {
-    /// Lets time pass under load. Returns what went wrong.
+    /// Lets time pass under load. Returns the failures.
     pub(super) async fn pass(&mut self, time: Duration, step: Duration) -> Vec<String> {
         let until = self.now().plus(time);
         let mut faults = Vec::new();
@@ -39,7 +39,7 @@ impl Fleet {
         faults
     }
 
-    /// One round of load on every instance. Returns what went wrong.
+    /// One round of load on every instance. Returns the failures.
     pub(super) async fn load(&mut self) -> Vec<String> {
         self.tick += 1;
         // A known user and a new user, each at all instances at once.
@@ -62,6 +62,7 @@ impl Fleet {
             status: self.statuses[status].clone(),
             operator: self.app.functions.operator.clone(),
             runtime: self.runtime.clone(),
+            disk: self.app.functions.disk.clone(),
         };
         session.map_or_else(
             || Client::new(functions.clone(), "", ""),

@@ -52,6 +52,6 @@ fn reason() -> Reason {
     Reason::parse("a test").expect("a reason")
 }
 
-fn policy() -> Policy {
+fn policy() -> Arc<Policy> {
     Policy::built_in().expect("the policy is whole")
 }

@@ -11,7 +11,7 @@ use super::{AFTER_A_CRASH, App};
 use crate::Client;
 
 impl App {
-    /// Moves the clock. Delayed messages that become due are put on the queue, and so are undone ones after their
+    /// Advances the clock. Delayed messages that are due are put on the queue, and unacknowledged ones after their
     /// visibility timeout.
     pub async fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
@@ -162,11 +162,22 @@ impl App {
         }
     }
 
-    /// Submits, and brings the job to its end.
-    pub async fn run(&mut self, client: &Client, tool: &str, arguments: Value) -> Value {
+    /// Submits a call; returns the request id.
+    pub async fn submit(&self, client: &Client, tool: &str, arguments: Value) -> String {
+        self.submit_body(client, &json!({ "tool": tool, "arguments": arguments })).await
+    }
+
+    /// Submits any body; returns the request id.
+    pub async fn submit_body(&self, client: &Client, body: &Value) -> String {
         let id = self.new_id();
-        let reply = client.submit(&id, tool, arguments).await;
+        let reply = client.submit_body(&id, body).await;
         assert_eq!(reply.status, 202, "{}", reply.body);
+        id
+    }
+
+    /// Submits a call, and brings the job to its end.
+    pub async fn run(&mut self, client: &Client, tool: &str, arguments: Value) -> Value {
+        let id = self.submit(client, tool, arguments).await;
         self.finish(client, &id).await
     }
 }

@@ -23,12 +23,15 @@ use crate::{Capture, Faults, MiniGateway, clock::ManualClock, delays::Delays};
 
 mod controls;
 mod delivery;
-mod inside;
+mod erasure;
+mod inspect;
+mod ledger;
 mod people;
 mod setup;
 
-pub use inside::{effects_in, lines_of, notes_in};
-pub use setup::Setup;
+pub use inspect::Inspect;
+pub use ledger::{effects_in, lines_of, notes_in};
+pub use setup::{Setup, new_dir};
 
 /// The service. Dropping it closes its listeners, kills its gateway and removes its files.
 #[derive(Debug)]
@@ -49,8 +52,7 @@ pub struct App {
     pub worker: Arc<Worker>,
     /// The scheduled function.
     pub sweep: Sweep,
-    /// The table, without faults.
-    pub table: Table,
+    table: Table,
     /// Its secrets document.
     pub secrets_file: PathBuf,
     /// Settings of the functions.
@@ -93,7 +95,7 @@ impl App {
         let runtime = self.metrics.metered(Runtime::new(Arc::new(self.clock.clone()), Arc::new(System)));
         let config = self.deployment.worker();
         let worker = match policy {
-            Some(policy) => Worker::with_policy(config, runtime, policy),
+            Some(policy) => Worker::with_policy(config, runtime, Arc::new(policy)),
             None => Worker::new(config, runtime),
         };
         self.worker = Arc::new(worker.expect("the worker starts"));
@@ -105,7 +107,7 @@ impl App {
         let mut config = self.deployment.edge_auth();
         (self.edge)(&mut config);
         let edge = match policy {
-            Some(policy) => EdgeAuth::with_policy(config, runtime, policy),
+            Some(policy) => EdgeAuth::with_policy(config, runtime, Arc::new(policy)),
             None => EdgeAuth::new(config, runtime),
         };
         self.functions.edge_auth = Arc::new(edge.expect("edge-auth starts"));

@@ -5,6 +5,7 @@ use domain::{
     job::approval::{DecidedBy, DecisionInput},
     policy::Policy,
 };
+use local::emulation::wechat_stub::WechatStub;
 use platform::{queue::Queue, runtime::Clock};
 use serde_json::json;
 use service::jobs::{Decision, Jobs};
@@ -36,6 +37,11 @@ impl App {
     /// A login code of the user that WeChat accepts once.
     pub fn fresh_code(&self, name: &str) -> String {
         format!("dev-{name}.{}", Uuid::now_v7().simple())
+    }
+
+    /// The WeChat stub.
+    pub fn wechat(&self) -> &WechatStub {
+        &self.wechat
     }
 
     /// How often WeChat was asked about a code.

@@ -1,10 +1,18 @@
 //! Options of an app, and how it is put together.
 
-use std::{net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use domain::{access::service_mode::Mode, limits::Rate};
+use dynoxide::Database;
 use edge_auth::EdgeAuth;
 use local::{
+    data::TABLE_FILE,
+    disk::DiskGuard,
     emulation::{
         api_gateway::{self, Functions},
         backend::Backend,
@@ -51,6 +59,9 @@ pub struct Setup {
     pub webhook: bool,
     /// The service mode; none is set when absent.
     pub mode: Option<Mode>,
+    /// A directory that has, or gets, the table as a file, the secrets, the journal and the ledger. Without one the
+    /// table is in memory.
+    pub data: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -63,12 +74,13 @@ impl Default for Setup {
             gateway: None,
             webhook: false,
             mode: Some(Mode::Full),
+            data: None,
         }
     }
 }
 
 impl Setup {
-    /// Room for many long jobs, so that a test can do a lot.
+    /// High limits of open jobs and rate.
     #[must_use]
     pub fn roomy() -> Self {
         let edge = |edge: &mut EdgeAuthConfig| {
@@ -100,13 +112,8 @@ impl App {
         let history = History::default();
         let runtime = Runtime::new(Arc::new(clock.clone()), Arc::new(System));
         let runtime = runtime.metered(Meter::into_sink((metrics.clone(), history.clone())));
-        let dir = mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string());
+        let dir = setup.data.clone().unwrap_or_else(new_dir);
         std::fs::create_dir_all(&dir).expect("the checkout is writable");
-        let engines = match second_engine().await {
-            Some(settings) => settings,
-            None => InProcess::memory().settings(),
-        };
-        let backend = Backend::create(engines).await.expect("the engines take a table and two queues");
         let wake_up = match setup.webhook {
             true => Some(listener::bind((Ipv4Addr::LOCALHOST, 0).into(), "").await.expect("a free port")),
             false => None,
@@ -116,6 +123,13 @@ impl App {
         let secrets_file = dir.join("secrets.json");
         let given = local::secrets::Given { wechat_app_secret: None, gateway_token: token };
         let app_secret = local::secrets::install(&secrets_file, &Runtime::system(), &given).expect("secrets are made");
+        // After the secrets: a table without secrets is one that lost them.
+        let engines = match (second_engine().await, &setup.data) {
+            (_, Some(dir)) => on_disk(dir).settings(),
+            (Some(settings), None) => settings,
+            (None, None) => InProcess::memory().settings(),
+        };
+        let backend = Backend::create(engines).await.expect("the engines take a table and two queues");
         let wechat = WechatStub::start(APP_ID, &app_secret, 0, runtime.clone()).await.expect("a free port");
 
         let faults = Faults::default();
@@ -157,6 +171,17 @@ impl App {
     }
 }
 
+/// The place of an app's directory.
+pub fn new_dir() -> PathBuf {
+    mini_gateway::checkout().join(".local/tmp/flows").join(Uuid::now_v7().to_string())
+}
+
+/// The engines with a table as a file, as one host has it.
+fn on_disk(dir: &Path) -> InProcess {
+    let file = dir.join(TABLE_FILE);
+    InProcess::new(Database::new(&file.to_string_lossy()).expect("SQLite opens the file"))
+}
+
 /// Starts the mini gateway unless the setup gives another gateway. Returns it with the URL and token of the gateway in
 /// use.
 async fn gateway(setup: &Setup, dir: &Path, webhook_url: Option<String>) -> (Option<MiniGateway>, String, String) {
@@ -187,6 +212,7 @@ fn functions(setup: &Setup, deployment: &Deployment, runtime: &Runtime, history:
         status: Arc::new(Status::new(deployment.status(), runtime.clone()).expect("status starts")),
         operator: Arc::new(operator(deployment, runtime, history)),
         runtime: runtime.clone(),
+        disk: DiskGuard::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Which relation breaks when this is put there, and which name its sentence must say.
+/// A change of the template, the relation that it breaks, and the name that the error must contain.
 pub(super) fn changes() -> Vec<(&'static str, &'static str, Value, &'static str)> {
     vec![
         ("visibility", "/Resources/Queue/Properties/VisibilityTimeout", json!(30), "VisibilityTimeout"),
@@ -22,9 +22,14 @@ pub(super) fn changes() -> Vec<(&'static str, &'static str, Value, &'static str)
             json!(345_600),
             "DeadLetterQueue",
         ),
-        ("gateway load", "/Parameters/MaximumConcurrency/MaxValue", json!(8), "MaximumConcurrency"),
-        ("gateway load", "/Parameters/WorkerConcurrency/MaxValue", json!(11), "WORKER_CONCURRENCY"),
-        ("batch", "/Resources/Worker/Properties/Events/Jobs/Properties/BatchSize", json!(5), "BatchSize"),
+        ("gateway load", "/Parameters/MaximumConcurrency/MaxValue", json!(1000), "MaximumConcurrency"),
+        (
+            "gateway load",
+            "/Resources/Worker/Properties/Environment/Variables/WORKER_CONCURRENCY",
+            json!("11"),
+            "WORKER_CONCURRENCY",
+        ),
+        ("batch", "/Resources/Worker/Properties/Events/Jobs/Properties/BatchSize", json!(3), "BatchSize"),
         ("recursion", "/Resources/Worker/Properties/RecursiveLoop", json!("Terminate"), "RecursiveLoop of Worker"),
         ("recursion", "/Conditions/InChina", json!({"Fn::Equals": [{"Ref": "AWS::Region"}, "cn-north-1"]}), "InChina"),
         (
@@ -37,14 +42,34 @@ pub(super) fn changes() -> Vec<(&'static str, &'static str, Value, &'static str)
         ("throttling", "/Parameters/SubmitRate/Default", json!(500), "POST /v1/jobs"),
         ("lock out", "/Parameters/LoginRate/Default", json!(20), "LoginRate"),
         ("lock out", "/Parameters/SubmitRate/Default", json!(50), "SubmitRate"),
-        ("lock out", "/Parameters/OperatorRate/Default", json!(20), "OperatorRate"),
+        (
+            "lock out",
+            "/Resources/ApiStage/Properties/RouteSettings/ANY ~1v1~1operator~1{proxy+}/ThrottlingRateLimit",
+            json!(20),
+            "operators",
+        ),
+        ("lock out", "/Resources/EdgeAuth/Properties/Environment/Variables/SUBMIT_BURST", json!("100"), "SUBMIT_BURST"),
+        ("shield", "/Parameters/LoginRate/Default", json!(2000), "LOGIN_INTERVAL_MS"),
+        ("shield", "/Conditions/HasDomain", json!({"Fn::Equals": [{"Ref": "DomainName"}, "x"]}), "HasDomain"),
+        ("status concurrency", "/Parameters/LongPollMaxS/Default", json!(3), "LongPollMaxS"),
+        ("status concurrency", "/Resources/Status/Properties/ReservedConcurrentExecutions", json!(100), "Status"),
         ("vpc", "/Resources/Sweep/Properties/VpcConfig", json!(null), "VpcConfig of Sweep"),
-        ("regions", "/Resources/Dashboard/Properties/DashboardName", json!({"Ref": "AWS::StackName"}), "DashboardName"),
+        ("observe level", "/Resources/Observation/Properties/Parameters/Level", json!("full"), "METRICS_LEVEL"),
+        ("observe level", "/Resources/Observation/Condition", json!("InVpc"), "METRICS_NAMESPACE"),
         ("kept", "/Resources/Table/DeletionPolicy", json!("Retain"), "DeletionPolicy of Table"),
-        ("throttling", "/Parameters/OperatorRate/Default", json!(600), "/v1/operator/"),
+        (
+            "throttling",
+            "/Resources/ApiStage/Properties/RouteSettings/ANY ~1v1~1operator~1{proxy+}/ThrottlingRateLimit",
+            json!(600),
+            "/v1/operator/",
+        ),
         ("checkpoints", "/Parameters/CheckpointEveryS/MaxValue", json!(400), "CHECKPOINT_MAX_AGE_S"),
-        ("checkpoints", "/Parameters/CheckpointMaxAgeS/MinValue", json!(300), "CHECKPOINT_MAX_AGE_S of EdgeAuth"),
-        ("checkpoints", "/Resources/CheckpointsLateAlarm/Properties/Threshold", json!(600), "CheckpointsLateAlarm"),
+        (
+            "checkpoints",
+            "/Resources/EdgeAuth/Properties/Environment/Variables/CHECKPOINT_MAX_AGE_S",
+            json!("300"),
+            "CHECKPOINT_MAX_AGE_S of EdgeAuth",
+        ),
         ("locked", "/Resources/CheckpointBucket/Properties/ObjectLockEnabled", json!(false), "ObjectLockEnabled"),
         ("locked", "/Mappings/Stages/prod/CheckpointLock", json!("GOVERNANCE"), "CheckpointLock"),
         (
@@ -61,9 +86,15 @@ pub(super) fn changes() -> Vec<(&'static str, &'static str, Value, &'static str)
         ),
         (
             "no alarm acts",
-            "/Resources/AuditFailingAlarm/Properties/AlarmActions/0",
+            "/Resources/Observation/Properties/Parameters/AlarmTopic",
             json!({"Fn::GetAtt": ["Sweep", "Arn"]}),
-            "AlarmActions of AuditFailingAlarm",
+            "AlarmTopic of Observation",
+        ),
+        (
+            "no alarm acts",
+            "/Resources/ApiRollback/Properties",
+            json!({"AlarmActions": [{"Fn::GetAtt": ["Sweep", "Arn"]}]}),
+            "AlarmActions of ApiRollback",
         ),
         ("no alarm acts", "/Resources/AlarmMail/Properties/Protocol", json!("lambda"), "AlarmMail"),
         ("api time", "/Resources/OperatorIntegration/Properties/TimeoutInMillis", json!(25_000), "OperatorIntegration"),
@@ -87,6 +118,15 @@ pub(super) fn changes() -> Vec<(&'static str, &'static str, Value, &'static str)
             "/Resources/StatusIntegration/Properties/IntegrationUri",
             json!({"Fn::GetAtt": ["Status", "Arn"]}),
             "StatusIntegration",
+        ),
+        ("version check", "/Globals/Function/DeploymentPreference/Hooks", json!({}), "PreTraffic"),
+        ("version check", "/Resources/Status/Properties/FunctionName", json!("other"), "versions of Status"),
+        ("version check", "/Resources/VersionCheck/Properties/Handler", json!("index.handler"), "Handler"),
+        (
+            "version check",
+            "/Resources/ShiftRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource",
+            json!({"Fn::GetAtt": ["Worker", "Arn"]}),
+            "ShiftRole",
         ),
         (
             "access log",

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::access::service_mode::Mode;
 use edge_auth::EdgeAuth;
-use integration_tests::{App, Client, Fault, operator::OperatorClient, secrets_manager::SecretsManager};
+use integration_tests::{App, Client, CloudWatch, Fault, operator::OperatorClient, secrets_manager::SecretsManager};
 use local::emulation::api_gateway::Functions;
 use operator::Operator;
 use platform::{
@@ -23,20 +23,25 @@ use super::{Rights, bucket, recorder::Recorder};
 pub(super) async fn rights_used() -> Rights {
     let mut app = App::start().await;
     let recorder = Recorder::new(&app.deployment.backend.dlq_url);
-    noted(&mut app, &recorder).await;
+    let cloudwatch = noted(&mut app, &recorder).await;
     sessions_and_reads(&mut app).await;
     jobs(&mut app).await;
     lost_wake_ups_and_unknown_outcomes(&mut app).await;
     questions(&mut app).await;
     conversations(&mut app).await;
     operators(&mut app).await;
+    erasure(&mut app).await;
+    for operation in cloudwatch.operations() {
+        recorder.insert("Operator", format!("cloudwatch:{operation} on *"));
+    }
+    cloudwatch.stop().await;
     let rights = recorder.rights();
     app.stop().await;
     rights
 }
 
 /// An app whose functions are noted, and read their secrets as in the cloud.
-async fn noted(app: &mut App, recorder: &Recorder) {
+async fn noted(app: &mut App, recorder: &Recorder) -> CloudWatch {
     let secrets = SecretsManager::default();
     let document = std::fs::read_to_string(&app.secrets_file).expect("it is there and starts");
     for function in ["EdgeAuth", "Status", "Worker", "Sweep"] {
@@ -61,6 +66,7 @@ async fn noted(app: &mut App, recorder: &Recorder) {
     sweep.table.aws.s3_endpoint = Some(format!("http://{bucket}"));
     sweep.checkpoints_to = CheckpointTarget::Bucket("CheckpointBucket".to_owned());
     operator.metrics_namespace = Some("stack".to_owned());
+    let cloudwatch = CloudWatch::beside(&mut operator.table.aws).await;
     app.functions = Functions {
         edge_auth: Arc::new(EdgeAuth::new(edge, runtime.clone()).expect("it is there and starts")),
         status: Arc::new(Status::new(status, runtime.clone()).expect("it is there and starts")),
@@ -69,16 +75,14 @@ async fn noted(app: &mut App, recorder: &Recorder) {
     };
     app.worker = Arc::new(Worker::new(worker, runtime.clone()).expect("it is there and starts"));
     app.sweep = Sweep::new(sweep, runtime).expect("it is there and starts");
+    cloudwatch
 }
 
 /// Approval requests: approved, rejected, cancelled, and expired.
 async fn questions(app: &mut App) {
     let alice = app.login("alice").await;
-    let pay = async |app: &App, amount: i64| {
-        let id = app.new_id();
-        assert_eq!(alice.submit(&id, "ledger_pay", json!({"amount": amount, "note": "n"})).await.status, 202);
-        id
-    };
+    let pay =
+        async |app: &App, amount: i64| app.submit(&alice, "ledger_pay", json!({"amount": amount, "note": "n"})).await;
     let paid = pay(app, 400).await;
     assert_eq!(app.approve(&alice, "alice", &paid).await.status, 200);
     let job = app.finish(&alice, &paid).await;
@@ -143,6 +147,18 @@ async fn conversations(app: &mut App) {
     assert_eq!(alice.get(&format!("/v1/jobs/{first}/steps/0")).await.status, 200);
 }
 
+/// A user exports what is stored, and is erased; `sweep` sends the message again.
+async fn erasure(app: &mut App) {
+    let alice = app.login("alice").await;
+    assert_eq!(alice.get("/v1/users/me/export").await.status, 200);
+    assert_eq!(app.erase(&alice, "alice").await.status, 202);
+    let _lost = app.receive().await;
+    app.advance(Duration::from_secs(61)).await;
+    app.sweep().await;
+    app.finish_erasure(&alice).await;
+    app.login("alice").await;
+}
+
 /// Every call of the operators, on every path that reaches further.
 async fn operators(app: &mut App) {
     let (vera, anna, adam) =
@@ -155,16 +171,17 @@ async fn operators(app: &mut App) {
     ok(&adam, "PUT", "/controls/mode", json!({"mode": "full", "reason": "a test"})).await;
     app.advance(Duration::from_secs(10)).await;
     let alice = app.login("alice").await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_pay", json!({"amount": 700, "note": "n"})).await;
-    let asked = anna.question().await;
+    let id = app.submit(&alice, "ledger_pay", json!({"amount": 700, "note": "n"})).await;
+    let asked = anna.approval_request().await;
     let job = asked["job"].as_str().expect("it names its job").to_owned();
     assert_eq!(anna.decide(&job, "approve", asked["digest"].as_str().unwrap_or_default()).await.status, 200);
     app.finish(&alice, &id).await;
     let user = alice.user_id.clone();
-    for path in ["/me", "/approvals", "/controls", "/audit", "/checkpoints", "/dead-letters", "/metrics?minutes=5"] {
+    for path in
+        ["/me", "/approvals", "/controls", "/audit", "/checkpoints", "/dead-letters", "/erasures", "/metrics?minutes=5"]
+    {
         let reply = vera.get(path).await;
-        assert!(reply.status == 200 || path.starts_with("/metrics"), "{path}: {}", reply.body);
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
     }
     for path in [
         format!("/jobs/{job}"),
@@ -201,8 +218,7 @@ async fn jobs(app: &mut App) {
         let job = app.run(&alice, "ledger_append", json!({"note": "x".repeat(1900)})).await;
         assert_eq!(job["status"], "succeeded", "{job}");
     }
-    let id = app.new_id();
-    alice.submit(&id, "ledger_read", json!({})).await;
+    let id = app.submit(&alice, "ledger_read", json!({})).await;
     let job = app.finish(&alice, &id).await;
     assert!(job["result"].to_string().len() > 4_000, "{job}");
     assert_eq!(alice.submit(&id, "ledger_read", json!({})).await.status, 200, "a replay");
@@ -211,13 +227,11 @@ async fn jobs(app: &mut App) {
     assert_eq!(alice.get(&format!("/v1/jobs/{id}?wait=1")).await.status, 200);
     assert_eq!(app.run(&alice, "ledger_fail", json!({"kind": "throw"})).await["status"], "failed");
     // One that takes a while, and is cancelled while it is out; one that is cancelled before.
-    let slow = app.new_id();
-    alice.submit(&slow, "ledger_sleep", json!({"ms": 1500, "note": "nap"})).await;
+    let slow = app.submit(&alice, "ledger_sleep", json!({"ms": 1500, "note": "nap"})).await;
     app.deliver().await;
     assert_eq!(alice.cancel(&slow).await.status, 202);
     app.finish_in_real_time(&alice, &slow, Duration::from_secs(20)).await;
-    let early = app.new_id();
-    alice.submit(&early, "ledger_append", json!({"note": "n"})).await;
+    let early = app.submit(&alice, "ledger_append", json!({"note": "n"})).await;
     assert_eq!(alice.cancel(&early).await.status, 200);
     assert_eq!(alice.get("/v1/jobs?limit=2").await.status, 200);
     // In flight full: what is over is dropped from the set.
@@ -233,8 +247,7 @@ async fn jobs(app: &mut App) {
 async fn lost_wake_ups_and_unknown_outcomes(app: &mut App) {
     const INVOKE: &str = "/miniprogram/v1/invoke";
     let alice = app.login("bob").await;
-    let lost = app.new_id();
-    alice.submit(&lost, "ledger_append", json!({"note": "n"})).await;
+    let lost = app.submit(&alice, "ledger_append", json!({"note": "n"})).await;
     let _lost_bells = app.receive().await;
     app.advance(Duration::from_secs(600)).await;
     assert!(app.sweep().await.woken > 0, "the job was overdue");
@@ -243,8 +256,7 @@ async fn lost_wake_ups_and_unknown_outcomes(app: &mut App) {
     app.gateway().next(INVOKE, "reset_after", None, 1).await;
     app.gateway().next(INVOKE, "status", Some(503), 1000).await;
     app.gateway().next("/miniprogram/v1/revoke", "status", Some(503), 1000).await;
-    let id = app.new_id();
-    alice.submit(&id, "ledger_append", json!({"note": "n"})).await;
+    let id = app.submit(&alice, "ledger_append", json!({"note": "n"})).await;
     assert_eq!(app.finish(&alice, &id).await["status"], "unknown");
     app.gateway().restart().await;
     for _ in 0..4 {

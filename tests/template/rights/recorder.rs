@@ -1,4 +1,4 @@
-//! Notes every call that a function makes to AWS, as the right that it takes.
+//! Records every call of a function to AWS, as the permission that it needs.
 
 use std::sync::{Arc, Mutex};
 
@@ -55,11 +55,7 @@ impl Recorder {
             Some(("secretsmanager", operation)) => {
                 format!("secretsmanager:{operation} on {}", body["SecretId"].as_str().unwrap_or("nothing"))
             }
-            // CloudWatch says what it is asked in the path.
-            _ => match request.uri().rsplit_once("/service/GraniteServiceVersion20100801/operation/") {
-                Some((_, operation)) => format!("cloudwatch:{operation} on *"),
-                None => format!("an unknown call: {target} {}", request.uri()),
-            },
+            _ => format!("an unknown call: {target} {}", request.uri()),
         };
         self.insert(function, right);
     }

@@ -26,7 +26,7 @@ export async function launch(): Promise<Browser> {
 
 export const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, hasTouch: true };
 
-/** One operator's tab. It hears every complaint of the browser: a violation of the policy on content, an error, a dialog. */
+/** One operator's tab. Collects violations of the content security policy, errors and dialogs. */
 export class Console {
   readonly page: Page;
   readonly complaints: string[] = [];
@@ -77,6 +77,11 @@ export class Console {
     await this.page.locator("main h1").waitFor();
   }
 
+  /** The card of a held text. */
+  held(job: string): Locator {
+    return this.page.locator(`[data-held="${job}"]`);
+  }
+
   /** The card of a request that waits. */
   card(job: string): Locator {
     return this.page.locator(`article[data-job="${job}"]`);
@@ -86,7 +91,7 @@ export class Console {
     return this.page.locator("dialog[open]");
   }
 
-  /** Closes the tab; nothing may have been complained about. */
+  /** Closes the tab, and fails if it has collected any error. */
   async close(): Promise<void> {
     const violations = await this.page.evaluate(() => (globalThis as unknown as { violations?: string[] }).violations ?? []);
     await this.#context.close();

@@ -1,4 +1,4 @@
-/** The real service with a small gateway, in a process of its own that ends with this one: `tests/examples/console-stand.rs`. */
+/** The real service with the mini gateway, in a process that ends with this one: `tests/examples/console-stand.rs`. */
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -25,7 +25,7 @@ export class Stand {
 
   static async start(): Promise<Stand> {
     const program = process.env["CONSOLE_STAND"];
-    if (!program) throw new Error("CONSOLE_STAND names no program: run scripts/console.sh");
+    if (!program) throw new Error("CONSOLE_STAND names no program: run scripts/dev/console.sh");
     const child = spawn(program, [], { stdio: ["pipe", "pipe", "pipe"] });
     let said = "";
     child.stderr.on("data", (text: Buffer) => { said = (said + String(text)).slice(-4000); });
@@ -35,7 +35,7 @@ export class Stand {
     return new Stand(child, lines, JSON.parse(first.value) as Ready);
   }
 
-  /** Orders something that no client can bring about, and waits until it is so. */
+  /** Causes a state that no client can cause, and waits for it. */
   async order(what: string): Promise<void> {
     this.#child.stdin.write(`${what}\n`);
     const answer = await this.#lines.next();
@@ -91,7 +91,7 @@ export class User {
     return (await answer.json()) as SeenJob;
   }
 
-  /** Asks the operator for a payment. `withinS`: nothing starts after that, so the question expires with it. */
+  /** Submits a payment that an operator has to approve. `withinS`: it starts within this time, so the approval request expires then. */
   async asksToPay(amount: number, note: string, withinS?: number): Promise<SeenJob> {
     const more = withinS === undefined ? {} : { not_after: new Date(Date.now() + withinS * 1000).toISOString() };
     return this.submit("ledger_pay", { amount, note }, more);
@@ -102,7 +102,7 @@ export class User {
     return (await answer.json()) as SeenJob;
   }
 
-  /** Polls until the job is as it should be. */
+  /** Polls until the job meets a condition. */
   async until(id: string, status: string, withinMs = 20_000): Promise<SeenJob> {
     const end = Date.now() + withinMs;
     for (;;) {

@@ -1,19 +1,14 @@
 //! A bucket of S3: two plain requests, signed with the SDK's signer. A complete S3 client would be the largest part of
 //! this function.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::{
-    http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-        UriPathNormalizationMode, sign,
-    },
-    sign::v4,
-};
 use domain::ids::{Digest, Timestamp};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use platform::aws::AwsSettings;
+use http::{HeaderMap, Method, StatusCode};
+use platform::aws::{
+    AwsSettings,
+    signature::{SignedService, Unsignable, Unsigned, signed_headers},
+};
 
 use super::ExportError;
 
@@ -26,8 +21,7 @@ pub(crate) struct Bucket {
     http: reqwest::Client,
     /// The URL of the table's folder in the bucket, with a slash at its end.
     base_url: String,
-    region: String,
-    credentials: Credentials,
+    aws: AwsSettings,
 }
 
 impl std::fmt::Debug for Bucket {
@@ -49,7 +43,7 @@ impl Bucket {
         };
         let base_url = format!("{bucket}{table}/");
         let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { http, base_url, region: aws.region.clone(), credentials: aws.credentials.clone() })
+        Ok(Self { http, base_url, aws: aws.clone() })
     }
 
     pub(super) async fn put(&self, name: &str, document: &str, now: Timestamp) -> Result<(), ExportError> {
@@ -80,7 +74,7 @@ impl Bucket {
     ) -> Result<(StatusCode, Vec<u8>), String> {
         let mut last = String::new();
         for _ in 0..TRIES {
-            let headers = self.signed(&method, name, body, now).map_err(|_| "the request could not be signed")?;
+            let headers = self.signed(&method, name, body, now).map_err(|error| error.to_string())?;
             let url = format!("{}{name}", self.base_url);
             let sent = self.http.request(method.clone(), url).headers(headers).body(body.to_owned()).send().await;
             let answer = match sent {
@@ -104,41 +98,15 @@ impl Bucket {
         Err(last)
     }
 
-    fn signed(
-        &self,
-        method: &Method,
-        name: &str,
-        body: &str,
-        now: Timestamp,
-    ) -> Result<HeaderMap, Box<dyn std::error::Error>> {
-        let mut settings = SigningSettings::default();
-        // As S3 requires: the path is not encoded twice, and the digest of the body is a header.
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let identity = self.credentials.clone().into();
-        let since_1970 = Duration::from_millis(u64::try_from(now.millis())?);
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name("s3")
-            .time(UNIX_EPOCH + since_1970)
-            .settings(settings)
-            .build()?;
+    fn signed(&self, method: &Method, name: &str, body: &str, now: Timestamp) -> Result<HeaderMap, Unsignable> {
         // Condition: the object does not exist, so nothing is overwritten. A bucket with object lock requires a
         // checksum, in standard base64.
         let checksum = Digest::sha256(body.as_bytes()).to_string().replace('-', "+").replace('_', "/") + "=";
         let conditions =
             [("if-none-match", "*"), ("content-type", "application/json"), ("x-amz-checksum-sha256", &checksum)];
-        let conditions = if *method == Method::PUT { &conditions[..] } else { &[] };
+        let headers = if *method == Method::PUT { &conditions[..] } else { &[] };
         let url = format!("{}{name}", self.base_url);
-        let body = SignableBody::Bytes(body.as_bytes());
-        let request = SignableRequest::new(method.as_str(), &url, conditions.iter().copied(), body)?;
-        let (instructions, _) = sign(request, &params.into())?.into_parts();
-        let mut headers = HeaderMap::new();
-        for (header, value) in conditions.iter().copied().chain(instructions.headers()) {
-            headers.insert(HeaderName::try_from(header)?, HeaderValue::try_from(value)?);
-        }
-        Ok(headers)
+        let request = Unsigned { method, url: &url, headers, body: body.as_bytes() };
+        signed_headers(&self.aws, SignedService::S3, &request, now)
     }
 }

@@ -52,7 +52,10 @@ impl Worker {
     pub(super) async fn begin_call(&self, context: StepContext<'_>, call: &Call) -> Result<RunOutcome, RunError> {
         let permitted = match self.decide_call(&context, call).await? {
             CallDecision::Send(permitted) => permitted,
-            CallDecision::Hold(verdict) => return self.apply_verdict(&context, call, verdict, None).await,
+            CallDecision::Hold(verdict) => {
+                let verdict = self.check_shown(&context, call, verdict).await;
+                return self.apply_verdict(&context, call, verdict, None).await;
+            }
         };
         let Some(context) = self.keep_derived(context).await? else { return Ok(RunOutcome::LeaseLost) };
         // The user may have cancelled while the derived work was committed.
@@ -75,6 +78,10 @@ impl Worker {
         match entry.effect {
             ToolEffect::Read => self.send_read(context, call, tokens, permitted.tool, &route).await,
             ToolEffect::Write | ToolEffect::Destructive => {
+                // Last, so that a gateway which is not ready costs no check.
+                if let Some(verdict) = self.check_call(&context, call).await {
+                    return self.apply_verdict(&context, call, verdict, None).await;
+                }
                 self.send_write(context, call, tokens, permitted, &route).await
             }
         }
@@ -150,7 +157,7 @@ impl Worker {
         };
         let running = context.was_running();
         let give_up = tool.is_none() || context.gives_up(self.runtime.now());
-        // The call was not seen running, so asking by sending it again may start it now. A call that policy or mode no
+        // The call was not seen running, so sending it again may start it now. A call that policy or mode no
         // longer allow must not start.
         let allowed = match tool {
             Some(tool) if !give_up && !running => Some(self.allowed(context, call, tool).await?),
@@ -192,7 +199,7 @@ impl Worker {
         })
     }
 
-    /// Sends a call for the first time under its key. If the response is lost, the outcome is asked for once, at once.
+    /// Sends a call for the first time under its key. After a lost response the same call is sent once more.
     async fn dispatch(
         &self,
         context: &StepContext<'_>,

@@ -31,7 +31,7 @@ pub(crate) async fn run(worker: &Worker, job: &Job) -> Result<RunOutcome, RunErr
     worker.observe_call(&answer);
     let happened = match answer.noted() {
         CallAnswer::Ended(_) => true,
-        // A key that was seen running and is free now proves only that the journal has lost its memory. And a last
+        // A key that was seen running and is free now proves only that the journal has lost its data. And a last
         // repetition (`n` > 0) that did not run proves nothing about the ones before it.
         CallAnswer::Revoked | CallAnswer::Refused(_) if step.running_since.is_some() || step.n > 0 => {
             return Ok(RunOutcome::NothingToDo);

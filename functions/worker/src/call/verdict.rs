@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     catalogue::{ToolEffect, ToolEntry},
     ids::{Approver, Timestamp},
-    job::{Attempt, Job, Step, Via},
+    job::{Attempt, HeldText, Job, Step, Via},
     limits::Backoff,
 };
 use platform::openclaw::{CallAnswer, Refusal, ToolEnd};
@@ -31,6 +31,8 @@ pub(crate) enum Verdict {
     Reschedule(Duration, Attempt),
     /// Nothing was sent: ask for approval, valid for this long.
     Ask(Approver, Duration),
+    /// Nothing was sent: an operator has to decide about the text.
+    Hold(Box<HeldText>),
 }
 
 /// The facts that decide, besides the answer.
@@ -54,7 +56,7 @@ pub(crate) fn after(answer: CallAnswer, facts: &Facts<'_>) -> Verdict {
         CallAnswer::Ended(ToolEnd::Reported(result)) => Verdict::End(Ending::failed("tool_failed", result)),
         CallAnswer::Ended(ToolEnd::Threw) => facts.again_or(Ending::failed("tool_failed", None)),
         CallAnswer::Refused(refusal) => Verdict::End(Ending::refused(refusal.code())),
-        // A key that was seen running cannot be revoked unless the journal has lost its memory.
+        // A key that was seen running cannot be revoked unless the journal has lost its data.
         CallAnswer::Revoked | CallAnswer::NoSuchKey if facts.step.running_since.is_some() => {
             facts.again_or(facts.unprovable())
         }

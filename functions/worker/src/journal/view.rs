@@ -8,7 +8,7 @@ use platform::{
     metrics::Metric,
     openclaw::{
         GatewayTokens, JournalSeen,
-        journal::{Expected, JournalHealth},
+        journal::{Expected, JournalAnswer, JournalHealth},
     },
 };
 use store::ToolGuard;
@@ -99,12 +99,12 @@ impl Worker {
         if seen.sequence < sequence {
             tracing::error!(
                 function = "worker", journal = %seen.id.journal, code = "journal_restored",
-                "the journal has lost what it knew"
+                "the journal was restored from an older snapshot"
             );
             // The journal takes a new id when it receives the higher sequence. This call's result does not matter; the
             // next view has the new id.
             let expected = Expected { journal: &seen.id.journal, sequence };
-            let _told = self.gateway.outcome(tokens, expected, "journal.restored", ASK_TIMEOUT).await;
+            let _told: JournalAnswer = self.gateway.outcome(tokens, expected, "journal.restored", ASK_TIMEOUT).await;
             return Ok(JournalView::NotReady);
         }
         let stale = known.as_ref().is_none_or(|known| known.id != seen.id || see_again(known.seen_at, now));
@@ -150,7 +150,7 @@ impl Worker {
         if holds != Some(true) {
             tracing::error!(
                 function = "worker", boot = %seen.id.boot, code = "fence_not_proven",
-                "writes are shut until the fence is proven"
+                "writes are blocked until the tool guard is proven"
             );
         }
         Ok(holds == Some(true))

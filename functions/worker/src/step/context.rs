@@ -1,5 +1,5 @@
 //! The step at the cursor with what every kind of work needs: the job as last committed, the digest of the work, and
-//! the deadline. The work itself stands beside it, as a call, a turn or a deletion.
+//! the deadline. The work itself is a separate value: a call, a turn or a deletion.
 
 use std::time::Duration;
 

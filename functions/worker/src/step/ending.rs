@@ -1,6 +1,7 @@
 //! How a step ends, and the event that ends it.
 
 use domain::{
+    content_safety::ContentFinding,
     ids::Timestamp,
     job::{Job, JobEvent, JobState, ResultRef, StepOutcome},
 };
@@ -17,28 +18,34 @@ pub(crate) struct Ending {
     pub(crate) code: Option<&'static str>,
     /// The tool's result, or why it is not shown.
     pub(crate) result: Option<Content>,
+    /// What content safety refused, for the audit record.
+    pub(crate) content: Option<ContentFinding>,
 }
 
 impl Ending {
+    const fn new(outcome: StepOutcome, ends_as: JobState, code: Option<&'static str>, result: Option<Content>) -> Self {
+        Self { outcome, ends_as, code, result, content: None }
+    }
+
     pub(crate) fn succeeded(result: Content) -> Self {
-        Self { outcome: StepOutcome::Succeeded, ends_as: JobState::Succeeded, code: None, result: Some(result) }
+        Self::new(StepOutcome::Succeeded, JobState::Succeeded, None, Some(result))
     }
 
     pub(crate) fn refused(code: &'static str) -> Self {
-        Self { outcome: StepOutcome::Refused, ends_as: JobState::Refused, code: Some(code), result: None }
+        Self::new(StepOutcome::Refused, JobState::Refused, Some(code), None)
     }
 
     pub(crate) fn failed(code: &'static str, result: Option<Content>) -> Self {
-        Self { outcome: StepOutcome::Failed, ends_as: JobState::Failed, code: Some(code), result }
+        Self::new(StepOutcome::Failed, JobState::Failed, Some(code), result)
     }
 
     /// Failed before anything was sent.
     pub(crate) fn failed_unsent(code: &'static str) -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Failed, code: Some(code), result: None }
+        Self::new(StepOutcome::NotRun, JobState::Failed, Some(code), None)
     }
 
     pub(crate) fn expired() -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Expired, code: Some("not_after_passed"), result: None }
+        Self::new(StepOutcome::NotRun, JobState::Expired, Some("not_after_passed"), None)
     }
 
     /// Why a step ends before anything was sent; `None` while it may begin.
@@ -54,15 +61,20 @@ impl Ending {
 
     /// Nothing was sent; the result explains what would have been.
     pub(crate) fn explained(code: &'static str, told: Value) -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Explained, code: Some(code), result: Some(Ok(told)) }
+        Self::new(StepOutcome::NotRun, JobState::Explained, Some(code), Some(Ok(told)))
     }
 
     pub(crate) fn cancelled() -> Self {
-        Self { outcome: StepOutcome::NotRun, ends_as: JobState::Cancelled, code: Some("cancelled"), result: None }
+        Self::new(StepOutcome::NotRun, JobState::Cancelled, Some("cancelled"), None)
     }
 
     pub(crate) fn unknown() -> Self {
-        Self { outcome: StepOutcome::Unknown, ends_as: JobState::Unknown, code: Some("outcome_unknown"), result: None }
+        Self::new(StepOutcome::Unknown, JobState::Unknown, Some("outcome_unknown"), None)
+    }
+
+    /// Refused, or failed, because of this finding about the text.
+    pub(crate) fn because(self, finding: ContentFinding) -> Self {
+        Self { content: Some(finding), ..self }
     }
 
     /// The event that ends the step, with the reference of its result.

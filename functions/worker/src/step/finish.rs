@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     audit::AuditEvent,
     ids::{Digest, Timestamp, TraceParent},
-    job::{Attempt, Job, JobEvent, JobState, ResultRef, StepKind, StepOutcome},
+    job::{Attempt, Job, JobEvent, JobState, ResultRef, Step, StepKind, StepOutcome},
 };
 use service::job_metrics;
 
@@ -44,14 +44,26 @@ pub(crate) async fn come_back(
     check_at: Timestamp,
 ) -> Result<RunOutcome, RunError> {
     let Some(after) = worker.commit(&context.job, event, &[]).await? else { return Ok(RunOutcome::LeaseLost) };
+    wake_when_due(worker, context, &after, check_at).await
+}
+
+/// Sends the wake-up message of a committed job that is due again at `check_at`.
+pub(crate) async fn wake_when_due(
+    worker: &Worker,
+    context: &StepContext<'_>,
+    after: &Job,
+    check_at: Timestamp,
+) -> Result<RunOutcome, RunError> {
     let mut wait = check_at.since(worker.runtime.now());
-    // The user has cancelled since the job was read. Cancelling a running job sends no wake-up message, so the job is
-    // made due here. If that conditional write is lost, the other writer makes it due.
-    if after.cancel_requested && !context.job.cancel_requested {
-        worker.commit(&after, JobEvent::Woken, &[]).await?;
+    // The user has cancelled, or an operator has decided about its reply, since the job was read. That sends no wake-up
+    // message to a running job, so the job is made due here. If that conditional write is lost, the other writer makes
+    // it due.
+    let acted = |job: &Job| (job.cancel_requested, job.step().is_some_and(Step::text_is_decided));
+    if acted(after) != acted(&context.job) {
+        worker.commit(after, JobEvent::Woken, &[]).await?;
         wait = Duration::ZERO;
     }
-    worker.jobs().try_wake(&after, context.trace.as_ref(), wait).await?;
+    worker.jobs().try_wake(after, context.trace.as_ref(), wait).await?;
     Ok(RunOutcome::Later)
 }
 
@@ -92,6 +104,19 @@ pub(crate) struct EndOfStep {
     pub(crate) record: AuditEvent,
 }
 
+/// The audit record of a step that ended before anything was sent, because the user cancelled the job.
+pub(crate) fn called_off(after: &Job, work_digest: Digest) -> AuditEvent {
+    AuditEvent::Ended {
+        outcome: StepOutcome::NotRun.name().to_owned(),
+        status: String::new(),
+        code: after.error.clone(),
+        key: None,
+        arguments_digest: Some(work_digest),
+        result_digest: None,
+        content: None,
+    }
+}
+
 pub(crate) async fn ended(worker: &Worker, context: &StepContext<'_>, ending: &Ending) -> Result<EndOfStep, RunError> {
     let result = keep_result(worker, context, ending).await?;
     // A read has no intent before its job is suspended, so `sent_at` tells whether it was sent.
@@ -105,6 +130,7 @@ pub(crate) async fn ended(worker: &Worker, context: &StepContext<'_>, ending: &E
             key: called.then(|| context.key().to_string()),
             arguments_digest: Some(context.work_digest),
             result_digest: result.digest,
+            content: ending.content,
         },
     };
     Ok(EndOfStep { event: ending.event(result.reference), record })
@@ -134,6 +160,7 @@ async fn measure_and_wake(
         return Ok(RunOutcome::Later);
     }
     worker.jobs().leave_queue(after).await;
+    worker.jobs().wake_to_notify(after).await;
     Ok(RunOutcome::Over(after.state))
 }
 
@@ -159,6 +186,7 @@ pub(crate) async fn without_payload(
         key: intent.map(|_| job.call_key().to_string()),
         arguments_digest: None,
         result_digest: None,
+        content: None,
     };
     let committed = worker.commit(job, ending.event(None), &[record]).await?;
     let Some(after) = committed else { return Ok(RunOutcome::LeaseLost) };

@@ -1,6 +1,6 @@
 //! Outcome of one SQS message.
 
-use domain::job::JobState;
+use domain::{job::JobState, notification::NoticeState};
 
 /// Outcome of one SQS message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub(crate) enum RunOutcome {
     AwaitingApproval,
     /// It is over now, in this state.
     Over(JobState),
+    /// The erasure of a user is finished.
+    Erased,
+    /// Its notification was handled.
+    Notified(NoticeState),
 }
 
 impl RunOutcome {
@@ -28,14 +32,19 @@ impl RunOutcome {
             Self::Later => "later",
             Self::AwaitingApproval => "asked",
             Self::Over(_) => "over",
+            Self::Erased => "erased",
+            Self::Notified(_) => "notified",
         }
     }
 
-    /// The final state of a job that is over.
+    /// The final state of a job that is over, or how far its notification is.
     pub(crate) const fn state(self) -> Option<&'static str> {
         match self {
             Self::Over(state) => Some(state.name()),
-            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later | Self::AwaitingApproval => None,
+            Self::Notified(state) => Some(state.name()),
+            Self::NoJob | Self::NothingToDo | Self::LeaseLost | Self::Later | Self::AwaitingApproval | Self::Erased => {
+                None
+            }
         }
     }
 }

@@ -30,8 +30,8 @@ pub(crate) enum KnownUser {
 }
 
 impl Worker {
-    /// Input of policy decisions. `None` when the user's item does not exist: without groups, rules that forbid
-    /// something to a group would not apply, so policy is not asked.
+    /// Input of policy decisions. `None` when the user's item does not exist, or the user is erased: without groups,
+    /// rules that forbid something to a group would not apply, so policy is not asked, and nothing is sent.
     pub(crate) async fn policy_context(&self, context: &StepContext<'_>) -> Result<Option<PolicyContext>, RunError> {
         let user = async {
             match &context.user {
@@ -40,7 +40,7 @@ impl Worker {
             }
         };
         let (user, controls) = tokio::join!(user, self.controls.get(&self.table, &self.runtime));
-        Ok(user?.map(|user| PolicyContext { groups: user.groups, controls }))
+        Ok(user?.filter(|user| user.erasure.is_none()).map(|user| PolicyContext { groups: user.groups, controls }))
     }
 
     /// Counts and logs policies that could not be evaluated. The decision was to deny.

@@ -41,9 +41,9 @@ impl Worker {
         let stops = self.with_facts(&context, turn, false, |facts| facts.stops());
         let answer = match (seen, stops || context.gives_up(self.runtime.now())) {
             (true, _) if stops => self.gateway.abort_turn(&tokens, expected, &key, within()).await,
-            (true, _) | (false, false) => self.gateway.turn_outcome(&tokens, expected, &key, within()).await,
+            (true, _) | (false, false) => self.gateway.outcome(&tokens, expected, &key, within()).await,
             // Either proves that the round was not started and never will be, or returns its outcome.
-            (false, true) => self.gateway.revoke_turn(&tokens, expected, &key, within()).await,
+            (false, true) => self.gateway.revoke(&tokens, expected, &key, within()).await,
         };
         self.observe_turn(&answer);
         let mut answer = answer.turn;
@@ -105,7 +105,7 @@ impl Worker {
         ending: &Ending,
     ) -> Result<RunOutcome, RunError> {
         let (key, within) = (context.key().to_string(), AT_ONCE.min(context.time_left(self.runtime.now())));
-        let answer = self.gateway.revoke_turn(tokens, expected, &key, within).await;
+        let answer = self.gateway.revoke(tokens, expected, &key, within).await;
         self.observe_turn(&answer);
         if answer.turn == TurnState::Other(CallAnswer::Revoked) {
             return finish::end(self, context, ending).await;

@@ -1,4 +1,4 @@
-//! What is stored of an agent's progress while its turn is running.
+//! The part of an agent's progress that is stored while its turn is running.
 
 use domain::{
     catalogue::visible_text,
@@ -18,18 +18,25 @@ const NAME_AT_MOST: usize = 64;
 const ARGUMENTS_AT_MOST: usize = 200;
 
 impl Worker {
-    /// The latest progress: which tools, and their arguments only where the catalogue permits showing them.
+    /// The latest progress: which tools, and their arguments only where the catalogue permits showing them. Where texts
+    /// are checked, no unfinished text of a model is shown: neither arguments nor the reply so far.
     pub(crate) fn seen_in(&self, round: &Round) -> Seen {
         let skip = round.progress.len().saturating_sub(KEPT);
         let progress = (skip..round.progress.len()).map(|at| self.progress(round, at)).collect();
-        Seen { progress, partial: round.partial.clone().filter(|partial| !partial.is_empty()) }
+        let partial = round.partial.clone().filter(|partial| !partial.is_empty() && !self.checks_texts());
+        Seen { progress, partial }
+    }
+
+    fn checks_texts(&self) -> bool {
+        self.policy.content_safety().checks().is_some()
     }
 
     fn progress(&self, round: &Round, at: usize) -> Progress {
         let one = &round.progress[at];
         let tool = one.tool.as_deref();
         let public = tool.and_then(|name| self.policy.tool(name)).is_some_and(|tool| tool.entry.public);
-        let arguments = call_of(round, at).and_then(|call| call.args.as_deref()).filter(|_| public);
+        let arguments = call_of(round, at).and_then(|call| call.args.as_deref());
+        let arguments = arguments.filter(|_| public && !self.checks_texts());
         let arguments = arguments.and_then(|args| json::parse(args.as_bytes()).ok());
         let shown = |text: String, at_most: usize| text.chars().take(at_most).collect::<String>();
         Progress {

@@ -28,7 +28,7 @@ use crate::{
 const NAME_AT_MOST: usize = 64;
 const ROUNDS_EXHAUSTED: &str = "rounds_exhausted";
 
-/// What becomes of one proposal.
+/// Outcome of one proposal.
 struct Proposal {
     step: Step,
     record: ProposalDecision,
@@ -47,7 +47,7 @@ impl Worker {
             round.calls.iter().filter(|call| call.decision == GuardDecision::Proposed).collect();
         if proposed.is_empty() {
             let ending = Ending::succeeded(verdict::reply(round));
-            return self.end_turn(context, turn, &ending, Some(round)).await;
+            return self.end_with_reply(context, turn, ending, round).await;
         }
         let (Some(step), Some(agent)) = (context.job.step(), self.policy.agent(&turn.agent)) else {
             let ending = Ending::refused(DenyReason::AgentUnknown.code());
@@ -60,7 +60,7 @@ impl Worker {
             && context.job.steps.len() + proposed.len() < STEPS_GROWN_AT_MOST;
         if !fits {
             let ending = Ending::failed(ROUNDS_EXHAUSTED, Some(verdict::reply(round)));
-            return self.end_turn(context, turn, &ending, Some(round)).await;
+            return self.end_with_reply(context, turn, ending, round).await;
         }
         let policy_context = self.policy_context(context).await?;
         let (mut steps, mut decisions, mut place) = (Vec::new(), Vec::new(), step.round);
@@ -203,6 +203,7 @@ fn round_ended(
         calls,
         calls_total: round.map_or(0, |round| round.calls_total),
         proposals,
+        content: ending.content,
     }
 }
 

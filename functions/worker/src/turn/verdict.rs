@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use domain::{
     catalogue::AgentEntry,
+    content_safety::HeldKind,
     ids::Timestamp,
-    job::{Job, JobState, Step, StepOutcome},
+    job::{HeldText, Job, JobState, Step, StepOutcome},
     limits::Backoff,
 };
 use platform::openclaw::{
@@ -16,7 +17,10 @@ use platform::openclaw::{
 };
 use serde_json::{Value, json};
 
-use crate::step::ending::{DEADLINE_PASSED, Ending};
+use crate::{
+    content_safety::REPLY_UNCHECKED,
+    step::ending::{DEADLINE_PASSED, Ending},
+};
 
 /// How much longer a round is polled that has passed its own timeout: the journal ends it.
 const GRACE: Duration = Duration::from_secs(60);
@@ -35,6 +39,11 @@ const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
 const LOOK_ANYWAY: Duration = Duration::from_secs(120);
 /// The longest pause in that case.
 const LOOK_ANYWAY_AT_LEAST: Duration = Duration::from_secs(600);
+/// How long a reply is held that cannot be checked, for example because its user is away. The job is open, and its
+/// conversation waits, for that long.
+const HELD_AT_MOST: Duration = Duration::from_secs(86_400);
+/// The longest pause between two checks of a held reply.
+const LOOK_FOR_RETURN_AT_LEAST: Duration = Duration::from_secs(900);
 
 /// What happens to the job next.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +125,39 @@ impl TurnFacts<'_> {
         TurnVerdict::Suspend { wait, running: Some(round) }
     }
 
+    /// When a reply that cannot be checked now is read and checked again; `None` once the job ends without it. If its user
+    /// has to open the Mini Program first, the next login wakes the job, so checks are rare.
+    pub(crate) fn check_again_after(&self, user_is_away: bool) -> Option<Duration> {
+        let over = self.job.cancel_requested || self.job.overdue(self.now) || self.now >= self.held_until();
+        let at_most = if user_is_away { LOOK_FOR_RETURN_AT_LEAST } else { LOOK_AT_LEAST };
+        (!over).then(|| (self.now.since(self.sent_at) / 2).clamp(LOOK_SOON, at_most))
+    }
+
+    fn held_until(&self) -> Timestamp {
+        self.sent_at.plus(HELD_AT_MOST)
+    }
+
+    /// The end of a round whose reply was not checked, and is not any more.
+    pub(crate) fn unchecked(&self) -> Ending {
+        if self.job.cancel_requested {
+            self.failed(TurnFailure::TurnAborted)
+        } else {
+            Ending::failed(REPLY_UNCHECKED, None)
+        }
+    }
+
+    fn give_up_at(&self) -> Timestamp {
+        // The journal has the reply: a gateway that does not answer now has lost nothing.
+        if self.step.reply_held {
+            // Nor has one that does not answer at the one look after a decision, or at the end of the time for it.
+            let held = self.step.held.as_ref().filter(|held| held.what == HeldKind::Reply);
+            let decided_at = |held: &HeldText| held.decision.as_ref().map_or(held.asked_at, |decision| decision.at);
+            let asked = held.map(|held| held.expires_at.max(decided_at(held)).plus(SILENCE));
+            return self.held_until().max(asked.unwrap_or(self.sent_at));
+        }
+        self.sent_at.plus(self.agent.timeout()).max(self.job.not_after).plus(SILENCE)
+    }
+
     fn failed(&self, failure: TurnFailure) -> Ending {
         match failure {
             TurnFailure::TurnAborted | TurnFailure::TurnTimedOut if self.job.cancel_requested => Ending {
@@ -123,6 +165,7 @@ impl TurnFacts<'_> {
                 ends_as: JobState::Cancelled,
                 code: Some("cancelled"),
                 result: None,
+                content: None,
             },
             TurnFailure::TurnAborted if self.job.overdue(self.now) => Ending::failed(DEADLINE_PASSED, None),
             TurnFailure::TurnAborted
@@ -140,7 +183,7 @@ impl TurnFacts<'_> {
     fn other(&self, answer: CallAnswer) -> TurnVerdict {
         let seen = self.step.running_since.is_some();
         match answer {
-            // It was seen running and is not known any more: the journal has lost its memory.
+            // It was seen running and is unknown now: the journal has lost its data.
             CallAnswer::Revoked | CallAnswer::NoSuchKey if seen => self.lost(),
             CallAnswer::Interrupted => self.lost(),
             CallAnswer::OtherJournal if !self.first_dispatch => self.lost(),
@@ -176,10 +219,8 @@ impl TurnFacts<'_> {
     }
 
     fn not_started(&self, wait: Option<Duration>) -> TurnVerdict {
-        // Each attempt writes audit records, so there is a minimum pause: half of the backoff is fixed and half is
-        // random.
-        let half = Backoff::RETRY.ceiling(self.step.not_started) / 2;
-        let backoff = half + Backoff::RETRY.wait(self.step.not_started, self.random) / 2;
+        // Each attempt writes audit records, so there is a minimum pause.
+        let backoff = Backoff::RETRY.wait_at_least_half(self.step.not_started, self.random);
         TurnVerdict::Reschedule(wait.map_or(backoff, |wait| wait.max(backoff)))
     }
 
@@ -188,8 +229,7 @@ impl TurnFacts<'_> {
         if self.job.overdue(self.now) {
             return TurnVerdict::End(Ending::failed(DEADLINE_PASSED, None), None);
         }
-        let give_up_at = self.sent_at.plus(self.agent.timeout()).max(self.job.not_after).plus(SILENCE);
-        if self.now >= give_up_at {
+        if self.now >= self.give_up_at() {
             return self.lost();
         }
         TurnVerdict::Suspend { wait: self.next_look(), running: None }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::{
-    audit::{self, AuditHead, Owner},
+    audit::{self, Owner, checkpoint::End},
     ids::RequestId,
     json,
 };
@@ -23,14 +23,7 @@ pub(crate) struct Chain {
     pub(crate) request_id: RequestId,
     /// Every record, first to last.
     pub(crate) records: Vec<Value>,
-    head: Head,
-}
-
-/// The head of the chain, as the API names it.
-#[derive(Debug, Deserialize)]
-struct Head {
-    length: u64,
-    digest: domain::ids::Digest,
+    head: End,
 }
 
 impl Chain {
@@ -44,13 +37,12 @@ impl Chain {
         if self.records.is_empty() {
             return Err("it has no record, and every job has one".to_owned());
         }
-        let head = AuditHead { length: self.head.length, digest: self.head.digest };
         let foreign =
             |record: &Value| record["request_id"].as_str().is_some_and(|id| id != self.request_id.to_string());
         if let Some(place) = self.records.iter().position(foreign) {
             return Err(format!("record {} belongs to another job", place + 1));
         }
-        audit::verify(&self.records, Owner::Job(self.request_id), head).map_err(|fault| fault.to_string())
+        audit::verify(&self.records, Owner::Job(self.request_id), self.head.into()).map_err(|fault| fault.to_string())
     }
 }
 

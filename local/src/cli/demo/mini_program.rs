@@ -20,7 +20,7 @@ pub(super) async fn show(
     base_url: &str,
     gateway: &Gateway,
 ) -> Result<(), Failure> {
-    transcript.step("A phone with the client library: a double tap, an answer that is lost, an app that is killed");
+    transcript.step("The client library of Mini Programs: a double tap, a lost response, an app that is killed");
     let checkout = checkout()?;
     let output = Command::new(checkout.join(".local/openclaw/bin/node"))
         .arg(checkout.join("miniprogram/client/demo.mjs"))
@@ -32,7 +32,7 @@ pub(super) async fn show(
         .await?;
     let said = String::from_utf8_lossy(&output.stdout);
     said.lines().for_each(shows);
-    claims("the library keeps its promise", output.status.success(), output.status)?;
+    claims("a double tap, a lost response and a restart made one job", output.status.success(), output.status)?;
     let id = said.lines().last().ok_or("the library names no job")?;
     succeeded(&client.until_over(id).await?)?;
     effects(gateway, NOTE, 1)

@@ -1,7 +1,7 @@
 //! An agent's turns: a message, a conversation with memory, and a payment that the agent proposes, the user approves
 //! and the service runs.
 //!
-//! With the model stub every claim is checked. A real model's texts vary, so with it only the service's guarantees are
+//! With the stand-in model every claim is checked. A real model's texts vary, so with it only the service's guarantees are
 //! checked.
 
 use platform::runtime::Runtime;
@@ -27,7 +27,7 @@ pub(super) async fn show(transcript: &mut Transcript, client: &Client, gateway: 
     pay(transcript, client, gateway, scripted).await
 }
 
-/// The user's message, with directions that only the model stub understands.
+/// The user's message, with directions that only the stand-in model understands.
 fn message(words: &str, directions: &str, scripted: bool) -> String {
     if scripted { format!("{words} {directions}") } else { words.to_owned() }
 }
@@ -65,7 +65,11 @@ async fn remember(transcript: &mut Transcript, client: &Client, scripted: bool) 
     succeeded(&job)?;
     shows(format_args!("reply: {}", reply_of(&job)));
     if scripted {
-        claims("it remembers", reply_of(&job).starts_with("1 before: Good morning!"), &job.body["result"])?;
+        claims(
+            "the agent remembers the first turn",
+            reply_of(&job).starts_with("1 before: Good morning!"),
+            &job.body["result"],
+        )?;
     }
     Ok(())
 }
@@ -79,7 +83,7 @@ async fn pay(transcript: &mut Transcript, client: &Client, gateway: &Gateway, sc
     let body = json!({"message": message(&words, &directions, scripted), "conversation": "breakfast"});
     transcript.step(format_args!("A turn that wants to pay: POST /v1/jobs {body}"));
     let id = submit(client, &body).await?;
-    let Some(question) = until_asked(client, &id).await? else {
+    let Some(approval) = until_asked(client, &id).await? else {
         if scripted {
             claims("the agent asks for the payment", false, "that the job is over")?;
         }
@@ -90,17 +94,17 @@ async fn pay(transcript: &mut Transcript, client: &Client, gateway: &Gateway, sc
     effects(gateway, PAYMENT, 0)?;
 
     transcript.step("The user reads and approves exactly this call: POST /v1/jobs/{id}/approval");
-    approve(client, &id, &question).await?;
+    approve(client, &id, &approval).await?;
     let job = client.until_over(&id).await?;
     succeeded(&job)?;
     steps(&job);
     effects(gateway, PAYMENT, 1)?;
     shows(format_args!("the agent's reply, in a round with the result: {}", reply_of(&job)));
     if scripted {
-        claims("the turn went on with the result", reply_of(&job) == "Paid. Enjoy your tea.", &job.body["result"])?;
+        claims("the next round got the result", reply_of(&job) == "Paid. Enjoy your tea.", &job.body["result"])?;
     }
 
-    transcript.step(format_args!("Who did what in this turn: GET /v1/jobs/{id}/audit"));
+    transcript.step(format_args!("The audit chain of this turn: GET /v1/jobs/{id}/audit"));
     verified(client, &id).await.map(drop)
 }
 
@@ -120,9 +124,9 @@ pub(super) async fn until_asked(client: &Client, id: &str) -> Result<Option<Valu
 }
 
 /// Approves an approval request, and prints its summary.
-pub(super) async fn approve(client: &Client, id: &str, question: &Value) -> Result<(), Failure> {
-    shows(format_args!("approval request: {}", question["summary"]));
-    let decision = json!({"decision": "approve", "digest": question["digest"], "code": "dev-demo"});
+pub(super) async fn approve(client: &Client, id: &str, approval: &Value) -> Result<(), Failure> {
+    shows(format_args!("approval request: {}", approval["summary"]));
+    let decision = json!({"decision": "approve", "digest": approval["digest"], "code": "dev-demo"});
     status_is(&client.post(&format!("/v1/jobs/{id}/approval"), None, &decision).await?, 200)
 }
 

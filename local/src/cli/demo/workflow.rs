@@ -17,10 +17,10 @@ pub(super) async fn show(transcript: &mut Transcript, client: &Client, gateway: 
     ]});
     transcript.step(format_args!("A workflow, whose last step writes what the second one read: POST /v1/jobs {body}"));
     let id = submit(client, &body).await?;
-    let question = until_asked(client, &id).await?;
-    claims("a write with a derived value needs an approval first", question.is_some(), "no approval request")?;
+    let approval = until_asked(client, &id).await?;
+    claims("a write with a derived value needs an approval first", approval.is_some(), "no approval request")?;
     effects(gateway, "append", 0)?;
-    approve(client, &id, &question.unwrap_or_default()).await?;
+    approve(client, &id, &approval.unwrap_or_default()).await?;
     let job = client.until_over(&id).await?;
     succeeded(&job)?;
     steps(&job);

@@ -42,7 +42,7 @@ pub(in crate::cli) struct ExplainArgs {
     /// The mode of the service [default: that in the table, with --table; else full]
     #[arg(long, value_parser = mode)]
     mode: Option<Mode>,
-    /// When, RFC 3339 [default: now]
+    /// Time of the decision, RFC 3339 [default: now]
     #[arg(long, value_parser = time)]
     at: Option<Timestamp>,
     /// An operator has unlocked the tool

@@ -117,7 +117,7 @@ fn every_answer_carries_the_headers_that_shut_everything_else_out() {
 }
 
 #[test]
-fn a_provider_is_named_to_the_page_and_let_through_the_policy() {
+fn the_provider_is_in_the_page_config_and_in_its_content_security_policy() {
     let (_root, options) = built();
     let plain = Console::read(&options).unwrap();
     assert_eq!(text(&get(&plain, "/console/config.json")), r#"{"token_hint":true}"#);

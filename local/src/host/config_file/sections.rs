@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use platform::config::defaults;
 use serde::Deserialize;
 
-use super::LogFormat;
+use super::{DEFAULT_GATEWAY, LogFormat};
+use crate::host::{alerts::Format, settings::LONG_POLL_MAX_S};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,10 @@ pub(super) struct Sections {
     #[serde(default)]
     pub(super) checkpoints: Checkpoints,
     #[serde(default)]
+    pub(super) backup: Backup,
+    #[serde(default)]
+    pub(super) alerts: Alerts,
+    #[serde(default)]
     pub(super) metrics: Metrics,
     #[serde(default)]
     pub(super) log: Log,
@@ -36,12 +42,13 @@ pub(super) struct Server {
     pub(super) data: PathBuf,
     pub(super) socket: Option<PathBuf>,
     pub(super) rings_port: u16,
+    pub(super) min_free_mb: u64,
     pub(super) console: Option<PathBuf>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { data: "/var/lib/miniprogram".into(), socket: None, rings_port: 8787, console: None }
+        Self { data: "/var/lib/miniprogram".into(), socket: None, rings_port: 8787, min_free_mb: 200, console: None }
     }
 }
 
@@ -69,13 +76,17 @@ fn wechat_secret() -> PathBuf {
 pub(super) struct Gateway {
     pub(super) url: String,
     pub(super) token_file: PathBuf,
+    pub(super) user: Option<String>,
+    pub(super) unit: String,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
         Self {
-            url: "http://127.0.0.1:18789".to_owned(),
+            url: DEFAULT_GATEWAY.to_owned(),
             token_file: "/run/credentials/miniprogram.service/gateway-token".into(),
+            user: None,
+            unit: "openclaw-gateway.service".to_owned(),
         }
     }
 }
@@ -105,16 +116,16 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            submit_interval_ms: 500,
-            submit_burst: 20,
-            login_interval_ms: 2000,
-            login_burst: 60,
-            max_in_flight: 16,
-            max_in_flight_long: 3,
-            max_conversations: 100,
-            session_lifetime_s: 7200,
-            long_poll_max_s: 20,
-            worker_concurrency: 4,
+            submit_interval_ms: defaults::SUBMIT_INTERVAL_MS,
+            submit_burst: defaults::SUBMIT_BURST.into(),
+            login_interval_ms: defaults::LOGIN_INTERVAL_MS,
+            login_burst: defaults::LOGIN_BURST.into(),
+            max_in_flight: defaults::MAX_IN_FLIGHT.into(),
+            max_in_flight_long: defaults::MAX_IN_FLIGHT_LONG.into(),
+            max_conversations: defaults::MAX_CONVERSATIONS.into(),
+            session_lifetime_s: defaults::SESSION_LIFETIME_S,
+            long_poll_max_s: LONG_POLL_MAX_S,
+            worker_concurrency: defaults::WORKER_CONCURRENCY.into(),
             maximum_concurrency: 5,
         }
     }
@@ -128,7 +139,7 @@ pub(super) struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { days: 30 }
+        Self { days: defaults::RETENTION_DAYS }
     }
 }
 
@@ -153,11 +164,48 @@ impl Default for Operators {
 pub(super) struct Checkpoints {
     pub(super) every_s: u64,
     pub(super) max_age_s: u64,
+    pub(super) keep_days: Option<u64>,
+    pub(super) copy_command: Option<String>,
 }
 
 impl Default for Checkpoints {
     fn default() -> Self {
-        Self { every_s: 300, max_age_s: 900 }
+        Self {
+            every_s: defaults::CHECKPOINT_EVERY_S,
+            max_age_s: defaults::CHECKPOINT_MAX_AGE_S,
+            keep_days: None,
+            copy_command: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Backup {
+    pub(super) dir: PathBuf,
+    pub(super) keep: u64,
+    pub(super) min_free_mb: u64,
+    pub(super) journal: Option<PathBuf>,
+    pub(super) after_command: Option<String>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { dir: "/var/backups/miniprogram".into(), keep: 14, min_free_mb: 500, journal: None, after_command: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Alerts {
+    pub(super) webhook_file: Option<PathBuf>,
+    pub(super) format: Format,
+    pub(super) heartbeat_url: Option<String>,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { webhook_file: None, format: Format::Json, heartbeat_url: None }
     }
 }
 

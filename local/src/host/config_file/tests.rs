@@ -1,3 +1,5 @@
+use platform::config::defaults;
+
 use super::*;
 
 const NEEDED: &str = "[wechat]\napp_id = \"wx0123456789abcdef\"\n";
@@ -17,21 +19,26 @@ fn a_file_with_the_app_id_alone_has_the_defaults_of_the_template() {
     assert!(config.socket.is_none() && config.operators.is_none() && config.metrics_port.is_none());
     let template = std::fs::read_to_string("../template.yaml").unwrap();
     for (parameter, default) in [
-        ("SubmitIntervalMs", 500),
-        ("SubmitBurst", 20),
-        ("LoginIntervalMs", 2000),
-        ("LoginBurst", 60),
-        ("MaxInFlight", 16),
-        ("MaxInFlightLong", 3),
-        ("MaxConversations", 100),
-        ("WorkerConcurrency", 4),
+        ("SubmitIntervalMs", defaults::SUBMIT_INTERVAL_MS),
+        ("LoginIntervalMs", defaults::LOGIN_INTERVAL_MS),
+        ("MaxInFlight", defaults::MAX_IN_FLIGHT.into()),
+        ("MaxInFlightLong", defaults::MAX_IN_FLIGHT_LONG.into()),
         ("MaximumConcurrency", 5),
-        ("RetentionDays", 30),
-        ("CheckpointEveryS", 300),
-        ("CheckpointMaxAgeS", 900),
+        ("RetentionDays", defaults::RETENTION_DAYS),
+        ("CheckpointEveryS", defaults::CHECKPOINT_EVERY_S),
+        ("LongPollMaxS", defaults::LONG_POLL_MAX_S),
     ] {
         let declared = format!("\n  {parameter}:\n    Type: Number\n    Default: {default}\n");
         assert!(template.contains(&declared), "{parameter}");
+    }
+    for set in [
+        format!("SUBMIT_BURST: \"{}\"", defaults::SUBMIT_BURST),
+        format!("LOGIN_BURST: !If [Shielded, \"1000\", \"{}\"]", defaults::LOGIN_BURST),
+        format!("MAX_CONVERSATIONS: \"{}\"", defaults::MAX_CONVERSATIONS),
+        format!("WORKER_CONCURRENCY: \"{}\"", defaults::WORKER_CONCURRENCY),
+        format!("CHECKPOINT_MAX_AGE_S: \"{}\"", defaults::CHECKPOINT_MAX_AGE_S),
+    ] {
+        assert!(template.contains(&format!("          {set}\n")), "{set}");
     }
 }
 
@@ -67,6 +74,14 @@ fn what_is_wrong_is_named_with_its_file_and_key() {
         ("[retention]\ndays = 1\n", "", "retention.days must be 2 to 3650"),
         ("[limits]\nlogin_burst = 0\n", "", "limits.login_burst must be 1 to 10000"),
         ("[server]\ndata = \"data\"\n", "", "server.data must be an absolute path"),
+        ("[backup]\nkeep = 0\n", "", "backup.keep must be 1 to 1000"),
+        ("[backup]\njournal = \"journal.sqlite\"\n", "", "backup.journal must be an absolute path"),
+        ("[gateway]\nuser = \"--root\"\n", "", "gateway.user must be the name of a user"),
+        ("[gateway]\nunit = \"openclaw\"\n", "", "gateway.unit must be the name of a unit"),
+        ("[alerts]\nwebhook_file = \"alerts-webhook\"\n", "", "alerts.webhook_file must be an absolute path"),
+        ("[checkpoints]\nkeep_days = 29\n", "", "checkpoints.keep_days must be 30 to 3650"),
+        ("[alerts]\nformat = \"slack\"\n", "line 4: ", "`slack`"),
+        ("[alerts]\nheartbeat_url = \"http://example.com/0123\"\n", "", "alerts.heartbeat_url must be an https URL"),
         ("[gateway]\nurl = \"http://10.0.0.1:18789\"\n", "", "gateway.url must be an https URL"),
         ("[operators]\nissuer = \"https://login.example.com\"\n", "", "operators must be given with"),
     ] {
@@ -92,4 +107,6 @@ fn the_packaged_file_is_valid_and_its_socket_is_the_one_that_the_proxies_use() {
         let name = credential.file_name().unwrap().to_str().unwrap();
         assert!(unit.contains(&format!("LoadCredential={name}:")), "{name}");
     }
+    // Without its file there is no webhook, and the service starts all the same.
+    assert!(unit.contains("LoadCredential=alerts-webhook:") && unit.contains("SetCredential=alerts-webhook:none\n"));
 }

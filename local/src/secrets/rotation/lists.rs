@@ -1,14 +1,31 @@
-//! Rotation of secrets that are a plain list in one document.
+//! Rotation of secrets that are a plain list. The first holder's document is the leader; the other holders that have
+//! the list get the same one.
 
 use serde_json::Value;
 
-use super::{Documents, Done, Refusal, Request, SPREAD, Stage, Todo, UNSEEN, clear_mark, mark, set_mark, todo, wait};
+use super::{
+    Documents, Done, Holder, Refusal, Request, SPREAD, Stage, Todo, UNSEEN, clear_mark, mark, set_mark, todo, wait,
+};
 
 pub(super) fn step(documents: &mut Documents, request: &Request) -> Result<Done, Refusal> {
+    let (kind, before) = (request.kind, documents.clone());
+    let leader = kind.holders()[0];
+    lead(documents, request, leader)?;
+    let listed = documents.get(&leader).and_then(|document| document.pointer(kind.list())).cloned();
+    for holder in kind.holders().iter().skip(1) {
+        let list = documents.get_mut(holder).and_then(|document| document.pointer_mut(kind.list()));
+        if let (Some(list), Some(listed)) = (list, &listed) {
+            list.clone_from(listed);
+        }
+    }
+    Ok(if *documents == before { Done::Already } else { Done::Changed })
+}
+
+fn lead(documents: &mut Documents, request: &Request, leader: Holder) -> Result<(), Refusal> {
     let kind = request.kind;
-    let function = kind.holders()[0].function();
+    let function = leader.function();
     let shape = || Refusal::Shape(function);
-    let document = documents.get_mut(&kind.holders()[0]).ok_or_else(shape)?;
+    let document = documents.get_mut(&leader).ok_or_else(shape)?;
     let mark = mark(document, kind);
     let list = document.pointer_mut(kind.list()).and_then(Value::as_array_mut).ok_or_else(shape)?;
     if list.is_empty() || !list.iter().all(Value::is_string) {
@@ -39,7 +56,8 @@ pub(super) fn step(documents: &mut Documents, request: &Request) -> Result<Done,
             list.truncate(1);
             clear_mark(document, kind);
         }
-        Todo::AddAgain | Todo::Nothing => return Ok(Done::Already),
+        // Repeating the step completes what an interrupted command has begun in the other documents.
+        Todo::AddAgain | Todo::Nothing => {}
     }
-    Ok(Done::Changed)
+    Ok(())
 }

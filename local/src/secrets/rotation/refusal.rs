@@ -30,7 +30,8 @@ pub enum Refusal {
     Incomplete(&'static str),
     /// The old login key is the only one that finds some users; without it they would be created again as new users.
     #[error(
-        "users who have not logged in since are known under the old login key only; run `local secrets rekey-logins` first"
+        "users who have not logged in since are known under the old login key only; run `{} secrets rekey-logins` first",
+        crate::program::name()
     )]
     NotRekeyed,
     /// The list was edited by hand.

@@ -1,4 +1,4 @@
-// What a user has to know before a yes.
+// Everything that a user has to see before approving.
 import type { Job } from "openclaw-miniprogram-client";
 import { countdown } from "./countdown";
 import type { Language } from "./language";

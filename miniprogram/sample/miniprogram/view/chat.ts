@@ -8,7 +8,7 @@ export type ChatContent =
   | { type: "text" | "markdown"; data: string }
   | { type: "thinking"; data: { title: string; text: string } };
 
-/** One message of the user, and what became of it. */
+/** One message of the user, and its outcome. */
 export interface Exchange {
   key: string;
   said: ChatContent[];

@@ -21,7 +21,7 @@ export interface JobView {
   statusText: string;
   over: boolean;
   notice: Notice | null;
-  /** What the agent was seen to do, newest last. */
+  /** The progress of the agent, newest last. */
   progress: string;
   working: string;
   /** Words of a model: safe markdown, to be shown with the mark. */
@@ -55,7 +55,7 @@ export function seenJob(job: Job): Seen {
 export function viewOf(seen: Seen, language: Language): JobView {
   const { job } = seen;
   const t = textsOf(language);
-  const waits = job?.status === "awaiting_approval" ? job.approval : undefined;
+  const waits = job?.status === "awaiting_approval" && !job.held ? job.approval : undefined;
   const turn = [...(job?.steps ?? [])].reverse().find((step) => step.progress?.length || step.partial);
   const reply = seen.over ? replyOf(job?.result) : undefined;
   const text = reply?.text ?? turn?.partial ?? "";

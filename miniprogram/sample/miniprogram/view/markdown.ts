@@ -1,6 +1,6 @@
 // What a model wrote, as markdown that can only be text with formatting: paragraphs, headings, lists, quotes, code, strong, em.
 //
-// TDesign's chat-markdown loads the images of what it is given. A model that was talked into it could thus send what it knows
+// TDesign's chat-markdown loads images in its text. By prompt injection a model could thus send data
 // to another server, inside the address of an image. So every image, link, table, footnote and HTML tag becomes the
 // text that it was written as. test/unit/markdown.test.ts holds this against the parser that chat-markdown uses.
 

@@ -1,4 +1,4 @@
-// What went otherwise than the user wanted, in words: what happened, and what to do now.
+// Texts for failures: what happened, and what to do now.
 import type { ClientError, Job, JobHandle } from "openclaw-miniprogram-client";
 import { errorText, jobText } from "openclaw-miniprogram-client/text";
 import type { Language } from "./language";
@@ -35,7 +35,7 @@ const WORDS: Record<NoticeKind, [tone: Tone, title: [string, string], advice: [s
   app: ["bad", ["程序错误", "A fault in the app"], ["请更新小程序后再试。", "Please update the Mini Program and try again."]],
 };
 
-/** What was refused does not go on by itself, unlike what waits for a limit. */
+/** Advice after a refusal: the request has to be submitted again; one that waits for a limit continues automatically. */
 const NOT_TAKEN: [string, string] = ["这次什么都没有执行，请稍后重新提交。", "Nothing was done this time. Ask again later."];
 
 const LIMITED = [
@@ -87,6 +87,12 @@ const REASONS: Record<string, [string, string]> = {
   reply_empty: ["AI 没有给出回复。", "The AI gave no reply."],
   turn_timed_out: ["AI 用时过长，已停止。", "The AI took too long and was stopped."],
   turn_lost: ["处理中断，请再说一次。", "It was interrupted. Please say it again."],
+  content_refused: ["内容未通过安全检查，没有执行。请修改后再试。", "The text did not pass a safety check, so nothing was done. Please change it."],
+  content_undecided: ["内容没有在规定时间内通过审核，没有执行。", "The text was not let through in time, so nothing was done."],
+  content_unchecked: ["内容暂时无法检查，没有执行。请稍后再试。", "The text could not be checked, so nothing was done. Please try again later."],
+  reply_refused: ["回复未通过安全检查，不予显示。", "The reply did not pass a safety check and is not shown."],
+  reply_undecided: ["回复没有在规定时间内通过审核，不予显示。", "The reply was not let through in time and is not shown."],
+  reply_unchecked: ["回复暂时无法检查，不予显示。", "The reply could not be checked and is not shown."],
   tool_failed: ["工具报告失败。", "The tool reported a failure."],
 };
 

@@ -88,7 +88,7 @@ const TEXTS = {
   progress: ["进行中", "In progress"],
   progress_done: ["过程", "What it did"],
   forget: ["删除对话", "Delete the conversation"],
-  notify: ["完成后通知我", "Tell me when it is done"],
+  submit_and_tell: ["提交，完成后通知我", "Submit, and tell me when it is done"],
 } as const satisfies Record<string, readonly [zh: string, en: string]>;
 
 export type TextKey = keyof typeof TEXTS;

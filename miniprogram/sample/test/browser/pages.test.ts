@@ -1,4 +1,4 @@
-// The pages in Chromium, with real touches, against the real service with the small gateway.
+// The pages in Chromium, with real touches, against the real service with the mini gateway.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Phone, type PhoneOptions, type Stand, stand } from "./stand.ts";
@@ -27,7 +27,7 @@ async function phone(options: PhoneOptions = {}): Promise<Phone> {
   return Phone.open(host, { user: `user${(run += 1)}`, ...options });
 }
 
-/** Nothing sticks out at the side, nothing was complained about, and nothing but the service was asked. */
+/** No horizontal overflow, no browser error, and no request to another server than the service. */
 async function sound(one: Phone): Promise<void> {
   const wide = await one.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `the page is ${wide} px too wide`);

@@ -1,4 +1,4 @@
-// The real service with the small gateway, and Chromium with the Mini Program in it.
+// The real service with the mini gateway, and Chromium with the Mini Program in it.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

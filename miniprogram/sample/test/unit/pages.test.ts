@@ -71,6 +71,18 @@ test("however often submit is touched, a form is one intent; another form is ano
   assert.equal(service.handles.length, 2);
 });
 
+test("a message is asked for within the touch that submits, and the job names it whatever the user answers", async () => {
+  const [service, page] = [new StandInClient(), pageData()];
+  const call = new Call(service.client, "en", page.set);
+  await call.load();
+  assert.equal(page.data["notifies"], true);
+  call.choose("pay");
+  call.enter("amount", "12");
+  call.submitAndTell();
+  assert.deepEqual(service.asked, ["job_update"]);
+  assert.equal(service.handles[0]!.submission?.notify, "job_update");
+});
+
 test("what the service finds wrong brings the form back, and the corrected one is a new intent", async () => {
   const [service, page] = [new StandInClient(), pageData()];
   const call = new Call(service.client, "en", page.set);

@@ -1,4 +1,4 @@
-// A client without a service: handles that a test moves on.
+// A fake client: a test sets the state of its handles.
 import type { Client, ClientError, Job, JobHandle } from "openclaw-miniprogram-client";
 
 export class StandInHandle {
@@ -57,13 +57,21 @@ export class StandInClient {
   tools = (): Promise<object[]> => this.answer([
     { name: "pay", title: "Pay", effect: "write", approval: "user", example: {}, schema: { required: ["amount"], properties: { amount: { type: "integer" } } } },
   ]);
+  notifications = (): Promise<object[]> => this.answer([{ name: "job_update", title: "Progress", template_id: "tmpl" }]);
+  /** What the user was asked to accept, by name. */
+  asked: string[] = [];
+  requestSubscribe = (notifications: { name: string }[]): Promise<object> => {
+    this.asked.push(...notifications.map(({ name }) => name));
+    return Promise.resolve({ notifications: {}, recorded: false });
+  };
   agents = (): Promise<object[]> => this.answer([{ name: "main", title: "Assistant" }, { name: "other", title: "Other" }]);
   jobs: (page: { cursor?: string }) => Promise<object> = () => this.answer({ jobs: [] });
   audit = (): Promise<object> => this.answer({ records: [], head: { length: 0, digest: "d" } });
   now = (): number => this.nowMs;
   open = (): JobHandle[] => this.handles.filter(({ over }) => !over).map(({ handle }) => handle);
   say = (message: string, options: { intent: string; conversation?: string; agent?: string }): JobHandle => this.add({ message, ...options }, options.intent);
-  submit = (tool: string, args: Record<string, unknown>, { intent }: { intent: string }): JobHandle => this.add({ tool, arguments: args }, intent);
+  submit = (tool: string, args: Record<string, unknown>, { intent, notify }: { intent: string; notify?: string }): JobHandle =>
+    this.add({ tool, arguments: args, ...(notify && { notify }) }, intent);
   follow = (id: string): JobHandle => (this.handles.find(({ requestId }) => requestId === id) ?? this.made(id)).handle;
 
   get client(): Client {

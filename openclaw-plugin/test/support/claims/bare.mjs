@@ -3,7 +3,7 @@ import { until } from "../client.mjs";
 
 const append = (note) => ({ tool: "ledger_append", args: { note } });
 
-/** What a gateway without the journal does: the reasons for the journal, and the contract of the stand-in. */
+/** Behaviour of a gateway without the journal: the reasons for the journal, and the contract of the mini gateway. */
 export const bareClaims = {
   async "without the journal every route of it is a plain 404"(gateway) {
     for (const token of [gateway.token, "wrong"]) {

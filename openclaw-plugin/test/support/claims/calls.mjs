@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-/** What a call may come to. */
+/** Outcomes of calls. */
 export const calls = {
   async "a call runs once and a repeat gets its stored result"(gateway) {
     const key = gateway.key();

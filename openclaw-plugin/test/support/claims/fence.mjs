@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { until } from "../client.mjs";
 
-/** What shuts, and who may ask. */
+/** The tool guard, and the authorization of the routes. */
 export const fence = {
   async "a guarded tool cannot be called around the route"(gateway) {
     for (const tool of ["ledger_append", "miniprogram_canary"]) {
@@ -27,7 +27,7 @@ export const fence = {
     assert.deepEqual(gateway.effects(key), ["sleep_start", "sleep_end"]);
   },
 
-  async "the canary passes through the route"(gateway) {
+  async "the guard probe runs through the route"(gateway) {
     const { status, body } = await gateway.invoke({ key: gateway.key(), tool: "miniprogram_canary" });
     assert.deepEqual([status, body.entry.state, body.entry.status], [200, "finished", 200]);
     assert.equal(body.entry.result.result.details.canary, true);

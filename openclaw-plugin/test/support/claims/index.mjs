@@ -6,7 +6,7 @@ import { turnFence } from "./turn-fence.mjs";
 import { turns } from "./turns.mjs";
 
 /**
- * What holds on every gateway. Each claim gets a client and needs no restart, so that the same code judges the real
+ * Claims about every gateway. Each gets a client and needs no restart, so that the same code tests the real
  * gateway and its stand-in.
  */
 export const claims = { ...calls, ...keys, ...fence, ...turns, ...turnEnds, ...turnFence };

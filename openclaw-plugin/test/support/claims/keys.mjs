@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 
-/** What holds for a key, and for the journal that keeps it. */
+/** Claims about keys, and about the identity of the journal. */
 export const keys = {
-  async "an outcome nobody has claimed is null"(gateway) {
+  async "the outcome of an unclaimed key is null"(gateway) {
     const { status, body } = await gateway.outcome(gateway.key());
     assert.equal(status, 200);
     assert.equal(body.entry, null);

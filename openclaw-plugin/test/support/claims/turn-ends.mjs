@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 
 const CAP = 60 * 1024;
 
-/** How turns end, and what they show before. */
+/** Ends of turns, and their progress. */
 export const turnEnds = {
   async "each way to fail has its own error"(gateway) {
-    // Not 401 or 429: after those the gateway lets a provider rest, and every turn fails at once.
+    // Not 401 or 429: after those the gateway pauses the provider, and every turn fails at once.
     const ends = { "[[refuse]]": "model_refused", "[[status:400]]": "model_failed", "[[empty]]": "reply_empty", "[[say:NO_REPLY]]": "reply_empty" };
     const seen = await Promise.all(Object.keys(ends).map((message) => gateway.turnEnd(message)));
     for (const [at, error] of Object.values(ends).entries()) {
@@ -65,7 +65,7 @@ export const turnEnds = {
     assert.ok(reply === "next" || error === "turn_aborted");
   },
 
-  async "what nobody holds, or is over, is not stopped"(gateway) {
+  async "an unclaimed key and an ended turn are not stopped"(gateway) {
     const [free, done] = [gateway.key(), gateway.key()];
     assert.equal((await gateway.abort(free)).body.entry, null);
     await gateway.append(done);

@@ -4,7 +4,7 @@ const APPEND = '[[tool:ledger_append {"note":"from a model"}]]';
 const decisions = ({ calls }) => calls.map(({ tool, decision }) => [tool, decision]);
 const written = (gateway) => gateway.lines().filter(({ note }) => note === "from a model").length;
 
-/** What may run inside a turn. */
+/** The tool guard inside a turn. */
 export const turnFence = {
   async "inside a turn its reads run, and everything else becomes a proposal"(gateway) {
     const message = `[[tool:ledger_read {"limit":1}]] ${APPEND} [[tool:exec {"command":"id"}]] [[say:done]]`;

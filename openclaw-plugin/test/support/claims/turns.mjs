@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 const BUSY = (of) => ({ type: "busy", of });
 const CALLS = "SELECT count(*) AS total FROM proposals WHERE turn = ?";
 
-/** What holds for the turns of agents: claims, repeats, order and memory. */
+/** Turns of agents: claims, repeats, order and memory. */
 export const turns = {
   async "a turn is claimed before it is answered, and runs behind the answer"(gateway) {
     const key = gateway.key();

@@ -144,6 +144,8 @@ pub struct Controls {
     pub checkpoint: Option<CheckpointSeen>,
     /// Maximum age of the last exported checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
+    /// The table was restored from a backup: an unknown request id with an earlier time may have run before.
+    pub ids_from: Option<Timestamp>,
 }
 
 impl Controls {
@@ -161,7 +163,7 @@ impl Controls {
     /// dropped, since they may have been withdrawn since the last read.
     #[must_use]
     pub fn unread(&self, now: Timestamp) -> Self {
-        let mut unread = Self::unreadable(now);
+        let mut unread = Self { ids_from: self.ids_from, ..Self::unreadable(now) };
         unread.service.mode = self.service.mode.min(Mode::ReadOnly);
         let shut = |switch: &ToolSwitch| ToolSwitch { setting: switch.setting.clone(), opened_until: None };
         unread.tools = self.tools.iter().map(|(tool, switch)| (tool.clone(), shut(switch))).collect();
@@ -170,7 +172,14 @@ impl Controls {
 
     fn reads_only(reason: &str, now: Timestamp) -> Self {
         let service = Setting { mode: Mode::ReadOnly, reason: reason.to_owned(), by: MISSING.to_owned(), at: now };
-        Self { service, lowered: None, tools: BTreeMap::new(), checkpoint: None, checkpoint_max_age: Duration::ZERO }
+        Self {
+            service,
+            lowered: None,
+            tools: BTreeMap::new(),
+            checkpoint: None,
+            checkpoint_max_age: Duration::ZERO,
+            ids_from: None,
+        }
     }
 
     /// Whether a service mode was set and could be read.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Approver, Digest, OperatorId};
+use crate::{
+    content_safety::{ContentFinding, HeldKind},
+    ids::{Approver, Digest, OperatorId},
+};
 
 /// An event of a job. The names are part of the public format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,31 @@ pub enum AuditEvent {
     /// The approval request expired.
     ApprovalLapsed {
         /// Digest of the approval request.
+        digest: Digest,
+    },
+    /// Content safety holds a text of the step at the cursor for an operator.
+    TextHeld {
+        /// What kind of text it is.
+        what: HeldKind,
+        /// HMAC over user, request, step, round and the text.
+        digest: Digest,
+        /// When it is refused without a decision, RFC 3339.
+        expires_at: String,
+        /// Why it is held.
+        content: ContentFinding,
+    },
+    /// An operator has decided about the held text.
+    TextDecided {
+        /// Whether it may be sent or shown.
+        passed: bool,
+        /// Digest of the text.
+        digest: Digest,
+        /// The operator.
+        operator: OperatorId,
+    },
+    /// No operator has decided about the held text in time.
+    TextLapsed {
+        /// Digest of the text.
         digest: Digest,
     },
     /// The job ended without a call; its result explains the call.
@@ -115,6 +143,9 @@ pub enum AuditEvent {
         /// Decision about each proposal.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         proposals: Vec<ProposalDecision>,
+        /// Why content safety refused the step's text or its reply.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        content: Option<ContentFinding>,
     },
     /// A step ended.
     Ended {
@@ -134,6 +165,9 @@ pub enum AuditEvent {
         /// HMAC of the canonical result.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         result_digest: Option<Digest>,
+        /// Why content safety refused the step's text or its reply.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        content: Option<ContentFinding>,
     },
     /// The owner requested cancellation.
     CancelRequested {

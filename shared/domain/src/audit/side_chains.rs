@@ -70,19 +70,7 @@ impl FromStr for OperatorActor {
     }
 }
 
-impl TryFrom<String> for OperatorActor {
-    type Error = NotAnActor;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<OperatorActor> for String {
-    fn from(actor: OperatorActor) -> Self {
-        actor.to_string()
-    }
-}
+crate::ids::text_form!(OperatorActor, NotAnActor);
 
 /// An action of an operator, of `sweep` or of a command. The names are part of the public format. Reasons and notes are a
 /// person's text of at most [`OperatorEvent::WORDS`] characters; they must not contain personal data.
@@ -131,6 +119,18 @@ pub enum OperatorEvent {
         /// Whether the call was approved.
         approved: bool,
         /// Digest of the approval request.
+        digest: Digest,
+        /// The operator's reason, if one was given.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// An operator decided about a text that content safety holds.
+    TextDecided {
+        /// Support code of the job.
+        job: String,
+        /// Whether the text may be sent or shown.
+        passed: bool,
+        /// Digest of the text.
         digest: Digest,
         /// The operator's reason, if one was given.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -198,13 +198,15 @@ impl OperatorEvent {
             | Self::ToolOpened { reason, .. }
             | Self::ToolClosed { reason, .. }
             | Self::ApprovalDecided { reason: Some(reason), .. }
+            | Self::TextDecided { reason: Some(reason), .. }
             | Self::JobResolved { reason, .. }
             | Self::DeadLettersReplayed { reason, .. }
             | Self::UserRevoked { reason, .. }
             | Self::GroupsSet { reason, .. } => reason,
-            Self::ApprovalDecided { reason: None, .. } | Self::UserRegistered { .. } | Self::CallRefused { .. } => {
-                return self;
-            }
+            Self::ApprovalDecided { reason: None, .. }
+            | Self::TextDecided { reason: None, .. }
+            | Self::UserRegistered { .. }
+            | Self::CallRefused { .. } => return self,
         };
         if let Some((cut, _)) = reason.char_indices().nth(Self::WORDS) {
             reason.truncate(cut);

@@ -33,19 +33,7 @@ impl FromStr for ConversationName {
     }
 }
 
-impl TryFrom<String> for ConversationName {
-    type Error = NotAName;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<ConversationName> for String {
-    fn from(name: ConversationName) -> Self {
-        name.0
-    }
-}
+crate::ids::text_form!(ConversationName, NotAName);
 
 impl fmt::Display for ConversationName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

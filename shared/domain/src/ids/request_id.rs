@@ -118,19 +118,7 @@ impl FromStr for RequestId {
     }
 }
 
-impl TryFrom<String> for RequestId {
-    type Error = BadRequestId;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<RequestId> for String {
-    fn from(id: RequestId) -> Self {
-        id.to_string()
-    }
-}
+super::text_form!(RequestId, BadRequestId);
 
 #[cfg(test)]
 mod tests {

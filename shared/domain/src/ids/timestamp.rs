@@ -23,6 +23,9 @@ const YEAR_2100: i64 = 4_102_444_800_000;
 const SECONDS_BELOW: i64 = 100_000_000_000;
 
 impl Timestamp {
+    /// Later than every time that is read from a client or stored for a job: the year 2100.
+    pub const END: Self = Self(YEAR_2100);
+
     /// From milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)

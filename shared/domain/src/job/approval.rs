@@ -122,7 +122,7 @@ pub struct DecisionInput {
 impl Job {
     /// The approval request of the step at the cursor, or, if that step has none, the last one of the job.
     pub fn approval_request(&self) -> Option<&Approval> {
-        self.approval_request_at().map(|(_, question)| question)
+        self.approval_request_at().map(|(_, approval)| approval)
     }
 
     /// The same request, with the index of its step.
@@ -136,19 +136,19 @@ impl Job {
         let Some(latest) = self.approval_request() else { return ApprovalCheck::NotAsked };
         // The decision may be a repetition about an earlier step of the job: report that it was accepted then.
         let earlier = self.steps.iter().filter_map(|step| step.approval.as_ref());
-        let Some(question) = earlier.chain([latest]).find(|question| question.digest == input.digest) else {
+        let Some(approval) = earlier.chain([latest]).find(|approval| approval.digest == input.digest) else {
             return ApprovalCheck::OtherDigest;
         };
-        if question.approver != input.by.approver() {
+        if approval.approver != input.by.approver() {
             return ApprovalCheck::OtherApprover;
         }
-        match &question.decision {
+        match &approval.decision {
             Some(decision) if decision.approved == input.approved => return ApprovalCheck::AsDecided,
             Some(_) => return ApprovalCheck::DecidedOtherwise,
             None => {}
         }
         match self.state {
-            JobState::AwaitingApproval if question.lapsed(now) => ApprovalCheck::Lapsed,
+            JobState::AwaitingApproval if approval.lapsed(now) => ApprovalCheck::Lapsed,
             JobState::AwaitingApproval => ApprovalCheck::Open,
             JobState::Expired => ApprovalCheck::Lapsed,
             JobState::Queued

@@ -15,11 +15,11 @@ impl Job {
         self.expect("decided", &[JobState::AwaitingApproval])?;
         let refused = TransitionError { state: self.state, event: "decided too late, twice, or by the wrong person" };
         let step = self.steps.get_mut(self.cursor).ok_or_else(|| refused.clone())?;
-        let question = step.approval.as_mut().ok_or_else(|| refused.clone())?;
-        if question.lapsed(now) || question.decision.is_some() || by.approver() != question.approver {
+        let approval = step.approval.as_mut().ok_or_else(|| refused.clone())?;
+        if approval.lapsed(now) || approval.decision.is_some() || by.approver() != approval.approver {
             return Err(refused);
         }
-        question.decision = Some(Decision { approved, by, at: now });
+        approval.decision = Some(Decision { approved, by, at: now });
         if approved {
             self.state = JobState::Queued;
             self.sweep_at = Some(now.plus(SWEEP_GRACE));
@@ -41,6 +41,10 @@ impl Job {
 
     pub(super) fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {
         self.expect("lapsed", &[JobState::AwaitingApproval])?;
+        // It waits for a decision about a text: its approval was given, or was not asked for yet.
+        if self.pending_text().is_some() {
+            return Err(TransitionError { state: self.state, event: "lapsed without an approval request" });
+        }
         if self.lapses_at().is_some_and(|at| !at.has_come(now, APPROVED_WITHIN)) {
             return Err(TransitionError { state: self.state, event: "lapsed early" });
         }

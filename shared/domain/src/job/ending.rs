@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::TransitionError;
 use crate::{
     catalogue::ToolEffect,
-    job::{Effect, Job, JobState, ResultRef, Step, StepOutcome, Via},
+    job::{Effect, Job, JobState, ResultRef, Step, StepKind, StepOutcome, Via},
 };
 
 /// Time from the end of an unknown job to the first query for its outcome.
@@ -45,6 +45,29 @@ impl Job {
             return Err(TransitionError { state: ends_as, event: "a step without success ends its job" });
         }
         self.end(ends_as);
+        Ok(())
+    }
+
+    /// Whether a step that is not over may have an effect: a write, or a turn, whose agent may propose writes.
+    pub fn may_still_act(&self) -> bool {
+        let mut left = self.steps.iter().skip(self.cursor).filter(|step| step.outcome.is_none());
+        !self.state.is_over() && left.any(|step| step.effect != ToolEffect::Read || step.kind == StepKind::Turn)
+    }
+
+    /// Ends a job whose remaining steps may all have run since the backup. The journal that knew of them does not exist
+    /// any more, so the reconciler has nothing to ask.
+    pub(super) fn lose_journal(&mut self) -> Result<(), TransitionError> {
+        self.expect(
+            "journal lost",
+            &[JobState::Queued, JobState::Running, JobState::Waiting, JobState::Retrying, JobState::AwaitingApproval],
+        )?;
+        let left = self.steps.iter_mut().skip(self.cursor).filter(|step| step.outcome.is_none());
+        left.for_each(|step| step.outcome = Some(StepOutcome::Unknown));
+        self.error = Some("outcome_unknown".to_owned());
+        self.end(JobState::Unknown);
+        // A turn's own effect is that of a read; the writes that its agent proposed may have run.
+        self.effect = Some(Effect::Unknown);
+        self.sweep_at = None;
         Ok(())
     }
 

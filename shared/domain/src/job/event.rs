@@ -1,9 +1,9 @@
 //! The events of a job.
 
 use crate::{
-    ids::{Digest, Timestamp},
+    ids::{Digest, OperatorId, Timestamp},
     job::{
-        Intent, JobState, Lease, Resolution, ResultRef, Step, StepOutcome,
+        HeldText, Intent, JobState, Lease, Resolution, ResultRef, Step, StepOutcome,
         approval::{Approval, DecidedBy},
         progress::Progress,
     },
@@ -37,6 +37,22 @@ pub enum JobEvent {
         /// Progress of an agent, as the journal reported it.
         seen: Option<Seen>,
     },
+    /// The round at the cursor has replied, and the reply cannot be checked yet; due again at `check_at`.
+    ReplyHeld {
+        /// When the reply is read and checked again.
+        check_at: Timestamp,
+    },
+    /// Content safety holds a text of the step at the cursor for an operator.
+    TextHeld(HeldText),
+    /// An operator has decided about the held text of the step at the cursor.
+    TextDecided {
+        /// Whether the text may be sent or shown.
+        passed: bool,
+        /// Who decided.
+        by: OperatorId,
+    },
+    /// No operator has decided about the held text of the step at the cursor in time.
+    TextLapsed,
     /// The round at the cursor ended with proposals.
     Proposed {
         /// One step for each proposal, then the next round. A proposal that the service refused has its outcome
@@ -82,6 +98,10 @@ pub enum JobEvent {
     },
     /// The outcome of an unknown job was found out.
     Resolved(Resolution),
+    /// The user is erased: what the job has of the user's content is removed. Its state stays.
+    Erased,
+    /// Table and journal were restored from a backup, and this job went on after it: what it did then is not known.
+    JournalLost,
 }
 
 /// Progress of an agent.

@@ -13,7 +13,7 @@ use crate::{
     catalogue::ToolEffect,
     conversation::ConversationName,
     ids::{Digest, Timestamp},
-    job::{Intent, ResultRef, approval::Approval, progress::Progress},
+    job::{HeldText, Intent, ResultRef, approval::Approval, progress::Progress},
 };
 
 /// Kind of a step.
@@ -85,6 +85,9 @@ pub struct Step {
     /// The approval request and its answer. Absent when the policy permits the call without an approval.
     #[serde(rename = "ap", default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// A text of the step that content safety holds for an operator, and the decision about it.
+    #[serde(rename = "ht", default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldText>,
     /// Number of the repetition of a repeatable call; see [`crate::job::CallKey`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub n: u32,
@@ -95,6 +98,9 @@ pub struct Step {
     /// its data.
     #[serde(rename = "rn", default, skip_serializing_if = "Option::is_none")]
     pub running_since: Option<Timestamp>,
+    /// Whether the round has replied, and its reply waits at the journal until it can be checked.
+    #[serde(rename = "rh", default, skip_serializing_if = "std::ops::Not::not")]
+    pub reply_held: bool,
     /// How the step ended; `None` until then.
     #[serde(rename = "ok", default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<StepOutcome>,
@@ -196,9 +202,11 @@ impl Step {
             checks: 0,
             resent: 0,
             approval: None,
+            held: None,
             n: 0,
             intent: None,
             running_since: None,
+            reply_held: false,
             outcome: None,
             error: None,
             result: None,

@@ -84,6 +84,7 @@ pub struct Submission {
     steps: Vec<Wanted>,
     not_after: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    notify: Option<String>,
 }
 
 /// Why a body is not a valid submission.
@@ -125,11 +126,12 @@ pub enum SubmissionFault {
 
 impl Submission {
     /// Parses `{"tool", "arguments"}`, `{"message", "agent"?, "conversation"?}`, either with `deadline_s`?, or
-    /// `{"steps": [of those]}`; with `not_after`?, `deadline`? and `sent_at`?.
+    /// `{"steps": [of those]}`; with `not_after`?, `deadline`?, `notify`? and `sent_at`?.
     pub fn parse(body: Value) -> Result<Self, SubmissionFault> {
         let Value::Object(mut fields) = body else { return Err(SubmissionFault::NotAnObject) };
         let not_after = take_time(&mut fields, "not_after")?;
         let deadline = take_time(&mut fields, "deadline")?;
+        let notify = take_text(&mut fields, "notify")?;
         // Informative: when the client sent this. A repetition may have another value, so it is checked but not
         // stored.
         take_time(&mut fields, "sent_at")?;
@@ -148,13 +150,13 @@ impl Submission {
             Some(_) => return Err(SubmissionFault::WrongType("steps", "an array of 1 to 20 steps")),
         };
         one_conversation(&steps)?;
-        Ok(Self { steps, not_after, deadline })
+        Ok(Self { steps, not_after, deadline, notify })
     }
 
     /// The submission that deletes a conversation.
     pub fn end_of(conversation: ConversationName, agent: String) -> Self {
         let work = Work::End(EndOfConversation { end_conversation: conversation, agent });
-        Self { steps: vec![Wanted { work, deadline_s: None }], not_after: None, deadline: None }
+        Self { steps: vec![Wanted { work, deadline_s: None }], not_after: None, deadline: None, notify: None }
     }
 
     /// The steps, in order.
@@ -172,6 +174,11 @@ impl Submission {
         self.deadline
     }
 
+    /// Name of the notification that the user asks for.
+    pub fn notify(&self) -> Option<&str> {
+        self.notify.as_deref()
+    }
+
     /// The conversation whose queue the job joins, and the agent.
     pub fn conversation(&self) -> Option<(&ConversationName, &str)> {
         self.steps.iter().find_map(|step| step.work.conversation())
@@ -180,10 +187,11 @@ impl Submission {
     /// Keyed digest of everything that distinguishes this request from another under the same id (invariant 6).
     pub fn fingerprint(&self, key: &DigestKey) -> Digest {
         let mut whole = json!({ "steps": self.steps, "not_after": self.not_after.map(Timestamp::millis) });
-        // Without a deadline the digested form has no such field, as before deadlines existed: stored fingerprints
-        // stay valid.
-        if let (Some(deadline), Value::Object(whole)) = (self.deadline, &mut whole) {
-            whole.insert("deadline".to_owned(), deadline.millis().into());
+        // Without a deadline or a notification the digested form has no such field, as before these existed: stored
+        // fingerprints stay valid.
+        if let Value::Object(whole) = &mut whole {
+            whole.extend(self.deadline.map(|deadline| ("deadline".to_owned(), deadline.millis().into())));
+            whole.extend(self.notify.as_ref().map(|name| ("notify".to_owned(), name.as_str().into())));
         }
         key.digest_bytes(&canonical::canonical(&whole))
     }

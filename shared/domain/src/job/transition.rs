@@ -82,6 +82,16 @@ impl Job {
                     }
                 });
             }
+            JobEvent::ReplyHeld { check_at } => {
+                next.leave_running("reply_held", JobState::Waiting, check_at)?;
+                next.at_cursor(|step| {
+                    step.checks += 1;
+                    step.reply_held = true;
+                });
+            }
+            JobEvent::TextHeld(held) => next.hold(held, now)?,
+            JobEvent::TextDecided { passed, by } => next.decide_text(passed, by, now)?,
+            JobEvent::TextLapsed => next.lapse_text(now)?,
             JobEvent::Rescheduled { check_at, attempt } => {
                 next.leave_running("rescheduled", JobState::Retrying, check_at)?;
                 next.at_cursor(|step| step.reschedule(attempt));
@@ -124,6 +134,14 @@ impl Job {
                 next.resolution = Some(resolution);
                 next.sweep_at = None;
             }
+            JobEvent::Erased => {
+                if !self.state.is_over() {
+                    return Err(TransitionError { state: self.state, event: "erased" });
+                }
+                next.updated_at = self.updated_at;
+                next.erase();
+            }
+            JobEvent::JournalLost => next.lose_journal()?,
         }
         Ok(next)
     }
@@ -211,7 +229,12 @@ impl Job {
         }
     }
 
-    fn leave_running(&mut self, event: &'static str, to: JobState, at: Timestamp) -> Result<(), TransitionError> {
+    pub(super) fn leave_running(
+        &mut self,
+        event: &'static str,
+        to: JobState,
+        at: Timestamp,
+    ) -> Result<(), TransitionError> {
         self.expect(event, &[JobState::Running])?;
         self.state = to;
         self.lease = None;

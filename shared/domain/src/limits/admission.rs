@@ -46,6 +46,13 @@ pub struct UserState {
     /// Nonce of the last conditional write.
     #[serde(rename = "nonce", default)]
     pub nonce: String,
+    /// The erasure of the user, once it has begun: nothing new is begun for the user.
+    #[serde(rename = "er", default)]
+    pub erasure: Option<RequestId>,
+    /// Whether every request id of the user that could start a job again is stored as used, so that a login may lead to
+    /// a new user.
+    #[serde(rename = "un", default)]
+    pub unlinked: bool,
 }
 
 const fn epoch() -> Timestamp {
@@ -171,6 +178,8 @@ mod tests {
             groups: BTreeSet::new(),
             last_admission: None,
             nonce: "other".into(),
+            erasure: None,
+            unlinked: false,
         }
     }
 

@@ -24,6 +24,12 @@ impl Backoff {
         self.base.checked_mul(2_u32.saturating_pow(attempt)).map_or(self.cap, |ceiling| ceiling.min(self.cap))
     }
 
+    /// The delay after `attempt` attempts of which half is fixed, where each attempt costs something that is limited;
+    /// `random` is uniform over its type.
+    pub fn wait_at_least_half(self, attempt: u32, random: u64) -> Duration {
+        self.ceiling(attempt) / 2 + self.wait(attempt, random) / 2
+    }
+
     /// The delay after `attempt` attempts; `random` is uniform over its type.
     pub fn wait(self, attempt: u32, random: u64) -> Duration {
         let ceiling = u64::try_from(self.ceiling(attempt).as_millis()).unwrap_or(u64::MAX - 1);

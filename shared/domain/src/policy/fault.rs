@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::catalogue::CatalogueFault;
+use crate::{catalogue::CatalogueFault, content_safety::ContentSafetyFault, notification::NotificationFault};
 
 /// Why policy files cannot be used. A function with such files refuses to start, and logs the place of the fault.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +10,12 @@ pub enum PolicyFault {
     /// The catalogue is inconsistent.
     #[error(transparent)]
     Catalogue(#[from] CatalogueFault),
+    /// The settings of notifications are inconsistent.
+    #[error(transparent)]
+    Notifications(#[from] NotificationFault),
+    /// The settings of content safety are inconsistent.
+    #[error(transparent)]
+    ContentSafety(#[from] ContentSafetyFault),
     /// A policy or schema file does not parse, does not fit the schema, or violates a rule of this service.
     #[error("policy/{file}:{place}: {problem}")]
     File {

@@ -1,6 +1,9 @@
 //! Decisions about operators' calls: `policy/operators.cedar`, with a schema of its own.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{Arc, OnceLock},
+};
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 
@@ -78,9 +81,14 @@ pub struct OperatorPolicy {
 }
 
 impl OperatorPolicy {
-    /// The policy files that were compiled into this program.
-    pub fn built_in() -> Result<Self, PolicyFault> {
-        Self::parse(&PolicyFiles::built_in())
+    /// The policy files that were compiled into this program, parsed once in a process.
+    pub fn built_in() -> Result<Arc<Self>, PolicyFault> {
+        static BUILT_IN: OnceLock<Arc<OperatorPolicy>> = OnceLock::new();
+        if let Some(policy) = BUILT_IN.get() {
+            return Ok(Arc::clone(policy));
+        }
+        let parsed = Arc::new(Self::parse(&PolicyFiles::built_in())?);
+        Ok(Arc::clone(BUILT_IN.get_or_init(|| parsed)))
     }
 
     /// Parses and checks the files. Returns the first fault, with its place.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use include_dir::{Dir, DirEntry, include_dir};
 
-use crate::ids::Digest;
+use crate::{content_safety::CONTENT_SAFETY, ids::Digest};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policy");
 
@@ -13,7 +13,8 @@ pub const OPERATORS: &str = "operators.cedar";
 /// Generated from the catalogue, and checked in for readers and editors. The service itself reads the catalogue.
 pub const SCHEMA: &str = "schema.cedarschema";
 
-/// Every file of `policy/`, by its path in that folder: `tools.toml`, `schemas/*.json`, `*.cedar`.
+/// Every file of `policy/`, by its path in that folder: `tools.toml`, `notifications.toml`, `content_safety.toml`,
+/// `schemas/*.json`, `*.cedar`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyFiles(BTreeMap<String, Vec<u8>>);
 
@@ -56,9 +57,12 @@ impl PolicyFiles {
         policies.map(String::as_str)
     }
 
-    /// A short digest of every file that affects decisions: the catalogue, the schemas of arguments and the policies.
+    /// A short digest of every file that affects decisions: the catalogue, the schemas of arguments, the policies and the
+    /// decisions about texts.
     pub fn version(&self) -> String {
-        let decides = |path: &str| path == "tools.toml" || path.starts_with("schemas/") || is_policy(path);
+        let decides = |path: &str| {
+            ["tools.toml", CONTENT_SAFETY].contains(&path) || path.starts_with("schemas/") || is_policy(path)
+        };
         let mut hashed = Vec::new();
         for (path, bytes) in self.0.iter().filter(|(path, _)| decides(path)) {
             for part in [path.as_bytes(), bytes] {
@@ -105,12 +109,21 @@ mod tests {
         let files = PolicyFiles::built_in();
         let version = files.version();
         assert_eq!(version.len(), 12);
-        for path in ["tools.toml", "schemas/note.json", "tools.cedar", OPERATORS, "more.cedar", "schemas/more.json"] {
+        let deciding = [
+            "tools.toml",
+            CONTENT_SAFETY,
+            "schemas/note.json",
+            "tools.cedar",
+            OPERATORS,
+            "more.cedar",
+            "schemas/more.json",
+        ];
+        for path in deciding {
             let mut changed = files.get(path).unwrap_or_default().to_vec();
             changed.push(b' ');
             assert_ne!(files.clone().with(path, changed).version(), version, "{path}");
         }
-        for path in [SCHEMA, "README.md", "examples.cedar.txt", "drafts/more.cedar"] {
+        for path in [SCHEMA, "notifications.toml", "README.md", "examples.cedar.txt", "drafts/more.cedar"] {
             assert_eq!(files.clone().with(path, "changed").version(), version, "{path}");
         }
         // Moving bytes from one file to the next has to change the digest.

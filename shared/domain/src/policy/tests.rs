@@ -132,7 +132,7 @@ fn without_policies_nothing_runs() {
     assert_eq!((gated.gate, gated.tools), (TurnGate::Refuse(DenyReason::PolicyDenied), vec![]));
 }
 
-/// Everything is permitted, but for what comes after it.
+/// A policy that permits everything; the tests append policies that forbid.
 const ALL: &str = "@id(\"all\") permit (principal, action, resource);\n";
 
 #[test]
@@ -214,7 +214,7 @@ fn what_cannot_be_evaluated_denies_whatever_the_others_say() {
     for broken in [
         format!("@id(\"broken\") permit (principal, action, resource is MiniProgram::Tool) when {{ {overflow} }};"),
         format!("@id(\"broken\") forbid (principal, action, resource is MiniProgram::Tool) when {{ {overflow} }};"),
-        // Only the last question meets it.
+        // Only the evaluation of the last action reaches it.
         format!(
             "@id(\"broken\") permit (principal, action == MiniProgram::Action::\"run_if_operator_approves\", resource) \
              when {{ {overflow} }};"
@@ -244,7 +244,7 @@ fn what_cedar_cannot_hold_denies() {
         assert_eq!(decided.decision, PolicyDecision::Deny(DenyReason::PolicyError), "{arguments}");
         assert_eq!(decided.errors, [told], "{arguments}");
     }
-    // A time that Cedar cannot read is no reason to guess.
+    // A time that Cedar cannot represent denies the call.
     let (groups, arguments) = (BTreeSet::new(), json!({"amount": 1}));
     let far = CallQuery { now: Timestamp::from_millis(i64::MAX), ..query(&groups, "pay", &arguments) };
     assert_eq!(policy.decide(&far, Mode::Full).decision, PolicyDecision::Deny(DenyReason::PolicyError));

@@ -52,7 +52,7 @@ pub struct ApprovalView {
 impl ApprovalView {
     /// The view of a job's approval request; `work` is what the step of the request sends.
     pub fn of(job: &Job, work: Option<&Work>, catalogue: &Catalogue) -> Option<Self> {
-        let (place, question) = job.approval_request_at()?;
+        let (place, approval) = job.approval_request_at()?;
         let call = match work {
             Some(Work::Call(call)) => Some(call),
             Some(Work::Turn(_) | Work::End(_)) | None => None,
@@ -66,17 +66,17 @@ impl ApprovalView {
             summary: String::new(),
             arguments: call.map_or(Value::Null, |call| visible_text::visible_value(&call.arguments)),
         });
-        let decision = question.decision.as_ref();
+        let decision = approval.decision.as_ref();
         Some(Self {
             place,
             proposed: step.is_proposed(),
             derived: step.derived,
-            approver: question.approver,
-            digest: question.digest,
+            approver: approval.approver,
+            digest: approval.digest,
             title: described.title,
             summary: described.summary,
             arguments: call.map(|_| described.arguments),
-            expires_at: question.expires_at.to_string(),
+            expires_at: approval.expires_at.to_string(),
             decision: decision.map(|decision| if decision.approved { "approve" } else { "reject" }),
             by: decision.map(|decision| decision.by.approver()),
             at: decision.map(|decision| decision.at.to_string()),

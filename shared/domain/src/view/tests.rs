@@ -209,6 +209,10 @@ fn every_code_that_a_job_may_end_with_has_its_words() {
         "refused_by_gateway",
         "calls_exhausted",
         "rounds_exhausted",
+        "content_refused",
+        "content_unchecked",
+        "reply_refused",
+        "reply_unchecked",
         "tool_unknown",
     ] {
         assert_ne!(ErrorView::of(code).message, unknown, "{code}");

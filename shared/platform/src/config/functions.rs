@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::{
     CheckpointTarget, ConfigError, Env, QueueConfig, TableConfig, audience, checkpoint_max_age, checkpoint_target,
-    metrics_namespace, secrets,
+    cloud_metrics, defaults, secrets,
 };
-use crate::{jwks::JwksSource, secrets::SecretSource};
+use crate::{jwks::JwksSource, metrics::emf::CloudMetrics, secrets::SecretSource};
 use domain::{
     access::{operator_token::OperatorAudience, session::Audience},
+    alarms::Level,
     limits::{Rate, admission::Limits},
 };
 
@@ -41,25 +42,32 @@ impl EdgeAuthConfig {
     /// From the environment.
     pub fn from_env(env: &Env<'_>) -> Result<Self, ConfigError> {
         let rate = |interval, default_ms, burst, default_burst| -> Result<Rate, ConfigError> {
-            let burst = u32::try_from(env.number(burst, default_burst)?).unwrap_or(u32::MAX);
+            let burst = u32::try_from(env.number(burst, u64::from(default_burst))?).unwrap_or(u32::MAX);
             Ok(Rate::new(Duration::from_millis(env.number(interval, default_ms)?), burst))
         };
-        let places = |name, default| env.number(name, default).map(|many| usize::try_from(many).unwrap_or(usize::MAX));
+        let places = |name, default: u16| {
+            env.number(name, default.into()).map(|many| usize::try_from(many).unwrap_or(usize::MAX))
+        };
         Ok(Self {
             table: TableConfig::from_env(env)?,
             queue: QueueConfig::from_env(env)?,
             secrets: secrets(env)?,
             audience: audience(env)?,
-            session_lifetime: env.seconds("SESSION_LIFETIME_S", 7200)?,
+            session_lifetime: env.seconds("SESSION_LIFETIME_S", defaults::SESSION_LIFETIME_S)?,
             wechat_base_url: env.url("WECHAT_BASE_URL")?,
             wechat_app_id: env.text("WECHAT_APP_ID")?,
             limits: Limits {
-                submissions: rate("SUBMIT_INTERVAL_MS", 500, "SUBMIT_BURST", 20)?,
-                in_flight: places("MAX_IN_FLIGHT", 16)?,
-                in_flight_long: places("MAX_IN_FLIGHT_LONG", 3)?,
-                conversations: places("MAX_CONVERSATIONS", 100)?,
+                submissions: rate(
+                    "SUBMIT_INTERVAL_MS",
+                    defaults::SUBMIT_INTERVAL_MS,
+                    "SUBMIT_BURST",
+                    defaults::SUBMIT_BURST,
+                )?,
+                in_flight: places("MAX_IN_FLIGHT", defaults::MAX_IN_FLIGHT)?,
+                in_flight_long: places("MAX_IN_FLIGHT_LONG", defaults::MAX_IN_FLIGHT_LONG)?,
+                conversations: places("MAX_CONVERSATIONS", defaults::MAX_CONVERSATIONS)?,
             },
-            login_rate: rate("LOGIN_INTERVAL_MS", 2000, "LOGIN_BURST", 60)?,
+            login_rate: rate("LOGIN_INTERVAL_MS", defaults::LOGIN_INTERVAL_MS, "LOGIN_BURST", defaults::LOGIN_BURST)?,
             checkpoint_max_age: checkpoint_max_age(env)?,
         })
     }
@@ -87,7 +95,7 @@ impl StatusConfig {
             table: TableConfig::from_env(env)?,
             secrets: secrets(env)?,
             audience: audience(env)?,
-            long_poll_cap: env.seconds("LONG_POLL_MAX_S", 3)?,
+            long_poll_cap: env.seconds("LONG_POLL_MAX_S", defaults::LONG_POLL_MAX_S)?,
             checkpoint_max_age: checkpoint_max_age(env)?,
         })
     }
@@ -110,6 +118,10 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// Maximum age of the last exported audit checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
+    /// WeChat's API, for notifications.
+    pub wechat_base_url: String,
+    /// The Mini Program's id.
+    pub wechat_app_id: String,
 }
 
 impl WorkerConfig {
@@ -121,8 +133,12 @@ impl WorkerConfig {
             secrets: secrets(env)?,
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
             unjournaled_writes: env.switch("UNJOURNALED_WRITES", false)?,
-            concurrency: usize::try_from(env.number("WORKER_CONCURRENCY", 4)?).unwrap_or(1).max(1),
+            concurrency: usize::try_from(env.number("WORKER_CONCURRENCY", defaults::WORKER_CONCURRENCY.into())?)
+                .unwrap_or(1)
+                .max(1),
             checkpoint_max_age: checkpoint_max_age(env)?,
+            wechat_base_url: env.url("WECHAT_BASE_URL")?,
+            wechat_app_id: env.text("WECHAT_APP_ID")?,
         })
     }
 }
@@ -157,7 +173,7 @@ impl SweepConfig {
             openclaw_base_url: env.url("OPENCLAW_BASE_URL")?,
             wakes_per_run: usize::try_from(env.number("SWEEP_RINGS_PER_RUN", 3000)?).unwrap_or(3000),
             secrets: secrets(env)?,
-            checkpoint_every: env.seconds("CHECKPOINT_EVERY_S", 300)?,
+            checkpoint_every: env.seconds("CHECKPOINT_EVERY_S", defaults::CHECKPOINT_EVERY_S)?,
             ends_per_checkpoint: domain::audit::checkpoint::MOST_ENDS,
             checkpoints_to: checkpoint_target(env)?,
         })
@@ -180,7 +196,7 @@ pub struct OperatorConfig {
     pub jwks: JwksSource,
     /// Maximum age of the last exported audit checkpoint for a destructive call.
     pub checkpoint_max_age: Duration,
-    /// Namespace of CloudWatch's metrics, for the charts; there are none without it.
+    /// Namespace of CloudWatch's metrics, for the charts; `None` where they are not published: they are at level `full`.
     pub metrics_namespace: Option<String>,
 }
 
@@ -200,7 +216,12 @@ impl OperatorConfig {
             },
             jwks: jwks.ok_or(ConfigError::Invalid { name: "OPERATOR_JWKS", expected })?,
             checkpoint_max_age: checkpoint_max_age(env)?,
-            metrics_namespace: metrics_namespace(env)?,
+            metrics_namespace: charts(cloud_metrics(env)?),
         })
     }
+}
+
+/// The namespace that charts are drawn from: the series of level `basic` are too few for them.
+fn charts(published: Option<CloudMetrics>) -> Option<String> {
+    published.filter(|published| published.level == Level::Full).map(|published| published.namespace)
 }

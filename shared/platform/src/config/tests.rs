@@ -47,12 +47,23 @@ fn secrets_come_from_a_file_or_from_secrets_manager_and_the_error_names_both() {
 #[test]
 fn a_namespace_is_one_that_cloudwatch_takes() {
     let read = |text: &'static str| {
-        metrics_namespace(&Env::from_fn(move |name| {
+        cloud_metrics(&Env::from_fn(move |name| {
             (name == "METRICS_NAMESPACE" && !text.is_empty()).then(|| text.to_owned())
         }))
     };
+    let of = |namespace: &str, level| Ok(Some(CloudMetrics { namespace: namespace.to_owned(), level }));
     assert_eq!(read(""), Ok(None));
-    assert_eq!(read("openclaw-prod"), Ok(Some("openclaw-prod".to_owned())));
+    assert_eq!(read("openclaw-prod"), of("openclaw-prod", Level::Full));
+    for (level, read) in [("basic", of("s", Level::Basic)), ("full", of("s", Level::Full))] {
+        let env = |name: &str| match name {
+            "METRICS_NAMESPACE" => Some("s".to_owned()),
+            "METRICS_LEVEL" => Some(level.to_owned()),
+            _ => None,
+        };
+        assert_eq!(cloud_metrics(&Env::from_fn(env)), read);
+    }
+    let other = Env::from_fn(|name| (name == "METRICS_LEVEL").then(|| "most".to_owned()));
+    assert!(cloud_metrics(&other).unwrap_err().to_string().contains("METRICS_LEVEL"));
     for bad in ["AWS/Lambda", "a b", ":a", "a\nb"] {
         assert!(read(bad).unwrap_err().to_string().contains("METRICS_NAMESPACE"), "{bad}");
     }

@@ -82,7 +82,7 @@ macro_rules! routes {
         pub const ROUTES: &[Route] = &[$($(Route {
             method: stringify!($method),
             path: $path,
-            name: concat!(stringify!($method), " ", $path),
+            name: $calls::$name.name(),
             call: Call::$function($calls::$name),
         },)*)*];
     };
@@ -109,6 +109,10 @@ routes! {
         Cancel = POST "/v1/jobs/{request_id}/cancel";
         /// Delete a conversation.
         EndConversation = DELETE "/v1/conversations/{conversation}";
+        /// Erase the user.
+        Erase = DELETE "/v1/users/me";
+        /// The user has accepted templates of messages.
+        Notifications = POST "/v1/notifications";
         /// Webhook of the gateway's journal: a turn has progress to show.
         Wake = POST "/v1/rings";
         /// WeChat's console verifies the URL of pushed messages.
@@ -128,6 +132,8 @@ routes! {
         Audit = GET "/v1/jobs/{request_id}/audit";
         /// A user's conversations.
         Conversations = GET "/v1/conversations";
+        /// What is stored about the user.
+        Export = GET "/v1/users/me/export";
         /// The tools that the user may call.
         Tools = GET "/v1/tools";
         /// The agents that the user may talk to.
@@ -139,19 +145,25 @@ routes! {
     }
     /// Calls of an operator.
     Operator as OperatorCall {
-        /// The caller, and what they may do.
+        /// The operator who calls, and their permissions.
         Me = GET "/v1/operator/me";
         /// Name a user id as the operator's own.
         AddOwnUser = POST "/v1/operator/me/users";
         /// The approval requests that operators decide.
         Approvals = GET "/v1/operator/approvals";
+        /// The texts that content safety holds for operators.
+        HeldTexts = GET "/v1/operator/held-texts";
         /// Jobs by state.
         Jobs = GET "/v1/operator/jobs";
         /// One job with its audit chain.
         Job = GET "/v1/operator/jobs/{job}";
         /// Approve or reject.
         Decide = POST "/v1/operator/jobs/{job}/approval";
-        /// Record what became of an unknown job.
+        /// The held text of a job.
+        HeldText = GET "/v1/operator/jobs/{job}/held-text";
+        /// Let a held text pass, or refuse it.
+        DecideText = POST "/v1/operator/jobs/{job}/held-text";
+        /// Record the outcome of an unknown job.
         Resolve = POST "/v1/operator/jobs/{job}/resolution";
         /// A user's jobs.
         UserJobs = GET "/v1/operator/users/{user_id}/jobs";
@@ -161,6 +173,8 @@ routes! {
         Groups = PUT "/v1/operator/users/{user_id}/groups";
         /// The calls that a user was refused.
         Refusals = GET "/v1/operator/users/{user_id}/refusals";
+        /// The erasures of users.
+        Erasures = GET "/v1/operator/erasures";
         /// The number of messages that no worker could process.
         DeadLetters = GET "/v1/operator/dead-letters";
         /// The service mode and the switches of the tools.
@@ -184,17 +198,20 @@ impl OperatorCall {
     /// The action that policies have to permit to the operator.
     pub const fn action(self) -> OperatorAction {
         match self {
-            Self::Decide => OperatorAction::Decide,
+            // The text itself is shown only to an operator who may decide about it.
+            Self::Decide | Self::HeldText | Self::DecideText => OperatorAction::Decide,
             Self::Resolve | Self::Revoke | Self::Groups | Self::SetMode | Self::SetTool | Self::OpenTool => {
                 OperatorAction::Administer
             }
             Self::Me
             | Self::AddOwnUser
             | Self::Approvals
+            | Self::HeldTexts
             | Self::Jobs
             | Self::Job
             | Self::UserJobs
             | Self::Refusals
+            | Self::Erasures
             | Self::DeadLetters
             | Self::Controls
             | Self::Audit

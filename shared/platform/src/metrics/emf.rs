@@ -7,23 +7,45 @@ use std::io::Write;
 
 use serde_json::{Map, Number, Value, json};
 
-use super::{Measurement, Metric, Sink};
+use domain::alarms::Level;
+
+use super::{Kind, Measurement, Metric, Sink};
 
 /// Maximum number of values of a metric in one document, and of metrics in one directive.
 const AT_MOST: usize = 100;
 
-/// The documents of one measurement: one, unless it has more values than a document may have.
-pub fn documents(namespace: &str, measurement: Measurement<'_>) -> impl Iterator<Item = Value> {
+/// What a deployment publishes, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudMetrics {
+    /// The namespace in CloudWatch.
+    pub namespace: String,
+    /// Which series, as far as the alarms need them.
+    pub level: Level,
+}
+
+/// The documents of one measurement at a level: one, unless it has more values than a document may have, and none if
+/// nothing of it is published. Without a level, every set of dimensions and every value is in it.
+pub fn documents(namespace: &str, level: Option<Level>, measurement: Measurement<'_>) -> impl Iterator<Item = Value> {
     let chunks = measurement.values.chunks(AT_MOST);
-    chunks.filter_map(move |values| document(namespace, Measurement { values, ..measurement }))
+    chunks.filter_map(move |values| document(namespace, level, Measurement { values, ..measurement }))
+}
+
+/// Under which sets of dimensions a value is published. A counter's zero is under none: a sum does not need it, and
+/// CloudWatch bills the series for the hour.
+fn sets(metric: Metric, value: f64, level: Option<Level>) -> Vec<&'static [super::Dimension]> {
+    match level {
+        None => metric.dimension_sets().to_vec(),
+        Some(_) if metric.kind() == Kind::Counter && value == 0.0 => Vec::new(),
+        Some(level) => metric.published(level).collect(),
+    }
 }
 
 /// `None` when the measurement has nothing to publish.
-fn document(namespace: &str, measurement: Measurement<'_>) -> Option<Value> {
+fn document(namespace: &str, level: Option<Level>, measurement: Measurement<'_>) -> Option<Value> {
     let mut top = Map::new();
     let mut directives: Vec<(Vec<&[_]>, Vec<Metric>)> = Vec::new();
     for (metric, value) in measurement.values {
-        let sets: Vec<_> = metric.dimension_sets().iter().copied().filter(|set| measurement.has(set)).collect();
+        let sets: Vec<_> = sets(*metric, *value, level).into_iter().filter(|set| measurement.has(set)).collect();
         let Some(value) = number(*value).filter(|_| !sets.is_empty()) else { continue };
         match top.get_mut(metric.name()) {
             None => _ = top.insert(metric.name().to_owned(), value),
@@ -44,7 +66,11 @@ fn document(namespace: &str, measurement: Measurement<'_>) -> Option<Value> {
         .into_iter()
         .map(|(sets, metrics)| {
             let names = |set: &&[super::Dimension]| set.iter().map(|dimension| dimension.name()).collect::<Vec<_>>();
-            let metric = |metric: Metric| json!({ "Name": metric.name(), "Unit": metric.unit().name() });
+            // The unit is optional, nothing reads it in CloudWatch, and each line would repeat it.
+            let metric = |metric: Metric| match level {
+                None => json!({ "Name": metric.name(), "Unit": metric.unit().name() }),
+                Some(_) => json!({ "Name": metric.name() }),
+            };
             json!({
                 "Namespace": namespace,
                 "Dimensions": sets.iter().map(names).collect::<Vec<_>>(),
@@ -69,20 +95,19 @@ fn number(value: f64) -> Option<Value> {
 
 /// Writes each document as one line to standard output, where Lambda collects it together with the log lines.
 #[derive(Debug)]
-pub struct ToStandardOutput {
-    namespace: String,
-}
+pub struct ToStandardOutput(CloudMetrics);
 
 impl ToStandardOutput {
-    /// A writer with this namespace.
-    pub fn new(namespace: String) -> Self {
-        Self { namespace }
+    /// A writer for this namespace and level.
+    pub const fn new(published: CloudMetrics) -> Self {
+        Self(published)
     }
 }
 
 impl Sink for ToStandardOutput {
     fn take(&self, measurement: Measurement<'_>) {
-        for document in documents(&self.namespace, measurement) {
+        let CloudMetrics { namespace, level } = &self.0;
+        for document in documents(namespace, Some(*level), measurement) {
             let line = format!("{document}\n");
             // A single write, so that another line cannot interrupt this one. An error of standard output cannot be
             // reported anywhere.

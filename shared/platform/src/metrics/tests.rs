@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::alarms::Level;
 use serde_json::Value;
 
 use super::*;
@@ -14,7 +15,13 @@ fn dimensions_of(metric: Metric) -> Vec<(Dimension, &'static str)> {
 
 fn documents(values: &[(Metric, f64)], dimensions: &[(Dimension, &str)]) -> Vec<Value> {
     let measurement = Measurement { at: AT, values, dimensions };
-    emf::documents("ns", measurement).map(|document| obeys_the_format(&document)).collect()
+    emf::documents("ns", None, measurement).map(|document| obeys_the_format(&document)).collect()
+}
+
+/// What CloudWatch gets at a level.
+fn published(level: Level, values: &[(Metric, f64)], dimensions: &[(Dimension, &str)]) -> Vec<Value> {
+    let measurement = Measurement { at: AT, values, dimensions };
+    emf::documents("ns", Some(level), measurement).map(|document| obeys_the_format(&document)).collect()
 }
 
 /// The published rules of the embedded metric format.
@@ -41,7 +48,8 @@ fn obeys_the_format(document: &Value) -> Value {
         for metric in metrics {
             let name = metric["Name"].as_str().unwrap();
             assert!((1..=1024).contains(&name.len()), "{document}");
-            assert!(["Count", "Milliseconds", "Seconds", "Bytes", "None"].contains(&metric["Unit"].as_str().unwrap()));
+            let unit = metric["Unit"].as_str().unwrap_or("None");
+            assert!(["Count", "Milliseconds", "Seconds", "Bytes", "None"].contains(&unit), "{unit}");
             let values = match &root[name] {
                 Value::Array(several) => several.clone(),
                 one => vec![one.clone()],
@@ -82,6 +90,26 @@ fn one_document_holds_metrics_of_several_dimension_sets() {
     assert_eq!(directives[1]["Dimensions"], serde_json::json!([["code"], []]));
     assert_eq!(directives[2]["Dimensions"], serde_json::json!([[]]));
     assert_eq!(made[0]["requests"], 1, "a whole number has no fraction");
+}
+
+#[test]
+fn a_level_publishes_its_series_only_and_no_zero_of_a_counter() {
+    let values = [(Metric::Requests, 1.0), (Metric::RequestErrors, 1.0), (Metric::RateLimited, 0.0)];
+    let dimensions = [(Dimension::Function, "f"), (Dimension::Route, "r")];
+    assert!(published(Level::Basic, &values, &dimensions).is_empty(), "no line at all");
+    let full = published(Level::Full, &values, &dimensions);
+    assert_eq!(full[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], serde_json::json!([["function"]]));
+    for absent in ["route", "requests", "rate_limited"] {
+        assert!(full[0].get(absent).is_none(), "{absent}: {full:?}");
+    }
+    let sweep = [(Metric::SweepRuns, 1.0), (Metric::OverdueAge, 0.0), (Metric::Mode, 3.0)];
+    let basic = published(Level::Basic, &sweep, &[]);
+    assert_eq!(
+        (&basic[0]["sweep_runs"], &basic[0]["overdue_age_s"]),
+        (&1.into(), &0.into()),
+        "a gauge's zero is a value"
+    );
+    assert!(basic[0].get("mode").is_none());
 }
 
 #[test]
@@ -145,8 +173,16 @@ fn the_page_and_the_list_say_the_same() {
     });
     let ours = Metric::ALL.iter().map(|metric| {
         let names = |set: &&[Dimension]| set.iter().map(|dimension| dimension.name()).collect::<Vec<_>>().join(", ");
-        let sets: Vec<String> = metric.dimension_sets().iter().map(|set| format!("`[{}]`", names(set))).collect();
-        let cells = [metric.kind().name(), metric.unit().name(), &sets.join(" "), metric.help()].map(str::to_owned);
+        let level = |set: &[Dimension]| match [Level::Basic, Level::Full]
+            .map(|level| metric.published(level).any(|s| s == set))
+        {
+            [true, _] => " basic",
+            [false, true] => "",
+            [false, false] => " one host",
+        };
+        let cell = |set: &&'static [Dimension]| format!("`[{}]`{}", names(set), level(set));
+        let sets: Vec<String> = metric.dimension_sets().iter().map(cell).collect();
+        let cells = [metric.kind().name(), metric.unit().name(), &sets.join(", "), metric.help()].map(str::to_owned);
         (metric.name().to_owned(), cells)
     });
     let (page, ours): (BTreeMap<_, _>, BTreeMap<_, _>) = (rows.collect(), ours.collect());

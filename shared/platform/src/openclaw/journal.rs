@@ -59,11 +59,26 @@ pub struct JournalAnswer {
     pub again: bool,
 }
 
-/// The response to one request.
-pub(super) struct JournalReply {
+/// The response to one request, before it is interpreted.
+pub struct JournalReply {
     pub(super) answer: Result<Raw, NoAnswer>,
     /// Whether the request was sent before, under a token that was refused, and may have started a call then.
     pub(super) again: bool,
+}
+
+/// An answer about a key: of a call, or of a round of a turn.
+pub trait KeyAnswer {
+    /// Interprets a response.
+    fn of(reply: JournalReply) -> Self;
+}
+
+impl KeyAnswer for JournalAnswer {
+    fn of(JournalReply { answer, again }: JournalReply) -> Self {
+        match answer {
+            Ok(raw) => Self { call: journal_answer(&raw), seen: identity(&raw.body), again },
+            Err(none) => Self { call: none.into(), seen: None, again },
+        }
+    }
 }
 
 impl JournalAnswer {
@@ -135,30 +150,49 @@ impl Gateway {
             "journal": expected.journal, "sequence": expected.sequence, "key": key, "tool": call.tool,
             "args": call.arguments, "not_after": call.not_after.millis(), "wait": call.wait, "at_most": call.at_most,
         });
-        self.ask("invoke", tokens, body, trace, timeout).await
+        JournalAnswer::of(self.ask("invoke", tokens, body, trace, timeout).await)
     }
 
-    /// Returns the outcome of a key and never starts a call. Answers as [`invoke`](Self::invoke) does, or with
-    /// [`CallAnswer::NoSuchKey`].
-    pub async fn outcome(
+    /// Returns the outcome of a key and never starts its call or round. Answers as [`invoke`](Self::invoke) or
+    /// [`turn`](Self::turn) does, or with [`CallAnswer::NoSuchKey`].
+    pub async fn outcome<A: KeyAnswer>(
         &self,
         tokens: &GatewayTokens,
         expected: Expected<'_>,
         key: &str,
         timeout: Duration,
-    ) -> JournalAnswer {
-        self.ask("outcome", tokens, expected.about(key), None, timeout).await
+    ) -> A {
+        A::of(self.ask("outcome", tokens, expected.about(key), None, timeout).await)
     }
 
     /// Revokes a key unless it has run. Only [`CallAnswer::Revoked`] proves that it did not run and never will.
-    pub async fn revoke(
+    pub async fn revoke<A: KeyAnswer>(
         &self,
         tokens: &GatewayTokens,
         expected: Expected<'_>,
         key: &str,
         timeout: Duration,
-    ) -> JournalAnswer {
-        self.ask("revoke", tokens, expected.about(key), None, timeout).await
+    ) -> A {
+        A::of(self.ask("revoke", tokens, expected.about(key), None, timeout).await)
+    }
+
+    /// Removes results, replies and digests of arguments from the rows of these keys, at most 1,000. The keys stay, so
+    /// that none of them runs again. Idempotent. `Ok` says how many rows the journal has of them.
+    pub async fn forget(
+        &self,
+        tokens: &GatewayTokens,
+        expected: Expected<'_>,
+        keys: &[String],
+        timeout: Duration,
+    ) -> (Result<u64, CallAnswer>, Option<JournalSeen>) {
+        let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "keys": keys });
+        match self.ask("forget", tokens, body, None, timeout).await.answer {
+            Ok(raw) => {
+                let forgotten = raw.body.get("forgotten").and_then(Value::as_u64).filter(|_| raw.status == 200);
+                (forgotten.ok_or_else(|| journal_answer(&raw)), identity(&raw.body))
+            }
+            Err(none) => (Err(none.into()), None),
+        }
     }
 
     /// Has the journal probe its own tool guard: a guarded tool must be refused when called around the journal, and
@@ -175,7 +209,7 @@ impl Gateway {
         }
     }
 
-    pub(super) async fn ask_raw(
+    pub(super) async fn ask(
         &self,
         route: &str,
         tokens: &GatewayTokens,
@@ -191,22 +225,6 @@ impl Gateway {
         let harm = if matches!(route, "invoke" | "turns") { Harm::MayStart } else { Harm::None };
         let sent = self.send(tokens, timeout, harm, request).await;
         JournalReply { answer: sent.answer, again: sent.again && harm == Harm::MayStart }
-    }
-
-    async fn ask(
-        &self,
-        route: &str,
-        tokens: &GatewayTokens,
-        body: Value,
-        trace: Option<&TraceParent>,
-        timeout: Duration,
-    ) -> JournalAnswer {
-        let asked = self.ask_raw(route, tokens, body, trace, timeout).await;
-        let (call, seen) = match asked.answer {
-            Ok(raw) => (journal_answer(&raw), identity(&raw.body)),
-            Err(none) => (none.into(), None),
-        };
-        JournalAnswer { call, seen, again: asked.again }
     }
 
     fn url(&self, route: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     CallAnswer, Gateway, GatewayTokens, JournalSeen,
-    journal::{Expected, identity, journal_answer},
+    journal::{Expected, JournalReply, KeyAnswer, identity, journal_answer},
 };
 use domain::{
     ids::{Timestamp, TraceParent},
@@ -226,29 +226,7 @@ impl Gateway {
             "not_after": turn.not_after.millis(), "at_most": turn.at_most, "calls_at_most": turn.calls_at_most,
             "timeout_ms": u64::try_from(turn.timeout.as_millis()).unwrap_or(u64::MAX), "ring": turn.wake_up,
         });
-        self.ask_turn("turns", tokens, body, trace, timeout).await
-    }
-
-    /// Returns the outcome of a round and never starts one.
-    pub async fn turn_outcome(
-        &self,
-        tokens: &GatewayTokens,
-        expected: Expected<'_>,
-        key: &str,
-        timeout: Duration,
-    ) -> TurnAnswer {
-        self.ask_turn("outcome", tokens, expected.about(key), None, timeout).await
-    }
-
-    /// Revokes a round unless it has been started; the response says which.
-    pub async fn revoke_turn(
-        &self,
-        tokens: &GatewayTokens,
-        expected: Expected<'_>,
-        key: &str,
-        timeout: Duration,
-    ) -> TurnAnswer {
-        self.ask_turn("revoke", tokens, expected.about(key), None, timeout).await
+        TurnAnswer::of(self.ask("turns", tokens, body, trace, timeout).await)
     }
 
     /// Stops a running round, if the gateway can. The round may still be running when this returns.
@@ -259,7 +237,7 @@ impl Gateway {
         key: &str,
         timeout: Duration,
     ) -> TurnAnswer {
-        self.ask_turn("abort", tokens, expected.about(key), None, timeout).await
+        TurnAnswer::of(self.ask("abort", tokens, expected.about(key), None, timeout).await)
     }
 
     /// Deletes a session and its memory. Idempotent. `Ok` says whether the session existed.
@@ -271,7 +249,7 @@ impl Gateway {
         timeout: Duration,
     ) -> (Result<bool, CallAnswer>, Option<JournalSeen>) {
         let body = json!({ "journal": expected.journal, "sequence": expected.sequence, "session": session });
-        match self.ask_raw("end-session", tokens, body, None, timeout).await.answer {
+        match self.ask("end-session", tokens, body, None, timeout).await.answer {
             Ok(raw) => {
                 let ended = raw.body.get("ended").and_then(Value::as_bool).filter(|_| raw.status == 200);
                 (ended.ok_or_else(|| journal_answer(&raw)), identity(&raw.body))
@@ -279,32 +257,19 @@ impl Gateway {
             Err(none) => (Err(none.into()), None),
         }
     }
+}
 
-    async fn ask_turn(
-        &self,
-        route: &str,
-        tokens: &GatewayTokens,
-        body: Value,
-        trace: Option<&TraceParent>,
-        timeout: Duration,
-    ) -> TurnAnswer {
-        let asked = self.ask_raw(route, tokens, body, trace, timeout).await;
-        let (turn, seen) = match asked.answer {
+impl KeyAnswer for TurnAnswer {
+    fn of(JournalReply { answer, again }: JournalReply) -> Self {
+        let other = |answer: CallAnswer| TurnState::Other(answer.of_all_sendings(again));
+        match answer {
             Ok(raw) => {
-                let entry = raw
-                    .body
-                    .get("entry")
-                    .and_then(|entry| turn_entry(entry, raw.omitted))
-                    .filter(|_| matches!(raw.status, 200 | 202 | 410));
-                (entry.unwrap_or_else(|| TurnState::Other(journal_answer(&raw))), identity(&raw.body))
+                let entry = raw.body.get("entry").filter(|_| matches!(raw.status, 200 | 202 | 410));
+                let turn = entry.and_then(|entry| turn_entry(entry, raw.omitted));
+                Self { turn: turn.unwrap_or_else(|| other(journal_answer(&raw))), seen: identity(&raw.body) }
             }
-            Err(none) => (TurnState::Other(none.into()), None),
-        };
-        let turn = match turn {
-            TurnState::Other(answer) => TurnState::Other(answer.of_all_sendings(asked.again)),
-            entry @ (TurnState::Running(_) | TurnState::Replied(_) | TurnState::Failed(..)) => entry,
-        };
-        TurnAnswer { turn, seen }
+            Err(none) => Self { turn: other(none.into()), seen: None },
+        }
     }
 }
 

@@ -38,6 +38,15 @@ pub struct StatusSecrets {
 pub struct WorkerSecrets {
     /// The gateway's tokens.
     pub openclaw: OpenclawSecrets,
+    /// WeChat's app secrets. Without them no notification is sent.
+    pub wechat: Option<WorkerWechat>,
+}
+
+/// WeChat's section of the worker's document.
+#[derive(Debug, Deserialize)]
+pub struct WorkerWechat {
+    /// The app secrets. WeChat accepts one of them.
+    pub app_secrets: NonEmpty<SecretString>,
 }
 
 /// The document of sweep.
@@ -63,10 +72,10 @@ pub struct OpenclawSecrets {
     pub tokens: NonEmpty<SecretString>,
 }
 
-impl WorkerSecrets {
+impl OpenclawSecrets {
     /// The tokens as the gateway's client takes them.
     pub fn tokens(self) -> GatewayTokens {
-        GatewayTokens::new(self.openclaw.tokens)
+        GatewayTokens::new(self.tokens)
     }
 }
 

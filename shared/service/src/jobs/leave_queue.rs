@@ -41,8 +41,8 @@ impl Jobs<'_> {
         }
     }
 
-    /// Removes a finished job from its queue, and other finished jobs from the front of it. Returns the job that is
-    /// first then, made due if it was asleep.
+    /// Removes a finished job from its queue, and other finished jobs at its start. Returns the job that is
+    /// first then, made due if it was rescheduled to a later time.
     async fn next_of_queue(&self, over: &Job) -> Result<Option<Job>, TableError> {
         let Some((name, _)) = over.conversation() else { return Ok(None) };
         let (user, mut left) = (over.user_id, over.request_id);
@@ -58,7 +58,7 @@ impl Jobs<'_> {
         Ok(None)
     }
 
-    /// Makes a sleeping job due now.
+    /// Makes a rescheduled job due now.
     async fn make_due(&self, user: UserId, id: RequestId) -> Result<Next, TableError> {
         for _ in 0..TRIES {
             let Some(Stored::Job(job)) = self.table.job(user, id).await? else { return Ok(Next::Busy) };

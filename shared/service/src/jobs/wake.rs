@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ids::TraceParent, job::Job};
+use domain::{ids::TraceParent, job::Job, notification::Notice};
 use platform::{
     metrics::Metric,
     queue::{QueueError, WakeUpMessage},
@@ -11,10 +11,19 @@ use platform::{
 use super::Jobs;
 
 impl Jobs<'_> {
-    /// Sends a wake-up message to a job that a worker may claim now, and none to another job. If that fails, the
-    /// reconciler of `sweep` sends it later.
+    /// Sends a wake-up message to a job that a worker may claim now, or that has something to tell its user by a
+    /// notification, and none to another job. If that fails, the reconciler of `sweep` sends it later, except for a
+    /// notification: that is lost.
     pub async fn wake_if_due(&self, job: &Job) {
-        if job.claimable(self.runtime.now()) {
+        if job.claimable(self.runtime.now()) || Notice::of(job).is_some() {
+            self.wake(job, Duration::ZERO).await;
+        }
+    }
+
+    /// Sends a wake-up message for a notification, if the committed job has something to tell its user. A worker sends
+    /// the notification by that message of its own, so that it delays no job and no job fails with it.
+    pub async fn wake_to_notify(&self, job: &Job) {
+        if Notice::of(job).is_some() {
             self.wake(job, Duration::ZERO).await;
         }
     }

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::runtime;
 
-/// A small S3: objects by path, and what it answers instead of obeying.
+/// A fake S3: objects by path, and planned faults.
 #[derive(Clone, Default)]
 struct Bucket {
     objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
@@ -159,7 +159,7 @@ async fn what_is_in_the_bucket_is_what_is_in_the_table_whatever_the_bucket_answe
     *bucket.silent.lock().unwrap() = true;
     app.advance(Duration::from_secs(301)).await;
     app.sweep().await;
-    let kept = app.table.checkpoints_after(0, 100).await.unwrap();
+    let kept = app.inspect().table().checkpoints_after(0, 100).await.unwrap();
     let expected: BTreeMap<String, Vec<u8>> = kept
         .iter()
         .map(|kept| {
@@ -196,11 +196,11 @@ async fn a_bucket_that_never_answers_costs_a_run_its_export_and_neither_its_metr
         assert!(ended.is_ok_and(|ran| ran.is_ok()), "jobs were looked at all the same, in time");
         assert_eq!(app.metrics.sum(Metric::SweepRuns, &[]), f64::from(run));
         assert_eq!(app.metrics.sum(Metric::CheckpointFailures, &[]), f64::from(run));
-        assert!(app.table.heartbeat().await.unwrap().is_some());
+        assert!(app.inspect().table().heartbeat().await.unwrap().is_some());
     }
     bucket.hung.store(false, Ordering::SeqCst);
     app.sweep.run(app.clock.now().plus(Duration::from_secs(30))).await.unwrap();
-    let kept = app.table.checkpoints_after(0, 100).await.unwrap();
+    let kept = app.inspect().table().checkpoints_after(0, 100).await.unwrap();
     assert_eq!(
         bucket.objects.lock().unwrap().len(),
         kept.len(),

@@ -43,8 +43,7 @@ async fn over(app: &mut App, alice: &Client, count: usize) -> BTreeSet<String> {
     app.clock.advance_to_a_minute();
     let mut codes = BTreeSet::new();
     for _ in 0..count {
-        let id = app.new_id();
-        assert_eq!(alice.submit(&id, "ledger_append", json!({"note":"n"})).await.status, 202);
+        let id = app.submit(alice, "ledger_append", json!({"note":"n"})).await;
         alice.cancel(&id).await;
         codes.insert(code_and_head(app, alice, &json!({"request_id": id})).await.0);
     }

@@ -24,7 +24,7 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
         app.faults.plan(move |operation, _| {
             (operation == "UpdateItem" && !hit.swap(true, Ordering::SeqCst)).then_some(fault)
         });
-        let before = app.table.chain_head(ChainName::Operators).await.unwrap().length;
+        let before = app.inspect().table().chain_head(ChainName::Operators).await.unwrap().length;
         let append =
             async |n: u64| faulty.append_operator(runtime, operator(), closed(&n.to_string()), "p").await.unwrap();
         let reader = async {
@@ -35,7 +35,7 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
                     retention: Duration::ZERO,
                     now: app.clock.now(),
                 };
-                let report = walk::run(&Source::Table(app.table.clone()), &asked, &|_| {}).await.unwrap();
+                let report = walk::run(&Source::Table(app.inspect().table().clone()), &asked, &|_| {}).await.unwrap();
                 assert_eq!(report.faults, [""; 0]);
             }
         };
@@ -43,7 +43,7 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
         let mut places = [a, b, c, d].map(|head| head.length);
         places.sort_unstable();
         assert_eq!(places, [1, 2, 3, 4].map(|n| before + n), "{fault:?}");
-        let page = app.table.operator_chain(before, 100).await.unwrap();
+        let page = app.inspect().table().operator_chain(before, 100).await.unwrap();
         let mut reasons: Vec<&str> = page.records.iter().map(|record| record["reason"].as_str().unwrap()).collect();
         reasons.sort_unstable();
         assert_eq!((reasons, page.head.length), (vec!["1", "2", "3", "4"], before + 4), "{fault:?}");
@@ -52,7 +52,7 @@ async fn appends_that_cross_or_repeat_are_each_one_record_and_a_reader_never_see
     // Page by page, and from any place on.
     let (mut after, mut read) = (0, 0);
     loop {
-        let page = app.table.operator_chain(after, 3).await.unwrap();
+        let page = app.inspect().table().operator_chain(after, 3).await.unwrap();
         read += page.records.len() as u64;
         assert!(page.records.iter().all(|record| record["seq"].as_u64().unwrap() > after));
         match page.next {

@@ -1,5 +1,5 @@
-//! Verifying from outside: whatever is changed, removed, moved, cut or written anew in the table is named with its job;
-//! what fits in itself is betrayed by the checkpoints; and a verifier in another language says the same.
+//! Offline verification: every change, removal, move, truncation or rewrite in the table is reported with its job;
+//! consistent rewrites are detected by the checkpoints; and a verifier in another language has the same results.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -58,8 +58,8 @@ impl Signed {
             app.run(&alice, "ledger_append", json!({"note":"n"})).await["request_id"].as_str().unwrap().to_owned();
         app.run(&bob, "ledger_read", json!({})).await;
         for code in ["policy_denied", "mode_read_only", "mode_closed"] {
-            app.table.append_refusal(&runtime(&app), user, refusal(code), "p").await.unwrap();
-            app.table.append_operator(&runtime(&app), operator(), closed(code), "p").await.unwrap();
+            app.inspect().table().append_refusal(&runtime(&app), user, refusal(code), "p").await.unwrap();
+            app.inspect().table().append_operator(&runtime(&app), operator(), closed(code), "p").await.unwrap();
         }
         app.advance(Duration::from_secs(300)).await;
         app.sweep().await;
@@ -84,7 +84,7 @@ impl Signed {
     }
 
     fn table(&self) -> Source {
-        Source::Table(self.app.table.clone())
+        Source::Table(self.app.inspect().table().clone())
     }
 
     async fn everything(&self, checkpoints: bool) -> Report {

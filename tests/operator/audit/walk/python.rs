@@ -1,4 +1,4 @@
-//! A verifier in another language, which knows of the chains what the documentation says.
+//! A verifier in another language, written from the documentation.
 
 use std::{
     path::{Path, PathBuf},

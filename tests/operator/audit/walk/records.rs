@@ -1,4 +1,4 @@
-//! Records: whole ones verify, what is changed, removed or moved is named, and what has a reason to be missing may be.
+//! Records: unchanged ones verify; changed, removed or moved ones are reported; expired ones may be missing.
 
 use local::audit::{self as walk, Report, Scope, Source};
 use serde_json::json;
@@ -106,6 +106,6 @@ async fn refusals_end_with_the_retention_and_what_is_left_still_verifies() {
     let report = signed.walk(&signed.table(), Scope::User(signed.user), true).await;
     assert_eq!(report.faults, [""; 0]);
     assert!(report.notes.iter().any(|note| note.contains("begins at record 2")), "{report:?}");
-    let newest = signed.app.table.refusals_of(signed.user).await.unwrap();
+    let newest = signed.app.inspect().table().refusals_of(signed.user).await.unwrap();
     assert_eq!((newest.records.len(), newest.head.length), (2, 3));
 }

@@ -113,7 +113,7 @@ fn what_was_stopped_says_why() {
     let late = Case { deadline: Some(5), late: 6, ..seen };
     assert_eq!(code(&decide(aborted(), late)), (DEADLINE_PASSED, JobState::Failed));
     assert_eq!(code(&decide(aborted(), seen)), ("turn_aborted", JobState::Failed));
-    // A round that does not stop is waited for briefly, and not for ever.
+    // A round that does not stop is polled for a limited time.
     assert!(matches!(decide(running(), late), TurnVerdict::Suspend { wait: LOOK_SOON, .. }));
     assert_eq!(code(&decide(running(), Case { late: 15, ..late })), (DEADLINE_PASSED, JobState::Failed));
     assert_eq!(code(&decide(running(), Case { late: 660, ..seen })), ("turn_timed_out", JobState::Failed));

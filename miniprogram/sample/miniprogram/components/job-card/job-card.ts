@@ -1,12 +1,12 @@
 import type { JobView } from "../../view/job-view";
 
-/** How one request stands. Events: `again`, `cancel`, `review`. */
+/** The state of one request. Events: `again`, `cancel`, `review`. */
 Component({
   options: { styleIsolation: "apply-shared" },
   properties: {
     view: { type: Object, value: {} as Partial<JobView> },
     t: { type: Object, value: {} },
-    /** Offers to ask again where that is safe. */
+    /** Offers a new request where that is safe. */
     repeatable: { type: Boolean, value: false },
   },
   methods: {

@@ -1,4 +1,4 @@
-/** What went otherwise than the user wanted: title, what happened, what to do, and a button where asking again is safe. */
+/** A failure: title, what happened, what to do, and a button where a new request is safe. */
 Component({
   options: { styleIsolation: "apply-shared" },
   properties: {

@@ -1,4 +1,3 @@
-import { TEMPLATES } from "../../config";
 import { type PageWith, appearance, pageBehavior } from "../../page-behavior";
 import { service } from "../../service";
 import { Call } from "./call";
@@ -12,7 +11,7 @@ type Entered = WechatMiniprogram.CustomEvent<{ name: string; value: string }>;
 Component({
   behaviors: [pageBehavior],
   data: {
-    tab: "talk", draft: "", sendPresets: [{ name: "send", type: "icon" }], hasTemplates: TEMPLATES.length > 0,
+    tab: "talk", draft: "", sendPresets: [{ name: "send", type: "icon" }], notifies: false,
     exchanges: [], agents: [], agentTitle: "", conversation: "", busy: false, talkNotice: null,
     tools: [], tool: null, fields: [], call: null, callNotice: null,
   },
@@ -76,6 +75,9 @@ Component({
     submit(this: Page) {
       this.call.submit();
     },
+    submitAndTell(this: Page) {
+      this.call.submitAndTell();
+    },
     anew(this: Page) {
       this.call.anew();
     },
@@ -87,10 +89,6 @@ Component({
       void this.call.load();
     },
 
-    notify() {
-      // WeChat wants this call inside the touch.
-      void service().requestSubscribe(TEMPLATES);
-    },
     review({ detail }: WechatMiniprogram.CustomEvent<{ id: string }>) {
       wx.navigateTo({ url: `/pages/confirm/confirm?id=${detail.id}` });
     },

@@ -1,5 +1,5 @@
 // One call of a tool: its form, and the job that it becomes.
-import type { Client, ClientError, JobHandle, Tool } from "openclaw-miniprogram-client";
+import type { Client, ClientError, JobHandle, Notification, Tool } from "openclaw-miniprogram-client";
 import { type Field, argumentsOf, formOf, withFaults } from "../../view/form";
 import { viewOf } from "../../view/job-view";
 import type { Language } from "../../view/language";
@@ -16,6 +16,7 @@ export class Call {
   private language: Language;
   private set: Set;
   private tools: Tool[] = [];
+  private notifications: Notification[] = [];
   private tool: Tool | undefined;
   private fields: Field[] = [];
   private intent = "";
@@ -27,20 +28,21 @@ export class Call {
     this.client = client;
     this.language = language;
     this.set = set;
-    set({ tools: [], tool: null, fields: [], call: null, callNotice: null });
+    set({ tools: [], tool: null, fields: [], call: null, callNotice: null, notifies: false });
   }
 
   async load(): Promise<void> {
     const t = textsOf(this.language);
     try {
       this.tools = await this.client.tools();
+      this.notifications = (await this.client.notifications()).slice(0, 1);
     } catch (error) {
       return this.set({ callNotice: noticeOfError(error as ClientError, this.language) });
     }
     const effects = { read: t.does_read, write: t.does_write, destructive: t.does_destructive };
     const approvals = { none: t.by_nobody, user: t.by_user, operator: t.by_operator };
     const tools = this.tools.map(({ name, title, effect, approval }) => ({ name, title, about: `${effects[effect]} · ${approvals[approval]}` }));
-    this.set({ tools, callNotice: null });
+    this.set({ tools, callNotice: null, notifies: this.notifications.length > 0 });
   }
 
   choose(name: string): void {
@@ -72,12 +74,18 @@ export class Call {
     if (field) field.value = value;
   }
 
-  submit(): void {
+  /** WeChat asks the user within the touch. The job is submitted whatever they answer. */
+  submitAndTell(): void {
+    void this.client.requestSubscribe(this.notifications);
+    this.submit(this.notifications[0]?.name);
+  }
+
+  submit(notify?: string): void {
     if (!this.tool) return;
     const read = argumentsOf(this.fields, this.tool.schema as Schema, this.language);
     if ("fields" in read) return this.show(read.fields);
     try {
-      this.follow(this.client.submit(this.tool.name, read.args, { intent: this.intent }));
+      this.follow(this.client.submit(this.tool.name, read.args, { intent: this.intent, ...(notify && { notify }) }));
       this.submittedAt = this.client.now();
     } catch (error) {
       this.set({ callNotice: noticeOfError(error as ClientError, this.language) });

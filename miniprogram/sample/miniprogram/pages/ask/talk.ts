@@ -82,7 +82,7 @@ export class Talk {
     });
   }
 
-  /** Says again what was not done. */
+  /** Sends a message again that was not executed. */
   again(key: string): void {
     const said = this.exchanges.find((exchange) => exchange.key === key)?.said[0];
     if (said) this.send(String(said.data));

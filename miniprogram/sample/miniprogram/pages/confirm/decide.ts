@@ -1,4 +1,4 @@
-// The decision about one request: what would be done, the time that is left, and a yes or a no.
+// The decision about one approval request: the call, the remaining time, approve or reject.
 import type { Client, ClientError, JobHandle } from "openclaw-miniprogram-client";
 import { approvalView } from "../../view/approval-view";
 import { viewOf } from "../../view/job-view";

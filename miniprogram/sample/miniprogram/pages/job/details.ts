@@ -1,4 +1,4 @@
-// One request: how it stands, what it returned, and its audit record.
+// One request: its state, its result, and its audit record.
 import type { Client, ClientError, JobHandle } from "openclaw-miniprogram-client";
 import { auditLines } from "../../view/audit";
 import { viewOf } from "../../view/job-view";

@@ -8,8 +8,9 @@ Component({
   behaviors: [pageBehavior],
   data: { view: null, audit: [], chain: "", detailNotice: null },
   methods: {
-    onLoad(this: Page, { id }: { id?: string }) {
-      this.details = new Details(service(), appearance.language, (data) => this.setData(data), id ?? "");
+    /** A page opens it with `id`, a message of WeChat with `request_id`. */
+    onLoad(this: Page, { id, request_id: told }: { id?: string; request_id?: string }) {
+      this.details = new Details(service(), appearance.language, (data) => this.setData(data), id ?? told ?? "");
     },
     onUnload(this: Page) {
       this.details.leave();

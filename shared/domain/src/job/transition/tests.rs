@@ -1,11 +1,12 @@
-//! What no order of events may do to a job.
+//! Properties that hold for every order of events.
 
 use super::*;
 use crate::{
     audit::AuditHead,
     catalogue::ToolEffect,
-    ids::{Approver, UserId},
-    job::{Effect, Intent, NewJob, Resolution, ResolvedBy, Start, Via, approval::DecidedBy},
+    content_safety::{ContentDecision, ContentFinding, HeldKind, Label, Suggestion},
+    ids::{Approver, OperatorId, UserId},
+    job::{Effect, HeldText, Intent, NewJob, Resolution, ResolvedBy, Start, Via, approval::DecidedBy},
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_341_600_000);
@@ -36,8 +37,15 @@ fn intent() -> Intent {
     Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, wake_up_token: None }
 }
 
-fn question() -> Approval {
+fn approval_request() -> Approval {
     Approval::requested(Approver::User, Digest::ZERO, NOW, NOW.plus(Duration::from_secs(600)))
+}
+
+fn held_text() -> HeldText {
+    let finding =
+        ContentFinding { decision: ContentDecision::Hold, suggestion: Suggestion::Review, label: Label::Vulgar };
+    let expires_at = NOW.plus(Duration::from_secs(600));
+    HeldText { what: HeldKind::Arguments, digest: Digest::ZERO, finding, asked_at: NOW, expires_at, decision: None }
 }
 
 fn proposal(of: usize, round: u32) -> Step {
@@ -51,18 +59,24 @@ fn events() -> Vec<JobEvent> {
         JobEvent::Claimed { lease: Lease { owner: "o".into(), expires_at: check_at } },
         JobEvent::Intended(intent()),
         JobEvent::Suspended { check_at, intent: Some(intent()), running: true, seen: None },
+        JobEvent::ReplyHeld { check_at },
         JobEvent::Rescheduled { check_at, attempt: Attempt::NotStarted },
         JobEvent::Rescheduled { check_at, attempt: Attempt::Repeatable },
         JobEvent::Prepared { input: Some(Digest::ZERO), approval: None },
-        JobEvent::Prepared { input: None, approval: Some(question()) },
+        JobEvent::Prepared { input: None, approval: Some(approval_request()) },
         JobEvent::Proposed { steps: vec![proposal(0, 1)] },
         JobEvent::Woken,
         JobEvent::Decided { approved: true, by: DecidedBy::User },
         JobEvent::ApprovalLapsed,
+        JobEvent::TextHeld(held_text()),
+        JobEvent::TextDecided { passed: true, by: OperatorId::from_random([7; 16]) },
+        JobEvent::TextDecided { passed: false, by: OperatorId::from_random([7; 16]) },
+        JobEvent::TextLapsed,
         JobEvent::CancelRequested,
         JobEvent::Swept { sweep_at: Some(check_at) },
         JobEvent::Swept { sweep_at: None },
         JobEvent::Resolved(resolution()),
+        JobEvent::JournalLost,
     ];
     for outcome in
         [StepOutcome::Succeeded, StepOutcome::Failed, StepOutcome::Refused, StepOutcome::NotRun, StepOutcome::Unknown]
@@ -90,8 +104,8 @@ fn whatever_happens_to_a_job_that_is_over_its_answer_stays() {
                     ..after.clone()
                 };
                 assert_eq!(same, before, "{state:?} {event:?}");
-                let learnt = matches!(event, JobEvent::Resolved(_));
-                assert!(state == JobState::Unknown && !(learnt && before.resolution.is_some()), "{event:?}");
+                let resolves = matches!(event, JobEvent::Resolved(_));
+                assert!(state == JobState::Unknown && !(resolves && before.resolution.is_some()), "{event:?}");
             }
         }
     }
@@ -117,7 +131,7 @@ fn a_call_runs_since_it_was_first_seen_running() {
     let first = suspended(&job(JobState::Running), NOW);
     let later = NOW.plus(Duration::from_secs(100));
     let second = suspended(&first.apply(JobEvent::Claimed { lease }, later).unwrap(), later);
-    // Or a tool that takes for ever, and is asked for often, would never be past its timeout.
+    // Otherwise a tool that never ends and is polled often would never exceed its timeout.
     assert_eq!(second.steps[0].running_since, Some(NOW));
 }
 
@@ -144,4 +158,26 @@ fn a_job_is_claimable_when_it_is_due_and_no_lease_holds() {
     // A sweep changes `updated_at`, so it makes the check due.
     let swept = ahead(61).apply(JobEvent::Swept { sweep_at: None }, NOW).unwrap();
     assert!(swept.claimable(NOW));
+}
+
+#[test]
+fn a_job_that_outlived_its_journal_ends_as_unknown_with_all_that_was_left_of_it() {
+    let read = Step::new("r".into(), ToolEffect::Read);
+    for state in JobState::ALL.into_iter().filter(|state| !state.is_over()) {
+        let mut before = job(state);
+        before.steps = vec![read.clone(), Step { intent: Some(intent()), ..Step::new("t".into(), ToolEffect::Write) }];
+        before.steps[0].outcome = Some(StepOutcome::Succeeded);
+        before.cursor = 1;
+        assert!(before.may_still_act());
+        let after = before.apply(JobEvent::JournalLost, NOW).unwrap();
+        let outcomes: Vec<_> = after.steps.iter().map(|step| step.outcome).collect();
+        assert_eq!(outcomes, [Some(StepOutcome::Succeeded), Some(StepOutcome::Unknown)]);
+        assert_eq!((after.state, after.effect, after.sweep_at), (JobState::Unknown, Some(Effect::Unknown), None));
+        assert!(!after.may_still_act());
+    }
+    let turn = Job { steps: vec![Step::turn("a".into(), None)], ..job(JobState::Queued) };
+    assert!(turn.may_still_act(), "its agent may propose a write");
+    assert_eq!(turn.apply(JobEvent::JournalLost, NOW).unwrap().effect, Some(Effect::Unknown));
+    let reads = Job { steps: vec![read.clone(), read], ..job(JobState::Queued) };
+    assert!(!reads.may_still_act(), "a read may be repeated");
 }

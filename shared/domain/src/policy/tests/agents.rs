@@ -107,7 +107,7 @@ fn an_agent_uses_by_itself_what_its_user_may_read_whatever_the_arguments_are() {
     );
 }
 
-/// Example, groups, when, and what it makes of a turn of `main` that everybody may have.
+/// Example, groups, time, and its decision about a turn of `main` that every user may have.
 pub(super) const ABOUT_AGENTS: [(&str, &[&str], &str, &str); 8] = [
     ("assistant-is-for-members", &[], "2026-11-20T04:00:00Z", "policy_denied"),
     ("assistant-is-for-members", &["others", "members"], "2026-11-20T04:00:00Z", "run"),

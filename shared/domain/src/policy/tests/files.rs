@@ -1,4 +1,4 @@
-//! Policy files: what is told of those that cannot be used, the schema, and the examples.
+//! Policy files: the errors about invalid ones, the schema, and the examples.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Modes, switches, openings and the audit: what comes before the policies.
+//! Checks before the policies: service mode, mode of the tool, temporary unlock, audit checkpoint.
 
 use std::collections::BTreeMap;
 

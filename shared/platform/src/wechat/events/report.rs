@@ -20,7 +20,7 @@ pub enum WechatEvent {
         /// The answers, one for each template.
         answers: Vec<Subscription>,
     },
-    /// `subscribe_msg_sent_event`: what became of messages that were sent.
+    /// `subscribe_msg_sent_event`: whether messages that were sent were delivered.
     Deliveries {
         /// The user.
         openid: OpenId,
@@ -46,7 +46,7 @@ pub struct Subscription {
     pub accepted: bool,
 }
 
-/// What became of one message.
+/// Delivery of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The template.

@@ -1,0 +1,39 @@
+//! WeChat's access token, which all functions share through the table.
+
+use platform::{non_empty::NonEmpty, wechat::notifications::NoToken};
+use secrecy::{ExposeSecret as _, SecretString};
+use store::AccessToken;
+
+use crate::Worker;
+
+/// The token that is `stored`; a new one, fetched in normal mode, when it is missing, over, or the one that WeChat has
+/// `refused`. Another function may have replaced the refused one already. It is never forced: that would end it for
+/// every other caller.
+pub(crate) async fn get(
+    worker: &Worker,
+    stored: Option<AccessToken>,
+    app_secrets: &NonEmpty<SecretString>,
+    refused: Option<&SecretString>,
+) -> Result<SecretString, NoToken> {
+    let now = worker.runtime.now();
+    let refused = refused.map(|token| token.expose_secret());
+    let good = stored
+        .filter(|stored| !stored.token.is_empty() && now < stored.expires_at && refused != Some(stored.token.as_str()));
+    if let Some(stored) = good {
+        return Ok(stored.token.into());
+    }
+    let app_id = &worker.config.wechat_app_id;
+    let mut fetched = Err(NoToken::Later);
+    for secret in app_secrets.iter() {
+        fetched = worker.wechat.stable_token(app_id, secret).await;
+        if !matches!(fetched, Err(NoToken::SecretRefused(_))) {
+            break;
+        }
+    }
+    let fresh = fetched?;
+    if let Err(error) = worker.table.keep_access_token(fresh.token.expose_secret(), now, fresh.lasts).await {
+        // The next call fetches the same one again.
+        tracing::warn!(function = "worker", code = "token_not_kept", error = %error, "WeChat's access token could not be stored for other workers");
+    }
+    Ok(fresh.token)
+}

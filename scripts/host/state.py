@@ -1,0 +1,114 @@
+"""Policy by folder and reload, backup, a lost disk, and the restore."""
+
+import json
+
+from first_day import LATER
+from gateway import JOURNAL
+from phone import request_id
+from transcript import claim, until
+
+POLICY = "/etc/miniprogram/policy"
+
+
+def policy_steps(walk):
+    yield "broken policy keeps the old one", lambda: broken_policy(walk)
+    yield "new tool by folder and reload", lambda: new_tool(walk)
+
+
+def steps(walk):
+    yield "backup by its timer", lambda: backup(walk)
+    yield "lost disk", lambda: lose(walk)
+    yield "restore", lambda: restore(walk)
+    yield "after the restore", lambda: reopened(walk)
+
+
+def policy_version(walk):
+    return walk.machine.ready()["policy_version"]
+
+
+def broken_policy(walk):
+    machine, before = walk.machine, policy_version(walk)
+    machine.run(f"cp -p {POLICY}/tools.toml /srv/before.toml && echo 'nonsense' >> {POLICY}/tools.toml")
+    code, said = machine.fails("miniprogram reload")
+    claim("the fault has a file and a line", code != 0 and "tools.toml" in said, f"{code} {said}")
+    machine.fails("systemctl reload miniprogram")
+    # Signalled all the same, as a reload that came between two copies of files.
+    machine.run(f"kill -HUP {machine.property('MainPID')}")
+    until("the log says that it was not reloaded", 15, lambda: "not reloaded" in machine.journal("miniprogram.service", 40))
+    claim("the old policy stays", policy_version(walk) == before)
+    walk.answered("first")
+    machine.run(f"cp -p /srv/before.toml {POLICY}/tools.toml")
+    return said.splitlines()[0]
+
+
+def new_tool(walk):
+    machine = walk.machine
+    status, _, body = walk.phone.send(request_id(), LATER, note="once")
+    claim("the tool is not there yet", status in (403, 404, 422), f"{status} {body}")
+    machine.run(f"cp -p /srv/tools.toml /srv/tools.cedar {POLICY}/ && miniprogram config check")
+    walk.gateway.configure(machine, json.loads(machine.run(f"miniprogram policy guard --dir {POLICY}")))
+    walk.gateway.restart(machine)
+    pid, before = machine.property("MainPID"), policy_version(walk)
+    said = machine.run("miniprogram reload").strip()
+    claim("it is another policy", policy_version(walk) != before, said)
+    claim("in the same process", machine.property("MainPID") == pid)
+    walk.jobs["new tool"] = walk.phone.succeeds(LATER, note="once")
+    return f"policy {policy_version(walk)}"
+
+
+def backups(walk):
+    return walk.machine.run("ls /var/backups/miniprogram/*.tar 2>/dev/null", check=False).split()
+
+
+def backup(walk):
+    """The timer's unit, started by systemd, and the command of the page."""
+    machine, page = walk.machine, walk.page
+    machine.person(page.command("sudo systemctl enable --now miniprogram-backup.timer"))
+    machine.run("systemctl start miniprogram-backup.service")
+    claim("there is one backup", len(backups(walk)) == 1, backups(walk))
+    machine.person(page.command("sudo miniprogram backup create"))
+    claim("there is another", len(backups(walk)) == 2, backups(walk))
+    walk.backup = backups(walk)[-1]
+    said = machine.run(f"miniprogram backup verify {walk.backup}")
+    claim("it has the gateway's journal", "no journal" not in said, said)
+    mode = machine.run(f"stat -c '%a %U' {walk.backup}").split()
+    claim("only root can read it", mode == ["600", "root"], mode)
+    walk.jobs["after the backup"] = walk.phone.succeeds("ledger_append", note="after the backup")
+    return said.strip()
+
+
+def lose(walk):
+    """The data directory is gone; the backups are on another disk, and so is the gateway's journal."""
+    machine = walk.machine
+    machine.run("systemctl stop miniprogram-watch.timer miniprogram && rm -rf /var/lib/miniprogram/* /var/lib/miniprogram/.[!.]*")
+    return f"{len(backups(walk))} backups are left"
+
+
+def restore(walk):
+    machine = walk.machine
+    said = machine.run(f"miniprogram restore {walk.backup}")
+    claim("every chain is whole", "every chain is whole" in said, said)
+    claim("the newer journal stays", f"{JOURNAL} has every call since the backup" in said, said)
+    owners = machine.run("find /var/lib/miniprogram ! -user miniprogram")
+    claim("all of it belongs to the service", not owners.strip(), owners)
+    machine.run("systemctl start miniprogram miniprogram-watch.timer")
+    until("the service answers", 60, machine.ready)
+    claim("it is closed", machine.ready().get("mode") == "closed", machine.ready())
+    return said.splitlines()[1]
+
+
+def reopened(walk):
+    """What the backup knows is answered, what it does not know is refused, and neither has a second effect."""
+    machine, phone = walk.machine, walk.phone
+    walk.answered("first")
+    machine.run('miniprogram mode set full --reason "restored after a lost disk"')
+    # The clock of this phone is just as far ahead as is allowed, so its ids are of after the bound.
+    phone.until_open(ahead_s=598, note="after the restore")
+    status, headers, body = phone.send(walk.jobs["first"], "ledger_append", note="two coffees")
+    claim("a known id is answered as always", (status, body["status"]) == (200, "succeeded"), f"{status} {body}")
+    status, _, body = phone.send(walk.jobs["after the backup"], "ledger_append", note="after the backup")
+    claim("an id of after the backup is refused", (status, body.get("code")) == (410, "request_id_expired"), f"{status} {body}")
+    for note in ("two coffees", "after the backup", "after a reboot"):
+        claim(f"`{note}` had one effect", walk.gateway.effects(machine, note) == 1, walk.gateway.effects(machine, note))
+    verified = machine.run("miniprogram audit verify --everything").strip().splitlines()[-1]
+    return verified

@@ -1,7 +1,0 @@
-#!/usr/bin/env bash
-# lint-template.sh [--roles]: expands template.yaml for each stage with the SAM translator, runs cfn-lint over what comes out,
-# and checks the functions' rights. With --roles it writes docs/operate/roles.md; without, it checks that the page is still true.
-set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-scripts/venv.sh .local/template-lint template-lint
-exec .local/template-lint/bin/python scripts/lint_template.py "$@"

@@ -1,0 +1,235 @@
+//! Held texts: content safety lets an operator decide about a text, and its job waits for that decision. A decision holds
+//! for exactly one text of one step, once, until it expires.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{APPROVED_WITHIN, Job, JobState, SWEEP_GRACE, Step, StepOutcome, TransitionError};
+use crate::{
+    content_safety::{CheckedText, ContentFinding, HeldKind},
+    ids::{Digest, DigestKey, OperatorId, Timestamp},
+    job::CallKey,
+    json::canonical,
+};
+
+/// The code of a step whose text an operator has refused. The same as of a text that policy refuses.
+const REFUSED: &str = "content_refused";
+/// The code of a step about whose text no operator has decided in time.
+const UNDECIDED: &str = "content_undecided";
+/// The longest pause between two looks at a job that waits in `waiting` for a decision about its reply.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(1800);
+
+/// A text of a step that an operator decides about. The text itself is in a record of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldText {
+    /// What kind of text it is.
+    #[serde(rename = "w")]
+    pub what: HeldKind,
+    /// Digest of the text: see [`digest`].
+    #[serde(rename = "g")]
+    pub digest: Digest,
+    /// Why it is held.
+    #[serde(rename = "f")]
+    pub finding: ContentFinding,
+    /// Since when it is held.
+    #[serde(rename = "a")]
+    pub asked_at: Timestamp,
+    /// It is refused at this time: no decision is accepted from then on.
+    #[serde(rename = "x")]
+    pub expires_at: Timestamp,
+    /// The decision; `None` while there is none.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<TextDecision>,
+}
+
+/// An operator's decision about a held text. Written once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextDecision {
+    /// Whether the text may be sent or shown.
+    #[serde(rename = "y")]
+    pub passed: bool,
+    /// Who decided.
+    #[serde(rename = "b")]
+    pub by: OperatorId,
+    /// Time of the decision.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+}
+
+impl HeldText {
+    /// Whether the time for a decision is over.
+    pub fn lapsed(&self, now: Timestamp) -> bool {
+        self.expires_at.has_come(now, APPROVED_WITHIN)
+    }
+
+    /// When a job that waits in `waiting` looks whether the time for a decision is over.
+    pub fn next_look(&self, now: Timestamp) -> Timestamp {
+        self.expires_at.min(now.plus(LOOK_AT_LEAST))
+    }
+}
+
+/// Digest of a text of the step at the job's cursor: HMAC under the job's own key over the canonical form (RFC 8785) of
+/// the text and the step that it belongs to.
+pub fn digest(key: &DigestKey, job: &Job, text: &CheckedText<'_>) -> Digest {
+    let CallKey { user_id, request_id, step, round, .. } = job.call_key();
+    let whole = json!({
+        "user_id": user_id.to_string(),
+        "request_id": request_id.to_string(),
+        "step": step,
+        "round": round,
+        "held": text,
+    });
+    key.digest_bytes(&canonical::canonical(&whole))
+}
+
+/// How a decision relates to the job's held text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldTextCheck {
+    /// The job waits for exactly this decision.
+    Open,
+    /// The same decision was stored before.
+    AsDecided,
+    /// The opposite decision was stored before.
+    DecidedOtherwise,
+    /// The decision is about another text than the one that is held.
+    OtherDigest,
+    /// The text was refused because no decision came in time.
+    Lapsed,
+    /// A worker looks at the job just now, and would end it by what it has read: the decision is to be repeated.
+    Busy,
+    /// No text is held, or the job ended before a decision.
+    NotHeld,
+}
+
+impl Step {
+    /// The text that waits for a decision.
+    pub fn pending_text(&self) -> Option<&HeldText> {
+        self.held.as_ref().filter(|held| held.decision.is_none())
+    }
+
+    /// Whether its user has seen what it sends: it was sent, or shown in an approval request. What was neither may be
+    /// what content safety keeps from the user.
+    pub fn request_was_shown(&self) -> bool {
+        let ran = |outcome| matches!(outcome, StepOutcome::Succeeded | StepOutcome::Failed | StepOutcome::Unknown);
+        self.intent.is_some() || self.approval.is_some() || self.outcome.is_some_and(ran)
+    }
+
+    /// Whether an operator has decided about a text of the step.
+    pub fn text_is_decided(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.decision.is_some())
+    }
+}
+
+impl Job {
+    /// The text that the job waits for a decision about; `None` also once the job is over.
+    pub fn pending_text(&self) -> Option<&HeldText> {
+        let pending = self.step()?.pending_text()?;
+        let waits = match pending.what {
+            HeldKind::Arguments | HeldKind::Message => self.state == JobState::AwaitingApproval,
+            HeldKind::Reply => matches!(self.state, JobState::Waiting | JobState::Running),
+        };
+        waits.then_some(pending)
+    }
+
+    /// Compares a decision with the job. Pure: only [`JobEvent::TextDecided`](crate::job::JobEvent) changes the job.
+    pub fn held_text_check(&self, passed: bool, digest: Digest, now: Timestamp) -> HeldTextCheck {
+        let mut held = self.steps.iter().take(self.cursor + 1).rev().filter_map(|step| step.held.as_ref()).peekable();
+        if held.peek().is_none() {
+            return HeldTextCheck::NotHeld;
+        }
+        // The decision may be a repetition about an earlier step of the job: report that it was accepted then.
+        let Some(held) = held.find(|held| held.digest == digest) else { return HeldTextCheck::OtherDigest };
+        match &held.decision {
+            Some(decision) if decision.passed == passed => HeldTextCheck::AsDecided,
+            Some(_) => HeldTextCheck::DecidedOtherwise,
+            None if held.lapsed(now) => HeldTextCheck::Lapsed,
+            None if self.pending_text().is_none() => HeldTextCheck::NotHeld,
+            None if self.state == JobState::Running => HeldTextCheck::Busy,
+            None => HeldTextCheck::Open,
+        }
+    }
+
+    /// Waits for an operator's decision about a text of the step at the cursor. Waiting does not count as an attempt.
+    pub(super) fn hold(&mut self, held: HeldText, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect("text held", &[JobState::Running])?;
+        let refused = TransitionError { state: self.state, event: "text held twice, or at the wrong time" };
+        let Some(step) = self.steps.get_mut(self.cursor) else { return Err(refused) };
+        let is_reply = held.what == HeldKind::Reply;
+        // Written once for each kind: a text that replaced a decided one would be sent without having been decided.
+        let again = step.held.as_ref().is_some_and(|before| before.what == held.what || before.decision.is_none());
+        if again || held.decision.is_some() || step.intent.is_some() != is_reply {
+            return Err(refused);
+        }
+        if is_reply {
+            step.checks += 1;
+            step.reply_held = true;
+            let check_at = held.next_look(now);
+            step.held = Some(held);
+            return self.leave_running("text held", JobState::Waiting, check_at);
+        }
+        // The user cancelled while the text was checked: nothing is left to decide.
+        if self.cancel_requested {
+            step.outcome = Some(StepOutcome::NotRun);
+            self.error = Some("cancelled".to_owned());
+            self.end(JobState::Cancelled);
+            return Ok(());
+        }
+        step.attempts = step.attempts.saturating_sub(1);
+        step.not_started = 0;
+        self.sweep_at = Some(held.expires_at.plus(SWEEP_GRACE));
+        step.held = Some(held);
+        self.state = JobState::AwaitingApproval;
+        (self.lease, self.check_at) = (None, None);
+        Ok(())
+    }
+
+    /// Applies an operator's decision: valid once, and only before the time for it is over.
+    pub(super) fn decide_text(&mut self, passed: bool, by: OperatorId, now: Timestamp) -> Result<(), TransitionError> {
+        let refused = TransitionError { state: self.state, event: "text decided too late, twice, or unasked" };
+        // While a worker has claimed the job, its end would win over a decision.
+        if self.state == JobState::Running || self.pending_text().is_none_or(|held| held.lapsed(now)) {
+            return Err(refused);
+        }
+        let held = self.steps.get_mut(self.cursor).and_then(|step| step.held.as_mut()).ok_or(refused)?;
+        held.decision = Some(TextDecision { passed, by, at: now });
+        match (held.what, passed) {
+            // A worker ends the round: it has the reply of the journal, and records what the agent has called.
+            (HeldKind::Reply, _) => self.check_at = self.check_at.map(|at| at.min(now)),
+            (HeldKind::Arguments | HeldKind::Message, true) => {
+                self.state = JobState::Queued;
+                self.sweep_at = Some(now.plus(SWEEP_GRACE));
+            }
+            (HeldKind::Arguments | HeldKind::Message, false) => self.refuse_text(REFUSED),
+        }
+        Ok(())
+    }
+
+    /// Refuses a text about which no operator has decided in time. A reply is refused by the worker that ends its round.
+    pub(super) fn lapse_text(&mut self, now: Timestamp) -> Result<(), TransitionError> {
+        self.expect("text lapsed", &[JobState::AwaitingApproval])?;
+        if self.pending_text().is_none_or(|held| !held.lapsed(now)) {
+            return Err(TransitionError { state: self.state, event: "text lapsed early, or unasked" });
+        }
+        self.refuse_text(UNDECIDED);
+        Ok(())
+    }
+
+    fn refuse_text(&mut self, code: &str) {
+        let error = Some(code.to_owned());
+        let proposed = self.step().is_some_and(Step::is_proposed);
+        self.at_cursor(|step| step.outcome = Some(StepOutcome::Refused));
+        // A refused proposal does not end the job: the next round reports it to the agent, which replies to its user.
+        if proposed {
+            self.at_cursor(|step| step.error = error);
+            self.go_on();
+            return;
+        }
+        self.error = error;
+        self.end(JobState::Refused);
+    }
+}
+
+#[cfg(test)]
+mod tests;
