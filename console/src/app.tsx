@@ -1,8 +1,8 @@
 import { useErrorBoundary, useEffect, useRef, useState } from "preact/hooks";
 import { Announcer, announce } from "./parts/announce.tsx";
-import { ModeBadge } from "./parts/bits.tsx";
+import { ModeBadge } from "./parts/basics.tsx";
 import { Icon } from "./parts/icon.tsx";
-import { LookSwitches } from "./parts/look-switches.tsx";
+import { PreferenceSwitches } from "./parts/preference-switches.tsx";
 import { ProblemNote } from "./parts/problem-note.tsx";
 import { Shortcuts } from "./parts/shortcuts.tsx";
 import { Problem } from "./api/problem.ts";
@@ -52,7 +52,7 @@ function Frame({ session: { me, waiting, heldTexts, unknown, deadLetters, contro
         <Search />
         <div class="top-end">
           {mode && <a class="mode-link" href={address({ at: "switches" })} title={t("app.mode")}><span class="unseen">{t("app.mode")}: </span><ModeBadge mode={mode} /></a>}
-          <LookSwitches />
+          <PreferenceSwitches />
           <a class="button quiet" href={address({ at: "account" })} aria-label={t("account.title")} title={me.name ?? t("account.title")}
             aria-current={route.value.at === "account" ? "page" : undefined}><Icon name="person" /></a>
         </div>

@@ -1,14 +1,14 @@
 import { render } from "preact";
-import "./look/base.css";
-import "./look/parts.css";
-import "./look/frame.css";
+import "./style/base.css";
+import "./style/parts.css";
+import "./style/frame.css";
 import { App } from "./app.tsx";
 import { startClock } from "./live/clock.ts";
-import { startLook } from "./look/preferences.ts";
+import { applyPreferences } from "./style/preferences.ts";
 import { startRouting } from "./route.ts";
 import { loadConfig } from "./session/session.ts";
 
-startLook();
+applyPreferences();
 startClock();
 startRouting();
 await loadConfig();

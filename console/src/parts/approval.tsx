@@ -6,7 +6,7 @@ import { countdown, visible } from "../text/format.ts";
 import { t } from "../text/text.ts";
 import { announce } from "./announce.tsx";
 import { Arguments } from "./arguments.tsx";
-import { Code, EffectBadge, UserLink } from "./bits.tsx";
+import { Code, EffectBadge, UserLink } from "./basics.tsx";
 import { Confirm } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 

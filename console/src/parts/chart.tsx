@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { dark, language } from "../look/preferences.ts";
+import { dark, language } from "../style/preferences.ts";
 import { t } from "../text/text.ts";
 
 export interface Line {

@@ -5,7 +5,7 @@ import { useLive } from "../live/use-live.ts";
 import { current } from "../session/session.ts";
 import { visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
-import { Code, Empty, Moment, More } from "./bits.tsx";
+import { Code, Empty, Moment, More } from "./basics.tsx";
 import { Loaded } from "./staleness.tsx";
 
 const TONES: Record<string, string> = { running: "info", waiting_for_gateway: "warn", done: "good" };

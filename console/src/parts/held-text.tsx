@@ -8,7 +8,7 @@ import { named, t } from "../text/text.ts";
 import { announce } from "./announce.tsx";
 import { Expiry } from "./approval.tsx";
 import { Arguments } from "./arguments.tsx";
-import { Code, JobLink, UserLink } from "./bits.tsx";
+import { Code, JobLink, UserLink } from "./basics.tsx";
 import { Confirm } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { ProblemNote } from "./problem-note.tsx";

@@ -3,7 +3,7 @@ import type { JobLine } from "../api/shapes.ts";
 import { now } from "../live/clock.ts";
 import { duration, shortJob, visible } from "../text/format.ts";
 import { t } from "../text/text.ts";
-import { JobLink, StatusBadge, UserLink } from "./bits.tsx";
+import { JobLink, StatusBadge, UserLink } from "./basics.tsx";
 
 const codeOf = (job: JobLine) => (typeof job.error === "string" ? job.error : job.error?.code);
 

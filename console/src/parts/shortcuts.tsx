@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { shortcuts } from "../look/preferences.ts";
+import { shortcuts } from "../style/preferences.ts";
 import { go, type Screen } from "../route.ts";
 import { t, type Key } from "../text/text.ts";
 import { Dialog } from "./dialog.tsx";

@@ -1,7 +1,7 @@
 import type { JobStep, JobView, Progress } from "../api/shapes.ts";
 import { visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
-import { Moment } from "./bits.tsx";
+import { Moment } from "./basics.tsx";
 import { isPlain, nameOf, numberOf } from "./steps.ts";
 
 /** The steps of a job: those that were submitted, and those that agents added. */

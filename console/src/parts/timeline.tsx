@@ -2,7 +2,7 @@ import type { Fields, Json } from "../api/shapes.ts";
 import type { Verdict } from "../audit/chain.ts";
 import { duration, short, shortJob, visible } from "../text/format.ts";
 import { named, t } from "../text/text.ts";
-import { JobLink, Moment, UserLink, who } from "./bits.tsx";
+import { JobLink, Moment, UserLink, who } from "./basics.tsx";
 import { Icon } from "./icon.tsx";
 
 /** Fields that are shown elsewhere on the line, or only used for verification. */

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { Problem } from "../api/problem.ts";
 import { now } from "../live/clock.ts";
-import { LANGUAGES, language, shortcuts, THEMES, theme } from "../look/preferences.ts";
+import { LANGUAGES, language, shortcuts, THEMES, theme } from "../style/preferences.ts";
 import { announce } from "../parts/announce.tsx";
-import { Code, Head } from "../parts/bits.tsx";
+import { Code, Head } from "../parts/basics.tsx";
 import { ProblemNote } from "../parts/problem-note.tsx";
 import { current, setMe, signOut } from "../session/session.ts";
 import { duration, visible } from "../text/format.ts";
@@ -29,7 +29,7 @@ export function Account() {
         </section>
         <OwnUsers />
         <section class="card">
-          <h2>{t("account.look")}</h2>
+          <h2>{t("account.preferences")}</h2>
           <fieldset class="choice inline">
             <legend>{t("account.language")}</legend>
             {LANGUAGES.map((one) => (

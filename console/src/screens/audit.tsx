@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { pages } from "../api/pages.ts";
 import { standings, type PublicKey, type Standing } from "../audit/checkpoint.ts";
 import { useLive } from "../live/use-live.ts";
-import { Empty, Head, Moment } from "../parts/bits.tsx";
+import { Empty, Head, Moment } from "../parts/basics.tsx";
 import { Erasures } from "../parts/erasures.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { Timeline } from "../parts/timeline.tsx";

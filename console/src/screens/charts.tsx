@@ -3,7 +3,7 @@ import type { Metrics, Series } from "../api/shapes.ts";
 import { serverNow } from "../live/clock.ts";
 import { useLive } from "../live/use-live.ts";
 import { Chart, type Line } from "../parts/chart.tsx";
-import { Head } from "../parts/bits.tsx";
+import { Head } from "../parts/basics.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { current } from "../session/session.ts";
 import { visible } from "../text/format.ts";

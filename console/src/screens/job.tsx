@@ -4,7 +4,7 @@ import { now } from "../live/clock.ts";
 import { useLive } from "../live/use-live.ts";
 import { AskedFacts, ConfirmDecision, Decide, Expiry, type Asked, type Decision } from "../parts/approval.tsx";
 import { Arguments } from "../parts/arguments.tsx";
-import { Code, Head, Moment, RoleNote, StatusBadge, UserLink, who } from "../parts/bits.tsx";
+import { Code, Head, Moment, RoleNote, StatusBadge, UserLink, who } from "../parts/basics.tsx";
 import { HeldTextNote } from "../parts/held-text.tsx";
 import { Resolve } from "../parts/resolve.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { OPEN_STATES, type JobLine, type OpenState } from "../api/shapes.ts";
 import { useLive } from "../live/use-live.ts";
-import { Empty, Head, More } from "../parts/bits.tsx";
+import { Empty, Head, More } from "../parts/basics.tsx";
 import { JobTable } from "../parts/job-table.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";
 import { current } from "../session/session.ts";

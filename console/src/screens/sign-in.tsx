@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../api/problem.ts";
 import { ProblemNote } from "../parts/problem-note.tsx";
-import { LookSwitches } from "../parts/look-switches.tsx";
+import { PreferenceSwitches } from "../parts/preference-switches.tsx";
 import { config, ended, isReturning, signIn } from "../session/session.ts";
 import { t } from "../text/text.ts";
 
@@ -57,7 +57,7 @@ export function SignIn() {
         </form>
         <p class="hint">{t("sign_in.memory")}</p>
       </div>
-      <div class="looks"><LookSwitches /></div>
+      <div class="preferences"><PreferenceSwitches /></div>
     </main>
   );
 }

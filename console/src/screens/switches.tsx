@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { MODES, type Controls, type Mode, type ToolControl } from "../api/shapes.ts";
 import { now } from "../live/clock.ts";
 import { announce } from "../parts/announce.tsx";
-import { EffectBadge, Head, ModeBadge, Moment, MODE_TONES, RoleNote, who } from "../parts/bits.tsx";
+import { EffectBadge, Head, ModeBadge, Moment, MODE_TONES, RoleNote, who } from "../parts/basics.tsx";
 import { Confirm } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { pages } from "../api/pages.ts";
 import { useLive } from "../live/use-live.ts";
 import { announce } from "../parts/announce.tsx";
-import { Code, Empty, Head, More, RoleNote } from "../parts/bits.tsx";
+import { Code, Empty, Head, More, RoleNote } from "../parts/basics.tsx";
 import { Confirm } from "../parts/dialog.tsx";
 import { JobTable } from "../parts/job-table.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { BAD_STATES, type BadState, type JobLine } from "../api/shapes.ts";
 import { pages } from "../api/pages.ts";
 import { useLive } from "../live/use-live.ts";
-import { Empty, Head, More, RoleNote } from "../parts/bits.tsx";
+import { Empty, Head, More, RoleNote } from "../parts/basics.tsx";
 import { JobTable } from "../parts/job-table.tsx";
 import { Resolve } from "../parts/resolve.tsx";
 import { Loaded, Staleness } from "../parts/staleness.tsx";

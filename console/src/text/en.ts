@@ -260,7 +260,7 @@ export const en = {
   "account.users_lead": "You cannot approve requests of these users: another operator must. A registered id cannot be removed.",
   "account.add": "Add",
   "account.added_said": "Added.",
-  "account.look": "Language and theme",
+  "account.preferences": "Language and theme",
   "account.language": "Language",
   "account.theme": "Theme",
 

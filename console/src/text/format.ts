@@ -1,5 +1,5 @@
 /** Times, ages and short forms. */
-import { language } from "../look/preferences.ts";
+import { language } from "../style/preferences.ts";
 import { t } from "./text.ts";
 
 const locale = () => (language.value === "zh" ? "zh-CN" : "en-GB");

@@ -1,5 +1,5 @@
 /** Every sentence of this page, in the reader's language. */
-import { language } from "../look/preferences.ts";
+import { language } from "../style/preferences.ts";
 import { en } from "./en.ts";
 import { zh } from "./zh.ts";
 

@@ -262,7 +262,7 @@ export const zh: Words = {
   "account.users_lead": "您不能审批这些用户的请求，须由其他操作员审批。一经登记不可移除。",
   "account.add": "添加",
   "account.added_said": "已添加。",
-  "account.look": "语言与外观",
+  "account.preferences": "语言与外观",
   "account.language": "语言",
   "account.theme": "外观",
 

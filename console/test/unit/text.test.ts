@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { language } from "../../src/look/preferences.ts";
+import { language } from "../../src/style/preferences.ts";
 import { en } from "../../src/text/en.ts";
 import { countdown, duration, moment, short, shortJob, visible } from "../../src/text/format.ts";
 import { fill, named, t, TABLES, type Key } from "../../src/text/text.ts";

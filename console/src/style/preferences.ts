@@ -32,7 +32,7 @@ export const shortcuts = signal(kept("shortcuts") !== "off");
 /** Whether the page is dark now, by the user's choice or the system's. */
 export const dark = signal(false);
 
-export function startLook(): void {
+export function applyPreferences(): void {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
   const apply = () => {

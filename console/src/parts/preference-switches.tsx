@@ -1,9 +1,9 @@
-import { language, THEMES, theme } from "../look/preferences.ts";
+import { language, THEMES, theme } from "../style/preferences.ts";
 import { t } from "../text/text.ts";
 import { Icon } from "./icon.tsx";
 
 /** The switches of language and theme, on every screen. */
-export function LookSwitches() {
+export function PreferenceSwitches() {
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? "auto";
   const other = language.value === "en" ? "zh" : "en";
   return (
