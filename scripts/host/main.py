@@ -124,7 +124,7 @@ def parse():
     parser.add_argument("--measure", action="store_true", help="measure a minute without requests, too")
     parser.add_argument("--memory", type=int, metavar="MIB", help="of the whole host, without swap, as 2000")
     parser.add_argument("--suite", help="release of Debian [default: this machine's]")
-    parser.add_argument("--mirror", default="http://deb.debian.org/debian")
+    parser.add_argument("--mirror", help="a Debian mirror other than the one that mmdebstrap knows")
     parser.add_argument("--keep", action="store_true", help="keep the root file system when all went well")
     return parser.parse_args()
 

@@ -47,15 +47,15 @@ def archive(folder, suite, mirror, say):
     file = folder / f"{suite}-{key}.tar"
     if file.exists():
         return file
-    say(f"making the root file system of {suite} from {mirror}, once (some minutes) ...")
+    say(f"making the root file system of {suite}, once (some minutes) ...")
     part, log = file.with_suffix(".part.tar"), folder / "mmdebstrap.log"
-    command = ["mmdebstrap", "--variant=apt", f"--include={INCLUDE}", suite, str(part), mirror]
+    command = ["mmdebstrap", "--variant=apt", f"--include={INCLUDE}", suite, str(part), *([mirror] if mirror else [])]
     with log.open("wb") as out:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False)
     if done.returncode != 0:
         part.unlink(missing_ok=True)
         last = (log.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
-        raise Missing(f"mmdebstrap made no root file system from {mirror} ({last}; {log}); the walk needs a Debian mirror")
+        raise Missing(f"mmdebstrap made no root file system ({last}; {log}); the walk needs a Debian mirror")
     part.rename(file)
     return file
 
