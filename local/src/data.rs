@@ -51,6 +51,11 @@ pub enum DataError {
     },
 }
 
+/// Makes a folder that only its owner may read, and those above it that do not exist. An existing folder keeps its mode.
+pub fn private_folder(path: &Path) -> Result<(), DataError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))
+}
+
 /// Makes a conversion of an I/O error into an error that names the path.
 pub fn failed(path: &Path, done: &'static str) -> impl FnOnce(std::io::Error) -> DataError {
     let path = path.to_owned();
@@ -123,7 +128,7 @@ impl DataDir {
 
     fn lock(path: &Path) -> Result<Self, DataError> {
         // New files are readable by their owner only; an existing directory keeps its mode.
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))?;
+        private_folder(path)?;
         let path = path.canonicalize().map_err(failed(path, "read"))?;
         let lock = path.join("lock");
         // The service's user owns the directory, and root takes the lock, too: through a link it would empty another file.

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     io::{BufWriter, Write},
-    os::unix::fs::DirBuilderExt,
     path::Path,
 };
 
@@ -12,7 +11,7 @@ use serde_json::json;
 use store::FoundChain;
 
 use super::source::{AuditError, JOBS, REFUSALS, ReadJob, Source, job_file, side_chain_file};
-use crate::data::{DataError, failed};
+use crate::data::{failed, private_folder};
 
 const PAGE: usize = 500;
 
@@ -34,7 +33,7 @@ pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError>
         return Err(AuditError::Shape(out.to_owned(), "an empty directory"));
     }
     for directory in [JOBS, REFUSALS] {
-        make(&out.join(directory))?;
+        private_folder(&out.join(directory))?;
     }
     copy_side_chain(source, out, ChainName::Operators).await?;
     let (mut exported, mut begin) = (Exported::default(), None);
@@ -51,7 +50,7 @@ pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError>
                     ReadJob::Newer => exported.newer += 1,
                     ReadJob::Chain(chain) => {
                         let file = job_file(out, &chain.job);
-                        file.parent().map_or(Ok(()), make)?;
+                        file.parent().map_or(Ok(()), private_folder)?;
                         let text = serde_json::to_vec(&chain).expect("a chain has string keys only");
                         fs::write(&file, text).map_err(failed(&file, "written"))?;
                         exported.jobs += 1;
@@ -86,8 +85,4 @@ async fn copy_side_chain(source: &Source, out: &Path, name: ChainName) -> Result
     let last =
         if erased { json!({ "head": End::from(head), "erased": true }) } else { json!({ "head": End::from(head) }) };
     writeln!(lines, "{last}").and_then(|()| lines.flush()).map_err(written)
-}
-
-fn make(directory: &Path) -> Result<(), DataError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory, "made"))
 }

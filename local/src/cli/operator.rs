@@ -1,13 +1,13 @@
 //! `local operator`: tokens for operators of one host that has no issuer of its own.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use platform::runtime::Runtime;
 
 use super::{Failure, output::say, table_args::HostArgs};
 use crate::{
-    data::failed,
+    data::private_folder,
     host::operators::{OperatorKey, ROLES},
 };
 
@@ -62,7 +62,7 @@ fn token(args: &TokenArgs) -> Result<(), Failure> {
 }
 
 fn key(args: &KeyArgs) -> Result<(), Failure> {
-    DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
+    private_folder(&args.out)?;
     let key = OperatorKey::within(&args.out);
     key.keep(&Runtime::system())?;
     say(format_args!(

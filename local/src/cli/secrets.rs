@@ -2,9 +2,7 @@
 //! that was taken and the earliest time of the next one, and never a secret.
 
 use std::{
-    fs::DirBuilder,
     io::Read,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,7 +17,7 @@ use store::Table;
 
 use super::{Failure, config::NO_WEBHOOK, output::say};
 use crate::{
-    data::failed,
+    data::{failed, private_folder},
     host::{
         alerts::{Format, Webhook},
         config_file::DEFAULT_FILE,
@@ -225,7 +223,7 @@ pub(super) async fn run(command: SecretsCommand) -> Result<(), Failure> {
 
 async fn new(args: &NewArgs) -> Result<(), Failure> {
     let documents = args.given.documents()?;
-    DirBuilder::new().recursive(true).mode(0o700).create(&args.out).map_err(failed(&args.out, "made"))?;
+    private_folder(&args.out)?;
     SecretStore::Directory(args.out.clone()).fill(&documents).await?;
     say(format_args!("Four documents are in {}. They are secrets: delete them once they are put.", args.out.display()));
     Ok(())

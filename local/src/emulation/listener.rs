@@ -342,9 +342,9 @@ mod tests {
         assert!(is_answered(&mut first).await && is_answered(&mut second).await);
         assert!(!is_answered(&mut connect().await).await);
         drop(first);
-        let patience =
+        let closed_until_one_ends =
             tokio::time::timeout(Duration::from_secs(10), async { while !is_answered(&mut connect().await).await {} });
-        patience.await.unwrap();
+        closed_until_one_ends.await.unwrap();
         server.stop().await;
     }
 

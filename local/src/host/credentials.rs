@@ -1,13 +1,12 @@
 //! The credentials of one host: files of root that systemd passes to the service when it starts.
 
 use std::{
-    fs::{self, DirBuilder},
-    os::unix::fs::DirBuilderExt,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::backup::credentials_beside;
-use crate::data::{DataError, failed, write_private};
+use crate::data::{DataError, private_folder, write_private};
 
 /// The file of the Mini Program's app secret, which has this name in the unit, too.
 pub const WECHAT_APP_SECRET: &str = "wechat-app-secret";
@@ -19,7 +18,7 @@ pub const ALERTS_WEBHOOK: &str = "alerts-webhook";
 /// Puts a credential in its place.
 pub fn put(config_file: &Path, name: &str, value: &str) -> Result<PathBuf, DataError> {
     let dir = credentials_beside(config_file);
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed(&dir, "made"))?;
+    private_folder(&dir)?;
     let file = dir.join(name);
     write_private(&file, format!("{value}\n").as_bytes())?;
     Ok(file)

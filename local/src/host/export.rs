@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io::{BufWriter, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,7 @@ use dynoxide::{
 use serde_json::{Value, json};
 
 use crate::{
-    data::{DataDir, DataError, failed, write_private},
+    data::{DataDir, DataError, failed, private_folder, write_private},
     emulation::backend::TABLE,
     secrets::{
         split::split,
@@ -84,10 +84,6 @@ pub async fn export(data: &DataDir, to: &Path, now: Timestamp) -> Result<u64, Ex
     let count = written.map_err(|failed| ExportFault::Engine(failed.to_string()))??;
     write_private(&data.exported(), now.to_string().as_bytes())?;
     Ok(count)
-}
-
-fn private_folder(path: &Path) -> Result<(), DataError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path, "made"))
 }
 
 /// One `{"Item": …}` for each line, in DynamoDB's JSON. Items hold no secret in the clear, and personal data.

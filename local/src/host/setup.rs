@@ -26,17 +26,16 @@ use super::{
     credentials,
     guard_lists::GuardLists,
     policy_folder,
+    systemd::{BACKUP_TIMER, SERVICE, WATCH_TIMER},
 };
 use crate::data::failed;
 
 /// The plugin of the package.
 const PLUGIN_DIR: &str = "/usr/share/miniprogram/openclaw-plugin";
-/// The unit of the service.
-const SERVICE: &str = "miniprogram.service";
 /// The example in the configuration file of the package.
 const EXAMPLE_APP_ID: &str = "wx0123456789abcdef";
 /// What runs on a host that is set up.
-const UNITS: [&str; 3] = [SERVICE, "miniprogram-backup.timer", "miniprogram-watch.timer"];
+const UNITS: [&str; 3] = [SERVICE, BACKUP_TIMER, WATCH_TIMER];
 
 /// What the operator says; everything else is found.
 pub struct Setup<'a> {

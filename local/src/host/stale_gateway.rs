@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use tokio::process::Command;
 
 /// The gateway's script kills it earlier.
-const PATIENCE: Duration = Duration::from_secs(25);
+const WAIT_LIMIT: Duration = Duration::from_secs(25);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Stores the id of the process that owns a gateway directory.
@@ -26,7 +26,7 @@ pub(crate) async fn wait_until_gone(directory: &Path) -> std::io::Result<()> {
     };
     if owns(pid, directory).await {
         eprintln!("Waiting for the gateway of an earlier run to finish its calls ...");
-        if tokio::time::timeout(PATIENCE, gone).await.is_err() {
+        if tokio::time::timeout(WAIT_LIMIT, gone).await.is_err() {
             kill(pid).await?;
         }
     }

@@ -7,6 +7,13 @@ use sd_notify::NotifyState;
 use store::Table;
 use tokio::task::JoinHandle;
 
+/// The unit of the service.
+pub const SERVICE: &str = "miniprogram.service";
+/// The timer of the daily backup.
+pub const BACKUP_TIMER: &str = "miniprogram-backup.timer";
+/// The timer of the watch.
+pub const WATCH_TIMER: &str = "miniprogram-watch.timer";
+
 /// How often the table is read within one watchdog interval. A ping may be late, or one read may fail, without a
 /// restart.
 const READS_PER_INTERVAL: u32 = 4;

@@ -34,8 +34,6 @@ use super::{
 
 /// The name of the package, and of its program.
 const PACKAGE: &str = "miniprogram";
-/// Its unit.
-const SERVICE: &str = "miniprogram.service";
 /// Where packages are kept.
 pub const DEFAULT_PACKAGES: &str = "/var/lib/miniprogram-packages";
 /// The host, and how both commands act on it.

@@ -21,11 +21,12 @@ use self::{
     decision::{Decision, Memory, Seen},
     unit::{Manager, Shown},
 };
-use super::alerts::{self, Webhook, WebhookFault};
+use super::{
+    alerts::{self, Webhook, WebhookFault},
+    systemd::SERVICE,
+};
 use crate::data::{DataError, is_restoring, read_state, write_state};
 
-/// The unit of this service.
-const SERVICE: &str = "miniprogram.service";
 /// How long a health check may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The pause before a message is repeated.

@@ -476,9 +476,9 @@ async fn the_doctor_names_what_is_wrong_and_the_command_that_mends_it() {
         std::fs::read_to_string(&service.file).unwrap().replace("rings_port = 0", &format!("rings_port = {port}"));
     std::fs::write(&service.file, text + "[backup]\ndir = \"/does/not/exist\"\n").unwrap();
     // The first sweep has to have asked the gateway, or there is no heartbeat to read.
-    let patience = Instant::now();
+    let began = Instant::now();
     while !service.readiness().await.contains("gateway_unreachable") {
-        assert!(patience.elapsed() < Duration::from_secs(60), "sweep has not asked the gateway");
+        assert!(began.elapsed() < Duration::from_secs(60), "sweep has not asked the gateway");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let doctor = |file: &Path| {

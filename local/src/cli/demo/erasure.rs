@@ -48,26 +48,28 @@ fn any(count: &Value) -> bool {
 
 /// The report as soon as the first pass has deleted what users write, or the last one that was read.
 async fn reported(client: &Client, body: &Value) -> Result<Reply, Failure> {
-    let mut reply = client.delete("/v1/users/me", body).await?;
-    for _ in 0..READS_AT_MOST {
-        if any(&reply.body["erased"]["submissions"]) && any(&reply.body["erased"]["logins"]) {
-            break;
-        }
-        tokio::time::sleep(PAUSE).await;
-        reply = client.delete("/v1/users/me", body).await?;
-    }
-    Ok(reply)
+    let is_erased = |reply: &Reply| ["submissions", "logins"].iter().all(|kind| any(&reply.body["erased"][kind]));
+    read_until(is_erased, || client.delete("/v1/users/me", body)).await
 }
 
 /// A login is refused until every request id of the erased user is stored as used.
 async fn logged_in(anonymous: &Client, body: &Value) -> Result<Reply, Failure> {
-    let mut reply = anonymous.post("/v1/sessions", None, body).await?;
+    let is_decided = |reply: &Reply| reply.body["code"] != "erasure_open";
+    read_until(is_decided, || anonymous.post("/v1/sessions", None, body)).await
+}
+
+/// The first reply that is as wanted, or the last one that was read.
+async fn read_until<F>(is_wanted: impl Fn(&Reply) -> bool, ask: impl Fn() -> F) -> Result<Reply, Failure>
+where
+    F: Future<Output = Result<Reply, Failure>>,
+{
+    let mut reply = ask().await?;
     for _ in 0..READS_AT_MOST {
-        if reply.body["code"] != "erasure_open" {
+        if is_wanted(&reply) {
             break;
         }
         tokio::time::sleep(PAUSE).await;
-        reply = anonymous.post("/v1/sessions", None, body).await?;
+        reply = ask().await?;
     }
     Ok(reply)
 }

@@ -15,7 +15,7 @@ use super::{
     retention, sqlite,
 };
 use crate::{
-    data::{TABLE_FILE, failed},
+    data::{TABLE_FILE, failed, private_folder},
     disk::{self, MIB},
     host::config_file::ConfigFile,
 };
@@ -88,7 +88,7 @@ impl Drop for Backup {
 
 impl Backup {
     fn begin(dir: &Path) -> Result<Self, BackupFault> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir, "made"))?;
+        private_folder(dir)?;
         let lock = dir.join(".lock");
         let file = File::options().create(true).truncate(false).write(true).open(&lock);
         let file = file.map_err(failed(&lock, "written"))?;

@@ -13,7 +13,7 @@ use super::Finding;
 use crate::{
     data::{TABLE_FILE, timestamp},
     disk::{self, MIB},
-    host::{alerts::Webhook, backup, config_file::ConfigFile},
+    host::{alerts::Webhook, backup, config_file::ConfigFile, systemd::BACKUP_TIMER},
 };
 
 /// A daily backup may be late by half a day.
@@ -89,7 +89,7 @@ fn space(check: &'static str, dir: &Path, min_free_mb: u64) -> Finding {
 
 /// The newest backup: a file has its name only after it was verified.
 fn backups(config: &ConfigFile, now: Timestamp) -> Finding {
-    let mend = "miniprogram backup create; systemctl enable --now miniprogram-backup.timer";
+    let mend = &*format!("miniprogram backup create; systemctl enable --now {BACKUP_TIMER}");
     let listed = backup::list(&config.backup.dir).unwrap_or_default();
     let Some(newest) = listed.last() else {
         return Finding::warn("backup", format!("there is none in {}", config.backup.dir.display()), mend);

@@ -5,7 +5,10 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Stdio, time::Durat
 use tokio::process::Command;
 
 use super::Finding;
-use crate::host::config_file::ConfigFile;
+use crate::host::{
+    config_file::ConfigFile,
+    systemd::{BACKUP_TIMER, SERVICE, WATCH_TIMER},
+};
 
 /// How long one command may take.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -15,9 +18,9 @@ pub(super) async fn check(config: &ConfigFile) -> Vec<Finding> {
         return vec![Finding::warn("systemd", "it does not run on this host, so units and clock are not checked", "")];
     }
     let (service, timer, watch, clock) = tokio::join!(
-        state_of("service", "miniprogram.service", "systemctl enable --now miniprogram"),
-        state_of("backup timer", "miniprogram-backup.timer", "systemctl enable --now miniprogram-backup.timer"),
-        state_of("watch timer", "miniprogram-watch.timer", "systemctl enable --now miniprogram-watch.timer"),
+        state_of("service", SERVICE),
+        state_of("backup timer", BACKUP_TIMER),
+        state_of("watch timer", WATCH_TIMER),
         clock(),
     );
     let mut findings = vec![service, timer, watch, clock];
@@ -25,10 +28,10 @@ pub(super) async fn check(config: &ConfigFile) -> Vec<Finding> {
     findings
 }
 
-async fn state_of(check: &'static str, unit: &'static str, mend: &str) -> Finding {
+async fn state_of(check: &'static str, unit: &'static str) -> Finding {
     match said("systemctl", &["is-active", unit]).await.as_deref() {
         Some("active") => Finding::ok(check, format!("{unit} is active")),
-        Some(state) => Finding::fail(check, format!("{unit} is {state}"), mend),
+        Some(state) => Finding::fail(check, format!("{unit} is {state}"), &format!("systemctl enable --now {unit}")),
         None => Finding::warn(check, "systemctl does not answer", ""),
     }
 }

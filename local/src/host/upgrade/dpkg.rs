@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{PACKAGE, UpgradeFault};
-use crate::data::failed;
+use crate::{data::failed, host::systemd::SERVICE};
 
 /// How long, and after which pauses, dpkg is tried while another process holds its lock.
 const LOCK_LIMIT: Duration = Duration::from_secs(120);
@@ -132,14 +132,14 @@ pub(super) fn restore(backup: &Path, config_file: &Path) -> Result<(), UpgradeFa
 
 /// Stops the service.
 pub(super) fn stop_service() -> Result<(), UpgradeFault> {
-    shown(Command::new("systemctl").args(["stop", super::SERVICE]))
+    shown(Command::new("systemctl").args(["stop", SERVICE]))
 }
 
 /// Starts the service again. A package's own `try-restart` does nothing for a unit that systemd has given up on. Whether
 /// it works is asked of the service itself.
 pub(super) fn restart_service() {
     for verb in ["reset-failed", "restart"] {
-        let _answers_later = shown(Command::new("systemctl").args([verb, super::SERVICE]));
+        let _answers_later = shown(Command::new("systemctl").args([verb, SERVICE]));
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     UpgradeFault,
     dpkg::{self, Deb, Version},
 };
-use crate::data::{failed, read_state, write_state};
+use crate::data::{failed, private_folder, read_state, write_state};
 
 /// How often, and after which pauses, the lock is tried. The watch holds it for an instant when it looks.
 const TRIES: u32 = 20;
@@ -64,7 +64,7 @@ pub(super) struct Packages {
 
 impl Packages {
     pub(super) fn take(dir: &Path) -> Result<Self, UpgradeFault> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir, "made"))?;
+        private_folder(dir)?;
         let dir = dir.canonicalize().map_err(failed(dir, "read"))?;
         let file = lock_file(&dir);
         let lock = File::options().create(true).truncate(false).write(true).open(&file);

@@ -6,7 +6,7 @@ use domain::ids::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How long a unit that runs may be unready. The gateway needs about a minute to start, and longer after an upgrade.
-pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const UNREADY_LIMIT: Duration = Duration::from_secs(300);
 /// Maximum number of restarts within [`WINDOW`]. More would hide the fault, and each interrupts running writes.
 pub(super) const MAX_RESTARTS: usize = 3;
 /// The time in which restarts are counted.
@@ -92,10 +92,10 @@ impl Memory {
             return if seen.is_ready && self.is_alerting { Decision::Over } else { Decision::Wait };
         }
         let since = *self.unready_since.get_or_insert(now.millis());
-        let is_patient = now.since(Timestamp::from_millis(since)) < PATIENCE;
+        let may_become_ready = now.since(Timestamp::from_millis(since)) < UNREADY_LIMIT;
         let wanted = match seen.unit {
-            Unit::Running if is_patient => return Decision::Wait,
-            Unit::Unknown if is_patient => return Decision::Wait,
+            Unit::Running if may_become_ready => return Decision::Wait,
+            Unit::Unknown if may_become_ready => return Decision::Wait,
             Unit::Running | Unit::Failed if self.restarts.len() < MAX_RESTARTS => Decision::Restart,
             _ => Decision::Alert,
         };
