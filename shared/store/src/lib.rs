@@ -5,15 +5,7 @@
 //! The SDK repeats a write whose response was lost. So each conditional write stores a random **nonce**: when a
 //! condition fails and the stored item has the nonce of this write, an earlier attempt of the same write succeeded.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -23,7 +15,7 @@ use aws_sdk_dynamodb::{
         query::{QueryOutput, builders::QueryFluentBuilder},
         update_item::UpdateItemError,
     },
-    types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
 };
 
 use platform::{
@@ -35,6 +27,8 @@ mod audit_chains;
 mod batch;
 mod checkpoint_index;
 mod checkpoints;
+mod condition;
+mod consumed;
 mod conversation_names;
 mod conversation_queue;
 mod conversations;
@@ -59,6 +53,8 @@ mod wechat_events;
 pub use audit_chains::{ChainPage, FoundChain};
 pub use batch::{KnownId, PayloadAndUser, UserAndJob};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
+use condition::{Condition, number, number_of, text, text_of};
+pub use consumed::Consumed;
 pub use conversation_names::{Counted, CountedNames};
 pub use conversation_queue::QueueJoin;
 pub use conversations::EndOf;
@@ -117,36 +113,6 @@ impl From<TableError> for ApiError {
             }
             TableError::Malformed(_) => Self::new(Code::Internal).because(error),
         }
-    }
-}
-
-/// Capacity units that this process has consumed, in thousandths, for the published figures.
-#[derive(Debug, Default)]
-pub struct Consumed {
-    write: AtomicU64,
-    read: AtomicU64,
-}
-
-impl Consumed {
-    /// Write units consumed so far.
-    pub fn write_units(&self) -> f64 {
-        Self::units(&self.write)
-    }
-
-    /// Read units consumed so far.
-    pub fn read_units(&self) -> f64 {
-        Self::units(&self.read)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a count of thousandths stays far below 2^53")]
-    fn units(counter: &AtomicU64) -> f64 {
-        counter.load(Ordering::Relaxed) as f64 / 1000.0
-    }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "units are small and positive")]
-    fn add(counter: &AtomicU64, capacity: Option<&ConsumedCapacity>) {
-        let units = capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0);
-        counter.fetch_add((units * 1000.0).round() as u64, Ordering::Relaxed);
     }
 }
 
@@ -332,54 +298,7 @@ impl Table {
 
     /// DynamoDB bills a write whose condition failed too: at least one unit.
     fn count_refused(&self) {
-        self.consumed.write.fetch_add(1000, Ordering::Relaxed);
-    }
-}
-
-/// A DynamoDB condition expression with its names and values. Also carries the values of an update expression.
-#[derive(Default)]
-struct Condition<'a> {
-    text: &'a str,
-    names: Vec<(&'a str, &'a str)>,
-    values: Vec<(&'a str, AttributeValue)>,
-}
-
-impl<'a> Condition<'a> {
-    fn none() -> Self {
-        Self::default()
-    }
-
-    fn new(text: &'a str) -> Self {
-        Self { text, ..Self::default() }
-    }
-
-    fn name(mut self, placeholder: &'a str, name: &'a str) -> Self {
-        self.names.push((placeholder, name));
-        self
-    }
-
-    fn value(mut self, placeholder: &'a str, value: AttributeValue) -> Self {
-        self.values.push((placeholder, value));
-        self
-    }
-
-    fn all(mut self, values: Vec<(&'a str, AttributeValue)>) -> Self {
-        self.values.extend(values);
-        self
-    }
-
-    fn expression(&self) -> Option<String> {
-        (!self.text.is_empty()).then(|| self.text.to_owned())
-    }
-
-    fn names(&self) -> Option<HashMap<String, String>> {
-        let map: HashMap<_, _> = self.names.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        (!map.is_empty()).then_some(map)
-    }
-
-    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        let map: HashMap<_, _> = self.values.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-        (!map.is_empty()).then_some(map)
+        self.consumed.write.fetch_add(1000, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -388,20 +307,4 @@ where
     E: ProvideErrorMetadata,
 {
     TableError::Unavailable { operation, cause: aws::cause(&error) }
-}
-
-fn text(value: impl fmt::Display) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-fn number(value: impl fmt::Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
-}
-
-fn number_of(item: &Item, name: &str) -> Option<i64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
 }
