@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::target::Target;
 
 /// How long anything may take that is waited for. A cloud's sweep runs once a minute.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(120);
 
 /// How often a request is sent that the platform answers in place of the service, and the pause between.
 const TRIES: usize = 4;
@@ -68,7 +68,7 @@ impl Caller {
             if reply.verdict() != (429, "rate_limited") {
                 return reply;
             }
-            assert!(began.elapsed() < PATIENCE, "no user can log in");
+            assert!(began.elapsed() < WAIT_LIMIT, "no user can log in");
             wait_retry_after(&reply).await;
         }
     }
@@ -172,7 +172,7 @@ impl Caller {
                 return reply.body;
             }
             let pause = pause.unwrap_or_else(|| panic!("it is over: {}", reply.body));
-            assert!(began.elapsed() < PATIENCE, "the job does not go on: {}", reply.body);
+            assert!(began.elapsed() < WAIT_LIMIT, "the job does not go on: {}", reply.body);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    caller::{Caller, PATIENCE, new_id, wait_retry_after},
+    caller::{Caller, WAIT_LIMIT, new_id, wait_retry_after},
     target::flow,
 };
 
@@ -20,7 +20,7 @@ fn over_the_rate_is_429_for_that_user_alone_until_retry_after() {
         let (mut accepted, mut refused, began) = (Vec::new(), Vec::new(), Instant::now());
         // The limit of open jobs may be reached before the rate limit; further requests are charged.
         while !refused.iter().any(|(_, code)| code == "rate_limited") {
-            assert!(began.elapsed() < PATIENCE, "the rate has no limit");
+            assert!(began.elapsed() < WAIT_LIMIT, "the rate has no limit");
             let wave: Vec<_> = (0..WAVE)
                 .map(|_| {
                     let (alice, id, read) = (alice.clone(), new_id(), read.clone());
@@ -51,7 +51,7 @@ fn over_the_rate_is_429_for_that_user_alone_until_retry_after() {
                 break;
             }
             assert_eq!(reply.status, 429, "{}", reply.body);
-            assert!(began.elapsed() < PATIENCE, "the service does not recover");
+            assert!(began.elapsed() < WAIT_LIMIT, "the service does not recover");
             wait_retry_after(&reply).await;
         }
         for id in accepted.iter().chain([late]) {

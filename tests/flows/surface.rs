@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    caller::{Caller, PATIENCE, new_id},
+    caller::{Caller, WAIT_LIMIT, new_id},
     target::flow,
 };
 
@@ -107,7 +107,7 @@ fn it_lives_and_becomes_ready() {
                 assert_eq!(ready.body["gateway"]["fence"], "proven", "{}", ready.body);
                 break;
             }
-            assert!(began.elapsed() < PATIENCE, "{}", ready.body);
+            assert!(began.elapsed() < WAIT_LIMIT, "{}", ready.body);
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
     });

@@ -10,7 +10,7 @@ use std::{
 };
 
 use domain::job::{JobWakeUp, WakeUpToken};
-use integration_tests::{App, Client, PATIENCE, Setup};
+use integration_tests::{App, Client, Setup, WAIT_LIMIT};
 use local::emulation::{
     wechat_events::{Format, Kind, PushSettings},
     wechat_stub::{PlannedAnswer, PlannedCall},
@@ -108,7 +108,7 @@ async fn approved(app: &mut App, client: &Client, id: &str, body: &Value) -> Val
         if job["status"] == "awaiting_approval" {
             assert_eq!(app.approve(client, "alice-in-the-logs", id).await.status, 200);
         }
-        assert!(began.elapsed() < PATIENCE, "it does not end: {job}");
+        assert!(began.elapsed() < WAIT_LIMIT, "it does not end: {job}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -10,7 +10,7 @@ use crate::{faults::Injected, rollbacks, run::Run};
 /// How long a run is quiet before anything else is done to it: the window of most alarms.
 const QUIET: i64 = 6;
 /// Within this time every alarm has ended.
-const PATIENCE: i64 = 40;
+const WAIT_LIMIT: i64 = 40;
 
 /// Every alarm, in the order of the table.
 pub(crate) fn alarms() -> Vec<Alarm> {
@@ -48,7 +48,7 @@ impl Verdict {
         self.run.quiet(2).await;
         let ended = self.run.minute();
         let mut recovered = self.run.quiet(QUIET).await;
-        while !self.firing(recovered).is_empty() && recovered < ended + PATIENCE {
+        while !self.firing(recovered).is_empty() && recovered < ended + WAIT_LIMIT {
             recovered = self.run.quiet(1).await;
         }
         let fired = self.fired(ended);
@@ -63,7 +63,7 @@ impl Verdict {
         if fired.len() != claimed.len() || !fired.iter().all(in_time) {
             self.wrong.push(format!("{}: fired {}, claimed {claimed:?}", fault.says, said.join(", ")));
         }
-        self.run.calm_on_one_host(PATIENCE).await;
+        self.run.calm_on_one_host(WAIT_LIMIT).await;
         self.told_on_one_host(fault, &claimed);
         let still = self.firing(recovered);
         if !still.is_empty() {

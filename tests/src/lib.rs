@@ -28,4 +28,4 @@ pub use operator::OperatorClient;
 pub use sample::Sample;
 
 /// How long a test waits, by the real clock, for something that has to happen.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+pub const WAIT_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);

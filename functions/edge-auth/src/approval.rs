@@ -21,7 +21,7 @@ use platform::{
 };
 use serde::Deserialize;
 use service::{
-    jobs::{Decision, known_job},
+    jobs::{Decided, known_job},
     session,
 };
 
@@ -72,10 +72,10 @@ pub(crate) async fn approval(
         | ApprovalCheck::NotAsked) => return stands(edge, approval_check, &job).await,
     }
     match edge.jobs().decide_approval(session.user_id, job.request_id, &input).await.map_err(ApiError::unavailable)? {
-        Decision::Made(after) => answer(edge, &after).await,
-        Decision::Stands(approval_check, job) => stands(edge, approval_check, &job).await,
-        Decision::NoJob => Err(ApiError::new(Code::NotFound)),
-        Decision::Newer | Decision::Lost => Err(ApiError::try_again()),
+        Decided::Made(after) => answer(edge, &after).await,
+        Decided::Stands(approval_check, job) => stands(edge, approval_check, &job).await,
+        Decided::NoJob => Err(ApiError::new(Code::NotFound)),
+        Decided::Newer | Decided::Lost => Err(ApiError::try_again()),
     }
 }
 

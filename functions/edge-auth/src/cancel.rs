@@ -38,7 +38,6 @@ pub(crate) async fn cancel(
         }
         if let Some(cancelled) = ask(edge, &job).await? {
             edge.jobs().wake_if_due(&cancelled).await;
-            edge.jobs().leave_queue(&cancelled).await;
             return answer(edge, &cancelled).await;
         }
         read = edge.table.job(job.user_id, job.request_id).await;
@@ -53,7 +52,7 @@ async fn ask(edge: &EdgeAuth, job: &Job) -> Result<Option<Job>, ApiError> {
         .apply(JobEvent::CancelRequested, now)
         .map_err(|_| ApiError::new(Code::JobOver).with("job_status", job.state.name()))?;
     let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
-    edge.jobs().commit_audited(job, after, Actor::User, event).await.map_err(ApiError::unavailable)
+    edge.jobs().commit_and_leave(job, after, Actor::User, event).await.map_err(ApiError::unavailable)
 }
 
 async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {

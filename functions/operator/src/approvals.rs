@@ -18,7 +18,7 @@ use platform::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::jobs::Decision;
+use service::jobs::Decided;
 use store::{Order, TableError};
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     caller::Caller,
     get_job::named,
     pages::{self, Of, Page},
-    request_body::Reason,
+    request_body::Decision,
 };
 
 /// An approval request in a list.
@@ -61,16 +61,6 @@ struct PendingApprovals {
     unreadable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    #[serde(deserialize_with = "body::name")]
-    decision: Choice,
-    digest: Digest,
-    #[serde(default)]
-    note: Option<Reason>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -135,15 +125,19 @@ pub(crate) async fn decide(
     let (user, id) = named(code, log)?;
     let expected =
         r#"{"decision": "approve" or "reject", "digest": of the approval request, "note"?: 1 to 200 characters}"#;
-    let body: Body = body::read(request, expected)?;
+    let body: Decision<Choice> = body::read(request, expected)?;
     operator.may_about(caller, OperatorCall::Decide, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
     let approved = body.decision == Choice::Approve;
     let input = DecisionInput { approved, digest: body.digest, by: DecidedBy::Operator(caller.known.id) };
     match job.approval_check(&input, operator.runtime.now()) {
         ApprovalCheck::Open => {
-            let reason = body.note.as_ref().map(Reason::text);
-            let event = OperatorEvent::ApprovalDecided { job: code.to_owned(), approved, digest: input.digest, reason };
+            let event = OperatorEvent::ApprovalDecided {
+                job: code.to_owned(),
+                approved,
+                digest: input.digest,
+                reason: body.reason(),
+            };
             operator.record(caller, event).await?;
         }
         // `decide_approval` records the expiry, which is no operator's decision.
@@ -155,10 +149,10 @@ pub(crate) async fn decide(
         | ApprovalCheck::NotAsked) => return stands(operator, caller, approval_check, &job).await,
     }
     match operator.jobs().decide_approval(user, id, &input).await? {
-        Decision::Made(after) => answer(operator, &after).await,
-        Decision::Stands(approval_check, job) => stands(operator, caller, approval_check, &job).await,
-        Decision::NoJob => Err(ApiError::new(Code::NotFound)),
-        Decision::Newer | Decision::Lost => Err(ApiError::try_again()),
+        Decided::Made(after) => operator.woken(&after).await,
+        Decided::Stands(approval_check, job) => stands(operator, caller, approval_check, &job).await,
+        Decided::NoJob => Err(ApiError::new(Code::NotFound)),
+        Decided::Newer | Decided::Lost => Err(ApiError::try_again()),
     }
 }
 
@@ -170,7 +164,7 @@ async fn stands(
     job: &Job,
 ) -> Result<Response, ApiError> {
     Err(match approval_check {
-        ApprovalCheck::AsDecided => return answer(operator, job).await,
+        ApprovalCheck::AsDecided => return operator.woken(job).await,
         ApprovalCheck::DecidedOtherwise => ApiError::new(Code::ApprovalDecided),
         ApprovalCheck::OtherDigest => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalDigestMismatch).await,
         ApprovalCheck::Lapsed => operator.refuse(caller, OperatorCall::Decide, Code::ApprovalExpired).await,
@@ -180,11 +174,4 @@ async fn stands(
             ApiError::new(Code::ApprovalNotAsked).with("job_status", view::status(job.state))
         }
     })
-}
-
-/// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
-/// the first message may have been lost.
-async fn answer(operator: &Operator, job: &Job) -> Result<Response, ApiError> {
-    operator.jobs().wake_if_due(job).await;
-    operator.shown(job).await
 }

@@ -69,6 +69,13 @@ impl Operator {
         Box::pin(self.show_job(job))
     }
 
+    /// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
+    /// the first message may have been lost.
+    pub(crate) async fn woken(&self, job: &Job) -> Result<Response, ApiError> {
+        self.jobs().wake_if_due(job).await;
+        self.shown(job).await
+    }
+
     async fn show_job(&self, job: &Job) -> Result<Response, ApiError> {
         let now = self.runtime.now();
         let (view, notices, records, anchor) = tokio::join!(

@@ -16,14 +16,14 @@ use platform::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service::jobs::{TextDecided, TextDecisionInput};
+use service::jobs::{Decided, TextDecisionInput};
 
 use crate::{
     Operator,
     caller::Caller,
     get_job::named,
     pages::{Of, Page},
-    request_body::Reason,
+    request_body::Decision,
 };
 
 /// A held text in a list.
@@ -63,16 +63,6 @@ struct Shown {
     text: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    #[serde(deserialize_with = "body::name")]
-    decision: Choice,
-    digest: Digest,
-    #[serde(default)]
-    note: Option<Reason>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +132,7 @@ pub(crate) async fn decide(
 ) -> Result<Response, ApiError> {
     let (user, id) = named(code, log)?;
     let expected = r#"{"decision": "pass" or "refuse", "digest": of the held text, "note"?: 1 to 200 characters}"#;
-    let body: Body = body::read(request, expected)?;
+    let body: Decision<Choice> = body::read(request, expected)?;
     operator.may_about(caller, OperatorCall::DecideText, user, Code::ApprovalOwnRequest).await?;
     let job = operator.job(user, id).await?;
     let passed = body.decision == Choice::Pass;
@@ -151,21 +141,21 @@ pub(crate) async fn decide(
     if check != HeldTextCheck::Open {
         return stands(operator, caller, check, &job).await;
     }
-    let reason = body.note.as_ref().map(Reason::text);
-    let event = OperatorEvent::TextDecided { job: code.to_owned(), passed, digest: input.digest, reason };
+    let event =
+        OperatorEvent::TextDecided { job: code.to_owned(), passed, digest: input.digest, reason: body.reason() };
     operator.record(caller, event).await?;
     match operator.jobs().decide_held_text(user, id, &input).await? {
-        TextDecided::Made(after) => answer(operator, &after).await,
-        TextDecided::Stands(check, job) => stands(operator, caller, check, &job).await,
-        TextDecided::NoJob => Err(ApiError::new(Code::NotFound)),
-        TextDecided::Newer | TextDecided::Lost => Err(ApiError::try_again()),
+        Decided::Made(after) => operator.woken(&after).await,
+        Decided::Stands(check, job) => stands(operator, caller, check, &job).await,
+        Decided::NoJob => Err(ApiError::new(Code::NotFound)),
+        Decided::Newer | Decided::Lost => Err(ApiError::try_again()),
     }
 }
 
 /// The response to a decision that changed nothing. Records what may be an attack or a serious mistake.
 async fn stands(operator: &Operator, caller: &Caller, check: HeldTextCheck, job: &Job) -> Result<Response, ApiError> {
     Err(match check {
-        HeldTextCheck::AsDecided => return answer(operator, job).await,
+        HeldTextCheck::AsDecided => return operator.woken(job).await,
         HeldTextCheck::DecidedOtherwise => ApiError::new(Code::TextDecided),
         HeldTextCheck::OtherDigest => operator.refuse(caller, OperatorCall::DecideText, Code::TextDigestMismatch).await,
         HeldTextCheck::Lapsed => operator.refuse(caller, OperatorCall::DecideText, Code::TextDecisionExpired).await,
@@ -177,11 +167,4 @@ async fn stands(operator: &Operator, caller: &Caller, check: HeldTextCheck, job:
 
 fn not_held(job: &Job) -> ApiError {
     ApiError::new(Code::TextNotHeld).with("job_status", view::status(job.state))
-}
-
-/// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
-/// the first message may have been lost.
-async fn answer(operator: &Operator, job: &Job) -> Result<Response, ApiError> {
-    operator.jobs().wake_if_due(job).await;
-    operator.shown(job).await
 }

@@ -1,7 +1,27 @@
 //! Parts that the request bodies of this function share.
 
-use domain::access::service_mode;
-use serde::{Deserialize, Deserializer};
+use domain::{access::service_mode, ids::Digest};
+use platform::http::body;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+/// Body of a decision about exactly what was shown. `Choice` has the two names of the decision.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, bound = "Choice: DeserializeOwned")]
+pub(crate) struct Decision<Choice> {
+    #[serde(deserialize_with = "body::name")]
+    pub(crate) decision: Choice,
+    /// Digest of what was shown.
+    pub(crate) digest: Digest,
+    #[serde(default)]
+    note: Option<Reason>,
+}
+
+impl<Choice> Decision<Choice> {
+    /// The operator's reason, for the audit record.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.note.as_ref().map(Reason::text)
+    }
+}
 
 /// An operator's reason for an action: 1 to 200 visible characters on one line.
 #[derive(Debug, Clone)]

@@ -31,29 +31,30 @@ pub(crate) async fn export(status: &Status, request: &Request, user_id: UserId) 
     let (owned, next) = status.table.owned(user_id, after, limit).await?;
     let now = status.runtime.now();
     let mut items = Vec::with_capacity(owned.len());
+    // The requests of one job follow each other.
+    let mut last: Option<(RequestId, Option<Stored>)> = None;
     for item in owned {
-        items.push(match item {
-            Owned::Request(id, digest, content) => request_of(status, user_id, id, digest, content).await?,
-            item => shown(item, user_id, now),
-        });
+        let Owned::Request(id, digest, content) = item else {
+            items.push(shown(item, user_id, now));
+            continue;
+        };
+        let job = match last {
+            Some((of, job)) if of == id => job,
+            Some(_) | None => status.table.job(user_id, id).await.map_err(ApiError::unavailable)?,
+        };
+        items.push(request_of(job.as_ref(), id, digest, content));
+        last = Some((id, job));
     }
     let next_cursor = next.map(|after| Cursor { after }.encode(user_id, keys.cursors.first()));
     Ok(http::ok(&Page { user_id, exported_at: now.to_string(), items, next_cursor }))
 }
 
 /// What a step sends, if its user was shown it: a model may have written what content safety holds or refuses.
-async fn request_of(
-    status: &Status,
-    user_id: UserId,
-    id: RequestId,
-    digest: Digest,
-    content: Value,
-) -> Result<Value, ApiError> {
-    let job = status.table.job(user_id, id).await.map_err(ApiError::unavailable)?;
+fn request_of(job: Option<&Stored>, id: RequestId, digest: Digest, content: Value) -> Value {
     let is_shown = |step: &Step| step.input == Some(digest) && step.request_was_shown();
-    let shown = matches!(&job, Some(Stored::Job(job)) if job.steps.iter().any(is_shown));
+    let shown = matches!(job, Some(Stored::Job(job)) if job.steps.iter().any(is_shown));
     let content = if shown { content } else { json!({ "omitted": "not_sent" }) };
-    Ok(json!({ "kind": "request", "request_id": id, "content": content }))
+    json!({ "kind": "request", "request_id": id, "content": content })
 }
 
 fn shown(item: Owned, user_id: UserId, now: Timestamp) -> Value {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Timeout of the request that checks whether the gateway is reachable.
-const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
+const GATEWAY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the outcome of an unknown job is asked for: first after minutes, then hourly, for two days.
 const UNKNOWN_SWEEPS: u32 = 48;
 /// How many jobs are read and postponed concurrently: enough to hide the table's latency, few enough for the
@@ -92,7 +92,7 @@ pub(crate) async fn run(sweep: &Sweep, budget: &Budget<'_>) -> (Tally, Seen, Res
     // Concurrently, so that an unreachable gateway does not use up the time that is left at the end.
     let (woken, reachable) = tokio::join!(
         share.limit("waking overdue jobs", wake_overdue(sweep, &share, &mut tally)),
-        share.limit("asking the gateway", sweep.gateway.reachable(GATEWAY_PATIENCE)),
+        share.limit("asking the gateway", sweep.gateway.reachable(GATEWAY_TIMEOUT)),
     );
     if let Err(cut_off) = woken {
         tally.fail(cut_off);

@@ -22,7 +22,7 @@ pub const LAST_GOOD_FOR: Duration = Duration::from_secs(3600);
 /// Maximum size of the document in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 /// Timeout of a request to the issuer; an operator's request waits for it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Location of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +93,8 @@ impl Jwks {
     /// Keys from `source`. Reads nothing yet.
     pub fn new(source: JwksSource) -> Result<Self, BadJwksClient> {
         let http = Client::builder()
-            .connect_timeout(PATIENCE)
-            .timeout(PATIENCE)
+            .connect_timeout(TIMEOUT)
+            .timeout(TIMEOUT)
             // The configured URL is trusted, a target of a redirect is not.
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())

@@ -4,6 +4,7 @@
 mod commit_audited;
 mod decide_approval;
 mod decide_held_text;
+mod decided;
 mod journal_lost;
 mod leave_queue;
 mod render;
@@ -17,8 +18,8 @@ use platform::{
 };
 use store::{Stored, Table};
 
-pub use decide_approval::Decision;
-pub use decide_held_text::{TextDecided, TextDecisionInput};
+pub use decide_held_text::TextDecisionInput;
+pub use decided::Decided;
 pub use render::render_job;
 
 /// A newer version wrote the job.

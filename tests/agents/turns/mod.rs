@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use integration_tests::{App, Client, PATIENCE, Setup};
+use integration_tests::{App, Client, Setup, WAIT_LIMIT};
 use serde_json::{Value, json};
 
 mod crashes;
@@ -52,7 +52,7 @@ async fn settle_slowly(app: &mut App, client: &Client, id: &str) -> Value {
         if job["status"] == "awaiting_approval" || job["next_poll_ms"].is_null() {
             return job;
         }
-        assert!(began.elapsed() < PATIENCE, "the job does not settle: {job}");
+        assert!(began.elapsed() < WAIT_LIMIT, "the job does not settle: {job}");
         tokio::time::sleep(Duration::from_millis(250)).await;
         app.advance(Duration::from_millis(1750)).await;
     }
@@ -68,7 +68,7 @@ async fn until_asked(app: &mut App) {
 async fn until_resumed(app: &mut App) {
     let began = std::time::Instant::now();
     while app.gateway().model_calls().await == 0 {
-        assert!(began.elapsed() < PATIENCE, "the agent does not begin");
+        assert!(began.elapsed() < WAIT_LIMIT, "the agent does not begin");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

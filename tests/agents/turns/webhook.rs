@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use domain::job::{Job, JobEvent, JobState, JobWakeUp, Lease, WakeUpToken};
-use integration_tests::{App, Client, Fault, PATIENCE, Setup};
+use integration_tests::{App, Client, Fault, Setup, WAIT_LIMIT};
 use platform::runtime::Clock;
 use serde_json::{Value, json};
 use store::{Commit, Stored};
@@ -30,7 +30,7 @@ async fn until(app: &mut App, client: &Client, id: &str, seen: impl Fn(&Value) -
         if seen(&job) {
             return job;
         }
-        assert!(began.elapsed() < PATIENCE, "no report comes: {job}");
+        assert!(began.elapsed() < WAIT_LIMIT, "no report comes: {job}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

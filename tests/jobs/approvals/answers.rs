@@ -8,7 +8,7 @@ use domain::{
 };
 use integration_tests::{App, events};
 use serde_json::json;
-use service::jobs::Decision;
+use service::jobs::Decided;
 
 use super::{COFFEES, DEAR, pay, payment, payments};
 
@@ -70,7 +70,7 @@ async fn an_operator_decides_what_a_user_may_not() {
     let id = pay(&app, &alice, DEAR).await;
     assert_eq!(alice.job(&id).await["approval"]["approver"], "operator");
     assert_eq!(app.approve(&alice, "alice", &id).await.verdict(), (403, "approval_by_operator"));
-    assert!(matches!(app.operator_decides(&alice, &id, true).await, Decision::Made(_)));
+    assert!(matches!(app.operator_decides(&alice, &id, true).await, Decided::Made(_)));
     let job = app.finish(&alice, &id).await;
     assert_eq!((&job["status"], &job["approval"]["by"]), (&json!("succeeded"), &json!("operator")), "{job}");
     assert_eq!(payments(&app, &id).len(), 1);
@@ -85,7 +85,7 @@ async fn an_operator_does_not_decide_for_the_user() {
     let (app, alice) = App::start_with("alice").await;
     let id = pay(&app, &alice, COFFEES).await;
     let made = app.operator_decides(&alice, &id, true).await;
-    assert!(matches!(made, Decision::Stands(ApprovalCheck::OtherApprover, ..)), "{made:?}");
+    assert!(matches!(made, Decided::Stands(ApprovalCheck::OtherApprover, ..)), "{made:?}");
     assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
 }
 

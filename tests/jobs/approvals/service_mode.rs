@@ -6,7 +6,7 @@ use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
 use service::controls::MAX_AGE;
-use service::jobs::Decision;
+use service::jobs::Decided;
 
 use super::{COFFEES, pay, payment, payments, refusals};
 
@@ -149,7 +149,7 @@ async fn a_destructive_tool_needs_everything_at_once() {
         "{}",
         reply.body
     );
-    assert!(matches!(app.operator_decides(&alice, &id, true).await, Decision::Made(_)));
+    assert!(matches!(app.operator_decides(&alice, &id, true).await, Decided::Made(_)));
     assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
 
     // Approved while the tool was unlocked; the unlock ends before the call runs.

@@ -13,7 +13,7 @@ use integration_tests::{App, Client, Setup};
 use platform::{config::defaults::CHECKPOINT_MAX_AGE_S, runtime::Clock};
 use serde_json::Value;
 use service::controls;
-use service::jobs::Decision;
+use service::jobs::Decided;
 use worker::Worker;
 
 use super::{
@@ -211,7 +211,7 @@ async fn answer(
         1 => {
             if operator {
                 let made = runtime.app.operator_decides(client, id, false).await;
-                assert!(matches!(made, Decision::Made(_)), "{made:?}");
+                assert!(matches!(made, Decided::Made(_)), "{made:?}");
             } else {
                 assert_eq!(client.reject(id).await.status, 200);
             }
@@ -225,7 +225,7 @@ async fn answer(
         }
         _ if operator => {
             let made = runtime.app.operator_decides(client, id, true).await;
-            assert!(matches!(made, Decision::Made(_)), "{made:?}");
+            assert!(matches!(made, Decided::Made(_)), "{made:?}");
             Yes::Operator
         }
         _ => {

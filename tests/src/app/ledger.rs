@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::App;
-use crate::PATIENCE;
+use crate::WAIT_LIMIT;
 
 impl App {
     /// Lines in the ledger that a job's calls have written.
@@ -22,9 +22,9 @@ impl App {
     /// Waits until a job's calls have written this many lines. `ledger_sleep` leaves one at its start and one at its end,
     /// and sleeps by the real clock.
     pub async fn has_written(&self, id: &str, lines: usize) {
-        let patience = std::time::Instant::now();
+        let began = std::time::Instant::now();
         while self.effects(id) < lines {
-            assert!(patience.elapsed() < PATIENCE, "the tool has left {} of {lines} lines", self.effects(id));
+            assert!(began.elapsed() < WAIT_LIMIT, "the tool has left {} of {lines} lines", self.effects(id));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -2,13 +2,13 @@
 
 use domain::{
     ids::{Digest, OperatorId},
-    job::approval::{DecidedBy, DecisionInput},
+    job::approval::{ApprovalCheck, DecidedBy, DecisionInput},
     policy::Policy,
 };
 use local::emulation::wechat_stub::WechatStub;
 use platform::{queue::Queue, runtime::Clock};
 use serde_json::json;
-use service::jobs::{Decision, Jobs};
+use service::jobs::{Decided, Jobs};
 use uuid::Uuid;
 
 use super::App;
@@ -55,7 +55,7 @@ impl App {
     }
 
     /// An operator approves or rejects the call that the service shows for the job.
-    pub async fn operator_decides(&self, client: &Client, id: &str, approved: bool) -> Decision {
+    pub async fn operator_decides(&self, client: &Client, id: &str, approved: bool) -> Decided<ApprovalCheck> {
         let digest = Digest::try_from(client.digest(id).await).expect("the job asks");
         let by = DecidedBy::Operator(OperatorId::from_random(*Uuid::now_v7().as_bytes()));
         let (user, request) = (client.user_id.parse().expect("a user id"), id.parse().expect("a request id"));
@@ -65,7 +65,7 @@ impl App {
         let policy = &Policy::built_in().expect("the policies that are compiled in are valid");
         let jobs = Jobs { table, queue: &queue, runtime, policy, function: "tests" };
         let decision = jobs.decide_approval(user, request, &said).await.expect("the table answers");
-        if let Decision::Made(job) = &decision {
+        if let Decided::Made(job) = &decision {
             jobs.wake_if_due(job).await;
         }
         decision

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The most queries that one request may have.
 pub(super) const QUERIES_AT_ONCE: usize = 500;
 /// Timeout of one attempt. All attempts together are shorter than the function's timeout.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const TIMEOUT: Duration = Duration::from_millis(1500);
 /// How often a request is sent that is not answered, or answered with a server error.
 const TRIES: usize = 2;
 /// Maximum size of an answer in bytes: 180 points of each of 500 queries are at most 3 MB.
@@ -138,7 +138,7 @@ enum Attempt {
 impl CloudWatch {
     pub(super) fn new(aws: &AwsSettings) -> Result<Self, BadCloudWatchClient> {
         let http = Client::builder()
-            .timeout(PATIENCE)
+            .timeout(TIMEOUT)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()

@@ -13,7 +13,7 @@ use platform::aws::{
 use super::ExportError;
 
 /// Timeout of one request.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a request is sent that fails or gets a server error.
 const TRIES: usize = 3;
 
@@ -42,7 +42,7 @@ impl Bucket {
             }
         };
         let base_url = format!("{bucket}{table}/");
-        let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+        let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { http, base_url, aws: aws.clone() })
     }
 

@@ -128,10 +128,9 @@ impl Run<'_> {
         if !job.cancel_requested {
             let after = job.apply(JobEvent::CancelRequested, now)?;
             let event = AuditEvent::CancelRequested { status: after.state.name().to_owned() };
-            let cancelled = worker.jobs().commit_audited(job, after, Actor::User, event).await?;
+            let cancelled = worker.jobs().commit_and_leave(job, after, Actor::User, event).await?;
             if let Some(cancelled) = &cancelled {
                 worker.jobs().wake_if_due(cancelled).await;
-                worker.jobs().leave_queue(cancelled).await;
             }
             return Ok(cancelled);
         }

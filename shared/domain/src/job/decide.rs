@@ -4,7 +4,7 @@ use super::TransitionError;
 use crate::{
     ids::Timestamp,
     job::{
-        APPROVED_WITHIN, Job, JobState, SWEEP_GRACE, StepOutcome,
+        APPROVED_WITHIN, Job, JobState, SWEEP_GRACE, Step, StepOutcome,
         approval::{DecidedBy, Decision},
     },
 };
@@ -25,18 +25,23 @@ impl Job {
             self.sweep_at = Some(now.plus(SWEEP_GRACE));
             return Ok(());
         }
-        step.outcome = Some(StepOutcome::Refused);
-        let error = Some("approval_rejected".to_owned());
-        // A rejected proposal does not end the job: the next round reports it to the agent, which replies to its
-        // user.
-        if step.is_proposed() {
-            step.error = error;
+        self.refuse_at_cursor("approval_rejected");
+        Ok(())
+    }
+
+    /// Refuses the step at the cursor by a decision of a person, and ends the job.
+    pub(super) fn refuse_at_cursor(&mut self, code: &str) {
+        let error = Some(code.to_owned());
+        let proposed = self.step().is_some_and(Step::is_proposed);
+        self.at_cursor(|step| step.outcome = Some(StepOutcome::Refused));
+        // A refused proposal does not end the job: the next round reports it to the agent, which replies to its user.
+        if proposed {
+            self.at_cursor(|step| step.error = error);
             self.go_on();
-            return Ok(());
+            return;
         }
         self.error = error;
         self.end(JobState::Refused);
-        Ok(())
     }
 
     pub(super) fn lapse(&mut self, now: Timestamp) -> Result<(), TransitionError> {

@@ -163,8 +163,7 @@ impl Job {
             return Err(refused);
         }
         if is_reply {
-            step.checks += 1;
-            step.reply_held = true;
+            step.hold_reply();
             let check_at = held.next_look(now);
             step.held = Some(held);
             return self.leave_running("text held", JobState::Waiting, check_at);
@@ -201,7 +200,7 @@ impl Job {
                 self.state = JobState::Queued;
                 self.sweep_at = Some(now.plus(SWEEP_GRACE));
             }
-            (HeldKind::Arguments | HeldKind::Message, false) => self.refuse_text(REFUSED),
+            (HeldKind::Arguments | HeldKind::Message, false) => self.refuse_at_cursor(REFUSED),
         }
         Ok(())
     }
@@ -212,22 +211,8 @@ impl Job {
         if self.pending_text().is_none_or(|held| !held.lapsed(now)) {
             return Err(TransitionError { state: self.state, event: "text lapsed early, or unasked" });
         }
-        self.refuse_text(UNDECIDED);
+        self.refuse_at_cursor(UNDECIDED);
         Ok(())
-    }
-
-    fn refuse_text(&mut self, code: &str) {
-        let error = Some(code.to_owned());
-        let proposed = self.step().is_some_and(Step::is_proposed);
-        self.at_cursor(|step| step.outcome = Some(StepOutcome::Refused));
-        // A refused proposal does not end the job: the next round reports it to the agent, which replies to its user.
-        if proposed {
-            self.at_cursor(|step| step.error = error);
-            self.go_on();
-            return;
-        }
-        self.error = error;
-        self.end(JobState::Refused);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    APPROVED_WITHIN, Attempt, Job, JobEvent, JobState, LEASED_AT_MOST, Lease, POLLED_WITHIN, RETRIED_WITHIN,
-    STEPS_GROWN_AT_MOST, SWEEP_GRACE, SWEPT_WITHIN, Seen, TransitionError,
+    APPROVED_WITHIN, Attempt, Intent, Job, JobEvent, JobState, LEASED_AT_MOST, Lease, POLLED_WITHIN, RETRIED_WITHIN,
+    Resolution, STEPS_GROWN_AT_MOST, SWEEP_GRACE, SWEPT_WITHIN, Seen, TransitionError,
 };
 use crate::{
     ids::{Digest, Timestamp},
@@ -56,13 +56,7 @@ impl Job {
             }
             JobEvent::Claimed { lease } => next.claim(lease, now),
             JobEvent::Prepared { input, approval } => next.prepare(input, approval)?,
-            JobEvent::Intended(intent) => {
-                next.expect("intended", &[JobState::Running])?;
-                next.at_cursor(|step| {
-                    step.resent += u32::from(step.intent.is_some());
-                    step.intent = Some(intent);
-                });
-            }
+            JobEvent::Intended(intent) => next.intend(intent)?,
             JobEvent::Proposed { steps } => next.propose(steps)?,
             JobEvent::Woken => {
                 next.expect("woken", &[JobState::Retrying, JobState::Waiting])?;
@@ -70,24 +64,11 @@ impl Job {
             }
             JobEvent::Suspended { check_at, intent, running, seen } => {
                 next.leave_running("suspended", JobState::Waiting, check_at)?;
-                next.at_cursor(|step| {
-                    step.checks += 1;
-                    step.not_started = 0;
-                    if running && step.running_since.is_none() {
-                        step.running_since = Some(now);
-                    }
-                    step.intent = intent.or_else(|| step.intent.take());
-                    if let Some(Seen { progress, partial }) = seen {
-                        (step.progress, step.partial) = (progress, partial);
-                    }
-                });
+                next.at_cursor(|step| step.suspend(intent, running.then_some(now), seen));
             }
             JobEvent::ReplyHeld { check_at } => {
                 next.leave_running("reply_held", JobState::Waiting, check_at)?;
-                next.at_cursor(|step| {
-                    step.checks += 1;
-                    step.reply_held = true;
-                });
+                next.at_cursor(Step::hold_reply);
             }
             JobEvent::TextHeld(held) => next.hold(held, now)?,
             JobEvent::TextDecided { passed, by } => next.decide_text(passed, by, now)?,
@@ -102,48 +83,61 @@ impl Job {
             JobEvent::Decided { approved, by } => next.decide(approved, by, now)?,
             JobEvent::ApprovalLapsed => next.lapse(now)?,
             JobEvent::CancelRequested => next.cancel()?,
-            JobEvent::Swept { sweep_at } => {
-                next.expect(
-                    "swept",
-                    &[
-                        JobState::Queued,
-                        JobState::Running,
-                        JobState::Waiting,
-                        JobState::Retrying,
-                        JobState::AwaitingApproval,
-                        JobState::Unknown,
-                    ],
-                )?;
-                // A terminal status never changes, and neither does the time of its last change.
-                if self.state.is_over() {
-                    next.updated_at = self.updated_at;
-                }
-                // This change hides that a clock which ran ahead planned the check. So the check is made due.
-                if self.claimable(now) {
-                    next.check_at = self.check_at.map(|at| at.min(now));
-                }
-                next.sweep_at = sweep_at;
-                next.sweeps = Some(self.sweeps.unwrap_or(0) + 1);
-            }
-            JobEvent::Resolved(resolution) => {
-                next.expect("resolved", &[JobState::Unknown])?;
-                if self.resolution.is_some() {
-                    return Err(TransitionError { state: self.state, event: "resolved twice" });
-                }
-                next.updated_at = self.updated_at;
-                next.resolution = Some(resolution);
-                next.sweep_at = None;
-            }
+            JobEvent::Swept { sweep_at } => next.sweep(sweep_at, self.claimable(now))?,
+            JobEvent::Resolved(resolution) => next.resolve(resolution)?,
             JobEvent::Erased => {
                 if !self.state.is_over() {
                     return Err(TransitionError { state: self.state, event: "erased" });
                 }
-                next.updated_at = self.updated_at;
                 next.erase();
             }
             JobEvent::JournalLost => next.lose_journal()?,
         }
+        // A terminal status never changes, and neither does the time of its last change.
+        if self.state.is_over() {
+            next.updated_at = self.updated_at;
+        }
         Ok(next)
+    }
+
+    fn intend(&mut self, intent: Intent) -> Result<(), TransitionError> {
+        self.expect("intended", &[JobState::Running])?;
+        self.at_cursor(|step| {
+            step.resent += u32::from(step.intent.is_some());
+            step.intent = Some(intent);
+        });
+        Ok(())
+    }
+
+    /// Plans the reconciler's next read. `was_claimable`: whether a worker could claim the job before this change, which
+    /// hides that a clock which ran ahead planned the check. So the check is made due.
+    fn sweep(&mut self, sweep_at: Option<Timestamp>, was_claimable: bool) -> Result<(), TransitionError> {
+        let swept = [
+            JobState::Queued,
+            JobState::Running,
+            JobState::Waiting,
+            JobState::Retrying,
+            JobState::AwaitingApproval,
+            JobState::Unknown,
+        ];
+        self.expect("swept", &swept)?;
+        if was_claimable {
+            let now = self.updated_at;
+            self.check_at = self.check_at.map(|at| at.min(now));
+        }
+        self.sweep_at = sweep_at;
+        self.sweeps = Some(self.sweeps.unwrap_or(0) + 1);
+        Ok(())
+    }
+
+    fn resolve(&mut self, resolution: Resolution) -> Result<(), TransitionError> {
+        self.expect("resolved", &[JobState::Unknown])?;
+        if self.resolution.is_some() {
+            return Err(TransitionError { state: self.state, event: "resolved twice" });
+        }
+        self.resolution = Some(resolution);
+        self.sweep_at = None;
+        Ok(())
     }
 
     fn claim(&mut self, lease: Lease, now: Timestamp) {
@@ -259,6 +253,22 @@ impl Job {
 }
 
 impl Step {
+    /// Its call goes on, and a worker polls it later. `running_since` when the journal reported it as running.
+    fn suspend(&mut self, intent: Option<Intent>, running_since: Option<Timestamp>, seen: Option<Seen>) {
+        self.checks += 1;
+        self.not_started = 0;
+        self.running_since = self.running_since.or(running_since);
+        self.intent = intent.or_else(|| self.intent.take());
+        if let Some(Seen { progress, partial }) = seen {
+            (self.progress, self.partial) = (progress, partial);
+        }
+    }
+
+    pub(super) fn hold_reply(&mut self) {
+        self.checks += 1;
+        self.reply_held = true;
+    }
+
     fn reschedule(&mut self, attempt: Attempt) {
         match attempt {
             Attempt::NotStarted => {

@@ -13,27 +13,7 @@ use domain::{
 };
 use store::{Stored, TableError};
 
-use super::Jobs;
-
-/// Attempts to commit a decision. The reconciler also writes to a waiting job, so a lost conditional write is tried
-/// again.
-const TRIES: usize = 5;
-
-/// Outcome of a decision.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// The decision was committed; this is the job after it.
-    Made(Box<Job>),
-    /// The decision changed nothing, for this reason, which is never [`ApprovalCheck::Open`]. An approval request that
-    /// has expired is recorded as expired.
-    Stands(ApprovalCheck, Box<Job>),
-    /// There is no such job.
-    NoJob,
-    /// Only a newer function understands the job.
-    Newer,
-    /// Lost the conditional write on every attempt. Nothing was changed; the caller may send the same decision again.
-    Lost,
-}
+use super::{Decided, Jobs, decided::TRIES};
 
 impl Jobs<'_> {
     /// Decides the approval request of a job if it is still pending for exactly this call. A job that ends by it leaves
@@ -43,11 +23,11 @@ impl Jobs<'_> {
         user: UserId,
         id: RequestId,
         input: &DecisionInput,
-    ) -> Result<Decision, TableError> {
+    ) -> Result<Decided<ApprovalCheck>, TableError> {
         for _ in 0..TRIES {
             let job = match self.table.job(user, id).await? {
-                None => return Ok(Decision::NoJob),
-                Some(Stored::Newer) => return Ok(Decision::Newer),
+                None => return Ok(Decided::NoJob),
+                Some(Stored::Newer) => return Ok(Decided::Newer),
                 Some(Stored::Job(job)) => job,
             };
             let now = self.runtime.now();
@@ -62,14 +42,13 @@ impl Jobs<'_> {
                     };
                     let event =
                         AuditEvent::ApprovalDecided { approved: input.approved, digest: input.digest, operator };
-                    if let Some(after) = self.commit_audited(&job, after, input.by.actor(), event).await? {
-                        self.leave_queue(&after).await;
-                        return Ok(Decision::Made(Box::new(after)));
+                    if let Some(after) = self.commit_and_leave(&job, after, input.by.actor(), event).await? {
+                        return Ok(Decided::Made(Box::new(after)));
                     }
                 }
                 ApprovalCheck::Lapsed if !job.state.is_over() => {
                     if let Some(after) = self.lapse_approval(&job, input.by.actor()).await? {
-                        return Ok(Decision::Stands(ApprovalCheck::Lapsed, Box::new(after)));
+                        return Ok(Decided::Stands(ApprovalCheck::Lapsed, Box::new(after)));
                     }
                 }
                 approval_check @ (ApprovalCheck::AsDecided
@@ -77,10 +56,10 @@ impl Jobs<'_> {
                 | ApprovalCheck::OtherDigest
                 | ApprovalCheck::OtherApprover
                 | ApprovalCheck::Lapsed
-                | ApprovalCheck::NotAsked) => return Ok(Decision::Stands(approval_check, job)),
+                | ApprovalCheck::NotAsked) => return Ok(Decided::Stands(approval_check, job)),
             }
         }
-        Ok(Decision::Lost)
+        Ok(Decided::Lost)
     }
 
     /// Ends a job whose approval request has expired, and lets it leave its conversation queue. `None` when the
@@ -88,10 +67,6 @@ impl Jobs<'_> {
     pub async fn lapse_approval(&self, job: &Job, actor: Actor) -> Result<Option<Job>, TableError> {
         let Some(digest) = job.approval_request().map(|request| request.digest) else { return Ok(None) };
         let Ok(after) = job.apply(JobEvent::ApprovalLapsed, self.runtime.now()) else { return Ok(None) };
-        let after = self.commit_audited(job, after, actor, AuditEvent::ApprovalLapsed { digest }).await?;
-        if let Some(after) = &after {
-            self.leave_queue(after).await;
-        }
-        Ok(after)
+        self.commit_and_leave(job, after, actor, AuditEvent::ApprovalLapsed { digest }).await
     }
 }

@@ -10,11 +10,7 @@ use domain::{
 };
 use store::{Stored, TableError};
 
-use super::Jobs;
-
-/// Attempts to commit a decision. The reconciler also writes to a waiting job, so a lost conditional write is tried
-/// again.
-const TRIES: usize = 5;
+use super::{Decided, Jobs, decided::TRIES};
 
 /// An operator's decision about the text that was shown to them.
 #[derive(Debug, Clone, Copy)]
@@ -27,21 +23,6 @@ pub struct TextDecisionInput {
     pub by: OperatorId,
 }
 
-/// Outcome of a decision about a text.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TextDecided {
-    /// The decision was committed; this is the job after it.
-    Made(Box<Job>),
-    /// The decision changed nothing, for this reason, which is never [`HeldTextCheck::Open`].
-    Stands(HeldTextCheck, Box<Job>),
-    /// There is no such job.
-    NoJob,
-    /// Only a newer function understands the job.
-    Newer,
-    /// Lost the conditional write on every attempt. Nothing was changed; the caller may send the same decision again.
-    Lost,
-}
-
 impl Jobs<'_> {
     /// Decides about the held text of a job if it is still pending and exactly this one. A job that ends by it leaves
     /// its conversation queue; the caller wakes one that may run.
@@ -50,27 +31,26 @@ impl Jobs<'_> {
         user: UserId,
         id: RequestId,
         input: &TextDecisionInput,
-    ) -> Result<TextDecided, TableError> {
+    ) -> Result<Decided<HeldTextCheck>, TableError> {
         let TextDecisionInput { passed, digest, by } = *input;
         for _ in 0..TRIES {
             let job = match self.table.job(user, id).await? {
-                None => return Ok(TextDecided::NoJob),
-                Some(Stored::Newer) => return Ok(TextDecided::Newer),
+                None => return Ok(Decided::NoJob),
+                Some(Stored::Newer) => return Ok(Decided::Newer),
                 Some(Stored::Job(job)) => job,
             };
             let now = self.runtime.now();
             let check = job.held_text_check(passed, digest, now);
             if check != HeldTextCheck::Open {
-                return Ok(TextDecided::Stands(check, job));
+                return Ok(Decided::Stands(check, job));
             }
             let Ok(after) = job.apply(JobEvent::TextDecided { passed, by }, now) else { continue };
             let event = AuditEvent::TextDecided { passed, digest, operator: by };
-            if let Some(after) = self.commit_audited(&job, after, Actor::Operator, event).await? {
-                self.leave_queue(&after).await;
-                return Ok(TextDecided::Made(Box::new(after)));
+            if let Some(after) = self.commit_and_leave(&job, after, Actor::Operator, event).await? {
+                return Ok(Decided::Made(Box::new(after)));
             }
         }
-        Ok(TextDecided::Lost)
+        Ok(Decided::Lost)
     }
 
     /// Refuses a text about which no operator has decided in time. A job that ends by it leaves its conversation queue.
@@ -78,10 +58,6 @@ impl Jobs<'_> {
     pub async fn lapse_held_text(&self, job: &Job) -> Result<Option<Job>, TableError> {
         let Some(digest) = job.pending_text().map(|held| held.digest) else { return Ok(None) };
         let Ok(after) = job.apply(JobEvent::TextLapsed, self.runtime.now()) else { return Ok(None) };
-        let after = self.commit_audited(job, after, Actor::Worker, AuditEvent::TextLapsed { digest }).await?;
-        if let Some(after) = &after {
-            self.leave_queue(after).await;
-        }
-        Ok(after)
+        self.commit_and_leave(job, after, Actor::Worker, AuditEvent::TextLapsed { digest }).await
     }
 }

@@ -37,8 +37,7 @@ impl Jobs<'_> {
                     result_digest: None,
                     content: None,
                 };
-                if let Some(over) = self.commit_audited(&job, lost, Actor::Operator, event).await? {
-                    self.leave_queue(&over).await;
+                if self.commit_and_leave(&job, lost, Actor::Operator, event).await?.is_some() {
                     ended += 1;
                 }
             }

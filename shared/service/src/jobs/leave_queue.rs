@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use domain::{
+    audit::AuditEvent,
     conversation::QUEUED_AT_MOST,
-    ids::{RequestId, UserId},
+    ids::{Actor, RequestId, UserId},
     job::{Job, JobEvent, JobState},
 };
 use store::{Commit, Stored, TableError};
@@ -25,6 +26,22 @@ enum Next {
 }
 
 impl Jobs<'_> {
+    /// Commits a change with its audit record, as [`commit_audited`](Self::commit_audited) does. A job that ends by it
+    /// leaves its conversation queue.
+    pub async fn commit_and_leave(
+        &self,
+        before: &Job,
+        after: Job,
+        actor: Actor,
+        event: AuditEvent,
+    ) -> Result<Option<Job>, TableError> {
+        let after = self.commit_audited(before, after, actor, event).await?;
+        if let Some(after) = &after {
+            self.leave_queue(after).await;
+        }
+        Ok(after)
+    }
+
     /// Removes a job that is over from its conversation queue, and wakes the next one. If that fails, the next job is
     /// delayed until its own next check of the queue.
     pub async fn leave_queue(&self, job: &Job) {
