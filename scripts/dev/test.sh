@@ -26,6 +26,7 @@ outcome() { printf '%s\t%s\t%s\t%s\n' "$@" >>"$outcomes"; }
 part() {
   local name="$1" began=$SECONDS became=passed TIMEFORMAT='%U %S' cpu="$logs/$1.cpu"
   shift
+  printf '%q ' "$@" >"$logs/$name.command"
   printf '\n== %s\n' "$name"
   # The duration of a part depends on what runs in parallel, its processor time does not: both are printed.
   { time "$@" 2>&3; } 3>&1 2>"$cpu" | tee "$logs/$name.part.log" || became=failed
@@ -161,18 +162,44 @@ node_tests "journal" openclaw-plugin/test/*.test.mjs
 join second_engine real_gateway contract
 [ -z "$rehearsal" ] || join rehearse
 
+# A real gateway and a browser miss time limits on a busy machine. What failed in parallel with the rest is run once more, alone. Passing
+# then, it is no failure, but the last lines say so: a test that is named there again and again has a fault.
+in_parallel=("Rust" "Rust, real gateway" "journal, real gateway" "Rust, second engine" "contract" "console" "Mini Program client"
+  "Mini Program sample")
+failed_names() { awk -F'\t' '$1 == "failed" { print $3 }' "$outcomes"; }
+once_more() {
+  local name="$1" command tests
+  command=$(<"$logs/$name.command")
+  if [[ $command == *cargo* ]]; then
+    mapfile -t tests < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$logs/$name.part.log" | sort -u)
+    # Nothing compiled, or so much failed that it is not the machine.
+    [ "${#tests[@]}" -gt 0 ] && [ "${#tests[@]}" -le 8 ] || return 0
+    [[ $command == *" -- "* ]] || command+="-- "
+    command+="--exact $(printf '%q ' "${tests[@]}")"
+  fi
+  part "$name, once more" bash -c "$command"
+  if [ "$(tail -n 1 "$outcomes" | cut -f1)" = passed ]; then
+    awk -F'\t' -v OFS='\t' -v name="$name" '$3 == name { $1 = "unstable" } { print }' "$outcomes" >"$outcomes.new"
+    mv "$outcomes.new" "$outcomes"
+  fi
+}
+for name in "${in_parallel[@]}"; do
+  if failed_names | grep -Fxq "$name"; then once_more "$name"; fi
+done
+
 count() { cut -f1 "$outcomes" | grep -cx "$1"; }
 names() { awk -F'\t' -v became="$1" '$1 == became { printf "%s%s", comma, $3; comma = ", " }' "$outcomes"; }
-awk -F'\t' '$1 == "failed" { print $3 }' "$outcomes" | while read -r name; do
+awk -F'\t' '$1 == "failed" || $1 == "unstable" { print $3 }' "$outcomes" | while read -r name; do
   [ ! -e "$logs/$name.part.log" ] || said "$name"
 done
 printf '\n%s\n' "----------------------------------------------------------------------"
 awk -F'\t' '{ printf "%6d s %6d s of CPU  %s%s\n", $2, $4, $3, $1 == "passed" ? "" : ": " toupper($1) }' "$outcomes"
 printf '%6d s  in all, since some run side by side\n' "$SECONDS"
 echo "passed:  $(count passed): $(names passed)"
+[ "$(count unstable)" -eq 0 ] || echo "UNSTABLE: $(count unstable): $(names unstable) -- FAILED IN PARALLEL WITH THE REST, PASSED ALONE"
 [ "$(count skipped)" -eq 0 ] || echo "SKIPPED: $(count skipped): $(names skipped) -- THIS RUN IS NOT COMPLETE"
 if [ "$(count failed)" -ne 0 ]; then
   echo "FAILED:  $(count failed): $(names failed)"
   exit 1
 fi
-[ "$(count skipped)" -ne 0 ] || echo "Everything ran and everything passed."
+[ "$(count skipped)" -ne 0 ] || [ "$(count unstable)" -ne 0 ] || echo "Everything ran and everything passed."
