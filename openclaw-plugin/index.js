@@ -1,7 +1,7 @@
-import { CANARY, canaryTool } from "./canary.js";
+import { PROBE, probeTool } from "./guard-probe.js";
 import { toolName } from "./canonical.js";
 import { agentGateway } from "./agent-gateway.js";
-import { ending, fence } from "./fence.js";
+import { ending, toolGuard } from "./tool-guard.js";
 import { Journal } from "./journal.js";
 import { Reach } from "./reach.js";
 import { WakeUps } from "./wake-ups.js";
@@ -40,13 +40,13 @@ export default {
   register(api) {
     if (!MODES.includes(api.registrationMode)) return;
     const config = api.pluginConfig ?? {};
-    const guard = new Set([...(config.guard ?? []), CANARY].map(toolName));
+    const guard = new Set([...(config.guard ?? []), PROBE].map(toolName));
     const reads = new Set((config.reads ?? []).map(toolName).filter((name) => !guard.has(name)));
     const journal = sharedJournal(api, config);
-    api.on("before_tool_call", fence(journal, { guard, reads, reach: new Reach(config) }), LAST);
+    api.on("before_tool_call", toolGuard(journal, { guard, reads, reach: new Reach(config) }), LAST);
     api.on("after_tool_call", ending(journal), LAST);
     // Optional: offered only to a caller that names it, so never to a model.
-    api.registerTool(canaryTool, { optional: true });
+    api.registerTool(probeTool, { optional: true });
     if (api.registrationMode !== undefined && api.registrationMode !== "full") return;
     const { port } = api.config?.gateway ?? {};
     const runner = runnerOf(api, journal);

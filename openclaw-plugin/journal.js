@@ -21,7 +21,7 @@ export class Journal {
   running = new Map();
   book = new TurnBook(this);
   /** Whether a tool has run in a turn's session without passing the hook. Reset only by a restart. */
-  isFenceBroken = false;
+  isGuardBroken = false;
   tickets = new Map();
   #unwritten = new Map();
   #retry = { ms: RETRY_MS.first, timer: undefined };

@@ -1,4 +1,4 @@
-import { tryFence } from "./canary.js";
+import { probeGuard } from "./guard-probe.js";
 import { isObject } from "./canonical.js";
 import { failure, invoke, isKey } from "./invoke.js";
 import { Unavailable } from "./journal.js";
@@ -27,7 +27,7 @@ export function registerRoutes(api, journal, runner, settings) {
   route("turns", "POST", (input) => startTurn(turns, input));
   route("abort", "POST", (input) => abortTurn(turns, input));
   route("end-session", "POST", (input) => endSession(turns, input));
-  route("canary", "POST", (input, req) => tryFence(journal, input, caller(req, settings.port)));
+  route("canary", "POST", (input, req) => probeGuard(journal, input, caller(req, settings.port)));
 }
 
 /** The gateway's port is that of the caller's connection; the configuration may have named another one at start. */

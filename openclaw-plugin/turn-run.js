@@ -241,7 +241,7 @@ export class TurnRunner {
   /** A tool has run whose call the hook did not allow: tool calls can bypass the tool guard at this gateway. */
   #check(turn, { toolCallId, name, isError }) {
     if (isError || turn.wasLet(toolCallId, toolName(name))) return;
-    this.book.journal.isFenceBroken = true;
+    this.book.journal.isGuardBroken = true;
     this.log?.("a tool has run in a turn past the hook; writes and turns stop until the gateway is started again");
     void this.stop(turn, "turn_aborted");
   }

@@ -23,7 +23,7 @@ export function startTurn({ journal, book, runner }, input) {
   if (call.notAfter <= clock.now()) {
     return answer(200, book.entry(book.claim({ ...call, wakeUpToken: null, state: "revoked" }, row), false));
   }
-  if (journal.isFenceBroken) return notStarted({});
+  if (journal.isGuardBroken) return notStarted({});
   if (book.ofSession(call.session) || runner.isForgetting(call.session)) return busy("session");
   if (book.countOf(call.agent) >= call.atMost) return busy("agent");
   const claimed = book.claim({ ...call, state: "started" }, row);

@@ -4,7 +4,7 @@ import path from "node:path";
 import { mock, test } from "node:test";
 import demo, { stableId } from "../../local/demo-tools/index.js";
 import { canonical, digestOf } from "../canonical.js";
-import { fence } from "../fence.js";
+import { toolGuard } from "../tool-guard.js";
 import { Journal } from "../journal.js";
 import plugin from "../index.js";
 import { Reach } from "../reach.js";
@@ -35,7 +35,7 @@ test("the canonical form sorts names, keeps order of lists and writes numbers on
 
 test("a ticket is good for one tool, one set of arguments and one call", (t) => {
   const journal = journalIn(t);
-  const decide = fence(journal, { guard: new Set(["pay"]), reads: new Set() });
+  const decide = toolGuard(journal, { guard: new Set(["pay"]), reads: new Set() });
   const args = { amount: 1 };
   const ticket = () => journal.tickets.set("k~1", { tool: "pay", digest: digestOf(args) });
   const call = { toolName: "pay", params: args, toolCallId: `${DIRECT}k~1` };
@@ -91,7 +91,7 @@ function openTurn(journal) {
 test("a turn that is being stopped may call no tool", (t) => {
   const journal = journalIn(t);
   const turn = openTurn(journal);
-  const decide = fence(journal, { guard: new Set(), reads: new Set(["read"]), reach: new Reach({}) });
+  const decide = toolGuard(journal, { guard: new Set(), reads: new Set(["read"]), reach: new Reach({}) });
   const event = { toolName: "read", params: {}, toolCallId: "1" };
   const call = () => decide(event, { runId: "k", sessionKey: turn.session });
   assert.equal(call(), undefined);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { until } from "../client.mjs";
 
 /** The tool guard, and the authorization of the routes. */
-export const fence = {
+export const toolGuard = {
   async "a guarded tool cannot be called around the route"(gateway) {
     for (const tool of ["ledger_append", "miniprogram_canary"]) {
       const key = gateway.key();
@@ -33,7 +33,7 @@ export const fence = {
     assert.equal(body.entry.result.result.details.canary, true);
   },
 
-  async "the fence proves itself, and leaves no trace in the journal"(gateway) {
+  async "the guard probe passes, and leaves no trace in the journal"(gateway) {
     const before = (await gateway.health()).body;
     const { status, body } = await gateway.canary({ journal: before.journal, sequence: before.sequence });
     const { protocol, journal, boot, sequence } = before;

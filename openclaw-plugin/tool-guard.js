@@ -17,7 +17,7 @@ export const TICKET_REQUIRED = `${OURS}ticket_required`;
 const block = (blockReason) => ({ block: true, blockReason });
 
 /** The `before_tool_call` hook (the tool guard): no guarded tool without a ticket of the journal's route, no write inside an agent run. */
-export function fence(journal, { guard, reads, reach }) {
+export function toolGuard(journal, { guard, reads, reach }) {
   return (event, context) => {
     const tool = wellFormedText(toolName(event.toolName));
     const run = context?.runId ?? event.runId;

@@ -1,15 +1,15 @@
 import { digestOf } from "./canonical.js";
-import { TICKET_REQUIRED } from "./fence.js";
+import { TICKET_REQUIRED } from "./tool-guard.js";
 import { callWithTicket, failure, notStarted } from "./invoke.js";
 import { callTool } from "./loopback.js";
 
 // Longer than the gateway's refusal; a longer response is not the expected one.
 const REFUSAL_CAP = 16 * 1024;
 
-export const CANARY = "miniprogram_canary";
+export const PROBE = "miniprogram_canary";
 
-export const canaryTool = {
-  name: CANARY,
+export const probeTool = {
+  name: PROBE,
   description: "Does nothing. Proves that guarded tools cannot be called around the journal.",
   parameters: { type: "object", additionalProperties: false, properties: {} },
   execute: async () => ({ content: [{ type: "text", text: '{"canary":true}' }], details: { canary: true } }),
@@ -18,20 +18,20 @@ export const canaryTool = {
 const verdict = (fence) => ({ status: 200, body: { fence } });
 
 /** Probes the tool guard: the probe tool must be blocked without a ticket, and must run with one. */
-export async function tryFence(journal, input, target) {
+export async function probeGuard(journal, input, target) {
   if (!journal.confirm(input)) return failure(412, "other_journal");
-  if (journal.isFenceBroken) return verdict("broken");
-  const around = await callTool({ ...target, tool: CANARY, args: {}, cap: REFUSAL_CAP });
+  if (journal.isGuardBroken) return verdict("broken");
+  const around = await callTool({ ...target, tool: PROBE, args: {}, cap: REFUSAL_CAP });
   if (around.verdict === "not_started") return notStarted(around);
   if (around.status === 200) return verdict("broken");
-  if (!isBlockedByFence(around)) return verdict("unproven");
-  const call = { key: `canary.${journal.boot}`, tool: CANARY, args: {}, digest: digestOf({}) };
+  if (!isBlockedByGuard(around)) return verdict("unproven");
+  const call = { key: `canary.${journal.boot}`, tool: PROBE, args: {}, digest: digestOf({}) };
   const through = await callWithTicket(journal, call, target);
   return verdict(through.status === 200 ? "holds" : "unproven");
 }
 
 /** A block by another plugin or policy proves nothing: it may be removed later. */
-function isBlockedByFence({ status, result }) {
+function isBlockedByGuard({ status, result }) {
   if (status !== 403 || !result) return false;
   const { error } = JSON.parse(result);
   return error?.type === "tool_call_blocked" && String(error.message).startsWith(TICKET_REQUIRED);

@@ -5,7 +5,7 @@ const decisions = ({ calls }) => calls.map(({ tool, decision }) => [tool, decisi
 const written = (gateway) => gateway.lines().filter(({ note }) => note === "from a model").length;
 
 /** The tool guard inside a turn. */
-export const turnFence = {
+export const turnGuard = {
   async "inside a turn its reads run, and everything else becomes a proposal"(gateway) {
     const message = `[[tool:ledger_read {"limit":1}]] ${APPEND} [[tool:exec {"command":"id"}]] [[say:done]]`;
     const end = await gateway.turnEnd(message);

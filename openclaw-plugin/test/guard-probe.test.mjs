@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { test } from "node:test";
-import { tryFence } from "../canary.js";
+import { probeGuard } from "../guard-probe.js";
 import { Mini } from "./support/mini.mjs";
 
 const TOOLS = "/tools/invoke";
@@ -21,7 +21,7 @@ async function trial(t, ...answers) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
   const target = { port: server.address().port, authorization: "Bearer of the caller" };
-  const { status, body } = await tryFence(JOURNAL, {}, target);
+  const { status, body } = await probeGuard(JOURNAL, {}, target);
   assert.equal(JOURNAL.tickets.size, 0);
   return { status, fence: body.fence, asked };
 }
