@@ -25,7 +25,7 @@ export function HeldTexts() {
   return (
     <Loaded live={live}>
       {({ held_texts, unreadable = [], next_cursor }) => held_texts.length + unreadable.length > 0 && (
-        <section aria-label={t("held.title")}>
+        <section class="held-texts" aria-label={t("held.title")}>
           <h2>{t("held.title")}</h2>
           <p class="lead">{t("held.lead")}</p>
           <div class="cards">
