@@ -1,30 +1,13 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Console, launch } from "./support/browser.ts";
-import { Stand, type User } from "./support/stand.ts";
+import { test } from "node:test";
+import type { Console } from "./support/browser.ts";
+import { alice, openAs, openTab, stand } from "./support/fixture.ts";
 
-let stand: Stand;
-let browser: Browser;
-let alice: User;
-let open: Console | undefined;
-
-before(async () => {
-  [stand, browser] = await Promise.all([Stand.start(), launch()]);
-  alice = await stand.user("alice");
-});
-after(async () => {
-  await browser?.close();
-  await stand?.stop();
-});
-afterEach(async () => {
-  await open?.close();
-  open = undefined;
-});
+let open: Console;
 
 test("an approver reads what will run, confirms it, and it runs", async () => {
   const job = await alice.asksToPay(1200, "rent for the hall");
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   const card = open.card(job.support_code);
   await card.waitFor();
   assert.match(await card.innerText(), /1200/);
@@ -48,12 +31,12 @@ test("an approver reads what will run, confirms it, and it runs", async () => {
 test("an operator reads a held text only when they may decide, and it is sent after they let it pass", async () => {
   const job = await alice.submit("ledger_append", { note: "review-20002 a line of a song" });
   await alice.until(job.request_id, "awaiting_approval");
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.held(job.support_code).getByText("approver").waitFor();
   assert.equal(await open.held(job.support_code).getByRole("button", { name: "Show the text" }).count(), 0);
   assert.doesNotMatch(await open.page.locator("main").innerText(), /a line of a song/);
   await open.close();
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   const card = open.held(job.support_code);
   assert.match(await card.innerText(), /to be reviewed · pornography/);
   await card.getByRole("button", { name: "Show the text" }).click();
@@ -69,7 +52,7 @@ test("an operator reads a held text only when they may decide, and it is sent af
 
 test("an approver rejects, and it never runs", async () => {
   const job = await alice.asksToPay(1300, "a yacht");
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   const card = open.card(job.support_code);
   await card.getByRole("button", { name: "Reject" }).click();
   await open.dialog.getByRole("button", { name: "do not run it" }).click();
@@ -82,7 +65,7 @@ test("an approver rejects, and it never runs", async () => {
 
 test("a request that expires while it is shown says so and can no longer be approved", async () => {
   const job = await alice.asksToPay(1400, "too late", 15);
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   const card = open.card(job.support_code);
   await card.getByRole("button", { name: "Approve" }).click();
   const confirm = open.dialog.getByRole("button", { name: "run exactly this" });
@@ -98,7 +81,7 @@ test("a request that expires while it is shown says so and can no longer be appr
 
 test("an approval that comes too late shows the service's error code", async () => {
   const job = await alice.asksToPay(1500, "decided elsewhere");
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   const card = open.card(job.support_code);
   await card.getByRole("button", { name: "Approve" }).click();
   // Another operator decides first.
@@ -116,7 +99,7 @@ test("an approval that comes too late shows the service's error code", async () 
 
 test("with the keyboard alone: find the request, approve it, and keep the focus in the dialog meanwhile", async () => {
   const job = await alice.asksToPay(1600, "by keyboard");
-  open = await Console.open(stand, browser);
+  open = await openTab();
   const { keyboard } = open.page;
   await open.page.goto(`${stand.url}/console/`);
   await open.page.locator("input[name=token]").waitFor();
@@ -129,7 +112,7 @@ test("with the keyboard alone: find the request, approve it, and keep the focus 
   assert.equal(await open.page.evaluate(() => document.activeElement?.className), "skip");
   await keyboard.press("Enter");
   assert.equal(await open.page.evaluate(() => document.activeElement?.id), "main");
-  const here = () => open!.page.evaluate(() => document.activeElement?.getAttribute("data-job"));
+  const here = () => open.page.evaluate(() => document.activeElement?.getAttribute("data-job"));
   for (let i = 0; i < 20 && (await here()) !== job.support_code; i += 1) await keyboard.press("j");
   assert.equal(await here(), job.support_code);
   const outline = await open.page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle);
@@ -154,7 +137,7 @@ test("with the keyboard alone: find the request, approve it, and keep the focus 
 test("an operator who registered the user id as their own cannot decide, and sees why", async () => {
   const bob = await stand.user("bob");
   const job = await bob.asksToPay(1700, "to myself");
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   await open.at("account");
   await open.page.getByLabel("User", { exact: true }).fill(bob.id);
   await open.page.getByRole("button", { name: "Add" }).click();
@@ -168,7 +151,7 @@ test("an operator who registered the user id as their own cannot decide, and see
 
 test("a viewer sees the open approval requests without the buttons that decide them", async () => {
   const job = await alice.asksToPay(1800, "only to look at");
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   const card = open.card(job.support_code);
   await card.getByText("decisions need an approver").waitFor();
   assert.equal(await card.getByRole("button", { name: /Approve|Reject/ }).count(), 0);

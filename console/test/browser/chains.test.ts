@@ -1,37 +1,24 @@
 /** Chains with faults, which the service never returns: its responses are changed on the way to the page. */
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Console, launch } from "./support/browser.ts";
-import { Stand, type SeenJob, type User } from "./support/stand.ts";
+import { before, test } from "node:test";
+import type { Console } from "./support/browser.ts";
+import { alice, openAs } from "./support/fixture.ts";
+import type { SeenJob } from "./support/stand.ts";
 
 type Line = Record<string, unknown>;
 interface Answer { audit: { records: Line[]; head: { length: number; digest: string } }; anchor?: { checkpoint: number; length: number; digest: string } }
 
-let stand: Stand;
-let browser: Browser;
-let alice: User;
 let job: SeenJob;
-let open: Console | undefined;
+let open: Console;
 
 before(async () => {
-  [stand, browser] = await Promise.all([Stand.start(), launch()]);
-  alice = await stand.user("alice");
   job = await alice.submit("ledger_append", { note: "to be tampered with" });
   await alice.until(job.request_id, "succeeded");
-});
-after(async () => {
-  await browser?.close();
-  await stand?.stop();
-});
-afterEach(async () => {
-  await open?.close();
-  open = undefined;
 });
 
 /** Opens the job with its answer changed. */
 async function tampered(change: (answer: Answer) => void): Promise<Console> {
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.page.route(`**/v1/operator/jobs/${job.support_code}`, async (route) => {
     const answer = await route.fetch();
     const body = (await answer.json()) as Answer;
@@ -50,20 +37,20 @@ async function names(console: Console, place: number, why: RegExp): Promise<void
 
 test("an unchanged chain verifies", async () => {
   await tampered(() => undefined);
-  await open!.page.getByText("Checked in this browser: 3 records, unbroken").waitFor();
-  assert.equal(await open!.page.locator(".verdict.bad").count(), 0);
+  await open.page.getByText("Checked in this browser: 3 records, unbroken").waitFor();
+  assert.equal(await open.page.locator(".verdict.bad").count(), 0);
 });
 
 test("a chain that a checkpoint names says which", async () => {
   await tampered((answer) => { answer.anchor = { checkpoint: 41, ...answer.audit.head }; });
-  await open!.page.getByText("According to the service, checkpoint 41 covers its first 3 records.").waitFor();
+  await open.page.getByText("According to the service, checkpoint 41 covers its first 3 records.").waitFor();
 });
 
 test("a changed record is named, and what follows is not shown as proven", async () => {
   await tampered(({ audit }) => { audit.records[0]!["tool"] = "ledger_delete"; });
   await names(open!, 2, /does not match record 1/);
-  await open!.page.locator('.timeline li[data-place="2"]').getByText("first record that does not verify").waitFor();
-  await open!.page.locator('.timeline li[data-place="3"]').getByText("not verified").waitFor();
+  await open.page.locator('.timeline li[data-place="2"]').getByText("first record that does not verify").waitFor();
+  await open.page.locator('.timeline li[data-place="3"]').getByText("not verified").waitFor();
 });
 
 test("a changed last record is named", async () => {
@@ -90,7 +77,7 @@ test("a chain that was truncated with its head is named by the checkpoint", asyn
 });
 
 test("the operators' chain is checked as well", async () => {
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.page.route("**/v1/operator/audit?*", async (route) => {
     const answer = await route.fetch();
     const body = (await answer.json()) as { records: Line[] };
@@ -102,7 +89,7 @@ test("the operators' chain is checked as well", async () => {
 });
 
 test("an error of the service is shown as such, what is old is called old, and it comes back by itself", async () => {
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.at(`job/${job.support_code}`);
   await open.page.getByText("unbroken").waitFor();
   const problem = { code: "unavailable", title: "The service cannot answer now; repeat the same request.", status: 503 };

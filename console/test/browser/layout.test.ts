@@ -1,40 +1,27 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
-import { after, afterEach, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Console, launch, PHONE } from "./support/browser.ts";
-import { Stand, type SeenJob, type User } from "./support/stand.ts";
+import { before, test } from "node:test";
+import { PHONE, type Console } from "./support/browser.ts";
+import { alice, openAs } from "./support/fixture.ts";
+import type { SeenJob } from "./support/stand.ts";
 
-let stand: Stand;
-let browser: Browser;
-let alice: User;
 let job: SeenJob;
-let open: Console | undefined;
+let open: Console;
 
 before(async () => {
-  [stand, browser] = await Promise.all([Stand.start(), launch()]);
-  alice = await stand.user("alice");
   job = await alice.asksToPay(3000, `A long note without a place to break: ${"0123456789".repeat(12)}`);
   const held = await alice.submit("ledger_append", { note: `review-20002 ${"0123456789".repeat(12)}` });
   await alice.until(held.request_id, "awaiting_approval");
   const failed = await alice.submit("ledger_fail", { kind: "throw" });
   await alice.until(failed.request_id, "failed");
 });
-after(async () => {
-  await browser?.close();
-  await stand?.stop();
-});
-afterEach(async () => {
-  await open?.close();
-  open = undefined;
-});
 
 const places = () => ["waiting", "running", "wrong/failed", "wrong/dead-letters", "switches", "charts", "audit", "account", `job/${job.support_code}`, `user/${alice.id}`];
 
 test("on a phone no screen is wider than the phone, nor is the confirmation", async () => {
-  open = await Console.as("admin", stand, browser, PHONE);
-  const width = () => open!.page.evaluate(() => document.documentElement.scrollWidth);
+  open = await openAs("admin", PHONE);
+  const width = () => open.page.evaluate(() => document.documentElement.scrollWidth);
   for (const place of places()) {
     await open.at(place);
     await open.page.waitForTimeout(300);
@@ -48,7 +35,7 @@ test("on a phone no screen is wider than the phone, nor is the confirmation", as
 });
 
 test("the language is chosen by the browser, and changed by a button, everywhere at once", async () => {
-  open = await Console.as("viewer", stand, browser, { locale: "zh-CN" });
+  open = await openAs("viewer", { locale: "zh-CN" });
   await open.at("waiting");
   await open.page.getByRole("heading", { name: "等待审批" }).waitFor();
   assert.equal(await open.page.evaluate(() => document.documentElement.lang), "zh-CN");
@@ -64,9 +51,9 @@ test("the language is chosen by the browser, and changed by a button, everywhere
 });
 
 test("it is dark where the system is dark, light where one says so, and remembers it", async () => {
-  const paper = () => open!.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const paper = () => open.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const luminance = async () => ((await paper()).match(/\d+/g) ?? []).slice(0, 3).reduce((sum, one) => sum + Number(one), 0) / 3;
-  open = await Console.as("viewer", stand, browser, { colorScheme: "dark" });
+  open = await openAs("viewer", { colorScheme: "dark" });
   assert.ok((await luminance()) < 60);
   await open.page.getByRole("button", { name: "Theme: as the system" }).click();
   assert.ok((await luminance()) > 200);
@@ -80,9 +67,9 @@ interface Finding { id: string; impact: string; nodes: { html: string; failureSu
 
 for (const colorScheme of ["light", "dark"] as const) {
   test(`no screen breaks a rule of accessibility that a program can check, in ${colorScheme}`, async () => {
-    open = await Console.as("admin", stand, browser, { colorScheme, bypassCSP: true });
+    open = await openAs("admin", { colorScheme, bypassCSP: true });
     await open.page.evaluate(axe);
-    const check = () => open!.page.evaluate(async () => {
+    const check = () => open.page.evaluate(async () => {
       const { axe: checker } = globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: Finding[] }> } };
       const { violations } = await checker.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("; ").slice(0, 400)}`);

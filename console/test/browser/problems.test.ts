@@ -1,33 +1,16 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Console, launch } from "./support/browser.ts";
-import { Stand, type User } from "./support/stand.ts";
+import { test } from "node:test";
+import type { Console } from "./support/browser.ts";
+import { alice, openAs, stand } from "./support/fixture.ts";
 
-let stand: Stand;
-let browser: Browser;
-let alice: User;
-let open: Console | undefined;
-
-before(async () => {
-  [stand, browser] = await Promise.all([Stand.start(), launch()]);
-  alice = await stand.user("alice");
-});
-after(async () => {
-  await browser?.close();
-  await stand?.stop();
-});
-afterEach(async () => {
-  await open?.close();
-  open = undefined;
-});
+let open: Console;
 
 test("an unknown write is resolved with a note, once, and its user reads it", async () => {
   const job = await alice.submit("ledger_sleep", { ms: 60_000, note: "killed on the way" });
   await alice.until(job.request_id, "running");
   await stand.order("kill-in-flight killed on the way");
   await alice.until(job.request_id, "unknown", 60_000);
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   await open.at("wrong/unknown");
   const row = open.page.locator("tbody tr", { hasText: job.support_code.slice(-12) });
   await row.getByRole("button", { name: "Resolve" }).click();
@@ -44,12 +27,12 @@ test("an unknown write is resolved with a note, once, and its user reads it", as
 });
 
 test("dead letters are counted", async () => {
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.at("wrong/dead-letters");
   await open.page.getByText("No dead letters").waitFor();
   await open.close();
   await stand.order("dead");
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.at("wrong/dead-letters");
   await open.page.getByText("1 in the queue").waitFor();
 });
@@ -58,7 +41,7 @@ test("failed and open jobs are listed by state, and a support code opens its job
   const failed = await alice.submit("ledger_fail", { kind: "throw" });
   await alice.until(failed.request_id, "failed");
   const running = await alice.submit("ledger_sleep", { ms: 4000, note: "a while" });
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.at("running");
   await open.page.locator("tbody tr", { hasText: running.support_code.slice(-12) }).waitFor();
   await open.at("wrong/failed");
@@ -77,7 +60,7 @@ test("failed and open jobs are listed by state, and a support code opens its job
 test("a user's refusals are a chain that holds, and a user's sessions can be revoked with a reason", async () => {
   const carol = await stand.user("carol");
   await assert.rejects(carol.submit("ledger_delete", {}), /tool_not_opened|policy_denied/);
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   await open.at(`user/${carol.id}`);
   await open.page.getByText("Checked in this browser: 1 record, unbroken").waitFor();
   await open.page.locator(".timeline").getByText("ledger_delete", { exact: true }).waitFor();

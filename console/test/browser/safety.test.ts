@@ -1,36 +1,24 @@
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after, afterEach, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Console, launch } from "./support/browser.ts";
-import { Stand, type User } from "./support/stand.ts";
+import { after, before, test } from "node:test";
+import type { Console } from "./support/browser.ts";
+import { alice, openAs, openTab, stand } from "./support/fixture.ts";
 
 const EVIL = "<img src=x onerror=\"window.hit=1\"><script>window.hit=2</script>";
 
-let stand: Stand;
-let browser: Browser;
-let alice: User;
-let open: Console | undefined;
+let open: Console;
 let elsewhere: Server;
 let elsewhereUrl: string;
 let page = "";
 
 before(async () => {
-  [stand, browser] = await Promise.all([Stand.start(), launch()]);
-  alice = await stand.user("alice");
   elsewhere = createServer((_, answer) => { answer.writeHead(200, { "content-type": "text/html" }); answer.end(page); });
   await new Promise<void>((resolve) => { elsewhere.listen(0, "127.0.0.1", resolve); });
   elsewhereUrl = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`;
 });
 after(async () => {
   elsewhere?.close();
-  await browser?.close();
-  await stand?.stop();
-});
-afterEach(async () => {
-  await open?.close();
-  open = undefined;
 });
 
 async function isText(console: Console, text: string): Promise<void> {
@@ -43,7 +31,7 @@ async function isText(console: Console, text: string): Promise<void> {
 
 test("markup in arguments is text, in the list, in the confirmation, and on the job's page", async () => {
   const job = await alice.asksToPay(2000, EVIL);
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   await isText(open, EVIL);
   await open.card(job.support_code).getByRole("button", { name: "Reject" }).click();
   assert.ok((await open.dialog.innerText()).includes(EVIL));
@@ -59,7 +47,7 @@ test("markup in arguments is text, in the list, in the confirmation, and on the 
 
 test("control and bidirectional characters are made visible before an approver sees them", async () => {
   const job = await alice.asksToPay(2100, "to \u202Ecilbup eht\u202C and\u200B more");
-  open = await Console.as("approver", stand, browser);
+  open = await openAs("approver");
   const card = open.card(job.support_code);
   await card.waitFor();
   const text = await card.innerText();
@@ -70,7 +58,7 @@ test("control and bidirectional characters are made visible before an approver s
 test("markup in names that the service makes is text, too: tool, title, status, code, note", async () => {
   const job = await alice.submit("ledger_append", { note: "x" });
   await alice.until(job.request_id, "succeeded");
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   const dirty = (value: unknown): unknown => {
     if (typeof value === "string") return /^[\dT:.Z-]+$/.test(value) || value.length === 43 ? value : `${value}${EVIL}`;
     if (Array.isArray(value)) return value.map(dirty);
@@ -98,7 +86,7 @@ test("markup in names that the service makes is text, too: tool, title, status, 
 });
 
 test("the token is in no storage, no cookie and no address, and a reload forgets it", async () => {
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   for (const place of ["waiting", "switches", "audit", "account"]) await open.at(place);
   const kept = await open.page.evaluate(async () => ({
     local: JSON.stringify(localStorage), session: JSON.stringify(sessionStorage), cookie: document.cookie, address: location.href,
@@ -115,7 +103,7 @@ test("the token is in no storage, no cookie and no address, and a reload forgets
 });
 
 test("a token that ends signs out, and says why", async () => {
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.page.route("**/v1/operator/**", (route) =>
     route.fulfill({ status: 401, contentType: "application/problem+json", json: { code: "no_operator", title: "x", status: 401 } }));
   await open.page.locator("input[name=token]").waitFor();
@@ -123,7 +111,7 @@ test("a token that ends signs out, and says why", async () => {
 });
 
 test("a wrong token is refused with a sentence", async () => {
-  open = await Console.open(stand, browser);
+  open = await openTab();
   await open.page.goto(`${stand.url}/console/`);
   await open.page.locator("input[name=token]").fill("nonsense");
   await open.page.locator("button[type=submit]").click();
@@ -134,7 +122,7 @@ test("a wrong token is refused with a sentence", async () => {
 test("another site can make a signed-in operator's browser do nothing: not by a form, not by a request", async () => {
   const job = await alice.asksToPay(2200, "wanted by another site");
   const digest = (await alice.job(job.request_id)).approval?.digest ?? "";
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   const attacker = await open.page.context().newPage();
   const target = `${stand.url}/v1/operator/jobs/${job.support_code}/approval`;
   const fields = JSON.stringify({ decision: "approve", digest, pad: "" }).replace(/""}$/, "");
@@ -161,7 +149,7 @@ test("another site can make a signed-in operator's browser do nothing: not by a 
 });
 
 test("the page cannot be framed", async () => {
-  open = await Console.open(stand, browser);
+  open = await openTab();
   page = `<iframe src="${stand.url}/console/"></iframe>`;
   await open.page.goto(elsewhereUrl);
   await open.page.waitForTimeout(800);

@@ -1,26 +1,9 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { Console, launch } from "./support/browser.ts";
-import { Stand, type User } from "./support/stand.ts";
+import { test } from "node:test";
+import type { Console } from "./support/browser.ts";
+import { alice, openAs } from "./support/fixture.ts";
 
-let stand: Stand;
-let browser: Browser;
-let alice: User;
-let open: Console | undefined;
-
-before(async () => {
-  [stand, browser] = await Promise.all([Stand.start(), launch()]);
-  alice = await stand.user("alice");
-});
-after(async () => {
-  await browser?.close();
-  await stand?.stop();
-});
-afterEach(async () => {
-  await open?.close();
-  open = undefined;
-});
+let open: Console;
 
 /** Submits until the service has read the new mode, which it does every five seconds. */
 async function untilRefused(tool: string, args: object, code: RegExp): Promise<void> {
@@ -37,9 +20,9 @@ async function untilRefused(tool: string, args: object, code: RegExp): Promise<v
 }
 
 test("a mode change needs a reason, takes effect, and is recorded in the operators' chain", async () => {
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   await open.at("switches");
-  const modeButton = (name: string) => open!.page.locator(".mode", { hasText: name });
+  const modeButton = (name: string) => open.page.locator(".mode", { hasText: name });
   await modeButton("Read only").click();
   const confirm = open.dialog.getByRole("button", { name: "Set mode" });
   assert.ok(await confirm.isDisabled(), "not without a reason");
@@ -61,7 +44,7 @@ test("a mode change needs a reason, takes effect, and is recorded in the operato
 });
 
 test("one tool is switched off, and the others go on", async () => {
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   await open.at("switches");
   const row = open.page.locator('tr[data-tool="ledger_fail"]');
   await row.getByRole("button", { name: "Switch" }).click();
@@ -77,7 +60,7 @@ test("one tool is switched off, and the others go on", async () => {
 });
 
 test("a destructive tool is unlocked for a while, and locked again", async () => {
-  open = await Console.as("admin", stand, browser);
+  open = await openAs("admin");
   await open.at("switches");
   const row = open.page.locator('tr[data-tool="ledger_delete"]');
   await row.getByText("locked", { exact: true }).waitFor();
@@ -98,21 +81,20 @@ test("a destructive tool is unlocked for a while, and locked again", async () =>
 
 test("viewers and approvers see modes and switches without the controls that change them", async () => {
   for (const role of ["viewer", "approver"] as const) {
-    open = await Console.as(role, stand, browser);
+    open = await openAs(role);
     await open.at("switches");
     await open.page.locator('tr[data-tool="ledger_delete"]').waitFor();
     await open.page.getByText("changes need an admin").waitFor();
     assert.equal(await open.page.getByRole("button", { name: /Switch \u2026|Unlock \u2026/ }).count(), 0, role);
     assert.equal(await open.page.locator("button.mode").count(), 0, role);
     await open.close();
-    open = undefined;
   }
 });
 
 test("the charts draw what the service has measured", async () => {
   const job = await alice.submit("ledger_append", { note: "measured" });
   await alice.until(job.request_id, "succeeded");
-  open = await Console.as("viewer", stand, browser);
+  open = await openAs("viewer");
   await open.at("charts");
   const charts = open.page.locator(".chart");
   await charts.first().locator("canvas").waitFor();

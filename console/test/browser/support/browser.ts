@@ -91,8 +91,9 @@ export class Console {
     return this.page.locator("dialog[open]");
   }
 
-  /** Closes the tab, and fails if it has collected any error. */
+  /** Closes the tab, once, and fails if it has collected any error. */
   async close(): Promise<void> {
+    if (this.page.isClosed()) return;
     const violations = await this.page.evaluate(() => (globalThis as unknown as { violations?: string[] }).violations ?? []);
     await this.#context.close();
     assert.deepEqual([...violations, ...this.complaints], []);
