@@ -1,4 +1,5 @@
-// node sim/main.ts [--model N] [--live N] [--real N] [--app library|tutorial] [--from SEED] [--at-once N] [--report FILE]
+// node sim/main.ts [--model N] [--live N] [--real N] [--app library|tutorial|tutorial-id-per-tap] [--from SEED]
+//                   [--at-once N] [--seconds N] [--directory DIR]
 //
 // --model  so many seeds against the model of the service, in this process
 // --live   so many seeds against the service itself (LOCAL, by default target/debug/local) with the mini gateway
