@@ -97,11 +97,11 @@ fetch() {
 # out are tests whose result cannot depend on the engine, and slow ones:
 on_first_engine_only=(
   # counts, delays or breaks requests of the embedded engines, or makes thousands of them
-  crashes cost chaos invariants rotation approvals::faults approvals::races modes::stored
+  crashes cost duties chaos invariants rotation approvals::faults approvals::races modes::stored
   # tests the parsing of requests, metrics, secrets or tokens
   api::http api::issuer api::roles api::charts bad_input openapi policy text traces metrics secrets versions
   # makes the same table requests as other tests: messages of WeChat, modes, steps, the bucket
-  notifications login approvals::service_mode modes::destructive api::approvals audit::checkpoints::bucket
+  notifications login risk approvals::service_mode modes::destructive api::approvals audit::checkpoints::bucket
   workflows::explained workflows::worker_deadlines workflows::worker_steps workflows::cancelled_question turns
   # tests the meaning of the gateway's responses, or the clock
   gateway_faults clock_jumps approvals::attacks approvals::changes workflows::accept workflows::refusals
