@@ -155,6 +155,7 @@ part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
 lane contract
 lane second_engine
 part "vectors, Python" python3 tests/vectors/test_vectors.py
+part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
 node_tests "scripts" scripts/openclaw/*.test.mjs
 node_tests "journal" openclaw-plugin/test/*.test.mjs
