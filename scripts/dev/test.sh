@@ -98,11 +98,11 @@ fetch() {
 # out are tests whose result cannot depend on the engine, and slow ones:
 on_first_engine_only=(
   # counts, delays or breaks requests of the embedded engines, or makes thousands of them
-  crashes cost chaos invariants rotation approvals::faults approvals::races modes::stored
+  crashes cost duties chaos invariants rotation approvals::faults approvals::races modes::stored
   # tests the parsing of requests, metrics, secrets or tokens
   api::http api::issuer api::roles api::charts bad_input openapi policy text traces metrics secrets versions
   # makes the same table requests as other tests: messages of WeChat, modes, steps, the bucket
-  notifications login approvals::service_mode modes::destructive api::approvals audit::checkpoints::bucket
+  notifications login risk approvals::service_mode modes::destructive api::approvals audit::checkpoints::bucket
   workflows::explained workflows::worker_deadlines workflows::worker_steps workflows::cancelled_question turns
   # tests the meaning of the gateway's responses, or the clock
   gateway_faults clock_jumps approvals::attacks approvals::changes workflows::accept workflows::refusals
@@ -156,6 +156,7 @@ part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
 lane contract
 lane second_engine
 part "vectors, Python" python3 tests/vectors/test_vectors.py
+part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
 node_tests "scripts" scripts/openclaw/*.test.mjs
 node_tests "journal" openclaw-plugin/test/*.test.mjs

@@ -11,6 +11,7 @@ use platform::{
 };
 use serde_json::{Value, json};
 
+mod decisions;
 mod held;
 
 const FILE: &str = "content_safety.toml";

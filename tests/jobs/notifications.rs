@@ -10,7 +10,10 @@ use local::emulation::{
     wechat_events::{Format, Kind, PushSettings},
     wechat_stub::{PlannedAnswer, PlannedCall, openid},
 };
-use platform::{metrics::Metric, runtime::Clock};
+use platform::{
+    metrics::{Dimension, Metric},
+    runtime::Clock,
+};
 use serde_json::{Value, json};
 
 const NAME: &str = "job_update";
@@ -126,6 +129,10 @@ async fn a_report_of_acceptances_is_checked_and_charged() {
     assert_eq!(tools["notifications"][0]["template_id"], TEMPLATE, "{tools}");
 }
 
+fn failures(app: &App, code: &str) -> f64 {
+    app.metrics.sum(Metric::NotificationFailures, &[(Dimension::Code, code)])
+}
+
 #[tokio::test]
 async fn a_refusal_of_wechat_is_final_and_leaves_the_job_and_the_credit() {
     for (errcode, code) in [
@@ -143,6 +150,7 @@ async fn a_refusal_of_wechat_is_final_and_leaves_the_job_and_the_credit() {
         assert_eq!(status(&shown), ("not_sent", code), "{errcode}");
         assert_eq!(status(&shown_later(&mut app, &alice, &id).await), ("not_sent", code), "{errcode}");
         assert_eq!(app.wechat().messages_asked(), (1, 1), "{errcode}");
+        assert_eq!(failures(&app, code), 1.0, "{errcode}");
         let alice = app.login("alice").await;
         assert_eq!(status(&notified(&mut app, &alice).await.1), ("sent", ""), "{errcode}: the credit was given back");
     }

@@ -89,6 +89,7 @@ faults! {
         refusals: "five users call tools that policy denies them" fires { "refusals": 1 }
         processes_starting: "forty processes start in four minutes" fires { "cold-starts": 4 }
         approvals_attacked: "two users approve another call than the displayed one" fires { "approval-attacks": 1 }
+        text_held: "a text waits a quarter of an hour for an operator" fires { "held-texts-late": 12 }
         mode_lowered: "an operator sets the mode to read_only, for 20 minutes" fires { "mode-lowered": 16 }
     }
 }
@@ -368,6 +369,16 @@ pub(crate) async fn erasure_stuck(run: &mut Run) {
     assert_eq!(run.app.erase(&erin, "erin").await.status, 202);
     run.quiet(35).await;
     set_version(run, &erin, &id, 1).await;
+}
+
+pub(crate) async fn text_held(run: &mut Run) {
+    let files = PolicyFiles::built_in().replacing("content_safety.toml", "enabled = false", "enabled = true");
+    run.app.new_worker(Some(Policy::parse(&files.expect("it is off")).expect("the file is valid")));
+    let user = run.app.login("hong").await;
+    submit(run, &user, "ledger_append", json!({ "note": "review-20002" })).await;
+    // After a quarter of an hour its time is over.
+    run.quiet(18).await;
+    run.app.new_worker(None);
 }
 
 /// Makes a stored job one of another version of its schema.

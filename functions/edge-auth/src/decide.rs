@@ -112,7 +112,7 @@ enum Sound<'a> {
 
 /// What policy needs to know about the session's user.
 pub(crate) async fn asker(edge: &EdgeAuth, user_id: UserId, user: UserState, now: Timestamp) -> Asker {
-    let controls = edge.controls.get(&edge.table, &edge.runtime).await;
+    let controls = edge.controls.of_user(&user, &edge.policy, &edge.table, &edge.runtime).await;
     Asker { user_id, groups: user.groups, controls, now }
 }
 

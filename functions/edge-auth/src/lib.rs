@@ -54,6 +54,7 @@ mod parse;
 mod poll_headers;
 mod record;
 mod refuse;
+mod risk;
 mod submit;
 mod wake_held;
 mod webhook;
@@ -106,7 +107,7 @@ impl EdgeAuth {
         Ok(Self {
             table: Table::new(table.aws.dynamodb(), table.table.clone(), table.retention),
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
-            wechat: WechatClient::new(&config.wechat_base_url, runtime.clone())?,
+            wechat: WechatClient::new("edge-auth", &config.wechat_base_url, runtime.clone())?,
             secrets: Secrets::new("edge-auth", config.secrets.clone(), &table.aws),
             controls: ControlsCache::new("edge-auth", config.checkpoint_max_age),
             policy,

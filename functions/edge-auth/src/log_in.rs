@@ -5,6 +5,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use domain::{
+    access::service_mode::Mode,
     ids::{Digest, DigestKey, Timestamp, UserId},
     limits::{RateDecision, admission::UserState},
 };
@@ -18,7 +19,7 @@ use platform::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{EdgeAuth, EdgeKeys, wake_held::wake_held};
+use crate::{EdgeAuth, EdgeKeys, risk, wake_held::wake_held};
 
 /// When a user whose erasure has just begun may try to log in again.
 const ERASURE_TAKES: Duration = Duration::from_secs(5);
@@ -45,12 +46,14 @@ pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, log: &mut Request
 async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
     let code = parse(request)?;
     let keys = edge.keys().await?;
-    charge_address(edge, &address_digest(keys.logins.first(), source_ip(request))).await?;
+    let address = source_ip(request);
+    charge_address(edge, &address_digest(keys.logins.first(), address)).await?;
 
     let openid = openid_of(edge, &keys, &code).await?;
+    let limited_to = risk::limit(edge, &keys, &openid, address).await?;
 
     let now = edge.runtime.now();
-    let (user_id, user) = record(edge, &logins(edge, &keys, &openid), &openid, now, log).await?;
+    let (user_id, user) = record(edge, &logins(edge, &keys, &openid), (&openid, limited_to), now, log).await?;
     // Sessions that began at or before `not_before` are revoked, and this login came after the revocation that was just
     // read.
     let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
@@ -73,14 +76,15 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
 async fn record(
     edge: &EdgeAuth,
     logins: &[Digest],
-    openid: &OpenId,
+    (openid, limited_to): (&OpenId, Option<Mode>),
     now: Timestamp,
     log: &mut RequestLog<'_>,
 ) -> Result<(UserId, UserState), ApiError> {
     let fresh = UserId::from_random(edge.runtime.bytes());
     let user_id = edge.table.find_or_create_login(logins, fresh).await.map_err(ApiError::unavailable)?;
     log.user_id = Some(user_id);
-    let user = edge.table.record_login(user_id, openid.expose(), now).await.map_err(ApiError::unavailable)?;
+    let user =
+        edge.table.record_login(user_id, openid.expose(), limited_to, now).await.map_err(ApiError::unavailable)?;
     if user.erasure.is_none() {
         return Ok((user_id, user));
     }
@@ -95,7 +99,7 @@ async fn record(
         }
     }
     log.user_id = Some(fresh);
-    let user = edge.table.record_login(fresh, openid.expose(), now).await.map_err(ApiError::unavailable)?;
+    let user = edge.table.record_login(fresh, openid.expose(), limited_to, now).await.map_err(ApiError::unavailable)?;
     Ok((fresh, user))
 }
 

@@ -121,6 +121,11 @@ impl Operator {
         Jobs { table, queue, runtime, policy, function: "operator" }
     }
 
+    /// The table, for tests that count its requests.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response {
         let mut log = RequestLog::of("operator", &request, &self.runtime);

@@ -59,8 +59,11 @@ fn request_of(job: Option<&Stored>, id: RequestId, digest: Digest, content: Valu
 
 fn shown(item: Owned, user_id: UserId, now: Timestamp) -> Value {
     match item {
-        Owned::User { openid, last_login, groups } => {
-            json!({ "kind": "user", "openid": openid, "last_login_at": last_login.map(|at| at.to_string()), "groups": groups })
+        Owned::User { openid, last_login, groups, limited_to } => {
+            let last_login_at = last_login.map(|at| at.to_string());
+            json!({
+                "kind": "user", "openid": openid, "last_login_at": last_login_at, "groups": groups, "limited_to": limited_to
+            })
         }
         Owned::Job(Stored::Job(job)) => {
             let result = KeptResult::at_hand(job.result.as_ref()).shown();

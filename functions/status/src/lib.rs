@@ -194,11 +194,8 @@ impl Status {
     /// The user of a request, with the input of policy decisions.
     async fn policy_context(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<PolicyContext, ApiError> {
         let (user_id, user) = self.known(request, log).await?;
-        Ok(PolicyContext {
-            user_id,
-            groups: user.groups,
-            controls: self.controls.get(&self.table, &self.runtime).await,
-        })
+        let controls = self.controls.of_user(&user, &self.policy, &self.table, &self.runtime).await;
+        Ok(PolicyContext { user_id, groups: user.groups, controls })
     }
 }
 

@@ -12,9 +12,13 @@ use crate::{Sweep, budget::Budget};
 /// finished.
 const AT_MOST: usize = 200;
 
-/// Wakes them. Returns the gauge of their age; none when there are none, so that it costs nothing most of the time, or
-/// when they could not be read.
-pub(crate) async fn wake(sweep: &Sweep, budget: &Budget<'_>) -> Option<(Metric, f64)> {
+/// Wakes them. Returns the gauges of their number and age; none when there are none, so that they cost nothing most of
+/// the time, or when they could not be read.
+pub(crate) async fn wake(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64)> {
+    find_and_wake(sweep, budget).await.unwrap_or_default()
+}
+
+async fn find_and_wake(sweep: &Sweep, budget: &Budget<'_>) -> Option<Vec<(Metric, f64)>> {
     let share = budget.share(25);
     let open = share.limit("waking erasures", sweep.table.open_erasures(AT_MOST)).await.ok()?;
     let open = open
@@ -22,6 +26,7 @@ pub(crate) async fn wake(sweep: &Sweep, budget: &Budget<'_>) -> Option<(Metric, 
         .ok()?;
     let now = sweep.runtime.now();
     let oldest = open.iter().map(|(_, _, at)| now.since(*at)).max()?;
+    let gauges = vec![(Metric::ErasuresOpen, metrics::number(open.len())), (Metric::ErasureAge, oldest.as_secs_f64())];
     let messages = open.into_iter().map(|(user, id, _)| WakeUpMessage::of_erasure(user, id)).collect();
     if let Ok(failed) = share.limit("waking erasures", sweep.queue.wake_many(messages)).await
         && let Some((message, error)) = failed.first()
@@ -31,5 +36,5 @@ pub(crate) async fn wake(sweep: &Sweep, budget: &Budget<'_>) -> Option<(Metric, 
             function = "sweep", request_id = %message.request_id, error = %error, "the wake-up message of an erasure could not be sent"
         );
     }
-    Some((Metric::ErasureAge, oldest.as_secs_f64()))
+    Some(gauges)
 }

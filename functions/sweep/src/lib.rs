@@ -24,6 +24,7 @@ mod checkpoints;
 mod erasures;
 mod export;
 mod fault_watch;
+mod held_texts;
 mod open_jobs;
 mod overdue;
 
@@ -143,6 +144,7 @@ impl Sweep {
         let (tally, seen, beaten) = overdue::run(self, &budget).await;
         let mut measured = seen.values(&tally.overdue);
         measured.extend(erasures::wake(self, &budget).await);
+        measured.extend(held_texts::look(self, &budget).await);
         measured.extend(checkpoints::run(self, &budget).await);
         let (mode, watched) = Box::pin(self.watch_faults(seen.gateway_reachable, &budget)).await;
         match mode {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::{
     audit::AuditEvent,
     content_safety::{self, CheckedText, ContentChecks, ContentDecision, ContentFinding, HeldKind},
-    ids::{Digest, Timestamp},
+    ids::{DigestKey, Timestamp},
     job::{HeldText, Job, JobEvent, held_text},
 };
 use futures_util::future::BoxFuture;
@@ -24,7 +24,7 @@ use platform::{
 use secrecy::SecretString;
 
 use crate::{
-    Worker, access_token,
+    Worker,
     step::{RunError, RunOutcome, StepContext, finish},
 };
 
@@ -148,9 +148,8 @@ impl Worker {
     }
 
     async fn check(&self, context: &StepContext<'_>, text: &CheckedText<'_>) -> Checked {
-        let digest = || held_text::digest(context.digest_key, &context.job, text);
         // Before the settings: what an operator has refused stays refused when checks are switched off meanwhile.
-        if let Some(checked) = self.decided(&context.job, text.kind(), digest) {
+        if let Some(checked) = self.decided(context, text) {
             return checked;
         }
         let Some(settings) = self.policy.content_safety().checks() else { return Checked::Passed };
@@ -171,7 +170,7 @@ impl Worker {
         let (request_id, user_id) = (context.job.request_id, context.job.user_id);
         match finding.decision {
             ContentDecision::Pass => Checked::Passed,
-            ContentDecision::Hold => self.held(context, settings, text, digest(), finding).await,
+            ContentDecision::Hold => self.held(context, settings, text, finding).await,
             ContentDecision::Refuse => {
                 tracing::info!(
                     function = "worker", code = CONTENT_REFUSED, outcome, reason = finding.label.name(), %request_id,
@@ -184,11 +183,11 @@ impl Worker {
 
     /// What follows from a decision about a text of this kind of the step; `None` if no operator was asked for one. A
     /// text other than the one that was shown to the operator is refused.
-    fn decided(&self, job: &Job, kind: HeldKind, digest: impl Fn() -> Digest) -> Option<Checked> {
-        let held = job.step()?.held.as_ref().filter(|held| held.what == kind)?;
+    fn decided(&self, context: &StepContext<'_>, text: &CheckedText<'_>) -> Option<Checked> {
+        let held = context.job.step()?.held.as_ref().filter(|held| held.what == text.kind())?;
         let now = self.runtime.now();
         Some(match &held.decision {
-            _ if held.digest != digest() => Checked::Refused(held.finding),
+            _ if !held.is(context.digest_key, &context.job, text) => Checked::Refused(held.finding),
             Some(decision) if decision.passed => Checked::Passed,
             Some(_) => Checked::Refused(held.finding),
             None if held.lapsed(now) => Checked::Lapsed,
@@ -202,10 +201,9 @@ impl Worker {
         context: &'a StepContext<'_>,
         settings: &'a ContentChecks,
         text: &'a CheckedText<'_>,
-        digest: Digest,
         finding: ContentFinding,
     ) -> BoxFuture<'a, Checked> {
-        Box::pin(self.store_held(context, settings, text, digest, finding))
+        Box::pin(self.store_held(context, settings, text, finding))
     }
 
     async fn store_held(
@@ -213,7 +211,6 @@ impl Worker {
         context: &StepContext<'_>,
         settings: &ContentChecks,
         text: &CheckedText<'_>,
-        digest: Digest,
         finding: ContentFinding,
     ) -> Checked {
         let (job, now) = (&context.job, self.runtime.now());
@@ -221,7 +218,10 @@ impl Worker {
             HeldKind::Arguments | HeldKind::Message => finish::next_try(job, now, settings.hold_for()),
             HeldKind::Reply => finish::next_look(job, now, settings.hold_for()),
         };
-        let held = HeldText { what: text.kind(), digest, finding, asked_at: now, expires_at, decision: None };
+        let key = DigestKey::from_random(self.runtime.bytes());
+        let digest = held_text::digest(&key, job, text);
+        let (what, asked_at, key) = (text.kind(), now, Some(key));
+        let held = HeldText { what, digest, key, finding, asked_at, expires_at, decision: None };
         if self.table.put_held_text(job, &held, text).await.is_err() {
             return report_unchecked(job, NotChecked::later("table_unavailable"));
         }
@@ -335,7 +335,7 @@ impl Worker {
         refused: Option<&SecretString>,
     ) -> Result<SecretString, NotChecked> {
         let stored = self.table.access_token().await.map_err(|_| NotChecked::later("table_unavailable"))?;
-        access_token::get(self, stored, app_secrets, refused).await.map_err(|why| match why {
+        self.access_tokens().get(stored, app_secrets, refused).await.map_err(|why| match why {
             NoToken::Later => Unchecked::Busy.into(),
             NoToken::Quota => Unchecked::Quota.into(),
             NoToken::SecretRefused(_) | NoToken::Misconfigured(_) => {

@@ -21,10 +21,9 @@ use platform::{
     wechat::{BadWechatClient, WechatClient},
 };
 use secrecy::SecretString;
-use service::{controls::ControlsCache, jobs::Jobs};
+use service::{access_token::AccessTokens, controls::ControlsCache, jobs::Jobs};
 use store::Table;
 
-mod access_token;
 mod batch;
 mod call;
 mod content_safety;
@@ -91,6 +90,12 @@ impl Worker {
         Jobs { table, queue, runtime, policy, function: "worker" }
     }
 
+    /// WeChat's access token, which all functions share.
+    fn access_tokens(&self) -> AccessTokens<'_> {
+        let Self { table, runtime, wechat, config, .. } = self;
+        AccessTokens { function: "worker", runtime, table, wechat, app_id: &config.wechat_app_id }
+    }
+
     /// Builds the function and every client once, with the policy that is compiled in.
     pub fn new(config: WorkerConfig, runtime: Runtime) -> Result<Self, StartError> {
         let policy = Policy::built_in()?;
@@ -105,7 +110,7 @@ impl Worker {
             queue: Queue::new(table.aws.sqs(), config.queue.url.clone(), config.queue.fair),
             gateway: Gateway::new(&config.openclaw_base_url, runtime.clone())?,
             secrets: Secrets::new("worker", config.secrets.clone(), &table.aws),
-            wechat: WechatClient::new(&config.wechat_base_url, runtime.clone())?,
+            wechat: WechatClient::new("worker", &config.wechat_base_url, runtime.clone())?,
             controls: ControlsCache::new("worker", config.checkpoint_max_age),
             view: journal::view::Cache::default(),
             policy,

@@ -14,7 +14,7 @@ use domain::{
     notification::{About, Message, Notice, NoticeState, Notification, StatusWord},
 };
 use platform::{
-    metrics::{Metric, one_if},
+    metrics::{Dimension, Metric, one_if},
     non_empty::NonEmpty,
     wechat::{
         OpenId,
@@ -24,7 +24,7 @@ use platform::{
 use secrecy::SecretString;
 use store::{Credit, CreditTaken, Recipient, TableError};
 
-use crate::{Worker, access_token};
+use crate::Worker;
 
 /// How often one message is tried at most.
 const TRIES_AT_MOST: u32 = 6;
@@ -89,9 +89,9 @@ pub(crate) async fn send_due(worker: &Worker, job: &Job) -> Option<NoticeState> 
         Told::Delayed(_) => worker.jobs().wake(job, PAUSES.wait(tries - 1, worker.runtime.number())).await,
         Told::Sent | Told::Unknown | Told::NotSent(_) => {
             let failed = !matches!(told, Told::Sent | Told::NotSent(NO_CREDIT));
-            worker
-                .runtime
-                .measure(&[(Metric::Notifications, 1.0), (Metric::NotificationFailures, one_if(failed))], &[]);
+            let measured = [(Metric::Notifications, 1.0), (Metric::NotificationFailures, one_if(failed))];
+            let code = code.filter(|_| failed).unwrap_or(if failed { state.name() } else { "none" });
+            worker.runtime.measure(&measured, &[(Dimension::Code, code)]);
         }
     }
     Some(state)
@@ -213,7 +213,7 @@ async fn token(
     if stored.as_ref().and_then(|stored| stored.paused_until).is_some_and(|until| worker.runtime.now() < until) {
         return Err(WithoutToken::Paused);
     }
-    access_token::get(worker, stored, app_secrets, refused).await.map_err(WithoutToken::WeChat)
+    worker.access_tokens().get(stored, app_secrets, refused).await.map_err(WithoutToken::WeChat)
 }
 
 async fn without_token(worker: &Worker, job: &Job, why: WithoutToken) -> Told {

@@ -1,5 +1,6 @@
 //! WeChat's API for development, on loopback, under `--dev` and in rehearsals only: `GET /sns/jscode2session`,
-//! `POST /cgi-bin/stable_token`, `POST /cgi-bin/message/subscribe/send` and `POST /wxa/msg_sec_check`.
+//! `POST /cgi-bin/stable_token`, `POST /cgi-bin/message/subscribe/send`, `POST /wxa/msg_sec_check` and
+//! `POST /wxa/getuserriskrank`.
 //!
 //! | code | answer |
 //! |---|---|
@@ -39,6 +40,7 @@ use crate::emulation::{
 };
 
 mod messages;
+mod risk;
 mod texts;
 
 use messages::Messages;
@@ -126,6 +128,16 @@ impl WechatStub {
     /// The texts that it has checked, in order.
     pub fn checked(&self) -> Vec<String> {
         self.messages.checked()
+    }
+
+    /// Sets the rank of a user's risk, which is 0 otherwise.
+    pub fn set_rank(&self, name: &str, rank: u64) {
+        self.messages.set_rank(&openid(&self.app_id, name), rank);
+    }
+
+    /// The requests about the risk of users, in order.
+    pub fn ranked(&self) -> Vec<Value> {
+        self.messages.ranked()
     }
 
     /// The value for WeChat's base URL.
@@ -252,6 +264,11 @@ impl Account {
             "/wxa/msg_sec_check" => {
                 let (token, now) = (fields(&query).remove("access_token"), self.runtime.now());
                 Some(self.messages.check(token.as_deref(), &body, |openid| self.visitor(openid, now), now))
+            }
+            "/wxa/getuserriskrank" => {
+                let (token, now) = (fields(&query).remove("access_token"), self.runtime.now());
+                let visitor = |openid: &str| self.visitor(openid, now);
+                Some(self.messages.rank(&self.app_id, token.as_deref(), &body, visitor, now))
             }
             path => self.messages.order(path, &body, |name| openid(&self.app_id, name)).map(Reply::Json),
         }

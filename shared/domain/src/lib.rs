@@ -20,4 +20,5 @@ pub mod json;
 pub mod limits;
 pub mod notification;
 pub mod policy;
+pub mod risk;
 pub mod view;

@@ -19,6 +19,7 @@ use crate::{
     content_safety::{CONTENT_SAFETY, ContentSafety},
     ids::{Approver, Timestamp, UserId},
     notification::{NOTIFICATIONS, Notifications},
+    risk::{RISK, Risk},
 };
 
 mod agent_decision;
@@ -186,12 +187,14 @@ impl DenyReason {
     }
 }
 
-/// The catalogue, the policies about its tools, the notifications about their jobs, and the checks of texts.
+/// The catalogue, the policies about its tools, the notifications about their jobs, the checks of texts, and what follows
+/// from the risk of users.
 #[derive(Debug)]
 pub struct Policy {
     catalogue: Catalogue,
     notifications: Notifications,
     content_safety: ContentSafety,
+    risk: Risk,
     model: Model,
     rules: RuleSet,
     version: String,
@@ -215,8 +218,8 @@ impl Policy {
             files.about_tools().map(|file| Ok((file, required(files, file)?))).collect();
         let rules = RuleSet::parse(schema::schema(&catalogue)?, policies?)?;
         let notifications = notifications(files, &catalogue)?;
-        let (content_safety, version) = (content_safety(files)?, files.version());
-        Ok(Self { catalogue, notifications, content_safety, model: Model::new(), rules, version })
+        let (content_safety, risk, version) = (content_safety(files)?, risk(files)?, files.version());
+        Ok(Self { catalogue, notifications, content_safety, risk, model: Model::new(), rules, version })
     }
 
     /// The text of `policy/schema.cedarschema` for a catalogue, without reading the policies.
@@ -239,6 +242,11 @@ impl Policy {
         &self.content_safety
     }
 
+    /// Whether the risk of users is ranked, and what follows.
+    pub fn risk(&self) -> &Risk {
+        &self.risk
+    }
+
     /// Looks a tool up.
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.catalogue.get(name)
@@ -249,7 +257,7 @@ impl Policy {
         self.catalogue.agent(name)
     }
 
-    /// A short digest of catalogue, schemas, policies and decisions about texts, which every audit record contains.
+    /// A short digest of catalogue, schemas, policies and decisions about texts and users, which every audit record contains.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -332,6 +340,14 @@ fn content_safety(files: &PolicyFiles) -> Result<ContentSafety, PolicyFault> {
         return Ok(ContentSafety::default());
     }
     Ok(ContentSafety::parse(required(files, CONTENT_SAFETY)?)?)
+}
+
+/// Without such a file, as in a folder of an earlier version, risk is not ranked.
+fn risk(files: &PolicyFiles) -> Result<Risk, PolicyFault> {
+    if files.get(RISK).is_none() {
+        return Ok(Risk::default());
+    }
+    Ok(Risk::parse(required(files, RISK)?)?)
 }
 
 #[cfg(test)]

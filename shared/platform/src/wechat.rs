@@ -27,6 +27,7 @@ pub mod content_safety;
 mod errcode;
 pub mod events;
 pub mod notifications;
+pub mod risk;
 
 /// Timeout of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -198,17 +199,19 @@ pub struct WechatClient {
     stable_token: Url,
     send_message: Url,
     check_text: Url,
+    rank_risk: Url,
+    function: &'static str,
     runtime: Runtime,
 }
 
 impl WechatClient {
-    /// A client of the API at `base_url`.
-    pub fn new(base_url: &str, runtime: Runtime) -> Result<Self, BadWechatClient> {
+    /// A client of the API at `base_url`; `function` is the one that its log lines name.
+    pub fn new(function: &'static str, base_url: &str, runtime: Runtime) -> Result<Self, BadWechatClient> {
         let base_url = base_url.trim_end_matches('/');
         let url = |path: &str| Url::parse(&format!("{base_url}{path}")).map_err(|_| BadWechatClient::BaseUrl);
         let code_to_session = url("/sns/jscode2session")?;
         let (stable_token, send_message) = (url("/cgi-bin/stable_token")?, url("/cgi-bin/message/subscribe/send")?);
-        let check_text = url("/wxa/msg_sec_check")?;
+        let (check_text, rank_risk) = (url("/wxa/msg_sec_check")?, url("/wxa/getuserriskrank")?);
         let http = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
@@ -220,7 +223,7 @@ impl WechatClient {
             .no_proxy()
             .build()
             .map_err(BadWechatClient::Http)?;
-        Ok(Self { http, code_to_session, stable_token, send_message, check_text, runtime })
+        Ok(Self { http, code_to_session, stable_token, send_message, check_text, rank_risk, function, runtime })
     }
 
     /// Exchanges a login code for the user's openid. The session key in the response is dropped unread.
@@ -246,6 +249,12 @@ impl WechatClient {
         }
     }
 
+    /// WeChat's support identifies a request by its rid; the rest of an errmsg is never logged.
+    fn report(&self, call: &'static str, errcode: i64, errmsg: Option<&str>) {
+        let rid = errmsg.and_then(rid).unwrap_or("none");
+        tracing::info!(function = self.function, route = call, errcode, rid, "WeChat refuses a call");
+    }
+
     async fn ask(&self, url: Url, deadline: Instant) -> Result<OpenId, WechatError> {
         let remaining = deadline.saturating_duration_since(Instant::now());
         let request = self.http.get(url).timeout(remaining);
@@ -261,9 +270,7 @@ impl WechatClient {
         let answer: SessionAnswer = json::foreign(&body).map_err(|_| unintelligible("not the expected JSON"))?;
         match (answer.errcode, answer.openid) {
             (Some(errcode), _) if errcode != 0 => {
-                // WeChat's support identifies a request by its rid.
-                let rid = answer.errmsg.as_deref().and_then(rid).unwrap_or("none");
-                tracing::info!(function = "edge-auth", errcode, rid, "WeChat refuses a login");
+                self.report("code2session", errcode, answer.errmsg.as_deref());
                 Err(WechatError::from_errcode(errcode))
             }
             (_, Some(openid)) => OpenId::parse(&openid).ok_or_else(|| unintelligible("an unusable openid")),

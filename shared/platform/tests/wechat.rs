@@ -76,7 +76,7 @@ impl FakeWechat {
     }
 
     fn client(&self) -> WechatClient {
-        WechatClient::new(&format!("http://{}/", self.address), Runtime::system()).unwrap()
+        WechatClient::new("tests", &format!("http://{}/", self.address), Runtime::system()).unwrap()
     }
 
     fn requests(&self) -> Vec<String> {
@@ -301,7 +301,7 @@ async fn busy_is_asked_again_once() {
 #[tokio::test]
 async fn a_refused_connection_ends_as_unreachable() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = WechatClient::new(&format!("http://{address}"), Runtime::system()).unwrap();
+    let client = WechatClient::new("tests", &format!("http://{address}"), Runtime::system()).unwrap();
     assert!(matches!(log_in(&client).await.unwrap_err(), WechatError::Unreachable(error) if error.is_connect()));
 }
 
@@ -320,7 +320,7 @@ impl Random for ListensWhenAsked {
 async fn a_refused_connection_is_tried_again_once() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let runtime = Runtime::new(Arc::new(System), Arc::new(ListensWhenAsked(address)));
-    let client = WechatClient::new(&format!("http://{address}"), runtime).unwrap();
+    let client = WechatClient::new("tests", &format!("http://{address}"), runtime).unwrap();
     assert_eq!(log_in(&client).await.unwrap().expose(), OPENID);
 }
 
@@ -372,5 +372,5 @@ async fn the_log_has_the_errcode_and_nothing_secret() {
 
 #[test]
 fn a_base_url_that_is_none_stops_the_start() {
-    assert!(WechatClient::new("api.weixin.qq.com", Runtime::system()).is_err());
+    assert!(WechatClient::new("tests", "api.weixin.qq.com", Runtime::system()).is_err());
 }

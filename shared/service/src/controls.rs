@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::access::service_mode::Controls;
+use domain::{access::service_mode::Controls, limits::admission::UserState, policy::Policy};
 use platform::{
     cached::{CacheLimits, Cached},
     metrics::Metric,
@@ -22,6 +22,14 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A read that failed is not hidden by an older value.
 const LIMITS: CacheLimits =
     CacheLimits { max_age: MAX_AGE, retry_after: RETRY_AFTER, last_good_for: Some(Duration::ZERO) };
+
+/// The controls as they are for a user, whom policy may limit for the risk that WeChat saw.
+pub fn limited(controls: Arc<Controls>, user: &UserState, policy: &Policy) -> Arc<Controls> {
+    match policy.risk().limit(user.limited_to) {
+        Some(mode) => Arc::new(controls.limited_to(mode)),
+        None => controls,
+    }
+}
 
 /// Cached controls. Concurrent callers share one read.
 #[derive(Debug)]
@@ -49,6 +57,11 @@ impl ControlsCache {
             let (now, last) = (runtime.now(), self.cached.last_read());
             Arc::new(last.map_or_else(|| Controls::unreadable(now), |last| last.unread(now)))
         })
+    }
+
+    /// The same for one user, whom policy may limit for the risk that WeChat saw.
+    pub async fn of_user(&self, user: &UserState, policy: &Policy, table: &Table, runtime: &Runtime) -> Arc<Controls> {
+        limited(self.get(table, runtime).await, user, policy)
     }
 
     /// Reads the controls, and logs an error when only the default is left to act upon. `None`: the table cannot be

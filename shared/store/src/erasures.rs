@@ -83,7 +83,7 @@ impl Table {
             .value(":for_ever", number(Timestamp::END.millis()))
             .name("#erasure", "er");
         // Unconditional: it also creates the item, so that a login which found the user before cannot.
-        let update = "SET #erasure = :erasure, nb = :for_ever REMOVE openid, la, gr, inf, infl, adm, arr";
+        let update = "SET #erasure = :erasure, nb = :for_ever REMOVE openid, la, gr, rk, inf, infl, adm, arr";
         self.update((keys::user(user), keys::USER.to_owned()), update, values).await.map(drop)
     }
 

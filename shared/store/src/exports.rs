@@ -25,6 +25,8 @@ pub enum Owned {
         last_login: Option<Timestamp>,
         /// The groups that operators have set.
         groups: Vec<String>,
+        /// What limits the user, by the risk that WeChat saw at the last login: a mode.
+        limited_to: Option<String>,
     },
     /// A job.
     Job(Stored),
@@ -114,7 +116,8 @@ fn known(sk: &str, item: &Item) -> Option<Owned> {
     if sk == keys::USER {
         let groups = item.get("gr").and_then(|groups| groups.as_ss().ok()).cloned().unwrap_or_default();
         let last_login = number_of(item, "la").map(Timestamp::from_millis);
-        return Some(Owned::User { openid: text_of(item, "openid").map(str::to_owned), last_login, groups });
+        let [openid, limited_to] = ["openid", "rk"].map(|name| text_of(item, name).map(str::to_owned));
+        return Some(Owned::User { openid, last_login, groups, limited_to });
     }
     if sk == keys::ERASURE {
         return serde_dynamo::from_item(item.clone()).ok().map(Owned::Erasure);

@@ -13,7 +13,7 @@ use domain::{
     content_safety::CheckedText,
     ids::{Digest, DigestKey, RequestId, Timestamp, UserId},
     job::{
-        HeldText, Job, JobState, ResultRef, held_text,
+        HeldText, Job, JobState, ResultRef,
         submission::{Wanted, Work},
     },
     json::{self, Omission, canonical},
@@ -235,7 +235,7 @@ impl Table {
         let body =
             item.get("body").and_then(|body| body.as_b().ok()).and_then(|body| std::str::from_utf8(body.as_ref()).ok());
         let text = body.and_then(|body| json::kept::<CheckedText<'static>>(body).ok());
-        let same = text.filter(|text| held_text::digest(&key, job, text) == held.digest);
+        let same = text.filter(|text| held.is(&key, job, text));
         same.map(Some).ok_or(TableError::Malformed("held text"))
     }
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{
-    access::session::Session,
+    access::{service_mode::Mode, session::Session},
     ids::{Digest, RequestId, Timestamp, UserId},
     limits::{
         Rate, RateDecision,
@@ -27,15 +27,29 @@ macro_rules! place {
 
 impl Table {
     /// Creates the user's item if it is missing, and returns it. After a crash between login and user, the next login
-    /// creates it. The item of an erased user is returned as it is, without the openid.
-    pub async fn record_login(&self, user: UserId, openid: &str, now: Timestamp) -> Result<UserState, TableError> {
-        let update = "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)";
+    /// creates it. The item of an erased user is returned as it is, without the openid. `limited_to` is what policy says
+    /// about the user's risk at this login.
+    pub async fn record_login(
+        &self,
+        user: UserId,
+        openid: &str,
+        limited_to: Option<Mode>,
+        now: Timestamp,
+    ) -> Result<UserState, TableError> {
+        let update = match limited_to {
+            Some(_) => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never), rk = :limit",
+            None => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never) REMOVE rk",
+        };
         // Condition: the user is not erased. An erasure may have begun since the login was found.
         let values = Condition::new("attribute_not_exists(#erasure)")
             .name("#erasure", "er")
             .value(":openid", text(openid))
             .value(":now", number(now.millis()))
             .value(":never", number(0));
+        let values = match limited_to {
+            Some(mode) => values.value(":limit", text(mode.name())),
+            None => values,
+        };
         match self.update((keys::user(user), keys::USER.to_owned()), update, values).await? {
             Ok(item) | Err(Some(item)) => parse(item),
             Err(None) => Err(TableError::Malformed("user")),

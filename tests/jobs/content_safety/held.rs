@@ -10,7 +10,7 @@ use super::{checking, note, plan, run, settle, verdict, with_checks};
 use local::emulation::wechat_stub::PlannedAnswer;
 
 /// WeChat's stub finds what a text says of itself.
-const HELD: &str = "review-20002";
+pub(super) const HELD: &str = "review-20002";
 
 async fn list(operator: &OperatorClient) -> Vec<Value> {
     operator.get("/held-texts").await.body["held_texts"].as_array().unwrap().clone()
@@ -20,12 +20,12 @@ async fn code(alice: &Client, id: &str) -> String {
     alice.job(id).await["support_code"].as_str().unwrap().to_owned()
 }
 
-fn path(job: &str) -> String {
+pub(super) fn path(job: &str) -> String {
     format!("/jobs/{job}/held-text")
 }
 
 /// Decides about the text that the operator is shown.
-async fn decide(operator: &OperatorClient, job: &str, decision: &str) -> integration_tests::Reply {
+pub(super) async fn decide(operator: &OperatorClient, job: &str, decision: &str) -> integration_tests::Reply {
     let digest = operator.get(&path(job)).await.body["digest"].clone();
     operator.post(&path(job), json!({ "decision": decision, "digest": digest })).await
 }
@@ -41,7 +41,7 @@ async fn exported(alice: &Client, id: &str) -> Vec<Value> {
 }
 
 /// Waits until the reply of a turn is held.
-async fn with_held_reply(app: &mut App, alice: &Client, words: &str) -> (String, String) {
+pub(super) async fn with_held_reply(app: &mut App, alice: &Client, words: &str) -> (String, String) {
     plan(app, &[PlannedAnswer::Pass]);
     let id = app.submit_body(alice, &json!({ "message": format!("[[say:{HELD} {words}]]") })).await;
     let job = settle(app, alice, &id).await;

@@ -162,6 +162,7 @@ async fn a_lost_message_is_sent_again_by_sweep_which_measures_the_oldest_erasure
     app.sweep().await;
     let ages = |app: &App| app.metrics.values(platform::metrics::Metric::ErasureAge, &[]);
     assert!(ages(&app).last().is_some_and(|age| (60.0..62.0).contains(age)), "{:?}", ages(&app));
+    assert_eq!(app.metrics.values(platform::metrics::Metric::ErasuresOpen, &[]), [1.0]);
     assert!(app.deliver().await);
     app.finish_erasure(&alice).await;
     let measured = ages(&app).len();

@@ -50,6 +50,8 @@ fn every_metric_of_the_list_is_looked_for_in_some_flow() {
         include_str!("../../jobs/policy/errors.rs"),
         include_str!("../../jobs/erasure/mod.rs"),
         include_str!("../../jobs/content_safety.rs"),
+        include_str!("../../jobs/content_safety/decisions.rs"),
+        include_str!("../../jobs/risk.rs"),
         include_str!("../../jobs/notifications.rs"),
         include_str!("../../jobs/wechat_events.rs"),
         include_str!("../../../local/tests/it/alerts.rs"),

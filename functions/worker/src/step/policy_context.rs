@@ -8,6 +8,7 @@ use domain::{
     policy::{Decided, DenyReason, PolicyDecision},
 };
 use platform::metrics::Metric;
+use service::controls;
 
 use super::{RunError, StepContext};
 use crate::Worker;
@@ -40,7 +41,10 @@ impl Worker {
             }
         };
         let (user, controls) = tokio::join!(user, self.controls.get(&self.table, &self.runtime));
-        Ok(user?.filter(|user| user.erasure.is_none()).map(|user| PolicyContext { groups: user.groups, controls }))
+        Ok(user?.filter(|user| user.erasure.is_none()).map(|user| {
+            let controls = controls::limited(controls, &user, &self.policy);
+            PolicyContext { groups: user.groups, controls }
+        }))
     }
 
     /// Counts and logs policies that could not be evaluated. The decision was to deny.

@@ -30,6 +30,8 @@ pub enum PlannedCall {
     Send,
     /// `POST /wxa/msg_sec_check`: `check`.
     Check,
+    /// `POST /wxa/getuserriskrank`: `risk`.
+    Risk,
 }
 
 /// A planned answer.
@@ -57,6 +59,7 @@ impl PlannedCall {
             "token" => Some(Self::Token),
             "send" => Some(Self::Send),
             "check" => Some(Self::Check),
+            "risk" => Some(Self::Risk),
             _ => None,
         }
     }
@@ -89,6 +92,8 @@ pub(super) struct State {
     received: Vec<Value>,
     pub(super) planned: HashMap<PlannedCall, VecDeque<PlannedAnswer>>,
     pub(super) checked: Vec<String>,
+    pub(super) ranks: HashMap<String, u64>,
+    pub(super) ranked: Vec<Value>,
 }
 
 impl State {
@@ -212,7 +217,7 @@ impl Messages {
         }
     }
 
-    /// Commands for tests: `POST /stub/answers`, `/stub/accept`, `/stub/rotate`; `GET /stub/messages`.
+    /// Commands for tests: `POST /stub/answers`, `/stub/accept`, `/stub/rotate`, `/stub/risk`; `GET /stub/messages`.
     pub(super) fn order(&self, path: &str, body: &[u8], openid: impl Fn(&str) -> String) -> Option<Value> {
         let body: Value = json::foreign(body).unwrap_or_default();
         match path {
@@ -221,6 +226,7 @@ impl Messages {
                 self.plan(call, PlannedAnswer::parse(body["answer"].as_str()?)?);
             }
             "/stub/accept" => self.accept(&openid(body["user"].as_str()?), body["template_id"].as_str()?),
+            "/stub/risk" => self.set_rank(&openid(body["user"].as_str()?), body["rank"].as_u64()?),
             "/stub/rotate" => self.rotate_token(),
             "/stub/messages" => {}
             _ => return None,

@@ -182,6 +182,14 @@ impl Controls {
         }
     }
 
+    /// The same for a user who may do less than others.
+    #[must_use]
+    pub fn limited_to(&self, mode: Mode) -> Self {
+        let mut limited = self.clone();
+        limited.service.mode = limited.service.mode.min(mode);
+        limited
+    }
+
     /// Whether a service mode was set and could be read.
     pub fn is_set(&self) -> bool {
         self.service.by != MISSING

@@ -28,6 +28,7 @@ impl Job {
             step.partial = None;
             step.approval = None;
             step.held = None;
+            step.decided_texts.clear();
             step.progress.clear();
         }
     }

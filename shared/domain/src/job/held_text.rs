@@ -30,6 +30,10 @@ pub struct HeldText {
     /// Digest of the text: see [`digest`].
     #[serde(rename = "g")]
     pub digest: Digest,
+    /// Key of the digest, which no function shows. With the job's own key its owner could confirm a guess of a text that
+    /// is kept from them. `None` in an item of an earlier version: then it is the job's own key.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<DigestKey>,
     /// Why it is held.
     #[serde(rename = "f")]
     pub finding: ContentFinding,
@@ -58,7 +62,28 @@ pub struct TextDecision {
     pub at: Timestamp,
 }
 
+/// What is left of a decided text when another text of the same step is held: enough to answer a repeated decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierText {
+    /// Digest of the text.
+    #[serde(rename = "g")]
+    pub digest: Digest,
+    /// Whether it was let pass.
+    #[serde(rename = "y")]
+    pub passed: bool,
+}
+
 impl HeldText {
+    /// Whether exactly this text is held; `job_key` is the job's own key.
+    pub fn is(&self, job_key: &DigestKey, job: &Job, text: &CheckedText<'_>) -> bool {
+        self.digest == digest(self.key.as_ref().unwrap_or(job_key), job, text)
+    }
+
+    fn decided(&self) -> Option<EarlierText> {
+        let decision = self.decision.as_ref()?;
+        Some(EarlierText { digest: self.digest, passed: decision.passed })
+    }
+
     /// Whether the time for a decision is over.
     pub fn lapsed(&self, now: Timestamp) -> bool {
         self.expires_at.has_come(now, APPROVED_WITHIN)
@@ -70,8 +95,8 @@ impl HeldText {
     }
 }
 
-/// Digest of a text of the step at the job's cursor: HMAC under the job's own key over the canonical form (RFC 8785) of
-/// the text and the step that it belongs to.
+/// Digest of a text of the step at the job's cursor: HMAC under a key that only the job's item has, over the canonical form
+/// (RFC 8785) of the text and the step that it belongs to.
 pub fn digest(key: &DigestKey, job: &Job, text: &CheckedText<'_>) -> Digest {
     let CallKey { user_id, request_id, step, round, .. } = job.call_key();
     let whole = json!({
@@ -116,6 +141,10 @@ impl Step {
         self.intent.is_some() || self.approval.is_some() || self.outcome.is_some_and(ran)
     }
 
+    fn hold(&mut self, held: HeldText) {
+        self.decided_texts.extend(self.held.replace(held).as_ref().and_then(HeldText::decided));
+    }
+
     /// Whether an operator has decided about a text of the step.
     pub fn text_is_decided(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.decision.is_some())
@@ -135,19 +164,24 @@ impl Job {
 
     /// Compares a decision with the job. Pure: only [`JobEvent::TextDecided`](crate::job::JobEvent) changes the job.
     pub fn held_text_check(&self, passed: bool, digest: Digest, now: Timestamp) -> HeldTextCheck {
-        let mut held = self.steps.iter().take(self.cursor + 1).rev().filter_map(|step| step.held.as_ref()).peekable();
-        if held.peek().is_none() {
+        let steps = || self.steps.iter().take(self.cursor + 1).rev();
+        if steps().all(|step| step.held.is_none()) {
             return HeldTextCheck::NotHeld;
         }
-        // The decision may be a repetition about an earlier step of the job: report that it was accepted then.
-        let Some(held) = held.find(|held| held.digest == digest) else { return HeldTextCheck::OtherDigest };
-        match &held.decision {
-            Some(decision) if decision.passed == passed => HeldTextCheck::AsDecided,
-            Some(_) => HeldTextCheck::DecidedOtherwise,
-            None if held.lapsed(now) => HeldTextCheck::Lapsed,
-            None if self.pending_text().is_none() => HeldTextCheck::NotHeld,
-            None if self.state == JobState::Running => HeldTextCheck::Busy,
-            None => HeldTextCheck::Open,
+        // The decision may be a repetition about an earlier text of the job: report that it was accepted then.
+        let decided = |step: &'_ Step| {
+            step.held.iter().filter_map(HeldText::decided).chain(step.decided_texts.clone()).collect::<Vec<_>>()
+        };
+        if let Some(earlier) = steps().flat_map(decided).find(|earlier| earlier.digest == digest) {
+            let same = earlier.passed == passed;
+            return if same { HeldTextCheck::AsDecided } else { HeldTextCheck::DecidedOtherwise };
+        }
+        match steps().filter_map(|step| step.held.as_ref()).find(|held| held.digest == digest) {
+            None => HeldTextCheck::OtherDigest,
+            Some(held) if held.lapsed(now) => HeldTextCheck::Lapsed,
+            Some(_) if self.pending_text().is_none() => HeldTextCheck::NotHeld,
+            Some(_) if self.state == JobState::Running => HeldTextCheck::Busy,
+            Some(_) => HeldTextCheck::Open,
         }
     }
 
@@ -165,7 +199,7 @@ impl Job {
         if is_reply {
             step.hold_reply();
             let check_at = held.next_look(now);
-            step.held = Some(held);
+            step.hold(held);
             return self.leave_running("text held", JobState::Waiting, check_at);
         }
         // The user cancelled while the text was checked: nothing is left to decide.
@@ -178,7 +212,7 @@ impl Job {
         step.attempts = step.attempts.saturating_sub(1);
         step.not_started = 0;
         self.sweep_at = Some(held.expires_at.plus(SWEEP_GRACE));
-        step.held = Some(held);
+        step.hold(held);
         self.state = JobState::AwaitingApproval;
         (self.lease, self.check_at) = (None, None);
         Ok(())

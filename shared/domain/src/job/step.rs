@@ -13,7 +13,7 @@ use crate::{
     catalogue::ToolEffect,
     conversation::ConversationName,
     ids::{Digest, Timestamp},
-    job::{HeldText, Intent, ResultRef, approval::Approval, progress::Progress},
+    job::{HeldText, Intent, ResultRef, approval::Approval, held_text::EarlierText, progress::Progress},
 };
 
 /// Kind of a step.
@@ -88,6 +88,9 @@ pub struct Step {
     /// A text of the step that content safety holds for an operator, and the decision about it.
     #[serde(rename = "ht", default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldText>,
+    /// Texts of the step that an operator had decided about before another one was held.
+    #[serde(rename = "hd", default, skip_serializing_if = "Vec::is_empty")]
+    pub decided_texts: Vec<EarlierText>,
     /// Number of the repetition of a repeatable call; see [`crate::job::CallKey`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub n: u32,
@@ -203,6 +206,7 @@ impl Step {
             resent: 0,
             approval: None,
             held: None,
+            decided_texts: Vec::new(),
             n: 0,
             intent: None,
             running_since: None,

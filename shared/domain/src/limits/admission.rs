@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::service_mode::Mode,
     ids::{RequestId, Timestamp},
     job::submission::{Wanted, Work},
     limits::{Rate, RateDecision},
@@ -40,6 +41,9 @@ pub struct UserState {
     /// The user's groups, as operators have set them.
     #[serde(rename = "gr", default)]
     pub groups: BTreeSet<String>,
+    /// The mode that limits this user, by the risk that WeChat saw at the last login.
+    #[serde(rename = "rk", default)]
+    pub limited_to: Option<Mode>,
     /// When a job was last admitted.
     #[serde(rename = "adm", default)]
     pub last_admission: Option<Timestamp>,
@@ -176,6 +180,7 @@ mod tests {
             in_flight: BTreeSet::new(),
             in_flight_long: BTreeSet::new(),
             groups: BTreeSet::new(),
+            limited_to: None,
             last_admission: None,
             nonce: "other".into(),
             erasure: None,

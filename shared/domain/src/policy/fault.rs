@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{catalogue::CatalogueFault, content_safety::ContentSafetyFault, notification::NotificationFault};
+use crate::{
+    catalogue::CatalogueFault, content_safety::ContentSafetyFault, notification::NotificationFault, risk::RiskFault,
+};
 
 /// Why policy files cannot be used. A function with such files refuses to start, and logs the place of the fault.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,9 @@ pub enum PolicyFault {
     /// The settings of content safety are inconsistent.
     #[error(transparent)]
     ContentSafety(#[from] ContentSafetyFault),
+    /// The settings about the risk of users are inconsistent.
+    #[error(transparent)]
+    Risk(#[from] RiskFault),
     /// A policy or schema file does not parse, does not fit the schema, or violates a rule of this service.
     #[error("policy/{file}:{place}: {problem}")]
     File {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use include_dir::{Dir, DirEntry, include_dir};
 
-use crate::{content_safety::CONTENT_SAFETY, ids::Digest};
+use crate::{content_safety::CONTENT_SAFETY, ids::Digest, risk::RISK};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../policy");
 
@@ -14,7 +14,7 @@ pub const OPERATORS: &str = "operators.cedar";
 pub const SCHEMA: &str = "schema.cedarschema";
 
 /// Every file of `policy/`, by its path in that folder: `tools.toml`, `notifications.toml`, `content_safety.toml`,
-/// `schemas/*.json`, `*.cedar`.
+/// `risk.toml`, `schemas/*.json`, `*.cedar`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PolicyFiles(BTreeMap<String, Vec<u8>>);
 
@@ -58,10 +58,10 @@ impl PolicyFiles {
     }
 
     /// A short digest of every file that affects decisions: the catalogue, the schemas of arguments, the policies and the
-    /// decisions about texts.
+    /// decisions about texts and about the risk of users.
     pub fn version(&self) -> String {
         let decides = |path: &str| {
-            ["tools.toml", CONTENT_SAFETY].contains(&path) || path.starts_with("schemas/") || is_policy(path)
+            ["tools.toml", CONTENT_SAFETY, RISK].contains(&path) || path.starts_with("schemas/") || is_policy(path)
         };
         let mut hashed = Vec::new();
         for (path, bytes) in self.0.iter().filter(|(path, _)| decides(path)) {
@@ -112,6 +112,7 @@ mod tests {
         let deciding = [
             "tools.toml",
             CONTENT_SAFETY,
+            RISK,
             "schemas/note.json",
             "tools.cedar",
             OPERATORS,

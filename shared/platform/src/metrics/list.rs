@@ -182,10 +182,12 @@ metrics! {
     WechatEvents = "wechat_events" Counter Count [[Event] Full]
         "each entry of a message that WeChat pushed: `subscribe_accepted`, `subscribe_refused`, `message_delivered`, `message_failed`, `authorization_revoked`, `authorization_cancelled`, `media_passed`, `media_held`, `unknown`; each message that is `malformed` or a `duplicate`";
     Notifications = "notifications" Counter Count [[] Host] "each notification that was sent, or will not be";
-    NotificationFailures = "notification_failures" Counter Count [[] Full]
-        "the same notifications: 1 unless WeChat has taken the message, or the user had no credit";
+    NotificationFailures = "notification_failures" Counter Count [[Code] Full, [] Full]
+        "the same notifications: 1 unless WeChat has taken the message, or the user had no credit; `code` is the one on the job, `unknown` after a lost answer, `none` for a success";
     ContentChecks = "content_checks" Counter Count [[Suggestion] Full]
         "each text that had to be checked: WeChat's suggestion `pass`, `review` or `risky`, or `unchecked`";
+    RiskRanks = "risk_ranks" Counter Count [[Outcome] Full]
+        "each login whose risk was asked for: WeChat's rank, `rank_0` to `rank_4`, or `unranked`";
     JobsAccepted = "jobs_accepted" Counter Count [[] Full] "each new job";
     JobsReplayed = "jobs_replayed" Counter Count [[] Full] "each repeated submission that returned the stored job";
     JobsFinished = "jobs_finished" Counter Count [[State] Full, [] Host] "each job that became terminal, once";
@@ -228,6 +230,12 @@ metrics! {
         "each sweep: the time for which the oldest of them has been overdue, 0 without one";
     ErasureAge = "erasure_age_s" Gauge Seconds [[] Full]
         "each sweep while an erasure of a user is not finished: since the oldest such erasure was asked for";
+    ErasuresOpen = "erasures_open" Gauge Count [[] Full]
+        "the same sweeps: how many erasures are not finished";
+    HeldTexts = "held_texts" Gauge Count [[] Full]
+        "each sweep while a text waits for an operator: how many texts do";
+    HeldTextAge = "held_text_age_s" Gauge Seconds [[] Full]
+        "the same sweeps: since the oldest of these texts is held";
     ColdStarts = "cold_starts" Counter Count [[Function] Host, [] Full] "each process that starts: `function` is `local` on one host";
     SecretAge = "secret_age_s" Gauge Seconds [[Function] Host, [] Full] "each refresh: age of the current version of the secret";
     SecretRefreshFailures = "secret_refresh_failures" Counter Count [[Function] Host, [] Full]

@@ -8,11 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    OpenId, WechatClient,
-    notifications::{Asked, report},
-    number_or_text,
-};
+use super::{OpenId, WechatClient, notifications::Asked, number_or_text};
 
 /// What WeChat answered about a text of at most [`domain::content_safety::PIECE_AT_MOST`].
 /// `docs/design/answers.md` has the same table.
@@ -149,7 +145,7 @@ impl WechatClient {
                 result.as_ref().and_then(CheckResult::read).unwrap_or(unreadable)
             }
             Asked::Answer(Answer { errcode: Some(errcode), errmsg, .. }) => {
-                report("msg_sec_check", errcode, errmsg.as_deref());
+                self.report("msg_sec_check", errcode, errmsg.as_deref());
                 CheckAnswer::of(errcode)
             }
         }

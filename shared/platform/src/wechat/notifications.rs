@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{OpenId, WechatClient, number_or_text, read_capped, rid};
+use super::{OpenId, WechatClient, number_or_text, read_capped};
 
 /// Timeout of one request. No client waits for it, and the worker that sends it has other messages to handle.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -223,7 +223,7 @@ impl WechatClient {
         };
         match (answer.errcode, answer.access_token, answer.expires_in) {
             (Some(errcode), _, _) if errcode != 0 => {
-                report("stable_token", errcode, answer.errmsg.as_deref());
+                self.report("stable_token", errcode, answer.errmsg.as_deref());
                 Err(NoToken::of(errcode))
             }
             (_, Some(token), Some(seconds)) if (1..=MAX_TOKEN).contains(&token.len()) && seconds > 0 => {
@@ -247,7 +247,7 @@ impl WechatClient {
             Asked::Lost | Asked::Answer(SendAnswer { errcode: None, .. }) => MessageAnswer::Lost,
             Asked::Answer(SendAnswer { errcode: Some(errcode), errmsg }) => {
                 if errcode != 0 {
-                    report("subscribe/send", errcode, errmsg.as_deref());
+                    self.report("subscribe/send", errcode, errmsg.as_deref());
                 }
                 MessageAnswer::of(errcode)
             }
@@ -269,12 +269,6 @@ impl WechatClient {
         // The content type is often text/plain, or wrong, so it is not checked.
         json::foreign(&bytes).map_or(Asked::Lost, Asked::Answer)
     }
-}
-
-/// WeChat's support identifies a request by its rid; the rest of an errmsg is never logged.
-pub(super) fn report(call: &'static str, errcode: i64, errmsg: Option<&str>) {
-    let rid = errmsg.and_then(rid).unwrap_or("none");
-    tracing::info!(function = "worker", route = call, errcode, rid, "WeChat refuses a call");
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn write() -> Job {
 fn held(what: HeldKind) -> HeldText {
     let finding =
         ContentFinding { decision: ContentDecision::Hold, suggestion: Suggestion::Review, label: Label::Vulgar };
-    HeldText { what, digest: Digest::ZERO, finding, asked_at: NOW, expires_at: later(600), decision: None }
+    HeldText { what, digest: Digest::ZERO, key: None, finding, asked_at: NOW, expires_at: later(600), decision: None }
 }
 
 fn decided(passed: bool) -> JobEvent {
@@ -138,6 +138,32 @@ fn a_held_reply_leaves_the_job_waiting_for_its_worker() {
     let looking = job.apply(JobEvent::Claimed { lease }, later(600)).unwrap();
     assert_eq!(looking.held_text_check(true, Digest::ZERO, later(599)), HeldTextCheck::Busy);
     assert!(looking.apply(decided(true), later(599)).is_err());
+}
+
+#[test]
+fn a_repeated_decision_about_an_earlier_text_of_the_step_finds_it() {
+    let other = Digest::sha256(b"the reply");
+    let message =
+        running(Step::turn("a".into(), None)).apply(JobEvent::TextHeld(held(HeldKind::Message)), NOW).unwrap();
+    let passed = message.apply(decided(true), NOW).unwrap();
+    let lease = Lease { owner: "p".into(), expires_at: later(60) };
+    let intent = Intent { via: Via::Direct, recorded_at: NOW, sequence: 0, wake_up_token: None };
+    let sent = passed.apply(JobEvent::Claimed { lease }, NOW).unwrap().apply(JobEvent::Intended(intent), NOW).unwrap();
+    let reply = HeldText { digest: other, ..held(HeldKind::Reply) };
+    let job = sent.apply(JobEvent::TextHeld(reply), NOW).unwrap();
+    assert_eq!(job.held_text_check(true, other, NOW), HeldTextCheck::Open);
+    let over = job.apply(decided(false), NOW).unwrap();
+    for job in [&job, &over] {
+        assert_eq!(job.held_text_check(true, Digest::ZERO, NOW), HeldTextCheck::AsDecided);
+        assert_eq!(job.held_text_check(false, Digest::ZERO, NOW), HeldTextCheck::DecidedOtherwise);
+        assert_eq!(job.held_text_check(true, Digest::sha256(b"no text of it"), NOW), HeldTextCheck::OtherDigest);
+    }
+    assert_eq!(over.held_text_check(false, other, NOW), HeldTextCheck::AsDecided);
+    let stored: Job = serde_json::from_value(serde_json::to_value(&over).unwrap()).unwrap();
+    assert_eq!(stored, over);
+    let mut erased = over;
+    erased.erase();
+    assert!(erased.steps[0].decided_texts.is_empty() && erased.steps[0].held.is_none());
 }
 
 #[test]

@@ -45,7 +45,15 @@ fn held_text() -> HeldText {
     let finding =
         ContentFinding { decision: ContentDecision::Hold, suggestion: Suggestion::Review, label: Label::Vulgar };
     let expires_at = NOW.plus(Duration::from_secs(600));
-    HeldText { what: HeldKind::Arguments, digest: Digest::ZERO, finding, asked_at: NOW, expires_at, decision: None }
+    HeldText {
+        what: HeldKind::Arguments,
+        digest: Digest::ZERO,
+        key: None,
+        finding,
+        asked_at: NOW,
+        expires_at,
+        decision: None,
+    }
 }
 
 fn proposal(of: usize, round: u32) -> Step {
