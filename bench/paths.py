@@ -5,16 +5,17 @@
     python3 bench/paths.py --write    # writes the table, allocations included
 
 The paths are functions of shared/domain/tests/path_costs.rs, run as the tests are built, without optimisation: the counts
-say that a path has grown, not how long it takes. Allocations are checked by that test itself, everywhere; instructions need
-valgrind, and without it this script ends with the status 3.
+say that a path has grown, not how long it takes. Allocations are checked by that test itself, everywhere. Instructions need
+valgrind, which scripts/dev/valgrind.sh finds or fetches; where it cannot, this script ends with its status, 3. They are those of
+x86_64, of the compiler in rust-toolchain.toml and of this profile. `make test` counts them.
 """
-import json, os, pathlib, re, shutil, subprocess, sys, tempfile
+import json, pathlib, re, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "bench/paths.json"
 PATHS = ("accept", "verify", "decide", "claim", "view")
 TOLERANCE = 0.03
-NO_VALGRIND = 3
+VALGRIND = ROOT / "scripts/dev/valgrind.sh"
 
 
 def test_binary():
@@ -36,7 +37,7 @@ def instructions(binary):
     # The first pattern is none of ours: of patterns that begin alike, callgrind 3.19 loses the first.
     dumps = [f"--{when}=*measured_{path}*" for path in ("nothing", *PATHS) for when in ("zero-before", "dump-after")]
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", "--dump-instr=no", *dumps,
+        command = [VALGRIND, "--tool=callgrind", f"--callgrind-out-file={folder}/out", "--dump-instr=no", *dumps,
                    binary, "--test-threads=1"]
         # The verdict of the test is not asked for: its counts may be what is written anew.
         run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -55,9 +56,9 @@ def main():
     write = sys.argv[1:] == ["--write"]
     if sys.argv[1:] and not write:
         sys.exit(__doc__)
-    if not shutil.which("valgrind"):
-        print("paths: valgrind is not installed, so no instructions are counted", file=sys.stderr)
-        sys.exit(NO_VALGRIND)
+    found = subprocess.run([VALGRIND, "--version"], stdout=subprocess.DEVNULL)
+    if found.returncode:
+        sys.exit(found.returncode)
     binary = test_binary()
     counted = instructions(binary)
     if write:

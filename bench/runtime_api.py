@@ -4,6 +4,18 @@ import http.server, json, os, pathlib, queue, subprocess, sys, threading, time, 
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+def cpu_seconds(pid):
+    """User and system time of a process so far, all its threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def memory_mb(pid, field="VmRSS"):
+    """Resident memory of a process; `VmHWM` is its largest so far. 0 of one that has ended."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0)
+
+
 class Runtime(http.server.ThreadingHTTPServer):
     """One function's runtime API: hands out events, takes answers, knows when it was asked first."""
 
@@ -75,13 +87,10 @@ class Function:
         return answer, (time.perf_counter() - began) * 1000
 
     def cpu_seconds(self):
-        """User and system time of all its threads so far."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return cpu_seconds(self.process.pid)
 
     def rss_mb(self):
-        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+        return memory_mb(self.process.pid)
 
     def stop(self):
         self.process.kill()

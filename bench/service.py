@@ -8,13 +8,15 @@ UNLIMITED = {"METRICS_NAMESPACE": "bench", "SUBMIT_INTERVAL_MS": "1", "SUBMIT_BU
 
 
 class Engines:
-    """`local engines` with an empty table, and the environment that functions need to reach them."""
+    """`local engines` with an empty table, or with that of a folder, which then stays; and the environment that functions need
+    to reach them."""
 
-    def __init__(self):
+    def __init__(self, folder=None, program=ROOT / "target/debug/local"):
         (ROOT / ".local").mkdir(exist_ok=True)
-        self.folder = tempfile.mkdtemp(prefix="bench-", dir=ROOT / ".local")
+        self.stays = folder is not None
+        self.folder = folder or tempfile.mkdtemp(prefix="bench-", dir=ROOT / ".local")
         ports = [word for port in ("table", "queue", "wechat") for word in (f"--{port}-port", "0")]
-        command = [ROOT / "target/debug/local", "engines", "--data", f"{self.folder}/engines", *ports]
+        command = [program, "engines", "--data", f"{self.folder}/engines", *ports]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.env = {}
         for line in self.process.stdout:
@@ -31,7 +33,8 @@ class Engines:
     def stop(self):
         self.process.terminate()
         self.process.wait()
-        shutil.rmtree(self.folder)
+        if not self.stays:
+            shutil.rmtree(self.folder)
 
 
 def unpack(name):

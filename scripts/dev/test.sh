@@ -127,8 +127,20 @@ real_gateway() {
   node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
 }
 
+# No load changes a count, so instructions are counted beside the other parts: half a minute of processor time.
+instructions() {
+  if scripts/dev/valgrind.sh --version; then
+    part "instruction counts" python3 bench/paths.py
+  else
+    skip "instruction counts" "valgrind is not on PATH, and apt cannot fetch it"
+  fi
+}
+
 # Generated requests against `local run --dev`, a minute and a half.
-contract() { part "contract" scripts/dev/contract.sh; }
+contract() {
+  part "contract" scripts/dev/contract.sh
+  instructions
+}
 
 # Most of it is waiting for deployments, sweeps and checkpoints. It deploys what the tests have compiled.
 rehearse() { CARGO_LAMBDA_BIN="$PWD/scripts/rehearse/bin" part "rehearsal" scripts/rehearse/rehearse.sh; }

@@ -38,7 +38,7 @@ pub async fn export(source: &Source, out: &Path) -> Result<Exported, AuditError>
     copy_side_chain(source, out, ChainName::Operators).await?;
     let (mut exported, mut begin) = (Exported::default(), None);
     loop {
-        let (found, next) = source.found(begin).await?;
+        let (found, next) = source.found(None, begin).await?;
         for chain in found {
             match chain {
                 FoundChain::Refusals(user) => {

@@ -159,15 +159,23 @@ impl Source {
         }
     }
 
-    /// One page of all chains except the operators', and the position of the next page.
-    pub(super) async fn found(&self, begin: Option<Place>) -> Result<(Vec<FoundChain>, Option<Place>), AuditError> {
+    /// One page of the chains of one user, or of all chains except the operators', and the position of the next page. An
+    /// export is read as a whole.
+    pub(super) async fn found(
+        &self,
+        user: Option<UserId>,
+        begin: Option<Place>,
+    ) -> Result<(Vec<FoundChain>, Option<Place>), AuditError> {
         match (self, begin) {
             (Self::Table(table), begin) => {
                 let begin = match begin {
                     Some(Place::Table(item)) => Some(item),
                     Some(Place::Export(_)) | None => None,
                 };
-                let (found, next) = table.chains_page(begin).await?;
+                let (found, next) = match user {
+                    Some(user) => table.chains_of(user, begin).await?,
+                    None => table.chains_page(begin).await?,
+                };
                 Ok((found, next.map(Place::Table)))
             }
             (Self::Export(root), begin) => {

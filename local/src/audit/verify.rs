@@ -136,9 +136,13 @@ async fn check_all(
     report: &mut Report,
     progress: &dyn Fn(&Report),
 ) -> Result<(), AuditError> {
+    let user = match scope {
+        Scope::User(user) => Some(user),
+        Scope::Job(..) | Scope::Operators | Scope::Everything => None,
+    };
     let mut begin = None;
     loop {
-        let (found, next) = source.found(begin).await?;
+        let (found, next) = source.found(user, begin).await?;
         for chain in found {
             match chain {
                 FoundChain::Job(user, id) if scope.has_job(user, id) => {

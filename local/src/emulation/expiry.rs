@@ -4,7 +4,10 @@
 //! ([`RetentionClock`]), because a wrong date would delete everything. No other code in this process deletes expired
 //! items.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_dynamodb::{error::ProvideErrorMetadata, types::AttributeValue};
 use domain::limits::RetentionClock;
@@ -16,10 +19,13 @@ use crate::{emulation::backend::Backend, program};
 
 /// How often the host's clock is read. A jump counts from one day on, so any interval far below a day is enough.
 const READ_EVERY: Duration = Duration::from_secs(60);
-/// After how many readings expired items are deleted: hourly. DynamoDB promises only a few days.
-const READINGS_PER_DELETION: u32 = 60;
+/// After how many readings expired items are deleted: daily, since a pass reads the whole table. DynamoDB promises only a
+/// few days.
+const READINGS_PER_DELETION: u32 = 24 * 60;
 /// Items that are read in one call. Between two calls other requests are served.
 const PAGE: i32 = 100;
+/// The pause after a call, as a multiple of its duration: a pass takes a tenth of a core, however large the table is.
+const PAUSE: u32 = 9;
 
 /// Expired items could not be deleted. The next run deletes them.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +67,13 @@ impl ExpiredItems {
         }
     }
 
-    /// Deletes expired items, and returns how many there were.
+    /// Deletes expired items, and returns how many there were. Most of the time it pauses.
     pub async fn delete(&self) -> Result<usize, ExpiryError> {
         let before = self.read_clock().await?.deletes();
         let before = AttributeValue::N(before.seconds_floor().to_string());
         let (mut deleted, mut from) = (0, None);
         loop {
+            let began = Instant::now();
             let scan = self.dynamodb.scan().table_name(&self.name).limit(PAGE).set_exclusive_start_key(from.take());
             let scan = scan.filter_expression("#ttl < :before").projection_expression("pk, sk");
             let scan = scan.expression_attribute_names("#ttl", "ttl");
@@ -79,6 +86,7 @@ impl ExpiredItems {
                 Some(key) => from = Some(key),
                 None => return Ok(deleted),
             }
+            tokio::time::sleep(began.elapsed() * PAUSE).await;
         }
     }
 
@@ -103,7 +111,7 @@ impl ExpiredItems {
 pub struct Expiry(JoinHandle<()>);
 
 impl Expiry {
-    /// Deletes now, and then hourly.
+    /// Deletes now, and then daily.
     pub fn start(items: ExpiredItems) -> Self {
         Self(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(READ_EVERY);

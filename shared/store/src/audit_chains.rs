@@ -9,10 +9,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{ALL, Condition, Item, Table, TableError, keys, number, number_of, text, text_of, unavailable};
+use super::{ALL, Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
 use domain::{
     audit::{AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
-    ids::{Actor, Digest, RequestId, Timestamp, UserId},
+    ids::{Actor, Digest, Timestamp, UserId},
     json,
     limits::Backoff,
 };
@@ -36,15 +36,6 @@ pub struct ChainPage {
     pub head: AuditHead,
     /// Sequence number after which the next page starts, if there is one.
     pub next: Option<u64>,
-}
-
-/// A chain found by a scan of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FoundChain {
-    /// The chain of a job.
-    Job(UserId, RequestId),
-    /// The chain of this user's refusals.
-    Refusals(UserId),
 }
 
 /// Records by sequence number: those that the head leads to, and those of writers that lost the conditional write.
@@ -112,23 +103,6 @@ impl Table {
         let answer = self.ask(query.limit(1)).await?;
         let place = answer.items().iter().find_map(|item| keys::parse_chain_record(text_of(item, "sk")?));
         Ok(place.map(|place| place.length))
-    }
-
-    /// One page of a scan for all chains except the operators', and the key at which the next page starts. Used to
-    /// verify every chain.
-    pub async fn chains_page(&self, begin: Option<Item>) -> Result<(Vec<FoundChain>, Option<Item>), TableError> {
-        let scan = self.client.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(begin);
-        let scan = scan.filter_expression("begins_with(pk, :users) AND (begins_with(sk, :jobs) OR sk = :head)");
-        let scan = scan.expression_attribute_values(":users", text(keys::USERS));
-        let scan = scan.expression_attribute_values(":jobs", text(keys::JOBS));
-        let scan = scan.expression_attribute_values(":head", text(keys::CHAIN_HEAD));
-        let page = scan.projection_expression("pk, sk").send().await.map_err(|e| unavailable("Scan", e))?;
-        let found = |item: &Item| {
-            let (user, sk) = (keys::parse_user(text_of(item, "pk")?)?, text_of(item, "sk")?);
-            let job = keys::parse_job(sk).map(|id| FoundChain::Job(user, id));
-            Some(job.unwrap_or(FoundChain::Refusals(user)))
-        };
-        Ok((page.items().iter().filter_map(found).collect(), page.last_evaluated_key))
     }
 
     async fn append<A, E>(

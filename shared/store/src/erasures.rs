@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Item, Stored, Table, TableError, Written, jobs, keys, number, number_of, text, text_of};
+use super::{Condition, Item, PAGE, Stored, Table, TableError, Written, jobs, keys, number, number_of, text, text_of};
 use domain::{
     conversation::ConversationName,
     erasure::Erasure,
@@ -172,6 +172,7 @@ impl Table {
             .set_projection_expression(names.map(str::to_owned))
             .set_expression_attribute_names(names.map(|_| [("#key".to_owned(), "key".to_owned())].into()))
             .consistent_read(true)
+            .limit(PAGE)
             .set_exclusive_start_key(start);
         let answer = self.ask(query).await?;
         let next = answer.last_evaluated_key.as_ref().and_then(|key| text_of(key, "sk")).map(str::to_owned);

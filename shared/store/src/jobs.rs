@@ -35,9 +35,6 @@ pub enum Commit {
     Lost(Option<Stored>),
 }
 
-/// Maximum number of entries of the index in one query.
-const OVERDUE_PAGE: i32 = 1000;
-
 impl Table {
     /// Reads a job of this user, strongly consistent.
     pub async fn job(&self, user: UserId, id: RequestId) -> Result<Option<Stored>, TableError> {
@@ -142,7 +139,7 @@ impl Table {
         let values = [(":shard", text(keys::shard(shard))), (":at", number(at.millis()))];
         let query = self.query(condition, values).index_name(keys::OPEN_JOBS).consistent_read(false);
         let id = |item: &Item| Some((keys::parse_user(text_of(item, "pk")?)?, keys::parse_job(text_of(item, "sk")?)?));
-        self.collect(query.limit(OVERDUE_PAGE), limit, |item| Ok(id(&item))).await
+        self.collect(query, limit, |item| Ok(id(&item))).await
     }
 
     /// The item of a job. Each write is billed for the whole item, rounded up to 1 kB, so it is kept small.

@@ -35,6 +35,7 @@ mod conversations;
 mod erasures;
 mod exports;
 mod fault_watch;
+mod found_chains;
 mod gateway_state;
 mod indexes;
 mod jobs;
@@ -50,7 +51,7 @@ mod service_mode;
 mod users;
 mod wechat_events;
 
-pub use audit_chains::{ChainPage, FoundChain};
+pub use audit_chains::ChainPage;
 pub use batch::{KnownId, PayloadAndUser, UserAndJob};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
 use condition::{Condition, number, number_of, text, text_of};
@@ -61,6 +62,7 @@ pub use conversations::EndOf;
 pub use erasures::{OwnItem, OwnJob};
 pub use exports::{ExportPlace, Owned};
 pub use fault_watch::KeptWatch;
+pub use found_chains::{FoundChain, FoundPage};
 pub use gateway_state::{GatewaySeen, Heartbeat, ToolGuard};
 pub use jobs::{Commit, Created, Stored};
 pub use logins::KnownUser;
@@ -118,6 +120,9 @@ impl From<TableError> for ApiError {
 
 /// No limit to the number of items.
 const ALL: usize = usize::MAX;
+/// Items that are read in one page. DynamoDB ends a page at 1 MB; the engine of one host reads everything that is left before
+/// it cuts a page there, so that a walk without a limit takes memory for the whole table, and time for its square.
+const PAGE: i32 = 1000;
 
 /// Outcome of a conditional write.
 #[derive(Debug)]
@@ -178,8 +183,8 @@ impl Table {
         let (mut found, mut start) = (Vec::new(), query.get_exclusive_start_key().clone());
         while found.len() < limit {
             let left = i32::try_from(limit - found.len()).unwrap_or(i32::MAX);
-            let page = left.min(query.get_limit().unwrap_or(i32::MAX));
-            let query = query.clone().set_limit((limit < ALL).then_some(page)).set_exclusive_start_key(start);
+            let page = left.min(query.get_limit().unwrap_or(PAGE));
+            let query = query.clone().limit(page).set_exclusive_start_key(start);
             let answer = self.ask(query).await?;
             for item in answer.items.unwrap_or_default() {
                 found.extend(read(item)?);

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem},
 };
 
-use super::{Condition, Consumed, Item, Table, TableError, Written, keys, text, text_of, unavailable};
+use super::{Condition, Consumed, Item, PAGE, Table, TableError, Written, keys, text, text_of, unavailable};
 use domain::ids::{Digest, UserId};
 
 /// Attempts of a first login that meets a concurrent one.
@@ -111,8 +111,10 @@ impl Table {
         &self,
         begin: Option<HashMap<String, AttributeValue>>,
     ) -> Result<(Vec<KnownUser>, Option<HashMap<String, AttributeValue>>), TableError> {
-        let scan = self.client.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(begin);
-        let scan = scan.filter_expression("sk = :user AND begins_with(pk, :prefix) AND attribute_exists(openid)");
+        let scan = self.client.scan().table_name(&self.name).limit(PAGE).consistent_read(true);
+        let scan = scan
+            .set_exclusive_start_key(begin)
+            .filter_expression("sk = :user AND begins_with(pk, :prefix) AND attribute_exists(openid)");
         let scan = scan.expression_attribute_values(":user", text(keys::USER));
         let scan = scan.expression_attribute_values(":prefix", text(keys::USERS));
         let page = scan.send().await.map_err(|error| unavailable("Scan", error))?;

@@ -98,6 +98,20 @@ async fn a_chain_of_an_earlier_version_which_kept_its_first_record_by_itself_ver
 }
 
 #[tokio::test]
+async fn the_chains_of_one_user_are_verified_without_a_scan_of_the_table() {
+    let signed = Signed::start().await;
+    let counted = Source::Table(signed.app.worker.table().clone());
+    signed.app.faults.none();
+    let report = signed.walk(&counted, Scope::User(signed.user), false).await;
+    assert_eq!((&report.faults, report.jobs, report.refusals), (&vec![], 1, 1));
+    let seen = signed.app.faults.seen();
+    assert!(
+        seen.iter().any(|operation| operation == "Query") && !seen.iter().any(|operation| operation == "Scan"),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
 async fn refusals_end_with_the_retention_and_what_is_left_still_verifies() {
     let signed = Signed::start().await;
     let first = signed.items(&signed.partition(), "R#").await.remove(0);
