@@ -14,5 +14,6 @@ mod crashes;
 mod erasures;
 mod gateway_faults;
 mod invariants;
+mod moves;
 mod restores;
 mod sweeping;

@@ -38,8 +38,8 @@ impl Clock for Ahead {
 
 /// One listener on loopback for webhook, heartbeat URL and the gateway's health check, with the requests that it got.
 #[derive(Debug, Default)]
-struct Heard {
-    messages: Mutex<Vec<Value>>,
+pub(super) struct Heard {
+    pub(super) messages: Mutex<Vec<Value>>,
     beats: AtomicUsize,
     /// How many messages are refused before one is accepted.
     refuses: AtomicUsize,
@@ -80,7 +80,7 @@ fn hear(mut stream: TcpStream, heard: &Heard) {
     let _ = write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{answer}");
 }
 
-fn listen() -> (String, Arc<Heard>) {
+pub(super) fn listen() -> (String, Arc<Heard>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (url, heard) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(Heard::default()));
     let hears = heard.clone();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod alarm_rows;
 mod alerts;
 mod backups;
 mod checkpoints;

@@ -316,6 +316,10 @@ async fn a_table_that_the_new_version_has_migrated_is_restored_only_when_the_ope
     assert_eq!(host.installed(), "installed 0.2.0", "the old version would refuse the table");
     let (code, said) = host.run(&["rollback"]);
     assert!(code == Some(1) && said.contains("loses all") && said.contains("rollback --restore"), "{said}");
+    // Installed by hand all the same, the old version leaves the table as it is.
+    let options = EngineOptions { table_file: Some(table(&host.0)), ..EngineOptions::default() };
+    let refused = Engines::start(options).await.unwrap_err().to_string();
+    assert!(refused.contains("table.db cannot be opened") && refused.contains("schema version 99"), "{refused}");
     assert_eq!(schema(&host.0), "99");
     host.asked();
     let (code, said) = host.run(&["rollback", "--restore"]);

@@ -161,6 +161,34 @@ fn a_gateway_that_systemd_gave_up_on_is_restarted_three_times_then_told_once_and
     assert_private(&watched.root.join("state.json"));
 }
 
+/// Runs the watch twelve times beside a gateway that ends with 78 at so many starts, and then works. How often it was restarted.
+fn restarts_of_a_gateway_that_ends_with_78(watched: &Watched, mut starts: usize) -> usize {
+    let mut restarts = 0;
+    watched.unit("service", "active", "0");
+    watched.unit("gateway", "failed", "78");
+    for _ in 0..12 {
+        watched.run();
+        for _ in watched.restarted() {
+            (restarts, starts) = (restarts + 1, starts - 1);
+            if starts == 0 {
+                watched.unit("gateway", "active", "0");
+                watched.host.is_gateway_ready.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+    restarts
+}
+
+#[test]
+fn a_gateway_that_ends_with_78_twice_is_back_without_an_alert_and_one_that_does_ten_times_is_told_once() {
+    let watched = Watched::start(directory("watch-78-twice"));
+    assert_eq!(restarts_of_a_gateway_that_ends_with_78(&watched, 2), 2);
+    assert_eq!(watched.messages(), []);
+    let watched = Watched::start(directory("watch-78-ten-times"));
+    assert_eq!(restarts_of_a_gateway_that_ends_with_78(&watched, 10), 3, "no storm");
+    assert_eq!(watched.messages(), [said("gateway-stays-down", "alarm")]);
+}
+
 #[test]
 fn a_service_with_a_fault_in_its_configuration_is_told_and_not_restarted() {
     let watched = Watched::without_service(directory("watch-78"));
