@@ -18,8 +18,8 @@ use service::{
 use crate::{Status, etag, query};
 
 const NEXT_POLL_MS: HeaderName = HeaderName::from_static("next-poll-ms");
-/// The pause between the first two reads of a held poll.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The pause between the first two reads of a held poll. A quick write is over after some 100 ms.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two reads.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -97,6 +97,6 @@ mod tests {
             assert!(pauses.iter().rev().skip(1).rev().is_sorted());
         }
         let first: Vec<Duration> = Pauses::within(Duration::from_secs(20)).take(5).collect();
-        assert_eq!(first, [200, 300, 450, 675, 1000].map(Duration::from_millis));
+        assert_eq!(first, [50_000, 75_000, 112_500, 168_750, 253_125].map(Duration::from_micros));
     }
 }
