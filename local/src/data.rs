@@ -1,7 +1,7 @@
 //! Where files are kept: in the checkout's `.local` by default. A data directory belongs to one process at a time.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -14,6 +14,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// The name of the table's SQLite file.
 pub const TABLE_FILE: &str = "table.db";
+/// The name of the lock.
+const LOCK: &str = "lock";
+/// The most bytes of a lock that are read: a process id and a URL are in it.
+const MAX_LOCK_BYTES: u64 = 4096;
 /// The marker of a restore that moves files.
 const RESTORING: &str = "restoring";
 /// The mark of an export.
@@ -89,8 +93,8 @@ pub struct RunningService {
 impl RunningService {
     /// Finds it by what it has written into its lock. `None` if no such service runs.
     pub fn of(data: &Path) -> Result<Option<Self>, DataError> {
-        let lock = data.join("lock");
-        let file = match File::open(&lock) {
+        let lock = data.join(LOCK);
+        let file = match open_lock(&lock, File::options().read(true)) {
             Ok(file) => file,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(failed(&lock, "read")(cause)),
@@ -99,7 +103,7 @@ impl RunningService {
         if file.try_lock_shared().is_ok() {
             return Ok(None);
         }
-        let text = fs::read_to_string(&lock).map_err(failed(&lock, "read"))?;
+        let text = lock_text(file).map_err(failed(&lock, "read"))?;
         let found = text.split_once(' ').and_then(|(process, url)| Some((process.parse().ok()?, url.trim())));
         Ok(found.map(|(process, base_url)| Self { process, base_url: base_url.to_owned() }))
     }
@@ -130,19 +134,9 @@ impl DataDir {
         // New files are readable by their owner only; an existing directory keeps its mode.
         private_folder(path)?;
         let path = path.canonicalize().map_err(failed(path, "read"))?;
-        let lock = path.join("lock");
-        // The service's user owns the directory, and root takes the lock, too: through a link it would empty another file.
-        let unfollowed = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .custom_flags(unfollowed.bits().cast_signed())
-            .open(&lock)
-            .map_err(failed(&lock, "written"))?;
-        if !file.metadata().map_err(failed(&lock, "read"))?.is_file() {
-            return Err(failed(&lock, "used as a lock")(std::io::Error::other("it is no regular file")));
-        }
+        let lock = path.join(LOCK);
+        let file = open_lock(&lock, File::options().create(true).truncate(false).write(true))
+            .map_err(failed(&lock, "used as a lock"))?;
         match file.try_lock() {
             Ok(()) => {
                 // Content of an earlier process.
@@ -197,10 +191,27 @@ pub fn is_restoring(data: &Path) -> bool {
     if data.join(RESTORING).exists() {
         return true;
     }
-    let Ok(mut file) = File::open(data.join("lock")) else { return false };
-    let mut text = String::new();
+    let Ok(file) = open_lock(&data.join(LOCK), File::options().read(true)) else { return false };
     // The lock is tried only when a restore was the last to take it: a service that starts in that moment would be refused.
-    file.read_to_string(&mut text).is_ok() && text.trim() == RESTORE && file.try_lock_shared().is_err()
+    lock_text(&file).is_ok_and(|text| text.trim() == RESTORE) && file.try_lock_shared().is_err()
+}
+
+/// Opens a lock. The service's user owns the directory, and root opens the lock, too: through a link it would empty, lock
+/// or read another file, and a named pipe would keep it waiting.
+fn open_lock(lock: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    let unfollowed = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.custom_flags(unfollowed.bits().cast_signed()).open(lock)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is no regular file")),
+    }
+}
+
+/// What the last process has written into its lock.
+fn lock_text(lock: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    lock.take(MAX_LOCK_BYTES).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Makes an SQLite file, if it is missing, and makes it and SQLite's side files readable by their owner only. SQLite
@@ -271,6 +282,32 @@ mod tests {
         assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
         fs::remove_file(dir.join("lock")).unwrap();
         DataDir::take(&dir).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_or_a_pipe_names_no_service_and_no_restore() {
+        let dir = std::env::temp_dir().join(format!("miniprogram-read-lock-{}", std::process::id()));
+        let _left_by_a_crash = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        let (elsewhere, lock) = (dir.join("elsewhere"), dir.join("lock"));
+        let holder = File::create(&elsewhere).unwrap();
+        holder.lock().unwrap();
+        for text in [RESTORE, "1 http://127.0.0.1:8787\n"] {
+            fs::write(&elsewhere, text).unwrap();
+            symlink(&elsewhere, &lock).unwrap();
+            assert!(!is_restoring(&dir), "{text}");
+            assert!(matches!(RunningService::of(&dir), Err(DataError::Io { .. })), "{text}");
+            fs::remove_file(&lock).unwrap();
+            // The same content counts in a lock of its own.
+            fs::hard_link(&elsewhere, &lock).unwrap();
+            assert_eq!(is_restoring(&dir), text == RESTORE, "{text}");
+            assert_eq!(RunningService::of(&dir).unwrap().is_some(), text != RESTORE, "{text}");
+            fs::remove_file(&lock).unwrap();
+        }
+        // A reader of a pipe would wait for its writer.
+        let made = std::process::Command::new("mkfifo").arg(&lock).status().unwrap();
+        assert!(made.success() && !is_restoring(&dir) && RunningService::of(&dir).is_err());
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -13,11 +13,22 @@ STATE = f"{HOME}/gateway"
 JOURNAL = f"{STATE}/journal.sqlite"
 LEDGER = f"{STATE}/ledger.jsonl"
 ENDS_WITH = f"{STATE}/ends-with"
+STARTS = f"{STATE}/starts"
 SERVICE = "openclaw-gateway.service"
 UNIT = f"{HOME}/.config/systemd/user/openclaw-gateway.service"
 RINGS = "http://127.0.0.1:8787/v1/rings"
 INSTALLED_PLUGIN = "/usr/share/miniprogram/openclaw-plugin"
 START_S = {"mini": 20, "real": 240}
+# Counts its starts, and ends at some of them as OpenClaw does when its start was disturbed.
+START = f"""#!/bin/sh
+echo start >> {STARTS}
+if [ -e {ENDS_WITH} ]; then
+  read -r code left < {ENDS_WITH}
+  if [ "$left" -gt 1 ]; then echo "$code $((left - 1))" > {ENDS_WITH}; else rm {ENDS_WITH}; fi
+  exit "$code"
+fi
+exec PROGRAM
+"""
 
 
 class Gateway:
@@ -63,8 +74,8 @@ class Gateway:
         script = f"mini/test/mini-gateway.mjs --token {self.token}"
         if self.kind == "real":
             script = f"scripts/openclaw/gateway.mjs --dir {STATE} --model stand-in"
-        start = f"#!/bin/sh\n[ ! -e {ENDS_WITH} ] || exit \"$(cat {ENDS_WITH})\"\nexec {HERE}/.local/openclaw/bin/node {HERE}/{script} {common} 0<> {STATE}/stdin\n"
-        machine.write(f"{STATE}/start", start, f"{USER}:", "700")
+        program = f"{HERE}/.local/openclaw/bin/node {HERE}/{script} {common} 0<> {STATE}/stdin"
+        machine.write(f"{STATE}/start", START.replace("PROGRAM", program), f"{USER}:", "700")
         machine.run(f"install -d -o {USER} -g {USER} {HOME}/.config {HOME}/.config/systemd {HOME}/.config/systemd/user")
         unit = f"[Unit]\nDescription=OpenClaw gateway\n\n[Service]\nExecStart={STATE}/start\nRestart=always\nRestartSec=5\n"
         unit += "RestartPreventExitStatus=78\nTimeoutStopSec=330\n\n[Install]\nWantedBy=default.target\n"
@@ -89,15 +100,20 @@ class Gateway:
     def kill(self, machine):
         machine.user_systemctl("kill", "--signal=KILL", SERVICE)
 
-    def end_with(self, machine, code):
-        """From its next start on it ends with this exit code; with None, it starts again. A running one is killed."""
-        if code is None:
-            machine.run(f"rm {ENDS_WITH}")
-            return
-        machine.write(ENDS_WITH, f"{code}\n", f"{USER}:")
+    def end_with(self, machine, code, times):
+        """Ends, and ends with this exit code at so many of its next starts."""
+        machine.write(ENDS_WITH, f"{code} {times}\n", f"{USER}:")
         self.kill(machine)
 
-    def effects(self, machine, note):
-        """How many lines with a note the tools have written into the ledger."""
-        lines = machine.run(f"cat {LEDGER} 2>/dev/null", check=False).splitlines()
-        return sum(json.loads(line).get("note") == note for line in lines)
+    def is_repaired(self, machine):
+        """Its next start is a good one."""
+        machine.run(f"rm -f {ENDS_WITH}")
+
+    def starts(self, machine):
+        """How often its unit was started."""
+        return len(machine.run(f"cat {STARTS}").split())
+
+    def effects(self, machine, note, op=None):
+        """How many lines with a note the tools have written into the ledger, of any kind or of one."""
+        lines = [json.loads(line) for line in machine.run(f"cat {LEDGER} 2>/dev/null", check=False).splitlines()]
+        return sum(line.get("note") == note and op in (None, line["op"]) for line in lines)

@@ -43,7 +43,7 @@ class Walk:
         self.gateway = Gateway(ROOT, "real" if args.setup else args.gateway)
         self.machine = Machine(FOLDER / "root", FOLDER / "console.log", self.gateway.binds(), args.memory and Memory(args.memory))
         self.phone = Phone(self.machine, 1, "walk")
-        self.jobs, self.answers = {}, {}
+        self.jobs, self.answers, self.load = {}, {}, {}
         self.first_package = self.second_package = self.backup = None
         self.program_is = "profile host" if args.host_profile else "debug program" if "debug" in str(args.program) else str(args.program)
 

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import time
 
+import schema
 from gateway import JOURNAL
 from state import backups
-from transcript import CannotRun, claim, until
+from transcript import CannotRun, claim
+from versions import changed, version, version_of
 
 # What stays when the package is purged.
 DATA = ("/var/lib/miniprogram", "/var/backups/miniprogram", "/var/lib/miniprogram-packages")
@@ -43,26 +45,11 @@ def steps(walk):
     yield "downgrade by apt", lambda: downgrade_by_apt(walk)
     yield "upgrade", lambda: upgrade(walk)
     yield "rollback", lambda: rollback(walk)
+    yield "downgrade across a schema change", lambda: schema.downgrade(walk)
     yield "broken upgrade goes back by itself", lambda: broken_upgrade(walk)
     yield "purge", lambda: purge(walk)
     yield "new host from the backup", lambda: new_host(walk)
     yield "purge after a restore", lambda: purge(walk)
-
-
-def version(walk):
-    return walk.machine.run("dpkg-query -Wf '${Version}' miniprogram").strip()
-
-
-def changed(walk, command):
-    """Installs another version. The service goes on with it, and with the configuration that was changed."""
-    machine = walk.machine
-    before, config = machine.property("MainPID"), machine.run("sha256sum /etc/miniprogram/config.toml")
-    machine.person(command)
-    until("the service was restarted", 60, lambda: machine.property("MainPID") not in ("0", before))
-    machine.until_ready()
-    claim("the configuration stays", machine.run("sha256sum /etc/miniprogram/config.toml") == config)
-    walk.answered("first")
-    return version(walk)
 
 
 def upgrade_by_apt(walk):
@@ -88,10 +75,6 @@ def rollback(walk):
     said = changed(walk, "sudo miniprogram rollback")
     claim("it is the version before", said == version_of(walk.first_package), said)
     return said
-
-
-def version_of(deb):
-    return deb.name.split("_")[1]
 
 
 def broken_upgrade(walk):

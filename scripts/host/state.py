@@ -1,13 +1,17 @@
 """Policy by folder and reload, backup, a lost disk, and the restore."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+from faults import main_process, restarted
 from first_day import LATER
 from gateway import JOURNAL
 from phone import request_id
 from transcript import claim, until
 
 POLICY = "/etc/miniprogram/policy"
+# Jobs that are submitted at once: as many as a user may have open, and fewer than the burst of submissions.
+LOAD = 12
 
 
 def policy_steps(walk):
@@ -17,6 +21,7 @@ def policy_steps(walk):
 
 def steps(walk):
     yield "backup by its timer", lambda: backup(walk)
+    yield "backup under load, then kill -9", lambda: loaded_backup(walk)
     yield "lost disk", lambda: lose(walk)
     yield "restore", lambda: restore(walk)
     yield "after the restore", lambda: reopened(walk)
@@ -68,13 +73,41 @@ def backup(walk):
     claim("there is one backup", len(backups(walk)) == 1, backups(walk))
     machine.person(page.command("sudo miniprogram backup create"))
     claim("there is another", len(backups(walk)) == 2, backups(walk))
+    newest = backups(walk)[-1]
+    said = machine.run(f"miniprogram backup verify {newest}")
+    claim("it has the gateway's journal", "no journal" not in said, said)
+    mode = machine.run(f"stat -c '%a %U' {newest}").split()
+    claim("only root can read it", mode == ["600", "root"], mode)
+    return said.strip()
+
+
+def loaded_backup(walk):
+    """The backup that will be restored: made while jobs are submitted and run, and the service is killed at once after it."""
+    machine, phone = walk.machine, walk.phone
+    requests = [request_id() for _ in range(LOAD)]
+
+    def submit(number):
+        return phone.send(requests[number], "ledger_sleep", ms=200, note=f"load {number}")[0]
+
+    before = main_process(walk)
+    with ThreadPoolExecutor(LOAD) as pool:
+        sent = [pool.submit(submit, number) for number in range(LOAD)]
+        made = machine.run("miniprogram backup create")
+        machine.run(f"kill -9 {before}")
+        answers = [one.result() for one in sent]
+    restarted(walk, before, 30)
+    claim("each was accepted, or not answered", set(answers) <= {202, 502, 503, None}, answers)
+    for number, request in enumerate(requests):
+        # What was not answered is sent again, as a phone does.
+        phone.send(request, "ledger_sleep", ms=200, note=f"load {number}")
+        job = phone.until_over(request, 240)
+        claim("it ends", job["status"] in ("succeeded", "unknown"), job)
+    walk.load = dict(enumerate(requests))
     walk.backup = backups(walk)[-1]
     said = machine.run(f"miniprogram backup verify {walk.backup}")
-    claim("it has the gateway's journal", "no journal" not in said, said)
-    mode = machine.run(f"stat -c '%a %U' {walk.backup}").split()
-    claim("only root can read it", mode == ["600", "root"], mode)
-    walk.jobs["after the backup"] = walk.phone.succeeds("ledger_append", note="after the backup")
-    return said.strip()
+    claim("it is whole", said.startswith("ok: "), said)
+    walk.jobs["after the backup"] = phone.succeeds("ledger_append", note="after the backup")
+    return f"{answers.count(202)} of {LOAD} were answered before the kill; {made.strip().splitlines()[0]}"
 
 
 def lose(walk):
@@ -108,7 +141,16 @@ def reopened(walk):
     claim("a known id is answered as always", (status, body["status"]) == (200, "succeeded"), f"{status} {body}")
     status, _, body = phone.send(walk.jobs["after the backup"], "ledger_append", note="after the backup")
     claim("an id of after the backup is refused", (status, body.get("code")) == (410, "request_id_expired"), f"{status} {body}")
+    known = 0
+    for number, request in walk.load.items():
+        status, _, body = phone.send(request, "ledger_sleep", ms=200, note=f"load {number}")
+        claim("a request of the load is answered or refused", status == 200 or (status, body.get("code")) == (410, "request_id_expired"), f"{status} {body}")
+        known += status == 200
+        if status == 200:
+            phone.until_over(request)
+        effects = walk.gateway.effects(machine, f"load {number}", "sleep_start")
+        claim("it has run at most once", effects <= 1, effects)
     for note in ("two coffees", "after the backup", "after a reboot"):
         claim(f"`{note}` had one effect", walk.gateway.effects(machine, note) == 1, walk.gateway.effects(machine, note))
     verified = machine.run("miniprogram audit verify --everything").strip().splitlines()[-1]
-    return verified
+    return f"{verified}; the backup knew {known} of {len(walk.load)} jobs of the load"

@@ -8,7 +8,10 @@ use std::{
 use clap::Args;
 
 use super::{Failure, output::say, secrets::one_value};
-use crate::host::{config_file::DEFAULT_FILE, setup::Setup};
+use crate::host::{
+    config_file::DEFAULT_FILE,
+    setup::{DEFAULT_STATE, Setup},
+};
 
 /// What the operator says. All else is found; a later run takes app id and user from the configuration file.
 #[derive(Debug, Args)]
@@ -34,6 +37,9 @@ pub(super) struct SetupArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
+    /// File with the restarts that a run which broke off has left to make
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_STATE)]
+    state: PathBuf,
 }
 
 /// Sets the host up.
@@ -45,6 +51,7 @@ pub(super) fn run(args: &SetupArgs) -> Result<(), Failure> {
         user: args.openclaw_user.as_deref(),
         openclaw: &args.openclaw,
         caddyfile: &args.caddyfile,
+        state: &args.state,
         is_trial: args.dry_run,
         ask: &ask,
         say: &|line| say(line),

@@ -7,6 +7,8 @@ mod config_text;
 mod fault;
 mod openclaw;
 mod replace;
+mod steps;
+mod units;
 
 use std::{fmt, fs, path::Path};
 
@@ -16,17 +18,17 @@ use serde_json::Value;
 pub use self::fault::SetupFault;
 use self::{
     caddy::Site,
-    commands::{User, quoted, run, said, succeeds},
+    commands::{User, quoted, run, said},
     config_text::Key,
     openclaw::{Change, Wanted},
     replace::replace,
+    steps::{Restart, Steps},
 };
 use super::{
     config_file::{ConfigFile, DEFAULT_GATEWAY},
     credentials,
     guard_lists::GuardLists,
     policy_folder,
-    systemd::{BACKUP_TIMER, SERVICE, WATCH_TIMER},
 };
 use crate::data::failed;
 
@@ -34,8 +36,8 @@ use crate::data::failed;
 const PLUGIN_DIR: &str = "/usr/share/miniprogram/openclaw-plugin";
 /// The example in the configuration file of the package.
 const EXAMPLE_APP_ID: &str = "wx0123456789abcdef";
-/// What runs on a host that is set up.
-const UNITS: [&str; 3] = [SERVICE, BACKUP_TIMER, WATCH_TIMER];
+/// Where restarts are marked that are still to be made. Root's: it is no part of the service's own data.
+pub const DEFAULT_STATE: &str = "/var/lib/miniprogram-setup/state.json";
 
 /// What the operator says; everything else is found.
 pub struct Setup<'a> {
@@ -51,6 +53,8 @@ pub struct Setup<'a> {
     pub openclaw: &'a str,
     /// Caddy's configuration.
     pub caddyfile: &'a Path,
+    /// The file with the restarts that are still to be made.
+    pub state: &'a Path,
     /// Says what would be done, and changes nothing.
     pub is_trial: bool,
     /// Asks for the app secret.
@@ -86,38 +90,17 @@ struct Found<'a> {
     gateway: &'a Value,
 }
 
-/// Counts what changes.
-struct Steps<'a> {
-    is_trial: bool,
-    say: &'a dyn Fn(&str),
-    changed: usize,
-}
-
-impl Steps<'_> {
-    /// Does one step, or says that it would be done.
-    fn step(&mut self, what: &str, act: impl FnOnce() -> Result<(), SetupFault>) -> Result<(), SetupFault> {
-        self.changed += 1;
-        if self.is_trial {
-            (self.say)(&format!("would do: {what}"));
-            return Ok(());
-        }
-        act()?;
-        (self.say)(&format!("done: {what}"));
-        Ok(())
-    }
-}
-
 impl Setup<'_> {
     /// Sets the host up. Everything is read and checked before the first change.
     pub fn run(&self) -> Result<(), SetupFault> {
         let plan = self.plan()?;
-        let mut steps = Steps { is_trial: self.is_trial, say: self.say, changed: 0 };
+        let mut steps = Steps::new(self.is_trial, self.state, self.say);
         self.configure(&plan, &mut steps)?;
-        let needs_restart = steps.changed > 0;
         self.configure_openclaw(&plan, &mut steps)?;
         self.configure_caddy(plan.caddyfile.as_deref(), &mut steps)?;
-        start(needs_restart, &mut steps)?;
-        if steps.changed == 0 {
+        units::restart_caddy(&mut steps)?;
+        units::start(&mut steps)?;
+        if steps.changed() == 0 {
             (self.say)("Nothing is to be changed.");
         }
         (self.say)("Next: `miniprogram doctor`, then `miniprogram mode set full --reason \"first opening\"`.");
@@ -224,17 +207,18 @@ impl Setup<'_> {
     fn configure(&self, plan: &Plan, steps: &mut Steps<'_>) -> Result<(), SetupFault> {
         let put = |name, value: &str| credentials::put(self.config_file, name, value).map(drop);
         if plan.needs_secret {
-            steps.step("put the app secret in its place", || {
-                let secret = (self.ask)().map_err(SetupFault::Secret)?;
+            let secret = if self.is_trial { String::new() } else { (self.ask)().map_err(SetupFault::Secret)? };
+            steps.change(Restart::Service, "put the app secret in its place", || {
                 Ok(put(credentials::WECHAT_APP_SECRET, &secret)?)
             })?;
         }
         if let Some(token) = &plan.token {
-            steps.step("put the gateway's token in its place", || Ok(put(credentials::GATEWAY_TOKEN, token)?))?;
+            let what = "put the gateway's token in its place";
+            steps.change(Restart::Service, what, || Ok(put(credentials::GATEWAY_TOKEN, token)?))?;
         }
         if let Some(text) = &plan.config_text {
             let what = format!("write app id, user and journal into {}", self.config_file.display());
-            steps.step(&what, || Ok(replace(self.config_file, text)?))?;
+            steps.change(Restart::Service, &what, || Ok(replace(self.config_file, text)?))?;
         }
         Ok(())
     }
@@ -244,16 +228,17 @@ impl Setup<'_> {
         if !changes.is_empty() {
             changes.iter().for_each(|change| (self.say)(&format!("OpenClaw: {change}")));
             let what = format!("change OpenClaw's configuration as {}", user.name);
-            steps.step(&what, || user.patch(&openclaw::patch(changes), false))?;
+            steps.change(Restart::Gateway, &what, || user.patch(&openclaw::patch(changes), false))?;
         }
         if said("loginctl", &["show-user", &user.name, "--property=Linger", "--value"]).as_deref() != Some("yes") {
             let what = format!("let services of {} go on after logout", user.name);
             steps.step(&what, || run("loginctl", &["enable-linger", &user.name]))?;
         }
-        if !changes.is_empty() {
+        if steps.is_pending(Restart::Gateway) {
             // After lingering, which starts the user's systemd if nobody is logged in.
             let what = format!("restart {} of {}", config.gateway_unit, user.name);
             steps.step(&what, || user.restart(&config.gateway_unit))?;
+            steps.settle(Restart::Gateway)?;
         }
         Ok(())
     }
@@ -270,12 +255,11 @@ impl Setup<'_> {
             );
             return Ok(());
         }
-        let before = steps.changed;
         match caddy::site(text, domain) {
             Site::There => {}
             Site::Write(text) => {
                 let what = format!("write the site {domain} into {}", file.display());
-                steps.step(&what, || Ok(replace(file, &text)?))?;
+                steps.change(Restart::Caddy, &what, || Ok(replace(file, &text)?))?;
             }
             Site::Foreign(text) => {
                 (self.say)(&format!("{} has other sites, so add this yourself:\n{text}", file.display()));
@@ -283,10 +267,8 @@ impl Setup<'_> {
         }
         let groups = said("id", &["-nG", "caddy"]).unwrap_or_default();
         if !groups.split_whitespace().any(|group| group == "miniprogram") {
-            steps.step("let Caddy use the socket", || run("usermod", &["-aG", "miniprogram", "caddy"]))?;
-        }
-        if steps.changed > before {
-            steps.step("restart Caddy", || run("systemctl", &["restart", "caddy.service"]))?;
+            let join = || run("usermod", &["-aG", "miniprogram", "caddy"]);
+            steps.change(Restart::Caddy, "let Caddy use the socket", join)?;
         }
         Ok(())
     }
@@ -299,17 +281,4 @@ fn read_gateway(file: &Path) -> Result<Value, SetupFault> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Value::Null),
         Err(cause) => Err(failed(file, "read")(cause).into()),
     }
-}
-
-/// Enables and starts what is not running, and restarts a service whose files have changed.
-fn start(needs_restart: bool, steps: &mut Steps<'_>) -> Result<(), SetupFault> {
-    for unit in UNITS {
-        let is = |state| succeeds("systemctl", &[state, "--quiet", unit]);
-        if !(is("is-enabled") && is("is-active")) {
-            steps.step(&format!("start {unit}, now and at boot"), || run("systemctl", &["enable", "--now", unit]))?;
-        } else if needs_restart && unit == SERVICE {
-            steps.step(&format!("restart {unit}"), || run("systemctl", &["restart", unit]))?;
-        }
-    }
-    Ok(())
 }

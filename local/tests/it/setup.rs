@@ -32,6 +32,7 @@ const STAND_INS: [(&str, &str); 6] = [
     (
         "systemctl",
         r#"echo "systemctl $*" >> "$here/asked"
+           [ ! -e "$here/broken" ] || case "$*" in *"$(cat "$here/broken")"*) echo "Job failed" >&2; exit 1 ;; esac
            case "$1" in is-enabled|is-active) [ -e "$here/unit-$3" ] ;; enable) touch "$here/unit-$3" ;; esac"#,
     ),
     (
@@ -77,11 +78,31 @@ impl Fresh {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
         command.arg("setup").args(args);
         command.args(["--config", &at("config.toml"), "--caddyfile", &at("caddy/Caddyfile")]).current_dir("/");
+        command.args(["--state", &at("state/setup.json")]);
         command.env("PATH", format!("{}:/usr/bin:/bin", self.0.display())).stdin(Stdio::piped());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let _not_always_read = process.stdin.take().unwrap().write_all(secret.as_bytes());
         let output = process.wait_with_output().unwrap();
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+
+    /// OpenClaw has what was written.
+    fn openclaw_has(&self, patch: &Value) {
+        for name in ["plugins", "tools"] {
+            fs::write(self.0.join(format!("{name}.json")), patch[name].to_string()).unwrap();
+        }
+    }
+
+    /// The restarts since the last call.
+    fn restarts(&self) -> Vec<String> {
+        let asked = self.read("asked");
+        let _ = fs::remove_file(self.0.join("asked"));
+        asked
+            .lines()
+            .filter_map(|line| line.strip_prefix("systemctl "))
+            .filter(|line| line.contains("restart"))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn read(&self, name: &str) -> String {
@@ -134,10 +155,7 @@ fn a_setup_finds_what_it_can_changes_the_rest_and_has_nothing_to_do_the_second_t
 
     assert_eq!(host.read("config.before-setup"), before);
 
-    // What OpenClaw has now.
-    for name in ["plugins", "tools"] {
-        fs::write(host.0.join(format!("{name}.json")), patch[name].to_string()).unwrap();
-    }
+    host.openclaw_has(&patch);
     fs::remove_file(host.0.join("asked")).unwrap();
     let (code, said) = host.run(&first, "");
     assert!(code == Some(0) && said.starts_with("Nothing is to be changed."), "{said}");
@@ -181,4 +199,49 @@ fn a_setup_that_openclaw_refuses_or_that_would_run_it_as_root_changes_nothing() 
     refused(&["--openclaw-user", "nobody", "--domain", "mini.example.org"], "caddy/Caddyfile cannot be read");
     fs::write(host.0.join("openclaw.json"), r#"{"gateway":{"auth":{"token":"${TOKEN}"}}}"#).unwrap();
     refused(&["--openclaw-user", "nobody"], "secrets set gateway-token");
+}
+
+#[test]
+fn a_setup_that_broke_off_before_a_restart_leaves_it_to_the_next_run() {
+    let restarts = ["--user restart openclaw-gateway.service", "restart caddy.service", "restart miniprogram.service"];
+    for (place, broken) in restarts.into_iter().enumerate() {
+        let host = Fresh::host("setup-broken");
+        for unit in ["miniprogram.service", "miniprogram-backup.timer", "miniprogram-watch.timer"] {
+            fs::write(host.0.join(format!("unit-{unit}")), "").unwrap();
+        }
+        fs::write(host.0.join("broken"), broken).unwrap();
+        let first = ["--openclaw-user", "nobody", "--domain", "mini.example.org", "--app-id", "wxfedcba9876543210"];
+        let (code, said) = host.run(&first, "the-app-secret\n");
+        assert!(code == Some(1) && said.contains("Job failed"), "{broken}: {said}");
+        assert_eq!(host.restarts(), restarts[..=place], "{broken}: it breaks off there");
+        host.openclaw_has(&host.json("patch.json"));
+        fs::remove_file(host.0.join("broken")).unwrap();
+
+        let mark = host.read("state/setup.json");
+        let (code, said) = host.run(&["--dry-run"], "");
+        assert!(code == Some(0) && said.contains("would do: restart"), "{broken}: {said}");
+        assert_eq!((host.restarts(), host.read("state/setup.json")), (Vec::new(), mark), "{broken}");
+        let (code, said) = host.run(&first, "");
+        assert_eq!(
+            (code, host.restarts()),
+            (Some(0), restarts[place..].iter().map(ToString::to_string).collect()),
+            "{said}"
+        );
+        let (code, said) = host.run(&first, "");
+        assert!(code == Some(0) && said.starts_with("Nothing is to be changed."), "{broken}: {said}");
+        assert!(host.restarts().is_empty() && !host.0.join("state/setup.json").exists(), "{broken}");
+    }
+}
+
+#[test]
+fn a_restart_of_the_service_is_not_forgotten_when_the_unit_was_not_enabled() {
+    let host = Fresh::host("setup-enabled");
+    // Runs, and is not started at boot.
+    let systemctl = fs::read_to_string(host.0.join("systemctl")).unwrap();
+    fs::write(host.0.join("systemctl"), systemctl.replace("is-enabled|", "is-enabled) exit 1 ;; ")).unwrap();
+    fs::write(host.0.join("unit-miniprogram.service"), "").unwrap();
+    let (code, said) = host.run(&["--openclaw-user", "nobody", "--app-id", "wxfedcba9876543210"], "the-app-secret\n");
+    assert_eq!(code, Some(0), "{said}");
+    let restarts = host.restarts();
+    assert!(restarts.contains(&"restart miniprogram.service".to_owned()), "{restarts:?}");
 }

@@ -37,7 +37,11 @@ async fn a_repeated_decision_about_an_earlier_text_of_the_step_is_answered_as_th
     assert_eq!(alice.job(&id).await["result"]["reply"], HELD);
     let records = shang.told().await;
     let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["mode_set", "text_decided", "text_decided"], "a repetition is neither an attack nor another decision");
+    assert_eq!(
+        events,
+        ["mode_set", "text_decided", "text_decided"],
+        "a repetition is neither an attack nor another decision"
+    );
 }
 
 #[tokio::test]
