@@ -1,11 +1,11 @@
 //! The steps of a setup, and the restarts that they leave to do.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::DirBuilderExt, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::SetupFault;
-use crate::data::{DataError, failed, read_state, write_state};
+use crate::data::{DataError, failed, private_folder, read_state, write_state};
 
 /// What takes up its changed files only with a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl<'a> Steps<'a> {
             return fs::remove_file(self.file).map_err(failed(self.file, "deleted"));
         }
         let folder = self.file.parent().unwrap_or(Path::new("/"));
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder, "made"))?;
+        private_folder(folder)?;
         write_state(self.file, &Mark { restarts: self.pending.clone() })
     }
 }
