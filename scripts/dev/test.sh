@@ -97,6 +97,8 @@ fetch() {
 # The same flows again, on an engine that shares no code with the embedded ones. It has one state for all tests, so they run one by one. Left
 # out are tests whose result cannot depend on the engine, and slow ones:
 on_first_engine_only=(
+  # restores files of the embedded table
+  restores loaded_backups
   # counts, delays or breaks requests of the embedded engines, or makes thousands of them
   crashes cost duties chaos invariants rotation approvals::faults approvals::races modes::stored
   # tests the parsing of requests, metrics, secrets or tokens

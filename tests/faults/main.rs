@@ -14,6 +14,7 @@ mod crashes;
 mod erasures;
 mod gateway_faults;
 mod invariants;
+mod loaded_backups;
 mod moves;
 mod restores;
 mod sweeping;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// Longer than a phone's clock may run ahead: from then on new jobs are accepted.
 const AFTERWARDS: Duration = Duration::from_secs(11 * 60);
 const LEDGER: &str = "ledger.jsonl";
-const JOURNAL: &str = "journal.db";
+pub(super) const JOURNAL: &str = "journal.db";
 
 /// A host, a backup before each write of a job, and the jobs after the last backup.
 struct LostHost {
@@ -34,7 +34,7 @@ struct LostHost {
     asked: String,
 }
 
-fn write() -> Value {
+pub(super) fn write() -> Value {
     json!({ "tool": "ledger_append", "arguments": { "note": "once" } })
 }
 
@@ -95,39 +95,43 @@ fn take_backups(app: &App, home: &Path, made: Arc<Mutex<Vec<PathBuf>>>) {
     });
 }
 
-impl LostHost {
-    /// Restores a backup on another host. What the tools have done outside stays done.
-    async fn restored(&self, file: &Path, keep_journal: bool) -> (App, Client, Restored) {
-        let dir = new_dir();
-        let data = DataDir::take_for_restore(&dir).unwrap();
-        fs::copy(self.home.join(LEDGER), dir.join(LEDGER)).unwrap();
-        if keep_journal {
-            for suffix in ["", "-wal"] {
-                let name = format!("{JOURNAL}{suffix}");
-                fs::copy(self.home.join(&name), dir.join(&name)).unwrap();
-            }
+/// Restores a backup of a host on another host. What the tools have done outside stays done.
+pub(super) async fn restored(old: &App, home: &Path, file: &Path, keep_journal: bool) -> (App, Client, Restored) {
+    let dir = new_dir();
+    let data = DataDir::take_for_restore(&dir).unwrap();
+    fs::copy(home.join(LEDGER), dir.join(LEDGER)).unwrap();
+    if keep_journal {
+        for suffix in ["", "-wal"] {
+            let name = format!("{JOURNAL}{suffix}");
+            fs::copy(home.join(&name), dir.join(&name)).unwrap();
         }
-        let (journal, checkpoints) = (dir.join(JOURNAL), self.home.join("checkpoints"));
-        let restored = backup::restore(Restore {
-            file,
-            data: &data,
-            journal: Some(&journal),
-            checkpoints: Some(&checkpoints),
-            configuration: None,
-            policy: PolicyFiles::built_in(),
-            retention: Duration::from_secs(30 * 86_400),
-            runtime: Runtime::new(Arc::new(self.app.clock.clone()), Arc::new(System)),
-        });
-        let restored = restored.await.unwrap();
-        drop(data);
-        let mut app = App::with(Setup { data: Some(dir), mode: None, ..Setup::roomy() }).await;
-        app.advance(Duration::from_millis(self.app.clock.ahead_ms().unsigned_abs()) + AFTERWARDS).await;
-        let alice = app.login("alice").await;
-        let closed = alice.submit_body(&app.new_id(), &write()).await;
-        assert_eq!(closed.verdict(), (403, "mode_closed"), "{}", closed.body);
-        app.mode(Mode::Full).await;
-        app.advance(service::controls::MAX_AGE).await;
-        (app, alice, restored)
+    }
+    let (journal, checkpoints) = (dir.join(JOURNAL), home.join("checkpoints"));
+    let restored = backup::restore(Restore {
+        file,
+        data: &data,
+        journal: Some(&journal),
+        checkpoints: Some(&checkpoints),
+        configuration: None,
+        policy: PolicyFiles::built_in(),
+        retention: Duration::from_secs(30 * 86_400),
+        runtime: Runtime::new(Arc::new(old.clock.clone()), Arc::new(System)),
+    });
+    let restored = restored.await.unwrap();
+    drop(data);
+    let mut app = App::with(Setup { data: Some(dir), mode: None, ..Setup::roomy() }).await;
+    app.advance(Duration::from_millis(old.clock.ahead_ms().unsigned_abs()) + AFTERWARDS).await;
+    let alice = app.login("alice").await;
+    let closed = alice.submit_body(&app.new_id(), &write()).await;
+    assert_eq!(closed.verdict(), (403, "mode_closed"), "{}", closed.body);
+    app.mode(Mode::Full).await;
+    app.advance(service::controls::MAX_AGE).await;
+    (app, alice, restored)
+}
+
+impl LostHost {
+    async fn restored(&self, file: &Path, keep_journal: bool) -> (App, Client, Restored) {
+        restored(&self.app, &self.home, file, keep_journal).await
     }
 }
 
