@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # valgrind.sh ARGUMENT...: runs valgrind: the one on PATH, or else the package of this machine's Debian or Ubuntu, unpacked under
-# .local, for which nobody has to be root. apt checks it against the distribution's signature. Status 3: there is no valgrind.
+# .local, without root. apt checks it against the distribution's signature. Status 3: there is no valgrind.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 none() { echo "valgrind.sh: there is no valgrind: $*" >&2; exit 3; }

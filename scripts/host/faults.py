@@ -166,7 +166,7 @@ def watch_gateway(walk):
     look(walk)
     took += gateway.until_ready(machine)
     claim("two restarts were enough", gateway.starts(machine) == before + 3, gateway.starts(machine) - before)
-    claim("nobody is told", not told(walk, "gateway-stays-down"), told(walk, "gateway-stays-down"))
+    claim("no alert is sent", not told(walk, "gateway-stays-down"), told(walk, "gateway-stays-down"))
     machine.until_ready(60)
     return f"{took:.0f} s"
 

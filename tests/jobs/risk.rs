@@ -83,7 +83,7 @@ async fn each_rank_permits_what_policy_says_until_the_next_login() {
     app.wechat().set_rank("carol", 4);
     assert_eq!(app.log_in_with("dev-carol").await.verdict(), (403, "login_blocked"));
     assert_eq!(app.inspect().stored_items().await.iter().filter(|item| item["openid"].is_object()).count(), 2);
-    // Switched off, what was found before limits nobody any more.
+    // When it is switched off, a stored limit no longer holds.
     ask_for_ranks(&mut app, &RANKS.replace("true", "false"));
     let alice = app.login("alice").await;
     assert_eq!(app.run(&alice, "ledger_append", json!({ "note": "n" })).await["status"], "succeeded");

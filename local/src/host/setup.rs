@@ -235,7 +235,7 @@ impl Setup<'_> {
             steps.step(&what, || run("loginctl", &["enable-linger", &user.name]))?;
         }
         if steps.is_pending(Restart::Gateway) {
-            // After lingering, which starts the user's systemd if nobody is logged in.
+            // After lingering, which starts the systemd of a user who is not logged in.
             let what = format!("restart {} of {}", config.gateway_unit, user.name);
             steps.step(&what, || user.restart(&config.gateway_unit))?;
             steps.settle(Restart::Gateway)?;

@@ -50,7 +50,7 @@ pub enum RiskScene {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RiskDecision {
-    /// Whatever the policies permit.
+    /// Every call that the policies permit.
     #[default]
     Pass,
     /// As if the service mode were `read_only` at most.
@@ -81,7 +81,7 @@ pub enum RiskFault {
     Toml(#[source] toml::de::Error),
     /// Every user would be restricted, or none could log in.
     #[error("policy/risk.toml: rank 0, which WeChat gives to users without a risk, must be \"pass\"")]
-    NobodyPasses,
+    RankZeroIsLimited,
     /// A riskier user would be treated less strictly than another one.
     #[error("policy/risk.toml: rank {0} is less strict than the rank before it")]
     Inverted(usize),
@@ -103,7 +103,7 @@ impl Risk {
     pub fn parse(text: &str) -> Result<Self, RiskFault> {
         let File { enabled, scene, ranks, unranked } = toml::from_str(text).map_err(RiskFault::Toml)?;
         if ranks[0] != RiskDecision::Pass {
-            return Err(RiskFault::NobodyPasses);
+            return Err(RiskFault::RankZeroIsLimited);
         }
         if let Some(place) = ranks.windows(2).position(|pair| pair[1] < pair[0]) {
             return Err(RiskFault::Inverted(place + 1));

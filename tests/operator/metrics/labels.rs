@@ -44,7 +44,7 @@ const UNSENT: [&str; 20] = [
     "wechat_misconfigured",
 ];
 
-/// Every value that a dimension of a metric may have on Lambda, from our own lists.
+/// Every value that a dimension of a metric may have on Lambda, from the lists of this service.
 fn values(metric: Metric, dimension: Dimension) -> Vec<String> {
     match (metric, dimension) {
         (Metric::NotificationFailures, Dimension::Code) => [list(&UNSENT), list(&["unknown", "none"])].concat(),
