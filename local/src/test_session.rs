@@ -6,6 +6,7 @@ use std::{path::Path, time::Duration};
 use domain::{
     access::session::{Audience, BadSessionKey},
     ids::{Digest, UserId},
+    risk::LimitChange,
 };
 use platform::{runtime::Runtime, secrets::EdgeSecrets, wechat::OpenId};
 use serde::Deserialize;
@@ -81,7 +82,7 @@ pub async fn begin(
     let logins: Vec<Digest> = secrets.logins.iter().map(|key| openid.login(app_id, key)).collect();
     let user_id = table.find_or_create_login(&logins, UserId::from_random(runtime.bytes())).await?;
     let now = runtime.now();
-    let user = table.record_login(user_id, openid.expose(), None, now).await?;
+    let user = table.record_login(user_id, openid.expose(), LimitChange::Clear, now).await?;
     let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
     Ok(signer.mint(user_id, began_at, lifetime)?.0)
 }

@@ -90,6 +90,22 @@ async fn each_rank_permits_what_policy_says_until_the_next_login() {
 }
 
 #[tokio::test]
+async fn a_limit_stays_while_wechat_gives_no_rank_and_a_refused_login_limits_the_sessions_before_it() {
+    let mut app = with_ranks(RANKS).await;
+    app.wechat().set_rank("alice", 3);
+    app.login("alice").await;
+    plan(&app, &[PlannedAnswer::Errcode(-1)]);
+    let alice = app.login("alice").await;
+    assert_eq!(app.run(&alice, "ledger_append", json!({ "note": "n" })).await["status"], "explained");
+    app.wechat().set_rank("alice", 0);
+    let alice = app.login("alice").await;
+    assert_eq!(app.run(&alice, "ledger_append", json!({ "note": "n" })).await["status"], "succeeded");
+    app.wechat().set_rank("alice", 4);
+    assert_eq!(app.log_in_with("dev-alice").await.verdict(), (403, "login_blocked"));
+    assert_eq!(app.run(&alice, "ledger_append", json!({ "note": "n" })).await["status"], "explained");
+}
+
+#[tokio::test]
 async fn a_write_that_was_accepted_before_is_refused_when_its_user_is_limited_meanwhile() {
     let mut app = with_ranks(RANKS).await;
     let alice = app.login("alice").await;

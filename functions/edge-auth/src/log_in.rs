@@ -5,9 +5,9 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use domain::{
-    access::service_mode::Mode,
     ids::{Digest, DigestKey, Timestamp, UserId},
     limits::{RateDecision, admission::UserState},
+    risk::LimitChange,
 };
 use lambda_http::{Request, RequestExt, request::RequestContext};
 use platform::{
@@ -50,10 +50,11 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
     charge_address(edge, &address_digest(keys.logins.first(), address)).await?;
 
     let openid = openid_of(edge, &keys, &code).await?;
-    let limited_to = risk::limit(edge, &keys, &openid, address).await?;
+    let logins = logins(edge, &keys, &openid);
+    let limit = risk::limit(edge, &keys, (&openid, &logins), address).await?;
 
     let now = edge.runtime.now();
-    let (user_id, user) = record(edge, &logins(edge, &keys, &openid), (&openid, limited_to), now, log).await?;
+    let (user_id, user) = record(edge, &logins, (&openid, limit), now, log).await?;
     // Sessions that began at or before `not_before` are revoked, and this login came after the revocation that was just
     // read.
     let began_at = now.max(user.not_before.plus(Duration::from_millis(1)));
@@ -76,15 +77,14 @@ async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_
 async fn record(
     edge: &EdgeAuth,
     logins: &[Digest],
-    (openid, limited_to): (&OpenId, Option<Mode>),
+    (openid, limit): (&OpenId, LimitChange),
     now: Timestamp,
     log: &mut RequestLog<'_>,
 ) -> Result<(UserId, UserState), ApiError> {
     let fresh = UserId::from_random(edge.runtime.bytes());
     let user_id = edge.table.find_or_create_login(logins, fresh).await.map_err(ApiError::unavailable)?;
     log.user_id = Some(user_id);
-    let user =
-        edge.table.record_login(user_id, openid.expose(), limited_to, now).await.map_err(ApiError::unavailable)?;
+    let user = edge.table.record_login(user_id, openid.expose(), limit, now).await.map_err(ApiError::unavailable)?;
     if user.erasure.is_none() {
         return Ok((user_id, user));
     }
@@ -99,7 +99,7 @@ async fn record(
         }
     }
     log.user_id = Some(fresh);
-    let user = edge.table.record_login(fresh, openid.expose(), limited_to, now).await.map_err(ApiError::unavailable)?;
+    let user = edge.table.record_login(fresh, openid.expose(), limit, now).await.map_err(ApiError::unavailable)?;
     Ok((fresh, user))
 }
 

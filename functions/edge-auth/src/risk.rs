@@ -8,7 +8,8 @@ use std::{net::IpAddr, time::Duration};
 
 use domain::{
     access::service_mode::Mode,
-    risk::{RiskChecks, RiskDecision, RiskRank},
+    ids::Digest,
+    risk::{LimitChange, RiskChecks, RiskDecision, RiskRank},
 };
 use platform::{
     http::{ApiError, Code},
@@ -29,8 +30,8 @@ const WITHIN: Duration = Duration::from_secs(3);
 
 /// The risk of the user is too high, by policy.
 #[derive(Debug, thiserror::Error)]
-#[error("policy/risk.toml refuses a login with {0}")]
-struct RiskRefused(&'static str);
+#[error("policy/risk.toml refuses a login of this rank")]
+struct RiskRefused;
 
 /// Why there is no rank: a stable code, and whether a setting of this service, or its standing at WeChat, is wrong.
 struct NotRanked {
@@ -50,14 +51,14 @@ impl From<Unranked> for NotRanked {
     }
 }
 
-/// The mode that limits this user until their next login; none without a limit. An error if policy refuses the login.
+/// What this login changes about the limit of its user. An error if policy refuses the login.
 pub(crate) async fn limit(
     edge: &EdgeAuth,
     keys: &EdgeKeys,
-    openid: &OpenId,
+    (openid, logins): (&OpenId, &[Digest]),
     address: Option<IpAddr>,
-) -> Result<Option<Mode>, ApiError> {
-    let Some(checks) = edge.policy.risk().checks() else { return Ok(None) };
+) -> Result<LimitChange, ApiError> {
+    let Some(checks) = edge.policy.risk().checks() else { return Ok(LimitChange::Clear) };
     let ranked = tokio::time::timeout(WITHIN, rank(edge, keys, checks, openid, address)).await;
     let ranked = ranked.unwrap_or(Err(NotRanked::for_now("no_time")));
     let outcome = ranked.as_ref().map_or("unranked", |rank| rank.name());
@@ -65,12 +66,25 @@ pub(crate) async fn limit(
     if let Err(why) = &ranked {
         report(why);
     }
-    match checks.decision(ranked.ok()) {
-        RiskDecision::Pass => Ok(None),
-        RiskDecision::ReadOnly => Ok(Some(Mode::ReadOnly)),
-        RiskDecision::ExplainOnly => Ok(Some(Mode::ExplainOnly)),
-        RiskDecision::Refuse => Err(ApiError::new(Code::LoginBlocked).because(RiskRefused(outcome))),
+    let rank = ranked.ok();
+    match checks.decision(rank) {
+        // A user who is limited must not be free of it by logging in while WeChat gives no rank.
+        RiskDecision::Pass if rank.is_none() => Ok(LimitChange::Keep),
+        RiskDecision::Pass => Ok(LimitChange::Clear),
+        RiskDecision::ReadOnly => Ok(LimitChange::To(Mode::ReadOnly)),
+        RiskDecision::ExplainOnly => Ok(LimitChange::To(Mode::ExplainOnly)),
+        RiskDecision::Refuse => {
+            limit_sessions(edge, logins).await?;
+            Err(ApiError::new(Code::LoginBlocked).because(RiskRefused))
+        }
     }
+}
+
+/// The sessions of a user whose login is refused explain only from now on. A user who is not known has none.
+async fn limit_sessions(edge: &EdgeAuth, logins: &[Digest]) -> Result<(), ApiError> {
+    let found = edge.table.find_login(logins).await.map_err(ApiError::unavailable)?;
+    let Some((_, user)) = found else { return Ok(()) };
+    edge.table.limit_user(user, Mode::ExplainOnly).await.map_err(ApiError::unavailable)
 }
 
 fn report(NotRanked { code, needs_an_operator }: &NotRanked) {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use domain::ids::Timestamp;
+use domain::ids::{RequestId, Timestamp, UserId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use platform::metrics::{self, Metric};
 use store::{Order, TableError, keys};
 
 use crate::{Sweep, budget::Budget};
 
-/// How many entries of the operators' list are looked at: those whose time for a decision ends first. An entry is one read
-/// unit a run, also between a decision and that time.
-const LOOKED_AT: usize = 200;
+/// Entries of the operators' list that are read at once: those whose time for a decision ends first come first. An entry is
+/// one read unit a run, also between a decision and that time.
+const PAGE: usize = 200;
+/// So many pages are read while fewer than a page of texts waits: entries of decided texts come first in the list.
+const PAGES: usize = 5;
 /// How many jobs are read concurrently.
 const AT_ONCE: usize = 32;
 
@@ -39,10 +41,24 @@ pub(crate) async fn look(sweep: &Sweep, budget: &Budget<'_>) -> Vec<(Metric, f64
 /// Since when each of them is held. The list is read each time, and only its entries cost more: a text that was decided
 /// about, or whose job is over, is still listed until its time is over.
 async fn waiting(sweep: &Sweep) -> Result<Vec<Timestamp>, TableError> {
-    let from = (None, sweep.runtime.now());
-    let listed = sweep.table.pointers(keys::JOBS_WITH_HELD_TEXT, Order::EarliestFirst, from, LOOKED_AT).await?;
-    // A job is listed once for each of its texts.
-    let jobs: BTreeSet<_> = listed.into_iter().map(|place| (place.user_id, place.request_id)).collect();
+    let (now, mut after) = (sweep.runtime.now(), None);
+    let (mut seen, mut waiting) = (BTreeSet::new(), Vec::new());
+    for _ in 0..PAGES {
+        let listed = sweep.table.pointers(keys::JOBS_WITH_HELD_TEXT, Order::EarliestFirst, (after, now), PAGE).await?;
+        after = listed.last().copied();
+        let is_last = listed.len() < PAGE;
+        // A job is listed once for each of its texts.
+        let jobs = listed.into_iter().map(|place| (place.user_id, place.request_id));
+        let unseen: Vec<_> = jobs.filter(|job| seen.insert(*job)).collect();
+        waiting.extend(held_since(sweep, unseen).await?);
+        if is_last || waiting.len() >= PAGE {
+            break;
+        }
+    }
+    Ok(waiting)
+}
+
+async fn held_since(sweep: &Sweep, jobs: Vec<(UserId, RequestId)>) -> Result<Vec<Timestamp>, TableError> {
     let held = stream::iter(jobs).map(|(user, id)| async move {
         let job = sweep.table.job(user, id).await?;
         Ok::<_, TableError>(match job {

@@ -22,7 +22,7 @@ use crate::emulation::expiry::Late;
 pub(super) enum ClockCommand {
     /// Show the host's clock, and the time before which expired items are deleted
     Show(HostArgs),
-    /// Confirm that the host's clock is right after a jump: items that have expired by it are deleted within the hour
+    /// Confirm that the host's clock is right after a jump: items that have expired by it are deleted within a day
     Confirm {
         /// Today's date in UTC, as YYYY-MM-DD, from another clock than this host's
         #[arg(long, value_parser = noon)]

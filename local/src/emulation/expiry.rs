@@ -22,6 +22,8 @@ const READ_EVERY: Duration = Duration::from_secs(60);
 /// After how many readings expired items are deleted: daily, since a pass reads the whole table. DynamoDB promises only a
 /// few days.
 const READINGS_PER_DELETION: u32 = 24 * 60;
+/// After how many readings a delay of the retention clock is logged, and a pass that failed is tried again: hourly.
+const READINGS_PER_HOUR: u32 = 60;
 /// Items that are read in one call. Between two calls other requests are served.
 const PAGE: i32 = 100;
 /// The pause after a call, as a multiple of its duration: a pass takes a tenth of a core, however large the table is.
@@ -116,18 +118,19 @@ impl Expiry {
         Self(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(READ_EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut has_failed = false;
             for reading in (0..READINGS_PER_DELETION).cycle() {
                 ticks.tick().await;
-                if reading > 0 {
-                    note_fault(items.read_clock().await);
+                let clock = note_fault(items.read_clock().await);
+                if reading % READINGS_PER_HOUR != 0 {
                     continue;
                 }
-                if let Some(clock) = note_fault(items.read_clock().await)
-                    && let Some(late) = clock.late_by()
-                {
+                if let Some(late) = clock.and_then(|clock| clock.late_by()) {
                     tracing::warn!(function = "local", late_days = late.as_secs() / 86_400, "{}", Late(late));
                 }
-                note_fault(items.delete().await);
+                if reading == 0 || has_failed {
+                    has_failed = note_fault(items.delete().await).is_none();
+                }
             }
         }))
     }

@@ -4,7 +4,13 @@
 //! Served on a separate port, on loopback, and only if one is given. On the service's own port the metrics would become
 //! public as soon as a reverse proxy on the same host passes every path on, because such a proxy is a loopback client.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::header;
@@ -32,6 +38,10 @@ const BYTES: &[f64] = &[128.0, 512.0, 1024.0, 4096.0, 8192.0, 16384.0, 24576.0, 
 /// Upper bounds of numbers of attempts.
 const COUNTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 8.0];
 
+/// A gauge that was not set for so long is not exported: what it told may be over. The longest pause between two values is
+/// the refresh of secrets, five minutes.
+const GAUGE_HOLDS: Duration = Duration::from_secs(600);
+
 /// The state of every metric. Clones share it.
 #[derive(Clone)]
 pub struct Exporter(Arc<Families>);
@@ -39,6 +49,8 @@ pub struct Exporter(Arc<Families>);
 struct Families {
     registry: Registry,
     by_metric: BTreeMap<Metric, Family>,
+    /// When each gauge was set last, by its labels.
+    set_at: Mutex<BTreeMap<(Metric, Vec<String>), Instant>>,
 }
 
 enum Family {
@@ -61,12 +73,26 @@ impl Exporter {
         for metric in Metric::ALL {
             by_metric.insert(*metric, family(*metric, &registry)?);
         }
-        Ok(Self(Arc::new(Families { registry, by_metric })))
+        Ok(Self(Arc::new(Families { registry, by_metric, set_at: Mutex::default() })))
     }
 
-    /// All metrics in the text format.
+    /// All metrics in the text format, without gauges that were not set for a while.
     pub fn text(&self) -> Result<String, prometheus::Error> {
+        self.forget_gauges(Instant::now());
         TextEncoder::new().encode_to_string(&self.0.registry.gather())
+    }
+
+    fn forget_gauges(&self, now: Instant) {
+        let mut set_at = self.0.set_at.lock().unwrap_or_else(PoisonError::into_inner);
+        set_at.retain(|(metric, labels), at| {
+            let holds = now.duration_since(*at) < GAUGE_HOLDS;
+            if let (false, Some(Family::Gauge(family))) = (holds, self.0.by_metric.get(metric)) {
+                let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                // It fails only if it is not exported anyway.
+                let _gone = family.remove_label_values(&labels);
+            }
+            holds
+        });
     }
 
     /// Serves `GET /metrics` on a bound listener.
@@ -151,7 +177,11 @@ impl Sink for Exporter {
                 dimensions.map(|dimension| measurement.dimension(*dimension).unwrap_or(OTHER)).collect();
             match self.0.by_metric.get(metric) {
                 Some(Family::Counter(family)) => family.with_label_values(&labels).inc_by(value.max(0.0)),
-                Some(Family::Gauge(family)) => family.with_label_values(&labels).set(*value),
+                Some(Family::Gauge(family)) => {
+                    family.with_label_values(&labels).set(*value);
+                    let key = (*metric, labels.iter().map(ToString::to_string).collect());
+                    self.0.set_at.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Instant::now());
+                }
                 Some(Family::Histogram(family)) => family.with_label_values(&labels).observe(*value),
                 None => {}
             }
@@ -170,6 +200,17 @@ mod tests {
     fn metered() -> (Runtime, Exporter) {
         let exporter = Exporter::new().unwrap();
         (Runtime::system().metered(Meter::into_sink(exporter.clone())), exporter)
+    }
+
+    #[test]
+    fn a_gauge_that_is_not_set_any_more_is_not_exported() {
+        let (runtime, exporter) = metered();
+        runtime.measure(&[(Metric::HeldTextAge, 660.0)], &[]);
+        assert!(exporter.text().unwrap().contains("miniprogram_held_text_age_s 660"));
+        exporter.forget_gauges(Instant::now() + GAUGE_HOLDS);
+        assert!(!exporter.text().unwrap().contains("miniprogram_held_text_age_s 660"));
+        runtime.measure(&[(Metric::HeldTextAge, 1.0)], &[]);
+        assert!(exporter.text().unwrap().contains("miniprogram_held_text_age_s 1"));
     }
 
     #[test]

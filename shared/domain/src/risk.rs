@@ -61,6 +61,17 @@ pub enum RiskDecision {
     Refuse,
 }
 
+/// What a login changes about the limit that is stored with its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitChange {
+    /// No limit holds from now on.
+    Clear,
+    /// The limit of an earlier login stays, if there is one: WeChat has given no rank.
+    Keep,
+    /// At most this mode.
+    To(Mode),
+}
+
 /// Whether risk is ranked, and what follows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Risk(Option<RiskChecks>);

@@ -10,6 +10,7 @@ use domain::{
         Rate, RateDecision,
         admission::{self, Admission, JobKind, Limits, UserState},
     },
+    risk::LimitChange,
 };
 use platform::wechat::OpenId;
 
@@ -27,18 +28,19 @@ macro_rules! place {
 
 impl Table {
     /// Creates the user's item if it is missing, and returns it. After a crash between login and user, the next login
-    /// creates it. The item of an erased user is returned as it is, without the openid. `limited_to` is what policy says
-    /// about the user's risk at this login.
+    /// creates it. The item of an erased user is returned as it is, without the openid. `limit` is what this login
+    /// changes about the limit of the user's risk.
     pub async fn record_login(
         &self,
         user: UserId,
         openid: &str,
-        limited_to: Option<Mode>,
+        limit: LimitChange,
         now: Timestamp,
     ) -> Result<UserState, TableError> {
-        let update = match limited_to {
-            Some(_) => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never), rk = :limit",
-            None => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never) REMOVE rk",
+        let update = match limit {
+            LimitChange::To(_) => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never), rk = :limit",
+            LimitChange::Keep => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never)",
+            LimitChange::Clear => "SET openid = :openid, la = :now, nb = if_not_exists(nb, :never) REMOVE rk",
         };
         // Condition: the user is not erased. An erasure may have begun since the login was found.
         let values = Condition::new("attribute_not_exists(#erasure)")
@@ -46,14 +48,23 @@ impl Table {
             .value(":openid", text(openid))
             .value(":now", number(now.millis()))
             .value(":never", number(0));
-        let values = match limited_to {
-            Some(mode) => values.value(":limit", text(mode.name())),
-            None => values,
+        let values = match limit {
+            LimitChange::To(mode) => values.value(":limit", text(mode.name())),
+            LimitChange::Keep | LimitChange::Clear => values,
         };
         match self.update((keys::user(user), keys::USER.to_owned()), update, values).await? {
             Ok(item) | Err(Some(item)) => parse(item),
             Err(None) => Err(TableError::Malformed("user")),
         }
+    }
+
+    /// Limits a user whose login was refused. No effect on a user who does not exist or is erased.
+    pub async fn limit_user(&self, user: UserId, mode: Mode) -> Result<(), TableError> {
+        // Condition: the user exists and is not erased; nothing is written about an erased user.
+        let condition = Condition::new("attribute_exists(pk) AND attribute_not_exists(#erasure)")
+            .name("#erasure", "er")
+            .value(":limit", text(mode.name()));
+        self.update((keys::user(user), keys::USER.to_owned()), "SET rk = :limit", condition).await.map(drop)
     }
 
     /// Revokes every session that started up to now.

@@ -87,7 +87,10 @@ impl<'a> Steps<'a> {
             return Ok(());
         }
         if self.pending.is_empty() {
-            return fs::remove_file(self.file).map_err(failed(self.file, "deleted"));
+            return match fs::remove_file(self.file) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(failed(self.file, "deleted")(cause)),
+                _ => Ok(()),
+            };
         }
         let folder = self.file.parent().unwrap_or(Path::new("/"));
         private_folder(folder)?;

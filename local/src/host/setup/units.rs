@@ -10,10 +10,12 @@ use crate::host::systemd::{BACKUP_TIMER, SERVICE, WATCH_TIMER};
 /// What runs on a host that is set up.
 const UNITS: [&str; 3] = [SERVICE, BACKUP_TIMER, WATCH_TIMER];
 
-/// Restarts Caddy if its files have changed since its start.
+/// Restarts Caddy if its files have changed since its start. A Caddy that has been removed since then has nothing to read.
 pub(super) fn restart_caddy(steps: &mut Steps<'_>) -> Result<(), SetupFault> {
     if steps.is_pending(Restart::Caddy) {
-        steps.step("restart Caddy", || run("systemctl", &["restart", "caddy.service"]))?;
+        if succeeds("systemctl", &["cat", "caddy.service"]) {
+            steps.step("restart Caddy", || run("systemctl", &["restart", "caddy.service"]))?;
+        }
         steps.settle(Restart::Caddy)?;
     }
     Ok(())
