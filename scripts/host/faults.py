@@ -113,7 +113,7 @@ def full_disk(walk):
 
 
 def reboot(walk):
-    """Without a login of anybody: the gateway's user has lingering."""
+    """Before any user logs in: the gateway's user has lingering."""
     machine = walk.machine
     machine.power_off()
     machine.boot()

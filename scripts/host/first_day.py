@@ -46,7 +46,7 @@ def boot(walk):
 
 
 def install(walk):
-    """Nothing starts, and nothing belongs to anybody who could change it."""
+    """Nothing starts, and only root reads credentials and backups."""
     machine, deb = walk.machine, walk.first_package
     walk.put_package(deb)
     command = walk.page.command("sudo apt install ./miniprogram_")

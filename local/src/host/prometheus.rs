@@ -39,7 +39,7 @@ const BYTES: &[f64] = &[128.0, 512.0, 1024.0, 4096.0, 8192.0, 16384.0, 24576.0, 
 const COUNTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 8.0];
 
 /// A gauge that was not set for so long is not exported: what it told may be over. The longest pause between two values is
-/// the refresh of secrets, five minutes.
+/// the refresh of secrets, five minutes while requests come.
 const GAUGE_HOLDS: Duration = Duration::from_secs(600);
 
 /// The state of every metric. Clones share it.
