@@ -117,3 +117,31 @@ fn no_modules_of_one_crate_import_each_other_in_a_circle() {
         assert!(circles.is_empty(), "{name}: {circles:?} import each other");
     }
 }
+
+/// The stages of a submission, in order; `docs/design/decisions/0034-when-the-clock-is-read.md`.
+const STAGES: [&str; 10] = [
+    "submit",
+    "parse",
+    "find_stored",
+    "decide",
+    "refuse",
+    "charge",
+    "conversation_queue",
+    "conversation_cap",
+    "admit",
+    "record",
+];
+
+/// A submission reads the clock once, in `submit`; every stage takes that time. A cache asks for its own age elsewhere.
+#[test]
+fn a_submission_reads_the_clock_once() {
+    let sources = &workspace()["edge-auth"].sources;
+    let readings = |stage: &str| {
+        let source = std::fs::read_to_string(sources.join(stage).with_extension("rs")).expect("a stage has a file");
+        source.matches("runtime.now()").count()
+    };
+    let stages = STAGES.into_iter();
+    let read: Vec<(&str, usize)> =
+        stages.map(|stage| (stage, readings(stage))).filter(|(_, count)| *count > 0).collect();
+    assert_eq!(read, [("submit", 1)]);
+}

@@ -36,15 +36,15 @@ pub(crate) async fn admit(
     let begins = conversation_queue::check(edge, user, id, submission, now).await?;
     let job = InFlight { id, kind: JobKind::of(submission.steps()) };
     let Some(name) = begins else {
-        take_place(edge, session, job, Charged::With).await?;
+        take_place(edge, session, job, Charged::With, now).await?;
         return Ok(Admitted::Joins);
     };
     // Counted before the job joins the set of open jobs, given back when it is full. The other order would have to
     // give back a place, which may be shared with another request of this id. If the process dies in between, the count
     // stays until `conversation_cap` prunes it.
-    charge(edge, user).await?;
-    let counted = conversation_cap::count(edge, user, name).await?;
-    if let Err(refusal) = take_place(edge, session, job, Charged::Before).await {
+    charge(edge, user, now).await?;
+    let counted = conversation_cap::count(edge, user, name, now).await?;
+    if let Err(refusal) = take_place(edge, session, job, Charged::Before, now).await {
         conversation_cap::give_back(edge, user, name, counted).await;
         return Err(refusal);
     }
@@ -73,10 +73,11 @@ pub(crate) async fn take_place(
     session: &Session,
     InFlight { id, kind }: InFlight,
     charged: Charged,
+    now: Timestamp,
 ) -> Result<(), ApiError> {
     let mut pruned = false;
     loop {
-        let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
+        let nonce = edge.runtime.nonce();
         let limits = &edge.config.limits;
         let admission = match charged {
             Charged::With => edge.table.admit(session, (id, kind), limits, now, &nonce).await,
@@ -90,8 +91,8 @@ pub(crate) async fn take_place(
                 pruned = true;
                 // Pruning reads every job of the set, the most expensive work that a submission can cause, so it is
                 // charged separately.
-                charge(edge, session.user_id).await?;
-                if prune_stale(edge, session, kind).await? == 0 {
+                charge(edge, session.user_id, now).await?;
+                if prune_stale(edge, session.user_id, kind, now).await? == 0 {
                     return Err(ApiError::new(Code::InFlightFull).retry_after(Duration::from_secs(2)));
                 }
             }
@@ -108,8 +109,7 @@ pub(crate) async fn take_place(
 /// Therefore no worker has to update the user item when a job ends, and a crash cannot leave a place taken for ever. An
 /// id without a job may belong to a request that is still recording it: such an id is removed only when the last
 /// admission is so long ago that its job can no longer be recorded.
-async fn prune_stale(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Result<usize, ApiError> {
-    let (user_id, now) = (session.user_id, edge.runtime.now());
+async fn prune_stale(edge: &EdgeAuth, user_id: UserId, kind: JobKind, now: Timestamp) -> Result<usize, ApiError> {
     let Some(user) = edge.table.user(user_id).await.map_err(ApiError::unavailable)? else { return Ok(0) };
     let (mut over, mut unrecorded) = (Vec::new(), Vec::new());
     for id in user.taken(kind).iter().filter_map(|id| id.parse::<RequestId>().ok()) {
@@ -129,11 +129,11 @@ async fn prune_stale(edge: &EdgeAuth, session: &Session, kind: JobKind) -> Resul
 }
 
 /// Refuses requests that need no policy decision while the service is `closed`.
-pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId) -> Result<(), ApiError> {
+pub(crate) async fn open(edge: &EdgeAuth, user_id: UserId, now: Timestamp) -> Result<(), ApiError> {
     let controls = edge.controls.get(&edge.table, &edge.runtime).await;
     if controls.service.mode != Mode::Closed {
         return Ok(());
     }
-    charge(edge, user_id).await?;
+    charge(edge, user_id, now).await?;
     Err(ApiError::new(Code::ModeClosed))
 }

@@ -7,7 +7,7 @@
 use domain::{
     access::session::Session,
     audit::RefusalEvent,
-    ids::{Digest, RequestId},
+    ids::{Digest, RequestId, Timestamp},
     job::{
         Job,
         approval::{ApprovalCheck, DecidedBy, DecisionInput},
@@ -50,13 +50,14 @@ pub(crate) async fn approval(
     id: Option<RequestId>,
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
-    let session = edge.session(request, log).await?;
+    let now = edge.runtime.now();
+    let session = edge.session(request, now, log).await?;
     let own = session::alive_with_named_job(&session, &edge.table, id).await?;
     let body = parse(request)?;
     let input = DecisionInput { approved: body.decision == Choice::Approve, digest: body.digest, by: DecidedBy::User };
     let job = known_job(own.job.map_err(ApiError::unavailable)?)?;
-    charge::charge(edge, session.user_id).await?;
-    match job.approval_check(&input, edge.runtime.now()) {
+    charge::charge(edge, session.user_id, now).await?;
+    match job.approval_check(&input, now) {
         ApprovalCheck::Open if input.approved => {
             let code = body.code.as_ref().ok_or_else(|| {
                 ApiError::new(Code::BodyInvalid).detail("an approval needs a fresh wx.login code in the field code")
@@ -69,11 +70,11 @@ pub(crate) async fn approval(
         | ApprovalCheck::DecidedOtherwise
         | ApprovalCheck::OtherDigest
         | ApprovalCheck::OtherApprover
-        | ApprovalCheck::NotAsked) => return stands(edge, approval_check, &job).await,
+        | ApprovalCheck::NotAsked) => return stands(edge, approval_check, &job, now).await,
     }
     match edge.jobs().decide_approval(session.user_id, job.request_id, &input).await.map_err(ApiError::unavailable)? {
-        Decided::Made(after) => answer(edge, &after).await,
-        Decided::Stands(approval_check, job) => stands(edge, approval_check, &job).await,
+        Decided::Made(after) => answer(edge, &after, now).await,
+        Decided::Stands(approval_check, job) => stands(edge, approval_check, &job, now).await,
         Decided::NoJob => Err(ApiError::new(Code::NotFound)),
         Decided::Newer | Decided::Lost => Err(ApiError::try_again()),
     }
@@ -96,9 +97,14 @@ async fn is_the_user(edge: &EdgeAuth, session: &Session, job: &Job, code: &Login
 }
 
 /// The response to a decision that changed nothing. Repeating the same decision is not an error.
-async fn stands(edge: &EdgeAuth, approval_check: ApprovalCheck, job: &Job) -> Result<Response, ApiError> {
+async fn stands(
+    edge: &EdgeAuth,
+    approval_check: ApprovalCheck,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     match approval_check {
-        ApprovalCheck::AsDecided => answer(edge, job).await,
+        ApprovalCheck::AsDecided => answer(edge, job, now).await,
         ApprovalCheck::DecidedOtherwise => Err(ApiError::new(Code::ApprovalDecided)),
         ApprovalCheck::OtherDigest => Err(refuse(edge, Code::ApprovalDigestMismatch, job).await),
         ApprovalCheck::OtherApprover => Err(refuse(edge, Code::ApprovalByOperator, job).await),
@@ -121,7 +127,7 @@ async fn refuse(edge: &EdgeAuth, code: Code, job: &Job) -> ApiError {
 
 /// The response to an accepted decision. Sends a wake-up message when the job may run, also for a repeated decision:
 /// the first message may have been lost.
-async fn answer(edge: &EdgeAuth, job: &Job) -> Result<Response, ApiError> {
+async fn answer(edge: &EdgeAuth, job: &Job, now: Timestamp) -> Result<Response, ApiError> {
     edge.jobs().wake_if_due(job).await;
-    Ok(answers::ok(&edge.render(job).await?))
+    Ok(answers::ok(&edge.render(job, now).await?))
 }

@@ -19,8 +19,13 @@ pub(crate) struct MayBegin {
 }
 
 /// Counts the conversation that a job begins. Errors with `conversations_full` when the user is at the limit.
-pub(crate) async fn count(edge: &EdgeAuth, user: UserId, name: &ConversationName) -> Result<MayBegin, ApiError> {
-    let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
+pub(crate) async fn count(
+    edge: &EdgeAuth,
+    user: UserId,
+    name: &ConversationName,
+    now: Timestamp,
+) -> Result<MayBegin, ApiError> {
+    let nonce = edge.runtime.nonce();
     match has_room(edge, user, name, (now, &nonce)).await.map_err(ApiError::unavailable)? {
         Counted::Added => Ok(MayBegin { nonce: Some(nonce) }),
         Counted::Before => Ok(MayBegin { nonce: None }),

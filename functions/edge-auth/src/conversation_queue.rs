@@ -43,8 +43,8 @@ pub(crate) async fn check<'a>(
         Err(NotQueued::Ending) => Err(ApiError::new(Code::ConversationEnding)),
         Err(NotQueued::Full) => {
             // Pruning reads every queued job, so it is charged separately.
-            charge::charge(edge, user).await?;
-            if prune_stale(edge, user, name, &known).await? == 0 {
+            charge::charge(edge, user, now).await?;
+            if prune_stale(edge, user, (name, &known), now).await? == 0 {
                 return Err(ApiError::new(Code::ConversationFull).retry_after(LOOK_AGAIN));
             }
             Ok(None)
@@ -57,10 +57,9 @@ pub(crate) async fn check<'a>(
 async fn prune_stale(
     edge: &EdgeAuth,
     user: UserId,
-    name: &ConversationName,
-    known: &Conversation,
+    (name, known): (&ConversationName, &Conversation),
+    now: Timestamp,
 ) -> Result<usize, ApiError> {
-    let now = edge.runtime.now();
     let mut over = Vec::new();
     for id in &known.queue {
         match edge.table.job(user, *id).await.map_err(ApiError::unavailable)? {

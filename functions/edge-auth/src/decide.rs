@@ -97,10 +97,10 @@ impl<'a> Passed<'a> {
 
 /// Input of policy decisions: the user, their groups, the service modes, and the time of the request.
 pub(crate) struct Asker {
-    user_id: UserId,
+    pub(crate) user_id: UserId,
     groups: BTreeSet<String>,
     controls: Arc<Controls>,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 /// A step that passed every check that needs no policy. Policy is asked about such steps only.
@@ -131,12 +131,12 @@ pub(crate) async fn decide<'a>(
     let checked =
         parse::check_times(submission, asker.now).and_then(|()| notifications::check(edge, submission.notify()));
     if let Err(refusal) = checked {
-        return Err(charge::charged(edge, asker.user_id, refusal).await);
+        return Err(charge::charged(edge, asker.user_id, asker.now, refusal).await);
     }
     match look_then_ask(edge, asker, submission) {
         Ok(passed) => Ok(passed),
         Err((place, refusal)) => {
-            let error = refuse::refuse(edge, asker.user_id, id, refusal).await?;
+            let error = refuse::refuse(edge, asker, id, refusal).await?;
             Err(if submission.steps().len() > 1 { error.with("step", place) } else { error })
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::{
     erasure::{Erasure, ErasureReason},
-    ids::{Digest, RequestId, UserId},
+    ids::{Digest, RequestId, Timestamp, UserId},
 };
 use lambda_http::Request;
 use platform::{
@@ -30,16 +30,17 @@ struct Body {
 }
 
 pub(crate) async fn erase(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
-    let session = edge.session(request, log).await?;
+    let now = edge.runtime.now();
+    let session = edge.session(request, now, log).await?;
     let user = session.user_id;
     let Body { code } = body::read(request, r#"{"code": from wx.login}"#)?;
     let erasure = match known(edge, user).await? {
         Some(erasure) => erasure,
         None => match session::alive(&session, &edge.table).await {
             Ok(_) => {
-                charge::charge(edge, user).await?;
+                charge::charge(edge, user, now).await?;
                 let logins = is_the_user(edge, user, &code).await?;
-                recorded(edge, user, ErasureReason::UserRequest, logins).await?
+                recorded(edge, user, ErasureReason::UserRequest, logins, now).await?
             }
             // A concurrent request may have begun the erasure, and ended this session, since it was read.
             Err(refusal) => known(edge, user).await?.ok_or(refusal)?,
@@ -71,17 +72,23 @@ pub(crate) async fn record_and_begin(
     user: UserId,
     why: ErasureReason,
     logins: Vec<Digest>,
+    now: Timestamp,
 ) -> Result<Erasure, ApiError> {
     let erasure = match known(edge, user).await? {
         Some(erasure) => erasure,
-        None => recorded(edge, user, why, logins).await?,
+        None => recorded(edge, user, why, logins, now).await?,
     };
     begin(edge, user, &erasure).await?;
     Ok(erasure)
 }
 
-async fn recorded(edge: &EdgeAuth, user: UserId, why: ErasureReason, logins: Vec<Digest>) -> Result<Erasure, ApiError> {
-    let now = edge.runtime.now();
+async fn recorded(
+    edge: &EdgeAuth,
+    user: UserId,
+    why: ErasureReason,
+    logins: Vec<Digest>,
+    now: Timestamp,
+) -> Result<Erasure, ApiError> {
     let erasure = Erasure::new(RequestId::made(now, edge.runtime.bytes()), why, logins, now);
     let erasure = edge.table.begin_erasure(user, erasure).await.map_err(ApiError::unavailable)?;
     tracing::info!(

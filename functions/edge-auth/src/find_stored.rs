@@ -2,7 +2,7 @@
 
 use domain::{
     access::session::Session,
-    ids::{RequestId, UserId},
+    ids::{RequestId, Timestamp, UserId},
     job::submission::Submission,
     limits::admission::UserState,
 };
@@ -34,7 +34,12 @@ pub(crate) async fn find_again(edge: &EdgeAuth, user: UserId, id: RequestId) -> 
 
 /// Invariant 6, *same id, same request*: the same payload gets the stored job, another payload is refused. For a job
 /// that is due a wake-up message is sent again, so that a client's retry makes up for a lost one.
-pub(crate) async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submission) -> Result<Response, ApiError> {
+pub(crate) async fn replay(
+    edge: &EdgeAuth,
+    stored: &Stored,
+    submission: &Submission,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     let Stored::Job(job) = stored else {
         return Err(ApiError::try_again());
     };
@@ -45,7 +50,7 @@ pub(crate) async fn replay(edge: &EdgeAuth, stored: &Stored, submission: &Submis
         return Err(ApiError::new(Code::KeyReused));
     }
     edge.jobs().wake_if_due(job).await;
-    let view = edge.render(job).await?;
+    let view = edge.render(job, now).await?;
     let mut answer = answers::ok(&view);
     answers::set(&mut answer, header::HeaderName::from_static("idempotent-replayed"), "true");
     edge.runtime.count(Metric::JobsReplayed);

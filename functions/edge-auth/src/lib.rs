@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use domain::{
     access::session::{Session, SessionSigner, SessionVerifier},
-    ids::DigestKey,
+    ids::{DigestKey, Timestamp},
     job::Job,
     policy::{Policy, PolicyFault},
     view::JobView,
@@ -146,8 +146,8 @@ impl EdgeAuth {
     }
 
     /// Verifies the session token of a request. From then on the log line of the request contains the user id.
-    async fn session(&self, request: &Request, log: &mut RequestLog<'_>) -> Result<Session, ApiError> {
-        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())?;
+    async fn session(&self, request: &Request, now: Timestamp, log: &mut RequestLog<'_>) -> Result<Session, ApiError> {
+        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, now)?;
         log.user_id = Some(session.user_id);
         Ok(session)
     }
@@ -159,8 +159,8 @@ impl EdgeAuth {
     }
 
     /// The job as its user sees it.
-    async fn render(&self, job: &Job) -> Result<JobView, ApiError> {
-        Ok(jobs::render_job(&self.table, self.policy.catalogue(), job, self.runtime.now()).await?)
+    async fn render(&self, job: &Job, now: Timestamp) -> Result<JobView, ApiError> {
+        Ok(jobs::render_job(&self.table, self.policy.catalogue(), job, now).await?)
     }
 
     /// The table, for tests that count its requests.

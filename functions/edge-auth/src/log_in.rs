@@ -44,16 +44,16 @@ pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, log: &mut Request
 }
 
 async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
+    let now = edge.runtime.now();
     let code = parse(request)?;
     let keys = edge.keys().await?;
     let address = source_ip(request);
-    charge_address(edge, &address_digest(keys.logins.first(), address)).await?;
+    charge_address(edge, &address_digest(keys.logins.first(), address), now).await?;
 
     let openid = openid_of(edge, &keys, &code).await?;
     let logins = logins(edge, &keys, &openid);
     let limit = risk::limit(edge, &keys, (&openid, &logins), address).await?;
 
-    let now = edge.runtime.now();
     let (user_id, user) = record(edge, &logins, (&openid, limit), now, log).await?;
     // Sessions that began at or before `not_before` are revoked, and this login came after the revocation that was just
     // read.
@@ -166,8 +166,8 @@ fn parse(request: &Request) -> Result<LoginCode, ApiError> {
     Ok(body.code)
 }
 
-async fn charge_address(edge: &EdgeAuth, address: &Digest) -> Result<(), ApiError> {
-    let (now, nonce) = (edge.runtime.now(), edge.runtime.nonce());
+async fn charge_address(edge: &EdgeAuth, address: &Digest, now: Timestamp) -> Result<(), ApiError> {
+    let nonce = edge.runtime.nonce();
     let charged = edge.table.charge_address(address, edge.config.login_rate, now, &nonce).await;
     match charged.map_err(ApiError::unavailable)? {
         RateDecision::Pass(_) => Ok(()),

@@ -16,7 +16,7 @@ pub(crate) async fn log_out(
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
     let now = edge.runtime.now();
-    let session = edge.session(request, log).await?;
+    let session = edge.session(request, now, log).await?;
     session::alive(&session, &edge.table).await?;
     // The session may have begun a little ahead of this clock, and has to be revoked too.
     let until = now.max(session.began_at);

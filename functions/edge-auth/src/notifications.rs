@@ -25,10 +25,11 @@ pub(crate) async fn accepted(
     request: &Request,
     log: &mut RequestLog<'_>,
 ) -> Result<Response, ApiError> {
-    let session = edge.session(request, log).await?;
+    let now = edge.runtime.now();
+    let session = edge.session(request, now, log).await?;
     session::alive(&session, &edge.table).await?;
     let Accepted { accepted } = body::read(request, EXPECTED)?;
-    charge::charge(edge, session.user_id).await?;
+    charge::charge(edge, session.user_id, now).await?;
     if !(1..=ACCEPTED_AT_MOST).contains(&accepted.len()) {
         return Err(ApiError::new(Code::BodyInvalid).detail(format!("expected {EXPECTED}")));
     }

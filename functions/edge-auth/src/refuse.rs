@@ -11,7 +11,7 @@ use platform::{
     metrics::{Dimension, Metric},
 };
 
-use crate::{EdgeAuth, charge::charge};
+use crate::{EdgeAuth, charge::charge, decide::Asker};
 
 /// Why a step is refused.
 pub(crate) enum Refusal {
@@ -30,23 +30,23 @@ pub(crate) enum Refusal {
 /// or the rate is used up.
 pub(crate) async fn refuse(
     edge: &EdgeAuth,
-    user_id: UserId,
+    asker: &Asker,
     id: RequestId,
     refusal: Refusal,
 ) -> Result<ApiError, ApiError> {
     let (reason, named, decided) = match refusal {
         Refusal::Faulty(error) => {
-            charge(edge, user_id).await?;
+            charge(edge, asker.user_id, asker.now).await?;
             return Ok(error);
         }
         Refusal::Refused { reason, named, decided } => (reason, named, decided),
     };
     note(edge, reason, &decided);
-    charge(edge, user_id).await?;
+    charge(edge, asker.user_id, asker.now).await?;
     let code = Code::from(reason);
     let refusal =
         RefusalEvent { tool: named, code: code.text().to_owned(), policies: decided.policies, request_id: Some(id) };
-    record_refusal(edge, user_id, refusal).await;
+    record_refusal(edge, asker.user_id, refusal).await;
     Ok(ApiError::new(code))
 }
 

@@ -18,8 +18,7 @@
 use std::time::Duration;
 
 use domain::{
-    access::session::Session,
-    ids::{RequestId, Timestamp},
+    ids::{RequestId, Timestamp, UserId},
     job::submission::Submission,
     view::{ApprovalView, JobView, NotificationView},
 };
@@ -43,12 +42,12 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     let now = edge.runtime.now();
     let key = IdempotencyKey::of(request);
     log.request_id = key.as_ref().ok().map(|key| key.id);
-    let session = edge.session(request, log).await?;
+    let session = edge.session(request, now, log).await?;
     let key = key.map_err(ApiError::new)?;
     let submission = parse::submission(request)?;
     let (user, stored) = find_stored::find(edge, &session, key.id).await?;
     if let Some(stored) = stored {
-        return find_stored::replay(edge, &stored, &submission).await;
+        return find_stored::replay(edge, &stored, &submission, now).await;
     }
     let id = key.of_new_job(now)?;
     let asker = decide::asker(edge, session.user_id, user, now).await;
@@ -56,13 +55,13 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     let not_after = submission.not_after().unwrap_or_else(|| starts_by(&passed, now));
     let admitted = match admit::admit(edge, &session, id, &submission, now).await {
         Ok(admitted) => admitted,
-        Err(refusal) => return lost_race(edge, &session, id, &submission, refusal).await,
+        Err(refusal) => return lost_race(edge, session.user_id, id, &submission, (now, refusal)).await,
     };
     let counted = admitted == Admitted::Begins;
     let trace = log.trace.as_ref();
     let new = New { user_id: session.user_id, id, submission: &submission, passed, not_after, trace, counted, now };
     let (job, payload) = match record::record(edge, &new).await? {
-        Recorded::Exists(stored) => return find_stored::replay(edge, &stored, &submission).await,
+        Recorded::Exists(stored) => return find_stored::replay(edge, &stored, &submission, now).await,
         Recorded::New(job, payload) => (job, payload),
     };
     record::wake(edge, &job, now).await;
@@ -71,7 +70,7 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
     let work = payload.steps.first().map(|wanted| &wanted.work);
     let approval = ApprovalView::of(&job, work, edge.policy.catalogue());
     let notification = NotificationView::of(&job, None, now);
-    let view = JobView::new(&job, result, edge.runtime.now()).asking(approval).notifying(notification);
+    let view = JobView::new(&job, result, now).asking(approval).notifying(notification);
     Ok(point_to(answers::accepted(&view), &job, &view))
 }
 
@@ -79,13 +78,13 @@ pub(crate) async fn submit(edge: &EdgeAuth, request: &Request, log: &mut Request
 /// no place because another one has recorded the job meanwhile are replays.
 async fn lost_race(
     edge: &EdgeAuth,
-    session: &Session,
+    user_id: UserId,
     id: RequestId,
     submission: &Submission,
-    refusal: ApiError,
+    (now, refusal): (Timestamp, ApiError),
 ) -> Result<Response, ApiError> {
-    match find_stored::find_again(edge, session.user_id, id).await? {
-        Some(stored) if refusal.code != Code::NoSession => find_stored::replay(edge, &stored, submission).await,
+    match find_stored::find_again(edge, user_id, id).await? {
+        Some(stored) if refusal.code != Code::NoSession => find_stored::replay(edge, &stored, submission, now).await,
         Some(_) | None => Err(refusal),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::{
     erasure::ErasureReason,
-    ids::{Digest, DigestKey, UserId},
+    ids::{Digest, DigestKey, Timestamp, UserId},
 };
 use lambda_http::Request;
 use platform::{
@@ -46,7 +46,7 @@ pub(crate) async fn receive(edge: &EdgeAuth, request: &Request) -> Result<Respon
     // The message itself, not the push: WeChat encrypts a repetition anew.
     let digest = keys.logins.first().digest(&[b"wechat event", &message]);
     // Before the message is remembered: if the table does not answer here, WeChat sends it again.
-    erase_leaving_user(edge, &keys, event.as_ref(), digest).await?;
+    erase_leaving_user(edge, &keys, event.as_ref(), (digest, now)).await?;
     let remembered = edge.table.remember_event(digest, now, &edge.runtime.nonce()).await;
     if !remembered.map_err(ApiError::unavailable)? {
         count(edge, "duplicate");
@@ -70,7 +70,7 @@ async fn erase_leaving_user(
     edge: &EdgeAuth,
     keys: &Arc<EdgeKeys>,
     event: Option<&WechatEvent>,
-    digest: Digest,
+    (digest, now): (Digest, Timestamp),
 ) -> Result<(), ApiError> {
     let change = match event {
         Some(WechatEvent::AuthorizationCancelled(change)) => change,
@@ -99,7 +99,7 @@ async fn erase_leaving_user(
     let UserChange { openid } = change;
     let logins = log_in::logins(edge, keys, openid);
     if let Some(user) = user_of(edge, &logins).await? {
-        erase::record_and_begin(edge, user, ErasureReason::AuthorizationCancelled, logins).await?;
+        erase::record_and_begin(edge, user, ErasureReason::AuthorizationCancelled, logins, now).await?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ const BEIJING_MS: i64 = 8 * 3_600_000;
 
 /// Outcome of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Delivery {
     Sent,
     /// WeChat's answer was lost.
     Unknown,
@@ -61,20 +61,20 @@ pub(crate) async fn send_due(worker: &Worker, job: &Job) -> Option<NoticeState> 
     let (now, nonce) = (worker.runtime.now(), worker.runtime.nonce());
     let begun = worker.table.begin_notice(job, notice, now, &nonce).await;
     let tries = begun.inspect_err(|error| report_table(job, error)).ok()??.tries;
-    let told = match notification {
+    let delivery = match notification {
         Some(notification) => {
             // Longer, and jobs of the same batch would begin late, or the function would end in the middle.
-            let told = tokio::time::timeout(WITHIN, tell(worker, job, notification, &nonce)).await;
-            told.unwrap_or(Told::Unknown)
+            let delivery = tokio::time::timeout(WITHIN, tell(worker, job, notification, &nonce)).await;
+            delivery.unwrap_or(Delivery::Unknown)
         }
         // It was removed since the job was accepted.
-        None => Told::NotSent("notification_unknown"),
+        None => Delivery::NotSent("notification_unknown"),
     };
-    let told = match told {
-        Told::Delayed(code) if tries >= TRIES_AT_MOST => Told::NotSent(code),
-        told => told,
+    let delivery = match delivery {
+        Delivery::Delayed(code) if tries >= TRIES_AT_MOST => Delivery::NotSent(code),
+        delivery => delivery,
     };
-    let (state, code) = told.record();
+    let (state, code) = delivery.record();
     let ended = worker.table.end_notice(job, notice, (state, code), worker.runtime.now(), &nonce).await;
     if let Err(error) = ended {
         // The record stays as it was begun: it is shown as unknown, and not sent again.
@@ -85,10 +85,10 @@ pub(crate) async fn send_due(worker: &Worker, job: &Job) -> Option<NoticeState> 
         function = "worker", request_id = %job.request_id, user_id = %job.user_id, outcome = state.name(), code,
         "a notification was handled"
     );
-    match told {
-        Told::Delayed(_) => worker.jobs().wake(job, PAUSES.wait(tries - 1, worker.runtime.number())).await,
-        Told::Sent | Told::Unknown | Told::NotSent(_) => {
-            let failed = !matches!(told, Told::Sent | Told::NotSent(NO_CREDIT));
+    match delivery {
+        Delivery::Delayed(_) => worker.jobs().wake(job, PAUSES.wait(tries - 1, worker.runtime.number())).await,
+        Delivery::Sent | Delivery::Unknown | Delivery::NotSent(_) => {
+            let failed = !matches!(delivery, Delivery::Sent | Delivery::NotSent(NO_CREDIT));
             let measured = [(Metric::Notifications, 1.0), (Metric::NotificationFailures, one_if(failed))];
             let code = code.filter(|_| failed).unwrap_or(if failed { state.name() } else { "none" });
             worker.runtime.measure(&measured, &[(Dimension::Code, code)]);
@@ -99,7 +99,7 @@ pub(crate) async fn send_due(worker: &Worker, job: &Job) -> Option<NoticeState> 
 
 const NO_CREDIT: &str = MessageRefusal::NoCredit.code();
 
-impl Told {
+impl Delivery {
     const fn record(self) -> (NoticeState, Option<&'static str>) {
         match self {
             Self::Sent => (NoticeState::Sent, None),
@@ -123,33 +123,33 @@ impl Told {
 }
 
 /// One attempt.
-async fn tell(worker: &Worker, job: &Job, notification: &Notification, nonce: &str) -> Told {
+async fn tell(worker: &Worker, job: &Job, notification: &Notification, nonce: &str) -> Delivery {
     let keys = match worker.read_keys().await {
         Ok(keys) => keys,
-        Err(_) => return Told::Delayed("secret_unreadable"),
+        Err(_) => return Delivery::Delayed("secret_unreadable"),
     };
-    let Some(app_secrets) = &keys.app_secrets else { return Told::NotSent("not_configured") };
+    let Some(app_secrets) = &keys.app_secrets else { return Delivery::NotSent("not_configured") };
     let Some(message) = message(worker, job, notification) else {
-        return Told::NotSent(MessageRefusal::Value.code());
+        return Delivery::NotSent(MessageRefusal::Value.code());
     };
     let template = notification.template_id.as_str();
     let now = worker.runtime.now();
     let recipient = match worker.table.take_credit(job.user_id, template, now, nonce).await {
         Ok(CreditTaken::Taken(recipient)) => recipient,
-        Ok(CreditTaken::Busy) => return Told::Delayed(MessageDelay::Concurrent.code()),
-        Ok(CreditTaken::NoCredit) => return Told::NotSent(NO_CREDIT),
-        Ok(CreditTaken::NoUser) => return Told::NotSent(MessageRefusal::UserUnknown.code()),
+        Ok(CreditTaken::Busy) => return Delivery::Delayed(MessageDelay::Concurrent.code()),
+        Ok(CreditTaken::NoCredit) => return Delivery::NotSent(NO_CREDIT),
+        Ok(CreditTaken::NoUser) => return Delivery::NotSent(MessageRefusal::UserUnknown.code()),
         Err(error) => {
             report_table(job, &error);
-            return Told::Delayed("table_unavailable");
+            return Delivery::Delayed("table_unavailable");
         }
     };
-    let (told, credit) = deliver(worker, job, app_secrets, &recipient, &message).await;
+    let (delivery, credit) = deliver(worker, job, app_secrets, &recipient, &message).await;
     if let Err(error) = worker.table.settle_credit(job.user_id, template, credit, nonce).await {
         // The lock ends by itself.
         report_table(job, &error);
     }
-    told
+    delivery
 }
 
 /// The message: words of the settings and of the catalogue, and nothing that a user, a tool or a model wrote.
@@ -176,8 +176,8 @@ async fn deliver(
     app_secrets: &NonEmpty<SecretString>,
     recipient: &Recipient,
     message: &Message,
-) -> (Told, Credit) {
-    let unsent = |told| (told, Credit::GivenBack);
+) -> (Delivery, Credit) {
+    let unsent = |delivery| (delivery, Credit::GivenBack);
     let token = match token(worker, app_secrets, None).await {
         Ok(token) => token,
         Err(why) => return unsent(without_token(worker, job, why).await),
@@ -193,7 +193,7 @@ async fn deliver(
     if let MessageAnswer::Refused(refusal) = answer {
         report(worker, job, refusal).await;
     }
-    Told::of(answer)
+    Delivery::of(answer)
 }
 
 /// Why there is no token to send with.
@@ -216,17 +216,17 @@ async fn token(
     worker.access_tokens().get(stored, app_secrets, refused).await.map_err(WithoutToken::WeChat)
 }
 
-async fn without_token(worker: &Worker, job: &Job, why: WithoutToken) -> Told {
+async fn without_token(worker: &Worker, job: &Job, why: WithoutToken) -> Delivery {
     match why {
-        WithoutToken::Paused => Told::NotSent("paused"),
+        WithoutToken::Paused => Delivery::NotSent("paused"),
         WithoutToken::Table(error) => {
             report_table(job, &error);
-            Told::Delayed("table_unavailable")
+            Delivery::Delayed("table_unavailable")
         }
-        WithoutToken::WeChat(NoToken::Later) => Told::Delayed(MessageDelay::Busy.code()),
+        WithoutToken::WeChat(NoToken::Later) => Delivery::Delayed(MessageDelay::Busy.code()),
         WithoutToken::WeChat(NoToken::Quota) => {
             report(worker, job, MessageRefusal::Quota).await;
-            Told::NotSent(MessageRefusal::Quota.code())
+            Delivery::NotSent(MessageRefusal::Quota.code())
         }
         WithoutToken::WeChat(error @ (NoToken::SecretRefused(_) | NoToken::Misconfigured(_))) => {
             tracing::error!(
@@ -235,7 +235,7 @@ async fn without_token(worker: &Worker, job: &Job, why: WithoutToken) -> Told {
             );
             // The secret may have been rotated since it was read.
             worker.secrets.expire(&worker.runtime);
-            Told::Delayed("wechat_misconfigured")
+            Delivery::Delayed("wechat_misconfigured")
         }
     }
 }
@@ -304,7 +304,7 @@ mod tests {
             (MessageAnswer::Refused(MessageRefusal::NoCredit), Credit::None),
             (MessageAnswer::Refused(MessageRefusal::Value), Credit::GivenBack),
         ] {
-            assert_eq!(Told::of(answer).1, credit, "{answer:?}");
+            assert_eq!(Delivery::of(answer).1, credit, "{answer:?}");
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod content_safety;
 mod errcode;
 pub mod events;
 pub mod notifications;
+mod post;
 pub mod risk;
 
 /// Timeout of a connection attempt.

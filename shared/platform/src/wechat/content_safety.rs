@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{OpenId, WechatClient, notifications::Asked, number_or_text};
+use super::{OpenId, WechatClient, number_or_text, post::PostAnswer};
 
 /// What WeChat answered about a text of at most [`domain::content_safety::PIECE_AT_MOST`].
 /// `docs/design/answers.md` has the same table.
@@ -140,11 +140,11 @@ impl WechatClient {
         let body = json!({ "content": text, "version": 2, "scene": scene_number(scene), "openid": user.expose() });
         let unreadable = CheckAnswer::Unchecked(Unchecked::Unreachable);
         match self.post::<Answer>(url, &body).await {
-            Asked::NotSent | Asked::Lost | Asked::Answer(Answer { errcode: None, .. }) => unreadable,
-            Asked::Answer(Answer { errcode: Some(0), result, .. }) => {
+            PostAnswer::NotSent | PostAnswer::Lost | PostAnswer::Answer(Answer { errcode: None, .. }) => unreadable,
+            PostAnswer::Answer(Answer { errcode: Some(0), result, .. }) => {
                 result.as_ref().and_then(CheckResult::read).unwrap_or(unreadable)
             }
-            Asked::Answer(Answer { errcode: Some(errcode), errmsg, .. }) => {
+            PostAnswer::Answer(Answer { errcode: Some(errcode), errmsg, .. }) => {
                 self.report("msg_sec_check", errcode, errmsg.as_deref());
                 CheckAnswer::of(errcode)
             }

@@ -7,16 +7,13 @@
 
 use std::time::Duration;
 
-use domain::{json, notification::Message};
-use reqwest::{RequestBuilder, Url};
+use domain::notification::Message;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{OpenId, WechatClient, number_or_text, read_capped};
+use super::{OpenId, WechatClient, number_or_text, post::PostAnswer};
 
-/// Timeout of one request. No client waits for it, and the worker that sends it has other messages to handle.
-const TIMEOUT: Duration = Duration::from_secs(3);
 /// WeChat renews its token five minutes before it ends.
 const RENEWED_BEFORE: Duration = Duration::from_secs(300);
 /// Longest token: WeChat asks to reserve 512 characters.
@@ -200,15 +197,6 @@ struct SendAnswer {
     errmsg: Option<String>,
 }
 
-/// Outcome of one request.
-pub(super) enum Asked<T> {
-    Answer(T),
-    /// Nothing was sent.
-    NotSent,
-    /// Something was, or may have been, sent, and there is no answer that can be read.
-    Lost,
-}
-
 impl WechatClient {
     /// The access token of the Mini Program, which is the same for every caller.
     pub async fn stable_token(&self, app_id: &str, app_secret: &SecretString) -> Result<FreshToken, NoToken> {
@@ -218,7 +206,7 @@ impl WechatClient {
             "secret": app_secret.expose_secret(),
             "force_refresh": false,
         });
-        let Asked::Answer(answer) = self.post::<TokenAnswer>(self.stable_token.clone(), &body).await else {
+        let PostAnswer::Answer(answer) = self.post::<TokenAnswer>(self.stable_token.clone(), &body).await else {
             return Err(NoToken::Later);
         };
         match (answer.errcode, answer.access_token, answer.expires_in) {
@@ -243,31 +231,15 @@ impl WechatClient {
         let Ok(Value::Object(mut body)) = serde_json::to_value(message) else { return MessageAnswer::Lost };
         body.insert("touser".to_owned(), to.expose().into());
         match self.post::<SendAnswer>(url, &Value::Object(body)).await {
-            Asked::NotSent => MessageAnswer::Later(MessageDelay::Unreachable),
-            Asked::Lost | Asked::Answer(SendAnswer { errcode: None, .. }) => MessageAnswer::Lost,
-            Asked::Answer(SendAnswer { errcode: Some(errcode), errmsg }) => {
+            PostAnswer::NotSent => MessageAnswer::Later(MessageDelay::Unreachable),
+            PostAnswer::Lost | PostAnswer::Answer(SendAnswer { errcode: None, .. }) => MessageAnswer::Lost,
+            PostAnswer::Answer(SendAnswer { errcode: Some(errcode), errmsg }) => {
                 if errcode != 0 {
                     self.report("subscribe/send", errcode, errmsg.as_deref());
                 }
                 MessageAnswer::of(errcode)
             }
         }
-    }
-
-    pub(super) async fn post<T: serde::de::DeserializeOwned>(&self, url: Url, body: &Value) -> Asked<T> {
-        let request: RequestBuilder = self.http.post(url).timeout(TIMEOUT);
-        let request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.to_string());
-        let response = match request.send().await {
-            Ok(response) if response.status().is_success() => response,
-            // WeChat refuses with status 200, so any other status is of a proxy, which may have forwarded the request.
-            Ok(_) => return Asked::Lost,
-            // Also when connecting takes too long: then nothing was sent.
-            Err(error) if error.is_connect() => return Asked::NotSent,
-            Err(_) => return Asked::Lost,
-        };
-        let Ok(Some(bytes)) = read_capped(response).await else { return Asked::Lost };
-        // The content type is often text/plain, or wrong, so it is not checked.
-        json::foreign(&bytes).map_or(Asked::Lost, Asked::Answer)
     }
 }
 

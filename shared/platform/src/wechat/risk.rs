@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{OpenId, WechatClient, notifications::Asked, number_or_text};
+use super::{OpenId, WechatClient, number_or_text, post::PostAnswer};
 
 /// What WeChat answered about a user. `docs/design/answers.md` has the same table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,11 +117,11 @@ impl WechatClient {
         });
         let unreadable = RiskAnswer::Unranked(Unranked::Unreachable);
         match self.post::<Answer>(url, &body).await {
-            Asked::NotSent | Asked::Lost | Asked::Answer(Answer { errcode: None, .. }) => unreadable,
-            Asked::Answer(Answer { errcode: Some(0), risk_rank, .. }) => {
+            PostAnswer::NotSent | PostAnswer::Lost | PostAnswer::Answer(Answer { errcode: None, .. }) => unreadable,
+            PostAnswer::Answer(Answer { errcode: Some(0), risk_rank, .. }) => {
                 risk_rank.and_then(RiskRank::new).map_or(unreadable, RiskAnswer::Ranked)
             }
-            Asked::Answer(Answer { errcode: Some(errcode), errmsg, .. }) => {
+            PostAnswer::Answer(Answer { errcode: Some(errcode), errmsg, .. }) => {
                 self.report("getuserriskrank", errcode, errmsg.as_deref());
                 RiskAnswer::of(errcode)
             }
