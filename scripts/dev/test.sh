@@ -114,6 +114,10 @@ second_engine() {
   for module in "${on_first_engine_only[@]}"; do skips+=(--skip "$module::"); done
   part "Rust, second engine" scripts/dev/on-second-engine.sh \
     cargo test --workspace --locked --no-fail-fast --test 'it-*' -- --test-threads=1 "${skips[@]}"
+}
+
+# The clients in JavaScript, each with a browser or a simulated phone.
+pages() {
   part "console" scripts/dev/console.sh
   part "Mini Program client" scripts/dev/miniprogram.sh
   part "Mini Program sample" scripts/dev/miniprogram-sample.sh
@@ -167,14 +171,15 @@ for target in "${targets[@]}"; do [ "$target" = gateway ] || quick+=(--test "$ta
 lane real_gateway
 [ -z "$rehearsal" ] || lane rehearse
 part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
-lane contract
 lane second_engine
+lane contract
+lane pages
 part "vectors, Python" python3 tests/vectors/test_vectors.py
 part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
 node_tests "scripts" scripts/openclaw/*.test.mjs
 node_tests "journal" openclaw-plugin/test/*.test.mjs
-join second_engine real_gateway contract
+join second_engine real_gateway contract pages
 [ -z "$rehearsal" ] || join rehearse
 
 # A real gateway and a browser miss time limits on a busy machine. What failed in parallel with the rest is run once more, alone. Passing

@@ -97,10 +97,10 @@ impl<'a> Passed<'a> {
 
 /// Input of policy decisions: the user, their groups, the service modes, and the time of the request.
 pub(crate) struct Asker {
-    pub(crate) user_id: UserId,
+    user_id: UserId,
     groups: BTreeSet<String>,
     controls: Arc<Controls>,
-    pub(crate) now: Timestamp,
+    now: Timestamp,
 }
 
 /// A step that passed every check that needs no policy. Policy is asked about such steps only.
@@ -136,7 +136,7 @@ pub(crate) async fn decide<'a>(
     match look_then_ask(edge, asker, submission) {
         Ok(passed) => Ok(passed),
         Err((place, refusal)) => {
-            let error = refuse::refuse(edge, asker, id, refusal).await?;
+            let error = refuse::refuse(edge, asker.user_id, id, refusal, asker.now).await?;
             Err(if submission.steps().len() > 1 { error.with("step", place) } else { error })
         }
     }

@@ -3,7 +3,7 @@
 
 use domain::{
     audit::RefusalEvent,
-    ids::{RequestId, UserId},
+    ids::{RequestId, Timestamp, UserId},
     policy::{Decided, DenyReason, PolicyDecision},
 };
 use platform::{
@@ -11,7 +11,7 @@ use platform::{
     metrics::{Dimension, Metric},
 };
 
-use crate::{EdgeAuth, charge::charge, decide::Asker};
+use crate::{EdgeAuth, charge::charge};
 
 /// Why a step is refused.
 pub(crate) enum Refusal {
@@ -30,23 +30,24 @@ pub(crate) enum Refusal {
 /// or the rate is used up.
 pub(crate) async fn refuse(
     edge: &EdgeAuth,
-    asker: &Asker,
+    user_id: UserId,
     id: RequestId,
     refusal: Refusal,
+    now: Timestamp,
 ) -> Result<ApiError, ApiError> {
     let (reason, named, decided) = match refusal {
         Refusal::Faulty(error) => {
-            charge(edge, asker.user_id, asker.now).await?;
+            charge(edge, user_id, now).await?;
             return Ok(error);
         }
         Refusal::Refused { reason, named, decided } => (reason, named, decided),
     };
     note(edge, reason, &decided);
-    charge(edge, asker.user_id, asker.now).await?;
+    charge(edge, user_id, now).await?;
     let code = Code::from(reason);
     let refusal =
         RefusalEvent { tool: named, code: code.text().to_owned(), policies: decided.policies, request_id: Some(id) };
-    record_refusal(edge, asker.user_id, refusal).await;
+    record_refusal(edge, user_id, refusal).await;
     Ok(ApiError::new(code))
 }
 

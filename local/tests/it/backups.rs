@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{directory, one_host::Installed};
+use super::{directory, installed::Installed};
 
 async fn log_in(service: &Installed) -> Value {
     service.request(Method::POST, "/v1/sessions", "", None, r#"{"code":"dev-alice"}"#).await.1["user_id"].clone()

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{directory, one_host::Installed};
+use super::{directory, installed::Installed};
 
 fn local(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_local")).args(args).current_dir("/").output().unwrap();

@@ -11,6 +11,7 @@ mod clock;
 mod connector;
 mod export;
 mod front;
+mod installed;
 mod listening;
 mod mode;
 mod one_host;
