@@ -173,15 +173,13 @@ fn records(
         tool: &tool,
         policy_version: edge.policy.version(),
     };
-    let mut head = AuditHead::EMPTY;
-    let events = [Some(accepted), asked, explained].into_iter().flatten();
-    events
-        .map(|event| {
-            let record = AuditRecord::after(head, context, event);
-            head = record.head();
-            record
-        })
-        .collect()
+    let mut records: Vec<AuditRecord> = Vec::new();
+    for event in [Some(accepted), asked, explained].into_iter().flatten() {
+        // Computed only for a record that has a successor: it takes the record's canonical form.
+        let head = records.last().map_or(AuditHead::EMPTY, AuditRecord::head);
+        records.push(AuditRecord::after(head, context, event));
+    }
+    records
 }
 
 /// Writes the payload with the first audit record, then the other records. A job whose records cannot be written is not

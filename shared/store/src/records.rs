@@ -95,15 +95,15 @@ impl Table {
         accepted: &AuditRecord,
         now: Timestamp,
     ) -> Result<AuditHead, TableError> {
-        let (id, head) = (accepted.request_id, accepted.head());
+        let (record, head) = text_and_head(accepted)?;
         let calls = serde_json::to_string(&payload.steps).map_err(|_| TableError::Malformed("payload"))?;
         let fields = [
             ("key", String::from(payload.digest_key.clone())),
             ("calls", calls),
-            ("rec", text_of_record(accepted)?),
+            ("rec", record),
             ("rd", head.digest.to_string()),
         ];
-        self.put_record(user, keys::payload(id, fingerprint), fields, now).await?;
+        self.put_record(user, keys::payload(accepted.request_id, fingerprint), fields, now).await?;
         Ok(head)
     }
 
@@ -265,9 +265,9 @@ impl Table {
 
     /// Stores an audit record. Readers ignore it until a job's head leads to it.
     pub async fn put_audit(&self, user: UserId, record: &AuditRecord, now: Timestamp) -> Result<AuditHead, TableError> {
-        let head = record.head();
+        let (text, head) = text_and_head(record)?;
         let sk = keys::audit(record.request_id, record.seq, head.digest);
-        self.put_record(user, sk, [("rec", text_of_record(record)?)], now).await?;
+        self.put_record(user, sk, [("rec", text)], now).await?;
         Ok(head)
     }
 
@@ -334,8 +334,11 @@ pub(super) fn parse_payload(item: &Item) -> Result<Option<Payload>, TableError> 
     Ok(Some(Payload { digest_key, steps: json::kept(calls).map_err(|_| malformed())? }))
 }
 
-fn text_of_record(record: &AuditRecord) -> Result<String, TableError> {
-    String::from_utf8(record.canonical()).map_err(|_| TableError::Malformed("audit record"))
+/// The text of a record as it is stored, and the head of the chain after it.
+fn text_and_head(record: &AuditRecord) -> Result<(String, AuditHead), TableError> {
+    let canonical = record.canonical();
+    let head = record.head_by(&canonical);
+    Ok((String::from_utf8(canonical).map_err(|_| TableError::Malformed("audit record"))?, head))
 }
 
 /// Follows the predecessors' digests back from the head, which skips records of writers that lost the fence.
