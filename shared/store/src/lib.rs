@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
         query::{QueryOutput, builders::QueryFluentBuilder},
         update_item::UpdateItemError,
     },
-    types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
 use platform::{
@@ -235,12 +235,32 @@ impl Table {
         }
     }
 
-    /// Updates an item under a condition, and returns the updated item.
+    /// Updates an item under a condition. An item that fails it is returned.
     async fn update(
+        &self,
+        key: (String, String),
+        update: &str,
+        condition: Condition<'_>,
+    ) -> Result<Result<(), Option<Item>>, TableError> {
+        Ok(self.send_update(key, update, condition, ReturnValue::None).await?.map(drop))
+    }
+
+    /// The same, and the updated item is returned as well.
+    async fn update_and_read(
+        &self,
+        key: (String, String),
+        update: &str,
+        condition: Condition<'_>,
+    ) -> Result<Result<Item, Option<Item>>, TableError> {
+        self.send_update(key, update, condition, ReturnValue::AllNew).await
+    }
+
+    async fn send_update(
         &self,
         (pk, sk): (String, String),
         update: &str,
         condition: Condition<'_>,
+        answer: ReturnValue,
     ) -> Result<Result<Item, Option<Item>>, TableError> {
         let sent = self
             .client
@@ -252,7 +272,7 @@ impl Table {
             .set_condition_expression(condition.expression())
             .set_expression_attribute_names(condition.names())
             .set_expression_attribute_values(condition.values())
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .return_values(answer)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
@@ -284,7 +304,7 @@ impl Table {
             .set_condition_expression(condition.expression())
             .set_expression_attribute_names(condition.names())
             .set_expression_attribute_values(condition.values())
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
+            .return_values(ReturnValue::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;

@@ -96,7 +96,7 @@ impl Table {
             .value(":ttl", number(now.plus(self.retention * 2).seconds_ceil()));
         let update = "SET st = :sending, #at = :now, nonce = :nonce, #ttl = :ttl REMOVE co ADD tr :one";
         let key = (keys::user(job.user_id), keys::notice(job.request_id, notice));
-        match self.update(key, update, condition).await? {
+        match self.update_and_read(key, update, condition).await? {
             Ok(item) => parse_notice(item).map(Some),
             // The SDK repeats an update whose response was lost: this worker has begun.
             Err(Some(old)) if text_of(&old, "nonce") == Some(nonce) => parse_notice(old).map(Some),
@@ -173,7 +173,7 @@ impl Table {
         let recipient = |item: &super::Item| {
             text_of(item, "openid").map(|openid| CreditTaken::Taken(Recipient { openid: openid.to_owned() }))
         };
-        Ok(match self.update((keys::user(user), keys::USER.to_owned()), update, condition).await? {
+        Ok(match self.update_and_read((keys::user(user), keys::USER.to_owned()), update, condition).await? {
             Ok(item) => recipient(&item).unwrap_or(CreditTaken::NoUser),
             Err(None) => CreditTaken::NoUser,
             // The SDK repeats an update whose response was lost: both were taken.

@@ -48,7 +48,7 @@ impl Table {
             None => ("SET id = if_not_exists(id, :id) REMOVE #name", Condition::none().name("#name", "name")),
         };
         let key = (keys::operator(subject), keys::OPERATOR.to_owned());
-        let item = self.update(key, update, values.value(":id", text(id))).await?;
+        let item = self.update_and_read(key, update, values.value(":id", text(id))).await?;
         item.ok().as_ref().and_then(parse).ok_or(TableError::Malformed("operator"))
     }
 
@@ -63,7 +63,7 @@ impl Table {
         .value(":user", text(user))
         .value(":users", AttributeValue::Ss(vec![user.to_string()]));
         let key = (keys::operator(subject), keys::OPERATOR.to_owned());
-        match self.update(key, "ADD us :users", condition).await? {
+        match self.update_and_read(key, "ADD us :users", condition).await? {
             Ok(item) => parse(&item).map(Some).ok_or(TableError::Malformed("operator")),
             Err(_) => Ok(None),
         }

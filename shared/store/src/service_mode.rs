@@ -190,7 +190,7 @@ fn switch(tool: &str) -> (String, String) {
 }
 
 /// A condition that failed on an item with this change's own number: the SDK has repeated a successful write.
-fn applied(written: &Result<Item, Option<Item>>, place: &str, seq: u64) -> Applied {
+fn applied(written: &Result<(), Option<Item>>, place: &str, seq: u64) -> Applied {
     let stored = |old: &Item| number_of(old, place).and_then(|stored| u64::try_from(stored).ok());
     match written {
         Ok(_) => Applied::Done,

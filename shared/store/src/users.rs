@@ -52,7 +52,7 @@ impl Table {
             LimitChange::To(mode) => values.value(":limit", text(mode.name())),
             LimitChange::Keep | LimitChange::Clear => values,
         };
-        match self.update((keys::user(user), keys::USER.to_owned()), update, values).await? {
+        match self.update_and_read((keys::user(user), keys::USER.to_owned()), update, values).await? {
             Ok(item) | Err(Some(item)) => parse(item),
             Err(None) => Err(TableError::Malformed("user")),
         }
