@@ -69,7 +69,9 @@ pub fn start() {
     // Below info these libraries quote requests and responses. This limit cannot be lifted by `RUST_LOG`.
     let ceiling = Targets::new().with_default(LevelFilter::TRACE);
     let ceiling = QUOTING.iter().fold(ceiling, |all, library| all.with_target(*library, LevelFilter::INFO));
-    let lines = lines(std::io::stdout, fmt::time::SystemTime).with_filter(filter).with_filter(ceiling);
+    // The outer filter decides up to which level a call site costs more than a comparison. The ceiling lets every other
+    // library through, so outside it would make that the lowest level of all.
+    let lines = lines(std::io::stdout, fmt::time::SystemTime).with_filter(ceiling).with_filter(filter);
     // In a test process the first subscriber stays installed.
     let _already_started = tracing_subscriber::registry().with(lines).try_init();
 }
