@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
-    config::BehaviorVersion,
+    config::{BehaviorVersion, IdentityCache, StalledStreamProtectionConfig},
     error::{ProvideErrorMetadata, SdkError},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -93,7 +93,11 @@ impl AwsSettings {
             ))
             .time_source(aws_smithy_async::time::SystemTimeSource::new())
             .timeout_config(timeouts)
-            .retry_config(retries);
+            .retry_config(retries)
+            // An answer that stalls is ended by the timeout of its attempt, far within the 5 s after which this would.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // The credentials are at hand, and never expire by themselves.
+            .identity_cache(IdentityCache::no_cache());
         if let Some(endpoint) = endpoint {
             config = config.endpoint_url(endpoint);
         }
