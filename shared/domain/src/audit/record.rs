@@ -89,7 +89,7 @@ impl AuditRecord {
         self.head_by(&self.canonical())
     }
 
-    /// The same by its canonical bytes, for who has made them: they cost more than their digest.
+    /// The same by its canonical bytes, for a caller that has made them: making them costs more than their digest.
     pub fn head_by(&self, canonical: &[u8]) -> AuditHead {
         AuditHead { length: self.seq, digest: Digest::sha256(canonical) }
     }
