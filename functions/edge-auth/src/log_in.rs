@@ -44,16 +44,17 @@ pub(crate) async fn log_in(edge: &EdgeAuth, request: &Request, log: &mut Request
 }
 
 async fn new_session(edge: &EdgeAuth, request: &Request, log: &mut RequestLog<'_>) -> Result<Response, ApiError> {
-    let now = edge.runtime.now();
     let code = parse(request)?;
     let keys = edge.keys().await?;
     let address = source_ip(request);
-    charge_address(edge, &address_digest(keys.logins.first(), address), now).await?;
+    charge_address(edge, &address_digest(keys.logins.first(), address), edge.runtime.now()).await?;
 
     let openid = openid_of(edge, &keys, &code).await?;
     let logins = logins(edge, &keys, &openid);
     let limit = risk::limit(edge, &keys, (&openid, &logins), address).await?;
 
+    // Read after WeChat's answers, which may take seconds: a worker compares this time with that of its last look.
+    let now = edge.runtime.now();
     let (user_id, user) = record(edge, &logins, (&openid, limit), now, log).await?;
     // Sessions that began at or before `not_before` are revoked, and this login came after the revocation that was just
     // read.

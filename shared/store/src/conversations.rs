@@ -61,7 +61,7 @@ impl Table {
             }
             let mut after = before.left(instead_of.as_slice());
             after.ended_by = Some(id);
-            after.updated_at = now;
+            after.updated_at = after.updated_at.max(now);
             after.queue.push(id);
             if self.put_conversation(user, name, Some(&before), &after).await? {
                 return Ok(Some(id));
