@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use domain::{
-    access::session::{Session, SessionSigner, SessionVerifier},
+    access::session::{Session, SessionSigner},
     ids::{DigestKey, Timestamp},
     job::Job,
     policy::{Policy, PolicyFault},
@@ -20,7 +20,8 @@ use lambda_http::Request;
 use platform::{
     config::EdgeAuthConfig,
     http::{
-        ApiError, Response, bearer,
+        ApiError, Response,
+        bearer::SessionTokens,
         routes::{self, EdgeCall, Routed},
     },
     non_empty::NonEmpty,
@@ -77,7 +78,7 @@ pub struct EdgeAuth {
 #[derive(Debug)]
 struct EdgeKeys {
     signer: SessionSigner,
-    verifier: SessionVerifier,
+    tokens: SessionTokens,
     logins: NonEmpty<DigestKey>,
     app_secrets: NonEmpty<SecretString>,
     events: Option<EventSecrets>,
@@ -147,7 +148,7 @@ impl EdgeAuth {
 
     /// Verifies the session token of a request. From then on the log line of the request contains the user id.
     async fn session(&self, request: &Request, now: Timestamp, log: &mut RequestLog<'_>) -> Result<Session, ApiError> {
-        let session = bearer::authenticate(request.headers(), &self.keys().await?.verifier, now)?;
+        let session = self.keys().await?.tokens.authenticate(request.headers(), now)?;
         log.user_id = Some(session.user_id);
         Ok(session)
     }
@@ -181,7 +182,7 @@ impl EdgeAuth {
         let make = |secrets: EdgeSecrets| {
             Ok(EdgeKeys {
                 signer: secrets.sessions.signer(&self.config.audience)?,
-                verifier: secrets.sessions.verifier(&self.config.audience)?,
+                tokens: SessionTokens::new(secrets.sessions.verifier(&self.config.audience)?),
                 logins: secrets.logins,
                 app_secrets: secrets.wechat.app_secrets,
                 events: secrets.wechat.events,

@@ -5,10 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
-    access::{
-        service_mode::Controls,
-        session::{Session, SessionVerifier},
-    },
+    access::{service_mode::Controls, session::Session},
     ids::{DigestKey, UserId},
     limits::admission::UserState,
     policy::{Policy, PolicyFault},
@@ -17,7 +14,8 @@ use lambda_http::{Request, RequestExt, request::RequestContext};
 use platform::{
     config::StatusConfig,
     http::{
-        ApiError, Code, Response, bearer,
+        ApiError, Code, Response,
+        bearer::SessionTokens,
         routes::{self, PathParameters, Routed, StatusCall},
     },
     non_empty::NonEmpty,
@@ -57,7 +55,7 @@ pub struct Status {
 
 /// Keys, derived from the secrets once per refresh.
 struct StatusKeys {
-    verifier: SessionVerifier,
+    tokens: SessionTokens,
     cursors: NonEmpty<DigestKey>,
 }
 
@@ -171,7 +169,7 @@ impl Status {
     }
 
     async fn session(&self, request: &Request) -> Result<Session, ApiError> {
-        bearer::authenticate(request.headers(), &self.keys().await?.verifier, self.runtime.now())
+        self.keys().await?.tokens.authenticate(request.headers(), self.runtime.now())
     }
 
     /// Reads the secrets at start, so that a function whose secrets are missing or invalid does not start.
@@ -185,8 +183,8 @@ impl Status {
 
     async fn read_keys(&self) -> Result<Arc<StatusKeys>, SecretsError> {
         let make = |secrets: StatusSecrets| {
-            let verifier = secrets.sessions.verifier(&self.config.audience)?;
-            Ok(StatusKeys { verifier, cursors: secrets.cursors })
+            let tokens = SessionTokens::new(secrets.sessions.verifier(&self.config.audience)?);
+            Ok(StatusKeys { tokens, cursors: secrets.cursors })
         };
         self.secrets.get(&self.runtime, make).await
     }

@@ -32,6 +32,27 @@ pub struct Session {
     pub expires_at: Timestamp,
 }
 
+/// What a token with a valid signature says, whatever the time is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedSession {
+    session: Session,
+    /// `nbf`, in seconds.
+    not_before: i64,
+    /// `exp`, in seconds.
+    expires: i64,
+}
+
+impl SignedSession {
+    /// The session, if it has begun and is not over at this time.
+    pub fn at(&self, now: Timestamp) -> Result<Session, SessionFault> {
+        let (now, skew) = (now.seconds_floor(), SKEW.as_secs().cast_signed());
+        if now >= self.expires.saturating_add(skew) || now.saturating_add(skew) < self.not_before {
+            return Err(SessionFault::Expired);
+        }
+        Ok(self.session)
+    }
+}
+
 /// Why a token is not a valid session. Clients only get `no_session`; the reason is logged and measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SessionFault {
@@ -104,8 +125,13 @@ impl SessionVerifier {
         Ok(Self { keys, audience })
     }
 
-    /// Verifies a token. The algorithm is fixed, the key is from the list, and every claim is checked against `now`.
+    /// Verifies a token, and its times against `now`.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Session, SessionFault> {
+        self.signed(token)?.at(now)
+    }
+
+    /// Verifies all of a token but its times. The algorithm is fixed, and the key is from the list.
+    pub fn signed(&self, token: &str) -> Result<SignedSession, SessionFault> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| SessionFault::Signature)?;
         if header.alg != Algorithm::EdDSA {
             return Err(SessionFault::Algorithm);
@@ -119,7 +145,7 @@ impl SessionVerifier {
         }
         let key = header.kid.as_deref().and_then(|kid| self.keys.get(kid)).ok_or(SessionFault::KeyId)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
-        // Times are checked below, against the caller's clock.
+        // `SignedSession` checks the times, against the caller's clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.set_issuer(&[&self.audience.issuer]);
@@ -133,17 +159,12 @@ impl SessionVerifier {
                 _ => SessionFault::Signature,
             })?
             .claims;
-        let skew = SKEW.as_secs().cast_signed();
-        if now.seconds_floor() >= claims.exp.saturating_add(skew)
-            || now.seconds_floor().saturating_add(skew) < claims.nbf
-        {
-            return Err(SessionFault::Expired);
-        }
-        Ok(Session {
+        let session = Session {
             user_id: claims.sub.parse().map_err(|_| SessionFault::Audience)?,
             began_at: Timestamp::from_millis(claims.began_ms),
             expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)),
-        })
+        };
+        Ok(SignedSession { session, not_before: claims.nbf, expires: claims.exp })
     }
 }
 
