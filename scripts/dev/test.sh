@@ -83,8 +83,16 @@ join() {
 end() { for job in "${lanes[@]}"; do kill -- "-$job" 2>/dev/null || true; done; }
 trap 'end; exit 130' INT TERM
 
+install() { part "install OpenClaw" scripts/openclaw/install.sh; }
+
+# What needs Node and OpenClaw and nothing that is compiled here. It runs beside the build.
+plugin() {
+  node_tests "scripts" scripts/openclaw/*.test.mjs
+  node_tests "journal" openclaw-plugin/test/*.test.mjs
+  node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
+}
+
 fetch() {
-  part "install OpenClaw" scripts/openclaw/install.sh
   part "template" scripts/deploy/lint-template.sh
   part "deployment" scripts/deploy/test.sh
   if [ -n "$rehearsal" ]; then
@@ -130,7 +138,6 @@ real_gateway() {
   else
     part "Rust, real gateway" cargo test --workspace --locked --test gateway -- --test-threads=1 --show-output
   fi
-  node_tests "journal, real gateway" openclaw-plugin/test/live/*.test.mjs
 }
 
 # No load changes a count, so instructions are counted beside the other parts: half a minute of processor time.
@@ -151,9 +158,12 @@ contract() {
 # Most of it is waiting for deployments, sweeps and checkpoints. It deploys what the tests have compiled.
 rehearse() { CARGO_LAMBDA_BIN="$PWD/scripts/rehearse/bin" part "rehearsal" scripts/rehearse/rehearse.sh; }
 
-lane fetch
+lane install
 part "locks, licences, advisories" scripts/locks/check
 part "format" cargo fmt --all --check
+join install
+lane fetch
+lane plugin
 # All at once: no part that runs beside another has anything left to build. The driver of clippy compiles the workspace's own
 # crates and says its lints on the way, so that the dependencies are compiled once and not a second time for the lints alone.
 RUSTC_WORKSPACE_WRAPPER="$(rustc --print sysroot)/bin/clippy-driver"
@@ -168,18 +178,17 @@ kinds = {(t["name"]) for p in json.load(sys.stdin)["packages"] for t in p["targe
 print(*sorted(kinds), sep="\n")')
 quick=(--lib --bins)
 for target in "${targets[@]}"; do [ "$target" = gateway ] || quick+=(--test "$target"); done
+# The longest ones first: each of them waits for one process.
 lane real_gateway
+lane second_engine
 [ -z "$rehearsal" ] || lane rehearse
 part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
-lane second_engine
 lane contract
 lane pages
 part "vectors, Python" python3 tests/vectors/test_vectors.py
 part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
-node_tests "scripts" scripts/openclaw/*.test.mjs
-node_tests "journal" openclaw-plugin/test/*.test.mjs
-join second_engine real_gateway contract pages
+join plugin second_engine real_gateway contract pages
 [ -z "$rehearsal" ] || join rehearse
 
 # A real gateway and a browser miss time limits on a busy machine. What failed in parallel with the rest is run once more, alone. Passing
