@@ -1,7 +1,9 @@
 """The service as it is measured here: its binaries, its engines, and events for it."""
-import json, pathlib, shutil, subprocess, sys, tempfile, time, uuid
+import json, pathlib, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts/client"))
+from mini_program import request_id
 # No limit gets in the way of a count.
 UNLIMITED = {"METRICS_NAMESPACE": "bench", "SUBMIT_INTERVAL_MS": "1", "SUBMIT_BURST": "1000", "MAX_IN_FLIGHT": "100000",
              "LOGIN_INTERVAL_MS": "1", "LOGIN_BURST": "1000"}
@@ -46,12 +48,6 @@ def unpack(name):
     subprocess.run([sys.executable, "-m", "zipfile", "-e", str(archive), str(folder)], check=True)
     (folder / "bootstrap").chmod(0o755)
     return archive.stat().st_size / 1e6, (folder / "bootstrap").stat().st_size / 1e6
-
-
-def request_id():
-    """A UUIDv7 of now."""
-    return str(uuid.UUID(int=(int(time.time() * 1000) << 80) | (7 << 76) | (2 << 62) | (uuid.uuid4().int & ((1 << 62) - 1))
-                         | (uuid.uuid4().int & 0xFFF) << 64))
 
 
 def sample(name):

@@ -3,7 +3,8 @@
 import json
 
 from first_day import SINK
-from phone import DOMAIN, Phone, request_id
+from mini_program import request_id
+from phone import DOMAIN, Phone
 from transcript import claim, until
 
 WATCHDOG_S = 90

@@ -5,7 +5,8 @@ import re
 
 import certificates
 from gateway import HERE, JOURNAL, LEDGER
-from phone import DOMAIN, OVER, request_id
+from mini_program import OVER, request_id
+from phone import DOMAIN
 from rootfs import HOME, USER
 from transcript import Failure, claim, until
 

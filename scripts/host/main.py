@@ -9,21 +9,23 @@ import sys
 import time
 from pathlib import Path
 
-import clock
-import faults
-import first_day
-import measure
-import packages
-import rootfs
-import set_up
-import state
-from gateway import Gateway
-from machine import CannotBoot, Machine
-from memory import Memory
-from page import ELSEWHERE, Page
-from phone import Phone
-from rootfs import HOME, USER
-from transcript import Failure, Transcript, claim
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
+
+import clock  # noqa: E402
+import faults  # noqa: E402
+import first_day  # noqa: E402
+import measure  # noqa: E402
+import packages  # noqa: E402
+import rootfs  # noqa: E402
+import set_up  # noqa: E402
+import state  # noqa: E402
+from gateway import Gateway  # noqa: E402
+from machine import CannotBoot, Machine  # noqa: E402
+from memory import Memory  # noqa: E402
+from page import ELSEWHERE, Page  # noqa: E402
+from phone import Phone  # noqa: E402
+from rootfs import HOME, USER  # noqa: E402
+from transcript import Failure, Transcript, claim  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = (ROOT / ".local").resolve() / "host"

@@ -2,25 +2,18 @@
 
 import datetime
 import json
-import os
-import time
-import uuid
 
+from mini_program import MiniProgram, request_id
 from transcript import Failure, until
 
-OVER = {"succeeded", "failed", "refused", "explained", "cancelled", "expired", "unknown"}
 DOMAIN = "api.example.com"
 AUTHORITY = "/srv/authority.pem"
 
 
-def request_id(ahead_s=0):
-    """A UUIDv7 of a phone whose clock is some seconds ahead."""
-    stamp, random = int((time.time() + ahead_s) * 1000), int.from_bytes(os.urandom(10))
-    return str(uuid.UUID(int=(stamp << 80) | (7 << 76) | ((random >> 68) << 64) | (2 << 62) | (random & ((1 << 62) - 1))))
-
-
-class Phone:
+class Phone(MiniProgram):
     """Its network namespace is inside the chroot, joined to it by a cable of its own."""
+
+    Failure = Failure
 
     def __init__(self, machine, number, name):
         self.machine, self.number, self.name = machine, number, name
@@ -61,9 +54,7 @@ class Phone:
 
     def log_in(self):
         """Returns when the session ends, by the service's clock."""
-        status, _, body = self.call("POST", "/v1/sessions", {"code": f"dev-{self.name}"})
-        if status != 201:
-            raise Failure(f"POST /v1/sessions answers {status} {body}")
+        body = self.session(self.name)
         self.token = body["token"]
         return datetime.datetime.fromisoformat(body["expires_at"])
 
@@ -72,26 +63,6 @@ class Phone:
         health = f"curl -sSf https://{DOMAIN}/healthz"
         until("the service answers over TLS", 60, lambda: self.curl(health, check=False).startswith("{"))
         self.log_in()
-
-    def send(self, request, tool, **arguments):
-        """Submits. 202 is a new job, 200 one that was known."""
-        return self.call("POST", "/v1/jobs", {"tool": tool, "arguments": arguments}, idempotency_key=request)
-
-    def job(self, request):
-        status, _, body = self.call("GET", f"/v1/jobs/{request}")
-        if status != 200:
-            raise Failure(f"GET /v1/jobs/{request} answers {status} {body}")
-        return body
-
-    def until_over(self, request, seconds=60):
-        deadline = time.monotonic() + seconds
-        while True:
-            job = self.job(request)
-            if job["status"] in OVER:
-                return job
-            if time.monotonic() > deadline:
-                raise Failure(f"job {request} is still {job['status']} after {seconds} s")
-            time.sleep(0.3)
 
     def until_open(self, ahead_s=0, **arguments):
         """Each part of the service takes a new mode within five seconds, and after a restore the bound of ids lies ten minutes ahead.
@@ -110,11 +81,7 @@ class Phone:
 
     def succeeds(self, tool, ahead_s=0, **arguments):
         """A job from its submission to its result. Returns its id."""
-        request = request_id(ahead_s)
-        status, _, body = self.send(request, tool, **arguments)
-        if status != 202:
-            raise Failure(f"POST /v1/jobs answers {status} {body}")
-        return self.succeeded(request)
+        return self.succeeded(self.submit(tool, ahead_s, **arguments))
 
     def succeeded(self, request):
         job = self.until_over(request)

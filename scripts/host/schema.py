@@ -3,7 +3,6 @@
 import json
 
 from gateway import HERE
-from phone import request_id
 from transcript import claim, until
 from versions import changed, version, version_of
 

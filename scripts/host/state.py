@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from faults import main_process, restarted
 from first_day import LATER
 from gateway import JOURNAL
-from phone import request_id
+from mini_program import request_id
 from transcript import claim, until
 
 POLICY = "/etc/miniprogram/policy"

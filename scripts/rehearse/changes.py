@@ -3,7 +3,7 @@
 import threading
 import time
 
-from client import request_id
+from mini_program import request_id
 from first_day import DEPLOY_LOG
 from stack import ROOT
 
@@ -45,7 +45,7 @@ class Poller:
 
     def _run(self):
         calls = [
-            lambda: self.client.get(f"/v1/jobs/{self.request}"),
+            lambda: self.client.call("GET", f"/v1/jobs/{self.request}"),
             lambda: self.client.send(self.request, "ledger_append", note="asked again and again"),
         ]
         while not self._stop.wait(PAUSE_S):

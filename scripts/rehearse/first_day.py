@@ -5,7 +5,7 @@ import time
 
 import emulator
 import nested
-from client import request_id
+from mini_program import request_id
 from stack import ALIAS, FUNCTIONS, SECRETS, Failure, fetch
 
 DEPLOY_LOG = ".local/deploy/deploy.log"

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("deploy", "client")]
 
 import changes  # noqa: E402
 import dead_letters  # noqa: E402

@@ -3,7 +3,7 @@
 import json
 import time
 
-from client import request_id
+from mini_program import request_id
 from first_day import ADMIN, APPROVER, VIEWER, operator, until
 from stack import ALIAS, ROOT, Failure
 

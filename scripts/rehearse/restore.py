@@ -98,7 +98,7 @@ def verify(rehearsal):
     console.shows(f"chains that GET .../audit tells, checked by `local audit verify`: {list(records.values())} records")
     code, said = audit(rehearsal)
     console.claims("every chain of the restored table verifies: of jobs, of refusals, of operators", code == 0, said)
-    status, _, _ = rehearsal.client("drill").get(f"/v1/jobs/{rehearsal.lost}")
+    status, _, _ = rehearsal.client("drill").call("GET", f"/v1/jobs/{rehearsal.lost}")
     console.claims("the job from after the copy is lost: 404", status == 404, status)
 
 
