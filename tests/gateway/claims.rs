@@ -92,11 +92,16 @@ async fn running(real: &mut Real, app: &mut App, alice: &Client) -> String {
 }
 
 #[test]
-fn a_gateway_that_is_killed_in_a_call_leaves_it_unknown_and_runs_it_no_more() {
+fn a_gateway_that_is_killed_remembers_a_call_that_has_just_ended_and_leaves_the_one_that_runs_unknown() {
     with_gateway(async |real| {
         let mut app = real.app(Setup::default()).await;
         let alice = app.login("alice").await;
         let id = running(real, &mut app, &alice).await;
+        let ended = app.submit(&alice, "ledger_sleep", json!({"ms":1000})).await;
+        real.begin(&mut app, &ended).await;
+        real.leaves(&ended, 2).await;
+        // The tool has ended; the journal commits its outcome right after.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         real.gateway().kill().await.expect("it was running");
         let meanwhile = app.submit(&alice, "ledger_append", json!({"note":"while it was down"})).await;
         app.deliver().await;
@@ -104,6 +109,8 @@ fn a_gateway_that_is_killed_in_a_call_leaves_it_unknown_and_runs_it_no_more() {
         real.ensure(true).await;
         let job = finish(&mut app, &alice, &id).await;
         assert_eq!((&job["status"], &job["effect"]), (&json!("unknown"), &json!("unknown")), "{job}");
+        let job = finish(&mut app, &alice, &ended).await;
+        assert_eq!((&job["status"], real.effects(&ended)), (&json!("succeeded"), 2), "{job}");
         let job = finish(&mut app, &alice, &meanwhile).await;
         assert_eq!((&job["status"], real.effects(&meanwhile)), (&json!("succeeded"), 1), "{job}");
         for _ in 0..3 {
@@ -112,24 +119,6 @@ fn a_gateway_that_is_killed_in_a_call_leaves_it_unknown_and_runs_it_no_more() {
             while app.deliver().await {}
         }
         assert_eq!(real.effects(&id), 1, "the line of its start, and no other");
-        ledger_reconciliation::close("claims", app).await;
-    });
-}
-
-#[test]
-fn a_gateway_that_is_killed_right_after_a_call_remembers_it() {
-    with_gateway(async |real| {
-        let mut app = real.app(Setup::default()).await;
-        let alice = app.login("alice").await;
-        let id = app.submit(&alice, "ledger_sleep", json!({"ms":1000})).await;
-        real.begin(&mut app, &id).await;
-        real.leaves(&id, 2).await;
-        // The tool has ended; the journal commits its outcome right after.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        real.gateway().kill().await.expect("it was running");
-        real.ensure(true).await;
-        let job = finish(&mut app, &alice, &id).await;
-        assert_eq!((&job["status"], real.effects(&id)), (&json!("succeeded"), 2), "{job}");
         ledger_reconciliation::close("claims", app).await;
     });
 }
