@@ -60,11 +60,13 @@ no_warnings() {
 }
 
 # A lane is a function whose parts run in parallel with everything else, because they mostly wait. Its output is shown
-# when it is joined. It gets a process group, so that ending it ends what it has started.
+# when it is joined. It gets a process group, so that ending it ends what it has started. With more to do than two cores can,
+# the longest lanes come first: what is not among them is started with this niceness.
+later=5
 declare -A lanes=()
 lane() {
   set -m
-  "$1" >"$logs/$1.log" 2>&1 </dev/null &
+  { [ -z "${2:-}" ] || renice -n "$2" -p "$BASHPID" >/dev/null; "$1"; } >"$logs/$1.log" 2>&1 </dev/null &
   lanes[$1]=$!
   set +m
 }
@@ -163,7 +165,7 @@ part "locks, licences, advisories" scripts/locks/check
 part "format" cargo fmt --all --check
 join install
 lane fetch
-lane plugin
+lane plugin "$later"
 # All at once: no part that runs beside another has anything left to build. The driver of clippy compiles the workspace's own
 # crates and says its lints on the way, so that the dependencies are compiled once and not a second time for the lints alone.
 RUSTC_WORKSPACE_WRAPPER="$(rustc --print sysroot)/bin/clippy-driver"
@@ -178,13 +180,12 @@ kinds = {(t["name"]) for p in json.load(sys.stdin)["packages"] for t in p["targe
 print(*sorted(kinds), sep="\n")')
 quick=(--lib --bins)
 for target in "${targets[@]}"; do [ "$target" = gateway ] || quick+=(--test "$target"); done
-# The longest ones first: each of them waits for one process.
 lane real_gateway
-lane second_engine
 [ -z "$rehearsal" ] || lane rehearse
-part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
-lane contract
-lane pages
+lane second_engine "$later"
+part "Rust" nice -n "$later" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
+lane contract "$later"
+lane pages "$later"
 part "vectors, Python" python3 tests/vectors/test_vectors.py
 part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
