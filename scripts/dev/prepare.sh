@@ -30,7 +30,7 @@ check_install() {
   fi
 }
 first=''
-[ -x target/debug/local ] || first=' (about 6 minutes the first time, on two cores)'
+[ -x target/debug/local ] || first=' (4 to 7 minutes the first time, on two cores)'
 seconds=0
 while kill -0 "$build" 2>/dev/null; do
   sleep 1

@@ -60,13 +60,11 @@ no_warnings() {
 }
 
 # A lane is a function whose parts run in parallel with everything else, because they mostly wait. Its output is shown
-# when it is joined. It gets a process group, so that ending it ends what it has started. With more to do than two cores can,
-# the longest lanes come first: what is not among them is started with this niceness.
-later=5
+# when it is joined. It gets a process group, so that ending it ends what it has started.
 declare -A lanes=()
 lane() {
   set -m
-  { [ -z "${2:-}" ] || renice -n "$2" -p "$BASHPID" >/dev/null; "$1"; } >"$logs/$1.log" 2>&1 </dev/null &
+  "$1" >"$logs/$1.log" 2>&1 </dev/null &
   lanes[$1]=$!
   set +m
 }
@@ -126,9 +124,9 @@ second_engine() {
     cargo test --workspace --locked --no-fail-fast --test 'it-*' -- --test-threads=1 "${skips[@]}"
 }
 
-# The clients in JavaScript, each with a browser or a simulated phone.
-pages() {
-  part "console" scripts/dev/console.sh
+# The clients in JavaScript, each with a browser or a simulated phone. The sample builds the client, too, so these two run in turn.
+console() { part "console" scripts/dev/console.sh; }
+mini_program() {
   part "Mini Program client" scripts/dev/miniprogram.sh
   part "Mini Program sample" scripts/dev/miniprogram-sample.sh
 }
@@ -160,17 +158,17 @@ contract() {
 # Most of it is waiting for deployments, sweeps and checkpoints. It deploys what the tests have compiled.
 rehearse() { CARGO_LAMBDA_BIN="$PWD/scripts/rehearse/bin" part "rehearsal" scripts/rehearse/rehearse.sh; }
 
+clippy="$(rustc --print sysroot)/bin/clippy-driver"
+[ -x "$clippy" ] || { echo "test.sh: there is no clippy; rustup component add clippy" >&2; exit 1; }
 lane install
 part "locks, licences, advisories" scripts/locks/check
 part "format" cargo fmt --all --check
 join install
 lane fetch
-lane plugin "$later"
+lane plugin
 # All at once: no part that runs beside another has anything left to build. The driver of clippy compiles the workspace's own
 # crates and says its lints on the way, so that the dependencies are compiled once and not a second time for the lints alone.
-RUSTC_WORKSPACE_WRAPPER="$(rustc --print sysroot)/bin/clippy-driver"
-[ -x "$RUSTC_WORKSPACE_WRAPPER" ] || { echo "test.sh: there is no clippy; rustup component add clippy" >&2; exit 1; }
-export RUSTC_WORKSPACE_WRAPPER
+export RUSTC_WORKSPACE_WRAPPER="$clippy"
 part "build" cargo test --workspace --locked --no-run
 part "lints" no_warnings
 join fetch
@@ -182,20 +180,21 @@ quick=(--lib --bins)
 for target in "${targets[@]}"; do [ "$target" = gateway ] || quick+=(--test "$target"); done
 lane real_gateway
 [ -z "$rehearsal" ] || lane rehearse
-lane second_engine "$later"
-part "Rust" nice -n "$later" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
-lane contract "$later"
-lane pages "$later"
+lane second_engine
+part "Rust" cargo test --workspace --locked --no-fail-fast "${quick[@]}"
+lane contract
+lane console
+lane mini_program
 part "vectors, Python" python3 tests/vectors/test_vectors.py
 part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
-join plugin second_engine real_gateway contract pages
+join plugin second_engine real_gateway contract console mini_program
 [ -z "$rehearsal" ] || join rehearse
 
 # A real gateway and a browser miss time limits on a busy machine. What failed in parallel with the rest is run once more, alone. Passing
 # then, it is no failure, but the last lines say so: a test that is named there again and again has a fault.
-in_parallel=("Rust" "Rust, real gateway" "journal, real gateway" "Rust, second engine" "contract" "console" "Mini Program client"
-  "Mini Program sample")
+in_parallel=("Rust" "Rust, real gateway" "scripts" "journal" "journal, real gateway" "Rust, second engine" "contract"
+  "console" "Mini Program client" "Mini Program sample")
 failed_names() { awk -F'\t' '$1 == "failed" { print $3 }' "$outcomes"; }
 # How many tests cargo says have passed or failed in a part.
 sum() { sed -nE "s/^test result: .* ([0-9]+) $1;.*/\1/p" "$logs/$2.part.log" | awk '{ n += $1 } END { print n + 0 }'; }

@@ -86,7 +86,7 @@ fn eight_submissions_and_eight_wake_up_messages_at_once_are_one_effect() {
 
 /// A job whose tool is running.
 async fn running(real: &mut Real, app: &mut App, alice: &Client) -> String {
-    let id = app.submit(alice, "ledger_sleep", json!({"ms":20_000})).await;
+    let id = app.submit(alice, "ledger_sleep", json!({"ms":60_000})).await;
     real.begin(app, &id).await;
     id
 }

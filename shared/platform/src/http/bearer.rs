@@ -17,7 +17,7 @@ use domain::{
 
 /// Maximum length of a token in bytes. Session tokens have some 400.
 const MAX_TOKEN_LEN: usize = 2048;
-/// Tokens whose signatures a process remembers: half a megabyte at most.
+/// Tokens whose signatures a function remembers: some half a megabyte.
 const MAX_SIGNED: usize = 1000;
 
 /// Verifies the session tokens of requests, the signature of each token once: a phone that polls sends the same token each
