@@ -19,7 +19,9 @@ from service import ROOT, UNLIMITED, Engines, http_event, log_in, request_id, un
 
 BENCH = ROOT / ".local/bench"
 PEERS = ROOT / "bench/peers"
-STARTS, WARM, ACCEPTS, ROUNDS, COUNTED, USERS = 5, 50, 400, 8, 20, 500
+STARTS, WARM, ACCEPTS, ROUNDS, PRIMED, COUNTED = 5, 50, 400, 8, 3, 20
+# One for each accept of a system, so that each token is new to the process.
+USERS = STARTS + WARM + ACCEPTS + PRIMED + COUNTED
 
 
 def install():
@@ -84,13 +86,13 @@ def binaries():
 
 
 class Submissions:
-    """Events of many users, each with a new id."""
+    """Events, each of another user and with a new id."""
 
     def __init__(self, tokens):
         self.tokens, self.made = tokens, []
 
     def next(self):
-        token, identity = self.tokens[len(self.made) % len(self.tokens)], request_id()
+        token, identity = self.tokens[len(self.made)], request_id()
         self.made.append((token, identity))
         return http_event("submit.json", token, identity)
 
@@ -99,7 +101,7 @@ class Submissions:
 
 
 def computed(systems, submissions):
-    """CPU seconds of an accept and memory, by system. They take turns, so that a slow minute of the machine falls on each."""
+    """CPU milliseconds of an accept and memory, by system. They take turns, so that a slow minute of the machine falls on each."""
     functions = {system.name: system.start() for system in systems}
     for name, function in functions.items():
         cpu_per_event(function, submissions[name].some(WARM), 202)
@@ -125,7 +127,7 @@ def measured(system, submissions):
         function.stop()
     counted = Counted(system.env)
     function = system.start(counted.env)
-    cpu_per_event(function, submissions.some(3), 202)  # what is cached is read
+    cpu_per_event(function, submissions.some(PRIMED), 202)  # what is cached is read
     counted.clear()
     cpu_per_event(function, submissions.some(COUNTED), 202)
     function.stop()

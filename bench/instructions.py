@@ -5,10 +5,10 @@
     cargo build --workspace --bin local                   # the engines
     python3 bench/instructions.py target/release/edge-auth [ANOTHER...]
 
-Runs each binary as `bench/accept.py` does, under valgrind's callgrind, first with tokens that the process has seen before, then with
-tokens that are new to it. The same binary differs by 0.1 % between
-runs, whatever else the machine does. What it leaves out: the kernel, and how long an instruction waits. And valgrind hides the
-processor's instructions for SHA-256, so that signing counts several times what it takes.
+Runs each binary as `bench/accept.py` does, under valgrind's callgrind, first with tokens that the process has seen before, then
+with tokens that are new to it. The same binary differs by 0.5 % at most between runs, whatever else the machine does. What it
+leaves out: the kernel, and how long an instruction waits. And valgrind hides the processor's instructions for SHA-256, so that
+signing counts several times what it takes.
 """
 import os, pathlib, subprocess, sys, tempfile, time
 

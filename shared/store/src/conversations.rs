@@ -59,10 +59,7 @@ impl Table {
             if before.ended_by.is_some() && before.ended_by != instead_of {
                 return Ok(before.ended_by);
             }
-            let mut after = before.left(instead_of.as_slice());
-            after.ended_by = Some(id);
-            after.updated_at = after.updated_at.max(now);
-            after.queue.push(id);
+            let after = before.ending(id, instead_of, now);
             if self.put_conversation(user, name, Some(&before), &after).await? {
                 return Ok(Some(id));
             }

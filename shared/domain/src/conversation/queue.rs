@@ -83,12 +83,21 @@ impl Conversation {
         if self.queue.len() >= QUEUED_AT_MOST {
             return Err(NotQueued::Full);
         }
-        let mut next = self.clone();
-        next.rev += 1;
-        next.jobs += 1;
-        next.updated_at = now;
-        next.queue.push(id);
-        Ok(next)
+        Ok(Self { rev: self.rev + 1, jobs: self.jobs + 1, ..self.clone() }.with_last(id, now))
+    }
+
+    /// The conversation with the job that deletes it at the end of the queue, instead of an earlier one that has ended without
+    /// deleting it.
+    #[must_use]
+    pub fn ending(&self, id: RequestId, instead_of: Option<RequestId>, now: Timestamp) -> Self {
+        Self { ended_by: Some(id), ..self.left(instead_of.as_slice()) }.with_last(id, now)
+    }
+
+    /// A request may read what a later one has changed already, so the time never goes back.
+    fn with_last(mut self, id: RequestId, now: Timestamp) -> Self {
+        self.updated_at = self.updated_at.max(now);
+        self.queue.push(id);
+        self
     }
 
     /// The conversation without those jobs. If one of them was to delete it, the deletion has failed and is
@@ -147,5 +156,24 @@ mod tests {
         let full =
             (0..16).fold(Conversation::begun("main", NOW), |so_far, n| so_far.joined("main", id(n), NOW).unwrap());
         assert_eq!(full.joined("main", id(99), NOW), Err(NotQueued::Full));
+    }
+
+    #[test]
+    fn a_request_that_came_earlier_and_is_stored_later_sets_no_earlier_time() {
+        let conversation = Conversation::begun("main", NOW);
+        let [earlier, later] = [-1000, 1000].map(|ms| Timestamp::from_millis(NOW.millis() + ms));
+        for (now, updated_at) in [(earlier, NOW), (later, later)] {
+            assert_eq!(conversation.joined("main", id(1), now).unwrap().updated_at, updated_at);
+            assert_eq!(conversation.ending(id(1), None, now).updated_at, updated_at);
+        }
+    }
+
+    #[test]
+    fn the_job_that_deletes_takes_the_place_of_one_that_failed_to() {
+        let failed = Conversation::begun("main", NOW).joined("main", id(1), NOW).unwrap().ending(id(2), None, NOW);
+        assert_eq!((failed.ended_by, &failed.queue[..]), (Some(id(2)), &[id(1), id(2)][..]));
+        let again = failed.ending(id(3), Some(id(2)), NOW);
+        assert_eq!((again.ended_by, &again.queue[..]), (Some(id(3)), &[id(1), id(3)][..]));
+        assert_eq!((again.rev, again.jobs), (failed.rev + 1, failed.jobs), "one change, and no job of a user");
     }
 }
