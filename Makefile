@@ -25,8 +25,9 @@ engines: ## Table and queue alone, with the environment for `cargo lambda watch`
 check: ## Format, lints, unit tests and the flows of a job: the loop while you edit
 	@scripts/dev/check.sh
 
-soak: ## Every case of the fault tests, of which `make test` takes a sample
-	SOAK=1 cargo test --workspace --locked --test 'it-*' -- --nocapture crashes:: chaos:: policy:: approvals::faults approvals::races
+soak: openclaw ## Every case of the fault sweeps, of which `make test` takes a sample
+	SOAK=1 cargo test --workspace --locked --test 'it-*' -- --nocapture
+	cargo test --workspace --locked --test gateway -- --test-threads=1 --nocapture --ignored
 
 test: ## Format check, lints, every test, the real gateway included
 	@scripts/dev/test.sh $(TEST_FLAGS)

@@ -1,4 +1,4 @@
-"""The flow suite, an update under load, and the rollback."""
+"""An update under load, the rollback, and the flow suite."""
 
 import threading
 import time
@@ -6,11 +6,12 @@ import time
 from mini_program import request_id
 from first_day import DEPLOY_LOG
 from stack import ROOT
+from sweeps import more_sweeps
 
 FLOWS_LOG = ".local/rehearse/run/emulator.log, and the lines above"
-# Longer than the update during which it runs: the deployment, and the minute or two in which the
-# check waits for a heartbeat of the new sweep.
-NAP_MS = 150_000
+# Longer than the update during which it runs.
+NAP_MS = 100_000
+NAP = "outlives the update"
 PAUSE_S = 0.1
 # The emulator has a process for each request that is under way; a burst would start some seventy at the same time.
 AT_ONCE = "8"
@@ -77,8 +78,8 @@ def update(rehearsal):
     console.claims("three jobs of one user may be open", at_once(rehearsal, "before")[0] == 3, "fewer")
     before = rehearsal.versions()
     napper = rehearsal.client("napper")
-    nap = napper.submit("ledger_sleep", ms=NAP_MS, note="outlives the update")
-    with Poller(rehearsal) as poller:
+    nap = napper.submit("ledger_sleep", ms=NAP_MS, note=NAP)
+    with Poller(rehearsal) as poller, more_sweeps(rehearsal):
         code, said = rehearsal.deploy("--built", MaxInFlight=FEWER, LogLevel="warn")
     console.claims("the update is deployed and ready", code == 0, said)
     console.claims("the job from before is still under way", napper.job(nap)["status"] == "running", napper.job(nap))
@@ -87,9 +88,7 @@ def update(rehearsal):
     console.claims(f"{poller.asked} requests during the update, none failed, slowest {poller.slowest:.1f} s", not poller.failed, poller.failed[:5])
     accepted, refused = at_once(rehearsal, "after")
     console.claims(f"now only {FEWER} may be open, the third is refused: {refused}", accepted == FEWER, accepted)
-    rehearsal.succeeds("napper", nap, 240)
-    console.claims("it took effect once", rehearsal.world.effects("outlives the update") == 1, rehearsal.world.effects("outlives the update"))
-    rehearsal.before_update = before
+    rehearsal.before_update, rehearsal.nap = before, nap
 
 
 def roll_back(rehearsal):
@@ -103,12 +102,20 @@ def roll_back(rehearsal):
     code, said = rehearsal.command("scripts/deploy/deploy.sh", "test", "--check")
     rehearsal.refused(code, said, "MAX_IN_FLIGHT", "live")
     # A parameter that is not given keeps its value, so the rollback gives all of them.
-    code, said = rehearsal.deploy("--built", MaxInFlight=16, LogLevel="info")
+    with more_sweeps(rehearsal):
+        code, said = rehearsal.deploy("--built", MaxInFlight=16, LogLevel="info")
     console.claims("the next deployment moves `live` forward again", code == 0, said)
 
 
+def outlived(rehearsal):
+    """The job from before the update, after the rollback and the deployment that followed it."""
+    rehearsal.succeeds("napper", rehearsal.nap, 240)
+    rehearsal.console.claims("it took effect once", rehearsal.world.effects(NAP) == 1, rehearsal.world.effects(NAP))
+
+
 STEPS = [
-    ("The flow suite that runs against `local`, through the deployed HTTP API", FLOWS_LOG, flows),
     ("Update while requests come and a job is under way", DEPLOY_LOG, update),
     ("Roll back to the version before, by alias, while requests come", DEPLOY_LOG, roll_back),
+    ("The flow suite that runs against `local`, through the deployed HTTP API", FLOWS_LOG, flows),
+    ("The job from before the update ends", FLOWS_LOG, outlived),
 ]

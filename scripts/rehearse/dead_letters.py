@@ -64,7 +64,6 @@ def dead(rehearsal):
         sqs.set_queue_attributes(QueueUrl=outputs["QueueUrl"], Attributes=patient)
     console.claims("the job waits, unharmed", rehearsal.client("unlucky").job(request)["status"] == "queued", rehearsal.client("unlucky").job(request))
     rehearsal.unlucky, rehearsal.broken = request, broken
-    rehearsal.unlucky_code = rehearsal.client("unlucky").job(request)["support_code"]
 
 
 def finish(rehearsal):

@@ -7,6 +7,7 @@ import emulator
 import nested
 from mini_program import request_id
 from stack import ALIAS, FUNCTIONS, SECRETS, Failure, fetch
+from sweeps import more_sweeps
 
 DEPLOY_LOG = ".local/deploy/deploy.log"
 RUN = ".local/rehearse/run"
@@ -64,7 +65,8 @@ def first_deploy(rehearsal, **changed):
 def stops_at_the_gateway(rehearsal):
     console = rehearsal.console
     emulator.adapt(rehearsal)
-    code, said = first_deploy(rehearsal, OpenclawBaseUrl=UNREACHABLE)
+    with more_sweeps(rehearsal):
+        code, said = first_deploy(rehearsal, OpenclawBaseUrl=UNREACHABLE)
     rehearsal.refused(code, said, "(ready)", "OpenclawBaseUrl", UNREACHABLE, "run the same command again")
     console.claims("the four secrets are filled before that", said.count("is filled.") == len(SECRETS), said)
     status, _, body = rehearsal.client("first").send(request_id(), "ledger_append", note="too early")
@@ -74,6 +76,7 @@ def stops_at_the_gateway(rehearsal):
 def goes_on(rehearsal):
     console, client = rehearsal.console, rehearsal.client("first")
     before = rehearsal.versions()
+    # Its heartbeat is the schedule's own.
     code, said = first_deploy(rehearsal)
     console.claims("the same command with the right URL ends with a first answer", code == 0, said)
     console.claims("it changes no secret", "nothing is changed" in said, said)

@@ -22,9 +22,9 @@ from rehearsal import Rehearsal  # noqa: E402
 from stack import ROOT, Failure  # noqa: E402
 
 HOME = ROOT / ".local/rehearse"
-# The copy of the table is taken before the dead letters: heads are signed some minutes after their last change, which pass meanwhile.
+# The copy of the table is taken before the changes: heads are signed some minutes after their last change, which pass meanwhile.
 WHOLE = [
-    *first_day.STEPS, *changes.STEPS, *operators.STEPS, *restore.STEPS[:1], *dead_letters.STEPS, *restore.STEPS[1:], *deletion.STEPS
+    *first_day.STEPS, *operators.STEPS, *restore.STEPS[:1], *dead_letters.STEPS, *changes.STEPS, *restore.STEPS[1:], *deletion.STEPS
 ]
 DRILL = [*first_day.STEPS, *restore.STEPS, *deletion.STEPS]
 CANNOT_SHOW = """

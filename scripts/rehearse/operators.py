@@ -5,16 +5,17 @@ import time
 
 from mini_program import request_id
 from first_day import ADMIN, APPROVER, VIEWER, operator, until
-from stack import ALIAS, ROOT, Failure
+from stack import Failure
+from sweeps import more_sweeps, no_sweeps
 
 LOG = ".local/rehearse/run/emulator.log"
 AMOUNT = 700
 PAID = "paid after an operator's approval"
 NOT_DONE = "explained and not done"
 DONE = "done again once the mode is full"
-# What sweep counts: three failed checks lower the mode, and checks closer than 50 s are one. Five good ones would raise it
-# again, which takes four minutes more: tests/operator/modes/fault_watch.rs shows that; here an admin raises it.
-FAILED_CHECKS, CHECKS_APART_S = 3, 50
+# Checks closer than 50 s are one. Five good ones would raise the mode again, which takes four minutes more:
+# tests/operator/modes/fault_watch.rs shows that; here an admin raises it.
+CHECKS_PATIENCE_S = 240
 # Short enough for one transcript line; operators are told to write no personal data there.
 REASON = "rehearsed"
 
@@ -67,15 +68,10 @@ def mode(rehearsal):
 
 
 def checks(rehearsal):
-    """Invokes sweep until it has lowered the mode. The schedule invokes it too, once a minute."""
-    for _ in range(FAILED_CHECKS + 1):
-        event = (ROOT / "events/sweep.json").read_bytes()
-        rehearsal.stack.client("lambda").invoke(FunctionName=rehearsal.stack.function("sweep"), Qualifier=ALIAS, Payload=event)
-        if mode(rehearsal)["mode"] == "explain_only":
-            break
-        time.sleep(CHECKS_APART_S + 1)
+    """Waits until sweep has lowered the mode."""
     console = rehearsal.console
-    console.claims("three failed checks lower the mode to explain_only", mode(rehearsal)["mode"] == "explain_only", mode(rehearsal))
+    with more_sweeps(rehearsal):
+        until("three failed checks lower the mode to explain_only", lambda: mode(rehearsal)["mode"] == "explain_only", console, CHECKS_PATIENCE_S)
     console.shows(f"says the API: {json.dumps(mode(rehearsal))}")
 
 
@@ -118,23 +114,6 @@ def refusal(rehearsal):
     return body["code"] if status == 403 else None
 
 
-class NoSweeps:
-    """Disables the schedule, so that no checkpoint is signed meanwhile."""
-
-    def __init__(self, rehearsal):
-        self.events = rehearsal.stack.client("events")
-        rules = [rule["Name"] for page in self.events.get_paginator("list_rules").paginate() for rule in page["Rules"]]
-        self.rules = [name for name in rules if rehearsal.stack.name in name]
-
-    def __enter__(self):
-        for name in self.rules:
-            self.events.disable_rule(Name=name)
-
-    def __exit__(self, *_):
-        for name in self.rules:
-            self.events.enable_rule(Name=name)
-
-
 def forget_checkpoint(rehearsal):
     key = {"pk": {"S": "CONTROL"}, "sk": {"S": "LADDER#CHECKPOINT"}}
     rehearsal.stack.client("dynamodb").delete_item(TableName=rehearsal.stack.outputs()["TableName"], Key=key)
@@ -143,7 +122,7 @@ def forget_checkpoint(rehearsal):
 def destructive(rehearsal):
     console, tidy = rehearsal.console, rehearsal.client("tidy")
     console.claims("a destructive tool is shut: 403 tool_not_opened", refusal(rehearsal) == "tool_not_opened", refusal(rehearsal))
-    with NoSweeps(rehearsal):
+    with no_sweeps(rehearsal):
         status, body = operator(rehearsal, ADMIN, "PUT", "/controls/tools/ledger_delete/opening", {"minutes": 60, "reason": REASON})
         console.claims("an admin opens it for an hour", status == 200, (status, body))
 
@@ -157,7 +136,8 @@ def destructive(rehearsal):
     def proven():
         return operator(rehearsal, VIEWER, "GET", "/controls")[1]["audit_proven"]
 
-    until("the schedule runs again; a checkpoint is signed and exported", proven, console, 240)
+    with more_sweeps(rehearsal):
+        until("sweep runs again; a checkpoint is signed and exported", proven, console, 240)
     bucket = rehearsal.stack.outputs()["CheckpointBucketName"]
     files = rehearsal.stack.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
     console.claims(f"the bucket has it: {sorted(file['Key'] for file in files)[-1]}", bool(files))

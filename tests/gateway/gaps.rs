@@ -1,4 +1,4 @@
-//! The gateway is killed between steps of a workflow, a configurable number of times. One turn is open at the last kill.
+//! The gateway is killed between steps of a workflow, in every gap or in a few. One turn is open at the last kill.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use crate::{
 pub(crate) const STEPS: usize = 20;
 const GAPS: usize = STEPS - 1;
 
-/// The setting of how many of the gaps have a kill. Each costs a restart of the real gateway, 15 to 60 s.
+/// The setting of how many of the gaps have a kill; all of them without it. Each costs a restart of the real gateway,
+/// 15 to 60 s.
 const SETTING: &str = "GATEWAY_KILLS";
-const USUAL: usize = 1;
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
 fn kills() -> usize {
-    let Ok(asked) = std::env::var(SETTING) else { return USUAL };
+    let Ok(asked) = std::env::var(SETTING) else { return GAPS };
     let kills = asked.parse().ok().filter(|kills| (1..=GAPS).contains(kills));
     kills.unwrap_or_else(|| panic!("{SETTING} must be 1 to {GAPS}, not {asked:?}"))
 }
@@ -61,7 +61,10 @@ pub(crate) async fn to_gap(app: &mut App, client: &Client, id: &str, steps: usiz
 pub(crate) async fn all_done(real: &mut Real, app: &mut App, client: &Client, id: &str) {
     let job = finish(app, client, id).await;
     assert_eq!((&job["status"], done(&job)), (&json!("succeeded"), STEPS), "{job}");
-    assert_eq!(real.effects(id), STEPS - STEPS / 5, "each write once");
+    let wanted: Vec<String> = (0..STEPS).filter(|n| n % 5 != 4).map(|n| format!("step {n}")).collect();
+    let ledger = mini_gateway::ledger(real.gateway().ledger());
+    assert_eq!(notes_in(&ledger, id), wanted, "each write once, in their order");
+    assert_eq!(records(&chain(client, id).await, "turn_sent").len(), STEPS / 5, "each turn was sent once");
 }
 
 /// Brings a turn of another user to where its model has been asked and does not answer yet.
@@ -85,12 +88,13 @@ async fn resumed(real: &mut Real, app: &mut App, client: &Client, id: &str) {
 }
 
 #[test]
+#[ignore = "a fault sweep, for `make soak`; kills.rs has two of the gaps"]
 fn twenty_steps_run_once_each_though_the_gateway_is_killed_between_them() {
     with_gateway(async |real| {
         let kills = kills();
         let gaps: Vec<usize> = gaps(kills).collect();
         let last = gaps[kills - 1];
-        println!("KILLS {kills} of {GAPS}: after the steps {gaps:?}. For all of them: {SETTING}={GAPS}");
+        println!("KILLS {kills} of {GAPS}: after the steps {gaps:?}");
         let mut app = real.app(Setup::default()).await;
         let (alice, bob) = (app.login("alice").await, app.login("bob").await);
         let id = app.submit_body(&alice, &twenty_steps()).await;
@@ -114,10 +118,6 @@ fn twenty_steps_run_once_each_though_the_gateway_is_killed_between_them() {
             println!("KILLS after step {gap}: back after {:.1} s", began.elapsed().as_secs_f64());
         }
         all_done(real, &mut app, &alice, &id).await;
-        let wanted: Vec<String> = (0..STEPS).filter(|n| n % 5 != 4).map(|n| format!("step {n}")).collect();
-        let ledger = mini_gateway::ledger(real.gateway().ledger());
-        assert_eq!(notes_in(&ledger, &id), wanted, "in their order");
-        assert_eq!(records(&chain(&alice, &id).await, "turn_sent").len(), STEPS / 5, "each turn was sent once");
         resumed(real, &mut app, &bob, &open).await;
         ledger_reconciliation::close("gaps", app).await;
     });

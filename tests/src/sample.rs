@@ -31,6 +31,11 @@ impl Sample {
         sample
     }
 
+    /// Whether this run takes every case.
+    pub const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Whether a case is taken, where one in `one_in` is.
     pub const fn takes(&self, case: u64, one_in: u64) -> bool {
         self.whole || self.seed.wrapping_add(case).is_multiple_of(one_in)

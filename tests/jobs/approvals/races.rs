@@ -3,12 +3,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use integration_tests::{App, Client, Fault, Reply, events};
+use integration_tests::{App, Client, Fault, Reply, events, sample::Sample};
 
 use super::{COFFEES, pay, payments, unlimited};
 
-/// Number of rounds of each race, each with other requests delayed.
-const ROUNDS: u64 = 40;
+/// The rounds of a race that this run takes, each with other requests delayed.
+fn rounds() -> impl Iterator<Item = u64> {
+    let sample = Sample::of_this_run();
+    (0..40).filter(move |round| sample.takes(*round, 4))
+}
 
 /// Delays every request whose number has its bit set in a pattern that changes each round.
 fn hold_up(app: &App, round: u64) {
@@ -37,7 +40,7 @@ async fn an_approval_and_a_rejection_at_once_are_one_of_them() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
     let mut seen = BTreeMap::new();
-    for round in 0..ROUNDS {
+    for round in rounds() {
         let (id, digest) = approval_request(&app, &alice).await;
         let code = app.fresh_code("alice");
         hold_up(&app, round);
@@ -73,7 +76,7 @@ async fn an_approval_and_a_rejection_at_once_are_one_of_them() {
 async fn two_approvals_at_once_are_one() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
-    for round in 0..ROUNDS {
+    for round in rounds() {
         let (id, digest) = approval_request(&app, &alice).await;
         let (one, two) = (app.fresh_code("alice"), app.fresh_code("alice"));
         hold_up(&app, round);
@@ -95,7 +98,7 @@ async fn an_approval_and_a_cancel_at_once_leave_one_outcome() {
     let mut app = App::with(unlimited()).await;
     let alice = app.login("alice").await;
     let mut seen = BTreeMap::new();
-    for round in 0..ROUNDS {
+    for round in rounds() {
         let (id, digest) = approval_request(&app, &alice).await;
         let code = app.fresh_code("alice");
         hold_up(&app, round);
@@ -129,7 +132,7 @@ async fn an_approval_and_a_cancel_at_once_leave_one_outcome() {
 async fn an_approval_and_the_expiry_at_once_are_one_of_them() {
     let mut app = App::with(unlimited()).await;
     let mut seen = BTreeMap::new();
-    for round in 0..ROUNDS {
+    for round in rounds() {
         let alice = app.login("alice").await;
         let (id, digest) = approval_request(&app, &alice).await;
         let code = app.fresh_code("alice");

@@ -9,7 +9,7 @@ use std::{
 
 use domain::limits::Rate;
 use edge_auth::EdgeAuth;
-use integration_tests::{App, Client, Setup};
+use integration_tests::{App, Client, Setup, sample::Sample};
 use platform::{config::defaults::CHECKPOINT_MAX_AGE_S, runtime::Clock};
 use serde_json::Value;
 use service::controls;
@@ -56,7 +56,10 @@ impl Runtime {
         // From a Monday on, whenever this is run.
         let into_the_week = (app.clock.now().millis() / 1000 + 3 * 86_400).rem_euclid(7 * 86_400);
         app.advance(Duration::from_secs(u64::try_from(7 * 86_400 - into_the_week).unwrap())).await;
-        let set = Set { service_mode: 3, tool_modes: BTreeMap::new(), opened_until_s: None, exported_at_s: None };
+        // Its number is larger than that of any checkpoint that `sweep` signs on the way, so those do not count.
+        app.checkpoint(true).await;
+        let exported_at_s = Some(app.clock.now().millis() / 1000);
+        let set = Set { service_mode: 3, tool_modes: BTreeMap::new(), opened_until_s: None, exported_at_s };
         Self { app, set, edges, workers }
     }
 
@@ -250,20 +253,23 @@ fn ran(tool: &str) -> usize {
 async fn the_service_does_with_random_calls_what_the_oracle_says() {
     let mut runtime = Runtime::start().await;
     let mut became = BTreeMap::new();
-    for seed in 0..300 {
+    let sample = Sample::of_this_run();
+    for seed in (0..300).filter(|seed| sample.takes(*seed, 3)) {
         *became.entry(one(&mut runtime, seed).await).or_insert(0) += 1;
     }
     println!("POLICY through the front door {became:?}");
-    for (what, at_least) in [
-        ("send at the worker", 50),
-        ("explained at the edge", 10),
-        ("approval_insufficient at the worker", 1),
-        ("policy_denied at the worker", 1),
-        ("tool_not_opened at the edge", 1),
-        ("audit_unproven at the edge", 1),
-        ("user did not say yes", 3),
-        ("operator did not say yes", 3),
-    ] {
-        assert!(became.get(what).is_some_and(|times| *times >= at_least), "{what} is too rare: {became:?}");
+    // What is rare may be absent from a sample.
+    let common = [("send at the worker", 10), ("explained at the edge", 2)];
+    let rare = [
+        "approval_insufficient at the worker",
+        "policy_denied at the worker",
+        "tool_not_opened at the edge",
+        "audit_unproven at the edge",
+        "user did not say yes",
+        "operator did not say yes",
+    ];
+    for (what, at_least) in common.into_iter().chain(rare.map(|what| (what, usize::from(sample.is_whole())))) {
+        let times = became.get(what).copied().unwrap_or(0);
+        assert!(times >= at_least, "{what} is too rare: {became:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The command line and the supervisor with the real gateway. Slow: run with `--test gateway -- --test-threads=1`.
+//! The command line and the supervisor with the real gateway. Slow: run with `--test supervisor -- --test-threads=1`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
