@@ -264,6 +264,14 @@ pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), DataError> {
     write().map_err(failed(path, "written"))
 }
 
+impl Drop for DataDir {
+    /// Closing the file would not end the lock while a child process, which this one is starting at that moment, still
+    /// has a copy of it.
+    fn drop(&mut self) {
+        let _closing_ends_it = self.lock.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -281,6 +289,18 @@ mod tests {
         assert!(matches!(DataDir::take_for_restore(&dir), Err(DataError::Io { .. })));
         assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
         fs::remove_file(dir.join("lock")).unwrap();
+        DataDir::take(&dir).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_value_while_a_child_process_has_a_copy_of_the_file() {
+        let dir = std::env::temp_dir().join(format!("miniprogram-copied-lock-{}", std::process::id()));
+        let _left_by_a_crash = fs::remove_dir_all(&dir);
+        let taken = DataDir::take(&dir).unwrap();
+        let _copy = taken.lock.try_clone().unwrap();
+        assert!(matches!(DataDir::take(&dir), Err(DataError::InUse(_))));
+        drop(taken);
         DataDir::take(&dir).unwrap();
         fs::remove_dir_all(dir).unwrap();
     }

@@ -19,10 +19,7 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
 /// Refuses new jobs while the disk is nearly full. Jobs that are open still need space for their records: accepted up to
 /// the last byte, they could not end.
 #[derive(Debug, Clone, Default)]
-pub struct DiskGuard(Option<Watched>);
-
-#[derive(Debug, Clone)]
-struct Watched {
+pub struct DiskGuard {
     dir: PathBuf,
     min_free: u64,
 }
@@ -30,15 +27,13 @@ struct Watched {
 impl DiskGuard {
     /// Watches the disk of a directory; `min_free_mb` 0 watches nothing.
     pub fn new(dir: &Path, min_free_mb: u64) -> Self {
-        let min_free = min_free_mb.saturating_mul(MIB);
-        Self((min_free > 0).then(|| Watched { dir: dir.to_owned(), min_free }))
+        Self { dir: dir.to_owned(), min_free: min_free_mb.saturating_mul(MIB) }
     }
 
     /// Whether less than the minimum is free now. One system call, which reads no disk. A disk that cannot be asked is
     /// not low: the table reports its own faults.
     pub fn is_low(&self) -> bool {
-        let Some(Watched { dir, min_free }) = &self.0 else { return false };
-        free_bytes(dir).is_ok_and(|free| free < *min_free)
+        self.min_free > 0 && free_bytes(&self.dir).is_ok_and(|free| free < self.min_free)
     }
 }
 

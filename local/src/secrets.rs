@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     data::{DataError, TABLE_FILE, failed, write_private},
-    secrets::rotation::{Documents, Holder},
+    secrets::rotation::Documents,
 };
 
 pub mod complete;
@@ -31,12 +31,6 @@ pub struct Given {
     pub wechat_app_secret: Option<String>,
     /// The gateway's token.
     pub gateway_token: String,
-}
-
-impl std::fmt::Debug for Given {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Given([redacted])")
-    }
 }
 
 /// The document cannot be used.
@@ -133,24 +127,10 @@ fn fresh(runtime: &Runtime, dev: bool) -> Result<Value, SecretsFault> {
 
 /// One document per function, as Secrets Manager stores them.
 pub fn documents(runtime: &Runtime, wechat_app_secret: &str, gateway_token: &str) -> Result<Documents, SecretsFault> {
-    let key = session_key(runtime)?;
-    let public = json!({"kid": key["kid"], "public": key["public"]});
-    Ok(Documents::from([
-        (
-            Holder::EdgeAuth,
-            json!({
-                "sessions": {"active": key["kid"], "keys": [key]},
-                "logins": [random_key(runtime)],
-                "wechat": {"app_secrets": [wechat_app_secret]},
-            }),
-        ),
-        (Holder::Status, json!({"sessions": {"keys": [public]}, "cursors": [random_key(runtime)]})),
-        (
-            Holder::Worker,
-            json!({"openclaw": {"tokens": [gateway_token]}, "wechat": {"app_secrets": [wechat_app_secret]}}),
-        ),
-        (Holder::Sweep, json!({"checkpoints": signing_keys(runtime)?})),
-    ]))
+    let mut all = fresh(runtime, false)?;
+    all["wechat"]["app_secrets"] = json!([wechat_app_secret]);
+    all["openclaw"]["tokens"] = json!([gateway_token]);
+    Ok(split::split(&all))
 }
 
 /// New settings of message push: a token, and an `EncodingAESKey` for safe mode.

@@ -186,20 +186,3 @@ async fn a_table_that_does_not_answer_is_503_and_the_same_key_completes_the_job(
         assert_eq!(app.effects(&id), 1);
     }
 }
-
-#[tokio::test]
-async fn an_audit_record_that_cannot_be_written_stops_the_write() {
-    let (mut app, alice) = App::start_with("alice").await;
-    let id = app.submit(&alice, "ledger_append", json!({"note":"n"})).await;
-    // The claim is a worker's first write; its second is the record of the intent.
-    let puts = std::sync::atomic::AtomicUsize::new(0);
-    app.faults.plan(move |operation, _| {
-        let second = operation == "PutItem" && puts.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 1;
-        second.then_some(Fault::LostBefore)
-    });
-    app.deliver().await;
-    assert_eq!(app.effects(&id), 0, "no audit, no call");
-    app.faults.none();
-    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-    assert_eq!(app.effects(&id), 1);
-}

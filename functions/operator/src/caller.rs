@@ -93,7 +93,7 @@ impl Operator {
         let decided = self.operators.decide(&query);
         if !decided.errors.is_empty() {
             self.runtime.count(Metric::PolicyErrors);
-            let error = decided.errors.join("; ");
+            let error = Vec::from_iter(decided.errors).join("; ");
             tracing::error!(
                 function = "operator",
                 code = "policy_error",

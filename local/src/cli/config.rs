@@ -177,7 +177,7 @@ async fn start(Checked { config, policy }: &Checked) -> Result<Service, Failure>
         app_secret: value(&config.wechat_secret_file)?,
     };
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, config.rings_port));
-    let claim = Claim::take_from("server.rings_port", bind, &config.data, &login).await?;
+    let claim = Claim::take("server.rings_port", bind, &config.data, &login).await?;
     let sign_in = match (&config.operators, &config.console_client_id) {
         (Some(operators), Some(client_id)) => Some(SignIn::new(&operators.audience.issuer, client_id)?),
         _ => None,

@@ -66,7 +66,7 @@ fn fresh_directory(checkout: &Path) -> Result<DataDir, Failure> {
 async fn start(checkout: &Path, directory: &Path) -> Result<(Gateway, Service), Failure> {
     say("Starting a real OpenClaw gateway and the service (10 to 60 s) ...");
     let options = GatewayOptions::within(checkout.to_owned(), directory.join("gateway"));
-    let claim = Claim::take((Ipv4Addr::LOCALHOST, 0).into(), &directory.join("data"), &Login::Dev).await?;
+    let claim = Claim::take("--port", (Ipv4Addr::LOCALHOST, 0).into(), &directory.join("data"), &Login::Dev).await?;
     let options =
         GatewayOptions { model: AgentModel::Environment, progress: true, webhook_url: claim.webhook_url(), ..options };
     let gateway = Gateway::start(options).await?;

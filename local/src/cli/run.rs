@@ -32,7 +32,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     let checkout = checkout()?;
     let login = login(&args)?;
     let bind = SocketAddr::from((args.bind, args.port));
-    let claim = Claim::take(bind, &checkout.join(&args.data), &login).await?;
+    let claim = Claim::take("--port", bind, &checkout.join(&args.data), &login).await?;
     let mut gateway = Source::open(&args, &checkout, &claim, &mut stop).await?;
     let (gateway_base_url, gateway_token) = gateway.access()?;
     let options = Options {

@@ -49,7 +49,7 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), Failure> {
     };
     // Root reads the file itself; the credential of the service's unit is not here.
     let credential = credentials_beside(&args.config).join("alerts-webhook");
-    let webhook = config::webhook(target.webhook_file(), target.format(), &credential).unwrap_or_else(|fault| {
+    let webhook = config::webhook(target.webhook_file.as_deref(), target.format, &credential).unwrap_or_else(|fault| {
         faults.push(sentence(fault.as_ref()));
         None
     });

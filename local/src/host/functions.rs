@@ -41,9 +41,9 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct CurrentFunctions {
     surroundings: Surroundings,
-    front: watch::Sender<Functions>,
-    worker: watch::Sender<Arc<Worker>>,
-    sweep: watch::Sender<Arc<Sweep>>,
+    pub(crate) front: watch::Sender<Functions>,
+    pub(crate) worker: watch::Sender<Arc<Worker>>,
+    pub(crate) sweep: watch::Sender<Arc<Sweep>>,
 }
 
 impl CurrentFunctions {
@@ -73,21 +73,6 @@ impl CurrentFunctions {
         self.sweep.send_replace(built.sweep);
         self.front.send_replace(built.front);
         Ok(())
-    }
-
-    /// The functions behind HTTP.
-    pub fn front(&self) -> watch::Receiver<Functions> {
-        self.front.subscribe()
-    }
-
-    /// The worker.
-    pub fn worker(&self) -> watch::Receiver<Arc<Worker>> {
-        self.worker.subscribe()
-    }
-
-    /// The sweep.
-    pub fn sweep(&self) -> watch::Receiver<Arc<Sweep>> {
-        self.sweep.subscribe()
     }
 }
 

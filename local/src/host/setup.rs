@@ -10,7 +10,7 @@ mod replace;
 mod steps;
 mod units;
 
-use std::{fmt, fs, path::Path};
+use std::{fs, path::Path};
 
 use domain::json;
 use serde_json::Value;
@@ -61,12 +61,6 @@ pub struct Setup<'a> {
     pub ask: &'a dyn Fn() -> Result<String, Box<dyn std::error::Error + Send + Sync>>,
     /// Takes each line for the operator.
     pub say: &'a dyn Fn(&str),
-}
-
-impl fmt::Debug for Setup<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("domain", &self.domain).field("user", &self.user).finish_non_exhaustive()
-    }
 }
 
 /// What was found, and what follows from it.

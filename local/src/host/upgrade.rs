@@ -11,7 +11,7 @@ mod packages;
 mod prepare;
 mod way_back;
 
-use std::{fmt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use platform::runtime::Runtime;
 
@@ -48,17 +48,6 @@ pub struct Host<'a> {
     pub runtime: Runtime,
     /// Takes each step that was done, for the operator.
     pub say: &'a (dyn Fn(&str) + Sync),
-}
-
-impl fmt::Debug for Host<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config_file, packages, wait, .. } = self;
-        f.debug_struct("Host")
-            .field("config_file", config_file)
-            .field("packages", packages)
-            .field("wait", wait)
-            .finish()
-    }
 }
 
 /// How a command ended that has begun to change something.

@@ -50,15 +50,6 @@ struct State {
 }
 
 impl State {
-    /// Reads the file; empty if it cannot be read.
-    fn read(file: &Path) -> Self {
-        read_state(file)
-    }
-
-    fn write(&self, file: &Path) -> Result<(), DataError> {
-        write_state(file, self)
-    }
-
     /// Stores which alerts were sent, in the order of [`ALERTS`].
     const fn told(&mut self, [gateway, service, restarts]: [Decision; 3]) {
         self.gateway.told(gateway);
@@ -100,15 +91,15 @@ pub struct Look {
 /// Checks gateway and service once, and acts. `state` is the file with the state.
 pub async fn look(target: &Target, webhook: Option<&Webhook>, state: &Path, runtime: &Runtime) -> Look {
     let mut look = Look::default();
-    if is_restoring(target.data()) {
+    if is_restoring(&target.data) {
         // A service that starts now would find only some of its files.
         look.done.push(Done { what: "restore", done: "not finished, so nothing is looked after" });
         return look;
     }
-    let mut memory = State { target: Some(target.clone()), ..State::read(state) };
-    let manager = target.gateway_user().and_then(Manager::of_user);
+    let mut memory = State { target: Some(target.clone()), ..read_state(state) };
+    let manager = target.gateway_user.as_deref().and_then(Manager::of_user);
     let ((gateway, _), (service, restarts)) = tokio::join!(
-        see(manager.as_ref(), target.gateway_unit(), target.gateway_health()),
+        see(manager.as_ref(), &target.gateway_unit, target.gateway_health()),
         see(Some(&Manager::System), SERVICE, target.service_health()),
     );
     let now = runtime.now();
@@ -118,14 +109,14 @@ pub async fn look(target: &Target, webhook: Option<&Webhook>, state: &Path, runt
         memory.restarts.decide(restarts, now),
     ];
     // Before the restart: a run that is killed must have counted it. An alert is stored only once it was accepted.
-    let written = memory.write(state);
+    let written = write_state(state, &memory);
     let is_written = written.is_ok();
     if let Err(fault) = written {
         look.faults.push(fault.into());
         decisions[0] = memory.gateway.unwritten(decisions[0]);
         decisions[1] = memory.service.unwritten(decisions[1]);
     }
-    let units = [(manager.as_ref(), target.gateway_unit()), (Some(&Manager::System), SERVICE)];
+    let units = [(manager.as_ref(), target.gateway_unit.as_str()), (Some(&Manager::System), SERVICE)];
     for ((what, decision), unit) in ["gateway", "service"].into_iter().zip(decisions).zip(units) {
         if decision == Decision::Restart {
             look.done.push(Done { what, done: restart(unit).await });
@@ -137,7 +128,7 @@ pub async fn look(target: &Target, webhook: Option<&Webhook>, state: &Path, runt
     // If the state could not be written, no restart is made.
     if is_written
         && memory != before
-        && let Err(fault) = memory.write(state)
+        && let Err(fault) = write_state(state, &memory)
     {
         look.faults.push(fault.into());
     }

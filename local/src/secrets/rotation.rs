@@ -170,12 +170,6 @@ pub struct Request {
     pub now: Timestamp,
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request").field("kind", &self.kind).field("phase", &self.phase).finish_non_exhaustive()
-    }
-}
-
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {

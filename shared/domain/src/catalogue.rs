@@ -74,10 +74,10 @@ pub struct ToolEntry {
     /// later.
     pub expected_ms: u64,
     /// Seconds after submission within which a call may start.
-    #[serde(default = "default_not_after_s")]
+    #[serde(default = "default_to::<900>")]
     pub not_after_s: u32,
     /// Seconds within which an approval may be given; never beyond the time within which the call may start.
-    #[serde(default = "default_approval_within_s")]
+    #[serde(default = "default_to::<600>")]
     pub approval_within_s: u32,
     /// Whether its arguments may be shown during an agent's turn to those who may see the job.
     #[serde(default)]
@@ -91,12 +91,9 @@ pub struct ToolEntry {
     pub example: toml::Table,
 }
 
-const fn default_not_after_s() -> u32 {
-    900
-}
-
-const fn default_approval_within_s() -> u32 {
-    600
+/// A setting that is not given.
+const fn default_to<const N: u32>() -> u32 {
+    N
 }
 
 impl ToolEntry {

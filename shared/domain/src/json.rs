@@ -9,3 +9,8 @@ pub mod text;
 
 pub use omission::Omission;
 pub use reader::{JsonFault, MAX_DEPTH, MAX_DEPTH_KEPT, foreign, kept, members, parse, well_formed};
+
+/// Whether a field has the value that its absence means: for serde's `skip_serializing_if`.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

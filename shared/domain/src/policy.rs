@@ -37,10 +37,10 @@ pub use agent_decision::{TurnGate, TurnGated, TurnQuery};
 pub use call_decision::DERIVED_FLOOR;
 pub use explanation::{explanation, explanation_of_incomplete};
 pub use fault::{Place, PolicyFault};
-pub use operator_decision::{OperatorAction, OperatorDecided, OperatorPolicy, OperatorQuery};
+pub use operator_decision::{OperatorAction, OperatorPolicy, OperatorQuery};
 pub use policy_files::{OPERATORS, PolicyFiles, SCHEMA};
 
-use cedar_request::{Case, Model, Question};
+use cedar_request::{Case, Model};
 use policy_set::RuleSet;
 
 /// Facts about one call that policies may use.
@@ -294,23 +294,18 @@ impl Policy {
         };
         let (mut decision, mut policies, mut errors) = (None, BTreeSet::new(), BTreeSet::new());
         // All three requests are evaluated, so that an error is reported whatever the other results are.
-        for (question, request) in &requests {
+        for (asked, request) in &requests {
             let verdict = self.rules.ask(request, &entities);
             errors.extend(verdict.errors);
             if decision.is_none() {
                 policies.extend(verdict.policies);
-                decision = verdict.permitted.then_some(*question);
+                decision = verdict.permitted.then_some(*asked);
             }
         }
         if !errors.is_empty() {
             return deny(DenyReason::PolicyError, Vec::new(), errors.into_iter().collect());
         }
-        let decision = match decision {
-            Some(Question::Run) => PolicyDecision::Run,
-            Some(Question::RunIfUserApproves) => PolicyDecision::RunIfUserApproves,
-            Some(Question::RunIfOperatorApproves) => PolicyDecision::RunIfOperatorApproves,
-            None => PolicyDecision::Deny(DenyReason::PolicyDenied),
-        };
+        let decision = decision.unwrap_or(PolicyDecision::Deny(DenyReason::PolicyDenied));
         Decided { decision, policies: policies.into_iter().collect(), errors: Vec::new() }
     }
 }

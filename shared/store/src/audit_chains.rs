@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{ALL, Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
+use super::{ALL, Condition, Item, Table, TableError, keyed, keys, number, number_of, text, text_of};
 use domain::{
     audit::{AuditHead, ChainName, ChainRecord, OperatorActor, OperatorEvent, RefusalEvent},
     ids::{Actor, Digest, Timestamp, UserId},
@@ -142,11 +142,7 @@ impl Table {
         forget_at: Option<Timestamp>,
     ) -> Result<(), TableError> {
         let canonical = String::from_utf8(canonical).map_err(|_| TableError::Malformed("audit record"))?;
-        let mut item = Item::from([
-            ("pk".to_owned(), text(keys::chain(name))),
-            ("sk".to_owned(), text(keys::chain_record(place))),
-            ("rec".to_owned(), text(canonical)),
-        ]);
+        let mut item = keyed(keys::chain(name), keys::chain_record(place), [("rec", text(canonical))]);
         if let Some(at) = forget_at {
             item.insert("ttl".to_owned(), number(at.seconds_ceil()));
         }

@@ -4,7 +4,9 @@
 //! Checkpoints of earlier versions, and those of a sweep that crashed before it wrote the entry, are not in the
 //! index. A binary search over the checkpoints finds them.
 
-use super::{Condition, Item, Table, TableError, checkpoints::last_note, keys, number, number_of, text, text_of};
+use super::{
+    Condition, Item, Table, TableError, checkpoints::last_note, keyed, keys, number, number_of, text, text_of,
+};
 use domain::{
     audit::checkpoint::{Checkpoint, Position},
     job::Job,
@@ -46,12 +48,8 @@ impl Table {
 
     /// Adds an entry: the checkpoint of this number covers the markers after `from`, up to `to`.
     pub(super) async fn put_reach(&self, seq: u64, from: &Position, to: &Position) -> Result<(), TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::CHECKPOINT_REACHES)),
-            ("sk".to_owned(), text(keys::reach(to))),
-            ("seq".to_owned(), number(seq)),
-            ("from".to_owned(), text(keys::reach(from))),
-        ]);
+        let item =
+            keyed(keys::CHECKPOINT_REACHES, keys::reach(to), [("seq", number(seq)), ("from", text(keys::reach(from)))]);
         // Unconditional: only the sweep that stored the checkpoint writes its entry, and a repetition writes the same
         // entry.
         self.put(item, Condition::none()).await.map(drop)

@@ -7,7 +7,7 @@ use std::{iter, time::Duration};
 
 use futures_util::future;
 
-use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
+use super::{Condition, Item, Table, TableError, Written, keyed, keys, number, number_of, text, text_of};
 use domain::{
     audit::checkpoint::{Checkpoint, Position},
     ids::{RequestId, Timestamp, UserId},
@@ -57,23 +57,13 @@ impl Table {
         if !grows || !after.state.is_over() {
             return Ok(());
         }
-        let place = keys::grown_job(after.user_id, after.request_id);
-        self.put_note(grew_at(after), place, after.request_id.spread()).await
+        let (at, place) = (grew_at(after), keys::grown_job(after.user_id, after.request_id));
+        self.put_marker(keys::grown_in(at, after.request_id.spread()), place, at.plus(NOTES_KEPT)).await
     }
 
     /// Puts the marker of a user's chain of refusals.
     pub(super) async fn note_refusal(&self, user: UserId, at: Timestamp) -> Result<(), TableError> {
-        self.put_note(at, keys::grown_refusals(user), user.spread()).await
-    }
-
-    async fn put_note(&self, at: Timestamp, place: String, spread: u8) -> Result<(), TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::grown_in(at, spread))),
-            ("sk".to_owned(), text(place)),
-            ("ttl".to_owned(), number(at.plus(NOTES_KEPT).seconds_ceil())),
-        ]);
-        // Unconditional: the marker has no content besides its key, so a second put changes nothing.
-        self.put(item, Condition::none()).await.map(drop)
+        self.put_marker(keys::grown_in(at, user.spread()), keys::grown_refusals(user), at.plus(NOTES_KEPT)).await
     }
 
     /// The markers of one minute after a position, at most `limit`, sorted by sort key: those of all shards, and
@@ -114,12 +104,11 @@ impl Table {
     ) -> Result<bool, TableError> {
         let document = String::from_utf8(checkpoint.canonical()).map_err(|_| MALFORMED)?;
         // Never deleted: it is small, and an old export can be compared with it.
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::CHECKPOINTS)),
-            ("sk".to_owned(), text(keys::checkpoint(checkpoint.statement.seq))),
-            ("doc".to_owned(), text(document)),
-            ("nonce".to_owned(), text(nonce)),
-        ]);
+        let item = keyed(
+            keys::CHECKPOINTS,
+            keys::checkpoint(checkpoint.statement.seq),
+            [("doc", text(document)), ("nonce", text(nonce))],
+        );
         // Condition: no checkpoint of this number exists yet.
         let kept = match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
             Written::Done => true,

@@ -53,6 +53,16 @@ impl<'a> Condition<'a> {
     }
 }
 
+/// An item of this key, with these fields.
+pub(crate) fn keyed<const N: usize>(
+    pk: impl fmt::Display,
+    sk: impl fmt::Display,
+    fields: [(&str, AttributeValue); N],
+) -> Item {
+    let key = [("pk", text(pk)), ("sk", text(sk))];
+    key.into_iter().chain(fields).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 pub(crate) fn text(value: impl fmt::Display) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }

@@ -3,7 +3,7 @@
 //! A change reads the item, computes the next version ([`Conversation`], pure) and puts it on condition that the item
 //! has not changed. A lost entry of the queue is not fatal: a worker whose job is not in its queue adds it.
 
-use super::{Condition, Item, Stored, Table, TableError, Written, keys, number, text, text_of};
+use super::{Condition, Item, Stored, Table, TableError, Written, at_most, keys, number, text, text_of};
 use domain::{
     conversation::{Conversation, ConversationName, KnownConversation},
     ids::{RequestId, Timestamp, UserId},
@@ -134,18 +134,12 @@ impl Table {
         after: Option<&ConversationName>,
         limit: usize,
     ) -> Result<(Vec<KnownConversation>, Option<ConversationName>), TableError> {
-        let start = after.map(|name| {
-            Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::conversation(name)))])
-        });
         let values = [(":pk", text(keys::user(user))), (":conversations", text(keys::CONVERSATIONS))];
-        let query = self
-            .query("pk = :pk AND begins_with(sk, :conversations)", values)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start);
-        let answer = self.ask(query).await?;
-        let next = answer.last_evaluated_key.as_ref().and_then(name_of);
-        let known = answer.items.unwrap_or_default().into_iter().map(|item| parse(&item).ok_or(MALFORMED));
+        let query = self.query("pk = :pk AND begins_with(sk, :conversations)", values).limit(at_most(limit));
+        let (items, next) = self.page(query, keys::user(user), after.map(keys::conversation)).await?;
+        let known = items.into_iter().map(|item| parse(&item).ok_or(MALFORMED));
         let known: Result<Vec<KnownConversation>, TableError> = known.collect();
+        let next = next.as_deref().and_then(keys::parse_conversation);
         Ok((known?.into_iter().filter(|known| !known.conversation.gone).collect(), next))
     }
 
@@ -174,11 +168,8 @@ impl Table {
     }
 }
 
-fn name_of(item: &Item) -> Option<ConversationName> {
-    text_of(item, "sk").and_then(keys::parse_conversation)
-}
-
 /// The conversation of an item; `None` if it is malformed.
 pub(super) fn parse(item: &Item) -> Option<KnownConversation> {
-    Some(KnownConversation { name: name_of(item)?, conversation: serde_dynamo::from_item(item.clone()).ok()? })
+    let name = keys::parse_conversation(text_of(item, "sk")?)?;
+    Some(KnownConversation { name, conversation: serde_dynamo::from_item(item.clone()).ok()? })
 }

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use super::{Condition, Item, PAGE, Stored, Table, TableError, Written, jobs, keys, number, number_of, text, text_of};
+use super::{
+    Condition, Item, PAGE, Stored, Table, TableError, Written, at_most, jobs, keyed, keys, number, number_of, text,
+    text_of,
+};
 use domain::{
     conversation::ConversationName,
     erasure::Erasure,
@@ -51,12 +54,8 @@ impl Table {
     pub async fn begin_erasure(&self, user: UserId, erasure: Erasure) -> Result<Erasure, TableError> {
         // The pointer is put before, so that no erasure is without one. One that leads to no erasure, or to a finished
         // one, is removed by the worker that `sweep` wakes for it.
-        let pointer = Item::from([
-            ("pk".to_owned(), text(keys::ERASURES_OPEN)),
-            ("sk".to_owned(), text(user)),
-            ("id".to_owned(), text(erasure.id)),
-            ("at".to_owned(), number(erasure.requested_at.millis())),
-        ]);
+        let pointer =
+            keyed(keys::ERASURES_OPEN, user, [("id", text(erasure.id)), ("at", number(erasure.requested_at.millis()))]);
         self.put(pointer, Condition::none()).await?;
         // Condition: the user has no erasure. One whose put was repeated by the SDK has the same id.
         let condition = Condition::new("attribute_not_exists(pk)");
@@ -115,12 +114,7 @@ impl Table {
 
     /// Remembers that a request id was used, as long as it could start a job.
     pub async fn remember_used(&self, id: RequestId, now: Timestamp) -> Result<(), TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::used_id(id))),
-            ("sk".to_owned(), text(keys::USED_ID)),
-            ("ttl".to_owned(), number(id.time().max(now).plus(USED_FOR).seconds_ceil())),
-        ]);
-        self.put(item, Condition::none()).await.map(drop)
+        self.put_marker(keys::used_id(id), keys::USED_ID, id.time().max(now).plus(USED_FOR)).await
     }
 
     /// One page of a user's jobs for an erasure, and the sort key after which the next one begins. Unlike the user's
@@ -160,23 +154,13 @@ impl Table {
         names: Option<&str>,
         after: Option<String>,
     ) -> Result<(Vec<Item>, Option<String>), TableError> {
-        let start =
-            after.map(|sk| Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(sk))]));
+        let values = [(":pk", text(keys::user(user))), (":first", text(first)), (":last", text(last))];
         let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", text(keys::user(user)))
-            .expression_attribute_values(":first", text(first))
-            .expression_attribute_values(":last", text(last))
+            .query("pk = :pk AND sk BETWEEN :first AND :last", values)
             .set_projection_expression(names.map(str::to_owned))
             .set_expression_attribute_names(names.map(|_| [("#key".to_owned(), "key".to_owned())].into()))
-            .consistent_read(true)
-            .limit(PAGE)
-            .set_exclusive_start_key(start);
-        let answer = self.ask(query).await?;
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| text_of(key, "sk")).map(str::to_owned);
-        Ok((answer.items.unwrap_or_default(), next))
+            .limit(PAGE);
+        self.page(query, keys::user(user), after).await
     }
 
     /// Removes the content of a payload. The first audit record of the job stays.
@@ -194,21 +178,19 @@ impl Table {
     /// Finishes an erasure: the user's item keeps only that the user is erased, as long as the records of the jobs; the
     /// operators' list has the report; nothing wakes the erasure any more. Idempotent.
     pub async fn finish_erasure(&self, user: UserId, erasure: &Erasure, now: Timestamp) -> Result<(), TableError> {
-        let tombstone = Item::from([
-            ("pk".to_owned(), text(keys::user(user))),
-            ("sk".to_owned(), text(keys::USER)),
-            ("er".to_owned(), text(erasure.id)),
-            ("un".to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(true)),
-            ("nb".to_owned(), number(Timestamp::END.millis())),
-            ("ttl".to_owned(), number(now.plus(self.retention * 2).seconds_ceil())),
-        ]);
-        let listed = Item::from([
-            ("pk".to_owned(), text(keys::ERASURES)),
-            ("sk".to_owned(), text(keys::erasure_at(erasure.requested_at, user))),
-            ("ttl".to_owned(), number(erasure.kept_until().seconds_ceil())),
-        ]);
+        let tombstone = keyed(
+            keys::user(user),
+            keys::USER,
+            [
+                ("er", text(erasure.id)),
+                ("un", aws_sdk_dynamodb::types::AttributeValue::Bool(true)),
+                ("nb", number(Timestamp::END.millis())),
+                ("ttl", number(now.plus(self.retention * 2).seconds_ceil())),
+            ],
+        );
         self.put(tombstone, Condition::none()).await?;
-        self.put(listed, Condition::none()).await.map(drop)
+        let listed = keys::erasure_at(erasure.requested_at, user);
+        self.put_marker(keys::ERASURES, listed, erasure.kept_until()).await
     }
 
     /// Removes the pointer to an open erasure.
@@ -218,7 +200,8 @@ impl Table {
 
     /// Erasures that are not finished: user, id, time of the request. At most `limit`.
     pub async fn open_erasures(&self, limit: usize) -> Result<Vec<(UserId, RequestId, Timestamp)>, TableError> {
-        let (items, _) = self.pointed((keys::ERASURES_OPEN, true), None, limit).await?;
+        let query = self.query("pk = :pk", [(":pk", text(keys::ERASURES_OPEN))]).limit(at_most(limit));
+        let (items, _) = self.page(query, keys::ERASURES_OPEN, None).await?;
         let open = |item: &Item| {
             let at = Timestamp::from_millis(number_of(item, "at")?);
             Some((text_of(item, "sk")?.parse().ok()?, text_of(item, "id")?.parse().ok()?, at))
@@ -232,29 +215,9 @@ impl Table {
         after: Option<String>,
         limit: usize,
     ) -> Result<(Vec<UserId>, Option<String>), TableError> {
-        let (items, next) = self.pointed((keys::ERASURES, false), after, limit).await?;
+        let query = self.query("pk = :pk", [(":pk", text(keys::ERASURES))]).scan_index_forward(false);
+        let (items, next) = self.page(query.limit(at_most(limit)), keys::ERASURES, after).await?;
         Ok((items.iter().filter_map(|item| keys::parse_erasure_at(text_of(item, "sk")?)).collect(), next))
-    }
-
-    async fn pointed(
-        &self,
-        (pk, forward): (&str, bool),
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<(Vec<Item>, Option<String>), TableError> {
-        let start = after.map(|sk| Item::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]));
-        let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(pk))
-            .scan_index_forward(forward)
-            .consistent_read(true)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start);
-        let answer = self.ask(query).await?;
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| text_of(key, "sk")).map(str::to_owned);
-        Ok((answer.items.unwrap_or_default(), next))
     }
 }
 

@@ -5,7 +5,9 @@ use std::{fmt, str::FromStr};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 
-use super::{Item, Payload, Stored, Table, TableError, conversations, jobs, keys, number_of, records, text, text_of};
+use super::{
+    Item, Payload, Stored, Table, TableError, at_most, conversations, jobs, keys, number_of, records, text, text_of,
+};
 use domain::{
     access::cursor::Place,
     conversation::KnownConversation,
@@ -82,20 +84,9 @@ impl Table {
         limit: usize,
     ) -> Result<(Vec<Owned>, Option<ExportPlace>), TableError> {
         let pk = keys::user(user);
-        let start =
-            after.map(|ExportPlace(sk)| Item::from([("pk".to_owned(), text(&pk)), ("sk".to_owned(), text(sk))]));
-        let query = self
-            .client
-            .query()
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(&pk))
-            .consistent_read(true)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start);
-        let answer = self.ask(query).await?;
-        let next =
-            answer.last_evaluated_key.as_ref().and_then(|key| text_of(key, "sk")).map(|sk| ExportPlace(sk.into()));
-        let items = answer.items.unwrap_or_default();
+        let query = self.query("pk = :pk", [(":pk", text(&pk))]).limit(at_most(limit));
+        let (items, next) = self.page(query, pk, after.map(|ExportPlace(sk)| sk)).await?;
+        let next = next.map(ExportPlace);
         Ok((items.into_iter().filter_map(|item| Some(owned(text_of(&item, "sk")?.to_owned(), item))).collect(), next))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text};
+use super::{Condition, Item, Table, TableError, Written, keyed, keys, number, number_of};
 use domain::{access::fault_watch::FaultWatch, ids::Timestamp};
 use platform::{metrics::Metric, runtime::Runtime};
 
@@ -54,15 +54,17 @@ impl Table {
     /// Stores new counts in place of `before`. `None`: another run has stored its own since.
     pub async fn keep_watch(&self, before: KeptWatch, watch: FaultWatch) -> Result<Option<KeptWatch>, TableError> {
         let rev = before.rev + 1;
-        let mut item = Item::from([
-            ("pk".to_owned(), text(keys::CONTROL)),
-            ("sk".to_owned(), text(keys::FAULT_WATCH)),
-            ("rev".to_owned(), number(rev)),
-            ("failed".to_owned(), number(watch.failed)),
-            ("good".to_owned(), number(watch.good)),
-            ("handled".to_owned(), number(u8::from(watch.outage_handled))),
-            ("audit_base".to_owned(), number(watch.audit_base)),
-        ]);
+        let mut item = keyed(
+            keys::CONTROL,
+            keys::FAULT_WATCH,
+            [
+                ("rev", number(rev)),
+                ("failed", number(watch.failed)),
+                ("good", number(watch.good)),
+                ("handled", number(u8::from(watch.outage_handled))),
+                ("audit_base", number(watch.audit_base)),
+            ],
+        );
         let times = [
             ("checked_at", watch.checked_at),
             ("audit_since", watch.audit_since),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
+use super::{Condition, Item, Table, TableError, keyed, keys, number, number_of, text, text_of};
 use domain::{ids::Timestamp, job::JournalId};
 
 /// The gateway's journal, as a worker last saw it.
@@ -122,13 +122,15 @@ impl Table {
 
     /// Writes the heartbeat of `sweep`.
     pub async fn beat(&self, beat: Heartbeat) -> Result<(), TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::CONTROL)),
-            ("sk".to_owned(), text(keys::HEARTBEAT)),
-            ("at".to_owned(), number(beat.at.millis())),
-            ("reachable".to_owned(), number(u8::from(beat.gateway_reachable))),
-            ("overdue".to_owned(), number(beat.overdue)),
-        ]);
+        let item = keyed(
+            keys::CONTROL,
+            keys::HEARTBEAT,
+            [
+                ("at", number(beat.at.millis())),
+                ("reachable", number(u8::from(beat.gateway_reachable))),
+                ("overdue", number(beat.overdue)),
+            ],
+        );
         self.put(item, Condition::none()).await.map(drop)
     }
 

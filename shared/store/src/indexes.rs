@@ -3,7 +3,7 @@
 //! cannot leave such a job without one. A pointer whose change was never made, or is outdated, is stale; a list reads
 //! each job and skips it.
 
-use super::{Condition, Item, Table, TableError, keys, number, text};
+use super::{Table, TableError, keys};
 use domain::{
     ids::{Approver, Timestamp},
     job::{Job, JobState},
@@ -21,13 +21,8 @@ impl Table {
                 None => return Ok(()),
             },
         };
-        let item = Item::from([
-            ("pk".to_owned(), text(list)),
-            ("sk".to_owned(), text(keys::pointer(at, after.user_id, after.request_id))),
-            ("ttl".to_owned(), number(at.plus(self.retention).seconds_ceil())),
-        ]);
-        // Unconditional: the pointer has no content besides its key, so a second put changes nothing.
-        self.put(item, Condition::none()).await.map(drop)
+        let pointer = keys::pointer(at, after.user_id, after.request_id);
+        self.put_marker(list, pointer, at.plus(self.retention)).await
     }
 }
 

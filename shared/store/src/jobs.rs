@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Condition, Item, Table, TableError, Written, keys, number, number_of, text, text_of};
+use super::{Condition, Item, Table, TableError, Written, at_most, keys, number, number_of, text, text_of};
 use domain::{
     ids::{RequestId, Timestamp, UserId},
     job::{Job, JobState, SCHEMA_VERSION},
@@ -87,23 +87,16 @@ impl Table {
         after: Option<RequestId>,
         limit: usize,
     ) -> Result<(Vec<Job>, Option<RequestId>), TableError> {
-        let start = after
-            .map(|id| Item::from([("pk".to_owned(), text(keys::user(user))), ("sk".to_owned(), text(keys::job(id)))]));
         let values = [(":pk", text(keys::user(user))), (":jobs", text(keys::JOBS))];
-        let query = self
-            .query("pk = :pk AND begins_with(sk, :jobs)", values)
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start);
-        let answer = self.ask(query).await?;
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| keys::parse_job(text_of(key, "sk")?));
+        let query = self.query("pk = :pk AND begins_with(sk, :jobs)", values).scan_index_forward(false);
+        let (items, next) = self.page(query.limit(at_most(limit)), keys::user(user), after.map(keys::job)).await?;
         let mut jobs = Vec::new();
-        for item in answer.items.unwrap_or_default() {
+        for item in items {
             if let Stored::Job(job) = parse(&item)? {
                 jobs.push(*job);
             }
         }
-        Ok((jobs, next))
+        Ok((jobs, next.and_then(|sk| keys::parse_job(&sk))))
     }
 
     /// Jobs of one shard of the `open_jobs` index with `sweep_at` up to `until`, oldest first, at most `limit`, over

@@ -5,7 +5,7 @@
 //! The SDK repeats a write whose response was lost. So each conditional write stores a random **nonce**: when a
 //! condition fails and the stored item has the nonce of this write, an earlier attempt of the same write succeeded.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
+use domain::ids::Timestamp;
 use platform::{
     aws,
     http::{ApiError, Code},
@@ -54,7 +55,7 @@ mod wechat_events;
 pub use audit_chains::ChainPage;
 pub use batch::{KnownId, PayloadAndUser, UserAndJob};
 pub use checkpoints::{Grown, GrownChain, KeptCheckpoint};
-use condition::{Condition, number, number_of, text, text_of};
+use condition::{Condition, keyed, number, number_of, text, text_of};
 pub use consumed::Consumed;
 pub use conversation_names::{Counted, CountedNames};
 pub use conversation_queue::QueueJoin;
@@ -182,8 +183,7 @@ impl Table {
     ) -> Result<Vec<T>, TableError> {
         let (mut found, mut start) = (Vec::new(), query.get_exclusive_start_key().clone());
         while found.len() < limit {
-            let left = i32::try_from(limit - found.len()).unwrap_or(i32::MAX);
-            let page = left.min(query.get_limit().unwrap_or(PAGE));
+            let page = at_most(limit - found.len()).min(query.get_limit().unwrap_or(PAGE));
             let query = query.clone().limit(page).set_exclusive_start_key(start);
             let answer = self.ask(query).await?;
             for item in answer.items.unwrap_or_default() {
@@ -195,6 +195,18 @@ impl Table {
             }
         }
         Ok(found)
+    }
+
+    /// One page of a query in this partition after a sort key, and the sort key after which the next page begins.
+    async fn page(
+        &self,
+        query: QueryFluentBuilder,
+        pk: impl fmt::Display,
+        after: Option<String>,
+    ) -> Result<(Vec<Item>, Option<String>), TableError> {
+        let answer = self.ask(query.set_exclusive_start_key(after.map(|sk| keyed(pk, sk, [])))).await?;
+        let next = answer.last_evaluated_key.as_ref().and_then(|key| text_of(key, "sk")).map(str::to_owned);
+        Ok((answer.items.unwrap_or_default(), next))
     }
 
     /// Queries one page of the table, and counts the consumed capacity.
@@ -233,6 +245,17 @@ impl Table {
             }
             Err(e) => Err(unavailable("PutItem", e)),
         }
+    }
+
+    /// Puts a marker, which has no content besides its key and is deleted after `until`. Unconditional: a second put
+    /// changes nothing.
+    async fn put_marker(
+        &self,
+        pk: impl fmt::Display,
+        sk: impl fmt::Display,
+        until: Timestamp,
+    ) -> Result<(), TableError> {
+        self.put(keyed(pk, sk, [("ttl", number(until.seconds_ceil()))]), Condition::none()).await.map(drop)
     }
 
     /// Updates an item under a condition. An item that fails it is returned.
@@ -325,6 +348,11 @@ impl Table {
     fn count_refused(&self) {
         self.consumed.write.fetch_add(1000, std::sync::atomic::Ordering::Relaxed);
     }
+}
+
+/// A limit in the SDK's type.
+fn at_most(limit: usize) -> i32 {
+    i32::try_from(limit).unwrap_or(i32::MAX)
 }
 
 fn unavailable<E>(operation: &'static str, error: SdkError<E, aws_smithy_runtime_api::http::Response>) -> TableError

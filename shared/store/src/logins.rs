@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem},
 };
 
-use super::{Condition, Consumed, Item, PAGE, Table, TableError, Written, keys, text, text_of, unavailable};
+use super::{Condition, Consumed, Item, PAGE, Table, TableError, Written, keyed, keys, text, text_of, unavailable};
 use domain::ids::{Digest, UserId};
 
 /// Attempts of a first login that meets a concurrent one.
@@ -136,11 +136,7 @@ fn is_cancelled(error: &TransactWriteItemsError) -> bool {
 }
 
 pub(super) fn login_item(login: Digest, user: UserId) -> Item {
-    Item::from([
-        ("pk".to_owned(), text(keys::login(login))),
-        ("sk".to_owned(), text(keys::USER)),
-        ("user".to_owned(), text(user)),
-    ])
+    keyed(keys::login(login), keys::USER, [("user", text(user))])
 }
 
 fn user_of(item: &Item) -> Result<UserId, TableError> {

@@ -91,13 +91,8 @@ impl Table {
         code: &str,
         at: Timestamp,
     ) -> Result<(), TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::operator(subject))),
-            ("sk".to_owned(), text(keys::refused_call(call, code, at))),
-            ("ttl".to_owned(), super::number(at.plus(FORGET_REFUSAL).seconds_ceil())),
-        ]);
-        // Unconditional: the note has no content besides its key, so a second put changes nothing.
-        self.put(item, Condition::none()).await.map(drop)
+        let refusal = keys::refused_call(call, code, at);
+        self.put_marker(keys::operator(subject), refusal, at.plus(FORGET_REFUSAL)).await
     }
 
     /// Sets the groups of a user. False: there is no such user.

@@ -1,6 +1,6 @@
 //! Operators' lists: jobs by state. A list has only references to jobs, so each job is read afterwards.
 
-use super::{Item, Stored, Table, TableError, keys, number, number_of, text, text_of};
+use super::{Item, Stored, Table, TableError, keyed, keys, number, number_of, text, text_of};
 use domain::{
     ids::{RequestId, Timestamp, UserId},
     job::Job,
@@ -38,7 +38,7 @@ impl Table {
     ) -> Result<Vec<Listed>, TableError> {
         let (after, earliest) = from;
         let key = |place: Listed| keys::pointer(place.at, place.user_id, place.request_id);
-        let start = after.map(|place| Item::from([("pk".to_owned(), text(list)), ("sk".to_owned(), text(key(place)))]));
+        let start = after.map(|place| keyed(list, key(place), []));
         let values = [(":pk", text(list)), (":earliest", text(keys::pointers_from(earliest)))];
         let query = self
             .query("pk = :pk AND sk >= :earliest", values)

@@ -2,7 +2,7 @@
 
 use domain::{ids::Timestamp, limits::RetentionClock};
 
-use crate::{Condition, Item, Table, TableError, Written, keys, number, number_of, text};
+use crate::{Condition, Table, TableError, Written, keyed, keys, number, number_of};
 impl Table {
     /// The retention clock as last read. A table of an earlier version has none; the last heartbeat of its sweep is
     /// used instead.
@@ -23,12 +23,11 @@ impl Table {
         before: Option<RetentionClock>,
         after: RetentionClock,
     ) -> Result<bool, TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::CONTROL)),
-            ("sk".to_owned(), text(keys::RETENTION_CLOCK)),
-            ("host".to_owned(), number(after.host().millis())),
-            ("deletes".to_owned(), number(after.deletes().millis())),
-        ]);
+        let item = keyed(
+            keys::CONTROL,
+            keys::RETENTION_CLOCK,
+            [("host", number(after.host().millis())), ("deletes", number(after.deletes().millis()))],
+        );
         // Condition: no clock is stored, or `before` is, or this one is, which a repetition by the SDK finds.
         let condition = Condition::new(
             "attribute_not_exists(pk) OR (host = :host AND deletes = :deletes) OR (host = :new_host AND deletes = :new_deletes)",

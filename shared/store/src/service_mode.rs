@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{ALL, Condition, Item, Table, TableError, keys, number, number_of, text, text_of};
+use super::{ALL, Condition, Item, Table, TableError, keyed, keys, number, number_of, text, text_of};
 use domain::{
     access::{
         fault_watch::WatchedFault,
@@ -130,11 +130,7 @@ impl Table {
     /// Stores that the table was restored from a backup: from now on an unknown request id whose time is before
     /// `ids_from` is refused. Never an earlier time than the stored one.
     pub async fn refuse_ids_before(&self, ids_from: Timestamp) -> Result<(), TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::CONTROL)),
-            ("sk".to_owned(), text(keys::SERVICE_MODE_RESTORED)),
-            ("ids_from".to_owned(), number(ids_from.millis())),
-        ]);
+        let item = keyed(keys::CONTROL, keys::SERVICE_MODE_RESTORED, [("ids_from", number(ids_from.millis()))]);
         // Condition: no restore has set a later time.
         let condition = Condition::new("attribute_not_exists(ids_from) OR ids_from < :ids_from");
         self.put(item, condition.value(":ids_from", number(ids_from.millis()))).await.map(drop)
@@ -142,12 +138,11 @@ impl Table {
 
     /// Stores the last checkpoint. Never an older one, and never one without export in place of an exported one.
     pub async fn note_checkpoint(&self, seen: CheckpointSeen) -> Result<(), TableError> {
-        let mut item = Item::from([
-            ("pk".to_owned(), text(keys::CONTROL)),
-            ("sk".to_owned(), text(keys::SERVICE_MODE_CHECKPOINT)),
-            ("seq".to_owned(), number(seen.seq)),
-            ("signed_at".to_owned(), number(seen.signed_at.millis())),
-        ]);
+        let mut item = keyed(
+            keys::CONTROL,
+            keys::SERVICE_MODE_CHECKPOINT,
+            [("seq", number(seen.seq)), ("signed_at", number(seen.signed_at.millis()))],
+        );
         let condition = match seen.exported_at {
             Some(at) => {
                 item.insert("exported_at".to_owned(), number(at.millis()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Item, Table, TableError, Written, keys, number, text, text_of};
+use super::{Condition, Table, TableError, Written, keyed, keys, number, text, text_of};
 use domain::ids::{Digest, Timestamp};
 
 /// How long a message is remembered. WeChat repeats an unanswered one within seconds, and a copy is refused by its age
@@ -17,12 +17,11 @@ impl Table {
 
     /// Remembers a message by its keyed digest. False: it was remembered before.
     pub async fn remember_event(&self, event: Digest, now: Timestamp, nonce: &str) -> Result<bool, TableError> {
-        let item = Item::from([
-            ("pk".to_owned(), text(keys::event(event))),
-            ("sk".to_owned(), text(keys::EVENT)),
-            ("nonce".to_owned(), text(nonce)),
-            ("ttl".to_owned(), number(now.plus(REMEMBERED).seconds_ceil())),
-        ]);
+        let item = keyed(
+            keys::event(event),
+            keys::EVENT,
+            [("nonce", text(nonce)), ("ttl", number(now.plus(REMEMBERED).seconds_ceil()))],
+        );
         // Condition: the message is not remembered yet.
         match self.put(item, Condition::new("attribute_not_exists(pk)")).await? {
             Written::Done => Ok(true),

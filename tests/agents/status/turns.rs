@@ -118,24 +118,6 @@ async fn a_proposal_is_a_step_of_its_own_and_asks_as_what_it_is() {
     Contract::of_the_checkout().check("GET", "/v1/jobs/{request_id}/audit", &chain);
 }
 
-#[tokio::test]
-async fn a_proposal_that_is_rejected_says_so_and_the_turn_goes_on() {
-    let mut app = App::with(roomy()).await;
-    let alice = app.login("alice").await;
-    let id = app.new_id();
-    let script = "[[tool:ledger_append {\"note\":\"two coffees\"}]][[say:shall I?]][[then]][[say:as you like]]";
-    assert_eq!(alice.submit_body(&id, &say(script)).await.status, 202);
-    asked(&mut app, &alice, &id).await;
-    let rejected = alice.reject(&id).await;
-    Contract::of_the_checkout().check("POST", "/v1/jobs/{request_id}/approval", &rejected);
-    assert_eq!((rejected.status.as_u16(), &rejected.body["status"]), (200, &json!("queued")), "{}", rejected.body);
-    let job = app.finish_in_real_time(&alice, &id, Duration::from_secs(30)).await;
-    assert_eq!((&job["status"], &job["result"]["reply"]), (&json!("succeeded"), &json!("as you like")), "{job}");
-    let proposal = &job["steps"][1];
-    assert_eq!((&proposal["outcome"], &proposal["error"]["code"]), (&json!("refused"), &json!("approval_rejected")));
-    assert_eq!((job.get("error"), app.effects(&id)), (None, 0));
-}
-
 /// Brings a turn to its approval request.
 async fn asked(app: &mut App, client: &Client, id: &str) -> Value {
     for _ in 0..60 {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::access::service_mode::Mode;
-use integration_tests::{App, Fault, events};
+use integration_tests::{App, Contract, Fault, events};
 use serde_json::{Value, json};
 
 use super::{outcomes, reply, roomy, say, settle, verdict};
@@ -49,9 +49,12 @@ async fn a_rejection_is_given_to_the_agent_which_answers_its_user() {
     let (mut app, alice) = App::start_with("alice").await;
     let id = say(&app, &alice, PAY).await;
     settle(&mut app, &alice, &id).await;
-    assert_eq!(alice.reject(&id).await.status, 200);
+    let rejected = alice.reject(&id).await;
+    Contract::of_the_checkout().check("POST", "/v1/jobs/{request_id}/approval", &rejected);
+    assert_eq!((rejected.status.as_u16(), &rejected.body["status"]), (200, &json!("queued")), "{}", rejected.body);
     let job = settle(&mut app, &alice, &id).await;
     assert_eq!((verdict(&job), app.effects(&id)), (("succeeded", ""), 0), "{job}");
+    assert_eq!(job["steps"][1]["error"]["code"], "approval_rejected", "{job}");
     assert!(reply(&job).contains("not run (approval_rejected)"), "{job}");
     assert_eq!(outcomes(&job), ["succeeded", "refused", "succeeded"]);
 }

@@ -68,23 +68,6 @@ async fn a_deadline_stops_a_turn_that_runs() {
 }
 
 #[tokio::test]
-async fn what_the_agent_does_is_seen_while_it_does_it_and_no_argument_of_it() {
-    let mut app = App::with(roomy()).await;
-    let alice = app.login("alice").await;
-    let id = say(&app, &alice, "[[tool:ledger_read {\"limit\":7}]][[pause:3]][[say:done]]").await;
-    until_asked(&mut app).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    app.advance(Duration::from_secs(6)).await;
-    while app.deliver().await {}
-    let job = alice.job(&id).await;
-    let progress = job["steps"][0]["progress"].as_array().unwrap_or_else(|| panic!("{job}")).clone();
-    assert!(progress.iter().any(|one| one["doing"] == "tool" && one["tool"] == "ledger_read"), "{progress:?}");
-    assert!(progress.iter().all(|one| one.get("arguments").is_none()), "{progress:?}");
-    let job = settle_slowly(&mut app, &alice, &id).await;
-    assert_eq!(verdict(&job).0, "succeeded", "{job}");
-}
-
-#[tokio::test]
 async fn a_turn_that_is_over_before_it_is_looked_at_costs_two_looks_and_a_long_one_hardly_more() {
     let mut app = App::with(roomy()).await;
     let alice = app.login("alice").await;

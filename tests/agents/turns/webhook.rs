@@ -87,6 +87,8 @@ async fn what_an_agent_does_is_seen_while_it_does_it() {
     };
     let job = until(&mut app, &alice, &id, used).await;
     assert_eq!(job["status"], "running", "{job}");
+    let progress = job["steps"][0]["progress"].as_array().unwrap();
+    assert!(progress.iter().all(|one| one.get("arguments").is_none()), "{progress:?}");
 }
 
 #[tokio::test]

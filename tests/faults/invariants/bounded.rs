@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::limits::admission::JobKind;
-use integration_tests::{App, Fault, Setup, app::AFTER_A_CRASH};
+use integration_tests::{App, Setup, app::AFTER_A_CRASH};
 use serde_json::json;
 
 #[tokio::test]
@@ -22,30 +22,6 @@ async fn a_result_over_the_cap_is_not_kept_by_a_gateway_without_a_journal_either
     }
     let job = app.run(&alice, "ledger_read", json!({})).await;
     assert_eq!((&job["status"], &job["result"]), (&json!("succeeded"), &json!({"omitted":"too_large"})));
-}
-
-#[tokio::test]
-async fn sixteen_that_race_get_no_more_than_the_burst() {
-    let app = App::with(Setup {
-        edge: |edge| edge.limits.submissions = domain::limits::Rate::new(Duration::from_secs(2), 3),
-        ..Setup::default()
-    })
-    .await;
-    let alice = app.login("alice").await;
-    // All of them reach the user item before any of them is charged.
-    app.faults.plan(|_, _| Some(Fault::Late));
-    let submissions = (0..16).map(|_| {
-        let (alice, id) = (alice.clone(), app.new_id());
-        tokio::spawn(async move { alice.submit(&id, "ledger_read", json!({})).await.status.as_u16() })
-    });
-    let mut statuses = Vec::new();
-    for submission in submissions.collect::<Vec<_>>() {
-        statuses.push(submission.await.unwrap());
-    }
-    app.faults.none();
-    assert!(statuses.iter().all(|status| [202, 429].contains(status)), "{statuses:?}");
-    let passed = statuses.iter().filter(|status| **status == 202).count();
-    assert!((1..=3).contains(&passed), "{statuses:?}");
 }
 
 #[tokio::test]

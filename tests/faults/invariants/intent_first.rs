@@ -22,7 +22,7 @@ async fn without_the_record_of_its_intent_alone_no_write_leaves() {
     app.deliver().await;
     assert_eq!(app.effects(&id), 0, "no audit, no call");
     app.faults.none();
-    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
+    assert_eq!((&app.finish(&alice, &id).await["status"], app.effects(&id)), (&json!("succeeded"), 1));
     assert_eq!(alice.get(&format!("/v1/jobs/{id}/audit")).await.status, 200, "the chain is whole");
 }
 

@@ -204,27 +204,3 @@ async fn a_repeated_submission_is_answered_whatever_the_approval_request_led_to(
     while app.deliver().await {}
     assert_eq!(payments(&app, &ids[1]).len(), 1);
 }
-
-/// serde's derive also accepts a struct as an array of its fields, and the name of an enum as the key of an object.
-#[tokio::test]
-async fn a_decision_that_is_no_object_of_texts_decides_nothing() {
-    let (app, alice) = App::start_with("alice").await;
-    let id = pay(&app, &alice, COFFEES).await;
-    let (digest, path) = (alice.digest(&id).await, format!("/v1/jobs/{id}/approval"));
-    for decision in ["approve", "reject"] {
-        let code = app.fresh_code("alice");
-        for body in [
-            json!([decision, digest, code]),
-            json!({"decision": {decision: null}, "digest": digest, "code": code}),
-            json!({"decision": [decision], "digest": digest, "code": code}),
-            json!({"decision": decision, "digest": [digest], "code": code}),
-            json!({"decision": decision, "digest": digest, "code": [code]}),
-        ] {
-            let headers = [("content-type", "application/json")];
-            let reply = alice.send("POST", &path, &headers, body.to_string().as_bytes()).await;
-            assert_eq!(reply.verdict(), (400, "body_invalid"), "{body}: {}", reply.body);
-        }
-    }
-    assert_eq!(alice.job(&id).await["status"], "awaiting_approval");
-    assert_eq!(app.approve(&alice, "alice", &id).await.status, 200);
-}

@@ -6,7 +6,6 @@ use domain::access::service_mode::Mode;
 use integration_tests::{App, Fault, Setup, events};
 use serde_json::json;
 use service::controls::MAX_AGE;
-use service::jobs::Decided;
 
 use super::{COFFEES, pay, payment, payments, refusals};
 
@@ -122,46 +121,6 @@ async fn a_refusal_by_service_mode_is_charged_and_recorded() {
     app.advance(Duration::from_secs(3000)).await;
     seen_by_all(&mut app).await;
     assert_eq!(app.run(&alice, "ledger_read", json!({})).await["status"], "succeeded", "reads go on");
-}
-
-#[tokio::test]
-async fn a_destructive_tool_needs_everything_at_once() {
-    let (mut app, alice) = App::start_with("alice").await;
-    let verdict = async |app: &App| {
-        let reply = alice.submit(&app.new_id(), "ledger_delete", json!({})).await;
-        reply.body["code"].as_str().or(reply.body["status"].as_str()).unwrap_or_default().to_owned()
-    };
-    assert_eq!(verdict(&app).await, "tool_not_opened");
-    app.open_tool("ledger_delete", 10).await;
-    seen_by_all(&mut app).await;
-    assert_eq!(verdict(&app).await, "audit_unproven");
-    app.checkpoint(false).await;
-    seen_by_all(&mut app).await;
-    assert_eq!(verdict(&app).await, "audit_unproven", "signed, but not exported");
-    app.checkpoint(true).await;
-    seen_by_all(&mut app).await;
-
-    let id = app.new_id();
-    let reply = alice.submit(&id, "ledger_delete", json!({})).await;
-    assert_eq!(
-        (reply.status.as_u16(), &reply.body["approval"]["approver"]),
-        (202, &json!("operator")),
-        "{}",
-        reply.body
-    );
-    assert!(matches!(app.operator_decides(&alice, &id, true).await, Decided::Made(_)));
-    assert_eq!(app.finish(&alice, &id).await["status"], "succeeded");
-
-    // Approved while the tool was unlocked; the unlock ends before the call runs.
-    app.checkpoint(true).await;
-    app.open_tool("ledger_delete", 10).await;
-    seen_by_all(&mut app).await;
-    let id = app.submit(&alice, "ledger_delete", json!({})).await;
-    app.operator_decides(&alice, &id, true).await;
-    app.open_tool("ledger_delete", 0).await;
-    seen_by_all(&mut app).await;
-    let job = app.finish(&alice, &id).await;
-    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("refused"), &json!("tool_not_opened")), "{job}");
 }
 
 #[tokio::test]

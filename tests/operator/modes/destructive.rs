@@ -24,6 +24,7 @@ async fn waiting(app: &mut App, minutes: u32) -> (Client, String) {
     let id = app.new_id();
     let reply = alice.submit(&id, TOOL, json!({})).await;
     assert_eq!(reply.body["status"], "awaiting_approval", "{}", reply.body);
+    assert_eq!(reply.body["approval"]["approver"], "operator", "{}", reply.body);
     (alice, id)
 }
 

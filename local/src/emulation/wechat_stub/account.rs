@@ -81,11 +81,10 @@ fn respond(status: StatusCode, content_type: &'static str, body: String) -> Resp
     response
 }
 
-/// The fields of a query string. The values that this service sends need no percent encoding, but a client may encode
-/// more than it must.
-fn fields(query: &str) -> HashMap<&str, String> {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (name, unescape(value))).collect()
+/// The fields of a query string; none if it is not one.
+fn fields(query: &str) -> HashMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://stub/?{query}"));
+    url.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default()
 }
 
 impl Account {
@@ -184,26 +183,6 @@ impl Account {
         self.known().insert(openid.clone(), self.runtime.now());
         json!({"session_key": STANDARD.encode(self.runtime.bytes::<16>()), "openid": openid}).to_string()
     }
-}
-
-/// Decodes percent encoding.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        match hex.filter(|_| first == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(if first == b'+' { b' ' } else { first });
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

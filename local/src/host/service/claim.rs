@@ -16,13 +16,9 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Binds the port and locks the data directory. Refuses `--dev` on an address that other hosts can reach.
-    pub async fn take(bind: SocketAddr, data: &Path, login: &Login) -> Result<Self, ServiceError> {
-        Self::take_from("--port", bind, data, login).await
-    }
-
-    /// The same, where `setting` changes the port.
-    pub async fn take_from(
+    /// Binds the port, which `setting` changes, and locks the data directory. Refuses `--dev` on an address that other
+    /// hosts can reach.
+    pub async fn take(
         setting: &'static str,
         bind: SocketAddr,
         data: &Path,

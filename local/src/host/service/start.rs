@@ -40,7 +40,7 @@ use crate::{
 impl Service {
     /// Starts everything, and wakes every open job.
     pub async fn start(options: Options) -> Result<Self, ServiceError> {
-        let claim = Claim::take(options.bind, &options.data, &options.login).await?;
+        let claim = Claim::take("--port", options.bind, &options.data, &options.login).await?;
         Self::start_with(claim, options).await
     }
 
@@ -81,8 +81,8 @@ impl Service {
         let (operators, clock, guard) = (options.operators, runtime.clone(), disk.clone());
         let surroundings = Surroundings { runtime: clock, history, operators, console, disk: guard };
         let functions = CurrentFunctions::build(&deployment, &options.policy, surroundings).await?;
-        let pollers = Pollers::start(&deployment.backend, &functions.worker(), &runtime, options.workers);
-        let schedule = Schedule::start(functions.sweep(), runtime.clone(), options.sweep_every);
+        let pollers = Pollers::start(&deployment.backend, &functions.worker.subscribe(), &runtime, options.workers);
+        let schedule = Schedule::start(functions.sweep.subscribe(), runtime.clone(), options.sweep_every);
         let alerts = match (options.alerts, samples) {
             (Some(alerts), Some(samples)) => {
                 let (table, backend) = (deployment.open_table(), deployment.backend.clone());
@@ -91,8 +91,8 @@ impl Service {
             }
             _ => None,
         };
-        let proxied = proxied.map(|socket| api_gateway::serve_proxy(socket, functions.front()));
-        let front = api_gateway::serve(listener, functions.front(), logins.hosts);
+        let proxied = proxied.map(|socket| api_gateway::serve_proxy(socket, functions.front.subscribe()));
+        let front = api_gateway::serve(listener, functions.front.subscribe(), logins.hosts);
         Ok(Self {
             base_url: front.base_url(),
             deployment,

@@ -12,19 +12,19 @@ use crate::host::{alerts::Format, config_file::ConfigFile};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The data directory.
-    data: PathBuf,
+    pub(super) data: PathBuf,
     /// The port of the service on loopback.
     rings_port: u16,
     /// The gateway's URL.
     gateway_url: String,
     /// The user whose systemd runs the gateway.
-    gateway_user: Option<String>,
+    pub(super) gateway_user: Option<String>,
     /// The gateway's unit.
-    gateway_unit: String,
+    pub(super) gateway_unit: String,
     /// File with the URL of the webhook, if the configuration names one.
-    webhook_file: Option<PathBuf>,
+    pub webhook_file: Option<PathBuf>,
     /// The form of messages.
-    format: Format,
+    pub format: Format,
 }
 
 impl From<&ConfigFile> for Target {
@@ -44,12 +44,7 @@ impl From<&ConfigFile> for Target {
 impl Target {
     /// The target of the last run with a valid configuration. `state` is the file with the state.
     pub fn remembered(state: &Path) -> Option<Self> {
-        State::read(state).target
-    }
-
-    /// The data directory.
-    pub(super) fn data(&self) -> &Path {
-        &self.data
+        crate::data::read_state::<State>(state).target
     }
 
     /// The health check of the service.
@@ -60,25 +55,5 @@ impl Target {
     /// The health check of the gateway.
     pub(super) fn gateway_health(&self) -> String {
         format!("{}/readyz", self.gateway_url)
-    }
-
-    /// The user whose systemd runs the gateway.
-    pub(super) fn gateway_user(&self) -> Option<&str> {
-        self.gateway_user.as_deref()
-    }
-
-    /// The gateway's unit.
-    pub(super) fn gateway_unit(&self) -> &str {
-        &self.gateway_unit
-    }
-
-    /// File with the URL of the webhook, if the configuration names one.
-    pub fn webhook_file(&self) -> Option<&Path> {
-        self.webhook_file.as_deref()
-    }
-
-    /// The form of messages.
-    pub const fn format(&self) -> Format {
-        self.format
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AuditEvent, AuditHead};
 use crate::{
     ids::{Actor, Digest, RequestId, Timestamp},
-    json::canonical,
+    json::{canonical, is_default},
 };
 
 /// One record.
@@ -24,7 +24,7 @@ pub struct AuditRecord {
     /// Index of the submitted step at the cursor.
     pub step: usize,
     /// Position within that step; absent for what was submitted.
-    #[serde(skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     pub round: u32,
     /// The tool of that step, or the agent.
     pub tool: String,
@@ -54,11 +54,6 @@ pub struct AuditContext<'a> {
     pub tool: &'a str,
     /// Version of the policies.
     pub policy_version: &'a str,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl AuditRecord {

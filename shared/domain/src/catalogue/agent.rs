@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{CatalogueFault, Tool, ToolEffect, names_a_tool};
+use super::{CatalogueFault, Tool, ToolEffect, default_to, names_a_tool};
 
 /// The settings of one agent, as `policy/tools.toml` spells them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -21,50 +21,30 @@ pub struct AgentEntry {
     #[serde(default)]
     pub tools: Vec<String>,
     /// Maximum duration of one round in seconds.
-    #[serde(default = "default_timeout_s")]
+    #[serde(default = "default_to::<600>")]
     pub timeout_s: u32,
     /// Usual duration of a round in milliseconds: the worker polls after this time.
     #[serde(default = "default_expected_ms")]
     pub expected_ms: u64,
     /// Maximum number of further rounds, each with the results of the previous one's proposals.
-    #[serde(default = "default_rounds")]
+    #[serde(default = "default_to::<4>")]
     pub rounds: u32,
     /// Maximum number of proposals of one round.
-    #[serde(default = "default_proposals")]
+    #[serde(default = "default_to::<4>")]
     pub proposals: u32,
     /// Maximum number of tool calls in one round, whatever their outcome.
-    #[serde(default = "default_calls")]
+    #[serde(default = "default_to::<24>")]
     pub calls: u32,
     /// Maximum number of concurrent rounds of this agent at the gateway, of all users together.
-    #[serde(default = "default_at_most")]
+    #[serde(default = "default_to::<4>")]
     pub at_most: u32,
     /// Seconds after submission within which a turn may start.
-    #[serde(default = "super::default_not_after_s")]
+    #[serde(default = "default_to::<900>")]
     pub not_after_s: u32,
-}
-
-const fn default_timeout_s() -> u32 {
-    600
 }
 
 const fn default_expected_ms() -> u64 {
     5000
-}
-
-const fn default_rounds() -> u32 {
-    4
-}
-
-const fn default_proposals() -> u32 {
-    4
-}
-
-const fn default_calls() -> u32 {
-    24
-}
-
-const fn default_at_most() -> u32 {
-    4
 }
 
 impl AgentEntry {

@@ -14,6 +14,7 @@ use crate::{
     conversation::ConversationName,
     ids::{Digest, Timestamp},
     job::{HeldText, Intent, ResultRef, approval::Approval, held_text::EarlierText, progress::Progress},
+    json::is_default,
 };
 
 /// Kind of a step.
@@ -29,13 +30,6 @@ pub enum StepKind {
     End,
 }
 
-impl StepKind {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-    fn is_call(&self) -> bool {
-        *self == Self::Call
-    }
-}
-
 /// A step, as the job's item stores it. What is sent is stored in the payload, or in a record of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -46,13 +40,13 @@ pub struct Step {
     #[serde(rename = "ef")]
     pub effect: ToolEffect,
     /// Kind of the step.
-    #[serde(rename = "kd", default, skip_serializing_if = "StepKind::is_call")]
+    #[serde(rename = "kd", default, skip_serializing_if = "is_default")]
     pub kind: StepKind,
     /// Index of the submitted step that it belongs to.
-    #[serde(default, skip_serializing_if = "is_nought")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub of: usize,
     /// Position within that step: 0 for what was submitted, then a turn's proposals and further rounds.
-    #[serde(rename = "rd", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "rd", default, skip_serializing_if = "is_default")]
     pub round: u32,
     /// Derived: an argument comes from a turn or an earlier step, not from the user.
     #[serde(rename = "dv", default, skip_serializing_if = "std::ops::Not::not")]
@@ -71,16 +65,16 @@ pub struct Step {
     pub begun_at: Option<Timestamp>,
     /// Dispatches, and crashes before a dispatch. Polls of a running call and attempts proven not to have started do
     /// not count.
-    #[serde(rename = "at", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "at", default, skip_serializing_if = "is_default")]
     pub attempts: u32,
     /// How often in a row the gateway did not start the call. Used only for backoff.
-    #[serde(rename = "ns", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "ns", default, skip_serializing_if = "is_default")]
     pub not_started: u32,
     /// How often a poll found the call still running. Used only for backoff.
-    #[serde(rename = "ck", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "ck", default, skip_serializing_if = "is_default")]
     pub checks: u32,
     /// How often a round was sent again under its key, because the journal had released it or did not know it.
-    #[serde(rename = "rt", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "rt", default, skip_serializing_if = "is_default")]
     pub resent: u32,
     /// The approval request and its answer. Absent when the policy permits the call without an approval.
     #[serde(rename = "ap", default, skip_serializing_if = "Option::is_none")]
@@ -92,7 +86,7 @@ pub struct Step {
     #[serde(rename = "hd", default, skip_serializing_if = "Vec::is_empty")]
     pub decided_texts: Vec<EarlierText>,
     /// Number of the repetition of a repeatable call; see [`crate::job::CallKey`].
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub n: u32,
     /// The intent of the call that was sent, or may have been.
     #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
@@ -148,16 +142,6 @@ impl StepOutcome {
             Self::Unknown => "unknown",
         }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-fn is_nought(n: &usize) -> bool {
-    *n == 0
 }
 
 impl Step {

@@ -24,10 +24,10 @@ pub fn may_still_be_recorded(id: RequestId, now: Timestamp) -> bool {
 }
 
 /// State in the user's item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserState {
     /// Sessions that started at or before this time are revoked.
-    #[serde(rename = "nb", default = "epoch")]
+    #[serde(rename = "nb", default)]
     pub not_before: Timestamp,
     /// GCRA's theoretical arrival time for submissions.
     #[serde(rename = "arr", default)]
@@ -57,10 +57,6 @@ pub struct UserState {
     /// a new user.
     #[serde(rename = "un", default)]
     pub unlinked: bool,
-}
-
-const fn epoch() -> Timestamp {
-    Timestamp::from_millis(0)
 }
 
 /// The limits of one user.
@@ -174,18 +170,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn user() -> UserState {
-        UserState {
-            not_before: epoch(),
-            arrival: None,
-            in_flight: BTreeSet::new(),
-            in_flight_long: BTreeSet::new(),
-            groups: BTreeSet::new(),
-            limited_to: None,
-            last_admission: None,
-            nonce: "other".into(),
-            erasure: None,
-            unlinked: false,
-        }
+        UserState { nonce: "other".into(), ..UserState::default() }
     }
 
     fn explain_of(kind: JobKind, user: Option<&UserState>) -> Admission {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 
-use super::{CallQuery, TurnQuery};
+use super::{CallQuery, PolicyDecision, TurnQuery};
 use crate::{
     access::service_mode::Mode,
     catalogue::{Tool, ToolEffect},
@@ -14,25 +14,10 @@ use crate::{
 /// The only action of a request about a turn.
 const TALK: &str = "talk";
 
-/// The three actions of a request about a call, least restricted first. The first permitted one decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Question {
-    Run,
-    RunIfUserApproves,
-    RunIfOperatorApproves,
-}
-
-impl Question {
-    pub(super) const ALL: [Self; 3] = [Self::Run, Self::RunIfUserApproves, Self::RunIfOperatorApproves];
-
-    const fn action(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::RunIfUserApproves => "run_if_user_approves",
-            Self::RunIfOperatorApproves => "run_if_operator_approves",
-        }
-    }
-}
+/// The decisions whose names are the three actions of a request about a call, least restricted first. The first
+/// permitted one decides.
+const ASKED: [PolicyDecision; 3] =
+    [PolicyDecision::Run, PolicyDecision::RunIfUserApproves, PolicyDecision::RunIfOperatorApproves];
 
 /// Names of Cedar's types, parsed once.
 #[derive(Debug)]
@@ -46,7 +31,7 @@ pub(super) struct Model {
 
 /// A call in Cedar's terms: three requests that differ only in the action.
 pub(super) struct Case {
-    pub(super) requests: [(Question, Request); 3],
+    pub(super) requests: [(PolicyDecision, Request); 3],
     pub(super) entities: Entities,
 }
 
@@ -74,13 +59,13 @@ impl Model {
         let entities = Entities::from_entities([principal, entity], None)
             .map_err(|_| "the user and the tool do not fit together".to_owned())?;
         let context = context(query, tool, mode)?;
-        let request = |question: Question| {
-            let action = uid(&self.action, question.action());
+        let request = |asked: PolicyDecision| {
+            let action = uid(&self.action, asked.name());
             Request::new(user.clone(), action, resource.clone(), context.clone(), None)
-                .map(|request| (question, request))
+                .map(|request| (asked, request))
                 .map_err(|_| "the call does not fit the schema".to_owned())
         };
-        let [run, user_approves, operator_approves] = Question::ALL;
+        let [run, user_approves, operator_approves] = ASKED;
         let requests = [request(run)?, request(user_approves)?, request(operator_approves)?];
         Ok(Case { requests, entities })
     }

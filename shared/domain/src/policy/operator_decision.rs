@@ -11,7 +11,7 @@ use super::{
     cedar_request::hour_and_weekday,
     fault::PolicyFault,
     policy_files::{OPERATORS, PolicyFiles},
-    policy_set::{self, RuleSet},
+    policy_set::{self, RuleSet, Verdict},
 };
 use crate::ids::{OperatorId, Timestamp};
 
@@ -56,17 +56,6 @@ pub struct OperatorQuery<'a> {
     pub own: bool,
     /// Time of the decision.
     pub now: Timestamp,
-}
-
-/// Decision of the policies about an operator's call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorDecided {
-    /// Whether the call is permitted.
-    pub permitted: bool,
-    /// The `@id` of the policies that led to the decision.
-    pub policies: Vec<String>,
-    /// Policies that could not be evaluated. Any of them denies the call.
-    pub errors: Vec<String>,
 }
 
 /// The policies about operators.
@@ -118,24 +107,11 @@ impl OperatorPolicy {
     }
 
     /// Decides an operator's call. Default deny; a policy that cannot be evaluated denies.
-    pub fn decide(&self, query: &OperatorQuery<'_>) -> OperatorDecided {
-        policy_set::on_enough_stack(|| self.evaluate(query))
-    }
-
-    fn evaluate(&self, query: &OperatorQuery<'_>) -> OperatorDecided {
-        match self.case(query) {
-            Ok((request, entities)) => {
-                let verdict = self.rules.ask(&request, &entities);
-                OperatorDecided {
-                    permitted: verdict.permitted,
-                    policies: verdict.policies.into_iter().collect(),
-                    errors: verdict.errors.into_iter().collect(),
-                }
-            }
-            Err(problem) => {
-                OperatorDecided { permitted: false, policies: Vec::new(), errors: vec![problem.to_owned()] }
-            }
-        }
+    pub fn decide(&self, query: &OperatorQuery<'_>) -> Verdict {
+        policy_set::on_enough_stack(|| match self.case(query) {
+            Ok((request, entities)) => self.rules.ask(&request, &entities),
+            Err(problem) => Verdict { errors: [problem.to_owned()].into(), ..Verdict::default() },
+        })
     }
 
     fn case(&self, query: &OperatorQuery<'_>) -> Result<(Request, Entities), &'static str> {
@@ -197,7 +173,7 @@ mod tests {
         for role in ["approver", "admin"] {
             let roles = [role.to_owned()].into();
             let decided = policy.decide(&query(&roles, OperatorAction::Decide, true));
-            assert_eq!((decided.permitted, decided.policies), (false, vec!["nobody-decides-their-own".to_owned()]));
+            assert_eq!((decided.permitted, decided.policies), (false, ["nobody-decides-their-own".to_owned()].into()));
             assert!(policy.decide(&query(&roles, OperatorAction::View, true)).permitted);
         }
     }

@@ -22,14 +22,14 @@ pub(super) struct RuleSet {
 }
 
 /// Result of evaluating a set of policies for one request.
-#[derive(Debug, Default)]
-pub(super) struct Verdict {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
     /// At least one policy permits, none forbids, and each could be evaluated.
-    pub(super) permitted: bool,
+    pub permitted: bool,
     /// The `@id` of the policies that led to the result: the permits, or else the forbids.
-    pub(super) policies: BTreeSet<String>,
+    pub policies: BTreeSet<String>,
     /// Policies that could not be evaluated, with the reason. Never contains a value.
-    pub(super) errors: BTreeSet<String>,
+    pub errors: BTreeSet<String>,
 }
 
 /// Parses a schema in Cedar's own syntax.
