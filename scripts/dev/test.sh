@@ -113,8 +113,9 @@ on_first_engine_only=(
   crashes cost duties chaos invariants rotation approvals::faults approvals::races modes::stored
   # tests the parsing of requests, metrics, secrets or tokens
   api::http api::issuer api::roles api::charts bad_input openapi policy text traces metrics secrets versions
-  # makes the same table requests as other tests: messages of WeChat, modes, steps, the bucket
-  notifications login risk approvals::service_mode modes::destructive api::approvals audit::checkpoints::bucket
+  # makes the same table requests as other tests: messages and events of WeChat, modes, texts, steps, the bucket
+  notifications login risk wechat_events content_safety approvals::service_mode modes::destructive modes::fault_watch
+  api::approvals audit::checkpoints::bucket
   workflows::explained workflows::worker_deadlines workflows::worker_steps workflows::cancelled_question turns
   # tests the meaning of the gateway's responses, or the clock
   gateway_faults clock_jumps approvals::attacks approvals::changes workflows::accept workflows::refusals
@@ -124,12 +125,15 @@ second_engine() {
   for module in "${on_first_engine_only[@]}"; do skips+=(--skip "$module::"); done
   part "Rust, second engine" scripts/dev/on-second-engine.sh \
     "${rust_tests[@]}" --no-fail-fast --test 'it-*' -- --test-threads=1 "${skips[@]}"
+  contract
+  mini_program
 }
 
-# The clients in JavaScript, each with a browser or a simulated phone. The sample builds the client, too, so these two run in turn.
+# The clients in JavaScript, each with a browser or with simulated phones, which take a third of their usual time here. The sample
+# builds the client, too, so these two run in turn.
 console() { part "console" scripts/dev/console.sh; }
 mini_program() {
-  part "Mini Program client" scripts/dev/miniprogram.sh
+  LIVE_SECONDS="${LIVE_SECONDS:-30}" part "Mini Program client" scripts/dev/miniprogram.sh
   part "Mini Program sample" scripts/dev/miniprogram-sample.sh
 }
 
@@ -142,7 +146,6 @@ on_real_gateway() {
   fi
 }
 real_gateway() { on_real_gateway "Rust, real gateway" gateway; }
-supervisor() { on_real_gateway "Rust, supervisor" supervisor; }
 
 # No load changes a count, so instructions are counted beside the other parts: half a minute of processor time.
 instructions() {
@@ -159,8 +162,11 @@ contract() {
   instructions
 }
 
-# Most of it is waiting for deployments, sweeps and checkpoints. It deploys what the tests have compiled.
-rehearse() { CARGO_LAMBDA_BIN="$PWD/scripts/rehearse/bin" part "rehearsal" scripts/rehearse/rehearse.sh; }
+# Most of the rehearsal is waiting for deployments, sweeps and checkpoints. It deploys what the tests have compiled.
+rehearse() {
+  [ -z "$rehearsal" ] || CARGO_LAMBDA_BIN="$PWD/scripts/rehearse/bin" part "rehearsal" scripts/rehearse/rehearse.sh
+  on_real_gateway "Rust, supervisor" supervisor
+}
 
 clippy="$(rustc --print sysroot)/bin/clippy-driver"
 [ -x "$clippy" ] || { echo "test.sh: there is no clippy; rustup component add clippy" >&2; exit 1; }
@@ -183,18 +189,14 @@ print(*sorted(kinds), sep="\n")')
 quick=(--lib --bins)
 for target in "${targets[@]}"; do [[ " gateway supervisor " == *" $target "* ]] || quick+=(--test "$target"); done
 lane real_gateway
-[ -z "$rehearsal" ] || lane rehearse
+lane rehearse
 lane second_engine
 part "Rust" "${rust_tests[@]}" --no-fail-fast "${quick[@]}"
-lane supervisor
-lane contract
 lane console
-lane mini_program
 part "vectors, Python" python3 tests/vectors/test_vectors.py
 part "WeChat stub, foreign client" scripts/dev/foreign-client.sh
 part "Rust, documentation" cargo test --workspace --locked --doc
-join plugin second_engine real_gateway supervisor contract console mini_program
-[ -z "$rehearsal" ] || join rehearse
+join plugin second_engine real_gateway rehearse console
 
 # A real gateway and a browser miss time limits on a busy machine. What failed in parallel with the rest is run once more, alone. Passing
 # then, it is no failure, but the last lines say so: a test that is named there again and again has a fault.
