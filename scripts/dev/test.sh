@@ -59,12 +59,13 @@ no_warnings() {
   echo "clippy and rustc have no warning"
 }
 
-# A lane is a function whose parts run in parallel with everything else, because they mostly wait. Its output is shown
-# when it is joined. It gets a process group, so that ending it ends what it has started.
+# A lane is one function or several, one behind the other, whose parts run in parallel with everything else, because they mostly
+# wait. It is named by the first. Its output is shown when it is joined. It gets a process group, so that ending it ends what it
+# has started.
 declare -A lanes=()
 lane() {
   set -m
-  "$1" >"$logs/$1.log" 2>&1 </dev/null &
+  for function in "$@"; do "$function"; done >"$logs/$1.log" 2>&1 </dev/null &
   lanes[$1]=$!
   set +m
 }
@@ -125,8 +126,6 @@ second_engine() {
   for module in "${on_first_engine_only[@]}"; do skips+=(--skip "$module::"); done
   part "Rust, second engine" scripts/dev/on-second-engine.sh \
     "${rust_tests[@]}" --no-fail-fast --test 'it-*' -- --test-threads=1 "${skips[@]}"
-  contract
-  mini_program
 }
 
 # The clients in JavaScript, each with a browser or with simulated phones, which take a third of their usual time here. The sample
@@ -146,6 +145,7 @@ on_real_gateway() {
   fi
 }
 real_gateway() { on_real_gateway "Rust, real gateway" gateway; }
+supervisor() { on_real_gateway "Rust, supervisor" supervisor; }
 
 # No load changes a count, so instructions are counted beside the other parts: half a minute of processor time.
 instructions() {
@@ -165,7 +165,6 @@ contract() {
 # Most of the rehearsal is waiting for deployments, sweeps and checkpoints. It deploys what the tests have compiled.
 rehearse() {
   [ -z "$rehearsal" ] || CARGO_LAMBDA_BIN="$PWD/scripts/rehearse/bin" part "rehearsal" scripts/rehearse/rehearse.sh
-  on_real_gateway "Rust, supervisor" supervisor
 }
 
 clippy="$(rustc --print sysroot)/bin/clippy-driver"
@@ -189,8 +188,8 @@ print(*sorted(kinds), sep="\n")')
 quick=(--lib --bins)
 for target in "${targets[@]}"; do [[ " gateway supervisor " == *" $target "* ]] || quick+=(--test "$target"); done
 lane real_gateway
-lane rehearse
-lane second_engine
+lane rehearse supervisor
+lane second_engine contract mini_program
 part "Rust" "${rust_tests[@]}" --no-fail-fast "${quick[@]}"
 lane console
 part "vectors, Python" python3 tests/vectors/test_vectors.py

@@ -148,7 +148,7 @@ async fn messages_that_the_queue_never_takes_are_counted_one_by_one_and_their_jo
 /// Measures how long the loss of all messages delays jobs, for docs/design/numbers.md.
 #[tokio::test]
 async fn a_backlog_costs_two_table_requests_a_job_and_a_tenth_of_a_queue_request() {
-    let jobs = if Sample::of_this_run().is_whole() { 2000 } else { 500 };
+    let jobs = Sample::of_this_run().share(2000, 4);
     for fault in [None, Some(Fault::Late)] {
         let app = App::start().await;
         for n in 0..jobs {

@@ -31,9 +31,9 @@ impl Sample {
         sample
     }
 
-    /// Whether this run takes every case.
-    pub const fn is_whole(&self) -> bool {
-        self.whole
+    /// Of a number that is expected over all cases, the part that a sample of one in `one_in` has at the least.
+    pub const fn share(&self, of_all: usize, one_in: usize) -> usize {
+        if self.whole { of_all } else { of_all / one_in }
     }
 
     /// Whether a case is taken, where one in `one_in` is.

@@ -74,7 +74,7 @@ pub struct ToolEntry {
     /// later.
     pub expected_ms: u64,
     /// Seconds after submission within which a call may start.
-    #[serde(default = "default_to::<900>")]
+    #[serde(default = "default_to::<NOT_AFTER_S>")]
     pub not_after_s: u32,
     /// Seconds within which an approval may be given; never beyond the time within which the call may start.
     #[serde(default = "default_to::<600>")]
@@ -90,6 +90,9 @@ pub struct ToolEntry {
     /// Arguments that the schema accepts, for documentation and tests.
     pub example: toml::Table,
 }
+
+/// Seconds within which a call or a turn has to start where its entry does not say.
+const NOT_AFTER_S: u32 = 900;
 
 /// A setting that is not given.
 const fn default_to<const N: u32>() -> u32 {

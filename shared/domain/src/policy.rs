@@ -42,6 +42,7 @@ pub use policy_files::{OPERATORS, PolicyFiles, SCHEMA};
 
 use cedar_request::{Case, Model};
 use policy_set::RuleSet;
+pub use policy_set::Verdict;
 
 /// Facts about one call that policies may use.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{CatalogueFault, Tool, ToolEffect, default_to, names_a_tool};
+use super::{CatalogueFault, NOT_AFTER_S, Tool, ToolEffect, default_to, names_a_tool};
 
 /// The settings of one agent, as `policy/tools.toml` spells them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -39,7 +39,7 @@ pub struct AgentEntry {
     #[serde(default = "default_to::<4>")]
     pub at_most: u32,
     /// Seconds after submission within which a turn may start.
-    #[serde(default = "default_to::<900>")]
+    #[serde(default = "default_to::<NOT_AFTER_S>")]
     pub not_after_s: u32,
 }
 
